@@ -1,0 +1,1 @@
+"""Semi- and weakly supervised learning about music from few labels and much audio."""

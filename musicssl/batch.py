@@ -1,0 +1,35 @@
+"""The batch: the only contract between data and methods.
+
+A label is a value and a mask. `y` holds the value of every class, `mask` says which of them were
+observed; an unlabelled clip is a row whose mask is all False. "Missing" is never written into `y`.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Batch(NamedTuple):
+    """Some clips and what is known of them (B clips, T instances, F features, C classes).
+
+    Attributes:
+        x: Instances, (B, T, F) float32; rows past a clip's length are padding of any value.
+        y: Targets in [0, 1], (B, C) float32; without meaning where `mask` is False.
+        mask: True where the target was observed, (B, C) bool.
+        lengths: Number of valid instances of each clip, (B,) int64, or None if all T are valid.
+    """
+
+    x: Tensor
+    y: Tensor
+    mask: Tensor
+    lengths: Tensor | None = None
+
+
+def valid_instances(lengths: Tensor, num_instances: int) -> Tensor:
+    """Turn lengths, (B,), into a mask of the instances that are not padding, (B, T) bool.
+
+    >>> valid_instances(torch.tensor([1, 3]), 3).tolist()
+    [[True, False, False], [True, True, True]]
+    """
+    return torch.arange(num_instances, device=lengths.device) < lengths[:, None]

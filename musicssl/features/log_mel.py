@@ -1,0 +1,98 @@
+"""Log-mel instances: one spectrum for each second of a clip."""
+
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torchaudio.transforms import MelSpectrogram
+
+from musicssl.errors import InputError
+
+
+@dataclass(frozen=True)
+class LogMel:
+    """Turn audio into instances: the mean log-mel spectrum of each stretch of `instance_seconds`.
+
+    Values are decibels relative to a full-scale sine, mapped so that `floor_db` is 0 and 0 dB is 1,
+    and clipped to [0, 1]: the scale of VGGish bytes divided by 255, which the residual connection
+    of ATT wants.
+
+    Attributes:
+        sample_rate: Of the audio, in Hz.
+        num_mels: Bands between 0 Hz and half the sample rate, and features of an instance.
+        n_fft: Window length in samples (Hann).
+        frames_per_second: Spectra averaged into one second; must divide `sample_rate`.
+        instance_seconds: Duration of an instance, in seconds.
+        floor_db: Level in dB below which everything is 0.
+    """
+
+    sample_rate: int = 16_000
+    num_mels: int = 128
+    n_fft: int = 2048
+    frames_per_second: int = 20
+    instance_seconds: float = 1.0
+    floor_db: float = -80.0
+
+    def settings(self) -> dict[str, Any]:
+        """All that the values depend on, for the name of a cache."""
+        return {"kind": "log_mel", **asdict(self)}
+
+    @property
+    def frames_per_instance(self) -> int:
+        """Number of spectra averaged into one instance."""
+        return round(self.frames_per_second * self.instance_seconds)
+
+    def num_instances(self, num_samples: int) -> int:
+        """Count the instances of a clip: a last one is kept if at least half of it is there.
+
+        >>> LogMel().num_instances(16_000 * 10), LogMel().num_instances(16_000 * 8 + 7_000)
+        (10, 8)
+        """
+        return int(num_samples / (self.sample_rate * self.instance_seconds) + 0.5)
+
+    def frames(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Compute the spectra of a clip, (S,) -> (K, num_mels), in [0, 1], for pictures."""
+        power = self._spectrogram(torch.from_numpy(audio)).T  # (K, F)
+        decibels = 10 * torch.log10(power.clamp_min(1e-12) / self._full_scale_power)
+        scaled: NDArray[np.float32] = (1 - decibels / self.floor_db).clamp(0, 1).numpy()
+        return scaled
+
+    def __call__(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Compute the instances of a clip.
+
+        Args:
+            audio: Mono samples in [-1, 1], (S,) float32.
+
+        Returns:
+            Instances in [0, 1], (T, num_mels) float32, T = `num_instances(S)`.
+
+        Raises:
+            InputError: If the clip is shorter than half an instance.
+        """
+        count = self.num_instances(len(audio))
+        if count == 0:
+            raise InputError(
+                f"a clip of {len(audio) / self.sample_rate:.3f} s is shorter than one instance of "
+                f"{self.instance_seconds:g} s; leave it out or lower features.instance_seconds."
+            )
+        frames = self.frames(audio)[: count * self.frames_per_instance]  # centred: frame k at k/fps
+        starts = np.arange(count) * self.frames_per_instance
+        sizes = np.diff(np.append(starts, len(frames)))  # the last one may be shorter
+        sums: NDArray[np.float32] = np.add.reduceat(frames, starts, axis=0)
+        return sums / sizes[:, None].astype(np.float32)  # (T, F)
+
+    @cached_property
+    def _spectrogram(self) -> MelSpectrogram:
+        return MelSpectrogram(
+            self.sample_rate,
+            n_fft=self.n_fft,
+            hop_length=self.sample_rate // self.frames_per_second,
+            n_mels=self.num_mels,
+        )
+
+    @cached_property
+    def _full_scale_power(self) -> float:
+        return float((torch.hann_window(self.n_fft).sum() / 2) ** 2)

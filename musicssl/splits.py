@@ -1,0 +1,145 @@
+"""Who keeps labels, who validates: pure functions of (labels, settings, seed).
+
+Clips are row numbers. Every choice is a prefix of one seeded order, so that the clips labelled at
+p_s = 0.05 are among those labelled at 0.10, and a clip that validates at 10 % validates at 15 %.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicssl.errors import InputError
+
+Rows = NDArray[np.int64]
+
+
+def carve_validation(
+    train: Rows, fraction: float, seed: int, groups: NDArray[np.str_] | None = None
+) -> tuple[Rows, Rows]:
+    """Set some training clips aside for validation, never tearing a group apart.
+
+    Args:
+        train: Training clips, (N,).
+        fraction: Share of the clips to set aside, in (0, 1). With groups, the order of the groups
+            is drawn and the cut falls after the group that comes nearest to the share.
+        seed: Of the draw.
+        groups: Group of each clip of `train`, (N,), or None if every clip stands alone.
+
+    Returns:
+        The clips that train and those that validate, each ascending.
+
+    Raises:
+        InputError: If the fraction is not in (0, 1), or one of the two sides would be empty.
+    """
+    if not 0 < fraction < 1:
+        raise InputError(f"data.val_fraction must lie between 0 and 1, got {fraction:g}.")
+    members = np.arange(len(train)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    sizes = np.bincount(members)
+    order = np.random.default_rng(seed).permutation(len(sizes))
+    taken = np.cumsum(sizes[order])
+    count = int(np.argmin(np.abs(taken - fraction * len(train)))) + 1
+    validates = np.isin(members, order[:count])
+    if validates.all():
+        raise InputError(
+            f"a validation set of {fraction:.0%} cannot be carved out of {len(train)} training "
+            f"clips in {len(sizes)} groups; give the corpus a 'val' split or more groups."
+        )
+    return np.sort(train[~validates]), np.sort(train[validates])
+
+
+def labelled_subset(
+    y: NDArray[np.float32],
+    mask: NDArray[np.bool_],
+    p_s: float,
+    seed: int,
+    stratified: bool = False,
+) -> Rows:
+    """Choose the clips that keep their labels.
+
+    Args:
+        y: Targets, (N, C).
+        mask: True where observed, (N, C); a clip counts as labelled if any of its cells is.
+        p_s: Fraction of the labelled clips to keep, in [0, 1]; `round(p_s * labelled)` clips stay,
+            at least one unless `p_s` is 0.
+        seed: Of the draw.
+        stratified: Draw so that every class keeps observed labels of both kinds as early as
+            possible: the classes take turns, each time picking the next clip in which the class is
+            present, and then one in which it is absent.
+
+    Returns:
+        The kept clips, ascending. For one seed they contain those of every smaller `p_s`.
+
+    Raises:
+        InputError: If `p_s` is not in [0, 1].
+    """
+    if not 0 <= p_s <= 1:
+        hint = f" (did you mean {p_s / 100:.2f}?)" if 1 < p_s <= 100 else ""
+        raise InputError(f"data.p_s must be in [0, 1], got {p_s:g}{hint}.")
+    labelled = np.flatnonzero(mask.any(axis=1))
+    order = np.random.default_rng(seed).permutation(labelled)
+    if stratified:
+        order = _classes_in_turn(order, y, mask)
+    count = round(p_s * len(labelled))
+    if p_s > 0:
+        count = max(count, 1)
+    return np.sort(order[:count])
+
+
+def _classes_in_turn(order: Rows, y: NDArray[np.float32], mask: NDArray[np.bool_]) -> Rows:
+    """Reorder clips so that a short prefix observes each class, present and absent."""
+    present = (y[order] >= 0.5) & mask[order]  # (N, C)
+    absent = (y[order] < 0.5) & mask[order]
+    wishes = [*present.T, *absent.T]  # rarest wishes first, so that common ones do not crowd them
+    queues = [np.flatnonzero(wish) for wish in sorted(wishes, key=np.count_nonzero)]
+    cursor, taken, reordered = [0] * len(queues), np.zeros(len(order), bool), []
+    while len(reordered) < len(order):
+        before = len(reordered)
+        for turn, queue in enumerate(queues):
+            while cursor[turn] < len(queue) and taken[queue[cursor[turn]]]:
+                cursor[turn] += 1
+            if cursor[turn] < len(queue):
+                taken[queue[cursor[turn]]] = True
+                reordered.append(order[queue[cursor[turn]]])
+        if len(reordered) == before:
+            break
+    return np.array(reordered, dtype=order.dtype)
+
+
+def observed_cells(
+    y: NDArray[np.float32], mask: NDArray[np.bool_], fraction: float, seed: int
+) -> NDArray[np.bool_]:
+    """Hide single cells the way OpenMIC-2018 does: each clip was asked about a few classes only.
+
+    A clip keeps `round(fraction * C)` of its observed cells, at least one. As OpenMIC's annotators
+    were asked about likely instruments, present and absent classes are drawn in turn, in seeded
+    order, until one kind runs out: about half of the kept cells are positive.
+
+    Args:
+        y: Targets, (N, C).
+        mask: True where observed, (N, C).
+        fraction: Share of the classes that stay observed, in (0, 1].
+        seed: Of the draw.
+
+    Returns:
+        The cells that stay observed, (N, C); a subset of `mask`, nested over `fraction`.
+
+    Raises:
+        InputError: If the fraction is not in (0, 1].
+    """
+    if not 0 < fraction <= 1:
+        raise InputError(f"data.p_cells must be in (0, 1], got {fraction:g}.")
+    rng = np.random.default_rng(seed)
+    noise = rng.random(y.shape)
+    first_kind = rng.random((len(y), 1)) < 0.5  # which kind of cell is asked first
+    present = y >= 0.5
+    rank = np.where(
+        present, _rank_within(noise, present & mask), _rank_within(noise, ~present & mask)
+    )
+    priority = 2 * rank + (present ^ first_kind) + 2 * y.shape[1] * ~mask  # (N, C), all distinct
+    count = max(1, round(fraction * y.shape[1]))
+    order = np.argsort(np.argsort(priority, axis=1), axis=1)
+    return (order < count) & mask
+
+
+def _rank_within(noise: NDArray[np.float64], chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Rank the chosen cells of each row by their noise, from 0."""
+    return np.argsort(np.argsort(np.where(chosen, noise, 2.0), axis=1), axis=1)

@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+
+from musicssl.errors import InputError
+from musicssl.splits import carve_validation, labelled_subset, observed_cells
+
+
+def random_labels(num_clips=400, num_classes=20, seed=0, density=0.2):
+    rng = np.random.default_rng(seed)
+    y = (rng.random((num_clips, num_classes)) < density).astype(np.float32)
+    return y, np.ones_like(y, dtype=bool)
+
+
+def test_labelled_subsets_nest_and_have_the_asked_size():
+    y, mask = random_labels()
+    mask[::4] = False  # a quarter of the clips has no label to keep
+    smaller: set[int] = set()
+    for p_s in (0.01, 0.02, 0.05, 0.1, 0.5, 1.0):
+        kept = labelled_subset(y, mask, p_s, seed=3)
+        assert len(kept) == round(p_s * 300)  # once, not p_s ** 2
+        assert smaller <= set(kept.tolist())
+        assert mask[kept].any(axis=1).all()
+        smaller = set(kept.tolist())
+
+
+def test_labelled_subset_is_a_function_of_the_seed():
+    y, mask = random_labels()
+    assert np.array_equal(labelled_subset(y, mask, 0.1, 1), labelled_subset(y, mask, 0.1, 1))
+    assert not np.array_equal(labelled_subset(y, mask, 0.1, 1), labelled_subset(y, mask, 0.1, 2))
+
+
+def test_p_s_zero_keeps_none_and_a_tiny_p_s_keeps_one():
+    y, mask = random_labels()
+    assert len(labelled_subset(y, mask, 0.0, 0)) == 0
+    assert len(labelled_subset(y, mask, 1e-6, 0)) == 1
+
+
+@pytest.mark.parametrize(("p_s", "hint"), [(10, "did you mean 0.10"), (-0.1, "got -0.1")])
+def test_p_s_outside_the_unit_interval_is_refused(p_s, hint):
+    y, mask = random_labels()
+    with pytest.raises(InputError, match=hint):
+        labelled_subset(y, mask, p_s, 0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_stratified_draw_observes_every_class_both_ways_where_a_random_one_does_not(seed):
+    y, mask = random_labels(num_clips=2000, density=0.02, seed=seed)
+    p_s = 40 / 2000  # two turns of twenty classes
+    stratified = labelled_subset(y, mask, p_s, seed, stratified=True)
+    random = labelled_subset(y, mask, p_s, seed)
+    assert len(stratified) == len(random) == 40
+    assert y[stratified].any(axis=0).all()
+    assert (1 - y[stratified]).any(axis=0).all()
+    assert not y[random].any(axis=0).all()
+    half = labelled_subset(y, mask, p_s / 2, seed, stratified=True)
+    assert set(half.tolist()) <= set(stratified.tolist())
+
+
+def test_a_stratified_order_loses_no_clip():
+    y, mask = random_labels(num_clips=50)
+    assert np.array_equal(labelled_subset(y, mask, 1.0, 0, stratified=True), np.arange(50))
+
+
+def test_carving_keeps_groups_whole_and_parts_disjoint():
+    rng = np.random.default_rng(0)
+    groups = rng.integers(0, 60, 500).astype(str)
+    rows = rng.permutation(1000)[:500]
+    train, val = carve_validation(rows, 0.15, seed=0, groups=groups)
+    group_of = dict(zip(rows.tolist(), groups.tolist(), strict=True))
+    assert not {group_of[i] for i in train.tolist()} & {group_of[i] for i in val.tolist()}
+    assert sorted([*train, *val]) == sorted(rows)
+    assert abs(len(val) - 75) <= np.unique(groups, return_counts=True)[1].max()
+
+
+def test_carving_openmic_matches_the_papers_count():
+    train, val = carve_validation(np.arange(14915), 0.15, seed=0)
+    assert len(val) == round(0.15 * 14915) == 2237  # and 12678 train: AttentionMIC's own split
+    assert len(train) == 12678
+
+
+def test_carving_a_single_group_is_refused():
+    with pytest.raises(InputError, match="1 groups"):
+        carve_validation(np.arange(10), 0.15, 0, np.array(["a"] * 10))
+
+
+def test_observed_cells_are_few_nested_and_about_half_positive():
+    y, mask = random_labels(num_clips=5000)
+    few = observed_cells(y, mask, 0.1, seed=0)
+    more = observed_cells(y, mask, 0.3, seed=0)
+    assert (few.sum(axis=1) == 2).all()
+    assert (few <= more).all()
+    both_kinds = y.any(axis=1) & (1 - y).any(axis=1)
+    assert (y[both_kinds][few[both_kinds]].mean()) == 0.5  # one of each kind
+
+
+def test_observed_cells_never_reveal_what_was_hidden():
+    y, mask = random_labels()
+    mask &= np.random.default_rng(1).random(mask.shape) < 0.5
+    kept = observed_cells(y, mask, 0.2, seed=0)
+    assert (kept <= mask).all()
+    assert (kept.sum(axis=1) == np.minimum(4, mask.sum(axis=1))).all()
+    assert np.array_equal(observed_cells(y, mask, 1.0, seed=0), mask)
+
+
+def test_observed_cells_pick_classes_evenly():
+    y = np.zeros((20000, 10), np.float32)
+    kept = observed_cells(y, np.ones_like(y, dtype=bool), 0.1, seed=0)
+    counts = kept.sum(axis=0)
+    assert abs(counts - 2000).max() < 5 * np.sqrt(2000 * 0.9)
