@@ -90,7 +90,8 @@ def _classes_in_turn(order: Rows, y: NDArray[np.float32], mask: NDArray[np.bool_
     absent = (y[order] < 0.5) & mask[order]
     wishes = [*present.T, *absent.T]  # rarest wishes first, so that common ones do not crowd them
     queues = [np.flatnonzero(wish) for wish in sorted(wishes, key=np.count_nonzero)]
-    cursor, taken, reordered = [0] * len(queues), np.zeros(len(order), bool), []
+    cursor, taken = [0] * len(queues), np.zeros(len(order), bool)
+    reordered: list[np.int64] = []
     while len(reordered) < len(order):
         before = len(reordered)
         for turn, queue in enumerate(queues):
@@ -137,7 +138,8 @@ def observed_cells(
     priority = 2 * rank + (present ^ first_kind) + 2 * y.shape[1] * ~mask  # (N, C), all distinct
     count = max(1, round(fraction * y.shape[1]))
     order = np.argsort(np.argsort(priority, axis=1), axis=1)
-    return (order < count) & mask
+    kept: NDArray[np.bool_] = (order < count) & mask
+    return kept
 
 
 def _rank_within(noise: NDArray[np.float64], chosen: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -1,0 +1,171 @@
+"""Instances of many files: decoded once, in parallel, and kept as one memory-mapped array."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed, parallel_config
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress
+
+from musicssl.audio.decode import UnreadableAudioError, read_audio
+from musicssl.cache import build_once, fingerprint
+from musicssl.errors import InputError
+from musicssl.features.log_mel import LogMel
+
+_CHUNK = 16  # files a worker takes at a time
+Outcome = NDArray[np.float32] | str  # instances, (T, F), or why there are none
+
+
+@dataclass(frozen=True, eq=False)
+class InstanceStore:
+    """The instances of N files, and the files that have none.
+
+    Attributes:
+        clip_ids: Path of each file relative to the root, with `/`, (N).
+        x: Instances, (N, T, F), padded with zeros to the longest clip; a read-only memory map.
+        lengths: Valid instances of each clip, (N,).
+        unreadable: Of each other file its path and what is wrong with it.
+        folder: Where all this lies.
+    """
+
+    clip_ids: tuple[str, ...]
+    x: NDArray[np.float32]
+    lengths: NDArray[np.int64]
+    unreadable: dict[str, str]
+    folder: Path
+
+
+def instance_store(
+    root: Path,
+    clip_ids: Sequence[str],
+    features: LogMel,
+    cache: Path,
+    max_seconds: float | None = None,
+    jobs: int = -1,
+) -> InstanceStore:
+    """Open the instances of some files, after making them where that was not done before.
+
+    They lie in a folder whose name is the feature settings and the path, size and modification
+    time of every file, so a changed, added or removed file makes a new store, and nothing else
+    does. Memory stays bounded by a few clips for each worker, however many files there are.
+
+    Args:
+        root: Folder that the files lie in.
+        clip_ids: Their paths relative to `root`, with `/`.
+        features: Makes the instances.
+        cache: Folder of all stores.
+        max_seconds: Use only so much from the start of each file; None for all of it.
+        jobs: Processes that decode; -1 for one per core.
+
+    Raises:
+        InputError: If none of the files can be read.
+    """
+    settings = {
+        "features": features.settings(),
+        "max_seconds": max_seconds,
+        "files": [_identity(root, clip_id) for clip_id in clip_ids],
+    }
+
+    def build(folder: Path) -> None:
+        outcomes = _outcomes(root, clip_ids, features, max_seconds, jobs)
+        lengths, unreadable = _write_ragged(folder / "ragged.f32", outcomes)
+        if not lengths:
+            raise InputError(
+                f"none of the {len(clip_ids)} audio files under {root} can be used: "
+                f"{_first(unreadable)}; point data.root at a folder of sound recordings."
+            )
+        _pad(folder / "ragged.f32", folder / "x.npy", list(lengths.values()), features.num_mels)
+        index = {"lengths": lengths, "unreadable": unreadable}
+        (folder / "index.json").write_text(json.dumps(index, indent=1))
+
+    folder = build_once(cache / f"audio_folder-{fingerprint(settings)}", build)
+    index = json.loads((folder / "index.json").read_text())
+    return InstanceStore(
+        clip_ids=tuple(index["lengths"]),
+        x=np.load(folder / "x.npy", mmap_mode="r"),
+        lengths=np.array(list(index["lengths"].values()), np.int64),
+        unreadable=index["unreadable"],
+        folder=folder,
+    )
+
+
+def _identity(root: Path, clip_id: str) -> list[Any]:
+    stat = (root / clip_id).stat()
+    return [clip_id, stat.st_size, stat.st_mtime_ns]
+
+
+def _first(unreadable: dict[str, str]) -> str:
+    clip_id, cause = next(iter(unreadable.items()))
+    return f"{clip_id} {cause}"
+
+
+def _outcomes(
+    root: Path,
+    clip_ids: Sequence[str],
+    features: LogMel,
+    max_seconds: float | None,
+    jobs: int,
+) -> Iterator[tuple[str, Outcome]]:
+    """Yield each file and what came of it, in order, while a bar shows how far it is."""
+    chunks = [clip_ids[start : start + _CHUNK] for start in range(0, len(clip_ids), _CHUNK)]
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
+    with (
+        parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1),
+        Progress(*columns, console=Console(stderr=True)) as progress,
+    ):
+        bar = progress.add_task("decoding audio", total=len(clip_ids))
+        decoded = Parallel(return_as="generator")(
+            delayed(_decode_files)([root / clip_id for clip_id in chunk], features, max_seconds)
+            for chunk in chunks
+        )
+        for chunk, outcomes in zip(chunks, decoded, strict=True):
+            yield from zip(chunk, outcomes, strict=True)
+            progress.advance(bar, len(chunk))
+
+
+def _decode_files(
+    paths: Sequence[Path], features: LogMel, max_seconds: float | None
+) -> list[Outcome]:
+    """Do the work of one worker; a file that fails is an outcome, so that the others go on."""
+    outcomes: list[Outcome] = []
+    for path in paths:
+        try:
+            outcomes.append(features(read_audio(path, features.sample_rate, max_seconds)))
+        except UnreadableAudioError as error:
+            outcomes.append(error.cause)
+        except InputError as error:  # of the features: too short
+            outcomes.append(f"has no instance: {str(error).rstrip('.')}")
+    return outcomes
+
+
+def _write_ragged(
+    path: Path, outcomes: Iterator[tuple[str, Outcome]]
+) -> tuple[dict[str, int], dict[str, str]]:
+    """Append the instances of each clip to a file; return the lengths and the failures."""
+    lengths: dict[str, int] = {}
+    unreadable: dict[str, str] = {}
+    with path.open("wb") as file:
+        for clip_id, outcome in outcomes:
+            if isinstance(outcome, str):
+                unreadable[clip_id] = outcome
+            else:
+                file.write(outcome.tobytes())
+                lengths[clip_id] = len(outcome)
+    return lengths, unreadable
+
+
+def _pad(ragged: Path, padded: Path, lengths: Sequence[int], num_features: int) -> None:
+    """Turn the ragged file into an array (N, T, F), the longest clip giving T."""
+    shape = (len(lengths), max(lengths), num_features)
+    x = np.lib.format.open_memmap(padded, mode="w+", dtype=np.float32, shape=shape)
+    with ragged.open("rb") as file:
+        for row, length in enumerate(lengths):
+            flat = np.fromfile(file, np.float32, length * num_features)
+            x[row, :length] = flat.reshape(length, num_features)
+    x.flush()
+    ragged.unlink()

@@ -1,0 +1,133 @@
+"""Checkpoints: whole, safe to open, and enough by themselves to rebuild their method."""
+
+import os
+import pickle
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from hydra.utils import instantiate
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from musicssl.errors import InputError
+from musicssl.methods.base import ClassificationMethod
+
+_KEY = "musicssl"
+
+
+class DescribeCheckpoint(pl.Callback):
+    """Put into each checkpoint what it takes to rebuild its method.
+
+    Args:
+        config: The resolved configuration of the run, plain dicts, lists, strings and numbers.
+        classes: The name of each class, in column order.
+        sizes: Keyword arguments of the method that the corpus decided: `num_features`,
+            `num_instances`, `num_classes`.
+    """
+
+    def __init__(
+        self, config: Mapping[str, Any], classes: Sequence[str], sizes: Mapping[str, int]
+    ) -> None:
+        self.description = {"config": config, "classes": list(classes), "sizes": dict(sizes)}
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Add the description."""
+        checkpoint[_KEY] = self.description
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Write a checkpoint whole or not at all, and open it without running code from it."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
+    ) -> None:
+        """Write beside the target and rename: a kill leaves the previous checkpoint as it was."""
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f".{target.name}.part")
+        with part.open("wb") as file:
+            torch.save(checkpoint, file)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(target)
+
+    def load_checkpoint(
+        self, path: str | os.PathLike[str], map_location: Any = None, weights_only: Any = None
+    ) -> dict[str, Any]:
+        """Read tensors and plain values only."""
+        return read_checkpoint(Path(path))
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint of a musicssl run onto the CPU; nothing in it is executed.
+
+    Raises:
+        InputError: If the file is missing, damaged, or not one of ours.
+    """
+    if not path.is_file():
+        raise InputError(
+            f"there is no checkpoint {path}; runs keep theirs in checkpoints/best.ckpt."
+        )
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
+        raise InputError(
+            f"{path} is damaged or is not a checkpoint; train the run again or use another."
+        ) from error
+    if not isinstance(checkpoint, dict) or _KEY not in checkpoint:
+        raise InputError(f"{path} was not written by musicssl: it does not say how it was made.")
+    return checkpoint
+
+
+def load_method(path: Path | str) -> tuple[ClassificationMethod, tuple[str, ...]]:
+    """Rebuild a trained method from its checkpoint alone.
+
+    Returns:
+        The method in evaluation mode on the CPU, and the names of its classes in column order.
+
+    Raises:
+        InputError: See `read_checkpoint`.
+    """
+    checkpoint = read_checkpoint(Path(path))
+    description = checkpoint[_KEY]
+    method: ClassificationMethod = instantiate(
+        description["config"]["method"], **description["sizes"]
+    )
+    method.load_state_dict(checkpoint["state_dict"])
+    return method.eval(), tuple(description["classes"])
+
+
+def load_weights(method: ClassificationMethod, path: Path | str, classes: Sequence[str]) -> None:
+    """Start a method from the weights of a checkpoint, to fine-tune it.
+
+    Args:
+        method: To be filled; built as the checkpoint's method was.
+        path: Of the checkpoint.
+        classes: The classes of the corpus at hand.
+
+    Raises:
+        InputError: If the checkpoint was trained for other classes or with another network.
+    """
+    checkpoint = read_checkpoint(Path(path))
+    theirs = checkpoint[_KEY]["classes"]
+    if list(classes) != theirs:
+        raise InputError(
+            f"{path} knows the classes {_shortened(theirs)}, but the corpus has "
+            f"{_shortened(classes)}; fine-tune a checkpoint that was trained for the same classes."
+        )
+    try:
+        method.load_state_dict(checkpoint["state_dict"])
+    except RuntimeError as error:
+        raise InputError(
+            f"{path} holds another network than encoder and pooling of this run; "
+            "choose those that it was trained with."
+        ) from error
+
+
+def _shortened(names: Sequence[str], limit: int = 4) -> str:
+    shown = ", ".join(names[:limit])
+    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"

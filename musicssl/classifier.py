@@ -1,0 +1,50 @@
+"""An encoder and a pooling: the network that the methods train."""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+
+from musicssl.batch import Batch, valid_instances
+from musicssl.pooling import Instances, Pooling
+
+
+class Classifier(nn.Module):
+    """Decide which classes sound in a clip.
+
+    Args:
+        encoder: Builds the encoder from `num_features` and `num_instances`. An encoder maps
+            (B, T, F) and the mask of valid instances, (B, T) or None, to embeddings (B, T', D) and
+            their mask, and has `embed_dim`, D.
+        pooling: Builds the pooling from `embed_dim` and `num_classes`.
+        num_features: Features of an instance, F.
+        num_instances: Instances of the longest clip, T.
+        num_classes: Number of classes, C.
+    """
+
+    def __init__(
+        self,
+        encoder: Callable[..., Any],
+        pooling: Callable[..., Pooling],
+        num_features: int,
+        num_instances: int,
+        num_classes: int,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder(num_features=num_features, num_instances=num_instances)
+        self.pooling = pooling(embed_dim=self.encoder.embed_dim, num_classes=num_classes)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return the logits of the clips, (B, C)."""
+        logits: Tensor = self.pooling(*self._encode(batch))
+        return logits
+
+    def instances(self, batch: Batch) -> Instances:
+        """Return what is decided about each instance, (B, T', C), and how much it counts."""
+        instances: Instances = self.pooling.instances(*self._encode(batch))
+        return instances
+
+    def _encode(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        valid = None if batch.lengths is None else valid_instances(batch.lengths, batch.x.shape[1])
+        embedding: tuple[Tensor, Tensor | None] = self.encoder(batch.x, valid)
+        return embedding

@@ -1,0 +1,52 @@
+"""The embedding of ATT: three layers on each instance, and the instance itself added on."""
+
+from torch import Tensor, nn
+
+
+class AttEmbedding(nn.Module):
+    """Embed each instance by itself: BN, three times (Linear, BN, ReLU, dropout), plus the input.
+
+    Gururani, Sharma and Lerch 2019, https://arxiv.org/abs/1907.04294, section 4.2, in the form of
+    the authors' code: there is a batch norm before the first layer too, the layers have no bias,
+    and what is added at the end is the raw input, so instances must be scaled to about [0, 1] and
+    the layers are as wide as an instance.
+
+    Args:
+        num_features: Features of an instance, F.
+        num_instances: Not used: bags may have any length.
+        num_layers: Hidden layers.
+        dropout: Probability of dropping a unit after each layer.
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        num_instances: int | None = None,
+        num_layers: int = 3,
+        dropout: float = 0.6,
+    ) -> None:
+        super().__init__()
+        self.embed_dim = num_features
+        layers: list[nn.Module] = [nn.BatchNorm1d(num_features)]
+        for _ in range(num_layers):
+            linear = nn.Linear(num_features, num_features, bias=False)
+            nn.init.kaiming_uniform_(linear.weight, nonlinearity="relu")
+            layers += [linear, nn.BatchNorm1d(num_features), nn.ReLU(), nn.Dropout(dropout)]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor, valid: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Embed instances, (B, T, F), of which `valid`, (B, T) bool, are not padding.
+
+        Padding is left out before the first layer, so that it takes no part in any statistic of a
+        batch norm: a padded bag trains exactly as the bag alone.
+
+        Returns:
+            Embeddings, (B, T, F), zero where padded, and `valid`.
+        """
+        if valid is None:
+            rows = x.flatten(0, 1)  # (B*T, F)
+            return (self.layers(rows) + rows).view_as(x), None
+        rows = x[valid]  # (number of instances, F)
+        padded = x.new_zeros(x.shape)
+        padded[valid] = (self.layers(rows) + rows).to(padded.dtype)
+        return padded, valid

@@ -1,0 +1,42 @@
+"""Binary cross-entropy on what was observed."""
+
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+
+def masked_bce(
+    logits: Tensor, targets: Tensor, mask: Tensor, prior: Tensor | None = None
+) -> Tensor:
+    """Average the binary cross-entropy over all observed cells of the batch.
+
+    What AttentionMIC's code minimises; its paper gives `partial_bce`, which weighs clips alike
+    instead of cells. Without any observed cell the loss is 0, with a gradient of 0.
+
+    Args:
+        logits: Log-odds, (B, C).
+        targets: In [0, 1], (B, C); may hold anything, NaN included, where not observed.
+        mask: True where observed, (B, C).
+        prior: Not used; all losses share the signature.
+
+    Returns:
+        Scalar, in nats.
+    """
+    return cell_losses(logits, targets, mask).sum() / mask.sum().clamp_min(1)
+
+
+def cell_losses(
+    logits: Tensor, targets: Tensor, mask: Tensor, positive_weight: Tensor | None = None
+) -> Tensor:
+    """Return the binary cross-entropy of each cell, (B, C), 0 where nothing was observed.
+
+    Args:
+        logits: Log-odds, (B, C).
+        targets: In [0, 1], (B, C).
+        mask: True where observed, (B, C).
+        positive_weight: Factor of the positive term of each class, (C,).
+    """
+    targets = targets.where(mask, 0)
+    losses = binary_cross_entropy_with_logits(
+        logits.float(), targets, pos_weight=positive_weight, reduction="none"
+    )
+    return losses * mask

@@ -1,0 +1,172 @@
+"""What all classifying methods share: the optimizer, and honest validation."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.utilities import move_data_to_device
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torchmetrics import Metric
+
+from musicssl.batch import Batch
+from musicssl.classifier import Classifier
+from musicssl.errors import InputError
+from musicssl.losses.balanced_bce import label_prior
+from musicssl.metrics import macro, per_class_metrics
+from musicssl.pooling import Instances
+
+Loss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+
+
+class ClassificationMethod(pl.LightningModule):
+    """A classifier with an optimizer, validated over the whole validation set.
+
+    A method adds its `training_step`. Loss and metrics of an epoch are computed once from all
+    clips: an average over batches is another number.
+
+    Args:
+        encoder: Builds the encoder; see `Classifier`.
+        pooling: Builds the pooling; see `Classifier`.
+        loss: Takes logits, targets, mask, each (B, C), and the classes' prior, (C,), to a scalar.
+        optimizer: Builds the optimizer from parameters.
+        schedule: Maps the epochs trained so far, a fraction included, to a factor of the learning
+            rate; see `musicssl.schedules`.
+        num_features: Features of an instance, F.
+        num_instances: Instances of the longest clip, T.
+        num_classes: Number of classes, C.
+    """
+
+    prior: Tensor
+
+    def __init__(
+        self,
+        encoder: Callable[..., Any],
+        pooling: Callable[..., Any],
+        loss: Loss,
+        optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
+        schedule: Callable[[float], float],
+        num_features: int,
+        num_instances: int,
+        num_classes: int,
+    ) -> None:
+        super().__init__()
+        self.classifier = Classifier(encoder, pooling, num_features, num_instances, num_classes)
+        self.loss = loss
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.register_buffer("prior", torch.zeros(num_classes))
+        self._val_outputs, self._test_outputs = EpochOutputs(), EpochOutputs()
+        self._frozen: list[nn.Module] = []
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return the logits of the clips, (B, C)."""
+        logits: Tensor = self.classifier(batch)
+        return logits
+
+    def scores(self, batch: Batch) -> Tensor:
+        """Return the probability of each class, (B, C), for a batch on any device."""
+        logits: Tensor = self(self._here(batch))
+        return logits.sigmoid()
+
+    def instances(self, batch: Batch) -> Instances:
+        """Return what is decided about each instance, for a batch on any device."""
+        return self.classifier.instances(self._here(batch))
+
+    def _here(self, batch: Batch) -> Batch:
+        moved: Batch = move_data_to_device(batch, self.device)
+        return moved
+
+    def freeze_parts(self, names: Sequence[str]) -> None:
+        """Train only the rest: parts of the classifier keep their weights and statistics.
+
+        Args:
+            names: Submodules of the classifier, such as "encoder" or "pooling.attention".
+
+        Raises:
+            InputError: If there is no such part, or nothing would be left to train.
+        """
+        parts = dict(self.classifier.named_modules())
+        for name in names:
+            if not name or name not in parts:
+                choices = ", ".join(part for part in parts if part and part.count(".") < 2)
+                raise InputError(f"finetune.frozen: there is no part {name!r}; choose {choices}.")
+            self._frozen.append(parts[name].requires_grad_(False))
+        if not any(p.requires_grad for p in self.parameters()):
+            raise InputError("finetune.frozen leaves nothing to train; name fewer parts.")
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> "ClassificationMethod":
+        """Switch between training and evaluation; frozen parts stay in evaluation."""
+        super().train(mode)
+        for part in self._frozen:
+            part.eval()  # otherwise a batch norm's statistics drift although its weights do not
+        return self
+
+    def setup(self, stage: str) -> None:
+        """Learn the classes' prior from the training labels that this run may see."""
+        if stage == "fit":
+            train = self.trainer.datamodule.clips("train")  # type: ignore[attr-defined]
+            self.prior = label_prior(train.y, train.mask).to(self.prior)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Optimize what is not frozen."""
+        optimizer = self.optimizer([p for p in self.parameters() if p.requires_grad])
+        schedule, trainer = self.schedule, self.trainer
+        steps = trainer.datamodule.steps_per_epoch / trainer.accumulate_grad_batches  # type: ignore[attr-defined]
+        rate = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: schedule(step / steps))
+        # By the step: Lightning moves epoch schedules on after the epoch's checkpoint is written,
+        # so that a resumed run would be one epoch behind.
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Keep the outputs of a batch until the epoch ends."""
+        self._val_outputs.update(self(batch), batch.y, batch.mask)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log loss and macro metrics of the validation set."""
+        self._log_epoch("val", self._val_outputs)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Keep the outputs of a batch until the epoch ends."""
+        self._test_outputs.update(self(batch), batch.y, batch.mask)
+
+    def on_test_epoch_end(self) -> None:
+        """Log loss and macro metrics of the test set."""
+        self._log_epoch("test", self._test_outputs)
+
+    def _log_epoch(self, stage: str, outputs: "EpochOutputs") -> None:
+        logits, targets, mask = outputs.compute()
+        outputs.reset()
+        scores = macro(per_class_metrics(logits.sigmoid(), targets, mask))
+        loss = self.loss(logits, targets, mask, self.prior)
+        self.log(f"{stage}/loss", loss)
+        self.log_dict({f"{stage}/{name}": value for name, value in scores.items()})
+
+
+class EpochOutputs(Metric):
+    """All logits, targets and masks of an epoch, gathered from all ranks."""
+
+    logits: list[Tensor]
+    targets: list[Tensor]
+    mask: list[Tensor]
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in ("logits", "targets", "mask"):
+            self.add_state(name, default=[], dist_reduce_fx="cat")
+
+    def update(self, logits: Tensor, targets: Tensor, mask: Tensor) -> None:
+        """Add a batch, each (B, C)."""
+        self.logits.append(logits.float())
+        self.targets.append(targets)
+        self.mask.append(mask)
+
+    def compute(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return logits, targets and mask of all clips, each (N, C)."""
+        return _joined(self.logits), _joined(self.targets), _joined(self.mask)
+
+
+def _joined(parts: list[Tensor] | Tensor) -> Tensor:
+    return parts if isinstance(parts, Tensor) else torch.cat(parts)

@@ -1,0 +1,101 @@
+"""`random_forest`: the binary-relevance baseline, one forest for each class."""
+
+from typing import Literal
+
+import numpy as np
+import torch
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+from sklearn.ensemble import RandomForestClassifier
+from torch import Tensor
+
+from musicssl.batch import Batch, valid_instances
+
+
+class RandomForest:
+    """Classify clips by forests on a summary of their instances, each class by itself.
+
+    RF_BR of Gururani, Sharma and Lerch 2019, https://arxiv.org/abs/1907.04294, and the baseline of
+    OpenMIC-2018: a forest learns a class from the clips in which it was observed. Scores are
+    probabilities; the paper's AUROC of 77.69 equals its recall, so it came from hard decisions and
+    is not comparable.
+
+    Args:
+        num_features: Not used; the sizes that the corpus decides are told to every method.
+        num_instances: Not used.
+        num_classes: Number of classes, C.
+        num_trees: Of each forest.
+        max_depth: Of each tree; None grows until leaves are pure.
+        summary: "mean" of a clip's instances, as OpenMIC's baseline, or "mean_std" of them.
+        num_workers: Processes to fit with; the result does not depend on it.
+        seed: Of the forests.
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        num_instances: int,
+        num_classes: int,
+        num_trees: int = 100,
+        max_depth: int | None = 8,
+        summary: Literal["mean", "mean_std"] = "mean",
+        num_workers: int = 1,
+        seed: int = 0,
+    ) -> None:
+        self.num_classes = num_classes
+        self.num_trees = num_trees
+        self.max_depth = max_depth
+        self.summary = summary
+        self.num_workers = num_workers
+        self.seed = seed
+        self.forests: list[RandomForestClassifier | None] = []
+
+    def fit(self, clips: Batch) -> None:
+        """Fit the forest of each class to the clips in which the class was observed.
+
+        A class that a small labelled subset shows in one value only gets a forest that has seen
+        just that value, and predicts it.
+        """
+        features, targets, mask = self._features(clips), clips.y.numpy() >= 0.5, clips.mask.numpy()
+        fits = (
+            delayed(self._fit_one)(features[mask[:, c]], targets[mask[:, c], c], c)
+            for c in range(self.num_classes)
+        )
+        self.forests = Parallel(self.num_workers)(fits)
+
+    def scores(self, clips: Batch) -> Tensor:
+        """Return the probability of each class, (B, C)."""
+        features = self._features(clips)
+        columns = [_probability(forest, features) for forest in self.forests]
+        return torch.from_numpy(np.stack(columns, axis=1)).float()
+
+    def _fit_one(
+        self, features: NDArray[np.float32], present: NDArray[np.bool_], class_index: int
+    ) -> RandomForestClassifier | None:
+        if len(features) == 0:
+            return None
+        seed = np.random.SeedSequence((self.seed, class_index)).generate_state(1)[0]
+        forest = RandomForestClassifier(
+            self.num_trees, max_depth=self.max_depth, random_state=int(seed)
+        )
+        return forest.fit(features, present)
+
+    def _features(self, clips: Batch) -> NDArray[np.float32]:
+        x = clips.x.numpy()
+        valid = np.ones(x.shape[:2], bool)
+        if clips.lengths is not None:
+            valid = valid_instances(clips.lengths, x.shape[1]).numpy()
+        kept = valid[..., None]
+        mean: NDArray[np.float32] = x.mean(axis=1, where=kept)
+        if self.summary == "mean":
+            return mean
+        return np.concatenate([mean, x.std(axis=1, where=kept)], axis=1)
+
+
+def _probability(
+    forest: RandomForestClassifier | None, features: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    if forest is None:  # a class that was never observed: nothing speaks for or against it
+        return np.full(len(features), 0.5)
+    present: NDArray[np.float64] = forest.predict_proba(features) @ forest.classes_.astype(float)
+    return present

@@ -1,0 +1,165 @@
+"""From the instances of a clip to its label: multi-instance pooling.
+
+Every pooling has an instance classifier and gives each instance a weight for each class; the
+weights of a clip sum to one. `instances` shows both, for timelines and for the question of *when* a
+class sounds; calling the pooling gives the logits of the clip. B clips, T instances, D embedding,
+C classes. `valid`, (B, T) bool, marks the instances that are not padding; None means all.
+
+Where a source averages probabilities, as ATT does, we return the exact logit of that average,
+computed with log-sum-exp: there is no clamp to lose a gradient, and every loss may take logits.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import logsigmoid
+
+
+class Instances(NamedTuple):
+    """What a pooling makes of each instance.
+
+    Attributes:
+        logits: Of the class in this instance, (B, T, C).
+        log_weights: Logarithm of the instance's share in the clip's decision, (B, T, C); minus
+            infinity where padded.
+    """
+
+    logits: Tensor
+    log_weights: Tensor
+
+
+class Pooling(nn.Module, ABC):
+    """A linear classifier of instances, and a rule to combine its decisions.
+
+    Args:
+        embed_dim: Width of an embedding, D.
+        num_classes: Number of classes, C.
+    """
+
+    def __init__(self, embed_dim: int, num_classes: int) -> None:
+        super().__init__()
+        self.classifier = _linear(embed_dim, num_classes)
+
+    def forward(self, h: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Turn embeddings, (B, T, D), into the logits of the clips, (B, C)."""
+        return self.combine(self.instances(h, valid))
+
+    @abstractmethod
+    def instances(self, h: Tensor, valid: Tensor | None = None) -> Instances:
+        """Judge each instance and weigh it."""
+
+    def combine(self, instances: Instances) -> Tensor:
+        """Average the instances' logits, (B, T, C) -> (B, C)."""
+        return (instances.log_weights.exp() * instances.logits).sum(dim=1)
+
+
+class MeanPooling(Pooling):
+    """Average the logits, which is to classify the average embedding."""
+
+    def instances(self, h: Tensor, valid: Tensor | None = None) -> Instances:
+        """Weigh all instances alike."""
+        logits = self.classifier(h)  # (B, T, C)
+        if valid is None:
+            return Instances(logits, torch.full_like(logits, -math.log(h.shape[1])))
+        return Instances(logits, _hide_padding(torch.zeros_like(logits), valid).log_softmax(dim=1))
+
+
+class MaxPooling(Pooling):
+    """Let the instance with the largest logit decide, for each class."""
+
+    def instances(self, h: Tensor, valid: Tensor | None = None) -> Instances:
+        """Give the largest instance all the weight, the first one if there are several."""
+        logits = self.classifier(h)  # (B, T, C)
+        largest = _hide_padding(logits, valid).argmax(dim=1, keepdim=True)
+        weights = torch.zeros_like(logits).scatter(1, largest, 1.0)
+        return Instances(logits, weights.log())
+
+
+class _ProbabilityPooling(Pooling):
+    """Average probabilities instead of logits."""
+
+    def combine(self, instances: Instances) -> Tensor:
+        """Return the logit of the weighted mean of the instances' probabilities, (B, C).
+
+        log p = logsumexp_t(log w_t + log sigmoid(c_t)) and, as the weights sum to one, log(1 - p)
+        is the same with -c_t.
+        """
+        present = (instances.log_weights + logsigmoid(instances.logits)).logsumexp(dim=1)
+        absent = (instances.log_weights + logsigmoid(-instances.logits)).logsumexp(dim=1)
+        return present - absent
+
+
+class AttentionPooling(_ProbabilityPooling):
+    """One attention weight for each instance and class: a sigmoid, normalised over the instances.
+
+    S(x) = sum_t w_t f(x_t), w_t = v_t / sum_u v_u, v = sigmoid(V x): Gururani, Sharma and Lerch
+    2019, https://arxiv.org/abs/1907.04294, section 4.2. The authors' code clamps v to
+    [1e-7, 1 - 1e-7]; the log domain needs no clamp.
+    """
+
+    def __init__(self, embed_dim: int, num_classes: int) -> None:
+        super().__init__(embed_dim, num_classes)
+        self.attention = _linear(embed_dim, num_classes)
+
+    def instances(self, h: Tensor, valid: Tensor | None = None) -> Instances:
+        """Weigh each instance by its own attention."""
+        attention = _hide_padding(logsigmoid(self.attention(h)), valid)  # (B, T, C)
+        return Instances(self.classifier(h), attention - attention.logsumexp(dim=1, keepdim=True))
+
+
+class GatedAttentionPooling(Pooling):
+    """A softmax over instances of a gated score, shared by all classes.
+
+    a_t = softmax_t(w' (tanh(V h_t) * sigmoid(U h_t))): Ilse, Tomczak and Welling 2018,
+    https://arxiv.org/abs/1802.04712, eq. 9. They classify sum_t a_t h_t; as our classifier is
+    linear, that is the weighted average of the instances' logits.
+
+    Args:
+        embed_dim: Width of an embedding, D.
+        num_classes: Number of classes, C.
+        attention_dim: Width of the gate.
+    """
+
+    def __init__(self, embed_dim: int, num_classes: int, attention_dim: int = 128) -> None:
+        super().__init__(embed_dim, num_classes)
+        self.content = nn.Linear(embed_dim, attention_dim)
+        self.gate = nn.Linear(embed_dim, attention_dim)
+        self.score = nn.Linear(attention_dim, 1)
+
+    def instances(self, h: Tensor, valid: Tensor | None = None) -> Instances:
+        """Weigh the instances alike for all classes."""
+        score = self.score(self.content(h).tanh() * self.gate(h).sigmoid())  # (B, T, 1)
+        logits = self.classifier(h)
+        return Instances(logits, _hide_padding(score, valid).log_softmax(dim=1).expand_as(logits))
+
+
+class AutoPooling(_ProbabilityPooling):
+    """A softmax of the instance's own probability, as sharp as each class learns it to be.
+
+    w_t = softmax_t(alpha p_t), alpha of each class starting at 0: McFee, Salamon and Bello 2018,
+    https://arxiv.org/abs/1804.10070, eq. 6. alpha = 0 is the mean, large alpha the maximum.
+    """
+
+    def __init__(self, embed_dim: int, num_classes: int) -> None:
+        super().__init__(embed_dim, num_classes)
+        self.alpha = nn.Parameter(torch.zeros(num_classes))
+
+    def instances(self, h: Tensor, valid: Tensor | None = None) -> Instances:
+        """Weigh each instance by its own probability; gradients flow through the weights too."""
+        logits = self.classifier(h)  # (B, T, C)
+        sharpened = _hide_padding(self.alpha * logits.sigmoid(), valid)
+        return Instances(logits, sharpened.log_softmax(dim=1))
+
+
+def _linear(embed_dim: int, num_classes: int) -> nn.Linear:
+    linear = nn.Linear(embed_dim, num_classes)
+    nn.init.xavier_uniform_(linear.weight)
+    nn.init.zeros_(linear.bias)
+    return linear
+
+
+def _hide_padding(values: Tensor, valid: Tensor | None) -> Tensor:
+    return values if valid is None else values.masked_fill(~valid[..., None], -math.inf)

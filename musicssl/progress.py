@@ -1,0 +1,99 @@
+"""One progress bar for a whole training run."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import ProgressBar
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class EpochProgress(ProgressBar):
+    """Show how far training is and how well it validates, in one line.
+
+    Where the output is no terminal (a log file), a line is printed at each tenth of the epochs.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._console = Console()
+        self._bar: Progress | None = None
+        self._is_enabled = True
+
+    def enable(self) -> None:
+        """Show progress."""
+        self._is_enabled = True
+
+    def disable(self) -> None:
+        """Show nothing, as on all ranks but the first."""
+        self._is_enabled = False
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin at the epoch that a resumed run has reached."""
+        if not self._is_enabled or not self._console.is_terminal:
+            return
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self._console,
+            refresh_per_second=4,
+        )
+        self._task = self._bar.add_task("training", total=_total_steps(trainer))
+        self._bar.start()
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Move on by a step."""
+        if self._bar is not None:
+            done = trainer.current_epoch * int(trainer.num_training_batches) + batch_idx + 1
+            self._bar.update(self._task, completed=done)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Say how well the epoch validated."""
+        text = _describe(trainer)
+        if self._bar is not None:
+            self._bar.update(self._task, description=text)
+        elif self._is_enabled and _is_a_tenth(trainer):
+            self._console.print(text, highlight=False)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Leave the last line on the screen."""
+        self._stop()
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Give the terminal back."""
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+def _total_steps(trainer: pl.Trainer) -> float | None:
+    if trainer.max_epochs in (None, -1):
+        return None
+    return trainer.max_epochs * trainer.num_training_batches
+
+
+def _is_a_tenth(trainer: pl.Trainer) -> bool:
+    every = max(1, (trainer.max_epochs or 1) // 10)
+    return (trainer.current_epoch + 1) % every == 0
+
+
+def _describe(trainer: pl.Trainer) -> str:
+    shown = ("train/loss", "val/loss", "val/auroc", "val/f1")
+    metrics = trainer.callback_metrics
+    scores = "  ".join(f"{name} {float(metrics[name]):.3f}" for name in shown if name in metrics)
+    return f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {scores}"

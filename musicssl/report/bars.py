@@ -1,0 +1,72 @@
+"""Horizontal bars: how well each class is recognised."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patheffects import AbstractPathEffect, withStroke
+from numpy.typing import NDArray
+
+from musicssl.report.style import COLOURS, GREY, PLAIN, SMALL, wrapped
+
+_BAR_INCHES, _GAP_INCHES = 0.2, 0.16
+_HALO: list[AbstractPathEffect] = [withStroke(linewidth=2.5, foreground="white")]
+
+
+def draw_per_class_bars(
+    classes: Sequence[str],
+    values: Mapping[str, Sequence[float]],
+    title: str,
+    positives: Sequence[int] | None = None,
+) -> Figure:
+    """Draw the picture that `musicssl.report.figures.per_class_bars` writes."""
+    table = {name: np.asarray(column, dtype=np.float64) for name, column in values.items()}
+    order = _best_first(next(iter(table.values())))
+    slot = len(table) * _BAR_INCHES + _GAP_INCHES
+    figure = Figure(figsize=(8, 1.5 + slot * len(classes)), layout="constrained")
+    figure.suptitle(wrapped(title, 80), **PLAIN)
+    axes = figure.subplots()
+    for number, (name, column) in enumerate(table.items()):
+        offset = (number - (len(table) - 1) / 2) * _BAR_INCHES / slot
+        _draw_metric(axes, name, column[order], offset, _BAR_INCHES / slot, COLOURS[number])
+    labels = [wrapped(classes[row]) for row in order]
+    if positives is not None:
+        labels = [f"{label} ({positives[row]})" for label, row in zip(labels, order, strict=True)]
+        axes.set_ylabel("class (observed positives)")
+    axes.set_yticks(range(len(classes)), labels, **PLAIN)
+    _frame(axes, len(classes))
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    return figure
+
+
+def _best_first(column: NDArray[np.float64]) -> NDArray[np.int64]:
+    return np.argsort(-column, kind="stable")  # NaN comes last
+
+
+def _draw_metric(
+    axes: Axes, name: str, column: NDArray[np.float64], offset: float, height: float, colour: str
+) -> None:
+    rows = np.arange(len(column)) + offset
+    axes.barh(rows, np.nan_to_num(column), height * 0.92, color=colour, label=name)
+    for row, value in zip(rows, column, strict=True):
+        text, ink = ("undefined", GREY) if np.isnan(value) else (f"{value:.2f}", "black")
+        left = np.nan_to_num(value) + 0.008
+        label = axes.text(left, row, text, color=ink, fontsize=SMALL - 1, va="center", zorder=4)
+        label.set_path_effects(_HALO)
+    defined = column[~np.isnan(column)]
+    if len(defined):
+        macro = defined.mean()
+        line = axes.axvline(macro, color=colour, linestyle="--", zorder=3)
+        line.set_path_effects(_HALO)
+        line.set_label(f"macro mean of {name}: {macro:.3f}")
+
+
+def _frame(axes: Axes, num_classes: int) -> None:
+    axes.set_ylim(num_classes - 0.5, -0.5)  # best on top
+    axes.set_xlim(0, 1.06)  # leaves room for the number beside a bar of 1
+    axes.set_xticks(np.linspace(0, 1, 6))
+    axes.xaxis.grid(visible=True, color="0.88")
+    axes.set_axisbelow(True)
+    axes.tick_params(axis="y", length=0)
+    axes.spines[["top", "right"]].set_visible(False)

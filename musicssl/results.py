@@ -1,0 +1,116 @@
+"""What a finished run leaves: tables, scores and pictures in its folder, and a table on screen."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+
+from musicssl.batch import valid_instances
+from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.evaluation import (
+    InstancePredictions,
+    Scorer,
+    predict_clips,
+    predict_instances,
+)
+from musicssl.history import read_history
+from musicssl.localisation import localisation_metrics
+from musicssl.methods.base import ClassificationMethod
+from musicssl.metrics import macro, per_class_metrics
+from musicssl.report.run_figures import draw_bars, draw_curves, draw_timelines
+from musicssl.report.tables import metrics_table, write_metrics_csv
+from musicssl.run_folder import RunFolder, write_atomically
+
+
+def write_results(
+    folder: RunFolder, datamodule: SemiSupervisedDataModule, method: Scorer | ClassificationMethod
+) -> None:
+    """Test a trained method; write scores, tables, pictures and, last of all, metrics.json.
+
+    Args:
+        folder: Of the run.
+        datamodule: That the method was trained with.
+        method: The trained method, in evaluation mode.
+    """
+    corpus, rows = datamodule.corpus, datamodule.rows("test")
+    batches = datamodule.test_dataloader()
+    predictions = predict_clips(method, batches, corpus.classes, corpus.clip_ids[rows])
+    predictions.save(folder.path / "predictions.npz")
+    per_class = per_class_metrics(
+        torch.from_numpy(predictions.scores),
+        torch.from_numpy(predictions.targets),
+        torch.from_numpy(predictions.mask),
+    )
+    means, by_class = macro(per_class), {name: v.tolist() for name, v in per_class.items()}
+    write_metrics_csv(folder.path / "metrics.csv", corpus.classes, by_class, means)
+    draw_bars(folder.figures, corpus.classes, by_class)
+    document = {
+        "macro": means,
+        "per_class": by_class,
+        "classes": list(corpus.classes),
+        "labels": asdict(datamodule.label_count()),
+        "localisation": None,
+    }
+    if isinstance(method, ClassificationMethod):
+        instances = predict_instances(method, batches)
+        document["localisation"] = localisation(datamodule, instances)
+        draw_timelines(folder.figures, corpus, datamodule.dataset, rows, instances)
+        draw_curves(folder.figures, read_history(folder.history))
+    write_atomically(folder.metrics, json.dumps(_without_nan(document), indent=2) + "\n")
+
+
+def localisation(
+    datamodule: SemiSupervisedDataModule, instances: InstancePredictions
+) -> dict[str, float] | None:
+    """Return how well test instances were judged in time, macro means; None without a truth.
+
+    Nor can an encoder that sums a clip up in one embedding be asked.
+    """
+    corpus = datamodule.corpus
+    rows = datamodule.rows("test")
+    if corpus.activity is None or instances.scores.shape[1] != corpus.activity.shape[1]:
+        return None
+    valid: NDArray[np.bool_] | None = None
+    if corpus.lengths is not None:
+        lengths = torch.from_numpy(corpus.lengths[rows])
+        valid = valid_instances(lengths, corpus.x.shape[1]).numpy()
+    values = localisation_metrics(instances.scores, instances.weights, corpus.activity[rows], valid)
+    return {name: float(np.nanmean(column)) for name, column in values.items()}
+
+
+def show_results(folder: RunFolder) -> None:
+    """Print the table of a complete run and say where the rest lies."""
+    document = json.loads(folder.metrics.read_text())
+    console = Console()
+    per_class = {name: _with_nan(values) for name, values in document["per_class"].items()}
+    means = dict(zip(document["macro"], _with_nan(document["macro"].values()), strict=True))
+    console.print(metrics_table(document["classes"], per_class, means))
+    if document["localisation"]:
+        values = document["localisation"]
+        console.print(
+            "When does a class sound? AUROC of instances against the exact activity: "
+            f"{values['auroc_weighted']:.3f} with attention, {values['auroc_instance']:.3f} "
+            f"without; within a clip {values['auroc_within_weighted']:.3f} and "
+            f"{values['auroc_within_instance']:.3f}.",
+            highlight=False,
+        )
+    console.print(f"Tables, scores, pictures and checkpoints: {folder.path}", highlight=False)
+
+
+def _without_nan(node: Any) -> Any:
+    """Write NaN as null: JSON has no NaN."""
+    if isinstance(node, Mapping):
+        return {key: _without_nan(value) for key, value in node.items()}
+    if isinstance(node, list | tuple):
+        return [_without_nan(value) for value in node]
+    return None if isinstance(node, float) and math.isnan(node) else node
+
+
+def _with_nan(values: Any) -> list[float]:
+    return [math.nan if value is None else value for value in values]

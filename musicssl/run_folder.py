@@ -1,0 +1,122 @@
+"""The folder of one run: its settings, its state, its results.
+
+config.yaml        the resolved configuration
+checkpoints/       best.ckpt (lowest validation loss) and last.ckpt (to resume from)
+history.csv        losses and validation metrics of each epoch
+metrics.json       the test result; written last, so its presence says the run is complete
+metrics.csv        the same by class
+predictions.npz    scores, targets, mask, clip_ids and classes of the test split
+figures/
+"""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from musicssl.errors import InputError
+
+_MAY_DIFFER = ("overwrite", "logger", "run_dir", "threads", "data.cache", "trainer.devices")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths in the folder of a run.
+
+    Attributes:
+        path: The folder.
+    """
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration of the run."""
+        return self.path / "config.yaml"
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint with the lowest validation loss."""
+        return self.path / "checkpoints" / "best.ckpt"
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint to resume from."""
+        return self.path / "checkpoints" / "last.ckpt"
+
+    @property
+    def history(self) -> Path:
+        """Losses and validation metrics of each epoch."""
+        return self.path / "history.csv"
+
+    @property
+    def metrics(self) -> Path:
+        """The test result."""
+        return self.path / "metrics.json"
+
+    @property
+    def figures(self) -> Path:
+        """The folder of pictures."""
+        return self.path / "figures"
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the run was finished."""
+        return self.metrics.is_file()
+
+    def check(self, settings: Mapping[str, Any]) -> None:
+        """Make sure that the folder is free, or holds a run of these settings.
+
+        Raises:
+            InputError: If the folder holds a run with other settings.
+        """
+        if not self.config.is_file():
+            return
+        changed = _differences(yaml.safe_load(self.config.read_text()), settings)
+        if changed:
+            raise InputError(
+                f"{self.path} holds a run with other settings ({', '.join(changed[:3])}); "
+                "give this one a name of its own (name=...) or set overwrite=true."
+            )
+
+    def claim(self, settings: Mapping[str, Any], overwrite: bool = False) -> None:
+        """Take the folder for a run; what an interrupted run of these settings left stays.
+
+        Args:
+            settings: The resolved configuration.
+            overwrite: Remove what was left here, whatever it is.
+        """
+        if overwrite and self.config.is_file():
+            shutil.rmtree(self.path)
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.config, yaml.safe_dump(dict(settings), sort_keys=False))
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text)
+    part.replace(path)
+
+
+def _differences(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    old, new = _flattened(earlier), _flattened(now)
+    return [
+        f"{key}: {old.get(key)} there, {new.get(key)} here"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key)
+        and not any(key == name or key.startswith(f"{name}.") for name in _MAY_DIFFER)
+    ]
+
+
+def _flattened(node: Any, prefix: str = "") -> dict[str, Any]:
+    """Name each leaf by its path, `a.b.c`; lists count as leaves."""
+    if not isinstance(node, Mapping):
+        return {prefix: node}
+    leaves: dict[str, Any] = {}
+    for key, value in node.items():
+        leaves |= _flattened(value, f"{prefix}.{key}" if prefix else str(key))
+    return leaves

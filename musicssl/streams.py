@@ -1,0 +1,140 @@
+"""Endless streams of clip numbers: which clips make up a batch, as a pure function of its position.
+
+A stream runs through one seeded permutation of its pool after another, so every clip is drawn once
+before any is drawn again, however small the pool. A batch is a contiguous stretch of the stream;
+the ranks of a distributed run take neighbouring stretches. Nothing is remembered between batches,
+so a resumed run continues with the batch it would have had.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicssl.batch import Batch
+from musicssl.errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """A pool of clips in endless, seeded order.
+
+    Attributes:
+        pool: Clips to draw from, (N,).
+        seed: Numbers that name this stream's order among all others.
+    """
+
+    pool: NDArray[np.int64]
+    seed: tuple[int, ...]
+
+    def draw(self, start: int, count: int) -> NDArray[np.int64]:
+        """Return the clips at places `start` to `start + count` of the stream, (count,)."""
+        places = np.arange(start, start + count)
+        turns, offsets = np.divmod(places, len(self.pool))
+        drawn = np.empty(count, np.int64)
+        for turn in range(int(turns[0]), int(turns[-1]) + 1) if count else ():
+            here = turns == turn
+            drawn[here] = self.pool[_permutation(len(self.pool), (*self.seed, turn))[offsets[here]]]
+        return drawn
+
+
+@lru_cache(maxsize=8)  # neighbouring batches share the permutation of their turn
+def _permutation(size: int, seed: tuple[int, ...]) -> NDArray[np.int64]:
+    return np.random.default_rng(seed).permutation(size)
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """Which clips form the batch of a given epoch and step, on a given rank.
+
+    Attributes:
+        labelled: Stream of labelled clips.
+        unlabelled: Stream of clips whose labels the batch must hide.
+        batch_size: Clips in a batch of one rank, B.
+        num_labelled: Labelled clips in it; they come first.
+        steps_per_epoch: Batches in an epoch.
+        rank: Of this process.
+        world_size: Number of processes.
+    """
+
+    labelled: Stream
+    unlabelled: Stream
+    batch_size: int
+    num_labelled: int
+    steps_per_epoch: int
+    rank: int = 0
+    world_size: int = 1
+
+    def clips(self, epoch: int, step: int) -> NDArray[np.int64]:
+        """Return the clips of a batch, (B,), the `num_labelled` labelled ones first."""
+        turn = (epoch * self.steps_per_epoch + step) * self.world_size + self.rank
+        num_unlabelled = self.batch_size - self.num_labelled
+        return np.concatenate(
+            [
+                self.labelled.draw(turn * self.num_labelled, self.num_labelled),
+                self.unlabelled.draw(turn * num_unlabelled, num_unlabelled),
+            ]
+        )
+
+
+def labelled_share(b_s: float, batch_size: int) -> int:
+    """Return how many of `batch_size` clips are labelled at `b_s`.
+
+    >>> labelled_share(0.05, 96)
+    5
+
+    Raises:
+        InputError: If `b_s` is not in [0, 1], or is positive and rounds to no clip.
+    """
+    if not 0 <= b_s <= 1:
+        hint = f" (did you mean {b_s / 100:.2f}?)" if 1 < b_s <= 100 else ""
+        raise InputError(f"data.b_s must be in [0, 1], got {b_s:g}{hint}.")
+    count = round(b_s * batch_size)
+    if b_s > 0 and count == 0:
+        raise InputError(
+            f"data.b_s={b_s:g} of a batch of {batch_size} clips rounds to no labelled clip; raise "
+            f"data.b_s to at least {0.5 / batch_size:.2g} or data.batch_size, or set data.b_s=0."
+        )
+    return count
+
+
+class BatchLoader:
+    """The training batches, one epoch at each iteration, in the form that Lightning can resume.
+
+    Args:
+        plan: Which clips form a batch.
+        gather: Turns clips, (B,), and the number of labelled ones that lead them into a batch.
+        epoch: Tells the epoch when an iteration begins.
+    """
+
+    def __init__(
+        self,
+        plan: BatchPlan,
+        gather: Callable[[NDArray[np.int64], int], Batch],
+        epoch: Callable[[], int],
+    ) -> None:
+        self.plan = plan
+        self._gather = gather
+        self._epoch = epoch
+        self._position = (0, 0)  # epoch and step of the batch that comes next
+
+    def __len__(self) -> int:
+        return self.plan.steps_per_epoch
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield the batches of the current epoch; after a resume within it, those that are left."""
+        epoch = self._epoch()
+        first = self._position[1] if self._position[0] == epoch else 0
+        for step in range(first, len(self)):
+            self._position = (epoch, step + 1)
+            yield self._gather(self.plan.clips(epoch, step), self.plan.num_labelled)
+
+    def state_dict(self) -> dict[str, int]:
+        """Return the place of the next batch, for a checkpoint."""
+        return {"epoch": self._position[0], "step": self._position[1]}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Take up the place that a checkpoint holds."""
+        self._position = (state["epoch"], state["step"])

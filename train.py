@@ -1,0 +1,124 @@
+"""Train a classifier of music from few labels and much audio: `python train.py --help`."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import hydra
+import pytorch_lightning as pl
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+from musicssl.checkpoint import AtomicCheckpointIO, DescribeCheckpoint, load_method, load_weights
+from musicssl.command_line import user_errors
+from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.errors import InputError
+from musicssl.history import History
+from musicssl.methods.base import ClassificationMethod
+from musicssl.progress import EpochProgress
+from musicssl.results import show_results, write_results
+from musicssl.resume import ResumeCheckpoint, StepSeed
+from musicssl.run_folder import RunFolder
+
+logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="train")
+def main(config: DictConfig) -> None:
+    """Train, or take up an interrupted run, then test; a complete run is only shown."""
+    folder = RunFolder(Path(HydraConfig.get().runtime.output_dir))
+    try:
+        with user_errors():
+            run(config, folder)
+    except SIGTERMException:
+        print(f"Stopped; the same command goes on with {folder.path}.", file=sys.stderr)
+        sys.exit(143)
+
+
+def run(config: DictConfig, folder: RunFolder) -> None:
+    """Do all that a run consists of, inside its folder."""
+    settings = _settings(config)
+    if not config.overwrite:
+        folder.check(settings)
+    if folder.is_complete and not config.overwrite:
+        print("This run is complete; overwrite=true trains it again.")
+        show_results(folder)
+        return
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    pl.seed_everything(config.seed, verbose=False)
+    datamodule: SemiSupervisedDataModule = instantiate(config.datamodule)
+    datamodule.prepare_data()
+    datamodule.setup()
+    print(datamodule.label_count())
+    method = instantiate(config.method, **datamodule.sizes)
+    if config.finetune.checkpoint is not None:
+        load_weights(method, config.finetune.checkpoint, datamodule.corpus.classes)
+        method.freeze_parts(config.finetune.frozen)
+    folder.claim(settings, config.overwrite)
+    if isinstance(method, ClassificationMethod):
+        method = fit_network(config, settings, folder, datamodule, method)
+    else:
+        method.fit(datamodule.clips("train"))
+    if pl.utilities.rank_zero_only.rank == 0:
+        write_results(folder, datamodule, method)
+        show_results(folder)
+
+
+def fit_network(
+    config: DictConfig,
+    settings: dict[str, Any],
+    folder: RunFolder,
+    datamodule: SemiSupervisedDataModule,
+    method: ClassificationMethod,
+) -> ClassificationMethod:
+    """Train to the last epoch, wherever the run stands; return the best epoch's method."""
+    best = ModelCheckpoint(
+        folder.best.parent,
+        filename=folder.best.stem,
+        monitor="val/loss",  # of the whole validation set, not of its last batch
+        enable_version_counter=False,
+    )
+    callbacks = [
+        StepSeed(config.seed),
+        History(folder.history),
+        EpochProgress(),
+        DescribeCheckpoint(settings, datamodule.corpus.classes, datamodule.sizes),
+        best,
+        ResumeCheckpoint(folder.last),
+    ]
+    trainer: pl.Trainer = instantiate(
+        config.trainer,
+        callbacks=callbacks,
+        logger=instantiate(config.logger) if config.logger else False,
+        plugins=[AtomicCheckpointIO()],
+        use_distributed_sampler=False,  # each rank draws its own batches, see musicssl.streams
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        default_root_dir=folder.path,
+    )
+    resume = folder.last if folder.last.is_file() else None
+    if resume is not None:
+        print(f"Going on with the interrupted run in {folder.path}.")
+    trainer.fit(method, datamodule, ckpt_path=resume, weights_only=True)
+    trained, _ = load_method(folder.best)
+    return trained.to(method.device)
+
+
+def _settings(config: DictConfig) -> dict[str, Any]:
+    """Return the configuration as plain values, all interpolations resolved."""
+    if "root" in config.dataset and config.data.root is None:
+        choice = HydraConfig.get().runtime.choices["dataset"]
+        raise InputError(f"dataset={choice} lies in files; say where with data.root=FOLDER.")
+    settings = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    assert isinstance(settings, dict)
+    return {str(key): value for key, value in settings.items()}
+
+
+if __name__ == "__main__":
+    main()
