@@ -11,7 +11,8 @@ class History(pl.Callback):
     """Keep what is logged once an epoch, in a CSV file that grows while the run goes on.
 
     The rows travel in the checkpoint, so a resumed run continues the file of the interrupted one
-    without gap or repetition.
+    without gap or repetition. The training loss of an epoch that was interrupted within is the mean
+    over the steps after the interruption.
 
     Args:
         path: Of the CSV file.

@@ -27,6 +27,8 @@ from musicssl.report.run_figures import draw_bars, draw_curves, draw_timelines
 from musicssl.report.tables import metrics_table, write_metrics_csv
 from musicssl.run_folder import RunFolder, write_atomically
 
+_WIDTH = 100  # columns of the table
+
 
 def write_results(
     folder: RunFolder, datamodule: SemiSupervisedDataModule, method: Scorer | ClassificationMethod
@@ -87,7 +89,9 @@ def localisation(
 def show_results(folder: RunFolder) -> None:
     """Print the table of a complete run and say where the rest lies."""
     document = json.loads(folder.metrics.read_text())
-    console = Console()
+    console = Console(soft_wrap=True)
+    if not console.is_terminal:
+        console.width = _WIDTH  # a log file has no width of its own
     per_class = {name: _with_nan(values) for name, values in document["per_class"].items()}
     means = dict(zip(document["macro"], _with_nan(document["macro"].values()), strict=True))
     console.print(metrics_table(document["classes"], per_class, means))

@@ -74,9 +74,10 @@ class AudioFolder:
         """Decode all files into the cache, unless that was done.
 
         Raises:
-            InputError: As `load` does.
+            InputError: As `load` does, but for unreadable files.
         """
-        self.load()
+        table, _, _ = self._read()  # mistakes are told before hours of decoding
+        self._stored(table)
 
     def load(self) -> Corpus:
         """Read the table and open the instances, decoding what is not in the cache.
@@ -86,9 +87,16 @@ class AudioFolder:
                 malformed (see `read_label_table`), a class that was asked for never occurs, the
                 split cannot be made, or a file is unreadable and the policy is "error".
         """
-        table, split_of = self._table_and_split()
-        store = self._store(table)
-        classes = choose_classes(table, self.classes)
+        table, split_of, classes = self._read()
+        store = self._stored(table)
+        self._apply_policy(store)
+        if table.split is None and self.test_fold is None:
+            _log.info(
+                "no column 'split' and no dataset.test_fold: %d files, drawn with "
+                "dataset.split_seed=%d, test",
+                list(split_of.values()).count("test"),
+                self.split_seed,
+            )
         y, mask = targets(table, store.clip_ids, classes)
         lengths = store.lengths if (store.lengths < store.x.shape[1]).any() else None
         groups = list(groups_by_path(table, store.clip_ids).values()) if table.group else None
@@ -116,7 +124,7 @@ class AudioFolder:
         Raises:
             InputError: As `load` does, but for unreadable files.
         """
-        return self._stored(self._table_and_split()[0]).unreadable
+        return self._stored(self._read()[0]).unreadable
 
     @property
     def _folder(self) -> Path:
@@ -127,43 +135,45 @@ class AudioFolder:
             raise InputError(f"{folder} is not a folder; set data.root to the one of your audio.")
         return folder
 
-    def _table_and_split(self) -> tuple[LabelTable, Mapping[str, str]]:
-        """Read the table and decide who trains, validates and tests (train where it is silent)."""
-        root = self._folder
-        if self.labels is None:
-            return LabelTable({}), {}
-        table = read_label_table(root / Path(self.labels).expanduser(), self.extra_columns)
-        _check_present(root, table)
-        if self.test_fold is not None:
-            _log.info("fold %s tests, the others train", self.test_fold)
-            return table, fold_split(table, self.test_fold)
-        if table.split is not None:
-            return table, table.split
-        _log.info(
-            "%s has no column 'split' and no dataset.test_fold is chosen: %.0f%% of the labelled "
-            "groups test, drawn with dataset.split_seed=%d",
-            self.labels,
-            100 * self.test_fraction,
-            self.split_seed,
-        )
-        return table, drawn_split(table, self.test_fraction, self.split_seed)
+    def _read(self) -> tuple[LabelTable, dict[str, str], tuple[str, ...]]:
+        """Read and check all that needs no decoding: the table, its splits and the classes."""
+        self._check_settings()
+        table = LabelTable({})
+        if self.labels is not None:
+            file = self._folder / Path(self.labels).expanduser()
+            table = read_label_table(file, self.extra_columns)
+            _check_present(self._folder, table)
+        return table, self._split(table), choose_classes(table, self.classes)
 
-    def _store(self, table: LabelTable) -> InstanceStore:
-        """Open the instances and apply the policy for files that have none."""
+    def _check_settings(self) -> None:
         if self.unreadable not in ("error", "skip"):
             raise InputError(f"dataset.unreadable must be error or skip, got {self.unreadable!r}.")
-        store = self._stored(table)
-        if store.unreadable:
-            count = len(store.unreadable) + len(store.clip_ids)
-            listed = _some([f"{path} {cause}" for path, cause in store.unreadable.items()])
-            found = f"{len(store.unreadable)} of {count} files under {self.root} cannot be used"
-            if self.unreadable == "error":
-                raise InputError(
-                    f"{found}: {listed}; mend or remove them, or leave them out with "
-                    f"dataset.unreadable=skip (all are listed in {store.folder / 'index.json'})."
-                )
-            _log.warning("%s and are skipped: %s", found, listed)
-        return store
+        if self.max_seconds is not None and self.max_seconds <= 0:
+            raise InputError(f"dataset.max_seconds must be positive, got {self.max_seconds:g}.")
+        if self.jobs == 0:
+            raise InputError("dataset.jobs must not be 0; -1 means one process per core.")
+
+    def _split(self, table: LabelTable) -> dict[str, str]:
+        """Decide the split of the files in the table; all others train."""
+        if self.test_fold is not None:
+            return fold_split(table, self.test_fold)
+        if table.split is not None or not table.labels:
+            return table.split or {}
+        return drawn_split(table, self.test_fraction, self.split_seed)
+
+    def _apply_policy(self, store: InstanceStore) -> None:
+        """Stop at files that have no instances, or say that they are left out."""
+        if not store.unreadable:
+            return
+        count = len(store.unreadable) + len(store.clip_ids)
+        listed = _some([f"{path} {cause}" for path, cause in store.unreadable.items()])
+        found = f"{len(store.unreadable)} of {count} files under {self.root} cannot be used"
+        if self.unreadable == "error":
+            raise InputError(
+                f"{found}: {listed}; mend or remove them, or leave them out with "
+                f"dataset.unreadable=skip (all are listed in {store.folder / 'index.json'})."
+            )
+        _log.warning("%s and are skipped: %s", found, listed)
 
     def _stored(self, table: LabelTable) -> InstanceStore:
         root = self._folder

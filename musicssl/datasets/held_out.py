@@ -18,7 +18,7 @@ def fold_split(table: LabelTable, test_fold: int | str) -> dict[str, str]:
             f"dataset.test_fold={test_fold} needs a column 'fold' in the table of labels; "
             "add it or leave test_fold out."
         )
-    folds = sorted(set(table.fold.values()))
+    folds = sorted(set(table.fold.values()) - {""})
     if str(test_fold) not in folds:
         raise InputError(
             f"dataset.test_fold={test_fold} is no fold of the table of labels; "

@@ -306,7 +306,8 @@ def _read_npz(
 ) -> tuple[NDArray[np.integer[Any]], NDArray[np.float64], NDArray[np.bool_]]:
     """Read the bytes, (N, 10, 128), the relevance and whether it was observed, both (N, 20)."""
     try:
-        with np.load(path, allow_pickle=False) as npz:  # members are lazy: sample_key stays unread
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as npz:
+            # members are read when asked for, and nobody asks for sample_key
             codes, relevance, mask = npz["X"], npz["Y_true"], npz["Y_mask"]
     except (OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error) as error:
         raise InputError(f"{path} is damaged ({error}); {_AGAIN}.") from error

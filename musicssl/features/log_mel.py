@@ -82,7 +82,8 @@ class LogMel:
         starts = np.arange(count) * self.frames_per_instance
         sizes = np.diff(np.append(starts, len(frames)))  # the last one may be shorter
         sums: NDArray[np.float32] = np.add.reduceat(frames, starts, axis=0)
-        return sums / sizes[:, None].astype(np.float32)  # (T, F)
+        instances: NDArray[np.float32] = sums / sizes[:, None].astype(np.float32)  # (T, F)
+        return instances
 
     @cached_property
     def _spectrogram(self) -> MelSpectrogram:

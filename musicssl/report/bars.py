@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import AbstractPathEffect, withStroke
 from numpy.typing import NDArray
 
-from musicssl.report.style import COLOURS, GREY, PLAIN, SMALL, wrapped
+from musicssl.report.style import COLOURS, GREY, PLAIN, SMALL, spacious, wrapped
 
-_BAR_INCHES, _GAP_INCHES = 0.2, 0.16
+_BAR_INCHES, _GAP_INCHES, _LINE_INCHES = 0.15, 0.13, 0.16
 _HALO: list[AbstractPathEffect] = [withStroke(linewidth=2.5, foreground="white")]
 
 
@@ -23,21 +23,28 @@ def draw_per_class_bars(
     """Draw the picture that `musicssl.report.figures.per_class_bars` writes."""
     table = {name: np.asarray(column, dtype=np.float64) for name, column in values.items()}
     order = _best_first(next(iter(table.values())))
-    slot = len(table) * _BAR_INCHES + _GAP_INCHES
-    figure = Figure(figsize=(8, 1.5 + slot * len(classes)), layout="constrained")
+    labels = [wrapped(name) for name in classes]
+    if positives is not None:
+        labels = [f"{label} ({count})" for label, count in zip(labels, positives, strict=True)]
+    slot = _slot_inches(len(table), labels)
+    figure = Figure(figsize=(8, 1.5 + slot * len(classes)), layout=spacious())
     figure.suptitle(wrapped(title, 80), **PLAIN)
     axes = figure.subplots()
     for number, (name, column) in enumerate(table.items()):
         offset = (number - (len(table) - 1) / 2) * _BAR_INCHES / slot
         _draw_metric(axes, name, column[order], offset, _BAR_INCHES / slot, COLOURS[number])
-    labels = [wrapped(classes[row]) for row in order]
     if positives is not None:
-        labels = [f"{label} ({positives[row]})" for label, row in zip(labels, order, strict=True)]
-        axes.set_ylabel("class (observed positives)")
-    axes.set_yticks(range(len(classes)), labels, **PLAIN)
+        axes.set_xlabel("in brackets: observed positives", fontsize=SMALL)
+    axes.set_yticks(range(len(classes)), [labels[row] for row in order], **PLAIN)
     _frame(axes, len(classes))
-    figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    handles = [*axes.containers, *axes.lines]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
     return figure
+
+
+def _slot_inches(num_metrics: int, labels: Sequence[str]) -> float:
+    most_lines = 1 + max(label.count("\n") for label in labels)
+    return _GAP_INCHES + max(num_metrics * _BAR_INCHES, most_lines * _LINE_INCHES)
 
 
 def _best_first(column: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -57,7 +64,7 @@ def _draw_metric(
     defined = column[~np.isnan(column)]
     if len(defined):
         macro = defined.mean()
-        line = axes.axvline(macro, color=colour, linestyle="--", zorder=3)
+        line = axes.axvline(macro, color=colour, linewidth=1.4, zorder=3)
         line.set_path_effects(_HALO)
         line.set_label(f"macro mean of {name}: {macro:.3f}")
 

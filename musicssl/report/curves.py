@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from musicssl.errors import InputError
-from musicssl.report.style import COLOURS, GREY, PLAIN, wrapped
+from musicssl.report.style import COLOURS, GREY, PLAIN, spacious, wrapped
 
 Curve = tuple[Sequence[float], Sequence[float]]
 
@@ -19,13 +19,15 @@ def draw_training_curves(
     panels = _panels(history)
     if not panels:
         raise InputError("there are no curves to draw; train for at least one epoch.")
-    figure = Figure(figsize=(8, 0.8 + 2.6 * len(panels)), layout="constrained")
+    figure = Figure(figsize=(8, 0.8 + 2.6 * len(panels)), layout=spacious())
     figure.suptitle(wrapped(title, 80), **PLAIN)
     rows = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
     for axes, (label, curves) in zip(rows, panels.items(), strict=True):
         _draw_panel(axes, label, curves, best_epoch, unit)
     rows[-1].set_xlabel(unit)
-    rows[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    rows[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    steps = [step for curve, _ in history.values() for step in curve]
+    rows[-1].set_xlim(min(steps) - 0.5, max(steps) + 0.5)  # a single epoch has no width of its own
     return figure
 
 

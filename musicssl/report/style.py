@@ -3,6 +3,8 @@
 import textwrap
 from typing import Any
 
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
 # Okabe and Ito's palette without its yellow, which is too pale on white.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
 GREY = "#767676"
@@ -10,6 +12,11 @@ DOTS_PER_INCH = 150
 SMALL = 8.0  # points
 
 PLAIN: dict[str, Any] = {"parse_math": False}  # a dollar sign in a name is a dollar sign
+
+
+def spacious() -> ConstrainedLayoutEngine:
+    """Make room for all text, and a margin around it."""
+    return ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08)  # inches
 
 
 def wrapped(name: str, width: int = 26) -> str:

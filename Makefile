@@ -1,0 +1,45 @@
+# The commands of musicssl. Needs Python 3.11 to 3.13, make, and a network the first time.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+PY := .venv/bin/python
+READY := .venv/.ready
+
+# A virtual environment that was moved, cut short or broken counts as not set up.
+ifneq ($(shell $(PY) -I -c 'import musicssl' 2>/dev/null && echo works),works)
+$(shell rm -f $(READY))
+endif
+
+.PHONY: help train test check format bench clean
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+train: $(READY) ## Set up, then train ATT on the embedded corpus to a table and pictures
+	$(PY) train.py
+
+test: $(READY) ## Set up, then run the tests
+	$(PY) -m pytest
+
+check: $(READY) ## Check style, spelling and types; change nothing
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m codespell_lib
+	$(PY) -m mypy
+
+format: $(READY) ## Put the code into shape
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+bench: $(READY) ## Measure speed; each benchmark prints one table of ratios
+	@for file in benchmarks/*.py; do echo "== $$file"; $(PY) $$file || exit 1; done
+
+clean: ## Remove the environment and everything derived; runs/ stays
+	rm -rf .venv cache build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "error: musicssl needs Python 3.11 to 3.13; name one with make PYTHON=python3.12"; exit 2; }
+	@$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@

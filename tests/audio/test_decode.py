@@ -1,0 +1,202 @@
+import pickle
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from musicssl.audio.decode import AUDIO_SUFFIXES, UnreadableAudioError, read_audio
+
+FREQUENCY, AMPLITUDE = 440.0, 0.25  # Hz, of full scale
+FORMATS = {  # ending: (format, coding) of libsndfile
+    "wav": ("WAV", "PCM_16"),
+    "flac": ("FLAC", "PCM_16"),
+    "ogg": ("OGG", "VORBIS"),
+    "opus": ("OGG", "OPUS"),
+    "mp3": ("MP3", "MPEG_LAYER_III"),
+    "aiff": ("AIFF", "PCM_24"),
+    "au": ("AU", "PCM_16"),
+    "caf": ("CAF", "PCM_16"),
+    "w64": ("W64", "PCM_16"),
+    "rf64": ("RF64", "PCM_16"),
+    "voc": ("VOC", "PCM_16"),
+}
+
+
+def sine(rate, seconds=2.0):
+    return AMPLITUDE * np.sin(2 * np.pi * FREQUENCY * np.arange(round(rate * seconds)) / rate)
+
+
+def write(path, samples, rate):
+    form, coding = FORMATS[path.name.split(".")[-1]]
+    soundfile.write(path, samples, rate, format=form, subtype=coding)
+    return path
+
+
+def amplitude_and_rest(samples, rate):
+    """Fit a sine of the known frequency; return its amplitude and the share of energy left over."""
+    phase = 2 * np.pi * FREQUENCY * np.arange(len(samples)) / rate
+    basis = np.stack([np.sin(phase), np.cos(phase)], axis=1)
+    weights = np.linalg.lstsq(basis, samples, rcond=None)[0]
+    rest = samples - basis @ weights
+    return np.hypot(*weights), np.mean(rest**2) / np.mean(samples**2)
+
+
+@pytest.mark.parametrize("rate", [48_000, 24_000, 16_000])
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("ending", FORMATS)
+def test_a_sine_survives_every_format_and_rate(tmp_path, ending, channels, rate):
+    path = write(tmp_path / f"a.{ending}", np.stack([sine(rate)] * channels, axis=1), rate)
+    samples = read_audio(path, 16_000)
+    assert samples.dtype == np.float32
+    assert samples.ndim == 1
+    assert len(samples) == pytest.approx(32_000, abs=1)
+    amplitude, rest = amplitude_and_rest(samples[1000:-1000], 16_000)
+    assert amplitude == pytest.approx(AMPLITUDE, rel=0.02)
+    assert rest < 5e-3  # of which a lossy coder takes its part
+
+
+@pytest.mark.parametrize("rate", [8_000, 11_025, 22_050, 44_100, 96_000])
+def test_resampling_keeps_duration_pitch_and_level(tmp_path, rate):
+    samples = read_audio(write(tmp_path / "a.wav", sine(rate, 1.3), rate), 16_000)
+    assert len(samples) == pytest.approx(1.3 * 16_000, abs=1)
+    amplitude, rest = amplitude_and_rest(samples[1000:-1000], 16_000)
+    assert amplitude == pytest.approx(AMPLITUDE, rel=1e-3)
+    assert rest < 1e-6
+
+
+def test_what_lies_above_half_the_new_rate_does_not_fold_down(tmp_path):
+    high = np.sin(2 * np.pi * 10_000 * np.arange(44_100) / 44_100)
+    samples = read_audio(write(tmp_path / "a.wav", 0.5 * high, 44_100), 16_000)
+    assert np.abs(samples[1000:-1000]).max() < 1e-4
+
+
+def test_channels_are_averaged_and_equal_rates_are_left_alone(tmp_path):
+    channels = np.random.default_rng(0).uniform(-1, 1, (300_000, 5)).astype(np.float32)
+    soundfile.write(tmp_path / "a.wav", channels, 16_000, subtype="FLOAT")
+    samples = read_audio(tmp_path / "a.wav", 16_000)
+    np.testing.assert_allclose(samples, channels.astype(np.float64).mean(axis=1), atol=1e-7)
+
+
+def test_the_content_decides_not_the_ending(tmp_path):
+    path = write(tmp_path / "a.flac", sine(16_000), 16_000)
+    expected = read_audio(path, 16_000)
+    np.testing.assert_array_equal(read_audio(path.rename(tmp_path / "a.dat"), 16_000), expected)
+
+
+@pytest.mark.parametrize("ending", ["wav", "flac", "ogg", "mp3"])
+def test_the_start_of_a_file_is_the_start_of_the_whole(tmp_path, ending):
+    path = write(tmp_path / f"a.{ending}", sine(16_000, 5.0), 16_000)
+    start = read_audio(path, 16_000, max_seconds=1.5)
+    assert len(start) == 24_000
+    np.testing.assert_array_equal(start, read_audio(path, 16_000)[:24_000])
+    assert len(read_audio(path, 16_000, max_seconds=60.0)) == 80_000
+
+
+@pytest.mark.parametrize("share", [0.9, 0.5])
+@pytest.mark.parametrize("ending", FORMATS)
+def test_a_file_whose_end_is_missing_is_refused(tmp_path, ending, share):
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (96_000, 2))
+    path = write(tmp_path / f"whole.{ending}", noise, 48_000)
+    read_audio(path, 16_000)
+    content = path.read_bytes()
+    cut = tmp_path / f"cut.{ending}"
+    cut.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(UnreadableAudioError, match=r"cut\.\w+ is (truncated|not audio .* damaged)"):
+        read_audio(cut, 16_000)
+
+
+def test_an_mp3_behind_a_tag_is_read_and_its_cut_is_seen(tmp_path):
+    path = write(tmp_path / "a.mp3", sine(44_100, 4.0), 44_100)
+    expected = read_audio(path, 44_100)
+    size = 40_000  # bytes of cover art, say
+    digits = bytes((size >> shift) & 0x7F for shift in (21, 14, 7, 0))
+    content = b"ID3\x04\x00\x00" + digits + bytes(size) + path.read_bytes()
+    tagged = tmp_path / "tagged.mp3"
+    tagged.write_bytes(content)
+    np.testing.assert_array_equal(read_audio(tagged, 44_100), expected)
+    tagged.write_bytes(content[: (size + len(content)) // 2])
+    with pytest.raises(UnreadableAudioError, match="is truncated"):
+        read_audio(tagged, 44_100)
+
+
+@pytest.mark.parametrize("stated", [0xFFFFFFFF, 0x7FFFF000])
+def test_a_wav_of_unknown_length_is_read_whole(tmp_path, stated):
+    path = write(tmp_path / "a.wav", sine(16_000), 16_000)
+    expected = read_audio(path, 16_000)
+    content = bytearray(path.read_bytes())
+    at = content.find(b"data") + 4
+    content[at : at + 4] = struct.pack("<I", stated)  # as ffmpeg and sox write into a pipe
+    path.write_bytes(content)
+    np.testing.assert_array_equal(read_audio(path, 16_000), expected)
+
+
+def make_folder(path):
+    path.mkdir()
+
+
+def make_silent_header(path):
+    soundfile.write(path, np.zeros(0), 16_000, format="WAV")
+
+
+def make_samples(value):
+    def make(path):
+        samples = np.zeros((1000, 2), np.float32)
+        samples[500, 1] = value
+        soundfile.write(path, samples, 16_000, format="WAV", subtype="FLOAT")
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "cause"),
+    [
+        ("absent.wav", lambda path: None, "does not exist"),
+        ("folder.wav", make_folder, "is not a file"),
+        ("zero.mp3", lambda path: path.write_bytes(b""), r"is empty \(0 bytes\)"),
+        ("text.wav", lambda path: path.write_text("path,label\n" * 99), "is not audio"),
+        ("text.mp3", lambda path: path.write_text("path,label\n" * 99), "is not audio"),
+        ("text.au", lambda path: path.write_text("path,label\n" * 99), "is not audio"),
+        ("bytes.flac", lambda path: path.write_bytes(bytes(range(256)) * 99), "is not audio"),
+        ("none.wav", make_silent_header, "holds no samples"),
+        ("nan.wav", make_samples(np.nan), "holds samples that are NaN"),
+        ("inf.wav", make_samples(-np.inf), "holds samples that are NaN or infinite"),
+    ],
+)
+def test_a_file_that_is_no_sound_is_refused_in_one_sentence(tmp_path, name, make, cause):
+    path = tmp_path / name
+    make(path)
+    with pytest.raises(UnreadableAudioError, match=cause) as caught:
+        read_audio(path, 16_000)
+    message = str(caught.value)
+    assert message.startswith(str(path))
+    assert message.endswith("; replace or remove the file.")
+    assert "\n" not in message
+
+
+def test_the_error_survives_the_way_back_from_a_worker():
+    error = UnreadableAudioError(Path("a.wav"), "holds no samples")
+    copy = pickle.loads(pickle.dumps(error))
+    assert str(copy) == str(error) == "a.wav holds no samples; replace or remove the file."
+
+
+def test_endings_of_audio():
+    usual = {".wav", ".mp3", ".ogg", ".opus", ".flac", ".aif", ".aiff", ".caf", ".au", ".w64"}
+    assert usual <= AUDIO_SUFFIXES
+    assert not AUDIO_SUFFIXES & {".raw", ".mat", ".csv", ".npy", ".m4a", ""}
+    assert all(suffix == suffix.lower() for suffix in AUDIO_SUFFIXES)
+
+
+def test_real_files_of_openmic(shared_data, tmp_path):
+    folder = shared_data / "annotations" / "openmic-2018" / "audio"
+    (mp3,) = folder.glob("*.mp3")  # constant rate, no header: libsndfile promises 781,260 samples
+    assert len(read_audio(mp3, 44_100)) == 675 * 1152
+    ogg = folder / "000" / "000046_3840.ogg"
+    assert len(read_audio(ogg, 44_100)) == 441_000
+    cut = tmp_path / "cut.ogg"
+    cut.write_bytes(ogg.read_bytes()[: ogg.stat().st_size // 2])
+    with pytest.raises(UnreadableAudioError, match="is truncated"):
+        read_audio(cut, 44_100)
+    with pytest.raises(UnreadableAudioError, match="holds no samples"):
+        read_audio(folder / "empty.wav", 44_100)

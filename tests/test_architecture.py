@@ -1,0 +1,80 @@
+"""The import directions of the design, held by reading the source."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "musicssl"
+
+# The first part of a module's path, and what of musicssl it must not import.
+FORBIDDEN = {
+    "batch": {"*"},
+    "errors": {"*"},
+    "splits": {"*"} - {"errors"},
+    "losses": {"methods", "encoders", "datasets", "datamodule", "pooling"},
+    "encoders": {"methods", "datasets", "datamodule", "losses", "pooling"},
+    "pooling": {"methods", "encoders", "datasets", "datamodule", "losses"},
+    "datasets": {"methods", "encoders", "losses", "pooling", "splits", "datamodule", "streams"},
+    "features": {"methods", "encoders", "losses", "datasets", "datamodule"},
+    "audio": {"methods", "encoders", "losses", "datasets", "datamodule"},
+    "synthband": {"methods", "encoders", "losses", "datasets", "datamodule"},
+    "streams": {"methods", "encoders", "losses", "datasets"},
+    "datamodule": {"methods", "encoders", "losses", "datasets"},
+    "methods": {"encoders", "datasets", "datamodule", "checkpoint"},
+    "metrics": {"methods", "encoders", "datasets", "datamodule"},
+    "localisation": {"methods", "encoders", "datasets", "datamodule"},
+}
+ALLOWED_ANYWAY = {"errors"}
+HYDRA_USERS = {"checkpoint.py"}
+
+
+def imports(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def violations(path: Path) -> set[str]:
+    forbidden = FORBIDDEN.get(room(path), set())
+    found = {name.split(".")[1] for name in imports(path) if name.startswith("musicssl.")}
+    found -= ALLOWED_ANYWAY | {room(path)}
+    return found if "*" in forbidden else found & forbidden
+
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_run_one_way(path):
+    assert not violations(path)
+    packages = {name.split(".")[0] for name in imports(path)}
+    if path.name not in HYDRA_USERS:
+        assert not packages & {"hydra", "omegaconf"}
+    if path.name != "dashboard.py":
+        assert "wandb" not in packages
+
+
+def test_a_loss_that_imported_a_method_would_be_caught(tmp_path, monkeypatch):
+    monkeypatch.setitem(globals(), "PACKAGE", tmp_path)
+    (tmp_path / "losses").mkdir()
+    bad = tmp_path / "losses" / "bad.py"
+    bad.write_text("from musicssl.methods.att import AttentionMIL\n")
+    assert violations(bad) == {"methods"}
+
+
+def test_every_module_has_a_test_and_every_choice_a_module():
+    """One name, three places: conf/GROUP/x.yaml, musicssl/GROUPs/x.py, tests/GROUPs/test_x.py."""
+    for group, folder in [("method", "methods"), ("encoder", "encoders"), ("dataset", "datasets")]:
+        for config in (ROOT / "conf" / group).glob("*.yaml"):
+            assert (PACKAGE / folder / f"{config.stem}.py").is_file(), config
+            assert (ROOT / "tests" / folder / f"test_{config.stem}.py").is_file(), config

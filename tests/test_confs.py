@@ -1,0 +1,62 @@
+"""Every file under conf/ composes, resolves and builds what it names; a new one is tested by existing."""
+
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+CONF = Path(__file__).parents[1] / "conf"
+SIZES = {"num_features": 128, "num_instances": 10, "num_classes": 20}
+
+
+def choices(*groups):
+    return [
+        f"{group}={path.stem}" for group in groups for path in sorted((CONF / group).glob("*.yaml"))
+    ]
+
+
+def composed(*overrides):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("train", [*overrides, "data.root=somewhere"], return_hydra_config=True)
+    HydraConfig.instance().set_config(config)
+    OmegaConf.resolve(config.copy())
+    return config
+
+
+@pytest.mark.parametrize("choice", choices("method", "encoder", "pooling", "loss", "optimizer"))
+def test_a_choice_builds_a_method(choice):
+    method = instantiate(composed(choice).method, **SIZES)
+    assert callable(method.scores)
+
+
+@pytest.mark.parametrize("choice", choices("dataset", "features"))
+def test_a_choice_builds_a_datamodule(choice):
+    assert instantiate(composed(choice).datamodule).batch_size == 128
+
+
+@pytest.mark.parametrize("choice", choices("trainer", "logger", "schedule"))
+def test_a_choice_composes(choice):
+    config = composed(choice)
+    assert config.trainer._target_ == "pytorch_lightning.Trainer"
+    assert 0 < instantiate(config.schedule)(60.0) <= 1
+
+
+@pytest.mark.parametrize("choice", choices("experiment"))
+def test_an_experiment_builds_all_its_parts(choice):
+    config = composed(choice)
+    dataset = config.hydra.runtime.choices.dataset
+    assert choice == f"experiment={dataset}_{config.name}"
+    assert callable(instantiate(config.method, **SIZES).scores)
+    assert instantiate(config.datamodule).p_s == config.data.p_s
+
+
+def test_every_setting_of_the_datamodule_reaches_it():
+    changed = {"p_s": 0.3, "b_s": 0.7, "batch_size": 7, "p_cells": 0.2, "stratified": True}
+    changed |= {"val_fraction": 0.3, "split_seed": 4}
+    config = composed(*(f"data.{name}={value}" for name, value in changed.items()), "seed=9")
+    built = instantiate(config.datamodule)
+    assert {name: getattr(built, name) for name in changed} == changed
+    assert built.seed == 9

@@ -1,0 +1,127 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.errors import InputError
+from tests.tiny import Tiny
+
+
+def datamodule(dataset=None, **settings):
+    module = SemiSupervisedDataModule(dataset or Tiny(), **({"batch_size": 16} | settings))
+    module.prepare_data()
+    module.setup()
+    return module
+
+
+@pytest.mark.parametrize(("b_s", "labelled"), [(0, 0), (0.25, 4), (0.5, 8), (1, 16)])
+def test_every_batch_holds_exactly_the_labelled_clips_asked_for(b_s, labelled):
+    module = datamodule(p_s=0.1, b_s=b_s)
+    for batch in module.train_dataloader():
+        assert len(batch.x) == 16
+        assert batch.mask.any(dim=1).tolist() == [True] * labelled + [False] * (16 - labelled)
+
+
+@pytest.mark.parametrize("p_s", [0.02, 0.1, 1.0])
+def test_an_epoch_has_the_same_number_of_steps_at_every_p_s(p_s):
+    module = datamodule(p_s=p_s)
+    assert len(module.train_dataloader()) == len(list(module.train_dataloader())) == 6  # 84 / 16
+
+
+def test_batches_hold_the_rows_of_the_corpus():
+    module = datamodule(p_s=0.5, b_s=0.5)
+    corpus = module.corpus
+    loader = module.train_dataloader()
+    clips = loader.plan.clips(0, 0)
+    batch = next(iter(loader))
+    assert torch.equal(batch.x, torch.from_numpy(corpus.x[clips]))
+    assert torch.equal(batch.y, torch.from_numpy(corpus.y[clips]))
+
+
+def test_labelled_clips_come_from_the_training_split_and_nest_over_p_s():
+    small, large = datamodule(p_s=0.1, seed=5), datamodule(p_s=0.3, seed=5)
+    seen = [
+        {i for step in range(6) for i in m.batch_plan().clips(0, step).tolist()}
+        for m in (small, large)
+    ]
+    assert len(seen[0]) == round(0.1 * 84)
+    assert seen[0] < seen[1] <= set(small.rows("train").tolist())
+
+
+def test_hidden_labels_are_hidden_everywhere_but_the_test_is_untouched():
+    module = datamodule(p_s=0.1, b_s=0.5)
+    assert int(module.clips("train").mask.any(dim=1).sum()) == 8
+    assert module.clips("val").mask.all()
+    assert module.clips("test").mask.all()
+    assert module.corpus.mask.all()  # the corpus itself is not written to
+
+
+def test_openmic_like_labels_hide_cells_of_train_and_val_only():
+    module = datamodule(Tiny(num_classes=10), p_cells=0.2)
+    assert (module.clips("train").mask.sum(dim=1) == 2).all()
+    assert (module.clips("val").mask.sum(dim=1) == 2).all()
+    assert module.clips("test").mask.all()
+
+
+def test_one_stream_of_all_clips_shows_each_once_with_what_is_known():
+    module = datamodule(p_s=0.5, b_s=None, batch_size=12)
+    batches = list(module.train_dataloader())
+    assert torch.equal(
+        torch.cat([b.x for b in batches]).sum((1, 2)).sort().values,
+        module.clips("train").x.sum((1, 2)).sort().values,
+    )
+    assert int(torch.cat([b.mask for b in batches]).any(dim=1).sum()) == 42
+
+
+def test_carved_validation_is_the_same_for_every_seed():
+    runs = [datamodule(Tiny(validation=False), seed=seed, p_s=0.5) for seed in (0, 1)]
+    assert np.array_equal(runs[0].rows("val"), runs[1].rows("val"))
+    assert len(runs[0].rows("val")) == round(0.15 * 96)
+    assert not set(runs[0].rows("val")) & set(runs[0].rows("train"))
+    assert not torch.equal(runs[0].clips("train").mask, runs[1].clips("train").mask)
+
+
+def test_validation_sees_each_clip_once_in_order():
+    module = datamodule()
+    batches = list(module.val_dataloader())
+    assert torch.equal(torch.cat([b.x for b in batches]), module.clips("val").x)
+
+
+def test_lengths_travel_with_their_clips():
+    module = datamodule(Tiny(variable_lengths=True))
+    loader = module.train_dataloader()
+    batch = next(iter(loader))
+    lengths = module.corpus.lengths[loader.plan.clips(0, 0)]
+    assert batch.lengths.tolist() == lengths.tolist()
+
+
+def test_two_iterations_outside_lightning_are_two_epochs():
+    loader = datamodule().train_dataloader()
+    first, second = list(loader), list(loader)
+    assert not torch.equal(first[0].x, second[0].x)
+
+
+def test_p_s_zero_with_labelled_batches_is_refused():
+    with pytest.raises(InputError, match=r"p_s=0 leaves no labelled clip.*b_s=0"):
+        datamodule(p_s=0.0, b_s=0.5)
+    assert not next(iter(datamodule(p_s=0.0, b_s=0.0).train_dataloader())).mask.any()
+
+
+def test_a_corpus_without_test_clips_is_refused():
+    class Untested(Tiny):
+        def load(self):
+            corpus = super().load()
+            split = np.where(corpus.split == "test", "train", corpus.split)
+            return dataclasses.replace(corpus, split=split)
+
+    with pytest.raises(InputError, match="no clip is in the test split"):
+        datamodule(Untested())
+
+
+def test_lost_classes_are_named_with_the_cure():
+    module = datamodule(Tiny(num_clips=400, num_classes=8), p_s=0.005)
+    text = str(module.label_count())
+    assert text.startswith("1 of 280 training clips keep labels. Not to be learnt from them: a, b")
+    assert "data.stratified=true" in text
