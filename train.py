@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from musicssl.resume import ResumeCheckpoint, StepSeed
 from musicssl.run_folder import RunFolder
 
 logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+warnings.filterwarnings("ignore", ".*in eval mode at the start of training")  # frozen parts are
+warnings.filterwarnings("ignore", ".*LeafSpec")  # Lightning's use of torch
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
@@ -60,6 +63,8 @@ def run(config: DictConfig, folder: RunFolder) -> None:
     if config.finetune.checkpoint is not None:
         load_weights(method, config.finetune.checkpoint, datamodule.corpus.classes)
         method.freeze_parts(config.finetune.frozen)
+    elif config.finetune.frozen:
+        raise InputError("finetune.frozen keeps weights of a finetune.checkpoint; name one.")
     folder.claim(settings, config.overwrite)
     if isinstance(method, ClassificationMethod):
         method = fit_network(config, settings, folder, datamodule, method)

@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -47,10 +48,17 @@ def build_once(folder: Path, build: Callable[[Path], None]) -> Path:
         part = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
         try:
             build(part)
+            part.chmod(0o777 & ~_umask())  # mkdtemp lets nobody else in; a cache may be shared
             part.rename(folder)
         finally:
             shutil.rmtree(part, ignore_errors=True)
     return folder
+
+
+def _umask() -> int:
+    mask = os.umask(0)  # there is no way to read it but to set it
+    os.umask(mask)
+    return mask
 
 
 @contextmanager

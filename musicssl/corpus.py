@@ -70,6 +70,8 @@ def check_corpus(corpus: Corpus) -> Corpus:
             split.
     """
     num_clips, num_classes = len(corpus.clip_ids), len(corpus.classes)
+    if num_classes == 0:
+        raise InputError(f"{corpus.name}: no clip has a label; nothing can be learnt.")
     _check_shapes(corpus, num_clips, num_classes)
     unknown = sorted(set(np.unique(corpus.split).tolist()) - set(SPLITS))
     if unknown:

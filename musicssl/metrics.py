@@ -44,7 +44,7 @@ def per_class_metrics(
     Raises:
         InputError: If an observed score is no probability.
     """
-    scores, targets, mask = scores.detach().cpu().double(), targets.detach().cpu(), mask.cpu()
+    scores, targets, mask = scores.detach().cpu(), targets.detach().cpu(), mask.cpu()
     _check_probabilities(scores[mask])
     present = targets >= 0.5  # (N, C)
     counts = {"positives": (present & mask).sum(0), "observed": mask.sum(0)}

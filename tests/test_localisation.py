@@ -86,6 +86,15 @@ def test_constant_weights_change_nothing() -> None:
     )
 
 
+def test_scores_that_differ_in_their_last_bit_are_not_made_ties_by_their_weight() -> None:
+    neighbours = np.float32(0.9).view(np.int32) + np.arange(16, dtype=np.int32)
+    scores = neighbours.view(np.float32).reshape(1, 16, 1)
+    weights = np.full_like(scores, 0.07)
+    assert len(np.unique(scores * weights)) < 16  # float32 makes ties of them
+    metrics = localisation_metrics(scores, weights, np.arange(16).reshape(1, 16, 1) % 2 == 1)
+    assert metrics["auroc_weighted"][0] == metrics["auroc_instance"][0]
+
+
 def test_the_order_of_clips_and_of_instances_changes_nothing() -> None:
     bag = bags()
     expected = localisation_metrics(*bag)

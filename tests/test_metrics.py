@@ -84,6 +84,13 @@ def test_the_threshold_itself_counts_as_present() -> None:
     assert per_class_metrics(scores, targets, mask, threshold=0.51)["recall"].item() == 0
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+def test_the_threshold_is_met_at_every_precision(dtype: torch.dtype) -> None:
+    scores = torch.tensor([[0.7], [0.2]], dtype=dtype)  # in float32, below the 0.7 of Python
+    targets, mask = torch.tensor([[1.0], [0.0]]), torch.ones(2, 1, dtype=torch.bool)
+    assert per_class_metrics(scores, targets, mask, threshold=0.7)["recall"].item() == 1
+
+
 def test_a_target_counts_as_present_from_one_half_up() -> None:
     targets = torch.tensor([[0.49], [0.5], [0.9]])
     metrics = per_class_metrics(torch.rand(3, 1), targets, torch.ones(3, 1, dtype=torch.bool))

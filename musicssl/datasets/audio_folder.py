@@ -92,10 +92,10 @@ class AudioFolder:
         self._apply_policy(store)
         if table.split is None and self.test_fold is None:
             _log.info(
-                "no column 'split' and no dataset.test_fold: %d files, drawn with "
-                "dataset.split_seed=%d, test",
-                list(split_of.values()).count("test"),
+                "no column 'split' and no dataset.test_fold; files drawn for testing with "
+                "dataset.split_seed=%d: %d",
                 self.split_seed,
+                list(split_of.values()).count("test"),
             )
         y, mask = targets(table, store.clip_ids, classes)
         lengths = store.lengths if (store.lengths < store.x.shape[1]).any() else None
@@ -233,7 +233,7 @@ def _facts(corpus: Corpus, unreadable: Mapping[str, str]) -> list[str]:
         groups = np.unique(corpus.groups)
         torn = sum(len(np.unique(corpus.split[corpus.groups == group])) > 1 for group in groups)
         lines.append(f"{len(groups)} groups, {torn} of them in more than one split")
-    lines.append(f"{len(unreadable)} files that cannot be used")
+    lines.append(f"files that cannot be used: {len(unreadable)}")
     return lines + [f"  {path} {cause}" for path, cause in unreadable.items()]
 
 

@@ -46,7 +46,7 @@ def drawn_split(table: LabelTable, fraction: float, seed: int) -> dict[str, str]
     count = max(1, round(fraction * len(labelled)))
     if count >= len(labelled):
         raise InputError(
-            f"a test set cannot be drawn from {len(labelled)} groups of labelled files; "
+            f"a test set of {fraction:.0%} would leave no group of labelled files to train on; "
             "label more files or add a column 'split' to the table of labels."
         )
     drawn = set(sorted(labelled, key=lambda group: _hash(seed, group))[:count])

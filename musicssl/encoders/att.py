@@ -2,6 +2,8 @@
 
 from torch import Tensor, nn
 
+from musicssl.layers import Dropout
+
 
 class AttEmbedding(nn.Module):
     """Embed each instance by itself: BN, three times (Linear, BN, ReLU, dropout), plus the input.
@@ -31,7 +33,7 @@ class AttEmbedding(nn.Module):
         for _ in range(num_layers):
             linear = nn.Linear(num_features, num_features, bias=False)
             nn.init.kaiming_uniform_(linear.weight, nonlinearity="relu")
-            layers += [linear, nn.BatchNorm1d(num_features), nn.ReLU(), nn.Dropout(dropout)]
+            layers += [linear, nn.BatchNorm1d(num_features), nn.ReLU(), Dropout(dropout)]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor, valid: Tensor | None = None) -> tuple[Tensor, Tensor | None]:

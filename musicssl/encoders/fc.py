@@ -5,6 +5,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from musicssl.errors import InputError
+from musicssl.layers import Dropout
 
 
 class FullyConnected(nn.Module):
@@ -36,7 +37,7 @@ class FullyConnected(nn.Module):
         for width_in, width_out in pairwise(widths):
             linear = nn.Linear(width_in, width_out)
             nn.init.xavier_normal_(linear.weight)
-            layers += [linear, nn.LeakyReLU(), nn.Dropout(dropout)]
+            layers += [linear, nn.LeakyReLU(), Dropout(dropout)]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor, valid: Tensor | None = None) -> tuple[Tensor, Tensor | None]:

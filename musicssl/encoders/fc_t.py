@@ -2,6 +2,8 @@
 
 from torch import Tensor, nn
 
+from musicssl.layers import Dropout
+
 
 class FullyConnectedPerInstance(nn.Module):
     """Embed each instance by three layers (Linear, dropout, LeakyReLU), and add the instance.
@@ -30,7 +32,7 @@ class FullyConnectedPerInstance(nn.Module):
         for _ in range(num_layers):
             linear = nn.Linear(num_features, num_features)
             nn.init.xavier_normal_(linear.weight)
-            layers += [linear, nn.Dropout(dropout), nn.LeakyReLU()]
+            layers += [linear, Dropout(dropout), nn.LeakyReLU()]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor, valid: Tensor | None = None) -> tuple[Tensor, Tensor | None]:

@@ -24,9 +24,13 @@ class LogMel:
         sample_rate: Of the audio, in Hz.
         num_mels: Bands between 0 Hz and half the sample rate, and features of an instance.
         n_fft: Window length in samples (Hann).
-        frames_per_second: Spectra averaged into one second; must divide `sample_rate`.
-        instance_seconds: Duration of an instance, in seconds.
+        frames_per_second: Spectra averaged into one second, up to the rounding of their distance to
+            whole samples.
+        instance_seconds: Duration of an instance, in seconds, at least that of one frame.
         floor_db: Level in dB below which everything is 0.
+
+    Raises:
+        InputError: If an instance is shorter than a frame.
     """
 
     sample_rate: int = 16_000
@@ -36,14 +40,17 @@ class LogMel:
     instance_seconds: float = 1.0
     floor_db: float = -80.0
 
+    def __post_init__(self) -> None:
+        if self._frames_per_instance < 1:
+            raise InputError(
+                f"features.instance_seconds={self.instance_seconds:g} is shorter than the "
+                f"{1 / self.frames_per_second:g} s between two frames; raise it, or raise "
+                "features.frames_per_second."
+            )
+
     def settings(self) -> dict[str, Any]:
         """All that the values depend on, for the name of a cache."""
         return {"kind": "log_mel", **asdict(self)}
-
-    @property
-    def frames_per_instance(self) -> int:
-        """Number of spectra averaged into one instance."""
-        return round(self.frames_per_second * self.instance_seconds)
 
     def num_instances(self, num_samples: int) -> int:
         """Count the instances of a clip: a last one is kept if at least half of it is there.
@@ -81,16 +88,23 @@ class LogMel:
         frames = self.frames(audio)[: count * self.frames_per_instance]  # centred: frame k at k/fps
         starts = np.arange(count) * self.frames_per_instance
         sizes = np.diff(np.append(starts, len(frames)))  # the last one may be shorter
-        sums: NDArray[np.float32] = np.add.reduceat(frames, starts, axis=0)
-        instances: NDArray[np.float32] = sums / sizes[:, None].astype(np.float32)  # (T, F)
-        return instances
+        instances: NDArray[Any] = np.add.reduceat(frames, starts, axis=0) / sizes[:, None]  # (T, F)
+        return instances.astype(np.float32)
+
+    @property
+    def _hop(self) -> int:
+        return self.sample_rate // self.frames_per_second
+
+    @property
+    def _frames_per_instance(self) -> float:
+        return self.instance_seconds * self.sample_rate / self._hop
 
     @cached_property
     def _spectrogram(self) -> MelSpectrogram:
         return MelSpectrogram(
             self.sample_rate,
             n_fft=self.n_fft,
-            hop_length=self.sample_rate // self.frames_per_second,
+            hop_length=self._hop,
             n_mels=self.num_mels,
         )
 

@@ -56,47 +56,67 @@ def draw_timelines(
         instances: What the model made of them, in the same order.
         count: Pictures to draw.
     """
-    happenings = _happenings(corpus, rows)
-    for place in np.argsort(-happenings, kind="stable")[:count]:
-        row = rows[place]
-        shown = np.flatnonzero(corpus.mask[row] & (corpus.y[row] >= 0.5))[:_ROWS]
-        length = corpus.x.shape[1] if corpus.lengths is None else int(corpus.lengths[row])
-        clip_id = str(corpus.clip_ids[row])
-        spectrogram, sample_rate = _spectrogram(corpus, dataset, int(row), length)
-        activity = None if corpus.activity is None else corpus.activity[row, :length][:, shown]
-        attention_timeline(
-            folder / f"timeline_{Path(clip_id).stem}.png",
-            spectrogram,
-            length * corpus.instance_seconds,
-            [corpus.classes[c] for c in shown],
-            instances.weights[place, :length][:, shown],
-            instances.scores[place, :length][:, shown],
-            activity,
-            corpus.instance_seconds,
-            f"Attention in {clip_id}",
-            sample_rate,
-        )
+    for place in _eventful(corpus, rows)[:count]:
+        scores, weights = instances.scores[place], instances.weights[place]  # (T, C)
+        _draw_timeline(folder, corpus, dataset, int(rows[place]), scores, weights)
 
 
-def _happenings(corpus: Corpus, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Count what a timeline of each clip can show: entries and exits, else classes present."""
-    if corpus.activity is None:
-        counts: NDArray[np.int64] = (corpus.mask[rows] & (corpus.y[rows] >= 0.5)).sum(axis=1)
-    else:
+def _draw_timeline(
+    folder: Path,
+    corpus: Corpus,
+    dataset: Dataset,
+    row: int,
+    scores: NDArray[np.float32],
+    weights: NDArray[np.float32],
+) -> None:
+    shown = np.flatnonzero(_present(corpus, row))[:_ROWS]
+    length = corpus.x.shape[1] if corpus.lengths is None else int(corpus.lengths[row])
+    clip_id = str(corpus.clip_ids[row])
+    spectrogram, seconds, sample_rate = _spectrogram(corpus, dataset, row, length)
+    attention_timeline(
+        folder / f"timeline_{Path(clip_id).stem}.png",
+        spectrogram,
+        seconds,
+        [corpus.classes[c] for c in shown],
+        weights[:length, shown],
+        scores[:length, shown],
+        None if corpus.activity is None else corpus.activity[row, :length, shown].T,
+        corpus.instance_seconds,
+        f"Attention in {clip_id}",
+        sample_rate,
+    )
+
+
+def _eventful(corpus: Corpus, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Order the clips by entries and exits, or else by classes present; leave out empty ones."""
+    present = _present(corpus, rows).sum(axis=1)
+    events = present
+    if corpus.activity is not None:
         activity = corpus.activity[rows]  # (N, T, C)
-        counts = (activity[:, 1:] != activity[:, :-1]).sum(axis=(1, 2))
-    return counts
+        events = (activity[:, 1:] != activity[:, :-1]).sum(axis=(1, 2))
+    order: NDArray[np.int64] = np.argsort(-events, kind="stable")
+    eventful: NDArray[np.int64] = order[present[order] > 0]
+    return eventful
+
+
+def _present(corpus: Corpus, rows: NDArray[np.int64] | int) -> NDArray[np.bool_]:
+    present: NDArray[np.bool_] = corpus.mask[rows] & (corpus.y[rows] >= 0.5)
+    return present
 
 
 def _spectrogram(
     corpus: Corpus, dataset: Dataset, row: int, length: int
-) -> tuple[NDArray[np.float32], int | None]:
-    """Return a fine spectrogram and its sample rate, or the instances where there is no audio."""
+) -> tuple[NDArray[np.float32], float, int | None]:
+    """Return a fine spectrogram, its seconds and sample rate; the instances if there is no audio.
+
+    The spectrogram ends with the last instance, or with the audio if that is cut short.
+    """
+    seconds = length * corpus.instance_seconds
     try:
         audio, sample_rate = dataset.audio(str(corpus.clip_ids[row]))
     except InputError as error:
-        log.warning("The timeline shows features instead of a spectrogram: %s", error)
-        return np.asarray(corpus.x[row, :length]), None
-    seconds = length * corpus.instance_seconds
-    frames = LogMel(sample_rate).frames(audio[: round(seconds * sample_rate)])
-    return frames, sample_rate
+        log.warning("A timeline shows features instead of a spectrogram: %s", error)
+        x = np.asarray(corpus.x[row, :length])
+        return (x - x.min()) / max(float(np.ptp(x)), 1e-9), seconds, None
+    audio = audio[: round(seconds * sample_rate)]
+    return LogMel(sample_rate).frames(audio), len(audio) / sample_rate, sample_rate

@@ -107,7 +107,7 @@ def test_a_test_set_is_drawn_where_nothing_names_one(make, root, caplog):
     held_out = corpus.clip_ids[corpus.indices("test")].tolist()
     assert len(held_out) == 1
     assert held_out[0] in {"a.wav", "b/c.flac", "d.ogg"}
-    assert "1 files, drawn with dataset.split_seed=0, test" in caplog.text
+    assert "drawn for testing with dataset.split_seed=0: 1" in caplog.text
 
 
 def test_editing_the_table_or_the_policy_decodes_nothing_again(make, root, monkeypatch):
@@ -117,6 +117,12 @@ def test_editing_the_table_or_the_policy_decodes_nothing_again(make, root, monke
     assert make(unreadable="skip", classes=["oboe"]).load().mask[:, 0].tolist() == [False] * 4 + [
         True
     ]
+
+
+def test_a_file_that_the_table_names_may_have_any_ending(make, root):
+    (root / "a.wav").rename(root / "a.dat")
+    (root / "labels.csv").write_text(TABLE.replace("a.wav", "a.dat"))
+    assert make().load().clip_ids[0] == "a.dat"
 
 
 def test_a_new_file_is_found(make, root):

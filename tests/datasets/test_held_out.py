@@ -65,5 +65,5 @@ def test_a_share_outside_0_to_1_is_refused(fraction):
 
 def test_one_labelled_group_cannot_both_train_and_test():
     table = LabelTable({"a": ("x",), "b": ("y",), "c": ()}, group={"a": "g", "b": "g", "c": ""})
-    with pytest.raises(InputError, match="cannot be drawn from 1 groups"):
+    with pytest.raises(InputError, match="a test set of 15% would leave no group"):
         drawn_split(table, 0.15, 0)

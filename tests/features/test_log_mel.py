@@ -1,0 +1,153 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from torchaudio.functional import melscale_fbanks
+
+from musicssl.errors import InputError
+from musicssl.features.log_mel import LogMel
+
+RATE = 16_000
+
+
+def tone(frequency, seconds=3.0, amplitude=1.0, rate=RATE):
+    time = np.arange(round(seconds * rate)) / rate
+    return (amplitude * np.sin(2 * np.pi * frequency * time)).astype(np.float32)
+
+
+def burst(start, stop, seconds, rate=RATE):
+    """A tone that sounds from `start` to `stop`, in seconds."""
+    audio = tone(1000, seconds, rate=rate)
+    time = np.arange(len(audio)) / rate
+    audio[(time < start) | (time >= stop)] = 0
+    return audio
+
+
+def mel_bands(features):
+    return melscale_fbanks(
+        features.n_fft // 2 + 1, 0.0, features.sample_rate / 2, features.num_mels, RATE
+    ).numpy()
+
+
+@pytest.mark.parametrize("band", [20, 60, 100])
+def test_a_full_scale_sine_at_the_centre_of_a_band_is_0_db_there(band):
+    features = LogMel()
+    peak = mel_bands(features).argmax(axis=0)[band] * RATE / features.n_fft
+    instances = features(tone(peak))
+    assert instances[1, band] == pytest.approx(1.0, abs=0.02)  # 1.6 dB
+    assert instances[1].max() == pytest.approx(instances[1, band], abs=0.02)
+    assert instances[1, (band + 64) % 128] < 0.3
+
+
+def test_silence_is_zero_and_has_no_nan():
+    assert (LogMel()(np.zeros(2 * RATE, np.float32)) == 0).all()
+
+
+def test_the_scale_is_linear_in_decibels():
+    """40 dB are half of the 80 dB between floor and full scale, in every band above the floor."""
+    loud, soft = LogMel()(tone(440, amplitude=0.5)), LogMel()(tone(440, amplitude=0.005))
+    above = soft > 0.02
+    assert above[1].sum() >= 3
+    np.testing.assert_allclose((loud - soft)[above], 0.5, atol=1e-4)
+
+
+def test_the_floor_maps_to_zero():
+    audio = tone(440, amplitude=0.1)
+    high, low = LogMel(floor_db=-40.0)(audio), LogMel(floor_db=-80.0)(audio)
+    np.testing.assert_allclose(high[1], np.clip(2 * low[1] - 1, 0, None), atol=0.02)
+    assert (high[1] == 0).any()
+    assert (high[1] > 0).any()
+
+
+def test_frames_equal_the_definition():
+    """Windowed Fourier transform, mel bands, decibels re a full-scale sine: in NumPy, float64."""
+    features = LogMel()
+    audio = np.random.default_rng(0).uniform(-0.3, 0.3, 2 * RATE).astype(np.float32)
+    window = np.hanning(features.n_fft + 1)[:-1]
+    for k in (5, 20, 33):  # frame k is centred on k / frames_per_second
+        centre = k * RATE // features.frames_per_second
+        piece = audio[centre - features.n_fft // 2 : centre + features.n_fft // 2]
+        power = np.abs(np.fft.rfft(piece * window)) ** 2 @ mel_bands(features)
+        decibels = 10 * np.log10(np.maximum(power, 1e-12) / (window.sum() / 2) ** 2)
+        expected = np.clip(1 + decibels / 80, 0, 1)
+        np.testing.assert_allclose(features.frames(audio)[k], expected, atol=1e-4)
+
+
+def test_an_instance_is_the_mean_of_its_seconds_frames():
+    features = LogMel()
+    audio = np.random.default_rng(0).uniform(-0.1, 0.1, 3 * RATE).astype(np.float32)
+    frames = features.frames(audio)
+    expected = [frames[20 * t : 20 * t + 20].mean(axis=0) for t in range(3)]
+    np.testing.assert_allclose(features(audio), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "t", "seconds"),
+    [
+        ({}, 0, 5),
+        ({}, 3, 5),
+        ({"instance_seconds": 0.5}, 7, 5),
+        ({"instance_seconds": 0.96}, 58, 60),  # VGGish's; not a whole number of frames
+        ({"sample_rate": 22_050}, 58, 60),  # no whole number of samples between frames
+        ({"sample_rate": 44_100, "frames_per_second": 30}, 3, 5),
+    ],
+)
+def test_an_instance_holds_only_what_sounds_in_its_time(settings, t, seconds):
+    features = LogMel(**settings)
+    size = features.instance_seconds
+    audio = burst((t + 0.3) * size, (t + 0.7) * size, seconds, features.sample_rate)
+    instances = features(audio)
+    assert len(instances) == features.num_instances(len(audio))
+    sounding = instances.max(axis=1) > 0
+    assert sounding.nonzero()[0].tolist() == [t]
+
+
+def test_a_shift_by_a_second_shifts_the_instances():
+    features = LogMel()
+    noise = np.random.default_rng(0).normal(0, 0.1, 2 * RATE).astype(np.float32)
+    silence = np.zeros(RATE, np.float32)
+    early = features(np.concatenate([silence, noise, silence, silence]))
+    late = features(np.concatenate([silence, silence, noise, silence]))
+    np.testing.assert_allclose(late[1:], early[:-1], atol=1e-6)
+    assert (late[0] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("samples", "count"),
+    [(RATE, 1), (RATE + 7_999, 1), (RATE + 8_000, 2), (2 * RATE - 1, 2), (8_000, 1), (160_000, 10)],
+)
+def test_a_last_instance_is_kept_if_half_of_it_is_there(samples, count):
+    features = LogMel()
+    instances = features(tone(440, samples / RATE))
+    assert features.num_instances(samples) == count
+    assert instances.shape == (count, 128)
+    assert instances.dtype == np.float32
+    # The tone is steady: a short last instance is a mean over what there is, not a smaller sum.
+    np.testing.assert_allclose(instances.max(axis=1), instances.max(), atol=0.03)
+
+
+def test_a_clip_shorter_than_half_an_instance_is_refused():
+    with pytest.raises(InputError, match=r"a clip of 0\.500 s is shorter than one instance of 1 s"):
+        LogMel()(np.zeros(7_999, np.float32))
+
+
+def test_an_instance_shorter_than_a_frame_is_refused():
+    with pytest.raises(InputError, match=r"instance_seconds=0\.04 is shorter than the 0\.05 s"):
+        LogMel(instance_seconds=0.04)
+    assert LogMel(instance_seconds=0.05)(tone(440)).shape == (60, 128)
+
+
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(LogMel)])
+def test_every_field_has_a_part_in_the_name_of_a_cache(field):
+    features = LogMel()
+    other = dataclasses.replace(features, **{field: getattr(features, field) * 2})
+    assert other.settings() != features.settings()
+
+
+def test_results_do_not_depend_on_what_was_computed_before():
+    features, audio = LogMel(), tone(300)
+    first = features(audio)
+    features(tone(5000, 1.0))
+    assert np.array_equal(features(audio), first)
+    assert not torch.is_tensor(first)

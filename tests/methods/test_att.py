@@ -1,0 +1,95 @@
+from functools import partial
+
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.encoders.att import AttEmbedding
+from musicssl.losses.masked_bce import masked_bce
+from musicssl.losses.partial_bce import partial_bce
+from musicssl.methods.att import AttentionMIL
+from musicssl.metrics import macro, per_class_metrics
+from musicssl.pooling import AttentionPooling
+from musicssl.schedules import constant
+from tests.tiny import Tiny
+
+
+def att(lr=1e-2, loss=masked_bce):
+    torch.manual_seed(0)
+    return AttentionMIL(
+        encoder=partial(AttEmbedding, dropout=0.0),
+        pooling=AttentionPooling,
+        loss=loss,
+        optimizer=partial(torch.optim.SGD, lr=lr),
+        schedule=constant,
+        num_features=8,
+        num_instances=5,
+        num_classes=3,
+    )
+
+
+def fit(method, clips, folder, **settings):
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+        **settings,
+    )
+    trainer.fit(method, clips)
+    return trainer
+
+
+@pytest.mark.parametrize("loss", [masked_bce, partial_bce])
+def test_a_run_takes_the_steps_of_a_bare_loop(tmp_path, loss):
+    """The same batches through plain PyTorch end in the same weights and statistics."""
+    clips = SemiSupervisedDataModule(Tiny(), p_s=0.3, b_s=0.5, batch_size=16)
+    method, bare = att(loss=loss), att(loss=loss).classifier.train()
+    trainer = fit(method, clips, tmp_path, max_epochs=2)
+
+    clips = SemiSupervisedDataModule(Tiny(), p_s=0.3, b_s=0.5, batch_size=16)
+    clips.setup()
+    loader = clips.train_dataloader()
+    losses = []
+    for _ in range(2):
+        losses.clear()
+        for batch in loader:
+            value = loss(bare(batch), batch.y, batch.mask)
+            value.backward()
+            losses.append(value.item())
+            with torch.no_grad():
+                for parameter in bare.parameters():
+                    parameter -= 1e-2 * parameter.grad
+                    parameter.grad = None
+    torch.testing.assert_close(method.classifier.state_dict(), bare.state_dict())
+    mean = sum(losses) / len(losses)
+    assert trainer.callback_metrics["train/loss"].item() == pytest.approx(mean, rel=1e-5)
+
+
+def test_a_batch_without_labels_moves_statistics_but_no_weight(tmp_path):
+    method = att()
+    before = {name: value.clone() for name, value in method.classifier.state_dict().items()}
+    clips = SemiSupervisedDataModule(Tiny(), p_s=0.5, b_s=0.0, batch_size=16)
+    trainer = fit(method, clips, tmp_path, max_steps=3)
+    assert trainer.callback_metrics["train/loss"].item() == 0
+    weights = dict(method.classifier.named_parameters())
+    for name, value in method.classifier.state_dict().items():
+        assert torch.equal(value, before[name]) is (name in weights), name
+
+
+def test_weak_labels_teach_when_a_class_sounds(tmp_path):
+    """Tiny's classes light up features of their own, so clips and instances can be told apart."""
+    clips = SemiSupervisedDataModule(Tiny(num_clips=600), batch_size=20)
+    method = att(lr=0.2)
+    fit(method, clips, tmp_path, max_epochs=30, limit_val_batches=0)
+    test = clips.clips("test")
+    method.eval()
+    with torch.inference_mode():
+        scores, instances = method.scores(test), method.instances(test).logits.sigmoid()
+    assert macro(per_class_metrics(scores, test.y, test.mask))["auroc"] > 0.95
+    activity = torch.from_numpy(clips.corpus.activity[clips.rows("test")]).flatten(0, 1)
+    seen = torch.ones_like(activity)
+    assert macro(per_class_metrics(instances.flatten(0, 1), activity.float(), seen))["auroc"] > 0.9

@@ -1,0 +1,194 @@
+"""What all classifying methods share, seen through `att` in runs of a real trainer."""
+
+import copy
+import dataclasses
+from functools import partial
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from musicssl.batch import Batch
+from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.encoders.att import AttEmbedding
+from musicssl.errors import InputError
+from musicssl.losses.balanced_bce import balanced_bce
+from musicssl.losses.masked_bce import masked_bce
+from musicssl.methods.att import AttentionMIL
+from musicssl.metrics import macro, per_class_metrics
+from musicssl.pooling import AttentionPooling
+from musicssl.schedules import constant, halving
+from tests.tiny import Tiny
+
+
+class Ragged(Tiny):
+    """Tiny with bags of any length and half of the labels unknown, unevenly over the clips."""
+
+    def load(self):
+        corpus = super().load()
+        mask = np.random.default_rng(1).random(corpus.y.shape) < 0.5
+        return dataclasses.replace(corpus, mask=mask)
+
+
+def method(**parts):
+    torch.manual_seed(0)
+    defaults = {
+        "encoder": partial(AttEmbedding, dropout=0.5),
+        "pooling": AttentionPooling,
+        "loss": masked_bce,
+        "optimizer": partial(torch.optim.Adam, lr=1e-2),
+        "schedule": constant,
+        "num_features": 8,
+        "num_instances": 5,
+        "num_classes": 3,
+    }
+    return AttentionMIL(**(defaults | parts))
+
+
+def trainer(folder, **settings):
+    return pl.Trainer(
+        **(
+            {
+                "max_epochs": 1,
+                "accelerator": "cpu",
+                "logger": False,
+                "enable_checkpointing": False,
+                "enable_progress_bar": False,
+                "enable_model_summary": False,
+                "default_root_dir": folder,
+            }
+            | settings
+        )
+    )
+
+
+def data(dataset=None, **settings):
+    dataset = dataset or Ragged(variable_lengths=True)
+    return SemiSupervisedDataModule(dataset, **({"batch_size": 5} | settings))
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+@pytest.mark.parametrize("loss", [masked_bce, balanced_bce])
+def test_the_loss_of_a_split_is_that_of_all_its_clips_at_once(tmp_path, split, loss):
+    att, clips = method(loss=loss), data()
+    run = trainer(tmp_path)
+    run.fit(att, clips)
+    if split == "test":
+        run.test(att, clips, verbose=False)
+    everything = clips.clips(split)
+    logits = att.eval()(everything)
+    expected = loss(logits, everything.y, everything.mask, att.prior)
+    assert run.callback_metrics[f"{split}/loss"].item() == pytest.approx(expected.item(), rel=1e-5)
+    scores = macro(per_class_metrics(logits.sigmoid(), everything.y, everything.mask))
+    for name, value in scores.items():
+        assert run.callback_metrics[f"{split}/{name}"].item() == pytest.approx(value, rel=1e-5)
+
+    rows = torch.arange(len(logits)).split(5)
+    assert len(rows[-1]) < 5
+    parts = [loss(logits[r], everything.y[r], everything.mask[r], att.prior) for r in rows]
+    assert torch.stack(parts).mean().item() != pytest.approx(expected.item(), rel=1e-3)
+
+
+def test_an_epoch_forgets_the_outputs_of_the_one_before(tmp_path):
+    att, clips = method(optimizer=partial(torch.optim.SGD, lr=0.0)), data()
+    run = trainer(tmp_path, max_epochs=2)
+    run.fit(att, clips)
+    run.validate(att, clips, verbose=False)
+    assert len(att._val_outputs.logits) == 0
+    everything = clips.clips("val")
+    expected = masked_bce(att.eval()(everything), everything.y, everything.mask)
+    assert run.callback_metrics["val/loss"].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_the_prior_is_counted_on_the_labels_that_the_run_may_see(tmp_path):
+    att, clips = method(), data(Tiny(), p_s=0.2, b_s=0.4)
+    trainer(tmp_path, max_steps=1).fit(att, clips)
+    train = clips.clips("train")
+    known = train.y[train.mask.any(dim=1)]
+    assert len(known) == round(0.2 * 84)
+    torch.testing.assert_close(att.prior, known.mean(dim=0))
+    assert not torch.allclose(att.prior, train.y.mean(dim=0))
+
+
+def parts_of(att):
+    return {
+        part: copy.deepcopy(getattr(att.classifier, part).state_dict())
+        for part in ("encoder", "pooling")
+    }
+
+
+def changed(before, after):
+    return {name for name, tensor in before.items() if not torch.equal(tensor, after[name])}
+
+
+@pytest.mark.filterwarnings("ignore:Found .* in eval mode at the start of training")
+def test_a_frozen_part_keeps_weights_and_statistics_while_the_rest_learns(tmp_path):
+    att = method()
+    att.freeze_parts(["encoder"])
+    before = parts_of(att)
+    run = trainer(tmp_path, max_steps=2)
+    run.fit(att, data())
+    assert run.global_step == 2
+    after = parts_of(att)
+    assert changed(before["encoder"], after["encoder"]) == set()
+    assert changed(before["pooling"], after["pooling"]) == set(before["pooling"])
+
+
+def test_nothing_is_frozen_unasked(tmp_path):
+    att = method()
+    before = parts_of(att)["encoder"]
+    trainer(tmp_path, max_steps=2).fit(att, data())
+    assert changed(before, parts_of(att)["encoder"]) == set(before)
+
+
+def test_a_frozen_part_stays_in_evaluation_while_the_rest_trains():
+    att = method()
+    att.freeze_parts(["encoder", "pooling.attention"])
+    att.train()
+    assert not any(module.training for module in att.classifier.encoder.modules())
+    assert not att.classifier.pooling.attention.training
+    assert att.classifier.pooling.classifier.training
+    assert {name for name, p in att.named_parameters() if p.requires_grad} == {
+        "classifier.pooling.classifier.weight",
+        "classifier.pooling.classifier.bias",
+    }
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["encodr"], "no part 'encodr'; choose encoder, .*pooling.attention"),
+        (["encoder", "head"], "no part 'head'"),
+        ([""], "no part ''"),
+        (["encoder", "pooling"], "leaves nothing to train"),
+    ],
+)
+def test_parts_that_cannot_be_frozen_are_refused(names, message):
+    with pytest.raises(InputError, match=message):
+        method().freeze_parts(names)
+
+
+class Rates(pl.Callback):
+    def __init__(self):
+        self.rates = []
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        self.rates.append(trainer.optimizers[0].param_groups[0]["lr"])
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_the_learning_rate_follows_the_epochs_trained(tmp_path, accumulate):
+    rates = Rates()
+    att = method(schedule=partial(halving, every_epochs=2.0))
+    clips = data(Tiny(), batch_size=21)  # four batches an epoch
+    run = trainer(tmp_path, max_epochs=5, callbacks=[rates], accumulate_grad_batches=accumulate)
+    run.fit(att, clips)
+    assert rates.rates == [1e-2] * 8 + [5e-3] * 8 + [2.5e-3] * 4
+
+
+def test_scores_are_the_probabilities_of_the_logits():
+    att, clips = method().eval(), Batch(torch.rand(4, 5, 8), torch.zeros(4, 3), torch.ones(4, 3))
+    torch.testing.assert_close(att.scores(clips), 1 / (1 + torch.exp(-att(clips))))
+    combined = att.classifier.pooling.combine(att.instances(clips))
+    torch.testing.assert_close(combined, att(clips))

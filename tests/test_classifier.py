@@ -1,0 +1,138 @@
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+
+from musicssl.batch import Batch
+from musicssl.classifier import Classifier
+from musicssl.encoders.att import AttEmbedding
+from musicssl.encoders.fc import FullyConnected
+from musicssl.encoders.fc_t import FullyConnectedPerInstance
+from musicssl.encoders.gru import GRUEncoder
+from musicssl.pooling import (
+    AttentionPooling,
+    AutoPooling,
+    GatedAttentionPooling,
+    MaxPooling,
+    MeanPooling,
+)
+
+ENCODERS = {
+    "att": partial(AttEmbedding, dropout=0.0),
+    "fc_t": partial(FullyConnectedPerInstance, dropout=0.0),
+    "gru": partial(GRUEncoder, hidden=4, dropout=0.0),
+    "gru_last_frame": partial(GRUEncoder, hidden=4, dropout=0.0, summary="last_frame"),
+    "gru_frames": partial(GRUEncoder, hidden=4, dropout=0.0, summary="frames"),
+}
+POOLINGS = [MeanPooling, MaxPooling, AttentionPooling, GatedAttentionPooling, AutoPooling]
+
+
+def every_network(test):
+    by_pooling = pytest.mark.parametrize("pooling", POOLINGS, ids=lambda kind: kind.__name__)
+    return pytest.mark.parametrize("encoder", ENCODERS)(by_pooling(test))
+
+
+def classifier(encoder, pooling):
+    torch.manual_seed(0)
+    network = Classifier(
+        ENCODERS[encoder], pooling, num_features=6, num_instances=5, num_classes=3
+    ).double()
+    for parameter in network.pooling.parameters():
+        nn.init.normal_(parameter)
+    return network.train()
+
+
+def batch(x, lengths=None):
+    y = torch.zeros(len(x), 3)
+    return Batch(x, y, y.bool(), None if lengths is None else torch.tensor(lengths))
+
+
+def trained_on(network, clips):
+    """Logits, gradients and batch-norm statistics of one training step."""
+    logits = network(clips)
+    (logits * torch.arange(1.0, 1 + logits.numel()).view_as(logits)).sum().backward()
+    gradients = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
+    return logits, gradients, dict(network.named_buffers())
+
+
+@pytest.mark.parametrize(
+    ("encoder", "pooling", "parameters"),
+    [
+        (AttEmbedding, AttentionPooling, 55_336),
+        (FullyConnected, MeanPooling, 986_772),
+        (FullyConnectedPerInstance, MeanPooling, 52_116),
+        (GRUEncoder, MeanPooling, 226_068),
+    ],
+)
+def test_networks_have_exactly_the_papers_number_of_parameters(encoder, pooling, parameters):
+    network = Classifier(encoder, pooling, num_features=128, num_instances=10, num_classes=20)
+    assert sum(p.numel() for p in network.parameters()) == parameters
+    clips = Batch(torch.rand(4, 10, 128), torch.zeros(4, 20), torch.zeros(4, 20).bool())
+    assert network(clips).shape == (4, 20)
+
+
+@every_network
+def test_a_padded_and_masked_batch_trains_as_the_batch_itself(encoder, pooling):
+    torch.manual_seed(1)
+    x = torch.rand(4, 5, 6, dtype=torch.float64)
+    padding = torch.full((4, 3, 6), 100.0, dtype=torch.float64)
+    plain = trained_on(classifier(encoder, pooling), batch(x))
+    padded = trained_on(
+        classifier(encoder, pooling), batch(torch.cat([x, padding], dim=1), lengths=[5] * 4)
+    )
+    torch.testing.assert_close(padded, plain)
+
+
+@every_network
+def test_the_content_of_padding_changes_nothing_in_a_ragged_batch(encoder, pooling):
+    torch.manual_seed(1)
+    x, lengths = torch.rand(4, 5, 6, dtype=torch.float64), [5, 1, 3, 2]
+    other = x.clone()
+    for clip, length in enumerate(lengths):
+        other[clip, length:] = 1e4 * torch.randn(5 - length, 6)
+    results = [trained_on(classifier(encoder, pooling), batch(v, lengths)) for v in (x, other)]
+    torch.testing.assert_close(*results, rtol=0, atol=0)
+
+
+@every_network
+def test_a_clip_is_judged_alike_alone_and_among_longer_ones(encoder, pooling):
+    network = classifier(encoder, pooling).eval()
+    torch.manual_seed(1)
+    x, lengths = torch.rand(4, 5, 6, dtype=torch.float64), [5, 1, 3, 2]
+    together = network(batch(x, lengths))
+    for clip, length in enumerate(lengths):
+        alone = network(batch(x[clip : clip + 1, :length]))
+        torch.testing.assert_close(together[clip : clip + 1], alone)
+
+
+@every_network
+def test_instances_combine_to_the_logits_of_the_clip(encoder, pooling):
+    network = classifier(encoder, pooling).eval()
+    clips = batch(torch.rand(4, 5, 6, dtype=torch.float64), [5, 1, 3, 2])
+    instances = network.instances(clips)
+    num_instances = 1 if encoder in ("gru", "gru_last_frame") else 5
+    assert instances.logits.shape == instances.log_weights.shape == (4, num_instances, 3)
+    torch.testing.assert_close(network.pooling.combine(instances), network(clips))
+
+
+@pytest.mark.parametrize("lengths", [None, [5, 1, 3, 2]])
+def test_att_is_the_weighted_sum_of_the_paper(lengths):
+    """S(x) = sum_t w_t f(x_t), w_t = v_t / sum_u v_u, by loops over clips, classes and instances."""
+    network = classifier("att", AttentionPooling)
+    with torch.no_grad():
+        network(batch(torch.rand(50, 5, 6, dtype=torch.float64)))  # statistics for evaluation
+    network.eval()
+    clips = batch(torch.rand(4, 5, 6, dtype=torch.float64), lengths)
+    pooling = network.pooling
+    probabilities = network(clips).sigmoid()
+    for b, clip in enumerate(clips.x):
+        bag = clip if lengths is None else clip[: lengths[b]]
+        embedded = [network.encoder.layers(x[None])[0] + x for x in bag]
+        for c in range(3):
+            total, norm = 0.0, 0.0
+            for h in embedded:
+                f = torch.sigmoid(pooling.classifier.weight[c] @ h + pooling.classifier.bias[c])
+                v = torch.sigmoid(pooling.attention.weight[c] @ h + pooling.attention.bias[c])
+                total, norm = total + v * f, norm + v
+            torch.testing.assert_close(probabilities[b, c], total / norm)

@@ -1,0 +1,193 @@
+"""train.py as its users meet it: what a run leaves, and what is said about a mistake."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import open_dict
+
+import train
+from musicssl.batch import Batch
+from musicssl.checkpoint import load_method
+from musicssl.errors import InputError
+from musicssl.metrics import macro, per_class_metrics
+from musicssl.run_folder import RunFolder
+from tests.tiny import Tiny
+
+ROOT = Path(__file__).parents[1]
+TINY = (f"hydra.searchpath=[file://{ROOT}/tests/conf]", "dataset=tiny")
+QUICK = (*TINY, "trainer=cpu", "trainer.max_epochs=2", "data.batch_size=16")
+
+
+def run(folder: Path, *overrides: str) -> RunFolder:
+    """Run in this process, in a folder of our choice."""
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        config = compose("train", [*QUICK, *overrides], return_hydra_config=True)
+    config.hydra.runtime.output_dir = str(folder)
+    HydraConfig.instance().set_config(config)
+    with open_dict(config):
+        del config["hydra"]
+    run_folder = RunFolder(folder)
+    train.run(config, run_folder)
+    return run_folder
+
+
+def shell(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "train.py"), *arguments],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def test_a_run_leaves_scores_that_its_tables_and_its_checkpoint_agree_with(tmp_path, capsys):
+    folder = run(tmp_path / "run")
+    saved = np.load(folder.path / "predictions.npz")  # loads without pickle
+    scores, targets, mask = (torch.from_numpy(saved[k]) for k in ("scores", "targets", "mask"))
+    document = json.loads(folder.metrics.read_text())
+    expected = macro(per_class_metrics(scores, targets, mask))
+    assert document["macro"] == pytest.approx(expected, nan_ok=True)
+    assert saved["clip_ids"].tolist() == [f"tiny-{i:03d}" for i in range(120) if i % 10 >= 8]
+
+    method, classes = load_method(folder.best)
+    assert classes == ("a", "b", "c") == tuple(saved["classes"])
+    clip = torch.from_numpy(Tiny().load().x[[8]])  # the first test clip
+    again = method.scores(Batch(clip, torch.zeros(1, 3), torch.zeros(1, 3, dtype=torch.bool)))
+    assert torch.allclose(again[0], scores[0], atol=1e-6)
+
+    names = {path.name for path in folder.figures.iterdir()}
+    assert {"per_class.png", "training.png"} < names
+    assert sum(name.startswith("timeline_") for name in names) == 3
+    assert 0 <= document["localisation"]["auroc_weighted"] <= 1
+    assert "84 of 84 training clips keep labels." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("pooling", ["mean", "max", "attention", "gated_attention", "auto"])
+@pytest.mark.parametrize("lengths", ["false", "true"])
+def test_every_pooling_reports_localisation(tmp_path, pooling, lengths):
+    folder = run(tmp_path, f"pooling={pooling}", f"dataset.variable_lengths={lengths}")
+    values = json.loads(folder.metrics.read_text())["localisation"]
+    assert all(0 <= value <= 1 for value in values.values())
+    if pooling == "mean" and lengths == "false":  # equal weights change no ranking
+        assert values["auroc_weighted"] == pytest.approx(values["auroc_instance"])
+
+
+def test_a_random_forest_learns_the_tiny_corpus(tmp_path):
+    folder = run(tmp_path, "method=random_forest", "dataset.num_clips=400", "method.num_workers=1")
+    document = json.loads(folder.metrics.read_text())
+    assert document["macro"]["auroc"] > 0.9
+    assert document["localisation"] is None
+
+
+def test_att_learns_the_tiny_corpus(tmp_path):
+    settings = ("trainer.max_epochs=60", "optimizer.lr=0.01", "encoder.dropout=0.1")
+    folder = run(tmp_path, *settings, "dataset.num_clips=400")
+    document = json.loads(folder.metrics.read_text())
+    assert document["macro"]["auroc"] > 0.9
+    assert document["localisation"]["auroc_within_instance"] > 0.8
+
+
+def test_an_encoder_without_instances_is_not_asked_when(tmp_path):
+    folder = run(tmp_path, "encoder=fc", "pooling=mean")
+    assert json.loads(folder.metrics.read_text())["localisation"] is None
+    assert not list(folder.figures.glob("timeline_*"))
+
+
+def test_fine_tuning_the_last_layer_leaves_the_encoder_as_it_was(tmp_path):
+    base = run(tmp_path / "base")
+    tuned = run(
+        tmp_path / "tuned",
+        "loss=balanced_bce",
+        f"finetune.checkpoint={base.best}",
+        "finetune.frozen=[encoder]",
+    )
+    before, after = (torch.load(f.last, weights_only=True)["state_dict"] for f in (base, tuned))
+    best = torch.load(base.best, weights_only=True)["state_dict"]
+    for name in before:
+        if name.startswith("classifier.encoder."):
+            assert torch.equal(after[name], best[name]), name  # buffers of batch norms included
+    assert not torch.equal(
+        after["classifier.pooling.classifier.weight"], best["classifier.pooling.classifier.weight"]
+    )
+
+
+def test_fine_tuning_on_other_classes_is_refused(tmp_path):
+    base = run(tmp_path / "base")
+    with pytest.raises(InputError, match="knows the classes a, b, c, but the corpus has a, b"):
+        run(tmp_path / "other", "dataset.num_classes=2", f"finetune.checkpoint={base.best}")
+
+
+def test_the_same_folder_with_other_settings_is_refused_and_left_whole(tmp_path):
+    folder = run(tmp_path)
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    with pytest.raises(InputError, match=r"encoder.dropout: 0.6 there, 0.2 here.*overwrite=true"):
+        run(tmp_path, "encoder.dropout=0.2")
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+    run(tmp_path, "encoder.dropout=0.2", "overwrite=true")
+    assert "dropout: 0.2" in folder.config.read_text()
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("data.p_s=10", r"data.p_s must be in \[0, 1\], got 10 \(did you mean 0.10\?\)"),
+        ("data.b_s=0.01", "rounds to no labelled clip"),
+        ("data.p_s=0", "leaves no labelled clip"),
+        ("data.p_cells=0", "data.p_cells"),
+        ("finetune.checkpoint=nowhere.ckpt", "there is no checkpoint nowhere.ckpt"),
+        ("dataset=audio_folder", "dataset=audio_folder lies in files; say where with data.root"),
+        ("finetune.frozen=[encoder]", "finetune.frozen keeps weights of a finetune.checkpoint"),
+    ],
+)
+def test_a_mistake_is_named_and_leaves_no_run(tmp_path, override, message):
+    with pytest.raises(Exception, match=message):  # Hydra may wrap it, see user_errors
+        run(tmp_path / "run", override)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_mistake_on_the_command_line_is_one_line_and_status_2(tmp_path):
+    result = shell(tmp_path, *TINY, "data.p_s=10")
+    assert result.returncode == 2
+    assert result.stderr.splitlines() == [
+        "error: data.p_s must be in [0, 1], got 10 (did you mean 0.10?)."
+    ]
+
+
+def test_a_mistake_in_a_constructor_is_one_line_too(tmp_path):
+    """Hydra wraps what is raised while it builds an object."""
+    result = shell(tmp_path, *TINY, "data.b_s=7")
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: data.b_s must be in [0, 1], got 7")
+
+
+def test_an_unknown_override_is_named(tmp_path):
+    result = shell(tmp_path, *TINY, "encoder.droput=0.3")
+    assert result.returncode == 1
+    assert "droput" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_help_lists_the_choices_of_every_group(tmp_path):
+    result = shell(tmp_path, "--help")
+    assert result.returncode == 0
+    for group in sorted(path for path in (ROOT / "conf").iterdir() if path.is_dir()):
+        options = ", ".join(sorted(path.stem for path in group.glob("*.yaml")))
+        assert f"{group.name}: {options}" in result.stdout
+
+
+def test_a_sweep_gives_every_job_the_folder_of_its_settings(tmp_path):
+    result = shell(tmp_path, *QUICK, "-m", "seed=0,1", "data.p_s=0.1,0.5", "threads=1")
+    assert result.returncode == 0, result.stderr
+    found = {p.parent.name for p in tmp_path.rglob("metrics.json")}
+    assert found == {f"p{p_s}_b1.0_s{seed}" for p_s in (0.1, 0.5) for seed in (0, 1)}
