@@ -13,6 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from musicssl.checkpoint import AtomicCheckpointIO, DescribeCheckpoint, load_method, load_weights
@@ -58,19 +59,20 @@ def run(config: DictConfig, folder: RunFolder) -> None:
     datamodule: SemiSupervisedDataModule = instantiate(config.datamodule)
     datamodule.prepare_data()
     datamodule.setup()
-    print(datamodule.label_count())
+    say(datamodule.label_count())
     method = instantiate(config.method, **datamodule.sizes)
     if config.finetune.checkpoint is not None:
         load_weights(method, config.finetune.checkpoint, datamodule.corpus.classes)
         method.freeze_parts(config.finetune.frozen)
     elif config.finetune.frozen:
         raise InputError("finetune.frozen keeps weights of a finetune.checkpoint; name one.")
-    folder.claim(settings, config.overwrite)
+    if rank_zero_only.rank == 0:
+        folder.claim(settings, config.overwrite)
     if isinstance(method, ClassificationMethod):
         method = fit_network(config, settings, folder, datamodule, method)
     else:
         method.fit(datamodule.clips("train"))
-    if pl.utilities.rank_zero_only.rank == 0:
+    if rank_zero_only.rank == 0:
         write_results(folder, datamodule, method)
         show_results(folder)
 
@@ -109,10 +111,16 @@ def fit_network(
     )
     resume = folder.last if folder.last.is_file() else None
     if resume is not None:
-        print(f"Going on with the interrupted run in {folder.path}.")
+        say(f"Going on with the interrupted run in {folder.path}.")
     trainer.fit(method, datamodule, ckpt_path=resume, weights_only=True)
     trained, _ = load_method(folder.best)
     return trained.to(method.device)
+
+
+@rank_zero_only
+def say(text: object) -> None:
+    """Print, on one of the processes of a run."""
+    print(text)
 
 
 def _settings(config: DictConfig) -> dict[str, Any]:

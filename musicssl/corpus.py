@@ -79,7 +79,8 @@ def check_corpus(corpus: Corpus) -> Corpus:
     names, counts = np.unique(corpus.clip_ids, return_counts=True)
     if (counts > 1).any():
         raise InputError(
-            f"{corpus.name}: clip {names[counts > 1][0]!r} occurs twice; give each clip one row."
+            f"{corpus.name}: clip {str(names[counts > 1][0])!r} occurs twice; "
+            "give each clip one row."
         )
     _check_finite(corpus)
     _check_classes(corpus)
@@ -108,7 +109,7 @@ def _check_finite(corpus: Corpus, chunk: int = 1024) -> None:
     for start in range(0, len(corpus.x), chunk):
         bad = ~np.isfinite(corpus.x[start : start + chunk]).all(axis=(1, 2))
         if bad.any():
-            clip = corpus.clip_ids[start + int(np.argmax(bad))]
+            clip = str(corpus.clip_ids[start + int(np.argmax(bad))])
             raise InputError(
                 f"{corpus.name}: clip {clip!r} has features that are NaN or infinite; "
                 "remove the clip or compute its features again."

@@ -181,11 +181,15 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
 
     def val_dataloader(self) -> "SplitLoader":
         """Return the loader of this rank's share of the validation clips."""
-        return self._split_loader("val")
+        return self.batches("val", self._rank, self._world_size)
 
     def test_dataloader(self) -> "SplitLoader":
         """Return the loader of this rank's share of the test clips."""
-        return self._split_loader("test")
+        return self.batches("test", self._rank, self._world_size)
+
+    def batches(self, split: str, rank: int = 0, world_size: int = 1) -> "SplitLoader":
+        """Return the clips of a split in order, or every so manieth of them, each once."""
+        return SplitLoader(self._arrays, self.rows(split)[rank::world_size], self.batch_size)
 
     def batch_plan(self) -> BatchPlan:
         """Return which clips form each batch of this rank."""
@@ -196,9 +200,13 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             batch_size=self.batch_size,
             num_labelled=self._num_labelled,
             steps_per_epoch=self.steps_per_epoch,
-            rank=0 if self.trainer is None else self.trainer.global_rank,
+            rank=self._rank,
             world_size=self._world_size,
         )
+
+    @property
+    def _rank(self) -> int:
+        return 0 if self.trainer is None else self.trainer.global_rank
 
     @property
     def _world_size(self) -> int:
@@ -208,11 +216,6 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         batch = self._arrays.gather(clips)
         batch.mask[num_labelled:] = False  # the gather made a copy
         return batch
-
-    def _split_loader(self, split: str) -> "SplitLoader":
-        rank = 0 if self.trainer is None else self.trainer.global_rank
-        share = self.rows(split)[rank :: self._world_size]
-        return SplitLoader(self._arrays, share, self.batch_size)
 
     def _check_streams(self) -> None:
         if len(self._test) == 0:

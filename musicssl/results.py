@@ -41,7 +41,7 @@ def write_results(
         method: The trained method, in evaluation mode.
     """
     corpus, rows = datamodule.corpus, datamodule.rows("test")
-    batches = datamodule.test_dataloader()
+    batches = datamodule.batches("test")
     predictions = predict_clips(method, batches, corpus.classes, corpus.clip_ids[rows])
     predictions.save(folder.path / "predictions.npz")
     per_class = per_class_metrics(

@@ -44,7 +44,8 @@ def test_batches_hold_exactly_the_rounded_share(b_s, count):
 
 
 @pytest.mark.parametrize(
-    ("b_s", "message"), [(0.001, "rounds to no labelled clip"), (25, "did you mean 0.25"), (-1, "-1")]
+    ("b_s", "message"),
+    [(0.001, "rounds to no labelled clip"), (25, "did you mean 0.25"), (-1, "-1")],
 )
 def test_a_share_that_cannot_be_drawn_is_refused(b_s, message):
     with pytest.raises(InputError, match=message):

@@ -1,7 +1,7 @@
 """Your own audio: a folder of recordings, and a table of labels for some of them.
 
 `python -m musicssl.datasets.audio_folder --root DIR --labels labels.csv` shows what is found.
-`musicssl.datasets.label_table` describes the table. A clip is a file. A labelled file is observed
+`musicssl.labels.table` describes the table. A clip is a file. A labelled file is observed
 for every class: present if its row names it, absent if not. Files that the table does not name, or
 whose label is empty, are unlabelled and train.
 """
@@ -24,11 +24,11 @@ from musicssl.audio.instances import InstanceStore, instance_store
 from musicssl.command_line import user_errors
 from musicssl.corpus import Corpus, check_corpus
 from musicssl.corpus_table import corpus_table
-from musicssl.datasets.held_out import drawn_split, fold_split, groups_by_path
-from musicssl.datasets.label_table import LabelTable, read_label_table
-from musicssl.datasets.label_targets import choose_classes, targets
 from musicssl.errors import InputError
 from musicssl.features.log_mel import LogMel
+from musicssl.labels.held_out import drawn_split, fold_split, groups_by_path
+from musicssl.labels.table import LabelTable, read_label_table
+from musicssl.labels.targets import choose_classes, targets
 
 _SHOWN = 10  # names in a message; the rest is counted
 _log = logging.getLogger(__name__)

@@ -31,7 +31,6 @@ import argparse
 import csv
 import io
 import json
-import sys
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,6 +43,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from musicssl.audio.decode import read_audio
+from musicssl.command_line import user_errors
 from musicssl.corpus import Corpus
 from musicssl.corpus_table import corpus_table
 from musicssl.download import Archive, fetch, unpack
@@ -243,22 +243,18 @@ def show(root: Path) -> None:
     print(f"audio: {heard} of {len(corpus.clip_ids)} clips")
 
 
-def main(argv: Sequence[str] | None = None, archive: Archive = ARCHIVE) -> int:
-    """Run the command line; returns the exit status, 2 for what the user can mend."""
+def main(argv: Sequence[str] | None = None, archive: Archive = ARCHIVE) -> None:
+    """Run the command line; what the user can mend is one line and exit status 2."""
     parser = argparse.ArgumentParser(
         prog="python -m musicssl.datasets.openmic", description="Get OpenMIC-2018 and count it."
     )
     parser.add_argument("--root", type=Path, required=True, help="the folder to hold openmic-2018")
     parser.add_argument("--download", action="store_true", help="get it first; goes on if stopped")
     options = parser.parse_args(argv)
-    try:
+    with user_errors():
         if options.download:
             download(options.root, archive)
         show(options.root)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
 
 
 def _partition_paths(folder: Path, split: str) -> tuple[Path, Path]:
@@ -398,7 +394,8 @@ def _check_same(
         row, column = np.argwhere(~same)[0]
         raise InputError(
             f"{LABELS} and {FEATURES} disagree in {(~same).sum()} labels, {CLASSES[column]!r} of "
-            f"clip {keys[row]!r} being the first, so they do not belong together; {_AGAIN}."
+            f"clip {keys[row]!r} being the first, so they do not belong together; {_AGAIN}, or "
+            "take those of the npz with dataset.labels=npz."
         )
 
 
@@ -410,4 +407,4 @@ def _scaled(codes: NDArray[np.integer[Any]], offset: int, scale: int) -> NDArray
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

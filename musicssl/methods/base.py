@@ -141,8 +141,8 @@ class ClassificationMethod(pl.LightningModule):
         outputs.reset()
         scores = macro(per_class_metrics(logits.sigmoid(), targets, mask))
         loss = self.loss(logits, targets, mask, self.prior)
-        self.log(f"{stage}/loss", loss)
-        self.log_dict({f"{stage}/{name}": value for name, value in scores.items()})
+        values = {f"{stage}/{name}": value for name, value in scores.items()}
+        self.log_dict({f"{stage}/loss": loss, **values}, sync_dist=True)  # alike on all ranks
 
 
 class EpochOutputs(Metric):

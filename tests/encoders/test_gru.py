@@ -16,7 +16,8 @@ def encoder_and_clips(summary):
 def step(gru, suffix, x, h):
     """One step of a gated recurrent unit, from its equations (Cho et al. 2014, PyTorch's form)."""
     w_x, w_h, b_x, b_h = (
-        getattr(gru, f"{name}_{suffix}") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        getattr(gru, f"{name}_{suffix}")
+        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     )
     r_x, z_x, n_x = (w_x @ x + b_x).chunk(3)
     r_h, z_h, n_h = (w_h @ h + b_h).chunk(3)

@@ -122,7 +122,6 @@ def changed(before, after):
     return {name for name, tensor in before.items() if not torch.equal(tensor, after[name])}
 
 
-@pytest.mark.filterwarnings("ignore:Found .* in eval mode at the start of training")
 def test_a_frozen_part_keeps_weights_and_statistics_while_the_rest_learns(tmp_path):
     att = method()
     att.freeze_parts(["encoder"])

@@ -106,9 +106,7 @@ def test_the_seed_changes_the_forests():
 def test_padding_is_left_out_of_the_summary(summary):
     train = clips()
     padding = torch.full((80, 2, 5), 1e6)
-    padded = train._replace(
-        x=torch.cat([train.x, padding], dim=1), lengths=torch.full((80,), 4)
-    )
+    padded = train._replace(x=torch.cat([train.x, padding], dim=1), lengths=torch.full((80,), 4))
     plain = fitted(train, summary=summary)
     torch.testing.assert_close(plain.scores(padded), plain.scores(train))
     assert torch.equal(fitted(padded, summary=summary).scores(train), plain.scores(train))

@@ -7,8 +7,8 @@ from difflib import get_close_matches
 import numpy as np
 from numpy.typing import NDArray
 
-from musicssl.datasets.label_table import LabelTable
 from musicssl.errors import InputError
+from musicssl.labels.table import LabelTable
 
 
 def choose_classes(table: LabelTable, chosen: Sequence[str] | None) -> tuple[str, ...]:

@@ -3,8 +3,8 @@
 import hashlib
 from collections.abc import Iterable
 
-from musicssl.datasets.label_table import LabelTable
 from musicssl.errors import InputError
+from musicssl.labels.table import LabelTable
 
 
 def fold_split(table: LabelTable, test_fold: int | str) -> dict[str, str]:

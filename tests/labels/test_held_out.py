@@ -1,8 +1,8 @@
 import pytest
 
-from musicssl.datasets.held_out import drawn_split, fold_split, groups_by_path
-from musicssl.datasets.label_table import LabelTable
 from musicssl.errors import InputError
+from musicssl.labels.held_out import drawn_split, fold_split, groups_by_path
+from musicssl.labels.table import LabelTable
 
 PATHS = [f"{index:03d}.wav" for index in range(200)]
 TABLE = LabelTable(

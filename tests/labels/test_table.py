@@ -1,7 +1,7 @@
 import pytest
 
-from musicssl.datasets.label_table import read_label_table
 from musicssl.errors import InputError
+from musicssl.labels.table import read_label_table
 
 
 @pytest.fixture

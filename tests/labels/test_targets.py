@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from musicssl.datasets.label_table import LabelTable
-from musicssl.datasets.label_targets import choose_classes, targets
 from musicssl.errors import InputError
+from musicssl.labels.table import LabelTable
+from musicssl.labels.targets import choose_classes, targets
 
 TABLE = LabelTable({"a": ("flute", "cello"), "b": (), "c": ("voice",)})
 

@@ -1,0 +1,60 @@
+import pytest
+from hydra.utils import instantiate
+
+from musicssl.command_line import user_errors
+from musicssl.errors import InputError
+
+
+def refuse():
+    raise InputError("there is no corpus at /nowhere; give its folder.")
+
+
+def wrapped():
+    try:
+        refuse()
+    except InputError as error:
+        raise RuntimeError("in the engine room") from error
+
+
+def inside_a_config():
+    instantiate({"_target_": "musicssl.streams.labelled_share", "b_s": 2, "batch_size": 8})
+
+
+@pytest.mark.parametrize(
+    ("action", "message"),
+    [
+        (refuse, "there is no corpus at /nowhere; give its folder."),
+        (wrapped, "there is no corpus at /nowhere; give its folder."),
+        (inside_a_config, "data.b_s must be in [0, 1], got 2 (did you mean 0.02?)."),
+    ],
+)
+def test_a_mistake_is_one_line_on_standard_error_and_status_2(capsys, action, message):
+    with pytest.raises(SystemExit) as exit_, user_errors():
+        action()
+    assert exit_.value.code == 2
+    captured = capsys.readouterr()
+    assert captured.err == f"error: {message}\n"
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize("defect", [ValueError("ours"), KeyError("x"), KeyboardInterrupt()])
+def test_a_defect_keeps_its_traceback(capsys, defect):
+    with pytest.raises(type(defect)) as raised, user_errors():
+        raise defect
+    assert raised.value is defect
+    assert capsys.readouterr().err == ""
+
+
+def test_a_mistake_that_was_handled_does_not_excuse_a_later_defect():
+    """Raised while handling, not because of it: `__context__`, not `__cause__`."""
+    with pytest.raises(ZeroDivisionError), user_errors():
+        try:
+            refuse()
+        except InputError:
+            1 / 0  # noqa: B018
+
+
+def test_nothing_happens_without_an_error():
+    with user_errors():
+        done = True
+    assert done

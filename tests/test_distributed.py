@@ -1,0 +1,54 @@
+"""Two real processes train what one process trains on batches of twice the size."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from musicssl.history import read_history
+
+ROOT = Path(__file__).parents[1]
+
+
+def train(folder: Path, *overrides: str) -> Path:
+    folder.mkdir()
+    command = [
+        *(sys.executable, str(ROOT / "train.py"), f"hydra.searchpath=[file://{ROOT}/tests/conf]"),
+        *("dataset=tiny", "dataset.num_clips=400", "trainer=cpu", "trainer.max_epochs=3"),
+        # No batch norm and no dropout: nothing but the gradient links the clips of a batch.
+        *("encoder=fc_t", "encoder.dropout=0", "pooling=mean", "threads=1"),
+        *("data.p_s=0.2", "data.b_s=0.5", *overrides),
+    ]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    result = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return next(folder.rglob("metrics.json")).parent
+
+
+def test_two_ranks_train_like_one_with_twice_the_batch(tmp_path):
+    alone = train(tmp_path / "alone", "data.batch_size=16")
+    pair = train(
+        tmp_path / "pair", "data.batch_size=8", "trainer.devices=2", "+trainer.strategy=ddp"
+    )
+    weights = [
+        torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for run in (alone, pair)
+    ]
+    for name, expected in weights[0].items():
+        torch.testing.assert_close(weights[1][name], expected, rtol=1e-4, atol=1e-6)
+    expected, found = (read_history(run / "history.csv") for run in (alone, pair))
+    assert len(found) == len(expected) == 3
+    for ours, theirs in zip(found, expected, strict=True):
+        for name in ("val/loss", "val/auroc", "val/f1"):  # of the whole set, not of a rank's share
+            assert ours[name] == pytest.approx(theirs[name], rel=1e-3)
