@@ -25,6 +25,11 @@ class Batch(NamedTuple):
     mask: Tensor
     lengths: Tensor | None = None
 
+    def to(self, device: torch.device) -> "Batch":
+        """Return the batch on a device; the same tensors if they are there already."""
+        x, y, mask = (part.to(device, non_blocking=True) for part in self[:3])
+        return Batch(x, y, mask, None if self.lengths is None else self.lengths.to(device))
+
 
 def valid_instances(lengths: Tensor, num_instances: int) -> Tensor:
     """Turn lengths, (B,), into a mask of the instances that are not padding, (B, T) bool.

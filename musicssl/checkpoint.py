@@ -1,20 +1,21 @@
 """Checkpoints: whole, safe to open, and enough by themselves to rebuild their method."""
 
 import os
-import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from musicssl.errors import InputError
 from musicssl.methods.base import ClassificationMethod
 
 _KEY = "musicssl"
+_ROOMS = ("methods", "encoders", "pooling", "losses", "schedules")
+_TRUSTED = (*(f"musicssl.{room}" for room in _ROOMS), "torch.optim")
 
 
 class DescribeCheckpoint(pl.Callback):
@@ -74,7 +75,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         )
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
+    except Exception as error:  # on foreign bytes torch's reader raises whatever it stumbles over
         raise InputError(
             f"{path} is damaged or is not a checkpoint; train the run again or use another."
         ) from error
@@ -83,20 +84,27 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def load_method(path: Path | str) -> tuple[ClassificationMethod, tuple[str, ...]]:
+def load_method(
+    path: Path | str, trusted: Sequence[str] = ()
+) -> tuple[ClassificationMethod, tuple[str, ...]]:
     """Rebuild a trained method from its checkpoint alone.
+
+    Args:
+        path: Of the checkpoint.
+        trusted: Further packages or modules that its parts may come from, such as your own
+            "mylab.encoders". Parts of musicssl and optimizers of torch always may.
 
     Returns:
         The method in evaluation mode on the CPU, and the names of its classes in column order.
 
     Raises:
-        InputError: See `read_checkpoint`.
+        InputError: See `read_checkpoint`; also if its configuration names anything else to call.
     """
     checkpoint = read_checkpoint(Path(path))
     description = checkpoint[_KEY]
-    method: ClassificationMethod = instantiate(
-        description["config"]["method"], **description["sizes"]
-    )
+    config = description["config"]["method"]
+    _check_targets(config, (*_TRUSTED, *trusted), path)
+    method: ClassificationMethod = instantiate(config, **description["sizes"])
     method.load_state_dict(checkpoint["state_dict"])
     return method.eval(), tuple(description["classes"])
 
@@ -126,6 +134,29 @@ def load_weights(method: ClassificationMethod, path: Path | str, classes: Sequen
             f"{path} holds another network than encoder and pooling of this run; "
             "choose those that it was trained with."
         ) from error
+
+
+def _check_targets(node: Any, trusted: Sequence[str], path: Path | str) -> None:
+    """Refuse a configuration that would call anything but the parts of a method.
+
+    Hydra calls whatever `_target_` names, and finds `musicssl.methods.base.torch.load` too: what
+    counts is the module in which the object was defined.
+    """
+    if isinstance(node, str) and "${" in node:
+        raise InputError(f"{path} is not resolved, it holds {node!r}; do not use this file.")
+    if isinstance(node, list):
+        for item in node:
+            _check_targets(item, trusted, path)
+    if isinstance(node, dict):
+        if "_target_" in node:
+            home = str(get_object(node["_target_"]).__module__)
+            if not any(home == name or home.startswith(f"{name}.") for name in trusted):
+                raise InputError(
+                    f"{path} wants to call {node['_target_']}; if you know and trust it, "
+                    f"load_method(path, trusted=[{home!r}])."
+                )
+        for value in node.values():
+            _check_targets(value, trusted, path)
 
 
 def _shortened(names: Sequence[str], limit: int = 4) -> str:

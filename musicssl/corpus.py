@@ -82,6 +82,7 @@ def check_corpus(corpus: Corpus) -> Corpus:
             f"{corpus.name}: clip {str(names[counts > 1][0])!r} occurs twice; "
             "give each clip one row."
         )
+    _check_lengths(corpus)
     _check_finite(corpus)
     _check_classes(corpus)
     return corpus
@@ -103,6 +104,16 @@ def _check_shapes(corpus: Corpus, num_clips: int, num_classes: int) -> None:
                 f"{corpus.name}: {name} has shape {array.shape} where {shape} fits its "
                 f"{num_clips} clips and {num_classes} classes; its files do not belong together."
             )
+
+
+def _check_lengths(corpus: Corpus) -> None:
+    lengths, longest = corpus.lengths, corpus.x.shape[1]
+    if lengths is not None and not ((lengths >= 1) & (lengths <= longest)).all():
+        clip = str(corpus.clip_ids[np.argmax((lengths < 1) | (lengths > longest))])
+        raise InputError(
+            f"{corpus.name}: clip {clip!r} has a length outside of 1 to {longest} instances; "
+            "leave out clips without an instance."
+        )
 
 
 def _check_finite(corpus: Corpus, chunk: int = 1024) -> None:

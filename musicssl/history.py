@@ -1,6 +1,7 @@
 """The course of training: one row of metrics for each epoch."""
 
 import csv
+import math
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ class History(pl.Callback):
         names = list(dict.fromkeys(name for row in self.rows for name in row))
         part = self.path.with_name(f".{self.path.name}.part")
         with part.open("w", newline="") as file:
-            writer = csv.DictWriter(file, names)
+            writer = csv.DictWriter(file, names, restval=math.nan)  # not validated yet
             writer.writeheader()
             writer.writerows(self.rows)
         part.replace(self.path)

@@ -20,5 +20,6 @@ class Dropout(nn.Dropout):
         threshold = round(self.p * 2**16)
         draws = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
         units = draws.view(torch.int16)[: x.numel()].view(x.shape)  # uniform in [-2^15, 2^15)
-        kept = units >= threshold - 2**15
-        return x * kept.to(x.dtype).mul_(2**16 / (2**16 - threshold))
+        noise = torch.empty_like(x, requires_grad=False)
+        torch.ge(units, threshold - 2**15, out=noise)  # as 0 or 1 at once, without a mask of bool
+        return x * noise.mul_(2**16 / (2**16 - threshold))

@@ -87,12 +87,20 @@ class RunFolder:
 
         Args:
             settings: The resolved configuration.
-            overwrite: Remove what was left here, whatever it is.
+            overwrite: Remove what a run left here, and nothing else that the folder may hold.
         """
-        if overwrite and self.config.is_file():
-            shutil.rmtree(self.path)
+        if overwrite:
+            self._clear()
         self.path.mkdir(parents=True, exist_ok=True)
         write_atomically(self.config, yaml.safe_dump(dict(settings), sort_keys=False))
+
+    def _clear(self) -> None:
+        for folder in (self.best.parent, self.figures):
+            if folder.is_dir():
+                shutil.rmtree(folder)
+        tables = (self.path / "metrics.csv", self.path / "predictions.npz")
+        for file in (self.metrics, self.config, self.history, *tables):
+            file.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -118,7 +118,7 @@ def test_instances_combine_to_the_logits_of_the_clip(encoder, pooling):
 
 @pytest.mark.parametrize("lengths", [None, [5, 1, 3, 2]])
 def test_att_is_the_weighted_sum_of_the_paper(lengths):
-    """S(x) = sum_t w_t f(x_t), w_t = v_t / sum_u v_u, by loops over clips, classes and instances."""
+    """S(x) = sum_t w_t f(x_t), w_t = v_t / sum_u v_u, one clip, class and instance at a time."""
     network = classifier("att", AttentionPooling)
     with torch.no_grad():
         network(batch(torch.rand(50, 5, 6, dtype=torch.float64)))  # statistics for evaluation

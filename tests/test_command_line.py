@@ -16,6 +16,13 @@ def wrapped():
         raise RuntimeError("in the engine room") from error
 
 
+def clumsily_handled():
+    try:
+        refuse()
+    except InputError:
+        raise ZeroDivisionError  # noqa: B904
+
+
 def inside_a_config():
     instantiate({"_target_": "musicssl.streams.labelled_share", "b_s": 2, "batch_size": 8})
 
@@ -48,10 +55,7 @@ def test_a_defect_keeps_its_traceback(capsys, defect):
 def test_a_mistake_that_was_handled_does_not_excuse_a_later_defect():
     """Raised while handling, not because of it: `__context__`, not `__cause__`."""
     with pytest.raises(ZeroDivisionError), user_errors():
-        try:
-            refuse()
-        except InputError:
-            1 / 0  # noqa: B018
+        clumsily_handled()
 
 
 def test_nothing_happens_without_an_error():

@@ -47,7 +47,7 @@ def max_by_hand(module, h):
 
 
 def attention_by_hand(module, h):
-    """S(x) = sum_t w_t f(x_t), w_t = v_t / sum_u v_u (Gururani et al. 2019), one class at a time."""
+    """S(x) = sum_t w_t f(x_t), w_t = v_t / sum_u v_u: Gururani et al. 2019, class by class."""
     logits = []
     for c in range(len(module.classifier.bias)):
         f = [torch.sigmoid(module.classifier.weight[c] @ x + module.classifier.bias[c]) for x in h]

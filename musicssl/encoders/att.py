@@ -33,7 +33,12 @@ class AttEmbedding(nn.Module):
         for _ in range(num_layers):
             linear = nn.Linear(num_features, num_features, bias=False)
             nn.init.kaiming_uniform_(linear.weight, nonlinearity="relu")
-            layers += [linear, nn.BatchNorm1d(num_features), nn.ReLU(), Dropout(dropout)]
+            layers += [
+                linear,
+                nn.BatchNorm1d(num_features),
+                nn.ReLU(inplace=True),
+                Dropout(dropout),
+            ]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor, valid: Tensor | None = None) -> tuple[Tensor, Tensor | None]:

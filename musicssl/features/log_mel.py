@@ -85,8 +85,8 @@ class LogMel:
                 f"a clip of {len(audio) / self.sample_rate:.3f} s is shorter than one instance of "
                 f"{self.instance_seconds:g} s; leave it out or lower features.instance_seconds."
             )
-        # Frame k is centred on sample k * hop. Edges are rounded one by one, so that instances whose
-        # length is no whole number of frames do not drift away from their time.
+        # Frame k is centred on sample k * hop. Edges are rounded one by one: instances whose length
+        # is no whole number of frames do not drift away from their time.
         edges = (np.arange(count + 1) * self._frames_per_instance + 0.5).astype(np.int64)
         frames, starts = self.frames(audio)[: edges[-1]], edges[:-1]
         sizes = np.diff(np.append(starts, len(frames)))  # the last one may be shorter

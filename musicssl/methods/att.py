@@ -19,5 +19,6 @@ class AttentionMIL(ClassificationMethod):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss on the observed labels of a batch."""
         loss = self.loss(self(batch), batch.y, batch.mask, self.prior)
-        self.log("train/loss", loss, on_step=False, on_epoch=True, sync_dist=True)
+        size = len(batch.x)
+        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
         return loss

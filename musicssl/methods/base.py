@@ -5,7 +5,6 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from lightning_fabric.utilities import move_data_to_device
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torchmetrics import Metric
@@ -67,16 +66,18 @@ class ClassificationMethod(pl.LightningModule):
 
     def scores(self, batch: Batch) -> Tensor:
         """Return the probability of each class, (B, C), for a batch on any device."""
-        logits: Tensor = self(self._here(batch))
+        logits: Tensor = self(batch.to(self.device))
         return logits.sigmoid()
 
     def instances(self, batch: Batch) -> Instances:
         """Return what is decided about each instance, for a batch on any device."""
-        return self.classifier.instances(self._here(batch))
+        return self.classifier.instances(batch.to(self.device))
 
-    def _here(self, batch: Batch) -> Batch:
-        moved: Batch = move_data_to_device(batch, self.device)
-        return moved
+    def transfer_batch_to_device(
+        self, batch: Batch, device: torch.device, dataloader_idx: int
+    ) -> Batch:
+        """Move a batch, without Lightning's search for tensors in collections of any kind."""
+        return batch.to(device)
 
     def freeze_parts(self, names: Sequence[str]) -> None:
         """Train only the rest: parts of the classifier keep their weights and statistics.

@@ -1,9 +1,9 @@
 """The twenty classes of synthband and what of General MIDI sounds like them.
 
-Eighteen classes of OpenMIC-2018 have General MIDI programs (mandolin and ukulele have none); electric
-guitar and harp make up the twenty. Programs and keys count from 0 (middle C is 60). A range is
-where the instrument is played, and ends well below key 88: above it some samples of the SoundFont
-have loops shorter than one output sample, on which symusic 0.5.9 never returns.
+Eighteen classes of OpenMIC-2018 have General MIDI programs (mandolin and ukulele have none);
+electric guitar and harp make up the twenty. Programs count from 0, keys as in MIDI (middle C is
+60). A range is where the instrument is played, less the keys that `musicssl.synthband.render`
+names as unsafe.
 """
 
 from dataclasses import dataclass
@@ -26,12 +26,11 @@ class Instrument:
 
     Attributes:
         name: The class.
-        programs: General MIDI programs; drum kits where `percussion`.
+        programs: General MIDI programs; kits where it is percussion.
         low: Lowest key it plays.
         high: Highest key it plays.
         roles: What it may do in the band.
-        ring_seconds: The longest note, in seconds: what is plucked or struck dies away, and a label
-            must not outlast the sound.
+        ring_seconds: Its longest note, in seconds: a label must not outlast what was plucked.
     """
 
     name: str
@@ -39,38 +38,45 @@ class Instrument:
     low: int
     high: int
     roles: tuple[Role, ...]
-    ring_seconds: float = 8.0
+    ring_seconds: float = 4.0
 
     @property
     def percussion(self) -> bool:
-        """Whether keys are drums rather than pitches."""
-        return self.roles in ((Role.DRUMS,), (Role.CYMBALS,))
+        """Whether its keys are drums and cymbals rather than pitches."""
+        return self.roles[0] in (Role.DRUMS, Role.CYMBALS)
 
 
+KICKS = (35, 36)
+SNARES = (38, 40)
+TOMS = (41, 45, 48)
+HATS = (42, 44)
+RIDES = (46, 51, 53, 59)
+CRASHES = (49, 52, 55, 57)
+
+_KITS = (0, 8, 16, 24, 25, 32, 40, 48)
 _ACCOMPANY = (Role.CHORDS, Role.MELODY)
-_SOLO = (Role.MELODY,)
-_KITS = (0, 8, 16, 24, 25, 32, 40, 48)  # standard, room, power, electronic, 808, jazz, brush, ...
+_LEAD = (Role.MELODY,)
 
 INSTRUMENTS = (
     Instrument("accordion", (21, 23), 53, 84, _ACCOMPANY),
     Instrument("banjo", (105,), 50, 79, _ACCOMPANY, ring_seconds=1.0),
     Instrument("bass", (32, 33, 34, 35, 36, 37), 28, 50, (Role.BASS,), ring_seconds=2.0),
     Instrument("cello", (42,), 36, 69, (Role.BASS, Role.MELODY)),
-    Instrument("clarinet", (71,), 50, 84, _SOLO),
+    Instrument("clarinet", (71,), 50, 84, _LEAD),
     Instrument("cymbals", _KITS, 42, 59, (Role.CYMBALS,), ring_seconds=0.5),
-    Instrument("drums", _KITS, 35, 50, (Role.DRUMS,), ring_seconds=0.25),
-    Instrument("electric_guitar", (26, 27, 28, 29, 30), 40, 76, _ACCOMPANY, ring_seconds=1.5),
-    Instrument("flute", (73,), 60, 86, _SOLO),
+    Instrument("drums", _KITS, 35, 48, (Role.DRUMS,), ring_seconds=0.2),
+    Instrument("electric_guitar", (26, 27, 28, 29, 30), 40, 76, _ACCOMPANY, ring_seconds=2.0),
+    Instrument("flute", (73,), 60, 86, _LEAD),
     Instrument("guitar", (24, 25), 40, 76, _ACCOMPANY, ring_seconds=1.5),
     Instrument("harp", (46,), 36, 84, _ACCOMPANY, ring_seconds=1.0),
     Instrument("mallet_percussion", (9, 11, 12, 13), 53, 84, _ACCOMPANY, ring_seconds=0.5),
     Instrument("organ", (16, 17, 18, 19, 20), 41, 84, _ACCOMPANY),
     Instrument("piano", (0, 1, 2, 3), 36, 84, _ACCOMPANY, ring_seconds=1.0),
-    Instrument("saxophone", (64, 66, 67), 49, 76, _SOLO),
+    Instrument("saxophone", (64, 66, 67), 49, 76, _LEAD),
     Instrument("synthesizer", (80, 81, 82, 84, 87, 88, 89, 90, 95), 40, 80, _ACCOMPANY),
-    Instrument("trombone", (57,), 40, 69, _SOLO),
-    Instrument("trumpet", (56, 59), 64, 82, _SOLO),
-    Instrument("violin", (40, 110), 55, 84, _SOLO),
+    Instrument("trombone", (57,), 40, 69, _LEAD),
+    Instrument("trumpet", (56, 59), 64, 82, _LEAD),
+    Instrument("violin", (40, 110), 55, 84, _LEAD),
     Instrument("voice", (52, 53, 54), 48, 76, _ACCOMPANY),
 )
 

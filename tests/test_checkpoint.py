@@ -1,0 +1,260 @@
+import os
+import pickle
+from functools import partial
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from hydra.utils import instantiate
+from pytorch_lightning.callbacks import ModelCheckpoint
+
+from musicssl.checkpoint import (
+    AtomicCheckpointIO,
+    DescribeCheckpoint,
+    load_method,
+    load_weights,
+    read_checkpoint,
+)
+from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.encoders.att import AttEmbedding
+from musicssl.errors import InputError
+from tests.tiny import Tiny
+
+CLASSES = ("a", "b", "c")
+SIZES = {"num_features": 8, "num_instances": 5, "num_classes": 3}
+
+
+def part(target, **settings):
+    return {"_target_": target, "_partial_": True, **settings}
+
+
+METHOD = {
+    "_target_": "musicssl.methods.att.AttentionMIL",
+    "encoder": part("musicssl.encoders.att.AttEmbedding", num_layers=2, dropout=0.5),
+    "pooling": part("musicssl.pooling.AttentionPooling"),
+    "loss": part("musicssl.losses.balanced_bce.balanced_bce"),
+    "optimizer": part("torch.optim.Adam", lr=1e-2),
+    "schedule": part("musicssl.schedules.constant"),
+}
+
+
+def build(method=METHOD, **sizes):
+    return instantiate(method, **(SIZES | sizes))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A short run: its trained method, its data and its checkpoint."""
+    folder = tmp_path_factory.mktemp("run")
+    torch.manual_seed(0)
+    method, clips = build(), SemiSupervisedDataModule(Tiny(), batch_size=16)
+    trainer = pl.Trainer(
+        max_epochs=2,
+        accelerator="cpu",
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+        callbacks=[
+            DescribeCheckpoint({"method": METHOD, "seed": 0}, CLASSES, SIZES),
+            ModelCheckpoint(folder, filename="best", monitor="val/loss"),
+        ],
+        plugins=[AtomicCheckpointIO()],
+    )
+    trainer.fit(method, clips)
+    trainer.save_checkpoint(folder / "last.ckpt")
+    return method.eval(), clips, folder / "last.ckpt"
+
+
+def test_a_checkpoint_alone_gives_back_the_trained_method(run):
+    method, clips, path = run
+    rng = torch.get_rng_state()
+    loaded, classes = load_method(path)
+    test = clips.clips("test")
+    assert classes == CLASSES
+    assert not loaded.training
+    assert torch.equal(loaded(test), method(test))
+    assert torch.equal(loaded.prior, method.prior)
+    torch.set_rng_state(rng)
+    assert not torch.equal(build().eval()(test), method(test))  # it is not the initialisation
+
+
+def test_a_checkpoint_opens_as_tensors_and_plain_values(run):
+    _, _, path = run
+    for file in (path, path.with_name("best.ckpt")):
+        content = torch.load(file, weights_only=True)
+        assert content["musicssl"] == {
+            "config": {"method": METHOD, "seed": 0},
+            "classes": ["a", "b", "c"],
+            "sizes": SIZES,
+        }
+    assert {file.name for file in path.parent.iterdir()} == {"best.ckpt", "last.ckpt"}
+
+
+def test_fine_tuning_starts_from_the_weights(run):
+    method, clips, path = run
+    torch.manual_seed(7)
+    fresh, test = build().eval(), clips.clips("test")
+    load_weights(fresh, path, CLASSES)
+    assert torch.equal(fresh(test), method(test))
+
+
+@pytest.mark.parametrize(
+    ("classes", "said"),
+    [
+        (("a", "b", "d"), "knows the classes a, b, c, but the corpus has a, b, d;"),
+        (("b", "a", "c"), "the corpus has b, a, c;"),
+        (tuple("abcdefgh"), "the corpus has a, b, c, d and 4 more;"),
+    ],
+)
+def test_a_checkpoint_of_other_classes_is_refused(run, classes, said):
+    method = build()
+    before = {name: value.clone() for name, value in method.state_dict().items()}
+    with pytest.raises(InputError, match=said):
+        load_weights(method, run[2], classes)
+    torch.testing.assert_close(method.state_dict(), before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        METHOD | {"pooling": part("musicssl.pooling.MeanPooling")},
+        METHOD | {"encoder": part("musicssl.encoders.att.AttEmbedding", num_layers=3)},
+        METHOD | {"encoder": part("musicssl.encoders.gru.GRUEncoder")},
+    ],
+)
+def test_a_checkpoint_of_another_network_is_refused(run, other):
+    with pytest.raises(InputError, match="another network than encoder and pooling of this run"):
+        load_weights(build(other), run[2], CLASSES)
+
+
+def test_a_missing_checkpoint_is_named(tmp_path):
+    for read in (read_checkpoint, load_method):
+        with pytest.raises(InputError, match=r"there is no checkpoint .*none\.ckpt; runs keep"):
+            read(tmp_path / "none.ckpt")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.1, 0.5, 0.9, 0.999])
+def test_a_truncated_checkpoint_is_refused(run, tmp_path, share):
+    whole = run[2].read_bytes()
+    path = tmp_path / "cut.ckpt"
+    path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(InputError, match=r"cut\.ckpt is damaged or is not a checkpoint"):
+        read_checkpoint(path)
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"seed: 0\nmethod: att\n",
+        b"RIFF\x24\x00\x00\x00WAVEfmt ",
+        b"\x89PNG\r\n\x1a\n" + bytes(100),
+        b"PK\x03\x04" + bytes(100),
+        bytes(1000),
+        pickle.dumps({"state_dict": {}}),
+        pickle.dumps([1.0, "text"], protocol=0),
+    ],
+)
+def test_another_file_is_refused(tmp_path, content):
+    path = tmp_path / "other.ckpt"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"other\.ckpt"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("content", [{"state_dict": {}}, [1, 2], torch.zeros(3)])
+def test_a_checkpoint_of_another_program_is_refused(tmp_path, content):
+    torch.save(content, tmp_path / "theirs.ckpt")
+    with pytest.raises(InputError, match="was not written by musicssl"):
+        read_checkpoint(tmp_path / "theirs.ckpt")
+
+
+class Malicious:
+    """Unpickling this makes a folder."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.folder),)
+
+
+@pytest.mark.parametrize(
+    "save", [torch.save, partial(torch.save, _use_new_zipfile_serialization=False)]
+)
+@pytest.mark.parametrize(
+    "read", [read_checkpoint, load_method, AtomicCheckpointIO().load_checkpoint]
+)
+def test_code_in_a_pickle_is_refused_and_not_run(run, tmp_path, save, read):
+    pwned = tmp_path / "pwned"
+    content = torch.load(run[2], weights_only=True) | {"extra": Malicious(pwned)}
+    save(content, tmp_path / "evil.ckpt")
+    with pytest.raises(InputError, match="is damaged or is not a checkpoint"):
+        read(tmp_path / "evil.ckpt")
+    assert not pwned.exists()
+    torch.load(tmp_path / "evil.ckpt", weights_only=False)  # the trap itself is real
+    assert pwned.exists()
+
+
+class Unwritable:
+    def __reduce__(self):
+        raise OSError("disk full")
+
+
+def test_a_checkpoint_that_fails_half_way_leaves_the_earlier_one(tmp_path):
+    path = tmp_path / "checkpoints" / "last.ckpt"
+    io = AtomicCheckpointIO()
+    io.save_checkpoint({"musicssl": {}, "weights": torch.ones(1000)}, path)
+    with pytest.raises(OSError, match="disk full"):
+        io.save_checkpoint({"weights": torch.zeros(1000), "bad": Unwritable()}, path)
+    assert torch.equal(read_checkpoint(path)["weights"], torch.ones(1000))
+    io.save_checkpoint({"musicssl": {}, "weights": torch.zeros(3)}, path)
+    assert torch.equal(read_checkpoint(path)["weights"], torch.zeros(3))
+    assert [file.name for file in path.parent.iterdir()] == ["last.ckpt"]
+
+
+def altered(run, tmp_path, change):
+    """Write the run's checkpoint again with another configuration of its method."""
+    content = torch.load(run[2], weights_only=True)
+    change(content["musicssl"]["config"]["method"])
+    torch.save(content, tmp_path / "altered.ckpt")
+    return tmp_path / "altered.ckpt"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "pathlib.Path.write_text",
+        "joblib.load",
+        "musicssl.run_folder.write_atomically",
+        "musicssl.methods.base.torch.load",  # through a module of ours
+        "torch.optim.adam.torch.load",
+    ],
+)
+@pytest.mark.parametrize("place", ["method", "encoder"])
+def test_a_checkpoint_that_would_call_anything_else_is_refused(run, tmp_path, target, place):
+    def change(config):
+        (config if place == "method" else config[place])["_target_"] = target
+
+    with pytest.raises(InputError, match=f"wants to call {target}"):
+        load_method(altered(run, tmp_path, change))
+
+
+def test_a_checkpoint_with_an_interpolation_is_refused(run, tmp_path):
+    path = altered(run, tmp_path, lambda config: config.update(encoder="${oc.env:HOME}"))
+    with pytest.raises(InputError, match="is not resolved"):
+        load_method(path)
+
+
+class TheirEncoder(AttEmbedding):
+    """An encoder from outside musicssl."""
+
+
+def test_parts_of_others_load_when_they_are_trusted(run, tmp_path):
+    theirs = part("tests.test_checkpoint.TheirEncoder", num_layers=2)
+    path = altered(run, tmp_path, lambda config: config.update(encoder=theirs))
+    with pytest.raises(InputError, match=r"trusted=\['tests.test_checkpoint'\]"):
+        load_method(path)
+    method, _ = load_method(path, trusted=["tests"])
+    assert type(method.classifier.encoder).__name__ == "TheirEncoder"
