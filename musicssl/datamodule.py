@@ -108,8 +108,11 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         corpus = check_corpus(self.dataset.load())
         train, val = corpus.indices("train"), corpus.indices("val")
         if len(val) == 0:
+            present = corpus.mask[train] & (corpus.y[train] >= 0.5)
             groups = None if corpus.groups is None else corpus.groups[train]
-            train, val = carve_validation(train, self.val_fraction, self.split_seed, groups)
+            train, val = carve_validation(
+                train, self.val_fraction, self.split_seed, present, groups
+            )
         mask = corpus.mask.copy()
         for rows in (train, val):
             cells = observed_cells(corpus.y[rows], mask[rows], self.p_cells, self.split_seed)

@@ -1,7 +1,7 @@
 """Who keeps labels, who validates: pure functions of (labels, settings, seed).
 
-Clips are row numbers. Every choice is a prefix of one seeded order, so that the clips labelled at
-p_s = 0.05 are among those labelled at 0.10, and a clip that validates at 10 % validates at 15 %.
+Clips are row numbers. What is labelled is a prefix of one seeded order, so that the clips labelled
+at p_s = 0.05 are among those labelled at 0.10.
 """
 
 import numpy as np
@@ -13,16 +13,26 @@ Rows = NDArray[np.int64]
 
 
 def carve_validation(
-    train: Rows, fraction: float, seed: int, groups: NDArray[np.str_] | None = None
+    train: Rows,
+    fraction: float,
+    seed: int,
+    present: NDArray[np.bool_],
+    groups: NDArray[np.str_] | None = None,
+    tries: int = 200,
 ) -> tuple[Rows, Rows]:
     """Set some training clips aside for validation, never tearing a group apart.
 
+    Groups can be large and of one class each, so that one random draw may validate three classes
+    and leave the others to chance. Of `tries` seeded draws, each of the groups that come nearest to
+    the asked number of clips, the one is taken whose share of every class is nearest to `fraction`.
+
     Args:
         train: Training clips, (N,).
-        fraction: Share of the clips to set aside, in (0, 1). With groups, the order of the groups
-            is drawn and the cut falls after the group that comes nearest to the share.
-        seed: Of the draw.
+        fraction: Share of the clips to set aside, in (0, 1).
+        seed: Of the draws.
+        present: True where a class is observed and present in a clip, (N, C).
         groups: Group of each clip of `train`, (N,), or None if every clip stands alone.
+        tries: Number of draws.
 
     Returns:
         The clips that train and those that validate, each ascending.
@@ -34,16 +44,25 @@ def carve_validation(
         raise InputError(f"data.val_fraction must lie between 0 and 1, got {fraction:g}.")
     members = np.arange(len(train)) if groups is None else np.unique(groups, return_inverse=True)[1]
     sizes = np.bincount(members)
-    order = np.random.default_rng(seed).permutation(len(sizes))
-    taken = np.cumsum(sizes[order])
-    count = int(np.argmin(np.abs(taken - fraction * len(train)))) + 1
-    validates = np.isin(members, order[:count])
-    if validates.all():
+    if len(sizes) < 2:
         raise InputError(
             f"a validation set of {fraction:.0%} cannot be carved out of {len(train)} training "
-            f"clips in {len(sizes)} groups; give the corpus a 'val' split or more groups."
+            f"clips in {len(sizes)} group(s); give the corpus a 'val' split or more groups."
         )
+    rng = np.random.default_rng(seed)
+    draws = [_nearest(rng.permutation(len(sizes)), sizes, fraction) for _ in range(tries)]
+    by_group = np.zeros((len(sizes), present.shape[1]))
+    np.add.at(by_group, members, present)  # clips of each class in each group
+    totals = np.maximum(by_group.sum(axis=0), 1)
+    errors = [((by_group[draw].sum(axis=0) / totals - fraction) ** 2).sum() for draw in draws]
+    validates = np.isin(members, draws[int(np.argmin(errors))])
     return np.sort(train[~validates]), np.sort(train[validates])
+
+
+def _nearest(order: Rows, sizes: NDArray[np.int64], fraction: float) -> Rows:
+    """Take groups in order until their clips come nearest to the share, at least one, not all."""
+    taken = np.cumsum(sizes[order[:-1]])
+    return order[: int(np.argmin(np.abs(taken - fraction * sizes.sum()))) + 1]
 
 
 def labelled_subset(
