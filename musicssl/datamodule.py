@@ -194,6 +194,12 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         """Return the clips of a split in order, or every so manieth of them, each once."""
         return SplitLoader(self._arrays, self.rows(split)[rank::world_size], self.batch_size)
 
+    def transfer_batch_to_device(
+        self, batch: Batch, device: torch.device, dataloader_idx: int
+    ) -> Batch:
+        """Move a batch, without Lightning's search for tensors in collections of any kind."""
+        return batch.to(device)
+
     def batch_plan(self) -> BatchPlan:
         """Return which clips form each batch of this rank."""
         labelled_pool = self.rows("train") if self.b_s is None else self._labelled

@@ -187,7 +187,7 @@ def test_help_lists_the_choices_of_every_group(tmp_path):
 
 
 def test_a_sweep_gives_every_job_the_folder_of_its_settings(tmp_path):
-    result = shell(tmp_path, *QUICK, "-m", "seed=0,1", "data.p_s=0.1,0.5", "threads=1")
+    result = shell(tmp_path, "-m", *QUICK, "seed=0,1", "data.p_s=0.1,0.5", "threads=1")
     assert result.returncode == 0, result.stderr
     found = {p.parent.name for p in tmp_path.rglob("metrics.json")}
     assert found == {f"p{p_s}_b1.0_s{seed}" for p_s in (0.1, 0.5) for seed in (0, 1)}

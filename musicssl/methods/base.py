@@ -73,12 +73,6 @@ class ClassificationMethod(pl.LightningModule):
         """Return what is decided about each instance, for a batch on any device."""
         return self.classifier.instances(batch.to(self.device))
 
-    def transfer_batch_to_device(
-        self, batch: Batch, device: torch.device, dataloader_idx: int
-    ) -> Batch:
-        """Move a batch, without Lightning's search for tensors in collections of any kind."""
-        return batch.to(device)
-
     def freeze_parts(self, names: Sequence[str]) -> None:
         """Train only the rest: parts of the classifier keep their weights and statistics.
 

@@ -16,7 +16,7 @@ from musicssl.synthband.patterns import play
 
 MIN_NOTE_SECONDS = 0.1
 _TEMPO = (70.0, 160.0)  # beats per minute
-_SHARE = (0.2, 0.8)  # of the clip for which a part plays
+_SHARE = (0.1, 0.5)  # of the clip for which a part plays
 _MIN_BEATS = 2  # for which a part plays
 
 

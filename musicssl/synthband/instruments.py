@@ -46,14 +46,14 @@ class Instrument:
         return self.roles[0] in (Role.DRUMS, Role.CYMBALS)
 
 
+# Keys that sound for as long as a stroke is labelled; snare 38, kit 24 and closed hi-hats do not.
 KICKS = (35, 36)
-SNARES = (38, 40)
+SNARE = 40
 TOMS = (41, 45, 48)
-HATS = (42, 44)
-RIDES = (46, 51, 53, 59)
+RIDES = (46, 51, 53, 59)  # and the open hi-hat
 CRASHES = (49, 52, 55, 57)
 
-_KITS = (0, 8, 16, 24, 25, 32, 40, 48)
+_KITS = (0, 8, 16, 25, 32, 40, 48)
 _ACCOMPANY = (Role.CHORDS, Role.MELODY)
 _LEAD = (Role.MELODY,)
 
@@ -63,7 +63,7 @@ INSTRUMENTS = (
     Instrument("bass", (32, 33, 34, 35, 36, 37), 28, 50, (Role.BASS,), ring_seconds=2.0),
     Instrument("cello", (42,), 36, 69, (Role.BASS, Role.MELODY)),
     Instrument("clarinet", (71,), 50, 84, _LEAD),
-    Instrument("cymbals", _KITS, 42, 59, (Role.CYMBALS,), ring_seconds=0.5),
+    Instrument("cymbals", _KITS, 46, 59, (Role.CYMBALS,), ring_seconds=0.5),
     Instrument("drums", _KITS, 35, 48, (Role.DRUMS,), ring_seconds=0.2),
     Instrument("electric_guitar", (26, 27, 28, 29, 30), 40, 76, _ACCOMPANY, ring_seconds=2.0),
     Instrument("flute", (73,), 60, 86, _LEAD),

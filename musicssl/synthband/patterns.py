@@ -9,10 +9,9 @@ import numpy as np
 from musicssl.synthband.harmony import BEATS_PER_BAR, Harmony, key_at_or_above
 from musicssl.synthband.instruments import (
     CRASHES,
-    HATS,
     KICKS,
     RIDES,
-    SNARES,
+    SNARE,
     TOMS,
     Instrument,
     Role,
@@ -111,7 +110,8 @@ def _melody(
 ) -> list[Note]:
     keys = harmony.keys(instrument.low, instrument.high)
     place = int(rng.integers(len(keys)))
-    beat, notes = float(beats.start), []
+    beat = float(beats.start)
+    notes: list[Note] = []
     while beat < beats.stop:
         length = min(float(rng.choice([0.5, 1.0, 1.0, 2.0])), beats.stop - beat)
         if not notes or rng.random() >= _REST:
@@ -122,19 +122,19 @@ def _melody(
 
 
 def _drums(rng: np.random.Generator, beats: range) -> list[Note]:
-    kick, snare, tom = (int(rng.choice(keys)) for keys in (KICKS, SNARES, TOMS))
+    kick, tom = int(rng.choice(KICKS)), int(rng.choice(TOMS))
     notes = []
     for beat, length in _steps(beats, 0.5):
         if beat % 1 == 0:
             backbeat = beat % BEATS_PER_BAR in (1, 3)
-            notes.append((beat, length, snare if backbeat else kick))
+            notes.append((beat, length, SNARE if backbeat else kick))
         elif rng.random() < _FILL:
-            notes.append((beat, length, int(rng.choice([kick, snare, tom]))))
+            notes.append((beat, length, int(rng.choice([kick, SNARE, tom]))))
     return notes
 
 
 def _cymbals(rng: np.random.Generator, beats: range) -> list[Note]:
-    steady, crash = int(rng.choice(HATS + RIDES)), int(rng.choice(CRASHES))
+    steady, crash = int(rng.choice(RIDES)), int(rng.choice(CRASHES))
     step = rng.choice([0.5, 1.0])
     return [
         (beat, length, crash if rng.random() < _FILL else steady)

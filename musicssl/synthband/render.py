@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from symusic import Note, Score, Synthesizer, Track
+from symusic.core import NoteSecondList, ScoreSecond, Synthesizer, TrackSecond
 
-from musicssl.synthband.compose import Part
+from musicssl.synthband.compose import MIN_NOTE_SECONDS, Part
 
 SAMPLE_RATES = (16_000, 22_050, 24_000, 32_000, 44_100, 48_000)  # Hz; every key checked
 _VELOCITY = 100
@@ -39,19 +39,14 @@ def render(part: Part, clip_seconds: float, sample_rate: int) -> NDArray[np.floa
     Returns:
         Samples, (S,), S = `round(clip_seconds * sample_rate)`.
     """
-    percussion = part.instrument.percussion
-    starts = np.append(part.starts, clip_seconds)
-    durations = np.append(part.durations, 1.0)
+    starts = np.append(part.starts, clip_seconds).astype(np.float32)
+    durations = np.append(part.durations, MIN_NOTE_SECONDS).astype(np.float32)
     keys = np.append(part.keys, part.keys[0]).astype(np.int8)
-    track = Track(program=part.program, is_drum=percussion, ttype="second")
-    track.notes = Note.from_numpy(
-        starts.astype(np.float32),
-        durations.astype(np.float32),
-        keys,
-        np.full(len(keys), _VELOCITY, dtype=np.int8),
-        ttype="second",
-    )
-    score = Score(ttype="second")
+    velocities = np.full_like(keys, _VELOCITY)
+    percussion = part.instrument.percussion
+    track = TrackSecond("", part.program, percussion)
+    track.notes = NoteSecondList.from_numpy(starts, durations, keys, velocities)
+    score = ScoreSecond(0)
     score.tracks.append(track)
     sound = _synthesizer(part.program, percussion, sample_rate).render(score, stereo=False)
     return np.array(sound[0, : round(clip_seconds * sample_rate)])
@@ -59,7 +54,7 @@ def render(part: Part, clip_seconds: float, sample_rate: int) -> NDArray[np.floa
 
 @cache
 def _synthesizer(program: int, percussion: bool, sample_rate: int) -> Synthesizer:
-    """Open the SoundFont for one program; the 69 of synthband take 150 MB in all."""
+    """Open the SoundFont for one program; the 60 of synthband take 150 MB in all."""
     return Synthesizer(_sound_font(), sample_rate, _BEST_QUALITY)
 
 

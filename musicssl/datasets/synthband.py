@@ -1,0 +1,214 @@
+"""The embedded corpus: short band clips, composed and synthesised, of which every label is known.
+
+Nothing is downloaded. `musicssl.synthband` composes and plays the clips; here they become a corpus.
+A clip is a pure function of (seed, its number, difficulty), so that a corpus of 1,000 clips is the
+start of one of 20,000. Of each ten clips seven train, one validates and two test. The audio is
+synthesised: figures on it rank methods under control and say nothing of real recordings.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from math import inf, isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from joblib import Parallel, delayed, parallel_config
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress
+
+from musicssl.cache import build_once, fingerprint
+from musicssl.corpus import Corpus
+from musicssl.errors import InputError
+from musicssl.features.log_mel import LogMel
+from musicssl.synthband.activity import activity
+from musicssl.synthband.compose import Part, compose
+from musicssl.synthband.instruments import CLASSES
+from musicssl.synthband.mix import mix
+from musicssl.synthband.render import SAMPLE_RATES, render
+
+_VERSION = 1  # of what a seed sounds like; a new one renders caches again
+_CHUNK = 50  # clips a worker takes at a time
+_SPLIT_OF_TEN = np.array(["train"] * 7 + ["val"] + ["test"] * 2)
+_SCORE, _MIX = 0, 1  # streams of random numbers of a clip
+
+Instances = tuple[NDArray[np.float32], NDArray[np.bool_]]  # of a clip: features and activity
+
+
+@dataclass(frozen=True)
+class Synthband:
+    """A corpus of synthesised band clips with exact weak and strong labels.
+
+    A clip's label is that the class is active in any of its instances; what active means is said by
+    `musicssl.synthband.activity`. Every label is given; splits draw those that shall be missing.
+
+    Attributes:
+        num_clips: Clips, at least 10, so that each split has one.
+        seed: Of all clips; not the seed of a run, so that all runs share a corpus.
+        clip_seconds: Duration of a clip, in seconds; at least 2, a multiple of an instance.
+        min_parts: Fewest instruments in a clip.
+        max_parts: Most instruments in a clip; each number between is as likely.
+        level_range_db: The level of a part while it plays is drawn from a range so wide, in dB.
+        noise_db: Level of white noise relative to the band, in dB; None for no noise.
+        effects: Probability that a clip has reverberation, and, apart from that, a spectral tilt.
+        features: Turns audio into instances; its sample rate is that of the audio.
+        cache: Folder in which instances and activity are kept.
+        num_workers: Processes that render; -1 for one per core.
+
+    Raises:
+        InputError: If one of these is out of its range.
+    """
+
+    num_clips: int = 12_000
+    seed: int = 0
+    clip_seconds: float = 10.0
+    min_parts: int = 2
+    max_parts: int = 6
+    level_range_db: float = 20.0
+    noise_db: float | None = -30.0
+    effects: float = 0.5
+    features: LogMel = field(default_factory=LogMel)
+    cache: str | Path = "cache"
+    num_workers: int = -1
+
+    def __post_init__(self) -> None:
+        self._must("num_clips", _whole(self.num_clips, 10), "a whole number from 10 up")
+        self._must("seed", _whole(self.seed, 0), "a whole number from 0 up")
+        self._must("min_parts", _whole(self.min_parts, 1), "a whole number from 1 up")
+        parts = _whole(self.max_parts, self.min_parts) and self.max_parts <= len(CLASSES)
+        self._must("max_parts", parts, f"a whole number from min_parts up to {len(CLASSES)}")
+        self._must("level_range_db", 0 <= self.level_range_db < inf, "0 dB or more")
+        noise = self.noise_db is None or isfinite(self.noise_db)
+        self._must("noise_db", noise, "a number of dB, or null for no noise")
+        self._must("effects", 0 <= self.effects <= 1, "a probability, from 0 to 1")
+        workers = self.num_workers == -1 or _whole(self.num_workers, 1)
+        self._must("num_workers", workers, "a whole number from 1 up, or -1")
+        instances = self.clip_seconds / self.features.instance_seconds
+        tiled = self.clip_seconds >= 2 and abs(instances - round(instances)) < 1e-6
+        self._must(
+            "clip_seconds", tiled, "at least 2 s and a multiple of features.instance_seconds"
+        )
+        if self.features.sample_rate not in SAMPLE_RATES:
+            raise InputError(
+                f"synthband: features.sample_rate must be one of {SAMPLE_RATES} Hz, at which every "
+                f"instrument was checked, got {self.features.sample_rate}."
+            )
+
+    def prepare(self) -> None:
+        """Render all clips into the cache, unless that was done."""
+        build_once(self._folder, self._build)
+
+    def load(self) -> Corpus:
+        """Open the cache, rendering it first if need be; `x` is a read-only memory map."""
+        self.prepare()
+        active = np.load(self._folder / "activity.npy")
+        y = active.any(axis=1)
+        return Corpus(
+            name="synthband",
+            classes=CLASSES,
+            x=np.load(self._folder / "x.npy", mmap_mode="r"),
+            y=y.astype(np.float32),
+            mask=np.ones_like(y),
+            split=_SPLIT_OF_TEN[np.arange(self.num_clips) % 10],
+            clip_ids=np.array([_clip_id(number) for number in range(self.num_clips)]),
+            activity=active,
+            instance_seconds=self.features.instance_seconds,
+        )
+
+    def audio(self, clip_id: str) -> tuple[NDArray[np.float32], int]:
+        """Render one clip again, the same to the bit.
+
+        Raises:
+            InputError: If the corpus has no such clip.
+        """
+        digits = clip_id.removeprefix("synthband-")
+        number = int(digits) if digits.isdecimal() else -1
+        if clip_id != _clip_id(number) or number >= self.num_clips:
+            raise InputError(
+                f"synthband has no clip {clip_id!r}; its clips are {_clip_id(0)} to "
+                f"{_clip_id(self.num_clips - 1)}."
+            )
+        return self._sound(number, self._score(number)), self.features.sample_rate
+
+    @property
+    def _folder(self) -> Path:
+        settings: dict[str, Any] = {
+            "version": _VERSION,
+            "num_clips": self.num_clips,
+            "seed": self.seed,
+            "clip_seconds": float(self.clip_seconds),
+            "min_parts": self.min_parts,
+            "max_parts": self.max_parts,
+            "level_range_db": float(self.level_range_db),
+            "noise_db": None if self.noise_db is None else float(self.noise_db),
+            "effects": float(self.effects),
+            "features": self.features.settings(),
+        }
+        return Path(self.cache) / f"synthband-{fingerprint(settings)}"
+
+    def _score(self, number: int) -> list[Part]:
+        rng = np.random.default_rng([self.seed, number, _SCORE])
+        return compose(rng, self.clip_seconds, self.min_parts, self.max_parts)
+
+    def _sound(self, number: int, parts: Sequence[Part]) -> NDArray[np.float32]:
+        rate = self.features.sample_rate
+        sounds = [render(part, self.clip_seconds, rate) for part in parts]
+        rng = np.random.default_rng([self.seed, number, _MIX])
+        return mix(rng, parts, sounds, rate, self.level_range_db, self.effects, self.noise_db)
+
+    def _instances(self, number: int) -> Instances:
+        """Features, (T, F), and activity, (T, C), of one clip."""
+        parts = self._score(number)
+        x = self.features(self._sound(number, parts))
+        return x, activity(parts, len(x), self.features.instance_seconds)
+
+    def _build(self, folder: Path) -> None:
+        count = round(self.clip_seconds / self.features.instance_seconds)
+        shape = (self.num_clips, count, self.features.num_mels)
+        x = open_memmap(folder / "x.npy", "w+", np.float32, shape)
+        active = open_memmap(folder / "activity.npy", "w+", np.bool_, (*shape[:2], len(CLASSES)))
+        for numbers, clips in self._rendered():
+            for number, (instances, sounding) in zip(numbers, clips, strict=True):
+                x[number], active[number] = instances, sounding
+        x.flush()
+        active.flush()
+
+    def _rendered(self) -> Iterator[tuple[range, list[Instances]]]:
+        """Yield chunks of clips in order, a few at a time, while a bar shows how far it is."""
+        starts = range(0, self.num_clips, _CHUNK)
+        chunks = [range(start, min(start + _CHUNK, self.num_clips)) for start in starts]
+        columns = (*Progress.get_default_columns(), MofNCompleteColumn())
+        with (
+            parallel_config("loky", n_jobs=self.num_workers, inner_max_num_threads=1),
+            Progress(*columns, console=Console(stderr=True)) as progress,
+        ):
+            bar = progress.add_task("rendering synthband", total=self.num_clips)
+            done = Parallel(return_as="generator")(delayed(_work)(self, chunk) for chunk in chunks)
+            for chunk, clips in zip(chunks, done, strict=True):
+                yield chunk, clips
+                progress.advance(bar, len(chunk))
+
+    def _must(self, name: str, valid: bool, be: str) -> None:
+        if not valid:
+            raise InputError(f"synthband: dataset.{name} must be {be}, got {getattr(self, name)}.")
+
+
+def _work(band: Synthband, numbers: range) -> list[Instances]:
+    """Do the work of one worker, on one thread: the others have the other cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return [band._instances(number) for number in numbers]
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _clip_id(number: int) -> str:
+    return f"synthband-{number:06d}"
+
+
+def _whole(value: object, least: int) -> bool:
+    return isinstance(value, int) and value >= least

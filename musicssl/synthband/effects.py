@@ -1,0 +1,61 @@
+"""What a band sounds like elsewhere: in a room, or through other loudspeakers."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import fftconvolve, lfilter
+
+Audio = NDArray[np.float32]
+
+_ROOM_SECONDS = (0.2, 0.6)  # until the reverberation has lost 60 dB
+_ROOM_DB = (-12.0, 0.0)  # energy of the reverberation relative to the dry sound
+_TILT_HZ = 1000.0  # where low frequencies turn into high ones
+
+
+def amplitude(decibels: float) -> float:
+    """Turn a level into a factor.
+
+    >>> amplitude(-20)
+    0.1
+    """
+    return float(10 ** (decibels / 20))
+
+
+def in_a_room(rng: np.random.Generator, sound: Audio, sample_rate: int) -> Audio:
+    """Add a room's reverberation: the sound convolved with noise that dies away exponentially.
+
+    Args:
+        rng: Draws the room's size, from 0.2 to 0.6 s to lose 60 dB, its level, from -12 to 0 dB
+            relative to the dry sound, and the noise.
+        sound: Dry, (S,).
+        sample_rate: In Hz.
+
+    Returns:
+        Dry and reverberant sound, (S,).
+    """
+    seconds, level_db = rng.uniform(*_ROOM_SECONDS), rng.uniform(*_ROOM_DB)
+    response = rng.standard_normal(round(seconds * sample_rate), dtype=np.float32)
+    response *= np.logspace(0, -3, len(response), dtype=np.float32)
+    response *= np.float32(amplitude(level_db) / np.sqrt(np.sum(np.square(response))))
+    reverberation: Audio = fftconvolve(sound, response)[: len(sound)]
+    return sound + reverberation
+
+
+def tilted(sound: Audio, tilt_db: float, sample_rate: int) -> Audio:
+    """Raise what lies above 1 kHz by half of `tilt_db` and lower the rest by as much.
+
+    A first-order shelf by the bilinear transform: exact at 0 Hz and at half the sample rate.
+
+    Args:
+        sound: Samples, (S,).
+        tilt_db: Gain of high frequencies relative to low ones, in dB; negative for the contrary.
+        sample_rate: In Hz.
+
+    Returns:
+        Samples, (S,).
+    """
+    warped = np.tan(np.pi * _TILT_HZ / sample_rate)
+    high, low = amplitude(tilt_db / 2), amplitude(-tilt_db / 2)
+    b = np.array([low * warped + high, low * warped - high]) / (warped + 1)
+    a = np.array([1.0, (warped - 1) / (warped + 1)])
+    filtered: Audio = lfilter(b.astype(np.float32), a.astype(np.float32), sound)
+    return filtered

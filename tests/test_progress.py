@@ -1,0 +1,48 @@
+import io
+
+import pytest
+import pytorch_lightning as pl
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from rich.console import Console
+
+from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.progress import EpochProgress
+from tests.test_confs import CONF
+from tests.tiny import Tiny
+
+
+def shown(tmp_path, epochs, **console):
+    """Train on the tiny corpus with progress on a console of our own; return what it shows."""
+    progress, text = EpochProgress(), io.StringIO()
+    progress._console = Console(file=text, width=120, **console)
+    datamodule = SemiSupervisedDataModule(Tiny(), batch_size=16)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("train", ["data.root=none"])
+    datamodule.setup()
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_epochs=epochs,
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        default_root_dir=tmp_path,
+        callbacks=[progress],
+    )
+    trainer.fit(instantiate(config.method, **datamodule.sizes), datamodule)
+    return text.getvalue()
+
+
+@pytest.mark.parametrize(("epochs", "lines"), [(3, 3), (20, 10)])
+def test_a_log_file_gets_a_line_for_each_tenth(tmp_path, epochs, lines):
+    text = shown(tmp_path, epochs).splitlines()
+    assert len(text) == lines
+    assert text[-1].startswith(f"epoch {epochs}/{epochs}  train/loss 0.")
+    assert "val/auroc 0." in text[-1]
+
+
+def test_a_terminal_gets_one_bar_that_ends_full(tmp_path):
+    text = shown(tmp_path, 2, force_terminal=True)
+    assert "epoch 2/2" in text
+    assert "left" in text
+    assert "0:00:00" in text  # nothing is left to do
