@@ -53,8 +53,10 @@ def within_five_sigma(counts, trials, probability):
     return (np.abs(counts - trials * probability) < 5 * sigma).all()
 
 
-def test_parts_come_and_go():
-    active = np.array([activity(parts, 10, 1.0).sum(axis=0) for parts in pieces(300)])
-    seconds = active[active > 0]
-    assert seconds.max() < 8
-    assert seconds.min() <= 2
+def test_parts_enter_all_over_the_clip_and_leave_before_long():
+    parts = [part for piece in pieces(300) for part in piece]
+    entries = np.array([part.starts.min() for part in parts])
+    spans = np.array([(part.starts + part.durations).max() for part in parts]) - entries
+    assert np.histogram(entries, bins=9, range=(0, 9))[0].min() > 20
+    assert spans.max() < 6  # half of the clip, rounded up to beats of 0.86 s or less
+    assert np.mean(spans) == pytest.approx(3.0, abs=0.3)  # half way from a tenth to a half of 10 s

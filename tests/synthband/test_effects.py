@@ -30,9 +30,8 @@ def test_tilt_by_nothing_is_nothing():
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_room_adds_a_tail_that_decays_by_sixty_decibels(seed):
-    seconds, level_db = (lambda rng: (rng.uniform(0.2, 0.6), rng.uniform(-12, 0)))(
-        np.random.default_rng(seed)
-    )
+    rng = np.random.default_rng(seed)
+    seconds, level_db = rng.uniform(0.2, 0.6), rng.uniform(-12, 0)  # the first two it draws
     tail = in_a_room(np.random.default_rng(seed), impulse(), RATE) - impulse()
     energy = np.square(tail)
     assert 10 * np.log10(energy.sum()) == pytest.approx(level_db, abs=0.01)
