@@ -19,7 +19,16 @@ import yaml
 
 from musicssl.errors import InputError
 
-_MAY_DIFFER = ("overwrite", "logger", "run_dir", "threads", "data.cache", "trainer.devices")
+_MAY_DIFFER = (  # has no bearing on results
+    "overwrite",
+    "logger",
+    "threads",
+    "data.cache",
+    "dataset.cache",
+    "dataset.num_workers",
+    "datamodule.dataset",  # repeats dataset
+    "method.num_workers",
+)
 
 
 @dataclass(frozen=True)

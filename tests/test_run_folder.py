@@ -69,7 +69,8 @@ def test_all_differences_up_to_three_are_named(claimed):
     [
         ("overwrite", True),
         ("data.cache", "/elsewhere"),
-        ("trainer.devices", 2),
+        ("dataset.num_workers", 2),
+        ("threads", 2),
         ("logger", {"a": 1}),
     ],
 )
@@ -97,6 +98,7 @@ def test_overwriting_removes_the_earlier_run_and_nothing_beside_it(claimed):
 
 def test_overwriting_spares_a_folder_that_holds_no_run(tmp_path):
     (tmp_path / "thesis.txt").write_text("irreplaceable")
+    (tmp_path / "config.yaml").write_text("theirs: 1")
     RunFolder(tmp_path).claim(SETTINGS, overwrite=True)
     assert (tmp_path / "thesis.txt").read_text() == "irreplaceable"
 

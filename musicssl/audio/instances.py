@@ -46,7 +46,7 @@ def instance_store(
     features: LogMel,
     cache: Path,
     max_seconds: float | None = None,
-    jobs: int = -1,
+    num_workers: int = -1,
 ) -> InstanceStore:
     """Open the instances of some files, after making them where that was not done before.
 
@@ -60,7 +60,7 @@ def instance_store(
         features: Makes the instances.
         cache: Folder of all stores.
         max_seconds: Use only so much from the start of each file; None for all of it.
-        jobs: Processes that decode; -1 for one per core.
+        num_workers: Processes that decode; -1 for one per core.
 
     Raises:
         InputError: If none of the files can be read.
@@ -72,7 +72,7 @@ def instance_store(
     }
 
     def build(folder: Path) -> None:
-        outcomes = _outcomes(root, clip_ids, features, max_seconds, jobs)
+        outcomes = _outcomes(root, clip_ids, features, max_seconds, num_workers)
         lengths, unreadable = _write_ragged(folder / "ragged.f32", outcomes)
         if not lengths:
             raise InputError(
@@ -109,13 +109,13 @@ def _outcomes(
     clip_ids: Sequence[str],
     features: LogMel,
     max_seconds: float | None,
-    jobs: int,
+    num_workers: int,
 ) -> Iterator[tuple[str, Outcome]]:
     """Yield each file and what came of it, in order, while a bar shows how far it is."""
     chunks = [clip_ids[start : start + _CHUNK] for start in range(0, len(clip_ids), _CHUNK)]
     columns = (*Progress.get_default_columns(), MofNCompleteColumn())
     with (
-        parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1),
+        parallel_config("loky", n_jobs=num_workers, inner_max_num_threads=1),
         Progress(*columns, console=Console(stderr=True)) as progress,
     ):
         bar = progress.add_task("decoding audio", total=len(clip_ids))

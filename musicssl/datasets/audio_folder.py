@@ -54,7 +54,7 @@ class AudioFolder:
             with other classes only is one in which none of these is present.
         max_seconds: Use only so much from the start of each file. None uses all: files may have
             any length, and the array in the cache is padded to the longest.
-        jobs: Processes that decode; -1 for one per core.
+        num_workers: Processes that decode; -1 for one per core.
     """
 
     root: str | Path | None
@@ -68,7 +68,7 @@ class AudioFolder:
     split_seed: int = 0
     classes: Sequence[str] | None = None
     max_seconds: float | None = None
-    jobs: int = -1
+    num_workers: int = -1
 
     def prepare(self) -> None:
         """Decode all files into the cache, unless that was done.
@@ -150,8 +150,8 @@ class AudioFolder:
             raise InputError(f"dataset.unreadable must be error or skip, got {self.unreadable!r}.")
         if self.max_seconds is not None and self.max_seconds <= 0:
             raise InputError(f"dataset.max_seconds must be positive, got {self.max_seconds:g}.")
-        if self.jobs == 0:
-            raise InputError("dataset.jobs must not be 0; -1 means one process per core.")
+        if self.num_workers == 0:
+            raise InputError("dataset.num_workers must not be 0; -1 means one process per core.")
 
     def _split(self, table: LabelTable) -> dict[str, str]:
         """Decide the split of the files in the table; all others train."""
@@ -184,7 +184,9 @@ class AudioFolder:
                 f"{' '.join(sorted(AUDIO_SUFFIXES))}; point data.root elsewhere or convert them."
             )
         cache = Path(self.cache).expanduser()
-        return instance_store(root, clip_ids, self.features, cache, self.max_seconds, self.jobs)
+        return instance_store(
+            root, clip_ids, self.features, cache, self.max_seconds, self.num_workers
+        )
 
 
 def _check_present(root: Path, table: LabelTable) -> None:

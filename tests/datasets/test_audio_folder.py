@@ -37,7 +37,7 @@ def root(tmp_path):
 def make(root):
     def make_dataset(**settings):
         defaults = {"root": root, "labels": "labels.csv", "cache": root.parent / "cache"}
-        return AudioFolder(**(defaults | {"features": FEATURES, "jobs": 1} | settings))
+        return AudioFolder(**(defaults | {"features": FEATURES, "num_workers": 1} | settings))
 
     return make_dataset
 
@@ -173,7 +173,7 @@ def test_many_unreadable_files_are_counted(make, root):
         ({"labels": "lables.csv"}, r"no table of labels at .*lables\.csv"),
         ({"unreadable": "ignore"}, r"dataset\.unreadable must be error or skip, got 'ignore'"),
         ({"max_seconds": 0.0}, r"dataset\.max_seconds must be positive"),
-        ({"jobs": 0}, r"dataset\.jobs must not be 0"),
+        ({"num_workers": 0}, r"dataset\.num_workers must not be 0"),
         ({"test_fold": 1}, "needs a column 'fold'"),
         ({"classes": ["celo"]}, r"no file is labelled 'celo' \(did you mean 'cello'\?\)"),
     ],
@@ -224,7 +224,7 @@ def test_real_recordings_fsdkaggle10(shared_data, tmp_path):
         features=LogMel(),
         cache=tmp_path,
         extra_columns=["duration", "freesound_id", "licence"],
-        jobs=1,
+        num_workers=1,
     )
     corpus = check_corpus(dataset.load())
     assert corpus.x.shape == (300, 10, 128)
