@@ -69,7 +69,7 @@ def test_all_differences_up_to_three_are_named(claimed):
     [
         ("overwrite", True),
         ("data.cache", "/elsewhere"),
-        ("dataset.num_workers", 2),
+        ("method.num_workers", 2),
         ("threads", 2),
         ("logger", {"a": 1}),
     ],
