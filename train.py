@@ -3,6 +3,8 @@
 import logging
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,19 @@ import hydra
 import pytorch_lightning as pl
 import torch
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import InstantiationException
+from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.utilities import rank_zero_only
-from pytorch_lightning.utilities.exceptions import SIGTERMException
+from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 
-from musicssl.checkpoint import AtomicCheckpointIO, DescribeCheckpoint, load_method, load_weights
+from musicssl.checkpoint import (
+    AtomicCheckpointIO,
+    DescribeCheckpoint,
+    load_weights,
+    read_checkpoint,
+)
 from musicssl.command_line import user_errors
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
@@ -24,11 +32,12 @@ from musicssl.history import History
 from musicssl.methods.base import ClassificationMethod
 from musicssl.progress import EpochProgress
 from musicssl.results import show_results, write_results
-from musicssl.resume import ResumeCheckpoint, StepSeed
+from musicssl.resume import BestCheckpoint, ResumeCheckpoint, StepSeed
 from musicssl.run_folder import RunFolder
 
 logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
 warnings.filterwarnings("ignore", ".*in eval mode at the start of training")  # frozen parts are
+warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")  # a resume
 warnings.filterwarnings("ignore", ".*LeafSpec")  # Lightning's use of torch
 
 
@@ -37,11 +46,23 @@ def main(config: DictConfig) -> None:
     """Train, or take up an interrupted run, then test; a complete run is only shown."""
     folder = RunFolder(Path(HydraConfig.get().runtime.output_dir))
     try:
-        with user_errors():
+        with user_errors(), _settings_to_blame():
             run(config, folder)
     except SIGTERMException:
         print(f"Stopped; the same command goes on with {folder.path}.", file=sys.stderr)
         sys.exit(143)
+
+
+@contextmanager
+def _settings_to_blame() -> Iterator[None]:
+    """Say of a part that refused the values it was built with which values to mend."""
+    try:
+        yield
+    except InstantiationException as error:
+        if isinstance(error.__cause__, ValueError | MisconfigurationException):
+            place = str(error).rpartition("full_key: ")[2].splitlines()[0]
+            raise InputError(f"{error.__cause__} (mend {place})") from error
+        raise
 
 
 def run(config: DictConfig, folder: RunFolder) -> None:
@@ -62,14 +83,16 @@ def run(config: DictConfig, folder: RunFolder) -> None:
     say(datamodule.label_count())
     method = instantiate(config.method, **datamodule.sizes)
     if config.finetune.checkpoint is not None:
-        load_weights(method, config.finetune.checkpoint, datamodule.corpus.classes)
+        path = Path(config.finetune.checkpoint).expanduser()
+        load_weights(method, path, datamodule.corpus.classes)
         method.freeze_parts(config.finetune.frozen)
     elif config.finetune.frozen:
         raise InputError("finetune.frozen keeps weights of a finetune.checkpoint; name one.")
+    trainer = build_trainer(config, settings, folder, datamodule)
     if rank_zero_only.rank == 0:
         folder.claim(settings, config.overwrite)
     if isinstance(method, ClassificationMethod):
-        method = fit_network(config, settings, folder, datamodule, method)
+        fit_network(trainer, folder, datamodule, method)
     else:
         method.fit(datamodule.clips("train"))
     if rank_zero_only.rank == 0:
@@ -77,26 +100,19 @@ def run(config: DictConfig, folder: RunFolder) -> None:
         show_results(folder)
 
 
-def fit_network(
+def build_trainer(
     config: DictConfig,
     settings: dict[str, Any],
     folder: RunFolder,
     datamodule: SemiSupervisedDataModule,
-    method: ClassificationMethod,
-) -> ClassificationMethod:
-    """Train to the last epoch, wherever the run stands; return the best epoch's method."""
-    best = ModelCheckpoint(
-        folder.best.parent,
-        filename=folder.best.stem,
-        monitor="val/loss",  # of the whole validation set, not of its last batch
-        enable_version_counter=False,
-    )
+) -> pl.Trainer:
+    """Build the trainer with what makes a run resumable, visible and self-contained."""
     callbacks = [
         StepSeed(config.seed),
         History(folder.history),
         EpochProgress(),
         DescribeCheckpoint(settings, datamodule.corpus.classes, datamodule.sizes),
-        best,
+        BestCheckpoint(folder.best),
         ResumeCheckpoint(folder.last),
     ]
     trainer: pl.Trainer = instantiate(
@@ -109,12 +125,29 @@ def fit_network(
         num_sanity_val_steps=0,
         default_root_dir=folder.path,
     )
+    if trainer.world_size > 1 and HydraConfig.get().mode == RunMode.MULTIRUN:
+        raise InputError(
+            "a job of a sweep trains on one device; set trainer.devices=1 or run this job alone."
+        )
+    return trainer
+
+
+def fit_network(
+    trainer: pl.Trainer,
+    folder: RunFolder,
+    datamodule: SemiSupervisedDataModule,
+    method: ClassificationMethod,
+) -> None:
+    """Train to the last epoch, wherever the run stands; leave the method as its best epoch was."""
     resume = folder.last if folder.last.is_file() else None
     if resume is not None:
         say(f"Going on with the interrupted run in {folder.path}.")
+    device = trainer.strategy.root_device
     trainer.fit(method, datamodule, ckpt_path=resume, weights_only=True)
-    trained, _ = load_method(folder.best)
-    return trained.to(method.device)
+    if not folder.best.is_file():
+        raise InputError("no epoch was trained and validated; raise trainer.max_epochs.")
+    method.load_state_dict(read_checkpoint(folder.best)["state_dict"])
+    method.to(device).eval()  # Lightning has moved it to the CPU
 
 
 @rank_zero_only
@@ -125,7 +158,7 @@ def say(text: object) -> None:
 
 def _settings(config: DictConfig) -> dict[str, Any]:
     """Return the configuration as plain values, all interpolations resolved."""
-    if "root" in config.dataset and config.data.root is None:
+    if "root" in config.dataset and config.dataset.root is None:
         choice = HydraConfig.get().runtime.choices["dataset"]
         raise InputError(f"dataset={choice} lies in files; say where with data.root=FOLDER.")
     settings = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)

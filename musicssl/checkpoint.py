@@ -64,7 +64,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint of a musicssl run onto the CPU; nothing in it is executed.
+    """Read a checkpoint of a musicssl run onto the CPU; no pickle in it is executed.
 
     Raises:
         InputError: If the file is missing, damaged, or not one of ours.
@@ -149,7 +149,7 @@ def _check_targets(node: Any, trusted: Sequence[str], path: Path | str) -> None:
             _check_targets(item, trusted, path)
     if isinstance(node, dict):
         if "_target_" in node:
-            home = str(get_object(node["_target_"]).__module__)
+            home = _home(node["_target_"])
             if not any(home == name or home.startswith(f"{name}.") for name in trusted):
                 raise InputError(
                     f"{path} wants to call {node['_target_']}; if you know and trust it, "
@@ -157,6 +157,16 @@ def _check_targets(node: Any, trusted: Sequence[str], path: Path | str) -> None:
                 )
         for value in node.values():
             _check_targets(value, trusted, path)
+
+
+def _home(target: str) -> str:
+    """Name the module in which an object was defined; importing it runs that module."""
+    try:
+        return str(getattr(get_object(target), "__module__", None))
+    except Exception as error:
+        raise InputError(
+            f"the checkpoint needs {target}, which cannot be imported; install what it came with."
+        ) from error
 
 
 def _shortened(names: Sequence[str], limit: int = 4) -> str:

@@ -46,7 +46,7 @@ class LabelCount:
         if self.lost:
             text += (
                 f" Not to be learnt from them: {', '.join(self.lost)}"
-                " (data.stratified=true keeps every class)."
+                " (data.stratified=true keeps what it can)."
             )
         return text
 
@@ -63,7 +63,8 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             OpenMIC-2018 (about 0.1); 1 leaves the corpus as it is. Test clips keep all labels.
         stratified: Let every class keep labels at small `p_s`; see `splits.labelled_subset`.
         val_fraction: Share of "train" that validates where the corpus has no "val" clips.
-        split_seed: Of the validation carve-out, apart from `seed` so that runs validate alike.
+        split_seed: Of the validation carve-out and of `p_cells`; apart from `seed`, so that runs
+            validate alike.
         seed: Of the labelled subset and of the order of the batches.
     """
 
@@ -80,6 +81,9 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        _check_numbers(p_s=p_s, b_s=0 if b_s is None else b_s, p_cells=p_cells)
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise InputError(f"data.batch_size must be a whole number from 1 up, got {batch_size}.")
         self.dataset = dataset
         self.p_s = p_s
         self.b_s = b_s
@@ -108,11 +112,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         corpus = check_corpus(self.dataset.load())
         train, val = corpus.indices("train"), corpus.indices("val")
         if len(val) == 0:
-            present = corpus.mask[train] & (corpus.y[train] >= 0.5)
-            groups = None if corpus.groups is None else corpus.groups[train]
-            train, val = carve_validation(
-                train, self.val_fraction, self.split_seed, present, groups
-            )
+            train, val = self._carve(corpus, train)
         mask = corpus.mask.copy()
         for rows in (train, val):
             cells = observed_cells(corpus.y[rows], mask[rows], self.p_cells, self.split_seed)
@@ -152,10 +152,14 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             "num_classes": len(self.corpus.classes),
         }
 
+    def labels(self, split: str) -> tuple[Tensor, Tensor]:
+        """Return targets and mask, both (N, C), of a split, without reading its instances."""
+        return self._arrays.labels(self.rows(split))
+
     def label_count(self) -> LabelCount:
         """Count what this run learns from."""
-        known = self.clips("train")
-        present, absent = known.mask & (known.y >= 0.5), known.mask & (known.y < 0.5)
+        targets, mask = self.labels("train")
+        present, absent = mask & (targets >= 0.5), mask & (targets < 0.5)
         learnable = (present.any(0) & absent.any(0)).tolist()
         names = zip(self.corpus.classes, learnable, strict=True)
         return LabelCount(
@@ -226,16 +230,42 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         batch.mask[num_labelled:] = False  # the gather made a copy
         return batch
 
+    def _carve(
+        self, corpus: Corpus, train: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Let labelled clips validate; unlabelled ones of their groups are left out of training."""
+        labelled = train[corpus.mask[train].any(axis=1)]
+        present = corpus.mask[labelled] & (corpus.y[labelled] >= 0.5)
+        groups = None if corpus.groups is None else corpus.groups[labelled]
+        _, val = carve_validation(labelled, self.val_fraction, self.split_seed, present, groups)
+        rest = np.setdiff1d(train, val)
+        if corpus.groups is not None:
+            rest = rest[~np.isin(corpus.groups[rest], corpus.groups[val])]
+        return rest, val
+
     def _check_streams(self) -> None:
         if len(self._test) == 0:
             raise InputError(
                 f"{self.corpus.name}: no clip is in the test split; mark some as 'test'."
             )
+        for split in ("val", "test"):
+            if not self.labels(split)[1].any():
+                raise InputError(
+                    f"{self.corpus.name}: no clip of the {split} split has a label, so nothing can "
+                    "be measured; label some."
+                )
         if self.b_s != 0 and len(self._labelled) == 0:
+            share = "null" if self.b_s is None else f"{self.b_s:g}"
             raise InputError(
-                f"data.p_s={self.p_s:g} leaves no labelled clip, but data.b_s={self.b_s} draws "
-                "some in each batch; raise data.p_s or set data.b_s=0."
+                f"data.p_s={self.p_s:g} leaves no labelled clip, but data.b_s={share} draws them; "
+                "raise data.p_s or set data.b_s=0."
             )
+
+
+def _check_numbers(**settings: object) -> None:
+    for name, value in settings.items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise InputError(f"data.{name} must be a number, got {value!r}.")
 
 
 class SplitLoader:
@@ -262,6 +292,10 @@ class _Arrays:
         self._y = torch.from_numpy(corpus.y)
         self._mask = torch.from_numpy(mask)
         self._lengths = None if corpus.lengths is None else torch.from_numpy(corpus.lengths)
+
+    def labels(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Copy targets and mask of some rows."""
+        return self._y[rows], self._mask[rows]
 
     def gather(self, rows: NDArray[np.int64]) -> Batch:
         """Copy some rows into a batch."""

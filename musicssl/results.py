@@ -81,7 +81,7 @@ def localisation(
         lengths = torch.from_numpy(corpus.lengths[rows])
         valid = valid_instances(lengths, corpus.x.shape[1]).numpy()
     values = localisation_metrics(instances.scores, instances.weights, corpus.activity[rows], valid)
-    return {name: float(np.nanmean(column)) for name, column in values.items()}
+    return {name: _mean_of_defined(column) for name, column in values.items()}
 
 
 def show_results(folder: RunFolder) -> None:
@@ -94,15 +94,22 @@ def show_results(folder: RunFolder) -> None:
     means = dict(zip(document["macro"], _with_nan(document["macro"].values()), strict=True))
     console.print(metrics_table(document["classes"], per_class, means))
     if document["localisation"]:
-        values = document["localisation"]
+        weighted, alone, within_weighted, within_alone = (
+            "undefined" if value is None else f"{value:.3f}"
+            for value in document["localisation"].values()
+        )
         console.print(
             "When does a class sound? AUROC of instances against the exact activity: "
-            f"{values['auroc_weighted']:.3f} with attention, {values['auroc_instance']:.3f} "
-            f"without; within a clip {values['auroc_within_weighted']:.3f} and "
-            f"{values['auroc_within_instance']:.3f}.",
+            f"{weighted} with the pooling's weights, {alone} without; within a clip "
+            f"{within_weighted} and {within_alone}.",
             highlight=False,
         )
     console.print(f"Tables, scores, pictures and checkpoints: {folder.path}", highlight=False)
+
+
+def _mean_of_defined(column: NDArray[np.floating]) -> float:
+    defined = column[~np.isnan(column)]
+    return float(defined.mean()) if len(defined) else math.nan
 
 
 def _without_nan(node: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 
@@ -40,8 +40,8 @@ class ResumeCheckpoint(Checkpoint):
     """Keep the state of the run in one file, written after each epoch and when it is asked to stop.
 
     A run killed outright goes on from the last epoch, one stopped by SIGTERM from the step it had
-    reached. Lightning runs checkpoints last, in their order: put this one behind the
-    one that tracks the best epoch, so that it holds that state too.
+    reached, if it was training then. Lightning runs checkpoints last, in their order: put this one
+    behind the one that tracks the best epoch, so that it holds that state too.
 
     Args:
         path: Of the file.
@@ -57,6 +57,44 @@ class ResumeCheckpoint(Checkpoint):
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
-        """Save where a signal stopped the run; an error may have left a step half done."""
-        if isinstance(exception, SIGTERMException):
+        """Save where a signal stopped the run, if it stopped between two training steps.
+
+        From the last step of an epoch to the end of its validation, or before gradients that were
+        accumulated have been used, the state is not whole: then the file of the epoch before stays,
+        and the epoch is trained again to the same end. An error of any other kind may have left a
+        step half done.
+        """
+        if not isinstance(exception, SIGTERMException) or not trainer.training:
+            return
+        steps = trainer.fit_loop.batch_idx + 1
+        stepped = steps % trainer.accumulate_grad_batches == 0
+        if stepped and steps < trainer.num_training_batches:
             trainer.save_checkpoint(self.path)
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Keep the epoch with the lowest loss on the whole validation set, in one file.
+
+    Lightning forgets what the best epoch was when the run's folder has been moved; this does not.
+
+    Args:
+        path: Of the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            path.parent, filename=path.stem, monitor="val/loss", enable_version_counter=False
+        )
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the best epoch of a checkpoint, wherever its folder is now."""
+        there, here = str(state_dict["dirpath"]), str(self.dirpath)
+        super().load_state_dict({key: _moved(v, there, here) for key, v in state_dict.items()})
+
+
+def _moved(value: Any, there: str, here: str) -> Any:
+    if isinstance(value, dict):
+        return {_moved(key, there, here): item for key, item in value.items()}
+    if isinstance(value, str) and value.startswith(there):
+        return here + value.removeprefix(there)
+    return value

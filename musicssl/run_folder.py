@@ -19,7 +19,7 @@ import yaml
 
 from musicssl.errors import InputError
 
-_MAY_DIFFER = (  # has no bearing on results
+_MAY_DIFFER = (  # no bearing on results; threads but on their last bits
     "overwrite",
     "logger",
     "threads",

@@ -130,6 +130,7 @@ class BatchLoader:
         for step in range(first, len(self)):
             self._position = (epoch, step + 1)
             yield self._gather(self.plan.clips(epoch, step), self.plan.num_labelled)
+        self._position = (epoch + 1, 0)
 
     def state_dict(self) -> dict[str, int]:
         """Return the place of the next batch, for a checkpoint."""

@@ -8,9 +8,17 @@ import time
 from pathlib import Path
 
 import pytest
+import pytorch_lightning as pl
 import torch
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from musicssl.history import read_history
+from musicssl.checkpoint import AtomicCheckpointIO, DescribeCheckpoint
+from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.history import History, read_history
+from musicssl.resume import BestCheckpoint, ResumeCheckpoint, StepSeed
+from tests.tiny import Tiny
 
 ROOT = Path(__file__).parents[1]
 COMMAND = (
@@ -109,3 +117,69 @@ def test_a_complete_run_is_shown_not_trained_again(undisturbed):
     assert "This run is complete" in output
     assert "AUROC" in output
     assert {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*.ckpt")} == before
+
+
+class Stop(pl.Callback):
+    """Be stopped by a signal at some place of the second epoch."""
+
+    def __init__(self, place: str | None):
+        self.place = place
+
+    def stop(self, trainer: pl.Trainer, here: bool) -> None:
+        if here and trainer.current_epoch == 1:
+            raise SIGTERMException
+
+    def on_validation_batch_end(self, trainer, *_):
+        self.stop(trainer, self.place == "validation")
+
+    def on_train_batch_end(self, trainer, method, outputs, batch, batch_idx):
+        self.stop(trainer, self.place == f"step {batch_idx}")
+
+
+def fit(folder: Path, accumulate: int, place: str | None = None) -> dict[str, torch.Tensor]:
+    """Train three epochs of six steps with everything that train.py puts around a run."""
+    datamodule = SemiSupervisedDataModule(Tiny(), batch_size=16)
+    datamodule.setup()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        config = compose("train", ["schedule=halving", "schedule.every_epochs=1"])
+    torch.manual_seed(0)
+    method = instantiate(config.method, **datamodule.sizes)
+    described = DescribeCheckpoint({}, datamodule.corpus.classes, datamodule.sizes)
+    callbacks = [StepSeed(0), History(folder / "history.csv"), Stop(place), described]
+    last = folder / "checkpoints" / "last.ckpt"
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_epochs=3,
+        accumulate_grad_batches=accumulate,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        callbacks=[*callbacks, BestCheckpoint(last.with_name("best.ckpt")), ResumeCheckpoint(last)],
+        plugins=[AtomicCheckpointIO()],
+    )
+    trainer.fit(method, datamodule, ckpt_path=last if last.is_file() else None, weights_only=True)
+    return method.state_dict()
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("place", ["validation", "step 0", "step 3", "step 5"])
+def test_a_signal_anywhere_in_an_epoch_costs_nothing(tmp_path, accumulate, place):
+    """Within validation or accumulation the state is not whole; the epoch is trained again."""
+    whole, stopped, moved = tmp_path / "whole", tmp_path / "stopped", tmp_path / "moved"
+    for folder in (whole, stopped):
+        folder.mkdir()
+    expected = fit(whole, accumulate)
+    with pytest.raises(SIGTERMException):
+        fit(stopped, accumulate, place)
+    stopped.rename(moved)  # the best epoch so far is still known
+    found = fit(moved, accumulate)
+    for name, tensor in expected.items():
+        assert torch.equal(found[name], tensor), name
+    assert validation_of(moved) == validation_of(whole)
+    best = [
+        torch.load(run / "checkpoints" / "best.ckpt", weights_only=True) for run in (whole, moved)
+    ]
+    assert best[0]["epoch"] == best[1]["epoch"]
+    for name, tensor in best[0]["state_dict"].items():
+        assert torch.equal(best[1]["state_dict"][name], tensor), name

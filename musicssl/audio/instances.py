@@ -95,7 +95,10 @@ def instance_store(
 
 
 def _identity(root: Path, clip_id: str) -> list[Any]:
-    stat = (root / clip_id).stat()
+    try:
+        stat = (root / clip_id).stat()
+    except OSError:  # a link to nowhere; reading it will say so
+        return [clip_id, None, None]
     return [clip_id, stat.st_size, stat.st_mtime_ns]
 
 

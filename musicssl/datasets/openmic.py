@@ -123,7 +123,7 @@ class OpenMIC:
                 "OpenMIC-2018 needs data.root=DIR, the folder that holds it; download it with "
                 f"`{_DOWNLOAD.format('DIR')}`."
             )
-        root = Path(self.root)
+        root = Path(self.root).expanduser()
         if (root / FOLDER).is_dir():
             return root / FOLDER
         if any((root / name).exists() for name in (CLASS_MAP, FEATURES, LABELS, "partitions")):

@@ -147,7 +147,7 @@ class Synthband:
             "effects": float(self.effects),
             "features": self.features.settings(),
         }
-        return Path(self.cache) / f"synthband-{fingerprint(settings)}"
+        return Path(self.cache).expanduser() / f"synthband-{fingerprint(settings)}"
 
     def _score(self, number: int) -> list[Part]:
         rng = np.random.default_rng([self.seed, number, _SCORE])

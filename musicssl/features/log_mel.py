@@ -11,6 +11,8 @@ from torchaudio.transforms import MelSpectrogram
 
 from musicssl.errors import InputError
 
+_VERSION = 1  # of what these settings compute; a new one makes caches anew
+
 
 @dataclass(frozen=True)
 class LogMel:
@@ -50,7 +52,7 @@ class LogMel:
 
     def settings(self) -> dict[str, Any]:
         """All that the values depend on, for the name of a cache."""
-        return {"kind": "log_mel", **asdict(self)}
+        return {"kind": "log_mel", "version": _VERSION, **asdict(self)}
 
     def num_instances(self, num_samples: int) -> int:
         """Count the instances of a clip: a last one is kept if at least half of it is there.
@@ -62,7 +64,9 @@ class LogMel:
 
     def frames(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute the spectra of a clip, (S,) -> (K, num_mels), in [0, 1], for pictures."""
-        power = self._spectrogram(torch.from_numpy(audio)).T  # (K, F)
+        least = self.n_fft // 2 + 1  # what the reflection at the edges needs
+        padded = np.pad(audio, (0, max(0, least - len(audio))))
+        power = self._spectrogram(torch.from_numpy(padded)).T  # (K, F)
         decibels = 10 * torch.log10(power.clamp_min(1e-12) / self._full_scale_power)
         scaled: NDArray[np.float32] = (1 - decibels / self.floor_db).clamp(0, 1).numpy()
         return scaled

@@ -1,5 +1,6 @@
 """What all classifying methods share: the optimizer, and honest validation."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -83,7 +84,7 @@ class ClassificationMethod(pl.LightningModule):
             InputError: If there is no such part, or nothing would be left to train.
         """
         parts = dict(self.classifier.named_modules())
-        for name in names:
+        for name in [names] if isinstance(names, str) else names:
             if not name or name not in parts:
                 choices = ", ".join(part for part in parts if part and part.count(".") < 2)
                 raise InputError(f"finetune.frozen: there is no part {name!r}; choose {choices}.")
@@ -102,14 +103,15 @@ class ClassificationMethod(pl.LightningModule):
     def setup(self, stage: str) -> None:
         """Learn the classes' prior from the training labels that this run may see."""
         if stage == "fit":
-            train = self.trainer.datamodule.clips("train")  # type: ignore[attr-defined]
-            self.prior = label_prior(train.y, train.mask).to(self.prior)
+            targets, mask = self.trainer.datamodule.labels("train")  # type: ignore[attr-defined]
+            self.prior = label_prior(targets, mask).to(self.prior)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Optimize what is not frozen."""
         optimizer = self.optimizer([p for p in self.parameters() if p.requires_grad])
         schedule, trainer = self.schedule, self.trainer
-        steps = trainer.datamodule.steps_per_epoch / trainer.accumulate_grad_batches  # type: ignore[attr-defined]
+        batches = trainer.datamodule.steps_per_epoch  # type: ignore[attr-defined]
+        steps = math.ceil(batches / trainer.accumulate_grad_batches)
         rate = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: schedule(step / steps))
         # By the step: Lightning moves epoch schedules on after the epoch's checkpoint is written,
         # so that a resumed run would be one epoch behind.

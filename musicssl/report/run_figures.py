@@ -1,6 +1,7 @@
 """The pictures of a run: per-class bars, the course of training, and attention timelines."""
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def draw_curves(folder: Path, rows: Sequence[Mapping[str, float]]) -> None:
     names = ("train/loss", "val/loss", "val/auroc", "val/average_precision", "val/f1")
     epochs = [int(row["epoch"]) for row in rows]
     curves = {name: (epochs, [row[name] for row in rows]) for name in names}
-    best = min(rows, key=lambda row: row["val/loss"])
+    best = min(rows, key=lambda row: (math.isnan(row["val/loss"]), row["val/loss"]))
     training_curves(folder / "training.png", curves, "Course of training", int(best["epoch"]))
 
 
@@ -74,7 +75,7 @@ def _draw_timeline(
     clip_id = str(corpus.clip_ids[row])
     spectrogram, seconds, sample_rate = _spectrogram(corpus, dataset, row, length)
     attention_timeline(
-        folder / f"timeline_{Path(clip_id).stem}.png",
+        folder / f"timeline_{clip_id.replace('/', '_')}.png",
         spectrogram,
         seconds,
         [corpus.classes[c] for c in shown],

@@ -8,7 +8,7 @@ import argparse
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -26,7 +26,7 @@ LOCALISATION = (
 Rows = Mapping[str, Mapping[str, Sequence[float]]]
 
 
-def collect(folders: Iterable[Path]) -> Rows:
+def collect(folders: Sequence[Path]) -> Rows:
     """Read all complete runs under some folders.
 
     Returns:
@@ -36,14 +36,14 @@ def collect(folders: Iterable[Path]) -> Rows:
         InputError: If there is no complete run.
     """
     rows: defaultdict[str, defaultdict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for folder in folders:
-        for file in sorted(folder.rglob("metrics.json")):
-            name = str(file.parent.with_name(re.sub(r"_s\d+$", "", file.parent.name)))
-            document = json.loads(file.read_text())
-            values = document["macro"] | (document["localisation"] or {})
-            for metric, value in values.items():
-                if value is not None:
-                    rows[name][metric].append(value)
+    files = {f.resolve(): f for folder in folders for f in sorted(folder.rglob("metrics.json"))}
+    for file in files.values():  # each once, though folders may overlap
+        name = str(file.parent.with_name(re.sub(r"_s\d+$", "", file.parent.name)))
+        document = json.loads(file.read_text())
+        values = document["macro"] | (document["localisation"] or {})
+        for metric, value in values.items():
+            if value is not None:
+                rows[name][metric].append(value)
     if not rows:
         listed = ", ".join(map(str, folders))
         raise InputError(f"no complete run under {listed}; train one, or name the folder of runs.")

@@ -6,6 +6,7 @@ import torch
 
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.encoders.att import AttEmbedding
+from musicssl.errors import InputError
 from musicssl.losses.masked_bce import masked_bce
 from musicssl.losses.partial_bce import partial_bce
 from musicssl.methods.att import AttentionMIL
@@ -69,15 +70,10 @@ def test_a_run_takes_the_steps_of_a_bare_loop(tmp_path, loss):
     assert trainer.callback_metrics["train/loss"].item() == pytest.approx(mean, rel=1e-5)
 
 
-def test_a_batch_without_labels_moves_statistics_but_no_weight(tmp_path):
-    method = att()
-    before = {name: value.clone() for name, value in method.classifier.state_dict().items()}
+def test_training_without_labels_is_refused(tmp_path):
     clips = SemiSupervisedDataModule(Tiny(), p_s=0.5, b_s=0.0, batch_size=16)
-    trainer = fit(method, clips, tmp_path, max_steps=3)
-    assert trainer.callback_metrics["train/loss"].item() == 0
-    weights = dict(method.classifier.named_parameters())
-    for name, value in method.classifier.state_dict().items():
-        assert torch.equal(value, before[name]) is (name in weights), name
+    with pytest.raises(InputError, match=r"data\.b_s=0 hides them"):
+        fit(att(), clips, tmp_path, max_steps=3)
 
 
 def test_weak_labels_teach_when_a_class_sounds(tmp_path):
