@@ -125,3 +125,50 @@ def test_lost_classes_are_named_with_the_cure():
     text = str(module.label_count())
     assert text.startswith("1 of 280 training clips keep labels. Not to be learnt from them: a, b")
     assert "data.stratified=true" in text
+
+
+class Altered(Tiny):
+    """A tiny corpus after a change to its arrays."""
+
+    def __init__(self, change, **settings):
+        super().__init__(**settings)
+        object.__setattr__(self, "change", change)
+
+    def load(self):
+        corpus = super().load()
+        return dataclasses.replace(corpus, **self.change(corpus))
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_a_split_without_labels_to_measure_by_is_refused(split):
+    def unlabel(corpus):
+        return {"mask": corpus.mask & (corpus.split != split)[:, None]}
+
+    with pytest.raises(InputError, match=f"no clip of the {split} split has a label"):
+        datamodule(Altered(unlabel))
+
+
+def test_carving_takes_labelled_clips_and_frees_no_member_of_their_groups():
+    def unlabel_half_of_each_group(corpus):
+        groups = (np.arange(len(corpus.x)) // 4).astype(str)
+        labelled = np.arange(len(corpus.x)) % 2 == 0
+        return {"groups": groups, "mask": corpus.mask & labelled[:, None]}
+
+    module = datamodule(Altered(unlabel_half_of_each_group, validation=False, num_clips=400))
+    train, val = module.rows("train"), module.rows("val")
+    assert module.labels("val")[1].all()
+    assert not set(module.corpus.groups[train]) & set(module.corpus.groups[val])
+    assert 0.1 < len(val) / (len(val) + module.labels("train")[1].any(1).sum()) < 0.2
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"batch_size": 0}, "data.batch_size must be a whole number from 1 up, got 0"),
+        ({"p_s": "all"}, "data.p_s must be a number, got 'all'"),
+        ({"p_s": None}, "data.p_s must be a number, got None"),
+    ],
+)
+def test_a_setting_of_the_wrong_kind_is_named(settings, message):
+    with pytest.raises(InputError, match=message):
+        datamodule(**settings)

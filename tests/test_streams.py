@@ -93,3 +93,10 @@ def test_a_loader_resumed_at_the_end_of_an_epoch_starts_the_next_whole():
     resumed = BatchLoader(plan(), lambda clips, _: clips, lambda: 2)
     resumed.load_state_dict(stopped.state_dict())
     assert len(list(resumed)) == 13
+
+
+def test_a_loader_read_twice_in_one_epoch_is_whole_both_times():
+    loader = BatchLoader(plan(), lambda clips, _: clips, lambda: 0)
+    first, second = (list(map(tuple, loader)) for _ in range(2))
+    assert first == second
+    assert len(first) == 13

@@ -191,3 +191,29 @@ def test_a_sweep_gives_every_job_the_folder_of_its_settings(tmp_path):
     assert result.returncode == 0, result.stderr
     found = {p.parent.name for p in tmp_path.rglob("metrics.json")}
     assert found == {f"p{p_s}_b1.0_s{seed}" for p_s in (0.1, 0.5) for seed in (0, 1)}
+
+
+def test_a_value_that_a_part_refuses_is_named_and_leaves_no_run(tmp_path):
+    result = shell(tmp_path, *TINY, "encoder.dropout=2")
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: dropout probability has to be between 0 and 1")
+    assert "method" in result.stderr
+    assert not list(tmp_path.rglob("config.yaml"))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU to train on")
+def test_a_missing_gpu_is_one_line_and_leaves_no_run(tmp_path):
+    result = shell(tmp_path, *TINY, "trainer=gpu")
+    assert result.returncode == 2
+    assert "error: " in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not list(tmp_path.rglob("config.yaml"))
+
+
+def test_undefined_localisation_is_said_to_be_undefined(tmp_path, capsys):
+    """Clips of one instance: no class both sounds and rests in one."""
+    folder = run(tmp_path, "dataset.num_instances=1")
+    assert "within a clip undefined and undefined" in " ".join(capsys.readouterr().out.split())
+    run(tmp_path, "dataset.num_instances=1")
+    assert "undefined" in capsys.readouterr().out
+    assert json.loads(folder.metrics.read_text())["localisation"]["auroc_within_instance"] is None

@@ -110,3 +110,10 @@ def test_a_folder_without_one_sound_leaves_no_store(root):
     with pytest.raises(InputError, match=r"none of the 2 audio files .* 3\.mp3 is not audio"):
         open_store(root, names=["3.mp3", "4.wav"])
     assert not [path for path in (root.parent / "cache").iterdir() if path.is_dir()]
+
+
+def test_a_link_to_nowhere_is_an_unreadable_file(root):
+    (root / "lost.wav").symlink_to(root / "nowhere.wav")
+    store = open_store(root, names=[*NAMES, "lost.wav"])
+    assert "lost.wav" in store.unreadable
+    assert "lost.wav" not in store.clip_ids

@@ -151,3 +151,11 @@ def test_results_do_not_depend_on_what_was_computed_before():
     features(tone(5000, 1.0))
     assert np.array_equal(features(audio), first)
     assert not torch.is_tensor(first)
+
+
+def test_a_clip_shorter_than_a_window_is_padded_with_silence():
+    short = LogMel(instance_seconds=0.05)
+    audio = np.sin(np.arange(900) * 0.4).astype(np.float32)
+    padded = np.pad(audio, (0, 125))  # 1025 samples: half a window and one
+    assert short(audio).shape == (1, 128)
+    np.testing.assert_allclose(short(audio), short(padded)[:1])

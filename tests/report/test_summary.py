@@ -46,3 +46,7 @@ def test_localisation_has_a_table_of_its_own(runs, capsys):
     macro, located = capsys.readouterr().out.split("\n\n")
     assert "auroc_weighted" in located
     assert "auroc_weighted" not in macro
+
+
+def test_overlapping_folders_count_a_run_once(runs):
+    assert collect([runs, runs / "att"]) == collect([runs])
