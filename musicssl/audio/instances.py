@@ -3,19 +3,18 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed, parallel_config
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress
 
 from musicssl.audio.decode import UnreadableAudioError, read_audio
 from musicssl.cache import build_once, fingerprint
 from musicssl.errors import InputError
 from musicssl.features.log_mel import LogMel
+from musicssl.parallel import in_parallel
 
 _CHUNK = 16  # files a worker takes at a time
 Outcome = NDArray[np.float32] | str  # instances, (T, F), or why there are none
@@ -72,7 +71,8 @@ def instance_store(
     }
 
     def build(folder: Path) -> None:
-        outcomes = _outcomes(root, clip_ids, features, max_seconds, num_workers)
+        decode = partial(_decode, root=root, features=features, max_seconds=max_seconds)
+        outcomes = in_parallel(decode, clip_ids, num_workers, "decoding audio", _CHUNK)
         lengths, unreadable = _write_ragged(folder / "ragged.f32", outcomes)
         if not lengths:
             raise InputError(
@@ -107,43 +107,14 @@ def _first(unreadable: dict[str, str]) -> str:
     return f"{clip_id} {cause}"
 
 
-def _outcomes(
-    root: Path,
-    clip_ids: Sequence[str],
-    features: LogMel,
-    max_seconds: float | None,
-    num_workers: int,
-) -> Iterator[tuple[str, Outcome]]:
-    """Yield each file and what came of it, in order, while a bar shows how far it is."""
-    chunks = [clip_ids[start : start + _CHUNK] for start in range(0, len(clip_ids), _CHUNK)]
-    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
-    with (
-        parallel_config("loky", n_jobs=num_workers, inner_max_num_threads=1),
-        Progress(*columns, console=Console(stderr=True)) as progress,
-    ):
-        bar = progress.add_task("decoding audio", total=len(clip_ids))
-        decoded = Parallel(return_as="generator")(
-            delayed(_decode_files)([root / clip_id for clip_id in chunk], features, max_seconds)
-            for chunk in chunks
-        )
-        for chunk, outcomes in zip(chunks, decoded, strict=True):
-            yield from zip(chunk, outcomes, strict=True)
-            progress.advance(bar, len(chunk))
-
-
-def _decode_files(
-    paths: Sequence[Path], features: LogMel, max_seconds: float | None
-) -> list[Outcome]:
-    """Do the work of one worker; a file that fails is an outcome, so that the others go on."""
-    outcomes: list[Outcome] = []
-    for path in paths:
-        try:
-            outcomes.append(features(read_audio(path, features.sample_rate, max_seconds)))
-        except UnreadableAudioError as error:
-            outcomes.append(error.cause)
-        except InputError as error:  # of the features: too short
-            outcomes.append(f"has no instance: {str(error).rstrip('.')}")
-    return outcomes
+def _decode(clip_id: str, root: Path, features: LogMel, max_seconds: float | None) -> Outcome:
+    """Return a file's instances or what is wrong with it, so that the others go on."""
+    try:
+        return features(read_audio(root / clip_id, features.sample_rate, max_seconds))
+    except UnreadableAudioError as error:
+        return error.cause
+    except InputError as error:  # of the features: too short
+        return f"has no instance: {str(error).rstrip('.')}"
 
 
 def _write_ragged(

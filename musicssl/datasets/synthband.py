@@ -6,24 +6,21 @@ start of one of 20,000. Of each ten clips seven train, one validates and two tes
 synthesised: figures on it rank methods under control and say nothing of real recordings.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from joblib import Parallel, delayed, parallel_config
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress
 
 from musicssl.cache import build_once, fingerprint
 from musicssl.corpus import Corpus
 from musicssl.errors import InputError
 from musicssl.features.log_mel import LogMel
+from musicssl.parallel import in_parallel
 from musicssl.synthband.activity import activity
 from musicssl.synthband.compose import Part, compose
 from musicssl.synthband.instruments import CLASSES
@@ -170,40 +167,18 @@ class Synthband:
         shape = (self.num_clips, count, self.features.num_mels)
         x = open_memmap(folder / "x.npy", "w+", np.float32, shape)
         active = open_memmap(folder / "activity.npy", "w+", np.bool_, (*shape[:2], len(CLASSES)))
-        for numbers, clips in self._rendered():
-            for number, (instances, sounding) in zip(numbers, clips, strict=True):
-                x[number], active[number] = instances, sounding
+        numbers = range(self.num_clips)
+        rendered = in_parallel(
+            self._instances, numbers, self.num_workers, "rendering synthband", _CHUNK
+        )
+        for number, (instances, sounding) in rendered:
+            x[number], active[number] = instances, sounding
         x.flush()
         active.flush()
-
-    def _rendered(self) -> Iterator[tuple[range, list[Instances]]]:
-        """Yield chunks of clips in order, a few at a time, while a bar shows how far it is."""
-        starts = range(0, self.num_clips, _CHUNK)
-        chunks = [range(start, min(start + _CHUNK, self.num_clips)) for start in starts]
-        columns = (*Progress.get_default_columns(), MofNCompleteColumn())
-        with (
-            parallel_config("loky", n_jobs=self.num_workers, inner_max_num_threads=1),
-            Progress(*columns, console=Console(stderr=True)) as progress,
-        ):
-            bar = progress.add_task("rendering synthband", total=self.num_clips)
-            done = Parallel(return_as="generator")(delayed(_work)(self, chunk) for chunk in chunks)
-            for chunk, clips in zip(chunks, done, strict=True):
-                yield chunk, clips
-                progress.advance(bar, len(chunk))
 
     def _must(self, name: str, valid: bool, be: str) -> None:
         if not valid:
             raise InputError(f"synthband: dataset.{name} must be {be}, got {getattr(self, name)}.")
-
-
-def _work(band: Synthband, numbers: range) -> list[Instances]:
-    """Do the work of one worker, on one thread: the others have the other cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        return [band._instances(number) for number in numbers]
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _clip_id(number: int) -> str:
