@@ -32,6 +32,5 @@ class AttentionMIL(ClassificationMethod):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss on the observed labels of a batch."""
         loss = self.loss(self(batch), batch.y, batch.mask, self.prior)
-        size = len(batch.x)
-        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
+        self.record(loss=loss)
         return loss
