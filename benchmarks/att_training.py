@@ -77,7 +77,7 @@ def att() -> AttentionMIL:
 
 
 def fit(datamodule: SemiSupervisedDataModule, steps: int) -> float:
-    """Time the steps of a whole `Trainer.fit`, its hooks, logging and progress included."""
+    """Time an epoch of `Trainer.fit`, hooks, log and progress included, validation left out."""
     clock = StepClock()
     trainer = pl.Trainer(
         accelerator="cpu",
