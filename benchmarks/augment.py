@@ -1,0 +1,93 @@
+"""Milliseconds that the views of a batch take, against a training step of ATT on the same batch.
+
+All rounds alternate in one process, so that a busy machine slows all of them alike; figures are
+medians. Views and step have the same 192 clips of 10 x 128 features; the step is forward, loss,
+backward and optimizer of the supervised method, without Lightning.
+
+    python benchmarks/augment.py [--threads 1] [--rounds 200]
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import torch
+from att_training import CLASSES, FEATURES, INSTANCES, att
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from musicssl.augment.shuffle import Shuffle
+from musicssl.batch import Batch
+
+CONF = Path(__file__).parents[1] / "conf" / "augment"
+CLIPS = 192
+STEP = "training step"
+
+
+def training_step(batch: Batch) -> Callable[[], None]:
+    """Return what trains ATT by one step."""
+    method, prior = att().train(), torch.zeros(CLASSES)
+    optimizer = method.optimizer(method.parameters())
+
+    def step() -> None:
+        loss = method.loss(method(batch), batch.y, batch.mask, prior)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def work(x: Tensor) -> dict[str, Callable[[], object]]:
+    """Return what is timed: the step, both views, and every transform by itself."""
+    shape = (CLIPS, CLASSES)
+    batch = Batch(x, (torch.rand(shape) < 0.5).float(), torch.rand(shape) < 0.1)
+    weak, strong = (
+        instantiate(OmegaConf.load(CONF / f"{name}.yaml")) for name in ("weak", "strong")
+    )
+    parts = {f"  {name}": part for name, part in strong.transforms.items()}
+    transforms = {"weak": weak, "strong": strong, **parts, "  shuffle": Shuffle()}
+    calls = {name: lambda transform=part: transform(x) for name, part in transforms.items()}
+    return {STEP: training_step(batch), **calls}
+
+
+def milliseconds(call: Callable[[], object]) -> float:
+    """Time one call."""
+    start = time.perf_counter()
+    call()
+    return 1000 * (time.perf_counter() - start)
+
+
+def main() -> None:
+    """Measure in turn and print one table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=200)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    calls = work(torch.rand(CLIPS, INSTANCES, FEATURES))
+    for call in calls.values():
+        call()  # the first call allocates
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(options.rounds):
+        for name, call in calls.items():
+            times[name].append(milliseconds(call))
+    title = f"{CLIPS} clips, {options.threads} thread(s), {options.rounds} rounds"
+    table = Table("", "ms", "quartiles", "of a step", title=title)
+    for name, values in times.items():
+        ordered = sorted(values)
+        low, high = ordered[len(values) // 4], ordered[3 * len(values) // 4]
+        share = median(values) / median(times[STEP])
+        table.add_row(name, f"{median(values):.2f}", f"{low:.2f}-{high:.2f}", f"{share:.1%}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+from pathlib import Path
+
+import pytest
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from musicssl.augment.chain import Chain
+from musicssl.augment.feature_gain import FeatureGain
+from musicssl.augment.noise import Noise
+from musicssl.errors import InputError
+
+CONF = Path(__file__).parents[2] / "conf" / "augment"
+
+
+def test_transforms_act_in_the_order_in_which_they_are_named():
+    def doubled(x, lengths):
+        return 2 * x
+
+    def shifted(x, lengths):
+        return x + lengths[:, None, None]
+
+    x, lengths = torch.rand(2, 3, 4), torch.tensor([3, 1])
+    shift = lengths[:, None, None]
+    assert torch.equal(Chain(doubled=doubled, shifted=shifted)(x, lengths), 2 * x + shift)
+    assert torch.equal(Chain(shifted=shifted, doubled=doubled)(x, lengths), 2 * (x + shift))
+
+
+def test_an_empty_chain_is_the_identity():
+    x = torch.rand(2, 3, 4)
+    assert Chain()(x) is x
+
+
+def test_what_is_no_transform_is_refused_by_name():
+    with pytest.raises(InputError, match="noise of a chain of transforms is None"):
+        Chain(gain=FeatureGain(0.1), noise=None)
+
+
+def test_a_strength_is_set_by_the_names_of_the_chain_and_of_the_number():
+    config = OmegaConf.load(CONF / "weak.yaml")
+    OmegaConf.update(config, "noise.std", 0.3)
+    chain = instantiate(config)
+    x = torch.rand(2, 3, 4)
+    torch.manual_seed(0)
+    expected = FeatureGain(0.15)(Noise(0.3)(x))
+    torch.manual_seed(0)
+    assert torch.equal(chain(x), expected)
+
+
+def test_the_strong_view_has_all_of_the_weak_one():
+    weak, strong = (OmegaConf.load(CONF / f"{name}.yaml") for name in ("weak", "strong"))
+    assert {key: strong[key] for key in weak} == dict(weak)
