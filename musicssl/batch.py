@@ -4,6 +4,7 @@ A label is a value and a mask. `y` holds the value of every class, `mask` says w
 observed; an unlabelled clip is a row whose mask is all False. "Missing" is never written into `y`.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -18,17 +19,32 @@ class Batch(NamedTuple):
         y: Targets in [0, 1], (B, C) float32; without meaning where `mask` is False.
         mask: True where the target was observed, (B, C) bool.
         lengths: Number of valid instances of each clip, (B,) int64, or None if all T are valid.
+        rows: Which clip of the corpus each one is, (B,) int64, or None where they are of none.
     """
 
     x: Tensor
     y: Tensor
     mask: Tensor
     lengths: Tensor | None = None
+    rows: Tensor | None = None
 
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on a device; the same tensors if they are there already."""
-        x, y, mask = (part.to(device, non_blocking=True) for part in self[:3])
-        return Batch(x, y, mask, None if self.lengths is None else self.lengths.to(device))
+        parts = (None if part is None else part.to(device, non_blocking=True) for part in self)
+        return Batch(*parts)  # type: ignore[arg-type]
+
+    def select(self, clips: Tensor) -> "Batch":
+        """Return some of the clips: True for each one wanted, (B,) bool, or their places, (N,)."""
+        return Batch(*(None if part is None else part[clips] for part in self))  # type: ignore[arg-type]
+
+    def join(self, other: "Batch") -> "Batch":
+        """Return the clips of both, those of `other` last."""
+        pairs = zip(self, other, strict=True)
+        return Batch(*(None if a is None or b is None else torch.cat([a, b]) for a, b in pairs))  # type: ignore[arg-type]
+
+    def augmented(self, augment: Callable[[Tensor, Tensor | None], Tensor]) -> "Batch":
+        """Return the clips with other instances: `augment` of `x` and `lengths`."""
+        return self._replace(x=augment(self.x, self.lengths))
 
 
 def valid_instances(lengths: Tensor, num_instances: int) -> Tensor:

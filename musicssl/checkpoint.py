@@ -14,7 +14,10 @@ from musicssl.errors import InputError
 from musicssl.methods.base import ClassificationMethod
 
 _KEY = "musicssl"
-_ROOMS = ("methods", "encoders", "pooling", "losses", "schedules")
+_ROOMS = (
+    *("methods", "encoders", "pooling", "losses", "schedules"),
+    *("augment", "views", "teacher", "thresholds"),
+)
 _TRUSTED = (*(f"musicssl.{room}" for room in _ROOMS), "torch.optim")
 
 

@@ -302,4 +302,4 @@ class _Arrays:
         index = torch.from_numpy(rows)
         lengths: Tensor | None = None if self._lengths is None else self._lengths[index]
         x = torch.from_numpy(np.take(self._x, rows, axis=0))
-        return Batch(x, self._y[index], self._mask[index], lengths)
+        return Batch(x, self._y[index], self._mask[index], lengths, index)

@@ -19,6 +19,12 @@ FORBIDDEN = {
     "datasets": {"methods", "encoders", "losses", "pooling", "splits", "datamodule", "streams"},
     "features": {"methods", "encoders", "losses", "datasets", "datamodule"},
     "audio": {"methods", "encoders", "losses", "datasets", "datamodule"},
+    "augment": {"methods", "encoders", "losses", "datasets", "datamodule", "pooling"},
+    "views": {"methods", "encoders", "losses", "datasets", "datamodule", "pooling"},
+    "teacher": {"methods", "encoders", "losses", "datasets", "datamodule"},
+    "ensemble": {"*"},
+    "thresholds": {"*"},
+    "schedules": {"*"},
     "synthband": {"methods", "encoders", "losses", "datasets", "datamodule"},
     "streams": {"methods", "encoders", "losses", "datasets"},
     "datamodule": {"methods", "encoders", "losses", "datasets"},
@@ -27,7 +33,11 @@ FORBIDDEN = {
     "localisation": {"methods", "encoders", "datasets", "datamodule"},
 }
 ALLOWED_ANYWAY = {"errors"}
-HYDRA_USERS = {"checkpoint.py"}
+HYDRA_USERS = {
+    "checkpoint.py",
+    "overrides.py",  # says what Hydra could not make of the command line
+    "sweep.py",  # is called back by Hydra around the jobs of a sweep
+}
 
 
 def imports(path: Path) -> set[str]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
@@ -27,10 +28,44 @@ def composed(*overrides):
     return config
 
 
-@pytest.mark.parametrize("choice", choices("method", "encoder", "pooling", "loss", "optimizer"))
+PARTS = ("method", "encoder", "pooling", "loss", "optimizer")
+
+
+@pytest.mark.parametrize("choice", choices(*PARTS))
 def test_a_choice_builds_a_method(choice):
     method = instantiate(composed(choice).method, **SIZES)
     assert callable(method.scores)
+
+
+@pytest.mark.parametrize("choice", choices("views"))
+def test_a_choice_builds_both_views(choice):
+    method = instantiate(composed("method=mean_teacher", choice).method, **SIZES)
+    x = torch.rand(4, 10, 128)
+    strength = {"none": 0, "weak": 1, "strong": 2}
+    student, _, target = choice.removeprefix("views=").rpartition("_")
+    expected = {"student": strength[target], "target": strength[student or target]}
+    for side, value in expected.items():
+        view = getattr(method.views, side)
+        assert (view(x) is x) == (value == 0)
+        assert ("time_mask" in view.transforms) == (value == 2)
+
+
+@pytest.mark.parametrize("choice", choices("augment"))
+def test_a_choice_of_augment_fits_either_view(choice):
+    name = choice.removeprefix("augment=")
+    config = composed("method=mean_teacher", f"augment@views.target={name}")
+    assert instantiate(config.method, **SIZES).views.target(torch.rand(4, 10, 128)).shape == (
+        4,
+        10,
+        128,
+    )
+
+
+def test_a_strength_can_be_set_from_the_command_line():
+    config = composed("method=mean_teacher", "views.student.noise.std=0.3")
+    views = instantiate(config.method, **SIZES).views
+    assert views.student.transforms["noise"].std == 0.3
+    assert views.target.transforms["noise"].std == 0.2
 
 
 @pytest.mark.parametrize("choice", choices("dataset", "features"))

@@ -60,9 +60,9 @@ def finish(folder: Path) -> tuple[Path, str]:
 
 
 def validation_of(run: Path) -> list[dict[str, float]]:
-    """Training loss apart: that of the interrupted epoch is the mean over its second half."""
+    """Training losses apart: in the interrupted epoch they are means over its second half."""
     rows = read_history(run / "history.csv")
-    return [{name: v for name, v in row.items() if name != "train/loss"} for row in rows]
+    return [{name: v for name, v in row.items() if not name.startswith("train/")} for row in rows]
 
 
 def wait_for_epochs(folder: Path, process: subprocess.Popen[str], epochs: int) -> None:
@@ -134,12 +134,14 @@ class Stop(pl.Callback):
         self.stop(trainer, self.place == f"step {batch_idx}")
 
 
-def fit(folder: Path, accumulate: int, place: str | None = None) -> dict[str, torch.Tensor]:
+def fit(
+    folder: Path, accumulate: int, place: str | None = None, name: str = "att"
+) -> dict[str, torch.Tensor]:
     """Train three epochs of six steps with everything that train.py puts around a run."""
-    datamodule = SemiSupervisedDataModule(Tiny(), batch_size=16)
+    datamodule = SemiSupervisedDataModule(Tiny(), p_s=0.5, b_s=0.5, batch_size=16)
     datamodule.setup()
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        config = compose("train", ["schedule=halving", "schedule.every_epochs=1"])
+        config = compose("train", [f"method={name}", "schedule=halving", "schedule.every_epochs=1"])
     torch.manual_seed(0)
     method = instantiate(config.method, **datamodule.sizes)
     described = DescribeCheckpoint({}, datamodule.corpus.classes, datamodule.sizes)
@@ -185,3 +187,27 @@ def test_a_signal_anywhere_in_an_epoch_costs_nothing(tmp_path, accumulate, place
     assert best[0]["epoch"] == best[1]["epoch"]
     for name, tensor in best[0]["state_dict"].items():
         assert torch.equal(best[1]["state_dict"][name], tensor), name
+
+
+@pytest.mark.parametrize("place", ["validation", "step 3"])
+@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("name", ["mean_teacher", "temporal_ensembling", "fixmatch"])
+def test_teacher_ensemble_and_thresholds_resume_too(tmp_path, name, accumulate, place):
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    for folder in (whole, stopped):
+        folder.mkdir()
+    expected = fit(whole, accumulate, name=name)
+    with pytest.raises(SIGTERMException):
+        fit(stopped, accumulate, place, name)
+    found = fit(stopped, accumulate, name=name)
+    assert found.keys() == expected.keys()
+    for key, tensor in expected.items():
+        assert torch.equal(found[key], tensor), key
+    for ours, theirs in zip(validation_of(stopped), validation_of(whole), strict=True):
+        assert ours == pytest.approx(theirs, rel=0, abs=0, nan_ok=True)
+    ensembles = [
+        torch.load(run / "checkpoints" / "last.ckpt", weights_only=True).get("ensemble")
+        for run in (whole, stopped)
+    ]
+    assert (ensembles[0] is not None) == (name == "temporal_ensembling")
+    torch.testing.assert_close(*ensembles, rtol=0, atol=0)

@@ -3,7 +3,6 @@
 from torch import Tensor
 
 from musicssl.batch import Batch
-from musicssl.errors import InputError
 from musicssl.methods.base import ClassificationMethod
 
 
@@ -16,18 +15,6 @@ class AttentionMIL(ClassificationMethod):
 
     Unlabelled clips in a batch add nothing to the loss, though they do enter batch-norm statistics.
     """
-
-    def setup(self, stage: str) -> None:
-        """Refuse to train without labels.
-
-        Raises:
-            InputError: If the batches hide all of them.
-        """
-        super().setup(stage)
-        if stage == "fit" and self.trainer.datamodule.b_s == 0:  # type: ignore[attr-defined]
-            raise InputError(
-                "method=att learns from labels alone and data.b_s=0 hides them; raise it."
-            )
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss on the observed labels of a batch."""

@@ -115,8 +115,14 @@ class ClassificationMethod(pl.LightningModule):
         return self
 
     def setup(self, stage: str) -> None:
-        """Learn the classes' prior from the training labels that this run may see."""
+        """Learn the classes' prior from the training labels that this run may see.
+
+        Raises:
+            InputError: If the batches hide all of them.
+        """
         if stage == "fit":
+            if self.trainer.datamodule.b_s == 0:  # type: ignore[attr-defined]
+                raise InputError("data.b_s=0 hides the labels that this method needs; raise it.")
             targets, mask = self.trainer.datamodule.labels("train")  # type: ignore[attr-defined]
             self.prior = label_prior(targets, mask).to(self.prior)
 
@@ -137,7 +143,7 @@ class ClassificationMethod(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log loss and macro metrics of the validation set."""
-        self._log_epoch("val", self._val_outputs)
+        self._log_epoch("val/", self._val_outputs)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Keep the outputs of a batch until the epoch ends."""
@@ -145,15 +151,15 @@ class ClassificationMethod(pl.LightningModule):
 
     def on_test_epoch_end(self) -> None:
         """Log loss and macro metrics of the test set."""
-        self._log_epoch("test", self._test_outputs)
+        self._log_epoch("test/", self._test_outputs)
 
-    def _log_epoch(self, stage: str, outputs: "EpochOutputs") -> None:
+    def _log_epoch(self, prefix: str, outputs: "EpochOutputs") -> None:
         logits, targets, mask = outputs.compute()
         outputs.reset()
         scores = macro(per_class_metrics(logits.sigmoid(), targets, mask))
         loss = self.loss(logits, targets, mask, self.prior)
-        values = {f"{stage}/{name}": value for name, value in scores.items()}
-        self.log_dict({f"{stage}/loss": loss, **values}, sync_dist=True)  # alike on all ranks
+        values = {f"{prefix}{name}": value for name, value in scores.items()}
+        self.log_dict({f"{prefix}loss": loss, **values}, sync_dist=True)  # alike on all ranks
 
 
 class EpochOutputs(Metric):

@@ -72,7 +72,7 @@ def test_a_run_takes_the_steps_of_a_bare_loop(tmp_path, loss):
 
 def test_training_without_labels_is_refused(tmp_path):
     clips = SemiSupervisedDataModule(Tiny(), p_s=0.5, b_s=0.0, batch_size=16)
-    with pytest.raises(InputError, match=r"data\.b_s=0 hides them"):
+    with pytest.raises(InputError, match=r"data\.b_s=0 hides the labels"):
         fit(att(), clips, tmp_path, max_steps=3)
 
 

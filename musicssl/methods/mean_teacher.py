@@ -1,0 +1,29 @@
+"""`mean_teacher`: consistency with an averaged teacher."""
+
+import torch
+from torch.nn.functional import mse_loss
+
+from musicssl.batch import Batch
+from musicssl.methods.semi_supervised import SemiSupervisedMethod, Step
+
+
+class MeanTeacher(SemiSupervisedMethod):
+    """Learn to answer as the average of oneself does about another view of the clip.
+
+    Tarvainen and Valpola 2017, https://arxiv.org/abs/1703.01780, for multi-label clips as in
+    Gururani's thesis, equation 5.4: the mean over clips and classes of the squared difference of
+    probabilities, for all classes, observed or not, of all clips. The thesis has no views but
+    dropout (`views=none`); its experiment on OpenMIC is `experiment=openmic_mean_teacher`.
+
+    The targets come from a teacher in training mode, with dropout of its own; no gradient reaches
+    it.
+    """
+
+    teaches = True
+
+    def step(self, batch: Batch) -> Step:
+        """Look at two views."""
+        logits = self.student(batch.augmented(self.views.student))
+        with torch.no_grad():
+            targets = self.teacher(batch.augmented(self.views.target)).sigmoid()
+        return Step(logits, mse_loss(logits.sigmoid(), targets))

@@ -1,0 +1,67 @@
+"""`temporal_ensembling`: consistency with what was said of the clip before."""
+
+from typing import Any
+
+from torch import Tensor
+
+from musicssl.batch import Batch
+from musicssl.ensemble import PredictionEnsemble
+from musicssl.errors import InputError
+from musicssl.methods.semi_supervised import SemiSupervisedMethod, Step
+
+
+class TemporalEnsembling(SemiSupervisedMethod):
+    """Learn to answer as one has answered about the clip in earlier epochs, on average.
+
+    Laine and Aila 2017, https://arxiv.org/abs/1610.02242, algorithm 2, on probabilities of labels;
+    see `PredictionEnsemble` for the average. A clip without an earlier answer adds nothing to the
+    consistency, so its weight is 0 in the first epoch as in the paper. There is one view only.
+
+    Args:
+        momentum: Weight of the past in the average, in [0, 1); the paper has 0.6.
+        parts: See `SemiSupervisedMethod`.
+
+    Raises:
+        InputError: If `momentum` is out of range.
+    """
+
+    ensemble: PredictionEnsemble
+
+    def __init__(self, *, momentum: float = 0.6, **parts: Any) -> None:
+        super().__init__(**parts)
+        if not 0 <= momentum < 1:
+            raise InputError(f"method.momentum must be in [0, 1), got {momentum:g}.")
+        self.momentum = momentum
+
+    def setup(self, stage: str) -> None:
+        """Make room for the answers about each clip."""
+        super().setup(stage)
+        if stage == "fit":
+            corpus = self.trainer.datamodule.corpus  # type: ignore[attr-defined]
+            num_clips, num_classes = corpus.y.shape
+            self.ensemble = PredictionEnsemble(num_clips, num_classes, self.momentum)
+
+    def step(self, batch: Batch) -> Step:
+        """Look at one view, and remember what was said of it."""
+        assert batch.rows is not None
+        logits = self.student(batch.augmented(self.views.student))
+        probs = logits.sigmoid()
+        targets, known = self.ensemble.targets(batch.rows)
+        difference = (probs - targets) * known[:, None]
+        self._remember(batch.rows, probs.detach())
+        return Step(logits, difference.square().mean())
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the ensemble, for a resumed run."""
+        checkpoint["ensemble"] = self.ensemble.saved()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take up the ensemble of the interrupted run."""
+        self.ensemble.restore(checkpoint["ensemble"])
+
+    def _remember(self, rows: Tensor, probs: Tensor) -> None:
+        """Update the ensemble with the answers of all ranks, since clips change ranks."""
+        if self.trainer.world_size > 1:
+            rows, probs = self.all_gather((rows, probs))  # (ranks, B), (ranks, B, C)
+            rows, probs = rows.flatten(), probs.flatten(0, 1)
+        self.ensemble.update(rows, probs)

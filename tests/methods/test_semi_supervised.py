@@ -1,0 +1,185 @@
+"""What the semi-supervised methods share, in runs of a real trainer."""
+
+import copy
+from functools import partial
+
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from musicssl.batch import Batch
+from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.encoders.att import AttEmbedding
+from musicssl.errors import InputError
+from musicssl.methods.att import AttentionMIL
+from musicssl.methods.fixmatch import FixMatch
+from musicssl.methods.mean_teacher import MeanTeacher
+from musicssl.methods.pi_model import PiModel
+from musicssl.methods.supervised import Supervised
+from musicssl.methods.temporal_ensembling import TemporalEnsembling
+from musicssl.metrics import macro, per_class_metrics
+from musicssl.schedules import sigmoid_rampup
+from musicssl.teacher import Teacher
+from musicssl.thresholds import PriorMatchedThresholds
+from tests.tiny import Tiny
+from tests.training import UNCHANGED, quiet_trainer, semi_supervised_parts, supervised_parts
+
+CONSISTENT = [MeanTeacher, PiModel, TemporalEnsembling]
+
+
+def method(kind, **changes):
+    torch.manual_seed(0)
+    if kind is FixMatch:
+        changes = {"thresholds": PriorMatchedThresholds} | changes
+    return kind(**semi_supervised_parts(**changes))
+
+
+def data(**settings):
+    return SemiSupervisedDataModule(
+        Tiny(), **({"p_s": 0.3, "b_s": 0.5, "batch_size": 16} | settings)
+    )
+
+
+class Seeds(pl.Callback):
+    """As StepSeed in a run: what is random in a step depends on the step alone."""
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        torch.manual_seed(trainer.global_step)
+
+
+def trained(method, folder, datamodule=None, **settings):
+    trainer = quiet_trainer(folder, callbacks=[Seeds()], **({"max_epochs": 2} | settings))
+    trainer.fit(method, datamodule or data())
+    return trainer
+
+
+@pytest.mark.parametrize("kind", CONSISTENT)
+def test_with_weight_0_training_is_supervised_training(tmp_path, kind):
+    """To the last bit, student and teacher, although views and teacher are drawn from."""
+    supervised, other = method(Supervised), method(kind, consistency_weight=0.0)
+    trained(supervised, tmp_path)
+    trained(other, tmp_path)
+    found, expected = other.state_dict(), supervised.state_dict()
+    if kind is PiModel:  # its second view passes through the batch norms of the first
+        found, expected = dict(other.named_parameters()), dict(supervised.named_parameters())
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert torch.equal(found[name], value), name
+
+
+def test_without_views_the_supervised_student_is_att(tmp_path):
+    torch.manual_seed(0)
+    att = AttentionMIL(**supervised_parts())
+    supervised = method(Supervised, views=UNCHANGED)
+    trained(att, tmp_path)
+    trained(supervised, tmp_path)
+    for name, expected in att.classifier.state_dict().items():
+        assert torch.equal(supervised.classifier.state_dict()[name], expected), name
+
+
+@pytest.mark.parametrize("kind", CONSISTENT)
+def test_the_loss_is_supervised_plus_ramped_weight_times_consistency(tmp_path, kind):
+    ramp = partial(sigmoid_rampup, epochs=3)
+    trainer = trained(method(kind, ramp=ramp), tmp_path, max_epochs=1, limit_train_batches=1)
+    logged = {name: value.item() for name, value in trainer.callback_metrics.items()}
+    assert logged["train/consistency_weight"] == pytest.approx(5 * sigmoid_rampup(0, 3))
+    expected = logged["train/supervised_loss"]
+    expected += logged["train/consistency_weight"] * logged["train/consistency_loss"]
+    assert logged["train/loss"] == pytest.approx(expected)
+
+
+def test_the_weight_rises_with_every_step(tmp_path):
+    ramp = partial(sigmoid_rampup, epochs=4)
+    trainer = trained(method(MeanTeacher, ramp=ramp), tmp_path, max_epochs=3)
+    steps = trainer.num_training_batches
+    assert steps == 6
+    expected = sum(5 * sigmoid_rampup(2 + step / steps, 4) for step in range(steps)) / steps
+    assert trainer.callback_metrics["train/consistency_weight"].item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("kind", [Supervised, PiModel, TemporalEnsembling, FixMatch])
+def test_a_teacher_that_sees_no_clips_has_no_statistics_of_its_own(kind):
+    with pytest.raises(InputError, match=r"teacher\.batch_norm=own needs a teacher that sees"):
+        method(kind, teacher=partial(Teacher, batch_norm="own"))
+
+
+@pytest.mark.parametrize("accumulate", [1, 2, 3])
+def test_the_teacher_follows_once_a_step_however_many_batches_make_one(tmp_path, accumulate):
+    """While it warms up it is the mean of all students, the first one included."""
+    students = []
+
+    class Keep(pl.Callback):
+        def on_train_batch_end(self, trainer, pl_module, *_):
+            if trainer.global_step == len(students):
+                students.append([p.detach().clone() for p in pl_module.classifier.parameters()])
+
+    subject = method(MeanTeacher, teacher=partial(Teacher, decay=0.999))
+    students.append([p.detach().clone() for p in subject.classifier.parameters()])
+    trainer = quiet_trainer(
+        tmp_path, max_epochs=2, callbacks=[Keep()], accumulate_grad_batches=accumulate
+    )
+    trainer.fit(subject, data())
+    assert len(students) - 1 == trainer.global_step == 12 // accumulate
+    for mine, *theirs in zip(subject.teacher.parameters(), *students, strict=True):
+        torch.testing.assert_close(mine, torch.stack(theirs).mean(dim=0))
+
+
+def test_without_decay_the_teacher_is_the_student_after_training(tmp_path):
+    subject = method(MeanTeacher, teacher=partial(Teacher, decay=0.0))
+    trained(subject, tmp_path)
+    for mine, theirs in zip(
+        subject.teacher.parameters(), subject.classifier.parameters(), strict=True
+    ):
+        assert torch.equal(mine, theirs)
+
+
+def test_the_optimizer_knows_the_student_alone(tmp_path):
+    subject = method(MeanTeacher)
+    trainer = trained(subject, tmp_path, max_epochs=1)
+    known = {id(p) for group in trainer.optimizers[0].param_groups for p in group["params"]}
+    assert known == {id(p) for p in subject.classifier.parameters()}
+    assert all(p.grad is None for p in subject.teacher.parameters())
+
+
+def test_teacher_and_student_are_both_validated_and_the_teacher_predicts(tmp_path):
+    subject, clips = method(MeanTeacher), data()
+    trainer = trained(subject, tmp_path, clips)
+    val = clips.clips("val")
+    subject.eval()
+    scores = {"val/": subject.scores(val), "val/student_": subject.classifier(val).sigmoid()}
+    assert not torch.allclose(*scores.values())
+    for prefix, expected in scores.items():
+        for name, value in macro(per_class_metrics(expected, val.y, val.mask)).items():
+            assert trainer.callback_metrics[f"{prefix}{name}"].item() == pytest.approx(
+                value, rel=1e-5
+            )
+    torch.testing.assert_close(subject.scores(val), subject.teacher(val).sigmoid())
+    pooling = subject.teacher.average.pooling
+    torch.testing.assert_close(pooling.combine(subject.instances(val)), subject.teacher(val))
+
+
+def test_streams_can_pass_the_batch_norms_apart():
+    """Each stream alone through a copy, one after the other, is what the option does."""
+    subject = method(
+        MeanTeacher, joint_batch_norm=False, encoder=partial(AttEmbedding, dropout=0.0)
+    )
+    batch = mixed_batch()
+    alone = copy.deepcopy(subject.classifier).train()
+    logits = subject.train().student(batch)
+    labelled = batch.mask.any(dim=1)
+    torch.testing.assert_close(logits[labelled], alone(batch.select(labelled)))
+    torch.testing.assert_close(logits[~labelled], alone(batch.select(~labelled)))
+    for name, value in alone.state_dict().items():
+        torch.testing.assert_close(subject.classifier.state_dict()[name], value)
+    joint = method(MeanTeacher, encoder=partial(AttEmbedding, dropout=0.0)).train().student(batch)
+    assert not torch.allclose(joint, logits, atol=1e-3)
+
+
+def mixed_batch(num_labelled=6, count=16):
+    generator = torch.Generator().manual_seed(5)
+    mask = torch.zeros(count, 3, dtype=torch.bool)
+    mask[:num_labelled] = True
+    y = (torch.rand(count, 3, generator=generator) < 0.5).float()
+    x = torch.rand(count, 5, 8, generator=generator)
+    x[num_labelled:] += 1.0  # another world
+    return Batch(x, y, mask, rows=torch.arange(count))

@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+import torch
+
+from musicssl.errors import InputError
+from musicssl.thresholds import PriorMatchedThresholds
+
+
+def beta_predictions(count=4000, seed=0):
+    """Predictions of rare and of common classes that are never as sure as 0.95."""
+    rng = np.random.default_rng(seed)
+    columns = [rng.beta(a, b, count) for a, b in [(2, 30), (2, 8), (5, 5)]]
+    return torch.from_numpy(np.stack(columns, axis=1)).float()
+
+
+PRIOR = torch.tensor([0.05, 0.2, 0.5])
+
+
+def test_thresholds_are_the_quantiles_of_each_class():
+    thresholds, probs = PriorMatchedThresholds(3, share=0.6), beta_predictions()
+    thresholds.update(probs, PRIOR)
+    for c, prior in enumerate(PRIOR.tolist()):
+        upper = np.quantile(probs[:, c].numpy(), 1 - 0.6 * prior)
+        lower = np.quantile(probs[:, c].numpy(), 0.6 * (1 - prior))
+        assert thresholds.upper[c].item() == pytest.approx(upper, rel=1e-4)
+        assert thresholds.lower[c].item() == pytest.approx(lower, rel=1e-4)
+
+
+def test_each_class_trusts_positives_as_often_as_its_prior_says():
+    """One pair of thresholds for all, 0.95 and 0.05, would trust negatives alone here."""
+    thresholds, probs = PriorMatchedThresholds(3, share=0.5), beta_predictions()
+    thresholds.update(probs, PRIOR)
+    present, absent = thresholds.select(probs, PRIOR)
+    torch.testing.assert_close(present.float().mean(0), 0.5 * PRIOR, atol=1e-3, rtol=0)
+    torch.testing.assert_close(absent.float().mean(0), 0.5 * (1 - PRIOR), atol=1e-3, rtol=0)
+    assert not (probs[:, :2] >= 0.95).any()
+    assert (probs <= 0.05).any()
+
+
+def test_with_a_share_of_one_every_cell_is_trusted_once():
+    thresholds, probs = PriorMatchedThresholds(3, share=1.0), beta_predictions(101)
+    thresholds.update(probs, PRIOR)
+    present, absent = thresholds.select(probs, PRIOR)
+    assert not (present & absent).any()
+    assert (present | absent).float().mean() > 0.98  # what lies between two neighbours is left out
+
+
+def test_quantiles_move_with_momentum_and_start_with_the_first_batch():
+    thresholds = PriorMatchedThresholds(3, momentum=0.8)
+    first, second = beta_predictions(seed=1), beta_predictions(seed=2) / 2
+    alone = []
+    for probs in (first, second):
+        fresh = PriorMatchedThresholds(3)
+        fresh.update(probs, PRIOR)
+        alone.append(fresh.upper)
+        thresholds.update(probs, PRIOR)
+    torch.testing.assert_close(thresholds.upper, 0.8 * alone[0] + 0.2 * alone[1])
+
+
+def test_a_class_that_never_occurs_is_never_called_present():
+    thresholds, probs = PriorMatchedThresholds(3), beta_predictions()
+    prior = torch.tensor([0.0, 0.2, 1.0])
+    thresholds.update(probs, prior)
+    present, absent = thresholds.select(probs, prior)
+    assert not present[:, 0].any()
+    assert not absent[:, 2].any()
+    assert present[:, 1].any()
+
+
+@pytest.mark.parametrize("setting", [{"share": 0.0}, {"share": 1.5}, {"momentum": 1.0}])
+def test_settings_out_of_range_are_refused(setting):
+    with pytest.raises(InputError, match=f"thresholds.{next(iter(setting))} must be"):
+        PriorMatchedThresholds(3, **setting)

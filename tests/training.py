@@ -1,0 +1,57 @@
+"""Methods and trainers of a size for tests."""
+
+from functools import partial
+
+import pytorch_lightning as pl
+import torch
+
+from musicssl.augment.chain import Chain
+from musicssl.augment.noise import Noise
+from musicssl.encoders.att import AttEmbedding
+from musicssl.losses.masked_bce import masked_bce
+from musicssl.pooling import AttentionPooling
+from musicssl.schedules import constant
+from musicssl.teacher import Teacher
+from musicssl.views import Views
+
+UNCHANGED = Views(Chain(), Chain())
+NOISY = Views(Chain(noise=Noise(0.2)), Chain(noise=Noise(0.2)))
+
+
+def supervised_parts(**changes):
+    """Return what a `ClassificationMethod` for the Tiny corpus is built from."""
+    parts = {
+        "encoder": partial(AttEmbedding, dropout=0.5),
+        "pooling": AttentionPooling,
+        "loss": masked_bce,
+        "optimizer": partial(torch.optim.Adam, lr=1e-2),
+        "schedule": constant,
+        "num_features": 8,
+        "num_instances": 5,
+        "num_classes": 3,
+    }
+    return parts | changes
+
+
+def semi_supervised_parts(**changes):
+    """Return what a `SemiSupervisedMethod` for the Tiny corpus is built from."""
+    parts = {
+        "views": NOISY,
+        "teacher": partial(Teacher, decay=0.9),
+        "consistency_weight": 5.0,
+        "ramp": constant,
+    }
+    return supervised_parts(**parts) | changes
+
+
+def quiet_trainer(folder, **settings):
+    defaults = {
+        "max_epochs": 1,
+        "accelerator": "cpu",
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "default_root_dir": folder,
+    }
+    return pl.Trainer(**(defaults | settings))
