@@ -13,7 +13,6 @@ from musicssl.errors import InputError
 from musicssl.pooling import AttentionPooling
 from musicssl.teacher import Teacher
 
-
 NOISY_ATT = partial(AttEmbedding, dropout=0.5)
 
 
