@@ -1,7 +1,6 @@
 from functools import partial
 
 import pytest
-import pytorch_lightning as pl
 import torch
 
 from musicssl.datamodule import SemiSupervisedDataModule
@@ -11,35 +10,19 @@ from musicssl.losses.masked_bce import masked_bce
 from musicssl.losses.partial_bce import partial_bce
 from musicssl.methods.att import AttentionMIL
 from musicssl.metrics import macro, per_class_metrics
-from musicssl.pooling import AttentionPooling
-from musicssl.schedules import constant
 from tests.tiny import Tiny
+from tests.training import quiet_trainer, supervised_parts
 
 
 def att(lr=1e-2, loss=masked_bce):
     torch.manual_seed(0)
-    return AttentionMIL(
-        encoder=partial(AttEmbedding, dropout=0.0),
-        pooling=AttentionPooling,
-        loss=loss,
-        optimizer=partial(torch.optim.SGD, lr=lr),
-        schedule=constant,
-        num_features=8,
-        num_instances=5,
-        num_classes=3,
-    )
+    still = partial(AttEmbedding, dropout=0.0)
+    descent = partial(torch.optim.SGD, lr=lr)
+    return AttentionMIL(**supervised_parts(encoder=still, loss=loss, optimizer=descent))
 
 
 def fit(method, clips, folder, **settings):
-    trainer = pl.Trainer(
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=folder,
-        **settings,
-    )
+    trainer = quiet_trainer(folder, **settings)
     trainer.fit(method, clips)
     return trainer
 

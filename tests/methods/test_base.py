@@ -11,15 +11,14 @@ import torch
 
 from musicssl.batch import Batch
 from musicssl.datamodule import SemiSupervisedDataModule
-from musicssl.encoders.att import AttEmbedding
 from musicssl.errors import InputError
 from musicssl.losses.balanced_bce import balanced_bce
 from musicssl.losses.masked_bce import masked_bce
 from musicssl.methods.att import AttentionMIL
 from musicssl.metrics import macro, per_class_metrics
-from musicssl.pooling import AttentionPooling
-from musicssl.schedules import constant, halving
+from musicssl.schedules import halving
 from tests.tiny import Tiny
+from tests.training import quiet_trainer, supervised_parts
 
 
 class Ragged(Tiny):
@@ -33,34 +32,7 @@ class Ragged(Tiny):
 
 def method(**parts):
     torch.manual_seed(0)
-    defaults = {
-        "encoder": partial(AttEmbedding, dropout=0.5),
-        "pooling": AttentionPooling,
-        "loss": masked_bce,
-        "optimizer": partial(torch.optim.Adam, lr=1e-2),
-        "schedule": constant,
-        "num_features": 8,
-        "num_instances": 5,
-        "num_classes": 3,
-    }
-    return AttentionMIL(**(defaults | parts))
-
-
-def trainer(folder, **settings):
-    return pl.Trainer(
-        **(
-            {
-                "max_epochs": 1,
-                "accelerator": "cpu",
-                "logger": False,
-                "enable_checkpointing": False,
-                "enable_progress_bar": False,
-                "enable_model_summary": False,
-                "default_root_dir": folder,
-            }
-            | settings
-        )
-    )
+    return AttentionMIL(**supervised_parts(**parts))
 
 
 def data(dataset=None, **settings):
@@ -72,7 +44,7 @@ def data(dataset=None, **settings):
 @pytest.mark.parametrize("loss", [masked_bce, balanced_bce])
 def test_the_loss_of_a_split_is_that_of_all_its_clips_at_once(tmp_path, split, loss):
     att, clips = method(loss=loss), data()
-    run = trainer(tmp_path)
+    run = quiet_trainer(tmp_path)
     run.fit(att, clips)
     if split == "test":
         run.test(att, clips, verbose=False)
@@ -92,7 +64,7 @@ def test_the_loss_of_a_split_is_that_of_all_its_clips_at_once(tmp_path, split, l
 
 def test_an_epoch_forgets_the_outputs_of_the_one_before(tmp_path):
     att, clips = method(optimizer=partial(torch.optim.SGD, lr=0.0)), data()
-    run = trainer(tmp_path, max_epochs=2)
+    run = quiet_trainer(tmp_path, max_epochs=2)
     run.fit(att, clips)
     run.validate(att, clips, verbose=False)
     assert len(att._val_outputs.logits) == 0
@@ -103,7 +75,7 @@ def test_an_epoch_forgets_the_outputs_of_the_one_before(tmp_path):
 
 def test_the_prior_is_counted_on_the_labels_that_the_run_may_see(tmp_path):
     att, clips = method(), data(Tiny(), p_s=0.2, b_s=0.4)
-    trainer(tmp_path, max_steps=1).fit(att, clips)
+    quiet_trainer(tmp_path, max_steps=1).fit(att, clips)
     train = clips.clips("train")
     known = train.y[train.mask.any(dim=1)]
     assert len(known) == round(0.2 * 84)
@@ -126,7 +98,7 @@ def test_a_frozen_part_keeps_weights_and_statistics_while_the_rest_learns(tmp_pa
     att = method()
     att.freeze_parts(["encoder"])
     before = parts_of(att)
-    run = trainer(tmp_path, max_steps=2)
+    run = quiet_trainer(tmp_path, max_steps=2)
     run.fit(att, data())
     assert run.global_step == 2
     after = parts_of(att)
@@ -137,7 +109,7 @@ def test_a_frozen_part_keeps_weights_and_statistics_while_the_rest_learns(tmp_pa
 def test_nothing_is_frozen_unasked(tmp_path):
     att = method()
     before = parts_of(att)["encoder"]
-    trainer(tmp_path, max_steps=2).fit(att, data())
+    quiet_trainer(tmp_path, max_steps=2).fit(att, data())
     assert changed(before, parts_of(att)["encoder"]) == set(before)
 
 
@@ -181,7 +153,9 @@ def test_the_learning_rate_follows_the_epochs_trained(tmp_path, accumulate):
     rates = Rates()
     att = method(schedule=partial(halving, every_epochs=2.0))
     clips = data(Tiny(), batch_size=21)  # four batches an epoch
-    run = trainer(tmp_path, max_epochs=5, callbacks=[rates], accumulate_grad_batches=accumulate)
+    run = quiet_trainer(
+        tmp_path, max_epochs=5, callbacks=[rates], accumulate_grad_batches=accumulate
+    )
     run.fit(att, clips)
     assert rates.rates == [1e-2] * 8 + [5e-3] * 8 + [2.5e-3] * 4
 

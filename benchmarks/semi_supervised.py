@@ -1,0 +1,113 @@
+"""Milliseconds of a training step of each semi-supervised method, against the supervised step.
+
+All rounds alternate in one process on the same 192 clips of 10 x 128 features, 64 of them labelled,
+so that a busy machine slows all of them alike; figures are medians. A step is views, forward, loss,
+backward, optimizer and the teacher's update, without Lightning. "att" is the supervised step that
+has none of it but the network: Mean Teacher, which shows each clip to two networks, is to be
+compared with twice that.
+
+    python benchmarks/semi_supervised.py [--threads 1] [--rounds 200]
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from rich.console import Console
+from rich.table import Table
+
+from musicssl.batch import Batch
+from musicssl.ensemble import PredictionEnsemble
+from musicssl.methods.base import ClassificationMethod
+from musicssl.methods.semi_supervised import SemiSupervisedMethod
+
+CONF = Path(__file__).parents[1] / "conf"
+CLIPS, LABELLED, INSTANCES, FEATURES, CLASSES = 192, 64, 10, 128, 20
+METHODS = ("att", "supervised", "mean_teacher", "pi_model", "temporal_ensembling", "fixmatch")
+
+
+def batch() -> Batch:
+    """Draw clips, the labelled ones first."""
+    mask = torch.zeros(CLIPS, CLASSES, dtype=torch.bool)
+    mask[:LABELLED] = True
+    y = (torch.rand(CLIPS, CLASSES) < 0.2).float()
+    x = torch.rand(CLIPS, INSTANCES, FEATURES)
+    return Batch(x, y, mask, rows=torch.arange(CLIPS))
+
+
+def training_step(name: str, clips: Batch) -> Callable[[], None]:
+    """Return what trains a method by one step."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("train", [f"method={name}"])
+    sizes = {"num_features": FEATURES, "num_instances": INSTANCES, "num_classes": CLASSES}
+    method: Any = instantiate(config.method, **sizes).train()
+    method._trainer = SimpleNamespace(world_size=1)
+    method.ensemble = PredictionEnsemble(CLIPS, CLASSES, momentum=0.6)
+    optimizer = method.optimizer([p for p in method.parameters() if p.requires_grad])
+    steps = 0
+
+    def step() -> None:
+        nonlocal steps
+        steps += 1
+        loss = loss_of(method, clips)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if isinstance(method, SemiSupervisedMethod):
+            method.teacher.update(method.classifier, steps)
+
+    return step
+
+
+def loss_of(method: ClassificationMethod, clips: Batch) -> torch.Tensor:
+    """Return the loss at full weight."""
+    if not isinstance(method, SemiSupervisedMethod):
+        return method.loss(method(clips), clips.y, clips.mask, method.prior)
+    logits, consistency, _ = method.step(clips)
+    supervised = method.loss(logits, clips.y, clips.mask, method.prior)
+    return supervised + method.consistency_weight * consistency
+
+
+def milliseconds(call: Callable[[], object]) -> float:
+    """Time one call."""
+    start = time.perf_counter()
+    call()
+    return 1000 * (time.perf_counter() - start)
+
+
+def main() -> None:
+    """Measure in turn and print one table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=200)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    clips = batch()
+    steps = {name: training_step(name, clips) for name in METHODS}
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for step in steps.values():
+        step()  # the first one allocates
+    for _ in range(options.rounds):
+        for name, step in steps.items():
+            times[name].append(milliseconds(step))
+    title = f"{CLIPS} clips, {options.threads} thread(s), {options.rounds} rounds"
+    table = Table("", "ms", "quartiles", "of two att steps", title=title)
+    for name, values in times.items():
+        ordered = sorted(values)
+        low, high = ordered[len(values) // 4], ordered[3 * len(values) // 4]
+        share = median(values) / (2 * median(times["att"]))
+        table.add_row(name, f"{median(values):.1f}", f"{low:.1f}-{high:.1f}", f"{share:.2f} x")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
