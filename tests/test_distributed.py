@@ -36,10 +36,14 @@ def train(folder: Path, *overrides: str) -> Path:
     return next(folder.rglob("metrics.json")).parent
 
 
-def test_two_ranks_train_like_one_with_twice_the_batch(tmp_path):
-    alone = train(tmp_path / "alone", "data.batch_size=16")
+@pytest.mark.parametrize("method", ["att", "temporal_ensembling"])
+def test_two_ranks_train_like_one_with_twice_the_batch(tmp_path, method):
+    """Clips change ranks between epochs, so an ensemble must know what both have said."""
+    chosen = (f"method={method}", "views=none")
+    alone = train(tmp_path / "alone", *chosen, "data.batch_size=16")
     pair = train(
-        tmp_path / "pair", "data.batch_size=8", "trainer.devices=2", "+trainer.strategy=ddp"
+        *(tmp_path / "pair", *chosen, "data.batch_size=8"),
+        *("trainer.devices=2", "+trainer.strategy=ddp"),
     )
     weights = [
         torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
