@@ -1,10 +1,11 @@
 """Train a classifier of music from few labels and much audio: `python train.py --help`."""
 
 import logging
+import os
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from hydra.errors import InstantiationException
 from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import LearningRateMonitor
+from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
-from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from musicssl.checkpoint import (
     AtomicCheckpointIO,
@@ -29,28 +32,49 @@ from musicssl.command_line import user_errors
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.history import History
+from musicssl.job import Outcome, attempt, claimed
 from musicssl.methods.base import ClassificationMethod
+from musicssl.overrides import override_errors
 from musicssl.progress import EpochProgress
 from musicssl.results import show_results, write_results
 from musicssl.resume import BestCheckpoint, ResumeCheckpoint, StepSeed
 from musicssl.run_folder import RunFolder
+from musicssl.stopping import stops_kindly
+from musicssl.sweep import jobs_at_a_time
+from musicssl.worker import explained_loss
 
 logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
 warnings.filterwarnings("ignore", ".*in eval mode at the start of training")  # frozen parts are
 warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")  # a resume
 warnings.filterwarnings("ignore", ".*LeafSpec")  # Lightning's use of torch
 
+CONF = Path(__file__).resolve().parent / "conf"
 
-@hydra.main(version_base="1.3", config_path="conf", config_name="train")
-def main(config: DictConfig) -> None:
+
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
+def main(config: DictConfig) -> Outcome | None:
     """Train, or take up an interrupted run, then test; a complete run is only shown."""
     folder = RunFolder(Path(HydraConfig.get().runtime.output_dir))
-    try:
-        with user_errors(), _settings_to_blame():
+
+    def work() -> None:
+        with _settings_to_blame():
             run(config, folder)
-    except SIGTERMException:
-        print(f"Stopped; the same command goes on with {folder.path}.", file=sys.stderr)
-        sys.exit(143)
+
+    if in_a_sweep():
+        return attempt(work, folder, parallel=jobs_at_a_time(HydraConfig.get().launcher) > 1)
+    first = rank_zero_only.rank == 0
+    with (
+        stops_kindly(str(folder.path)),
+        user_errors(),
+        claimed(folder.path) if first else nullcontext(),
+    ):
+        work()
+    return None
+
+
+def in_a_sweep() -> bool:
+    """Say whether this run is one of several, whose tables would push each other off the screen."""
+    return HydraConfig.get().mode == RunMode.MULTIRUN
 
 
 @contextmanager
@@ -71,8 +95,9 @@ def run(config: DictConfig, folder: RunFolder) -> None:
     if not config.overwrite:
         folder.check(settings)
     if folder.is_complete and not config.overwrite:
-        print("This run is complete; overwrite=true trains it again.")
-        show_results(folder)
+        if not in_a_sweep():
+            print("This run is complete; overwrite=true trains it again.")
+            show_results(folder)
         return
     if config.threads is not None:
         torch.set_num_threads(config.threads)
@@ -91,13 +116,30 @@ def run(config: DictConfig, folder: RunFolder) -> None:
     trainer = build_trainer(config, settings, folder, datamodule)
     if rank_zero_only.rank == 0:
         folder.claim(settings, config.overwrite)
-    if isinstance(method, ClassificationMethod):
-        fit_network(trainer, folder, datamodule, method)
-    else:
-        method.fit(datamodule.clips("train"))
-    if rank_zero_only.rank == 0:
-        write_results(folder, datamodule, method)
-        show_results(folder)
+    with _logged(trainer.loggers, settings):
+        if isinstance(method, ClassificationMethod):
+            fit_network(trainer, folder, datamodule, method)
+        else:
+            method.fit(datamodule.clips("train"))
+        if rank_zero_only.rank == 0:
+            write_results(folder, datamodule, method)
+            if not in_a_sweep():
+                show_results(folder)
+
+
+@contextmanager
+def _logged(loggers: Sequence[Logger], settings: dict[str, Any]) -> Iterator[None]:
+    """Tell loggers the settings of a run, and at its end, whatever that is, how it ended."""
+    for logger in loggers:
+        logger.log_hyperparams(settings)
+    try:
+        yield
+    except BaseException:
+        for logger in loggers:
+            logger.finalize("failed")
+        raise
+    for logger in loggers:
+        logger.finalize("success")
 
 
 def build_trainer(
@@ -107,7 +149,9 @@ def build_trainer(
     datamodule: SemiSupervisedDataModule,
 ) -> pl.Trainer:
     """Build the trainer with what makes a run resumable, visible and self-contained."""
+    logger = instantiate(config.logger) if config.logger else False
     callbacks = [
+        *([LearningRateMonitor("epoch")] if logger else []),
         StepSeed(config.seed),
         History(folder.history),
         EpochProgress(),
@@ -118,14 +162,15 @@ def build_trainer(
     trainer: pl.Trainer = instantiate(
         config.trainer,
         callbacks=callbacks,
-        logger=instantiate(config.logger) if config.logger else False,
+        logger=logger,
+        log_every_n_steps=0,  # what a method logs, it logs by the epoch
         plugins=[AtomicCheckpointIO()],
         use_distributed_sampler=False,  # each rank draws its own batches, see musicssl.streams
         enable_model_summary=False,
         num_sanity_val_steps=0,
         default_root_dir=folder.path,
     )
-    if trainer.world_size > 1 and HydraConfig.get().mode == RunMode.MULTIRUN:
+    if trainer.world_size > 1 and in_a_sweep():
         raise InputError(
             "a job of a sweep trains on one device; set trainer.devices=1 or run this job alone."
         )
@@ -167,4 +212,13 @@ def _settings(config: DictConfig) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    import train  # by this name the workers of a sweep find it too
+
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra shall leave mistakes to us
+    with (
+        user_errors(),
+        stops_kindly("the sweep"),
+        explained_loss(),
+        override_errors(CONF, "train", sys.argv[1:]),
+    ):
+        train.main()

@@ -17,14 +17,15 @@ def user_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        mistake = _input_error(error)
+        mistake = input_error(error)
         if mistake is None:
             raise
         print(f"error: {mistake}", file=sys.stderr)
         sys.exit(2)
 
 
-def _input_error(error: BaseException | None) -> InputError | None:
+def input_error(error: BaseException | None) -> InputError | None:
+    """Return the user's mistake that an exception was caused by, None if it is a defect."""
     while error is not None and not isinstance(error, InputError):
         error = error.__cause__
     return error

@@ -7,6 +7,9 @@ metrics.json       the test result; written last, so its presence says the run i
 metrics.csv        the same by class
 predictions.npz    scores, targets, mask, clip_ids and classes of the test split
 figures/
+log.txt            what a job of a parallel sweep printed
+error.txt          the traceback of a defect that ended a job of a sweep
+wandb/             with logger=wandb
 """
 
 import shutil
@@ -21,6 +24,7 @@ from musicssl.errors import InputError
 
 _MAY_DIFFER = (  # no bearing on results; threads but on their last bits
     "overwrite",
+    "jobs",
     "logger",
     "threads",
     "data.cache",
@@ -104,7 +108,7 @@ class RunFolder:
         write_atomically(self.config, yaml.safe_dump(dict(settings), sort_keys=False))
 
     def _clear(self) -> None:
-        for folder in (self.best.parent, self.figures):
+        for folder in (self.best.parent, self.figures, self.path / "wandb"):
             if folder.is_dir():
                 shutil.rmtree(folder)
         tables = (self.path / "metrics.csv", self.path / "predictions.npz")

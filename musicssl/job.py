@@ -1,0 +1,138 @@
+"""One job of a sweep: a run in a folder of its own, whose failure is an outcome like any other."""
+
+import fcntl
+import json
+import math
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+from musicssl import worker
+from musicssl.command_line import input_error
+from musicssl.errors import InputError
+from musicssl.history import read_history
+from musicssl.run_folder import RunFolder
+from musicssl.stopping import termination
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job.
+
+    Attributes:
+        folder: Of the run.
+        state: Whether it was trained now, before, or not to the end.
+        seconds: That it took now.
+        auroc: Macro mean on the test split; None if it failed or no class has one.
+        cause: Why it failed, one sentence.
+        mistake: Whether the failure is for the user to mend.
+    """
+
+    folder: str
+    state: Literal["trained", "was complete", "failed"]
+    seconds: float
+    auroc: float | None = None
+    cause: str = ""
+    mistake: bool = False
+
+
+def attempt(work: Callable[[], None], folder: RunFolder, parallel: bool) -> Outcome:
+    """Do the work of a run; return what became of it, whatever is raised.
+
+    A parallel job prints into log.txt of its folder. The traceback of a defect goes to error.txt.
+
+    Args:
+        work: Trains and tests, or finds that this was done.
+        folder: Of the run; nobody else may work in it meanwhile.
+        parallel: Whether other jobs run at the same time in other processes.
+    """
+    start, before = time.perf_counter(), _stamp(folder)
+    failure = folder.path / "error.txt"
+    failure.unlink(missing_ok=True)
+    if parallel:
+        worker.settle_in()
+    try:
+        with claimed(folder.path), _printing_to(folder.path) if parallel else nullcontext():
+            work()
+            _check_convergence(folder)
+        termination.check()
+    except SIGTERMException:
+        if parallel:
+            worker.leave()
+        raise
+    except Exception as error:  # noqa: BLE001 no other job shall suffer from it
+        mistake = input_error(error)
+        cause = str(mistake)
+        if mistake is None:
+            failure.write_text(traceback.format_exc())
+            cause = f"{type(error).__name__}: {error}".splitlines()[0] + " (see error.txt)"
+        seconds = time.perf_counter() - start
+        return Outcome(str(folder.path), "failed", seconds, None, cause, mistake is not None)
+    state: Literal["trained", "was complete"] = (
+        "was complete" if _stamp(folder) == before else "trained"
+    )
+    auroc = json.loads(folder.metrics.read_text())["macro"]["auroc"]
+    return Outcome(str(folder.path), state, time.perf_counter() - start, auroc)
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Keep a folder for this process alone; the claim ends with the process at the latest.
+
+    Raises:
+        InputError: If another process has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise InputError(
+            f"another process is at work in {folder}; wait for it, or give this run a name of its "
+            "own (name=...)."
+        ) from None
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _printing_to(folder: Path) -> Iterator[None]:
+    """Send standard output to log.txt: the descriptor, which loggers and libraries hold too."""
+    sys.stdout.flush()
+    screen = os.dup(1)
+    with (folder / "log.txt").open("a") as file:
+        os.dup2(file.fileno(), 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(screen, 1)
+        os.close(screen)
+
+
+def _check_convergence(folder: RunFolder) -> None:
+    if not folder.history.is_file():  # not trained by gradient
+        return
+    for row in read_history(folder.history):
+        loss = row.get("train/loss", 0.0)
+        if not math.isfinite(loss):
+            raise InputError(
+                f"training diverged, the loss was {loss} in epoch {row['epoch']:.0f}; try a "
+                "smaller optimizer.lr."
+            )
+
+
+def _stamp(folder: RunFolder) -> int | None:
+    """Return when the run was completed, in nanoseconds; None if it is not."""
+    return folder.metrics.stat().st_mtime_ns if folder.is_complete else None

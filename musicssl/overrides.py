@@ -1,0 +1,163 @@
+"""A mistyped override becomes one sentence that names what was probably meant."""
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import (
+    ConfigCompositionException,
+    MissingConfigException,
+    OverrideParseException,
+)
+from omegaconf import OmegaConf
+
+from musicssl.errors import InputError
+
+_LAUNCHER, _SEARCH_PATH = "hydra/launcher", "hydra.searchpath"
+
+
+@contextmanager
+def override_errors(conf: Path, name: str, arguments: Sequence[str]) -> Iterator[None]:
+    """Say which of the overrides cannot be used; a defect of our own files keeps its traceback.
+
+    Hydra prints such an error itself unless HYDRA_FULL_ERROR=1.
+
+    Args:
+        conf: The folder of the configuration files.
+        name: Of the root among them.
+        arguments: Of the command line; those with a `=` and no leading dash are overrides.
+
+    Raises:
+        InputError: Around a command whose configuration cannot be composed.
+    """
+    try:
+        yield
+    except (ConfigCompositionException, OverrideParseException) as error:
+        overrides = [item for item in arguments if "=" in item and not item.startswith("-")]
+        sentence = _explain(error, conf, name, overrides)
+        if sentence is None:
+            raise
+        raise InputError(sentence) from error
+
+
+def nearest(key: str, names: Iterable[str]) -> str | None:
+    """Return the name that was probably meant: with the same last part, or spelt alike.
+
+    >>> nearest("p_s", ["seed", "data.p_s", "datamodule.p_s"])
+    'data.p_s'
+    """
+    names = sorted(names, key=len)
+    last = _last(key)
+    same_end = [name for name in names if _last(name) == last]
+    if same_end:
+        return max(same_end, key=lambda name: difflib.SequenceMatcher(None, key, name).ratio())
+    section = [name for name in names if _place(name) == _place(key)]
+    if not section:
+        alike = difflib.get_close_matches(key, names, n=1)
+        if alike:
+            return alike[0]
+    ends = {_last(name): name for name in [*reversed(names), *section]}
+    return next((ends[end] for end in difflib.get_close_matches(last, ends, n=1)), None)
+
+
+def _explain(
+    error: ConfigCompositionException | OverrideParseException,
+    conf: Path,
+    name: str,
+    overrides: Sequence[str],
+) -> str | None:
+    if isinstance(error, OverrideParseException):
+        return f"{error.override} cannot be read as key=value; quote special characters."
+    if isinstance(error, MissingConfigException):
+        return _unknown_choice(error)
+    line = str(error).splitlines()[0] if str(error) else ""
+    quoted = re.findall(r"'([^']+)'", line)
+    if line.startswith("Could not override"):
+        return _unknown_setting(quoted[0], conf, name, overrides)
+    if line.startswith("Could not append to config"):
+        return f"{quoted[0]} is there already; change it without the plus sign, {quoted[0]}=..."
+    if "--multirun" in str(error):  # also where a mistake kept Hydra from seeing sweep=...
+        return _any_unknown_setting(conf, name, overrides) or (
+            f"{quoted[0]} names several values; add -m to run them all as a sweep."
+        )
+    return None
+
+
+def _unknown_choice(error: MissingConfigException) -> str | None:
+    group, _, choice = (error.missing_cfg_file or "").rpartition("/")
+    if not group or not error.options:
+        return None
+    if group == _LAUNCHER:
+        return f"the launcher {choice} is not installed; see 'Sweeps' in README.md for its extra."
+    meant = difflib.get_close_matches(choice, error.options, n=1)
+    guess = f"did you mean {meant[0]}? The choices are" if meant else "choose one of"
+    return f"there is no {group}={choice}; {guess} {', '.join(sorted(error.options))}."
+
+
+def _any_unknown_setting(conf: Path, name: str, overrides: Sequence[str]) -> str | None:
+    settings, groups = _known(conf, name, overrides)
+    keys = [item.partition("=")[0] for item in overrides]
+    unknown = [k for k in keys if k not in settings and k not in groups and k[0] not in "+~"]
+    return _unknown_setting(unknown[0], conf, name, overrides) if unknown else None
+
+
+def _unknown_setting(key: str, conf: Path, name: str, overrides: Sequence[str]) -> str:
+    settings, groups = _known(conf, name, overrides)
+    if key in settings:
+        return f"{key} is not a setting of every job of this sweep; leave out it or some choices."
+    typed = [s for s in settings if not s.startswith("hydra.") and not _last(s).startswith("_")]
+    guess = nearest(key, [*typed, *groups])
+    section = settings.get(_place(key))
+    advice = f"did you mean {guess}?" if guess else "python train.py --help lists all settings."
+    elsewhere = guess is None or _place(guess) != _place(key)
+    if elsewhere and isinstance(section, dict) and "_target_" in section:
+        advice = f"to hand it to {section['_target_']} all the same, write +{key}=..."
+    return f"there is no setting {key}; {advice}"
+
+
+def _known(
+    conf: Path, name: str, overrides: Sequence[str]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return settings by their path, under the choices made, and the groups of choices.
+
+    Hydra has read all choices without complaint when it meets an unknown setting.
+    """
+    with initialize_config_dir(str(conf.absolute()), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        groups = tuple(loader.list_groups(""))
+        made = [
+            _first(override)
+            for override in OverridesParser.create(loader).parse_overrides(list(overrides))
+            if "/" in override.key_or_group or override.key_or_group in (*groups, _SEARCH_PATH)
+        ]
+        config = compose(name, made, return_hydra_config=True)
+    return dict(_paths(OmegaConf.to_container(config))), groups
+
+
+def _first(override: Override) -> str:
+    """Return an override with the first of the values it names."""
+    if override.is_sweep_override():
+        return f"{override.key_or_group}={next(override.sweep_string_iterator())}"
+    return str(override.input_line)
+
+
+def _paths(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in node.items():
+        yield f"{prefix}{key}", value
+        if isinstance(value, dict):
+            yield from _paths(value, f"{prefix}{key}.")
+
+
+def _place(name: str) -> str:
+    return name.rpartition(".")[0]
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]

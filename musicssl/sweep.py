@@ -1,0 +1,219 @@
+"""Sweeps: many runs by one command, with their progress and, at the end, what became of each.
+
+Hydra composes the jobs and its launchers run them, one after another, side by side, or on a
+cluster. What must be known at the end passes through a journal, a line for each job that has ended.
+"""
+
+import atexit
+import fcntl
+import json
+import math
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobReturn
+from hydra.experimental.callback import Callback
+from joblib import cpu_count
+from omegaconf import DictConfig, ValidationError
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from musicssl.command_line import user_errors
+from musicssl.errors import InputError
+from musicssl.job import Outcome
+from musicssl.stopping import termination
+
+_WIDTH = 100  # columns where the output is no terminal
+_FEW = 4  # folders that fit into a command to type
+_LOCAL = ("basic", "joblib")  # launchers on this machine
+
+
+class SweepProgress(Callback):
+    """Print a line after each job and a table after the last; exit with the status of the sweep.
+
+    Hydra calls `on_job_end` in the process of the job, which holds a copy of this object.
+    """
+
+    def __init__(self) -> None:
+        self.journal: Path | None = None  # of the sweep; none in a run by itself
+        self.axes: dict[str, list[str]] = {}
+        self.jobs = 1  # at a time
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Say what is to come."""
+        self.axes = axes(config)
+        with user_errors():
+            self.jobs = jobs_at_a_time(config.hydra.launcher)
+        if config.hydra.runtime.choices["hydra/launcher"] not in _LOCAL:
+            self.jobs = self.total  # a cluster starts as many as it can
+        self.journal = Path(config.hydra.sweep.dir).absolute() / f".sweep-{os.getpid()}.jsonl"
+        self.journal.parent.mkdir(parents=True, exist_ok=True)
+        self.journal.write_text("")
+        atexit.register(self.journal.unlink, missing_ok=True)
+        termination.install()
+        varied = "  ".join(f"{key}={','.join(values)}" for key, values in self.axes.items())
+        print(f"{self.total} runs, {self.jobs} at a time: {varied}")
+
+    @property
+    def total(self) -> int:
+        """The number of jobs."""
+        return math.prod(len(values) for values in self.axes.values())
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
+        """Write down what became of the job; print it, and how far the sweep is."""
+        if self.journal is None:
+            return
+        outcome: Outcome = job_return.return_value
+        label = self._label(config)
+        record = {"number": config.hydra.job.num, "label": label, **asdict(outcome)}
+        with self.journal.open("a+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # lines on the screen in the order of their counts
+            file.write(json.dumps(record) + "\n")
+            file.flush()
+            print(f"{progress(_read(self.journal), self.total, self.jobs)}: {_line(record)}")
+            sys.stdout.flush()
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Show all jobs; exit with 1 after a defect, else with 2 after a user's mistake."""
+        assert self.journal is not None
+        records = sorted(_read(self.journal), key=lambda record: record["number"])
+        console = Console(soft_wrap=True, highlight=False)
+        if not console.is_terminal:
+            console.width = _WIDTH
+        console.print(outcome_table(records))
+        failed = [record for record in records if record["state"] == "failed"]
+        for record in failed:
+            sys.stdout.flush()
+            print(f"failed: {record['label']}: {record['cause']}", file=sys.stderr)
+            print(f"        in {_relative(record['folder'])}", file=sys.stderr)
+        if len(failed) < len(records):
+            console.print(f"Compare them: python -m musicssl.report {_places(records)}")
+        if failed:  # an exception would become a warning of Hydra's
+            sys.exit(2 if all(record["mistake"] for record in failed) else 1)
+
+    def _label(self, config: DictConfig) -> str:
+        """Name a job by what the sweep varies, `att p_s=0.1 seed=0`."""
+        choices = config.hydra.runtime.choices
+        pairs = [override.partition("=") for override in config.hydra.overrides.task]
+        parts = [
+            value if key in choices else f"{key.rpartition('.')[2]}={value}"
+            for key, _, value in pairs
+            if key in self.axes
+        ]
+        return " ".join(parts) or Path(config.hydra.runtime.output_dir).name
+
+
+def axes(config: DictConfig) -> dict[str, list[str]]:
+    """Return the values that a sweep goes through, by the override that they belong to.
+
+    Args:
+        config: Of the sweep; what the command line says of an axis counts more than the file.
+    """
+    params = config.hydra.sweeper.get("params") or {}
+    lines = [f"{key}={value}" for key, value in params.items()]
+    loader = GlobalHydra.instance().config_loader()
+    overrides = OverridesParser.create(loader).parse_overrides(
+        [*lines, *config.hydra.overrides.task]
+    )
+    last = {override.get_key_element(): override for override in overrides}
+    return {
+        key: list(override.sweep_string_iterator())
+        for key, override in last.items()
+        if override.is_sweep_override()
+    }
+
+
+def jobs_at_a_time(launcher: DictConfig) -> int:
+    """Return how many jobs a launcher runs side by side on this machine.
+
+    Args:
+        launcher: Settings of Hydra's launcher; only joblib's have `n_jobs`.
+
+    Raises:
+        InputError: If that is not a number of processes.
+    """
+    try:
+        jobs = int(launcher.get("n_jobs", 1))
+    except ValidationError as error:
+        raise InputError(f"jobs is the number of runs at a time; {error.msg}.") from error
+    if jobs == 0:
+        raise InputError("jobs=0 runs nothing; give a number from 1 up, or -1 for all cores.")
+    return jobs if jobs > 0 else max(1, cpu_count() + 1 + jobs)
+
+
+def progress(records: Sequence[dict[str, Any]], total: int, jobs: int) -> str:
+    """Say how far a sweep is and how long it will take.
+
+    >>> progress([{"state": "trained", "seconds": 90}], 5, 2)
+    '1 of 5 done, about 3 min left'
+    """
+    text = f"{len(records)} of {total} done"
+    failed = sum(record["state"] == "failed" for record in records)
+    if failed:
+        text += f", {failed} failed"
+    times = [record["seconds"] for record in records if record["state"] == "trained"]
+    left = total - len(records)
+    if times and left:
+        rounds = math.ceil(left / jobs)
+        text += f", about {_duration(rounds * sum(times) / len(times))} left"
+    return text
+
+
+def outcome_table(records: Sequence[dict[str, Any]]) -> Table:
+    """Lay out what became of each job, a row for each."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("run")
+    table.add_column("AUROC", justify="right")
+    table.add_column("time", justify="right")
+    table.add_column("")
+    for record in records:
+        state = record["state"]
+        style = "bold red" if state == "failed" else ""
+        time_taken = "" if state == "was complete" else _duration(record["seconds"])
+        cells = (record["label"], _auroc(record["auroc"]), time_taken, state)
+        table.add_row(*(Text(cell) for cell in cells), style=style)  # Text: no markup in a value
+    return table
+
+
+def _line(record: dict[str, Any]) -> str:
+    if record["state"] == "failed":
+        return f"{record['label']}  failed: {record['cause']}"
+    took = "was complete" if record["state"] != "trained" else _duration(record["seconds"])
+    return f"{record['label']}  AUROC {_auroc(record['auroc'])}  ({took})"
+
+
+def _auroc(value: float | None) -> str:
+    return "\N{EN DASH}" if value is None else f"{value:.3f}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes / 60:.1f} h"
+
+
+def _read(journal: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in journal.read_text().splitlines()]
+
+
+def _places(records: Sequence[dict[str, Any]]) -> str:
+    """Name the folders to compare, so that they can be typed."""
+    parents = sorted({str(_relative(str(Path(r["folder"]).parent))) for r in records})
+    if len(parents) > _FEW:
+        parents = [os.path.commonpath(parents)]
+    return shlex.join(parents)
+
+
+def _relative(folder: str) -> Path:
+    path = Path(folder)
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

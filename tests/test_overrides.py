@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.errors import ConfigCompositionException
+
+from musicssl.errors import InputError
+from musicssl.overrides import nearest, override_errors
+
+CONF = Path(__file__).parents[1] / "conf"
+
+
+def complaint(*overrides: str) -> str:
+    """What is said of a command line that Hydra refuses."""
+    with (
+        pytest.raises(InputError) as raised,
+        override_errors(CONF, "train", overrides),
+        initialize_config_dir(str(CONF), version_base="1.3"),
+    ):
+        compose("train", list(overrides))
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["datta.p_s=1"], "there is no setting datta.p_s; did you mean data.p_s?"),
+        (["p_s=0.1"], "there is no setting p_s; did you mean data.p_s?"),
+        (["lr=0.1"], "there is no setting lr; did you mean optimizer.lr?"),
+        (["epochs=3"], "there is no setting epochs; did you mean trainer.max_epochs?"),
+        (["methd=att"], "there is no setting methd; did you mean method?"),
+        (["encodr=gru"], "there is no setting encodr; did you mean encoder?"),
+        (["zzzzz=1"], "there is no setting zzzzz; python train.py --help lists all settings."),
+        (["seed=1", "data.ps=0.1"], "there is no setting data.ps; did you mean data.p_s?"),
+        (
+            ["trainer.strategy=ddp"],
+            "there is no setting trainer.strategy; to hand it to pytorch_lightning.Trainer all the "
+            "same, write +trainer.strategy=...",
+        ),
+        (
+            ["trainer.max_epoch=3"],
+            "there is no setting trainer.max_epoch; did you mean trainer.max_epochs?",
+        ),
+        (
+            ["sweep=seeds", "datta.p_s=1", "seed=0,1"],
+            "there is no setting datta.p_s; did you mean data.p_s?",
+        ),
+        (["+seed=1"], "seed is there already; change it without the plus sign, seed=..."),
+        (["seed==1"], "seed==1 cannot be read as key=value; quote special characters."),
+        (["seed=0,1"], "seed=0,1 names several values; add -m to run them all as a sweep."),
+        (
+            ["hydra/launcher=joblb"],
+            "the launcher joblb is not installed; see 'Sweeps' in README.md for its extra.",
+        ),
+    ],
+)
+def test_a_mistyped_setting_is_named_with_the_nearest_one(overrides, said):
+    assert complaint(*overrides) == said
+
+
+@pytest.mark.parametrize("group", ["method", "encoder", "sweep"])
+def test_an_unknown_choice_is_answered_with_the_choices_there_are(group):
+    choices = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+    said = complaint(f"{group}=zzzzz")
+    assert said == f"there is no {group}=zzzzz; choose one of {', '.join(choices)}."
+    slip = choices[0] + "z"
+    assert f"there is no {group}={slip}; did you mean {choices[0]}?" in complaint(f"{group}={slip}")
+
+
+def test_a_setting_of_another_choice_is_not_one_of_this():
+    """att has no forest to grow; where the choice is made, the setting exists."""
+    assert complaint("method=att", "method.num_trees=5").startswith("there is no setting")
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        names = compose("train", ["method=random_forest"]).method
+    key = next(name for name in names if name != "_target_")
+    assert f"did you mean method.{key}?" in complaint("method=random_forest", f"method.{key}x=5")
+
+
+def test_what_no_override_is_to_blame_for_keeps_its_traceback():
+    with pytest.raises(ConfigCompositionException), override_errors(CONF, "train", []):
+        raise ConfigCompositionException("our own files contradict each other")
+
+
+@pytest.mark.parametrize(
+    ("key", "names", "expected"),
+    [
+        ("a.seed", ["seed", "data.split_seed"], "seed"),
+        ("sed", ["seed", "name"], "seed"),
+        ("unlike", ["seed", "name"], None),
+    ],
+)
+def test_nearest(key, names, expected):
+    assert nearest(key, names) == expected
