@@ -22,7 +22,7 @@ import yaml
 
 from musicssl.errors import InputError
 
-_MAY_DIFFER = (  # no bearing on results; threads but on their last bits
+MAY_DIFFER = (  # settings of no bearing on results; threads but on their last bits
     "overwrite",
     "jobs",
     "logger",
@@ -124,20 +124,20 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def _differences(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    old, new = _flattened(earlier), _flattened(now)
+    old, new = flattened(earlier), flattened(now)
     return [
         f"{key}: {old.get(key)} there, {new.get(key)} here"
         for key in sorted(old.keys() | new.keys())
         if old.get(key) != new.get(key)
-        and not any(key == name or key.startswith(f"{name}.") for name in _MAY_DIFFER)
+        and not any(key == name or key.startswith(f"{name}.") for name in MAY_DIFFER)
     ]
 
 
-def _flattened(node: Any, prefix: str = "") -> dict[str, Any]:
+def flattened(node: Any, prefix: str = "") -> dict[str, Any]:
     """Name each leaf by its path, `a.b.c`; lists count as leaves."""
     if not isinstance(node, Mapping):
         return {prefix: node}
     leaves: dict[str, Any] = {}
     for key, value in node.items():
-        leaves |= _flattened(value, f"{prefix}.{key}" if prefix else str(key))
+        leaves |= flattened(value, f"{prefix}.{key}" if prefix else str(key))
     return leaves

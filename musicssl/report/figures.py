@@ -13,7 +13,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from musicssl.report.bars import draw_per_class_bars
+from musicssl.report.class_dots import draw_class_dots
 from musicssl.report.curves import Curve, draw_training_curves
+from musicssl.report.label_curve import Point, draw_label_curves
 from musicssl.report.style import DOTS_PER_INCH
 from musicssl.report.timeline import draw_attention_timeline
 
@@ -112,6 +114,48 @@ def training_curves(
         InputError: If there is nothing to draw.
     """
     return _save(path, draw_training_curves(history, title, best_epoch, unit))
+
+
+def label_curves(
+    path: Path, curves: Mapping[str, Sequence[Point]], metric: str, title: str
+) -> Path:
+    """Write what each method makes of few labels and of more: means over seeds, single seeds faint.
+
+    Bars are 95 % t-intervals of the means. The methods of one fraction stand a little apart from
+    left to right so that their intervals can be told apart.
+
+    Args:
+        path: The PNG file to write; its folder is made if needed.
+        curves: Points in ascending order by the name of the method; the first is drawn in black.
+        metric: What the values are.
+        title: Above the picture.
+
+    Returns:
+        `path`.
+    """
+    return _save(path, draw_label_curves(curves, metric, title))
+
+
+def class_dots(
+    path: Path,
+    classes: Sequence[str],
+    values: Mapping[str, NDArray[np.floating]],
+    metric: str,
+    title: str,
+) -> Path:
+    """Write a line per class and a dot on it per method, best class of the first method on top.
+
+    Args:
+        path: The PNG file to write; its folder is made if needed.
+        classes: Names, (C).
+        values: By the name of the method, (C) each; NaN for a class is drawn as "undefined".
+        metric: What the values are.
+        title: Above the picture.
+
+    Returns:
+        `path`.
+    """
+    return _save(path, draw_class_dots(classes, values, metric, title))
 
 
 def _save(path: Path, figure: Figure) -> Path:

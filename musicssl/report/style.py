@@ -1,6 +1,8 @@
 """What the pictures share: colours that colour-blind readers can tell apart, and their text."""
 
 import textwrap
+from dataclasses import dataclass
+from itertools import cycle, islice
 from typing import Any
 
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -12,6 +14,35 @@ DOTS_PER_INCH = 150
 SMALL = 8.0  # points
 
 PLAIN: dict[str, Any] = {"parse_math": False}  # a dollar sign in a name is a dollar sign
+
+_MARKERS = "osD^vP*X"
+_LINES = ("-", "--", "-.", ":")
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one of several methods is drawn, in every picture of a report.
+
+    Attributes:
+        colour: Of line and marker.
+        marker: Its shape.
+        line: Its style.
+    """
+
+    colour: str
+    marker: str
+    line: str
+
+
+def looks(count: int) -> list[Look]:
+    """Return that many looks, the first one black; no two of the first 56 are alike.
+
+    >>> len(set(looks(56)))
+    56
+    """
+    colours = cycle((COLOURS[-1], *COLOURS[:-1]))
+    lines = [line for line in _LINES for _ in COLOURS]
+    return [Look(*look) for look in islice(zip(colours, cycle(_MARKERS), cycle(lines)), count)]
 
 
 def spacious() -> ConstrainedLayoutEngine:

@@ -1,0 +1,35 @@
+"""How the numbers of a report were made: the text at its end."""
+
+EXPLANATION = """
+Runs that differ only in their seed form a cell: mean ± standard deviation over seeds (n - 1 in
+the denominator). Cells that differ only in p_s, the fraction of labelled training clips that keep
+their labels, form a method: a row, a curve. The best mean of a column is bold, whether or not the
+difference is significant.
+
+The curve shows means with 95 % t-intervals over seeds, and single seeds as faint dots. The
+intervals of two methods may overlap although they differ: the test is paired, the intervals are
+not. Intervals of two seeds are very wide and may leave the picture.
+
+Methods are tested on macro AUROC alone. Its variance over clips is known in closed form (DeLong,
+DeLong and Clarke-Pearson 1988: every clip has an influence on it), while F1 depends on a
+threshold that nobody tuned, and testing many metrics finds something by chance. Everything is
+paired: the same seeds, the same test clips. Let d be the mean over seeds of the difference in
+AUROC. Its variance is the variance of the differences between seeds, divided by their number,
+plus the variance by the draw of test clips that the seeds have in common, taken from the products
+of the clips' influences between different seeds (Obuchowski and Rockette 1995, with seeds as
+readers and clips as cases). t is d over the root of that; its degrees of freedom are those of
+Welch and Satterthwaite, seeds less one for the first part, clips less one for the second. Clips
+count as independent draws, so clips of one piece or one artist make p values too small. With one
+seed, only the second part is known: the p value then speaks of new clips for these two trained
+models, not of new trainings.
+
+p values are two-sided and corrected by Holm's method (1979) for all comparisons with the baseline
+that are shown here; comparisons.csv has all pairs, corrected for their number too. 95 % intervals
+of differences are not corrected. If settings were chosen by looking at these test clips, no
+correction makes up for that.
+
+Labels needed: the baseline's mean curve, linear between its points over the logarithm of the
+labelled clips, is read backwards at the method's mean; if it is reached more than once, the
+fewest clips count. The interval holds 95 % of 1,000 redraws of the seeds with replacement (the
+same seeds for all cells); with few seeds it is too narrow.
+"""

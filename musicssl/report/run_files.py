@@ -1,0 +1,103 @@
+"""The files of one run, checked as they are read."""
+
+import csv
+import json
+import math
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from musicssl.errors import InputError
+from musicssl.report.truth import Truth
+
+_DAMAGE = (OSError, ValueError, LookupError, TypeError, EOFError, BadZipFile, zlib.error)
+
+
+def read_config(file: Path) -> dict[str, Any]:
+    """Read the resolved configuration of a run.
+
+    Raises:
+        InputError: If the file is missing, damaged or of something else.
+    """
+    with _readable(file):
+        try:
+            config: dict[str, Any] = yaml.load(file.read_text(), yaml.CSafeLoader)
+        except yaml.YAMLError as error:
+            raise ValueError("not YAML") from error
+        _ = config["name"], config["seed"], config["dataset"], config["data"]["p_s"]
+    return config
+
+
+def read_metrics(file: Path) -> dict[str, Any]:
+    """Read a test result: `macro` and `localisation` (empty if there is none), and `labels`.
+
+    Raises:
+        InputError: If the file is missing, damaged or of something else.
+    """
+    with _readable(file):
+        document = json.loads(file.read_text())
+        return {
+            "macro": _with_nan(document["macro"]),
+            "localisation": _with_nan(document["localisation"] or {}),
+            "labels": {"labelled": int(document["labels"]["labelled"])},
+        }
+
+
+def read_predictions(file: Path, settings: Mapping[str, str]) -> tuple[NDArray[np.floating], Truth]:
+    """Read the scores of the test clips, (N, C), and what is true of them.
+
+    Args:
+        file: As `musicssl.evaluation.Predictions` writes it.
+        settings: Of the run, by path. Those of its corpus go with the truth, but for the features:
+            they are a choice of the method, as its encoder is.
+
+    Raises:
+        InputError: If the file is missing, damaged, or no AUROC can be had from it.
+    """
+    with _readable(file), file.open("rb") as opened, np.load(opened) as arrays:
+        scores, targets, mask = arrays["scores"], arrays["targets"], arrays["mask"]
+        classes, clip_ids = tuple(arrays["classes"].tolist()), arrays["clip_ids"]
+        if not scores.shape == targets.shape == mask.shape == (len(clip_ids), len(classes)):
+            raise ValueError("its arrays have different sizes")
+    present = targets >= 0.5
+    if not ((present & mask).any(axis=0) & (~present & mask).any(axis=0)).any():
+        raise InputError(f"{file}: no class has both values among the test clips; test on more.")
+    corpus = {
+        key: value
+        for key, value in settings.items()
+        if key.startswith("dataset.") and not key.startswith("dataset.features.")
+    }
+    return scores, Truth(corpus, classes, clip_ids, present, mask)
+
+
+def best_epoch(history: Path) -> int:
+    """Return the epoch with the lowest validation loss.
+
+    Raises:
+        InputError: If the file is damaged.
+    """
+    with _readable(history), history.open(newline="") as file:
+        losses = {int(row["epoch"]): float(row["val/loss"]) for row in csv.DictReader(file)}
+        return min(losses, key=lambda epoch: (math.isnan(losses[epoch]), losses[epoch]))
+
+
+def _with_nan(values: Mapping[str, float | None]) -> dict[str, float]:
+    return {key: math.nan if value is None else float(value) for key, value in values.items()}
+
+
+@contextmanager
+def _readable(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except _DAMAGE as error:
+        raise InputError(
+            f"{file} is missing or damaged ({type(error).__name__}: {error}); delete metrics.json "
+            "beside it and run the training command again, or leave the folder out."
+        ) from error

@@ -1,0 +1,120 @@
+"""The runs that a report is about."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicssl.errors import InputError
+from musicssl.report.delong import macro_auroc
+from musicssl.report.run_files import best_epoch, read_config, read_metrics, read_predictions
+from musicssl.report.settings import bearing
+from musicssl.report.truth import Truth, check_comparable
+from musicssl.run_folder import RunFolder
+
+_TOLERANCE = 1e-4  # metrics.json has its AUROC from sums in float32
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A complete run.
+
+    Attributes:
+        folder: As it was found.
+        name: The setting `name`.
+        seed: The setting `seed`.
+        p_s: Fraction of the labelled training clips that kept their labels.
+        labelled: Number of these clips.
+        settings: What else has bearing on the results, by path.
+        metrics: Macro metrics and those of localisation by name, NaN where undefined.
+        auroc: By class, (C), NaN where undefined.
+        influence: Of each test clip on the macro AUROC, (N,), see `musicssl.report.delong`.
+        truth: What it was tested on.
+        best_epoch: The one whose weights were kept; None for a method without epochs.
+    """
+
+    folder: Path
+    name: str
+    seed: int
+    p_s: float
+    labelled: int
+    settings: Mapping[str, str]
+    metrics: Mapping[str, float]
+    auroc: NDArray[np.float64]
+    influence: NDArray[np.float64]
+    truth: Truth
+    best_epoch: int | None
+
+
+def read_runs(folders: Sequence[Path]) -> tuple[list[Run], list[Path]]:
+    """Read all complete runs under some folders, each once though the folders may overlap.
+
+    Returns:
+        The runs, and the folders of runs that are not finished.
+
+    Raises:
+        InputError: If there is no complete run, one is damaged, or two do not compare.
+    """
+    for folder in folders:
+        if not folder.is_dir():
+            raise InputError(f"there is no folder {folder}; name folders that hold runs.")
+    runs: list[Run] = []
+    for folder in _holding(folders, "metrics.json"):
+        run = read_run(folder)
+        if runs:
+            check_comparable(runs[0].folder, runs[0].truth, run.folder, run.truth)
+            run = replace(run, truth=runs[0].truth)  # one copy is enough
+        runs.append(run)
+    if not runs:
+        listed = ", ".join(map(str, folders))
+        raise InputError(f"no complete run under {listed}; train one, or name the folder of runs.")
+    return runs, _unfinished(folders)
+
+
+def read_run(folder: Path) -> Run:
+    """Read one complete run.
+
+    Raises:
+        InputError: If a file of it is missing, damaged or at odds with another.
+    """
+    files = RunFolder(folder)
+    config, document = read_config(files.config), read_metrics(files.metrics)
+    settings = bearing(config)
+    scores, truth = read_predictions(folder / "predictions.npz", settings)
+    result = macro_auroc(scores, truth.present, truth.mask)
+    if not math.isclose(result.macro, document["macro"]["auroc"], abs_tol=_TOLERANCE):
+        raise InputError(
+            f"{folder / 'predictions.npz'} gives a macro AUROC of {result.macro:.4f}, metrics.json "
+            f"beside it says {document['macro']['auroc']:.4f}; delete metrics.json and run the "
+            "training command again, or leave the folder out."
+        )
+    return Run(
+        folder=folder,
+        name=str(config["name"]),
+        seed=int(config["seed"]),
+        p_s=float(config["data"]["p_s"]),
+        labelled=document["labels"]["labelled"],
+        settings=settings,
+        metrics=document["macro"] | document["localisation"],
+        auroc=result.per_class,
+        influence=result.influence,
+        truth=truth,
+        best_epoch=best_epoch(files.history) if files.history.is_file() else None,
+    )
+
+
+def _holding(folders: Sequence[Path], name: str) -> list[Path]:
+    files = {file.resolve(): file for folder in folders for file in sorted(folder.rglob(name))}
+    return [file.parent for file in files.values()]
+
+
+def _unfinished(folders: Sequence[Path]) -> list[Path]:
+    """Find runs without a result; other programs keep a config.yaml too, of another form."""
+    return [
+        folder
+        for folder in _holding(folders, "config.yaml")
+        if not RunFolder(folder).is_complete and "\n  p_s:" in RunFolder(folder).config.read_text()
+    ]

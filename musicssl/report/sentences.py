@@ -1,0 +1,105 @@
+"""What a study shows, in plain sentences."""
+
+from collections.abc import Sequence
+
+from musicssl.report.comparisons import Comparison
+from musicssl.report.grids import percent
+from musicssl.report.matching import Match
+from musicssl.report.study import Study
+
+SIGNIFICANT = 0.05  # greatest p value, corrected, of what is called a difference
+_LISTED = 5
+
+
+def verdict(study: Study) -> list[str]:
+    """Say for each fraction of labels whether a method beats the baseline."""
+    if len(study.methods) == 1:
+        return [f"There is one method, {study.baseline.label}: nothing to compare it with."]
+    shown = [one for one in study.comparisons if one.with_baseline]
+    return [_at(p_s, [one for one in shown if one.p_s == p_s], study) for p_s in study.p_s]
+
+
+def notes(study: Study) -> list[str]:
+    """Say what was left out, and what there is too little of."""
+    lines = []
+    if study.unfinished:
+        listed = ", ".join(map(str, study.unfinished[:_LISTED]))
+        more = len(study.unfinished) - _LISTED
+        listed += f", and {more} more" if more > 0 else ""
+        lines.append(f"Left out, for they are not finished: {listed}.")
+    if len(study.p_s) == 1:
+        only = percent(study.p_s[0])
+        lines.append(f"All runs have {only} of the labels, so there is no curve over labels.")
+    elif not study.matches and len(study.methods) > 1:
+        lines.append(
+            f"{study.baseline.label} has runs at one fraction of labels, so it cannot be said how "
+            "many labels it needs to match the others."
+        )
+    uneven = sum(bool(one.left_out) for one in study.comparisons if one.with_baseline)
+    if uneven:
+        lines.append(
+            f"Seeds that only one method has are left out of {uneven} of the comparisons with the "
+            "baseline; the table says which."
+        )
+    return lines
+
+
+def match_sentence(match: Match, baseline: str) -> str:
+    """Say how many labels the baseline needs to match a method."""
+    return (
+        f"{match.method} at {percent(match.p_s)} ({match.labelled:,.0f} clips) = {baseline} with "
+        f"this many clips: {' '.join(match.parts)}"
+    )
+
+
+def p_text(p: float) -> str:
+    """Write a p value.
+
+    >>> p_text(0.0004), p_text(0.0312), p_text(1)
+    ('< 0.001', '0.031', '1.000')
+    """
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _at(p_s: float, comparisons: Sequence[Comparison], study: Study) -> str:
+    baseline = study.baseline.label
+    place = f"At {percent(p_s)} of the labels"
+    if p_s not in study.baseline.cells:
+        return f"{place} {baseline} has no runs, so nothing can be compared with it."
+    place += f" ({study.baseline.cells[p_s].labelled:,.0f} clips)"
+    tested = [one for one in comparisons if one.test is not None]
+    if not tested:
+        return f"{place} no other method has a run with a seed of {baseline}."
+    winners = [one for one in tested if _difference(one) > 0 and _is_significant(one)]
+    best = max(winners or tested, key=_difference)
+    if winners:
+        highest = max(tested, key=_difference)
+        doubt = "" if highest is best else f"; {highest.method} gains more, but less surely"
+        beats = "beats" if len(best.seeds) > 1 else "scores higher than"
+        return f"{place} {best.method} {beats} {baseline}: {_evidence(best)}{doubt}."
+    if all(_difference(one) < 0 and _is_significant(one) for one in tested):
+        finding = f"every other method falls short of {baseline}; least so"
+    else:
+        finding = f"no method is shown to beat {baseline}; the best of the others is"
+    return f"{place} {finding} {best.method}: {_evidence(best)}."
+
+
+def _difference(one: Comparison) -> float:
+    assert one.test is not None
+    return one.test.difference
+
+
+def _is_significant(one: Comparison) -> bool:
+    return one.p_baseline is not None and one.p_baseline < SIGNIFICANT
+
+
+def _evidence(one: Comparison) -> str:
+    assert one.test is not None
+    assert one.p_baseline is not None
+    low, high = one.test.interval
+    seeds = f"{len(one.seeds)} seeds" if len(one.seeds) > 1 else one.caveat
+    p = p_text(one.p_baseline)
+    return (
+        f"{one.test.difference:+.4f} AUROC (95 % interval {low:+.4f} to {high:+.4f}, "
+        f"p {p if p.startswith('<') else '= ' + p} after Holm's correction, {seeds})"
+    )

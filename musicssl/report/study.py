@@ -1,0 +1,85 @@
+"""All that a report says, worked out from the runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from musicssl.report.comparisons import Comparison, compare_all
+from musicssl.report.grids import LOCALISATION, METRICS, Grid, grids, metric_name
+from musicssl.report.grouping import Method, baseline_first, fractions, group
+from musicssl.report.matching import Match, match_all
+from musicssl.report.runs import read_runs
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """Methods over fractions of labels and seeds.
+
+    Attributes:
+        methods: The baseline first.
+        metric: What the main table, the curve and `matches` are about.
+        metric_name: What to call it.
+        comparisons: All pairs of methods on macro AUROC.
+        matches: How many labels the baseline needs.
+        unfinished: Folders of runs that were left out.
+    """
+
+    methods: Sequence[Method]
+    metric: str
+    metric_name: str
+    comparisons: Sequence[Comparison]
+    matches: Sequence[Match]
+    unfinished: Sequence[Path]
+
+    @property
+    def baseline(self) -> Method:
+        """What the others are compared with."""
+        return self.methods[0]
+
+    @property
+    def p_s(self) -> list[float]:
+        """All fractions of labels, ascending."""
+        return fractions(self.methods)
+
+    @property
+    def main_grids(self) -> list[Grid]:
+        """The table of the main metric; at a single fraction, of all usual ones."""
+        names = {self.metric: self.metric_name}
+        return grids(self.methods, names if len(self.p_s) > 1 else names | METRICS)
+
+    @property
+    def other_grids(self) -> list[Grid]:
+        """The tables of the other metrics, if they are not in the main one."""
+        others = {key: name for key, name in METRICS.items() if key != self.metric}
+        return grids(self.methods, others) if len(self.p_s) > 1 else []
+
+    @property
+    def localisation_grids(self) -> list[Grid]:
+        """How well instances were judged in time; empty where no run knows that."""
+        return grids(self.methods, LOCALISATION)
+
+    @property
+    def dots_at(self) -> float:
+        """The fraction to show by class: the smallest among those with the most methods."""
+        return max(self.p_s, key=lambda p_s: (sum(p_s in m.cells for m in self.methods), -p_s))
+
+
+def read_study(
+    folders: Sequence[Path], metric: str = "auroc", baseline: str | None = None
+) -> Study:
+    """Read runs and work out what they say.
+
+    Args:
+        folders: That hold runs, at any depth.
+        metric: Of metrics.json, for the main table and the curve.
+        baseline: Label or name of a method, see `musicssl.report.grouping.baseline_first`.
+
+    Raises:
+        InputError: If the runs do not compare, one is damaged, or there is no such metric or
+            baseline.
+    """
+    runs, unfinished = read_runs(folders)
+    methods = baseline_first(group(runs), baseline)
+    name = metric_name(methods, metric)
+    comparisons, matches = compare_all(methods), match_all(methods, metric)
+    return Study(methods, metric, name, comparisons, matches, unfinished)

@@ -1,0 +1,73 @@
+"""What a run was tested on, and whether two runs were tested on the same."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicssl.errors import InputError
+from musicssl.report.settings import ABSENT, differing
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """A corpus, the clips of its test split, and what is true of them.
+
+    Attributes:
+        corpus: The settings of the corpus, by path.
+        classes: Names, (C).
+        clip_ids: Of the test clips, (N,) str.
+        present: Whether the class is in the clip, (N, C); without meaning where `mask` is False.
+        mask: True where that was observed, (N, C).
+    """
+
+    corpus: Mapping[str, str]
+    classes: tuple[str, ...]
+    clip_ids: NDArray[np.str_]
+    present: NDArray[np.bool_]
+    mask: NDArray[np.bool_]
+
+
+def check_comparable(here: Path, mine: Truth, there: Path, other: Truth) -> None:
+    """Make sure that two runs were tested on the same clips of the same corpus.
+
+    Raises:
+        InputError: If they were not; it names both runs and what differs.
+    """
+    difference = _difference(mine, other)
+    if difference is not None:
+        raise InputError(
+            f"{here} and {there} do not compare: {difference}; report them apart from each other."
+        )
+
+
+def _difference(mine: Truth, other: Truth) -> str | None:
+    """Say in a few words what differs first."""
+    keys = differing([mine.corpus, other.corpus])
+    values = [(mine.corpus.get(key, ABSENT), other.corpus.get(key, ABSENT)) for key in keys]
+    settings = [
+        f"{key} is {first} in one and {second} in the other"
+        for key, (first, second) in zip(keys, values, strict=True)
+    ]
+    if settings:
+        return ", ".join(settings[:3])
+    if mine.classes != other.classes:
+        odd = sorted(set(mine.classes) ^ set(other.classes))
+        return (
+            f"their classes differ ({', '.join(odd[:3])})"
+            if odd
+            else "their classes are in another order"
+        )
+    if not np.array_equal(mine.clip_ids, other.clip_ids):
+        odd = sorted(set(mine.clip_ids.tolist()) ^ set(other.clip_ids.tolist()))
+        counts = f"{len(mine.clip_ids)} and {len(other.clip_ids)}"
+        return f"their test clips differ ({counts} clips; {', '.join(odd[:3]) or 'another order'})"
+    changed = int(np.count_nonzero(mine.mask != other.mask))
+    if changed:
+        return f"{changed} cells of their test labels are observed in one of them only"
+    changed = int(np.count_nonzero((mine.present != other.present) & mine.mask))
+    if changed:
+        return f"{changed} of their observed test labels differ"
+    return None

@@ -1,0 +1,69 @@
+"""The files of a report."""
+
+from pathlib import Path
+
+from musicssl.errors import InputError
+from musicssl.report.csv_files import write_comparisons, write_metrics
+from musicssl.report.figures import class_dots, label_curves
+from musicssl.report.grids import percent
+from musicssl.report.label_curve import Point
+from musicssl.report.markup import latex, markdown
+from musicssl.report.sentences import match_sentence, notes, verdict
+from musicssl.report.study import Study
+from musicssl.report.web_page import write_page
+
+
+def write_report(study: Study, folder: Path) -> Path:
+    """Write index.html, table.md, .csv and .tex, comparisons.csv, curve.png and per_class.png.
+
+    Files of these names are replaced; a curve.png is removed where there is no curve any more.
+
+    Returns:
+        The page.
+
+    Raises:
+        InputError: If `folder` cannot be a folder.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot make the folder {folder} ({error}); choose another --out."
+        ) from error
+    grids = [*study.main_grids, *study.other_grids, *study.localisation_grids]
+    (folder / "table.md").write_text(_words(study) + "\n".join(map(markdown, grids)), "utf-8")
+    (folder / "table.tex").write_text("\n".join(map(latex, grids)), "utf-8")
+    write_metrics(folder / "table.csv", study.methods)
+    write_comparisons(folder / "comparisons.csv", study.comparisons)
+    curve, per_class = _draw_curve(study, folder), _draw_dots(study, folder)
+    write_page(folder / "index.html", study, curve, per_class)
+    return folder / "index.html"
+
+
+def _words(study: Study) -> str:
+    matches = [match_sentence(match, study.baseline.label) + "." for match in study.matches]
+    return "".join(f"- {line}\n" for line in [*verdict(study), *notes(study), *matches]) + "\n"
+
+
+def _draw_curve(study: Study, folder: Path) -> Path | None:
+    path = folder / "curve.png"
+    if len(study.p_s) == 1:
+        path.unlink(missing_ok=True)
+        return None
+    curves = {
+        method.label: [
+            Point(percent(p_s), cell.labelled, list(cell.values(study.metric).values()))
+            for p_s, cell in method.cells.items()
+        ]
+        for method in study.methods
+    }
+    title = "Means with 95 % intervals, and single seeds"
+    return label_curves(path, curves, study.metric_name, title)
+
+
+def _draw_dots(study: Study, folder: Path) -> Path:
+    p_s = study.dots_at
+    shown = {m.label: m.cells[p_s].auroc() for m in study.methods if p_s in m.cells}
+    classes = study.baseline.runs[0].truth.classes
+    title = f"AUROC by class at {percent(p_s)} of the labels, mean over seeds"
+    return class_dots(folder / "per_class.png", classes, shown, "AUROC", title)
