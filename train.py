@@ -156,7 +156,7 @@ def build_trainer(
         History(folder.history),
         EpochProgress(),
         DescribeCheckpoint(settings, datamodule.corpus.classes, datamodule.sizes),
-        BestCheckpoint(folder.best),
+        BestCheckpoint(folder.best, config.select),
         ResumeCheckpoint(folder.last),
     ]
     trainer: pl.Trainer = instantiate(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from musicssl.batch import valid_instances
+from musicssl.checkpoint import read_checkpoint
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.evaluation import (
     InstancePredictions,
@@ -57,10 +58,12 @@ def write_results(
         "per_class": by_class,
         "classes": list(corpus.classes),
         "labels": asdict(datamodule.label_count()),
+        "best_epoch": None,
         "localisation": None,
     }
     if isinstance(method, ClassificationMethod):
-        draw_curves(folder.figures, read_history(folder.history))
+        document["best_epoch"] = best = int(read_checkpoint(folder.best)["epoch"])
+        draw_curves(folder.figures, read_history(folder.history), best)
         instances = predict_instances(method, batches)
         if instances.scores.shape[1] == corpus.x.shape[1]:  # not where one embedding sums it up
             document["localisation"] = localisation(datamodule, instances)

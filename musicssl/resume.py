@@ -9,6 +9,8 @@ import torch
 from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from musicssl.errors import InputError
+
 
 class StepSeed(pl.Callback):
     """Make what is random in a training step a function of (seed, epoch, step, rank).
@@ -73,18 +75,35 @@ class ResumeCheckpoint(Checkpoint):
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """Keep the epoch with the lowest loss on the whole validation set, in one file.
+    """Keep the epoch that validates best, on the whole validation set, in one file.
 
     Lightning forgets what the best epoch was when the run's folder has been moved; this does not.
 
     Args:
         path: Of the file.
+        metric: What is compared, by the name it is logged with: the least of a name that ends in
+            "loss", the greatest of any other.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, metric: str = "val/loss") -> None:
         super().__init__(
-            path.parent, filename=path.stem, monitor="val/loss", enable_version_counter=False
+            path.parent,
+            filename=path.stem,
+            monitor=metric,
+            mode="min" if metric.endswith("loss") else "max",
+            enable_version_counter=False,
         )
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Keep the epoch if it is the best so far.
+
+        Raises:
+            InputError: If there is no such metric.
+        """
+        logged = [name for name in trainer.callback_metrics if name.startswith("val/")]
+        if self.monitor not in logged:
+            raise InputError(f"select={self.monitor} is not logged; choose {', '.join(logged)}.")
+        super().on_validation_end(trainer, pl_module)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up the best epoch of a checkpoint, wherever its folder is now."""

@@ -17,6 +17,7 @@ import train
 from musicssl.batch import Batch
 from musicssl.checkpoint import load_method
 from musicssl.errors import InputError
+from musicssl.history import read_history
 from musicssl.metrics import macro, per_class_metrics
 from musicssl.run_folder import RunFolder
 from tests.tiny import Tiny
@@ -71,6 +72,20 @@ def test_a_run_leaves_scores_that_its_tables_and_its_checkpoint_agree_with(tmp_p
     assert sum(name.startswith("timeline_") for name in names) == 3
     assert 0 <= document["localisation"]["auroc_weighted"] <= 1
     assert "84 of 84 training clips keep labels." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("select", "best"), [("val/loss", min), ("val/auroc", max)])
+def test_the_epoch_that_is_kept_is_the_best_by_what_was_asked_for(tmp_path, select, best):
+    folder = run(tmp_path, f"select={select}", "trainer.max_epochs=6", "optimizer.lr=0.1")
+    rows = read_history(folder.history)
+    kept = json.loads(folder.metrics.read_text())["best_epoch"]
+    assert rows[kept][select] == best(row[select] for row in rows)
+    assert torch.load(folder.best, weights_only=True)["epoch"] == kept
+
+
+def test_a_metric_to_select_by_that_is_not_logged_is_named(tmp_path):
+    with pytest.raises(InputError, match="select=val/rocauc is not logged; choose val/loss, val/"):
+        run(tmp_path, "select=val/rocauc")
 
 
 @pytest.mark.parametrize("pooling", ["mean", "max", "attention", "gated_attention", "auto"])

@@ -1,7 +1,6 @@
 """The pictures of a run: per-class bars, the course of training, and attention timelines."""
 
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -28,13 +27,12 @@ def draw_bars(
     per_class_bars(folder / "per_class.png", classes, shown, "Test metrics by class", positives)
 
 
-def draw_curves(folder: Path, rows: Sequence[Mapping[str, float]]) -> None:
+def draw_curves(folder: Path, rows: Sequence[Mapping[str, float]], best_epoch: int) -> None:
     """Draw losses and the main validation metrics over the epochs."""
     names = ("train/loss", "val/loss", "val/auroc", "val/average_precision", "val/f1")
     epochs = [int(row["epoch"]) for row in rows]
     curves = {name: (epochs, [row[name] for row in rows]) for name in names}
-    best = min(rows, key=lambda row: (math.isnan(row["val/loss"]), row["val/loss"]))
-    training_curves(folder / "training.png", curves, "Course of training", int(best["epoch"]))
+    training_curves(folder / "training.png", curves, "Course of training", best_epoch)
 
 
 def draw_timelines(

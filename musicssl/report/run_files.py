@@ -1,6 +1,5 @@
 """The files of one run, checked as they are read."""
 
-import csv
 import json
 import math
 import zlib
@@ -36,7 +35,7 @@ def read_config(file: Path) -> dict[str, Any]:
 
 
 def read_metrics(file: Path) -> dict[str, Any]:
-    """Read a test result: `macro` and `localisation` (empty if there is none), and `labels`.
+    """Read a test result: `macro`, `localisation` (empty if there is none), `labels`, `best_epoch`.
 
     Raises:
         InputError: If the file is missing, damaged or of something else.
@@ -47,6 +46,7 @@ def read_metrics(file: Path) -> dict[str, Any]:
             "macro": _with_nan(document["macro"]),
             "localisation": _with_nan(document["localisation"] or {}),
             "labels": {"labelled": int(document["labels"]["labelled"])},
+            "best_epoch": document["best_epoch"],
         }
 
 
@@ -75,17 +75,6 @@ def read_predictions(file: Path, settings: Mapping[str, str]) -> tuple[NDArray[n
         if key.startswith("dataset.") and not key.startswith("dataset.features.")
     }
     return scores, Truth(corpus, classes, clip_ids, present, mask)
-
-
-def best_epoch(history: Path) -> int:
-    """Return the epoch with the lowest validation loss.
-
-    Raises:
-        InputError: If the file is damaged.
-    """
-    with _readable(history), history.open(newline="") as file:
-        losses = {int(row["epoch"]): float(row["val/loss"]) for row in csv.DictReader(file)}
-        return min(losses, key=lambda epoch: (math.isnan(losses[epoch]), losses[epoch]))
 
 
 def _with_nan(values: Mapping[str, float | None]) -> dict[str, float]:

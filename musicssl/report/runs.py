@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from musicssl.errors import InputError
 from musicssl.report.delong import macro_auroc
-from musicssl.report.run_files import best_epoch, read_config, read_metrics, read_predictions
+from musicssl.report.run_files import read_config, read_metrics, read_predictions
 from musicssl.report.settings import bearing
 from musicssl.report.truth import Truth, check_comparable
 from musicssl.run_folder import RunFolder
@@ -102,7 +102,7 @@ def read_run(folder: Path) -> Run:
         auroc=result.per_class,
         influence=result.influence,
         truth=truth,
-        best_epoch=best_epoch(files.history) if files.history.is_file() else None,
+        best_epoch=document["best_epoch"],
     )
 
 

@@ -56,9 +56,7 @@ def scores(quality, targets, rng):
     return (1 / (1 + np.exp(-logits))).round(2).astype(np.float32)
 
 
-def write_run(
-    folder, config, quality=0.5, test=None, given=None, localisation=None, epochs=(0.9, 0.7, 0.8)
-):
+def write_run(folder, config, quality=0.5, test=None, given=None, localisation=None, best_epoch=1):
     """Write a complete run.
 
     Args:
@@ -68,7 +66,7 @@ def write_run(
         test: (targets, mask); None: those of `truth`.
         given: Scores to write instead, (N, C).
         localisation: As in metrics.json.
-        epochs: Validation losses; none: a method without epochs.
+        best_epoch: None: a method without epochs.
     """
     files = RunFolder(Path(folder))
     files.claim(config)
@@ -84,11 +82,9 @@ def write_run(
         "per_class": {name: column.tolist() for name, column in per_class.items()},
         "classes": list(CLASSES),
         "labels": asdict(LabelCount(TRAIN, labelled, ())),
+        "best_epoch": best_epoch,
         "localisation": localisation,
     }
-    if epochs:
-        rows = "\n".join(f"{epoch},{loss}" for epoch, loss in enumerate(epochs))
-        files.history.write_text(f"epoch,val/loss\n{rows}\n")
     files.metrics.write_text(json.dumps(document))
     return files.path
 

@@ -33,7 +33,7 @@ def test_a_run_is_read_as_it_was_written(tmp_path):
 
 
 def test_a_method_without_epochs_has_no_best_one(tmp_path):
-    assert read_run(write_run(tmp_path / "run", settings(), epochs=())).best_epoch is None
+    assert read_run(write_run(tmp_path / "run", settings(), best_epoch=None)).best_epoch is None
 
 
 def test_overlapping_folders_count_a_run_once_and_truth_is_kept_once(tmp_path):
@@ -63,7 +63,7 @@ def test_no_run_is_a_mistake_of_the_user(tmp_path):
         read_runs([tmp_path / "absent"])
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "metrics.json", "predictions.npz", "history.csv"])
+@pytest.mark.parametrize("name", ["config.yaml", "metrics.json", "predictions.npz"])
 @pytest.mark.parametrize("damage", ["empty", "half", "noise"])
 def test_a_damaged_file_is_named_with_the_cure(tmp_path, name, damage):
     file = write_run(tmp_path / "run", settings()) / name
