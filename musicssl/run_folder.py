@@ -24,6 +24,7 @@ from musicssl.errors import InputError
 
 MAY_DIFFER = (  # settings of no bearing on results; threads but on their last bits
     "overwrite",
+    "runs",
     "jobs",
     "logger",
     "threads",

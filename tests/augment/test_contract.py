@@ -14,6 +14,7 @@ from musicssl.augment.feature_gain import FeatureGain
 from musicssl.augment.feature_mask import FeatureMask
 from musicssl.augment.gain import Gain
 from musicssl.augment.noise import Noise
+from musicssl.augment.resample import Resample
 from musicssl.augment.shuffle import Shuffle
 from musicssl.augment.tilt import Tilt
 from musicssl.augment.time_mask import TimeMask
@@ -34,6 +35,7 @@ TRANSFORMS = {
     "time_mask": TimeMask(0.9),
     "feature_mask": FeatureMask(0.9, num_masks=2),
     "shuffle": Shuffle(),
+    "resample": Resample(0.4),
     "chain": Chain(shuffle=Shuffle(), noise=Noise(0.1), time_mask=TimeMask(0.5)),
     "weak": conf("weak"),
     "strong": conf("strong"),
