@@ -31,7 +31,7 @@ format: $(READY) ## Put the code into shape
 	$(PY) -m ruff format .
 
 bench: $(READY) ## Measure speed; each benchmark prints one table of ratios
-	@for file in benchmarks/*.py; do echo "== $$file"; $(PY) $$file || exit 1; done
+	@for file in $$(grep -l __main__ benchmarks/*.py); do echo "== $$file"; $(PY) $$file || exit 1; done
 
 clean: ## Remove the environment and everything derived; runs/ stays
 	rm -rf .venv cache build *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -8,7 +8,6 @@ backward and optimizer of the supervised method, without Lightning.
 """
 
 import argparse
-import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -17,8 +16,7 @@ import torch
 from att_training import CLASSES, FEATURES, INSTANCES, att
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
-from rich.console import Console
-from rich.table import Table
+from rounds import milliseconds, show
 from torch import Tensor
 
 from musicssl.augment.shuffle import Shuffle
@@ -56,13 +54,6 @@ def work(x: Tensor) -> dict[str, Callable[[], object]]:
     return {STEP: training_step(batch), **calls}
 
 
-def milliseconds(call: Callable[[], object]) -> float:
-    """Time one call."""
-    start = time.perf_counter()
-    call()
-    return 1000 * (time.perf_counter() - start)
-
-
 def main() -> None:
     """Measure in turn and print one table."""
     parser = argparse.ArgumentParser(
@@ -73,20 +64,9 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     calls = work(torch.rand(CLIPS, INSTANCES, FEATURES))
-    for call in calls.values():
-        call()  # the first call allocates
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(options.rounds):
-        for name, call in calls.items():
-            times[name].append(milliseconds(call))
+    times = milliseconds(calls, options.rounds)
     title = f"{CLIPS} clips, {options.threads} thread(s), {options.rounds} rounds"
-    table = Table("", "ms", "quartiles", "of a step", title=title)
-    for name, values in times.items():
-        ordered = sorted(values)
-        low, high = ordered[len(values) // 4], ordered[3 * len(values) // 4]
-        share = median(values) / median(times[STEP])
-        table.add_row(name, f"{median(values):.2f}", f"{low:.2f}-{high:.2f}", f"{share:.1%}")
-    Console().print(table)
+    show(title, times, "a step", median(times[STEP]))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ compared with twice that.
 """
 
 import argparse
-import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -20,8 +19,7 @@ from typing import Any
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
-from rich.console import Console
-from rich.table import Table
+from rounds import milliseconds, show
 
 from musicssl.batch import Batch
 from musicssl.ensemble import PredictionEnsemble
@@ -75,13 +73,6 @@ def loss_of(method: ClassificationMethod, clips: Batch) -> torch.Tensor:
     return supervised + method.consistency_weight * consistency
 
 
-def milliseconds(call: Callable[[], object]) -> float:
-    """Time one call."""
-    start = time.perf_counter()
-    call()
-    return 1000 * (time.perf_counter() - start)
-
-
 def main() -> None:
     """Measure in turn and print one table."""
     parser = argparse.ArgumentParser(
@@ -93,20 +84,9 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     clips = batch()
     steps = {name: training_step(name, clips) for name in METHODS}
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for step in steps.values():
-        step()  # the first one allocates
-    for _ in range(options.rounds):
-        for name, step in steps.items():
-            times[name].append(milliseconds(step))
+    times = milliseconds(steps, options.rounds)
     title = f"{CLIPS} clips, {options.threads} thread(s), {options.rounds} rounds"
-    table = Table("", "ms", "quartiles", "of two att steps", title=title)
-    for name, values in times.items():
-        ordered = sorted(values)
-        low, high = ordered[len(values) // 4], ordered[3 * len(values) // 4]
-        share = median(values) / (2 * median(times["att"]))
-        table.add_row(name, f"{median(values):.1f}", f"{low:.1f}-{high:.1f}", f"{share:.2f} x")
-    Console().print(table)
+    show(title, times, "two att steps", 2 * median(times["att"]))
 
 
 if __name__ == "__main__":
