@@ -113,10 +113,10 @@ def load_method(
 
 
 def load_weights(method: ClassificationMethod, path: Path | str, classes: Sequence[str]) -> None:
-    """Start a method from the weights of a checkpoint, to fine-tune it.
+    """Start a method from the network of a checkpoint, of whatever method, to fine-tune it.
 
     Args:
-        method: To be filled; built as the checkpoint's method was.
+        method: To be filled; with encoder and pooling as the checkpoint's method has them.
         path: Of the checkpoint.
         classes: The classes of the corpus at hand.
 
@@ -131,7 +131,7 @@ def load_weights(method: ClassificationMethod, path: Path | str, classes: Sequen
             f"{_shortened(classes)}; fine-tune a checkpoint that was trained for the same classes."
         )
     try:
-        method.load_state_dict(checkpoint["state_dict"])
+        method.start_from(checkpoint["state_dict"])
     except RuntimeError as error:
         raise InputError(
             f"{path} holds another network than encoder and pooling of this run; "

@@ -60,8 +60,10 @@ class Dashboard(Logger):
     Args:
         folder: Of the run.
         project: That the run is shown in.
-        name: Of the run, the path of its folder; without its seed, of its group.
+        name: Of the run, the path of its folder.
         seed: Of the run.
+        sweep: The word typed after `sweep=`, the group of all its runs; without one, runs that
+            differ only in the seed form a group.
         method: The word typed after `method=`; the job type, and a tag.
         dataset: The word typed after `dataset=`; a tag.
         overwrite: Begin a new run although the folder knows one.
@@ -73,6 +75,7 @@ class Dashboard(Logger):
         project: str,
         name: str,
         seed: int,
+        sweep: str | None,
         method: str,
         dataset: str,
         overwrite: bool,
@@ -81,7 +84,7 @@ class Dashboard(Logger):
         self._folder = RunFolder(Path(folder))
         self._project = project
         self._run_name = str(PurePosixPath(name))  # an empty part of the path is no part
-        self._group = self._run_name.removesuffix(f"_s{seed}")
+        self._group = sweep or self._run_name.removesuffix(f"_s{seed}")
         self._method, self._dataset = method, dataset
         self._overwrite = overwrite
         self._run: wandb.Run | None = None

@@ -41,7 +41,11 @@ class PriorMatchedThresholds(nn.Module):
         self.register_buffer("num_updates", torch.zeros((), dtype=torch.int64))
 
     def update(self, probs: Tensor, prior: Tensor) -> None:
-        """Follow the predictions of a batch, (B, C), given the classes' prior, (C,)."""
+        """Follow the predictions of a batch, (B, C), given the classes' prior, (C,).
+
+        The prior of a class that was never observed is NaN, and its thresholds mean nothing.
+        """
+        prior = prior.nan_to_num(0.5)
         ordered = probs.float().sort(dim=0).values  # (B, C)
         upper = _quantile(ordered, 1 - self.share * prior)
         lower = _quantile(ordered, self.share * (1 - prior))
@@ -53,7 +57,8 @@ class PriorMatchedThresholds(nn.Module):
     def select(self, probs: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
         """Return which predictions count as present and which as absent, (B, C) bool each.
 
-        A class of which only one value was ever observed is trusted in that value alone.
+        A class of which only one value was ever observed is trusted in that value alone, a class
+        that was never observed in none.
         """
         present = (probs >= self.upper) & (prior > 0)
         return present, (probs <= self.lower) & (prior < 1) & ~present

@@ -154,7 +154,7 @@ def test_a_run_is_recorded_whole_without_an_account(tmp_path, monkeypatch):
 
 def test_the_jobs_of_a_sweep_are_runs_of_one_group(tmp_path):
     done = subprocess.run(
-        command("-m", "seed=0,1", "threads=1"),
+        command("sweep=label_fraction", "method=att", "data.p_s=0.2,0.5", "seed=0", "threads=1"),
         cwd=tmp_path,
         env=environment(),
         stdin=subprocess.DEVNULL,
@@ -168,9 +168,7 @@ def test_the_jobs_of_a_sweep_are_runs_of_one_group(tmp_path):
     first, second = (Recorded(folder).run for folder in folders)
     names = [folder.relative_to(tmp_path / "runs").as_posix() for folder in folders]
     assert [first.display_name, second.display_name] == names
-    assert names[0] == f"{first.run_group}_s0"
-    assert names[1] == f"{second.run_group}_s1"
-    assert first.run_group == second.run_group
+    assert first.run_group == second.run_group == "label_fraction"
     assert first.run_id != second.run_id
     assert [Recorded(folder).exit_codes for folder in folders] == [[0], [0]]
 

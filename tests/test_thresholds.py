@@ -67,6 +67,18 @@ def test_a_class_that_never_occurs_is_never_called_present():
     assert present[:, 1].any()
 
 
+def test_a_class_that_was_never_observed_is_trusted_in_nothing():
+    thresholds, probs = PriorMatchedThresholds(3), beta_predictions()
+    prior = torch.tensor([torch.nan, 0.2, 0.5])
+    thresholds.update(probs, prior)
+    present, absent = thresholds.select(probs, prior)
+    assert not (present | absent)[:, 0].any()
+    known = PriorMatchedThresholds(3)
+    known.update(probs, torch.tensor([0.1, 0.2, 0.5]))
+    for found, expected in ((thresholds.upper, known.upper), (thresholds.lower, known.lower)):
+        torch.testing.assert_close(found[1:], expected[1:])
+
+
 @pytest.mark.parametrize("setting", [{"share": 0.0}, {"share": 1.5}, {"momentum": 1.0}])
 def test_settings_out_of_range_are_refused(setting):
     with pytest.raises(InputError, match=f"thresholds.{next(iter(setting))} must be"):

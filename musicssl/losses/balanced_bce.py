@@ -8,8 +8,8 @@ from musicssl.losses.masked_bce import cell_losses
 def balanced_bce(logits: Tensor, targets: Tensor, mask: Tensor, prior: Tensor) -> Tensor:
     """Average over observed cells, the positive term of each class weighted by negatives/positives.
 
-    The balanced loss (BL) of Gururani's thesis, section 3.4. A class without positives in training
-    keeps weight 1.
+    The balanced loss (BL) of Gururani's thesis, section 3.4. A class without positives in training, or
+    never observed, keeps weight 1.
 
     Args:
         logits: Log-odds, (B, C).
@@ -27,7 +27,7 @@ def balanced_bce(logits: Tensor, targets: Tensor, mask: Tensor, prior: Tensor) -
 def label_prior(targets: Tensor, mask: Tensor) -> Tensor:
     """Return the share of positives among the observed labels of each class, (N, C) -> (C,).
 
-    A class that was never observed gets 0.
+    A class that was never observed has none: NaN.
     """
     positives = (targets.where(mask, 0) >= 0.5).sum(dim=0)
-    return positives / mask.sum(dim=0).clamp_min(1)
+    return positives / mask.sum(dim=0)

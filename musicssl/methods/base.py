@@ -1,7 +1,7 @@
 """What all classifying methods share: the optimizer, and honest validation."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -87,6 +87,20 @@ class ClassificationMethod(pl.LightningModule):
             means = {f"train/{name}": total / n for name, (total, n) in self._recorded.items()}
             self.log_dict(means, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
             self._recorded.clear()
+
+    def start_from(self, state: Mapping[str, Tensor]) -> None:
+        """Take the weights of another method's network, the one that it predicts with.
+
+        Args:
+            state: Its `state_dict`.
+
+        Raises:
+            RuntimeError: If the networks differ.
+        """
+        averaged, plain = "teacher.average.", "classifier."
+        prefix = averaged if any(name.startswith(averaged) for name in state) else plain
+        mine = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+        self.classifier.load_state_dict(mine)
 
     def freeze_parts(self, names: Sequence[str]) -> None:
         """Train only the rest: parts of the classifier keep their weights and statistics.

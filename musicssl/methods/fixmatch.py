@@ -27,7 +27,7 @@ class FixMatch(SemiSupervisedMethod):
     if their labels were hidden (without dropout, so they differ a little from what training sees):
     `val/present_rate` and `val/present_precision`, the means over classes of the share of cells
     that would be trusted as present and of how many of them are; the same for `absent`; and by
-    class `present_rate/CLASS` and `present_precision/CLASS`.
+    class `val/present_rate/CLASS` and `val/present_precision/CLASS`.
 
     Args:
         thresholds: Builds the thresholds from the number of classes.
@@ -43,7 +43,7 @@ class FixMatch(SemiSupervisedMethod):
     def step(self, batch: Batch) -> Step:
         """Look at a weak and a strong view."""
         views = batch.augmented(self.views.target).join(batch.augmented(self.views.student))
-        weak, strong = self.student(views).chunk(2)  # (B, C) each
+        weak, strong = self.answers(self.classifier, views).chunk(2)  # (B, C) each
         probs = weak.detach().sigmoid()
         unsure = ~batch.mask.all(dim=1)
         if unsure.any():
@@ -74,5 +74,7 @@ class FixMatch(SemiSupervisedMethod):
         if kind == "present":  # absence is the rule and hardly ever doubted
             classes = self.trainer.datamodule.corpus.classes  # type: ignore[attr-defined]
             for name, value in values.items():
-                by_class = {f"present_{name}/{c}": v for c, v in zip(classes, value, strict=True)}
+                by_class = {
+                    f"val/present_{name}/{c}": v for c, v in zip(classes, value, strict=True)
+                }
                 self.log_dict(by_class, sync_dist=True)

@@ -23,7 +23,7 @@ class MeanTeacher(SemiSupervisedMethod):
 
     def step(self, batch: Batch) -> Step:
         """Look at two views."""
-        logits = self.student(batch.augmented(self.views.student))
+        logits = self.answers(self.classifier, batch.augmented(self.views.student))
         with torch.no_grad():
-            targets = self.teacher(batch.augmented(self.views.target)).sigmoid()
+            targets = self.answers(self.teacher, batch.augmented(self.views.target)).sigmoid()
         return Step(logits, mse_loss(logits.sigmoid(), targets))

@@ -16,6 +16,6 @@ class PiModel(SemiSupervisedMethod):
 
     def step(self, batch: Batch) -> Step:
         """Look at two views."""
-        first = self.student(batch.augmented(self.views.student))
-        second = self.student(batch.augmented(self.views.target))
+        first = self.answers(self.classifier, batch.augmented(self.views.student))
+        second = self.answers(self.classifier, batch.augmented(self.views.target))
         return Step(first, mse_loss(first.sigmoid(), second.sigmoid()))

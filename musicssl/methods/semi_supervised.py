@@ -1,12 +1,12 @@
 """What the methods share that learn from unlabelled clips by asking for consistent answers."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from musicssl.batch import Batch
 from musicssl.classifier import Classifier
@@ -51,11 +51,12 @@ class SemiSupervisedMethod(ClassificationMethod):
         consistency_weight: Greatest weight of the consistency.
         ramp: Maps the epochs trained so far, a fraction included, to a factor of that weight.
         joint_batch_norm: Whether labelled and unlabelled clips of a batch share the statistics of
-            batch norms; otherwise the student sees them one after the other.
+            batch norms; otherwise student and teacher see them one after the other.
         parts: See `ClassificationMethod`.
 
     Raises:
-        InputError: If the teacher is to keep batch statistics of its own and never sees a batch.
+        InputError: If the weight is negative, or the teacher is to keep batch statistics of its own
+            and never sees a batch.
     """
 
     teaches = False  # whether `step` shows the teacher what it trains on
@@ -71,6 +72,10 @@ class SemiSupervisedMethod(ClassificationMethod):
         **parts: Any,
     ) -> None:
         super().__init__(**parts)
+        if consistency_weight < 0:
+            raise InputError(
+                f"method.consistency_weight must be 0 or more, got {consistency_weight:g}."
+            )
         self.views = views
         self.teacher = teacher(self.classifier)
         if self.teacher.batch_norm == "own" and not self.teaches:
@@ -96,14 +101,27 @@ class SemiSupervisedMethod(ClassificationMethod):
         """Return what the teacher decides about each instance, for a batch on any device."""
         return self.teacher.instances(batch.to(self.device))
 
-    def student(self, batch: Batch) -> Tensor:
-        """Return the student's logits of the clips, (B, C), with gradient."""
+    def start_from(self, state: Mapping[str, Tensor]) -> None:
+        """Start student and teacher from the same network."""
+        super().start_from(state)
+        self.teacher.average.load_state_dict(self.classifier.state_dict())
+
+    def freeze_parts(self, names: Sequence[str]) -> None:
+        """Keep parts of the student, and the teacher's parts of the same names."""
+        super().freeze_parts(names)
+        for name in [names] if isinstance(names, str) else names:
+            self._frozen.append(self.teacher.average.get_submodule(name))
+        self.train(self.training)
+
+    def answers(self, network: nn.Module, batch: Batch) -> Tensor:
+        """Return the logits of a network that trains or teaches, (B, C) float32."""
         labelled = batch.mask.any(dim=1)
-        if self.joint_batch_norm or not self.training or labelled.all():
-            return self.classifier(batch)  # type: ignore[no-any-return]
-        logits = batch.y.new_empty(batch.y.shape)
-        for part in (labelled, ~labelled):
-            logits[part] = self.classifier(batch.select(part)).to(logits.dtype)
+        if self.joint_batch_norm or labelled.all():
+            whole: Tensor = network(batch)
+            return whole.float()
+        logits = torch.empty_like(batch.y)
+        for stream in (labelled, ~labelled):
+            logits[stream] = network(batch.select(stream)).float()
         return logits
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

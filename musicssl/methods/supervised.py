@@ -14,5 +14,5 @@ class Supervised(SemiSupervisedMethod):
 
     def step(self, batch: Batch) -> Step:
         """Look at one view."""
-        logits = self.student(batch.augmented(self.views.student))
+        logits = self.answers(self.classifier, batch.augmented(self.views.student))
         return Step(logits, consistency=logits.new_zeros(()))

@@ -15,7 +15,8 @@ class TemporalEnsembling(SemiSupervisedMethod):
 
     Laine and Aila 2017, https://arxiv.org/abs/1610.02242, algorithm 2, on probabilities of labels;
     see `PredictionEnsemble` for the average. A clip without an earlier answer adds nothing to the
-    consistency, so its weight is 0 in the first epoch as in the paper. There is one view only.
+    consistency: where clips are drawn once an epoch, its weight is 0 in the first one, as in the
+    paper. There is one view only.
 
     Args:
         momentum: Weight of the past in the average, in [0, 1); the paper has 0.6.
@@ -44,7 +45,7 @@ class TemporalEnsembling(SemiSupervisedMethod):
     def step(self, batch: Batch) -> Step:
         """Look at one view, and remember what was said of it."""
         assert batch.rows is not None
-        logits = self.student(batch.augmented(self.views.student))
+        logits = self.answers(self.classifier, batch.augmented(self.views.student))
         probs = logits.sigmoid()
         targets, known = self.ensemble.targets(batch.rows)
         difference = (probs - targets) * known[:, None]

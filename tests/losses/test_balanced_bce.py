@@ -15,8 +15,12 @@ def test_the_prior_is_counted_on_observed_cells():
     assert label_prior(unknown, MASK).tolist() == [0.25, 0.25, 0, 1]  # 0.5 counts as present
 
 
-def test_a_class_that_was_never_observed_has_prior_zero():
-    assert label_prior(TARGETS, torch.zeros_like(MASK)).tolist() == [0, 0, 0, 0]
+def test_a_class_that_was_never_observed_has_no_prior_and_weight_one():
+    prior = label_prior(TARGETS, torch.zeros_like(MASK))
+    assert prior.isnan().all()
+    logits = torch.randn(5, 4)
+    balanced, plain = balanced_bce(logits, TARGETS, MASK, prior), masked_bce(logits, TARGETS, MASK)
+    torch.testing.assert_close(balanced, plain)
 
 
 def test_positives_weigh_negatives_over_positives():

@@ -71,23 +71,36 @@ def test_observed_labels_outvote_pseudo_labels():
 
 
 def test_the_trust_is_judged_where_the_truth_is_known(tmp_path):
-    subject, clips = method(), data()
+    subject, clips = method(), data(p_cells=0.6)
     trainer = quiet_trainer(tmp_path, max_epochs=2)
     trainer.fit(subject, clips)
     val = clips.clips("val")
+    assert not val.mask.all()
     probs = subject.eval().classifier(val).sigmoid()
+    present, absent = probs >= subject.thresholds.upper, probs <= subject.thresholds.lower
     logged = {name: value.item() for name, value in trainer.callback_metrics.items()}
-    precisions, rates = [], []
-    for c, name in enumerate("abc"):
-        trusted = probs[:, c] >= subject.thresholds.upper[c]
-        rates.append(trusted.float().mean().item())
-        right = val.y[trusted, c]
-        precisions.append(right.mean().item() if len(right) else float("nan"))
-        assert logged[f"present_rate/{name}"] == pytest.approx(rates[-1])
-        assert logged[f"present_precision/{name}"] == pytest.approx(precisions[-1], nan_ok=True)
-    assert logged["val/present_rate"] == pytest.approx(sum(rates) / 3)
-    assert logged["val/present_precision"] == pytest.approx(
-        torch.tensor(precisions).nanmean().item(), nan_ok=True
-    )
-    absent = (probs <= subject.thresholds.lower).float().mean().item()
-    assert logged["val/absent_rate"] == pytest.approx(absent)
+    for kind, trusted, truth in (
+        ("present", present, val.y),
+        ("absent", absent & ~present, 1 - val.y),
+    ):
+        rates, precisions = [], []
+        for c in range(3):
+            seen = val.mask[:, c]
+            rates.append(trusted[seen, c].float().mean().item())
+            precisions.append(truth[seen & trusted[:, c], c].mean().item())  # NaN: none
+        found = (logged[f"val/{kind}_rate"], logged[f"val/{kind}_precision"])
+        expected = torch.tensor([rates, precisions]).nanmean(dim=1).tolist()
+        assert found == pytest.approx(expected, nan_ok=True)
+        if kind == "present":
+            by_class = [logged[f"val/present_precision/{name}"] for name in "abc"]
+            assert by_class == pytest.approx(precisions, nan_ok=True)
+
+
+def test_a_class_whose_labels_are_all_hidden_gets_no_pseudo_labels(tmp_path):
+    subject = method(share=1.0)
+    subject.prior.copy_(torch.tensor([0.3, torch.nan, 0.5]))
+    batch = mixed_batch()
+    batch.mask[:, 1] = False
+    _, consistency, notes = subject.step(batch)
+    assert consistency.isfinite()
+    assert notes["selected_present"] + notes["selected_absent"] <= 20 / 36

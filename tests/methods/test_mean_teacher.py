@@ -53,8 +53,10 @@ def test_unlabelled_clips_reach_the_student_and_never_the_teacher():
 
 def test_without_noise_teacher_and_student_agree():
     parts = {"views": UNCHANGED, "encoder": partial(AttEmbedding, dropout=0.0)}
-    agree = method(**parts)
-    assert agree.step(unlabelled()).consistency.item() == 0
+    for joint in (True, False):
+        batch = unlabelled()
+        batch.mask[:6] = True
+        assert method(**parts, joint_batch_norm=joint).step(batch).consistency.item() == 0
     noisy = method(**parts | {"encoder": partial(AttEmbedding, dropout=0.5)})
     assert noisy.step(unlabelled()).consistency.item() > 0
     apart = method(**parts | {"teacher": partial(Teacher, batch_norm="copied")})

@@ -103,7 +103,12 @@ def test_a_teacher_that_sees_no_clips_has_no_statistics_of_its_own(kind):
         method(kind, teacher=partial(Teacher, batch_norm="own"))
 
 
-@pytest.mark.parametrize("accumulate", [1, 2, 3])
+def test_a_negative_weight_is_refused():
+    with pytest.raises(InputError, match=r"consistency_weight must be 0 or more, got -1"):
+        method(MeanTeacher, consistency_weight=-1.0)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2, 3, 4])
 def test_the_teacher_follows_once_a_step_however_many_batches_make_one(tmp_path, accumulate):
     """While it warms up it is the mean of all students, the first one included."""
     students = []
@@ -119,7 +124,8 @@ def test_the_teacher_follows_once_a_step_however_many_batches_make_one(tmp_path,
         tmp_path, max_epochs=2, callbacks=[Keep()], accumulate_grad_batches=accumulate
     )
     trainer.fit(subject, data())
-    assert len(students) - 1 == trainer.global_step == 12 // accumulate
+    steps = 2 * -(-6 // accumulate)  # an epoch's last step may have fewer batches
+    assert len(students) - 1 == trainer.global_step == steps
     for mine, *theirs in zip(subject.teacher.parameters(), *students, strict=True):
         torch.testing.assert_close(mine, torch.stack(theirs).mean(dim=0))
 
@@ -160,19 +166,52 @@ def test_teacher_and_student_are_both_validated_and_the_teacher_predicts(tmp_pat
 
 def test_streams_can_pass_the_batch_norms_apart():
     """Each stream alone through a copy, one after the other, is what the option does."""
-    subject = method(
-        MeanTeacher, joint_batch_norm=False, encoder=partial(AttEmbedding, dropout=0.0)
-    )
+    still = partial(AttEmbedding, dropout=0.0)
+    subject = method(MeanTeacher, joint_batch_norm=False, encoder=still)
     batch = mixed_batch()
     alone = copy.deepcopy(subject.classifier).train()
-    logits = subject.train().student(batch)
+    logits = subject.answers(subject.classifier.train(), batch)
     labelled = batch.mask.any(dim=1)
     torch.testing.assert_close(logits[labelled], alone(batch.select(labelled)))
     torch.testing.assert_close(logits[~labelled], alone(batch.select(~labelled)))
     for name, value in alone.state_dict().items():
         torch.testing.assert_close(subject.classifier.state_dict()[name], value)
-    joint = method(MeanTeacher, encoder=partial(AttEmbedding, dropout=0.0)).train().student(batch)
-    assert not torch.allclose(joint, logits, atol=1e-3)
+    joint = method(MeanTeacher, encoder=still)
+    assert not torch.allclose(joint.answers(joint.classifier.train(), batch), logits, atol=1e-3)
+
+
+def trained_state(kind, folder):
+    subject = method(kind)
+    trained(subject, folder, max_epochs=1)
+    return subject.state_dict()
+
+
+@pytest.mark.parametrize("start", [AttentionMIL, MeanTeacher, FixMatch])
+@pytest.mark.parametrize("kind", [AttentionMIL, MeanTeacher, FixMatch])
+def test_any_method_goes_on_from_the_network_another_predicts_with(tmp_path, start, kind):
+    build = {AttentionMIL: lambda: AttentionMIL(**supervised_parts())}
+    first = build.get(start, lambda: method(start))()
+    trained(first, tmp_path, max_epochs=1)
+    second = build.get(kind, lambda: method(kind))()
+    second.start_from(first.state_dict())
+    val = mixed_batch()
+    torch.testing.assert_close(second.eval()(val), first.eval()(val))
+    torch.testing.assert_close(second.classifier(val), first(val))
+
+
+@pytest.mark.parametrize("rule", ["own", "copied", "averaged"])
+def test_a_frozen_part_is_frozen_in_the_teacher_too(tmp_path, rule):
+    subject = method(MeanTeacher, teacher=partial(Teacher, decay=0.9, batch_norm=rule))
+    subject.start_from(trained_state(Supervised, tmp_path))
+    subject.freeze_parts(["encoder"])
+    parts = (subject.classifier, subject.teacher.average)
+    before = [copy.deepcopy(network.state_dict()) for network in parts]
+    trained(subject, tmp_path)
+    for network, old in zip(parts, before, strict=True):
+        changed = {
+            name for name, v in network.state_dict().items() if not torch.equal(v, old[name])
+        }
+        assert changed == {name for name in old if name.startswith("pooling.")}
 
 
 def mixed_batch(num_labelled=6, count=16):
