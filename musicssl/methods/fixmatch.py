@@ -48,6 +48,7 @@ class FixMatch(SemiSupervisedMethod):
         unsure = ~batch.mask.all(dim=1)
         if unsure.any():
             self.thresholds.update(probs[unsure], self.prior)
+        self._agree_on_thresholds()
         trusted = self.thresholds.select(probs, self.prior)
         present, absent = (cells & ~batch.mask for cells in trusted)
         targets = torch.where(batch.mask, batch.y, present.to(batch.y))
@@ -55,6 +56,12 @@ class FixMatch(SemiSupervisedMethod):
         loss = pseudo_label_bce(strong, targets, batch.mask | present | absent)
         shares = {"present": present.sum() / hidden, "absent": absent.sum() / hidden}
         return Step(weak, loss, {f"selected_{kind}": share for kind, share in shares.items()})
+
+    def _agree_on_thresholds(self) -> None:
+        """Give all ranks the mean of their thresholds; each has seen another part of the batch."""
+        if self.trainer.world_size > 1:
+            for threshold in (self.thresholds.upper, self.thresholds.lower):
+                threshold.copy_(self.all_gather(threshold).mean(dim=0))
 
     def on_validation_epoch_end(self) -> None:
         """Log, besides the metrics, how far pseudo-labels can be trusted."""

@@ -1,4 +1,5 @@
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ def method(share=0.5, **changes):
     thresholds = partial(PriorMatchedThresholds, share=share)
     subject = FixMatch(**semi_supervised_parts(thresholds=thresholds, **changes)).train()
     subject.prior.copy_(torch.tensor([0.3, 0.5, 0.5]))
+    subject.trainer = SimpleNamespace(world_size=1)
     return subject
 
 
@@ -104,3 +106,16 @@ def test_a_class_whose_labels_are_all_hidden_gets_no_pseudo_labels(tmp_path):
     _, consistency, notes = subject.step(batch)
     assert consistency.isfinite()
     assert notes["selected_present"] + notes["selected_absent"] <= 20 / 36
+
+
+def test_ranks_share_the_mean_of_their_thresholds(monkeypatch):
+    subject = method()
+    subject.trainer = SimpleNamespace(world_size=2)
+    monkeypatch.setattr(subject, "all_gather", lambda mine: torch.stack([mine, mine + 1]))
+    alone = method()
+    torch.manual_seed(1)
+    subject.step(mixed_batch())
+    torch.manual_seed(1)
+    alone.step(mixed_batch())
+    torch.testing.assert_close(subject.thresholds.upper, alone.thresholds.upper + 0.5)
+    torch.testing.assert_close(subject.thresholds.lower, alone.thresholds.lower + 0.5)
