@@ -2,7 +2,6 @@
 
 import fcntl
 import json
-import math
 import os
 import sys
 import time
@@ -18,7 +17,6 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from musicssl import worker
 from musicssl.command_line import input_error
 from musicssl.errors import InputError
-from musicssl.history import read_history
 from musicssl.run_folder import RunFolder
 from musicssl.stopping import termination
 
@@ -62,7 +60,6 @@ def attempt(work: Callable[[], None], folder: RunFolder, parallel: bool) -> Outc
     try:
         with claimed(folder.path), _printing_to(folder.path) if parallel else nullcontext():
             work()
-            _check_convergence(folder)
         termination.check()
     except SIGTERMException:
         if parallel:
@@ -119,18 +116,6 @@ def _printing_to(folder: Path) -> Iterator[None]:
         sys.stdout.flush()
         os.dup2(screen, 1)
         os.close(screen)
-
-
-def _check_convergence(folder: RunFolder) -> None:
-    if not folder.history.is_file():  # not trained by gradient
-        return
-    for row in read_history(folder.history):
-        loss = row.get("train/loss", 0.0)
-        if not math.isfinite(loss):
-            raise InputError(
-                f"training diverged, the loss was {loss} in epoch {row['epoch']:.0f}; try a "
-                "smaller optimizer.lr."
-            )
 
 
 def _stamp(folder: RunFolder) -> int | None:

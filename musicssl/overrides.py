@@ -2,8 +2,8 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,12 @@ from hydra.errors import (
     MissingConfigException,
     OverrideParseException,
 )
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from musicssl.errors import InputError
 
 _LAUNCHER, _SEARCH_PATH = "hydra/launcher", "hydra.searchpath"
+_NUMBER_OR_WORD = ("trainer.devices",)  # auto, or several: Lightning checks it
 
 
 @contextmanager
@@ -45,6 +46,31 @@ def override_errors(conf: Path, name: str, arguments: Sequence[str]) -> Iterator
         if sentence is None:
             raise
         raise InputError(sentence) from error
+
+
+def check_kinds(settings: Mapping[str, Any], conf: Path, name: str, made: DictConfig) -> None:
+    """Check that a number was given where the files have one, and true or false where they do.
+
+    Args:
+        settings: Of a run, plain values.
+        conf: The folder of the configuration files.
+        name: Of the root among them.
+        made: Hydra's own and the other overrides of the run, `hydra` and `task`.
+
+    Raises:
+        InputError: If a value of another kind was given; null is for the part itself to refuse.
+    """
+    both = OmegaConf.to_container(made, resolve=False)
+    assert isinstance(both, dict)
+    by_default, _ = _known(conf, name, [*both["hydra"], *both["task"]])
+    for key, value in _paths(settings):
+        default = by_default.get(key)
+        if value is None or key in _NUMBER_OR_WORD or not isinstance(default, int | float):
+            continue
+        if isinstance(default, bool) and not isinstance(value, int):
+            raise InputError(f"{key} must be true or false, got {value}.")
+        if not isinstance(default, bool) and not _is_number(value):
+            raise InputError(f"{key} must be a number such as {default}, got {value}.")
 
 
 def nearest(key: str, names: Iterable[str]) -> str | None:
@@ -80,6 +106,11 @@ def _explain(
     line = str(error).splitlines()[0] if str(error) else ""
     quoted = re.findall(r"'([^']+)'", line)
     if line.startswith("Could not override"):
+        places = re.search(
+            r"Did you mean to override (?:one of )?(.+)\?$", str(error), re.MULTILINE
+        )
+        if places:
+            return _ambiguous_group(quoted[0], places[1].split(", "), conf, overrides)
         return _unknown_setting(quoted[0], conf, name, overrides)
     if line.startswith("Could not append to config"):
         return f"{quoted[0]} is there already; change it without the plus sign, {quoted[0]}=..."
@@ -101,6 +132,16 @@ def _unknown_choice(error: MissingConfigException) -> str | None:
     return f"there is no {group}={choice}; {guess} {', '.join(sorted(error.options))}."
 
 
+def _ambiguous_group(key: str, places: Sequence[str], conf: Path, overrides: Sequence[str]) -> str:
+    """Name the places, `group@package`, and a group of their section that chooses for all."""
+    choices = (item.partition("=")[2] for item in overrides if item.startswith(f"{key}="))
+    choice = next(choices, "...")
+    meant = [f"{place}={choice}" for place in places]
+    sections = sorted({_place(place.partition("@")[2]) for place in places})
+    meant += [f"{s}={choice} for all" for s in sections if (conf / s / f"{choice}.yaml").is_file()]
+    return f"{key} is chosen for each place by itself: {' or '.join(meant)}."
+
+
 def _any_unknown_setting(conf: Path, name: str, overrides: Sequence[str]) -> str | None:
     settings, groups = _known(conf, name, overrides)
     keys = [item.partition("=")[0] for item in overrides]
@@ -119,6 +160,8 @@ def _unknown_setting(key: str, conf: Path, name: str, overrides: Sequence[str]) 
     elsewhere = guess is None or _place(guess) != _place(key)
     if elsewhere and isinstance(section, dict) and "_target_" in section:
         advice = f"to hand it to {section['_target_']} all the same, write +{key}=..."
+    elif choices := _choices_with(key, conf):
+        advice = f"it is a setting of {' or '.join(choices)}."
     return f"there is no setting {key}; {advice}"
 
 
@@ -129,7 +172,12 @@ def _known(
 
     Hydra has read all choices without complaint when it meets an unknown setting.
     """
-    with initialize_config_dir(str(conf.absolute()), version_base="1.3"):
+    within_a_run = GlobalHydra.instance().is_initialized()  # and not after its end
+    with (
+        nullcontext()
+        if within_a_run
+        else initialize_config_dir(str(conf.absolute()), version_base="1.3")
+    ):
         loader = GlobalHydra.instance().config_loader()
         groups = tuple(loader.list_groups(""))
         made = [
@@ -139,6 +187,21 @@ def _known(
         ]
         config = compose(name, made, return_hydra_config=True)
     return dict(_paths(OmegaConf.to_container(config))), groups
+
+
+def _choices_with(key: str, conf: Path) -> list[str]:
+    """Name the choices, `group=option`, whose files bring a setting along."""
+    found = []
+    for file in sorted(conf.glob("*/*.yaml")):
+        group = file.parent.name
+        prefix = "" if "@package _global_" in file.read_text() else f"{group}."
+        if key in dict(_paths(OmegaConf.to_container(OmegaConf.load(file)), prefix)):
+            found.append(f"{group}={file.stem}")
+    return found
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _first(override: Override) -> str:

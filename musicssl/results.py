@@ -107,7 +107,8 @@ def show_results(folder: RunFolder) -> None:
             f"{within_weighted} and {within_alone}.",
             highlight=False,
         )
-    console.print(f"Tables, scores, pictures and checkpoints: {folder.path}", highlight=False)
+    place = f"Tables, scores, pictures and checkpoints: {folder.path}"
+    console.print(place, highlight=False, markup=False)  # a folder may have [brackets] in its name
 
 
 def _mean_of_defined(column: NDArray[np.floating]) -> float:

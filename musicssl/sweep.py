@@ -11,7 +11,9 @@ import math
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from joblib import cpu_count
-from omegaconf import DictConfig, ValidationError
+from omegaconf import DictConfig, OmegaConf, ValidationError
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -50,9 +52,12 @@ class SweepProgress(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Say what is to come."""
+        with _failures_end_the_sweep():
+            self._start(config)
+
+    def _start(self, config: DictConfig) -> None:
         self.axes = axes(config)
-        with user_errors():
-            self.jobs = jobs_at_a_time(config.hydra.launcher)
+        self.jobs = jobs_at_a_time(config.hydra.launcher)
         if config.hydra.runtime.choices["hydra/launcher"] not in _LOCAL:
             self.jobs = self.total  # a cluster starts as many as it can
         self.journal = Path(config.hydra.sweep.dir).absolute() / f".sweep-{os.getpid()}.jsonl"
@@ -70,20 +75,27 @@ class SweepProgress(Callback):
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Write down what became of the job; print it, and how far the sweep is."""
-        if self.journal is None:
-            return
+        if self.journal is not None:
+            with _failures_end_the_sweep():
+                self._note(config, job_return, self.journal)
+
+    def _note(self, config: DictConfig, job_return: JobReturn, journal: Path) -> None:
         outcome: Outcome = job_return.return_value
         label = self._label(config)
         record = {"number": config.hydra.job.num, "label": label, **asdict(outcome)}
-        with self.journal.open("a+") as file:
+        with journal.open("a+") as file:
             fcntl.flock(file, fcntl.LOCK_EX)  # lines on the screen in the order of their counts
             file.write(json.dumps(record) + "\n")
             file.flush()
-            print(f"{progress(_read(self.journal), self.total, self.jobs)}: {_line(record)}")
+            print(f"{progress(_read(journal), self.total, self.jobs)}: {_line(record)}")
             sys.stdout.flush()
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Show all jobs; exit with 1 after a defect, else with 2 after a user's mistake."""
+        with _failures_end_the_sweep():
+            self._sum_up()
+
+    def _sum_up(self) -> None:
         assert self.journal is not None
         records = sorted(_read(self.journal), key=lambda record: record["number"])
         console = Console(soft_wrap=True, highlight=False)
@@ -95,15 +107,17 @@ class SweepProgress(Callback):
             sys.stdout.flush()
             print(f"failed: {record['label']}: {record['cause']}", file=sys.stderr)
             print(f"        in {_relative(record['folder'])}", file=sys.stderr)
-        if len(failed) < len(records):
-            console.print(f"Compare them: python -m musicssl.report {_places(records)}")
-        if failed:  # an exception would become a warning of Hydra's
+        complete = [record for record in records if record["state"] != "failed"]
+        if complete:
+            command = f"python -m musicssl.report {_places(complete)}"
+            console.print(f"Compare them: {command}", markup=False)
+        if failed:
             sys.exit(2 if all(record["mistake"] for record in failed) else 1)
 
     def _label(self, config: DictConfig) -> str:
         """Name a job by what the sweep varies, `att p_s=0.1 seed=0`."""
         choices = config.hydra.runtime.choices
-        pairs = [override.partition("=") for override in config.hydra.overrides.task]
+        pairs = [override.partition("=") for override in _plain(config.hydra.overrides.task)]
         parts = [
             value if key in choices else f"{key.rpartition('.')[2]}={value}"
             for key, _, value in pairs
@@ -118,11 +132,11 @@ def axes(config: DictConfig) -> dict[str, list[str]]:
     Args:
         config: Of the sweep; what the command line says of an axis counts more than the file.
     """
-    params = config.hydra.sweeper.get("params") or {}
+    params = _plain(config.hydra.sweeper).get("params") or {}
     lines = [f"{key}={value}" for key, value in params.items()]
     loader = GlobalHydra.instance().config_loader()
     overrides = OverridesParser.create(loader).parse_overrides(
-        [*lines, *config.hydra.overrides.task]
+        [*lines, *_plain(config.hydra.overrides.task)]
     )
     last = {override.get_key_element(): override for override in overrides}
     return {
@@ -182,6 +196,22 @@ def outcome_table(records: Sequence[dict[str, Any]]) -> Table:
         cells = (record["label"], _auroc(record["auroc"]), time_taken, state)
         table.add_row(*(Text(cell) for cell in cells), style=style)  # Text: no markup in a value
     return table
+
+
+@contextmanager
+def _failures_end_the_sweep() -> Iterator[None]:
+    """Exit instead of raising: Hydra makes a warning of what a callback raises, and goes on."""
+    try:
+        with user_errors():
+            yield
+    except Exception:  # noqa: BLE001 the traceback is shown, and no sweep goes on without a journal
+        traceback.print_exc()
+        sys.exit(1)
+
+
+def _plain(node: Any) -> Any:
+    """Return overrides as they were typed: what they refer to may exist in a job alone."""
+    return OmegaConf.to_container(node, resolve=False)
 
 
 def _line(record: dict[str, Any]) -> str:

@@ -49,17 +49,6 @@ def test_a_defect_leaves_its_traceback_until_the_run_is_tried_again(folder):
     assert not (folder.path / "error.txt").exists()
 
 
-@pytest.mark.parametrize("loss", ["nan", "inf"])
-def test_a_run_that_diverged_has_failed_however_well_it_ended(folder, loss):
-    def work():
-        folder.history.write_text(f"epoch,train/loss,val/loss\n0,0.7,0.6\n1,{loss},0.6\n")
-        complete(folder, 0.5)
-
-    outcome = attempt(work, folder, parallel=False)
-    assert (outcome.state, outcome.mistake) == ("failed", True)
-    assert f"the loss was {loss} in epoch 1; try a smaller optimizer.lr" in outcome.cause
-
-
 @pytest.mark.parametrize("stop", [SIGTERMException, KeyboardInterrupt, SystemExit])
 def test_a_stop_is_no_failure(folder, stop):
     with pytest.raises(stop):

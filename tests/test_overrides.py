@@ -46,6 +46,12 @@ def complaint(*overrides: str) -> str:
             ["sweep=seeds", "datta.p_s=1", "seed=0,1"],
             "there is no setting datta.p_s; did you mean data.p_s?",
         ),
+        (["jobs=2"], "there is no setting jobs; it is a setting of launcher=joblib."),
+        (
+            ["method=mean_teacher", "augment=strong"],
+            "augment is chosen for each place by itself: augment@views.student=strong or "
+            "augment@views.target=strong or views=strong for all.",
+        ),
         (["+seed=1"], "seed is there already; change it without the plus sign, seed=..."),
         (["seed==1"], "seed==1 cannot be read as key=value; quote special characters."),
         (["seed=0,1"], "seed=0,1 names several values; add -m to run them all as a sweep."),

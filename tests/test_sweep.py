@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
@@ -56,6 +57,7 @@ def test_a_failed_job_is_reported_at_the_end_and_stops_no_other(tmp_path):
     assert set(first) == {"p1_b1.0_s0", "p1_b1.0_s1"}
     assert "4 runs, 1 at a time: seed=0,1  data.p_s=2,1" in out
     assert "4 of 4 done, 2 failed: seed=1 p_s=1  AUROC 0." in out
+    assert "A timeline shows" not in out + err  # as each run by itself remarks
     for seed in (0, 1):
         assert f"failed: seed={seed} p_s=2: data.p_s must be in [0, 1], got 2" in err
         assert f"/p2_b1.0_s{seed}" in err
@@ -93,6 +95,17 @@ def test_a_killed_parallel_sweep_leaves_nobody_training_and_goes_on(tmp_path):
     assert "epoch " not in out  # but in each run's log
     logs = [folder / "log.txt" for folder in run_folders(tmp_path)]
     assert all("epoch 30/30" in log.read_text() for log in logs)
+
+
+def test_a_sweep_in_which_every_job_fails_says_so(tmp_path):
+    overrides = ("name=y_${hydra:runtime.choices.method}", "seed=0,1", "optimizer.lr=abc")
+    status, out, err = finish(start(tmp_path, "-m", *overrides))
+    assert status == 2
+    assert "2 runs, 1 at a time: seed=0,1" in out
+    for seed in (0, 1):
+        assert f"failed: seed={seed}: optimizer.lr must be a number such as 0.0005" in err
+    assert "Compare them" not in out
+    assert "Traceback" not in err
 
 
 def run_folders(folder: Path) -> list[Path]:
@@ -206,6 +219,45 @@ def test_the_status_tells_mistakes_from_defects(tmp_path, capsys, ended, status)
     captured = capsys.readouterr()
     assert captured.out.count("0.750") == sum(line["state"] != "failed" for line in ended)
     assert captured.err.count("it [broke].") == sum(line["state"] == "failed" for line in ended)
+
+
+@pytest.mark.parametrize("action", ["on_multirun_start", "on_multirun_end"])
+def test_a_defect_of_the_callback_ends_the_sweep(capsys, action):
+    """SystemExit, for Hydra makes a mere warning of any other exception."""
+    with pytest.raises(SystemExit) as exit_:
+        getattr(SweepProgress(), action)(OmegaConf.create())  # without all that it reads
+    assert exit_.value.code == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [(InputError("mend this."), 2, "error: mend this."), (KeyError("x"), 1, "Traceback")],
+)
+def test_a_job_that_ends_without_an_outcome_ends_the_sweep(tmp_path, capsys, error, status, said):
+    sweep = SweepProgress()
+    sweep.journal = tmp_path / "journal"
+    job = JobReturn(status=JobStatus.FAILED)
+    job.return_value = error
+    with pytest.raises(SystemExit) as exit_:
+        sweep.on_job_end(OmegaConf.create(), job)
+    assert exit_.value.code == status
+    assert said in capsys.readouterr().err
+
+
+def test_only_folders_with_a_result_are_to_be_compared(tmp_path, capsys):
+    sweep = SweepProgress()
+    sweep.journal = tmp_path / "journal"
+    good = record("trained") | {"folder": "/runs/[a]/p0.1"}
+    bad = record("failed", mistake=True) | {"folder": "/runs/b/p0.1"}
+    sweep.journal.write_text("".join(json.dumps(line) + "\n" for line in (good, bad)))
+    with pytest.raises(SystemExit):
+        sweep.on_multirun_end(OmegaConf.create())
+    assert "python -m musicssl.report '/runs/[a]'\n" in capsys.readouterr().out
+
+
+def test_what_a_name_refers_to_may_exist_in_a_job_alone():
+    assert composed("name=y_${hydra:job.num}", "seed=0,1")[1] == {"seed": ["0", "1"]}
 
 
 @pytest.mark.parametrize(

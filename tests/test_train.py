@@ -226,6 +226,59 @@ def test_a_missing_gpu_is_one_line_and_leaves_no_run(tmp_path):
     assert not list(tmp_path.rglob("config.yaml"))
 
 
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["optimizer.lr=abc"], "optimizer.lr must be a number such as 0.0005, got abc."),
+        (
+            ["optimizer.lr=[0.1,0.2]"],
+            "optimizer.lr must be a number such as 0.0005, got [0.1, 0.2].",
+        ),
+        (["optimizer.lr=true"], "optimizer.lr must be a number such as 0.0005, got True."),
+        (["optimizer.lr=${name}"], "optimizer.lr must be a number such as 0.0005, got att."),
+        (["data.stratified=maybe"], "data.stratified must be true or false, got maybe."),
+        (
+            ["method=mean_teacher", "method.consistency_weight=abc"],
+            "method.consistency_weight must be a number such as 3.0, got abc.",
+        ),
+        (
+            ["method=mean_teacher", "method.ramp.epochs=abc"],
+            "method.ramp.epochs must be a number such as 3, got abc.",
+        ),
+        (["teacher.decay=none"], "teacher.decay must be a number such as 0.99, got none."),
+    ],
+)
+def test_a_value_of_another_kind_is_named_and_leaves_no_run(tmp_path, overrides, message):
+    with pytest.raises(InputError) as raised:
+        run(tmp_path / "run", *overrides)
+    assert str(raised.value) == message
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("override", ["optimizer.lr=1", "trainer.devices=auto", "data.b_s=null"])
+def test_a_value_that_is_as_good_as_the_default_is_taken(tmp_path, override):
+    assert run(tmp_path, override).is_complete
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_a_run_that_diverged_is_never_complete(tmp_path, monkeypatch, loss):
+    """One bad epoch, after which all is well again."""
+
+    def log_once(callback, trainer, pl_module):
+        trainer.callback_metrics["train/loss"].fill_(loss if trainer.current_epoch == 1 else 0.5)
+
+    monkeypatch.setattr(train.StepSeed, "on_train_epoch_end", log_once)
+    for _ in range(2):  # the second finds it trained to the end
+        with pytest.raises(InputError, match=f"the loss was {loss} in epoch 1; try a smaller"):
+            run(tmp_path, "trainer.max_epochs=3")
+        assert not RunFolder(tmp_path).is_complete
+
+
+def test_a_folder_keeps_the_brackets_of_its_name_on_screen(tmp_path, capsys):
+    folder = run(tmp_path / "frozen-[encoder]")
+    assert f"checkpoints: {folder.path}\n" in capsys.readouterr().out
+
+
 def test_undefined_localisation_is_said_to_be_undefined(tmp_path, capsys):
     """Clips of one instance: no class both sounds and rests in one."""
     folder = run(tmp_path, "dataset.num_instances=1")
