@@ -1,7 +1,6 @@
 """Train a classifier of music from few labels and much audio: `python train.py --help`."""
 
 import logging
-import math
 import os
 import sys
 import warnings
@@ -32,10 +31,10 @@ from musicssl.checkpoint import (
 from musicssl.command_line import user_errors
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
-from musicssl.history import History, read_history
+from musicssl.history import History, check_convergence
 from musicssl.job import Outcome, attempt, claimed
 from musicssl.methods.base import ClassificationMethod
-from musicssl.overrides import check_kinds, override_errors
+from musicssl.overrides import check_kinds, check_use, override_errors
 from musicssl.progress import EpochProgress
 from musicssl.results import show_results, write_results
 from musicssl.resume import BestCheckpoint, ResumeCheckpoint, StepSeed
@@ -102,6 +101,7 @@ def run(config: DictConfig, folder: RunFolder) -> None:
             show_results(folder)
         return
     check_kinds(settings, CONF, "train", HydraConfig.get().overrides)
+    check_use(config.method, HydraConfig.get().overrides.task)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     pl.seed_everything(config.seed, verbose=False)
@@ -193,28 +193,11 @@ def fit_network(
     device = trainer.strategy.root_device
     trainer.fit(method, datamodule, ckpt_path=resume, weights_only=True)
     if rank_zero_only.rank == 0:
-        check_convergence(folder)
+        check_convergence(folder.history)
     if not folder.best.is_file():
         raise InputError("no epoch was trained and validated; raise trainer.max_epochs.")
     method.load_state_dict(read_checkpoint(folder.best)["state_dict"])
     method.to(device).eval()  # Lightning has moved it to the CPU
-
-
-def check_convergence(folder: RunFolder) -> None:
-    """Refuse a run in which the loss left the finite numbers, however well it ended.
-
-    Raises:
-        InputError: If so in any epoch, now or before an interruption.
-    """
-    if not folder.history.is_file():  # no epoch was trained
-        return
-    for row in read_history(folder.history):
-        loss = row["train/loss"]
-        if not math.isfinite(loss):
-            raise InputError(
-                f"training diverged, the loss was {loss} in epoch {row['epoch']:.0f}; try a "
-                "smaller optimizer.lr."
-            )
 
 
 @rank_zero_only

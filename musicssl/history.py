@@ -7,6 +7,8 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from musicssl.errors import InputError
+
 
 class History(pl.Callback):
     """Keep what is logged once an epoch, in a CSV file that grows while the run goes on.
@@ -52,3 +54,21 @@ def read_history(path: Path) -> list[dict[str, float]]:
     """Read the rows that `History` wrote."""
     with path.open(newline="") as file:
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+def check_convergence(path: Path) -> None:
+    """Refuse a run in which the loss left the finite numbers, however well it ended.
+
+    Args:
+        path: Of the CSV file; there is none if no epoch was trained.
+
+    Raises:
+        InputError: If so in any epoch, now or before an interruption.
+    """
+    for row in read_history(path) if path.is_file() else ():
+        loss = row["train/loss"]
+        if not math.isfinite(loss):
+            raise InputError(
+                f"training diverged, the loss was {loss} in epoch {row['epoch']:.0f}; try a "
+                "smaller optimizer.lr."
+            )

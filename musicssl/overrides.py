@@ -73,6 +73,26 @@ def check_kinds(settings: Mapping[str, Any], conf: Path, name: str, made: DictCo
             raise InputError(f"{key} must be a number such as {default}, got {value}.")
 
 
+def check_use(method: Mapping[str, Any], overrides: Iterable[str]) -> None:
+    """Check that a method takes the views or the teacher that the command line asks for.
+
+    Args:
+        method: Settings of the method; those that take either name it.
+        overrides: Of the command line, key=value.
+
+    Raises:
+        InputError: If a choice would be without effect.
+    """
+    for override in overrides:
+        key = override.partition("=")[0].lstrip("+~").rpartition("@")[2]
+        part = key.partition(".")[0]
+        if part in ("views", "teacher") and part not in method:
+            raise InputError(
+                f"{override} has no effect on this method; method=supervised learns from labels "
+                "alone with views and a teacher."
+            )
+
+
 def nearest(key: str, names: Iterable[str]) -> str | None:
     """Return the name that was probably meant: with the same last part, or spelt alike.
 

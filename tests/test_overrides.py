@@ -5,7 +5,7 @@ from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException
 
 from musicssl.errors import InputError
-from musicssl.overrides import nearest, override_errors
+from musicssl.overrides import check_use, nearest, override_errors
 
 CONF = Path(__file__).parents[1] / "conf"
 
@@ -98,3 +98,18 @@ def test_what_no_override_is_to_blame_for_keeps_its_traceback():
 )
 def test_nearest(key, names, expected):
     assert nearest(key, names) == expected
+
+
+@pytest.mark.parametrize(
+    "override", ["views=strong", "views.student.noise.std=0.1", "augment@views.target=weak"]
+)
+def test_views_of_a_method_that_has_none_are_refused(override):
+    with pytest.raises(InputError, match=f"^{override} has no effect on this method; method=super"):
+        check_use({"loss": {}}, ["seed=1", override])
+    check_use({"loss": {}, "views": {}}, ["seed=1", override])
+
+
+def test_the_teacher_is_refused_alike_and_what_is_called_alike_is_not():
+    with pytest.raises(InputError, match=r"teacher\.decay=0\.5 has no effect"):
+        check_use({}, ["teacher.decay=0.5"])
+    check_use({}, ["method=mean_teacher", "name=views", "dataset.views=3"])

@@ -8,8 +8,8 @@ from musicssl.losses.masked_bce import cell_losses
 def balanced_bce(logits: Tensor, targets: Tensor, mask: Tensor, prior: Tensor) -> Tensor:
     """Average over observed cells, the positive term of each class weighted by negatives/positives.
 
-    The balanced loss (BL) of Gururani's thesis, section 3.4. A class without positives in training, or
-    never observed, keeps weight 1.
+    The balanced loss (BL) of Gururani's thesis, section 3.4. A class without positives in
+    training, or never observed, keeps weight 1.
 
     Args:
         logits: Log-odds, (B, C).

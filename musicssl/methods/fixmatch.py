@@ -61,7 +61,9 @@ class FixMatch(SemiSupervisedMethod):
         """Give all ranks the mean of their thresholds; each has seen another part of the batch."""
         if self.trainer.world_size > 1:
             for threshold in (self.thresholds.upper, self.thresholds.lower):
-                threshold.copy_(self.all_gather(threshold).mean(dim=0))
+                of_all = self.all_gather(threshold)  # (ranks, C)
+                assert isinstance(of_all, Tensor)
+                threshold.copy_(of_all.mean(dim=0))
 
     def on_validation_epoch_end(self) -> None:
         """Log, besides the metrics, how far pseudo-labels can be trusted."""
