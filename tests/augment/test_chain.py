@@ -42,7 +42,7 @@ def test_a_strength_is_set_by_the_names_of_the_chain_and_of_the_number():
     chain = instantiate(config)
     x = torch.rand(2, 3, 4)
     torch.manual_seed(0)
-    expected = FeatureGain(0.15)(Noise(0.3)(x))
+    expected = FeatureGain(0.1)(Noise(0.3)(x))
     torch.manual_seed(0)
     assert torch.equal(chain(x), expected)
 
