@@ -86,7 +86,7 @@ def check_use(method: Mapping[str, Any], overrides: Iterable[str]) -> None:
     for override in overrides:
         key = override.partition("=")[0].lstrip("+~").rpartition("@")[2]
         part = key.partition(".")[0]
-        if part in ("views", "teacher") and part not in method:
+        if part in ("views", "teacher") and part not in method and override != "views=none":
             raise InputError(
                 f"{override} has no effect on this method; method=supervised learns from labels "
                 "alone with views and a teacher."

@@ -112,4 +112,4 @@ def test_views_of_a_method_that_has_none_are_refused(override):
 def test_the_teacher_is_refused_alike_and_what_is_called_alike_is_not():
     with pytest.raises(InputError, match=r"teacher\.decay=0\.5 has no effect"):
         check_use({}, ["teacher.decay=0.5"])
-    check_use({}, ["method=mean_teacher", "name=views", "dataset.views=3"])
+    check_use({}, ["method=mean_teacher", "name=views", "dataset.views=3", "views=none"])
