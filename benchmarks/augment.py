@@ -7,7 +7,6 @@ backward and optimizer of the supervised method, without Lightning.
     python benchmarks/augment.py [--threads 1] [--rounds 200]
 """
 
-import argparse
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -16,7 +15,7 @@ import torch
 from att_training import CLASSES, FEATURES, INSTANCES, att
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
-from rounds import milliseconds, show
+from rounds import milliseconds, options, show
 from torch import Tensor
 
 from musicssl.augment.shuffle import Shuffle
@@ -56,16 +55,10 @@ def work(x: Tensor) -> dict[str, Callable[[], object]]:
 
 def main() -> None:
     """Measure in turn and print one table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=200)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    chosen = options(__doc__)
     calls = work(torch.rand(CLIPS, INSTANCES, FEATURES))
-    times = milliseconds(calls, options.rounds)
-    title = f"{CLIPS} clips, {options.threads} thread(s), {options.rounds} rounds"
+    times = milliseconds(calls, chosen.rounds)
+    title = f"{CLIPS} clips, {chosen.threads} thread(s), {chosen.rounds} rounds"
     show(title, times, "a step", median(times[STEP]))
 
 

@@ -1,11 +1,25 @@
 """Timing in rounds: calls take turns, so that a busy machine slows all of them alike."""
 
+import argparse
 import time
 from collections.abc import Callable, Mapping
 from statistics import median
 
+import torch
 from rich.console import Console
 from rich.table import Table
+
+
+def options(about: str | None) -> argparse.Namespace:
+    """Read `--threads` and `--rounds` from the command line, and keep torch to the former."""
+    parser = argparse.ArgumentParser(
+        description=about, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=200)
+    read = parser.parse_args()
+    torch.set_num_threads(read.threads)
+    return read
 
 
 def milliseconds(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:

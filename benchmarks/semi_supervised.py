@@ -9,7 +9,6 @@ compared with twice that.
     python benchmarks/semi_supervised.py [--threads 1] [--rounds 200]
 """
 
-import argparse
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -19,7 +18,7 @@ from typing import Any
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
-from rounds import milliseconds, show
+from rounds import milliseconds, options, show
 
 from musicssl.batch import Batch
 from musicssl.ensemble import PredictionEnsemble
@@ -75,17 +74,11 @@ def loss_of(method: ClassificationMethod, clips: Batch) -> torch.Tensor:
 
 def main() -> None:
     """Measure in turn and print one table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=200)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    chosen = options(__doc__)
     clips = batch()
     steps = {name: training_step(name, clips) for name in METHODS}
-    times = milliseconds(steps, options.rounds)
-    title = f"{CLIPS} clips, {options.threads} thread(s), {options.rounds} rounds"
+    times = milliseconds(steps, chosen.rounds)
+    title = f"{CLIPS} clips, {chosen.threads} thread(s), {chosen.rounds} rounds"
     show(title, times, "two att steps", 2 * median(times["att"]))
 
 

@@ -66,7 +66,6 @@ class Dashboard(Logger):
             differ only in the seed form a group.
         method: The word typed after `method=`; the job type, and a tag.
         dataset: The word typed after `dataset=`; a tag.
-        overwrite: Begin a new run although the folder knows one.
     """
 
     def __init__(
@@ -78,7 +77,6 @@ class Dashboard(Logger):
         sweep: str | None,
         method: str,
         dataset: str,
-        overwrite: bool,
     ) -> None:
         super().__init__()
         self._folder = RunFolder(Path(folder))
@@ -86,7 +84,6 @@ class Dashboard(Logger):
         self._run_name = str(PurePosixPath(name))  # an empty part of the path is no part
         self._group = sweep or self._run_name.removesuffix(f"_s{seed}")
         self._method, self._dataset = method, dataset
-        self._overwrite = overwrite
         self._run: wandb.Run | None = None
 
     @property
@@ -181,8 +178,7 @@ class Dashboard(Logger):
         return self._folder.path / "wandb" / "id"
 
     def _id(self) -> str:
-        if not self._id_file.is_file() or self._overwrite:
-            self._overwrite = False
+        if not self._id_file.is_file():
             self._id_file.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(self._id_file, secrets.token_hex(6))  # unlike random, not seeded
         return self._id_file.read_text()

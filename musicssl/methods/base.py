@@ -100,7 +100,8 @@ class ClassificationMethod(pl.LightningModule):
         averaged, plain = "teacher.average.", "classifier."
         prefix = averaged if any(name.startswith(averaged) for name in state) else plain
         mine = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-        self.classifier.load_state_dict(mine)
+        for network in self._networks():
+            network.load_state_dict(mine)
 
     def freeze_parts(self, names: Sequence[str]) -> None:
         """Train only the rest: parts of the classifier keep their weights and statistics.
@@ -116,10 +117,16 @@ class ClassificationMethod(pl.LightningModule):
             if not name or name not in parts:
                 choices = ", ".join(part for part in parts if part and part.count(".") < 2)
                 raise InputError(f"finetune.frozen: there is no part {name!r}; choose {choices}.")
-            self._frozen.append(parts[name].requires_grad_(False))
+            self._frozen += [
+                network.get_submodule(name).requires_grad_(False) for network in self._networks()
+            ]
         if not any(p.requires_grad for p in self.parameters()):
             raise InputError("finetune.frozen leaves nothing to train; name fewer parts.")
         self.train(self.training)
+
+    def _networks(self) -> tuple[nn.Module, ...]:
+        """Return the classifier, and whatever else has its parts."""
+        return (self.classifier,)
 
     def train(self, mode: bool = True) -> "ClassificationMethod":
         """Switch between training and evaluation; frozen parts stay in evaluation."""

@@ -1,7 +1,7 @@
 """What the methods share that learn from unlabelled clips by asking for consistent answers."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -101,17 +101,9 @@ class SemiSupervisedMethod(ClassificationMethod):
         """Return what the teacher decides about each instance, for a batch on any device."""
         return self.teacher.instances(batch.to(self.device))
 
-    def start_from(self, state: Mapping[str, Tensor]) -> None:
-        """Start student and teacher from the same network."""
-        super().start_from(state)
-        self.teacher.average.load_state_dict(self.classifier.state_dict())
-
-    def freeze_parts(self, names: Sequence[str]) -> None:
-        """Keep parts of the student, and the teacher's parts of the same names."""
-        super().freeze_parts(names)
-        for name in [names] if isinstance(names, str) else names:
-            self._frozen.append(self.teacher.average.get_submodule(name))
-        self.train(self.training)
+    def _networks(self) -> tuple[nn.Module, ...]:
+        """Return student and teacher: they start alike, and what is frozen is frozen in both."""
+        return (self.classifier, self.teacher.average)
 
     def answers(self, network: nn.Module, batch: Batch) -> Tensor:
         """Return the logits of a network that trains or teaches, (B, C) float32."""
