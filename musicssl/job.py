@@ -76,7 +76,7 @@ def attempt(work: Callable[[], None], folder: RunFolder, parallel: bool) -> Outc
     state: Literal["trained", "was complete"] = (
         "was complete" if _stamp(folder) == before else "trained"
     )
-    auroc = json.loads(folder.metrics.read_text())["macro"]["auroc"]
+    auroc = json.loads(folder.metrics.read_text())["macro"].get("auroc")
     return Outcome(str(folder.path), state, time.perf_counter() - start, auroc)
 
 

@@ -8,7 +8,12 @@ up. A metric that the labels do not determine is NaN, never 0, and `macro` leave
 "F1" has two meanings in the literature of OpenMIC. `f1` is that of the class being present.
 `f1_both` is the mean over the two values absent and present, what AttentionMIC and Gururani's
 thesis report (scikit-learn's 'macro avg', at 0.5); EAsT reports it too, but at a strict > 0.4.
+
+That is for labels of which any number may be present. `musicssl.multi_class` and
+`musicssl.regression` have the metrics of the other kinds of targets.
 """
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,6 +22,34 @@ from torchmetrics.functional.classification import binary_auroc, binary_average_
 from musicssl.errors import InputError
 
 COUNTS = ("positives", "observed")
+
+
+class Metrics(NamedTuple):
+    """What is measured on a set of clips.
+
+    Attributes:
+        per_class: Vectors (C,) float64 by name, those of `COUNTS` among them.
+        macro: Numbers by name: the means of these vectors, and what is measured of clips as a
+            whole and has no value for a class. The latter have names of their own.
+    """
+
+    per_class: dict[str, Tensor]
+    macro: dict[str, float]
+
+
+def multi_label_metrics(scores: Tensor, targets: Tensor, mask: Tensor) -> Metrics:
+    """Return `per_class_metrics` at a threshold of 0.5, and their means."""
+    per_class = per_class_metrics(scores, targets, mask)
+    return Metrics(per_class, macro(per_class))
+
+
+def smaller_is_better(name: str) -> bool:
+    """Say of a loss or an error, by the end of its name, that the least value of it is the best.
+
+    >>> [smaller_is_better(name) for name in ("val/loss", "val/rmse", "rmse", "val/auroc")]
+    [True, True, True, False]
+    """
+    return name.endswith(("loss", "rmse"))
 
 
 def per_class_metrics(
@@ -45,12 +78,12 @@ def per_class_metrics(
         InputError: If an observed score is no probability.
     """
     scores, targets, mask = scores.detach().cpu(), targets.detach().cpu(), mask.cpu()
-    _check_probabilities(scores[mask])
+    check_probabilities(scores[mask])
     present = targets >= 0.5  # (N, C)
     counts = {"positives": (present & mask).sum(0), "observed": mask.sum(0)}
     return {
         **_decision_metrics(scores >= threshold, present, mask),
-        **_ranking_metrics(scores, present, mask),
+        **ranking_metrics(scores, present, mask),
         **{name: count.double() for name, count in counts.items()},
     }
 
@@ -65,7 +98,12 @@ def macro(per_class: dict[str, Tensor]) -> dict[str, float]:
     }
 
 
-def _check_probabilities(observed: Tensor) -> None:
+def check_probabilities(observed: Tensor) -> None:
+    """Refuse scores that cannot be probabilities.
+
+    Raises:
+        InputError: If one is not in [0, 1].
+    """
     bad = observed[~((observed >= 0) & (observed <= 1))]
     if len(bad):
         raise InputError(
@@ -75,13 +113,14 @@ def _check_probabilities(observed: Tensor) -> None:
 
 
 def _decision_metrics(predicted: Tensor, present: Tensor, mask: Tensor) -> dict[str, Tensor]:
-    of_present = _precision_recall_f1(predicted, present, mask)
-    of_absent = _precision_recall_f1(~predicted, ~present, mask)
+    of_present = precision_recall_f1(predicted, present, mask)
+    of_absent = precision_recall_f1(~predicted, ~present, mask)
     both = {f"{name}_both": (of_present[name] + of_absent[name]) / 2 for name in of_present}
     return {**of_present, **both}
 
 
-def _precision_recall_f1(predicted: Tensor, actual: Tensor, mask: Tensor) -> dict[str, Tensor]:
+def precision_recall_f1(predicted: Tensor, actual: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    """Judge decisions, each (N, C) bool; NaN, (C,), where nothing observed is actual."""
     hits = (predicted & actual & mask).sum(0).double()
     num_predicted, num_actual = (predicted & mask).sum(0), (actual & mask).sum(0)
     metrics = {
@@ -92,7 +131,8 @@ def _precision_recall_f1(predicted: Tensor, actual: Tensor, mask: Tensor) -> dic
     return {name: value.where(num_actual > 0, torch.nan) for name, value in metrics.items()}
 
 
-def _ranking_metrics(scores: Tensor, present: Tensor, mask: Tensor) -> dict[str, Tensor]:
+def ranking_metrics(scores: Tensor, present: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    """Judge the order of scores, each (N, C); NaN, (C,), where the observed do not define it."""
     # torchmetrics' multilabel forms raise on a class that is never observed, and warn and return
     # 0 where one value is missing: its binary forms are asked where they are defined.
     num_classes = scores.shape[1]

@@ -10,6 +10,7 @@ from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from musicssl.errors import InputError
+from musicssl.metrics import smaller_is_better
 
 
 class StepSeed(pl.Callback):
@@ -90,7 +91,7 @@ class BestCheckpoint(ModelCheckpoint):
             path.parent,
             filename=path.stem,
             monitor=metric,
-            mode="min" if metric.endswith("loss") else "max",
+            mode="min" if smaller_is_better(metric) else "max",
             enable_version_counter=False,
         )
 

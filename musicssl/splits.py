@@ -30,7 +30,8 @@ def carve_validation(
         train: Training clips, (N,).
         fraction: Share of the clips to set aside, in (0, 1).
         seed: Of the draws.
-        present: True where a class is observed and present in a clip, (N, C).
+        present: True where a class is observed and present in a clip, (N, C), or whatever else is
+            to be shared out fairly; see `strata`.
         groups: Group of each clip of `train`, (N,), or None if every clip stands alone.
         tries: Number of draws.
 
@@ -71,6 +72,7 @@ def labelled_subset(
     p_s: float,
     seed: int,
     stratified: bool = False,
+    task: str = "multi_label",
 ) -> Rows:
     """Choose the clips that keep their labels.
 
@@ -82,7 +84,9 @@ def labelled_subset(
         seed: Of the draw.
         stratified: Draw so that every class keeps observed labels of both kinds as early as
             possible: the classes take turns, each time picking the next clip in which the class is
-            present, and then one in which it is absent.
+            present, and then one in which it is absent. Where a clip has one class, each turn is
+            one clip of a class; in a regression the `strata` take turns.
+        task: What the targets are; see `musicssl.corpus.Corpus`.
 
     Returns:
         The kept clips, ascending. For one seed they contain those of every smaller `p_s`.
@@ -96,19 +100,44 @@ def labelled_subset(
     labelled = np.flatnonzero(mask.any(axis=1))
     order = np.random.default_rng(seed).permutation(labelled)
     if stratified:
-        order = _classes_in_turn(order, y, mask)
+        wishes = strata(y[order], mask[order], task)
+        if task == "multi_label":
+            absent = (y[order] < 0.5) & mask[order]
+            wishes = np.concatenate([wishes, absent], axis=1)
+        order = _in_turn(order, wishes)
     count = round(p_s * len(labelled))
     if p_s > 0:
         count = max(count, 1)
     return np.sort(order[:count])
 
 
-def _classes_in_turn(order: Rows, y: NDArray[np.float32], mask: NDArray[np.bool_]) -> Rows:
-    """Reorder clips so that a short prefix observes each class, present and absent."""
-    present = (y[order] >= 0.5) & mask[order]  # (N, C)
-    absent = (y[order] < 0.5) & mask[order]
-    wishes = [*present.T, *absent.T]  # rarest wishes first, so that common ones do not crowd them
-    queues = [np.flatnonzero(wish) for wish in sorted(wishes, key=np.count_nonzero)]
+def strata(y: NDArray[np.float32], mask: NDArray[np.bool_], task: str) -> NDArray[np.bool_]:
+    """Sort clips into the kinds of which every draw should have its share, (N, K).
+
+    One kind for each class, the clips in which it is present. In a regression four for each target,
+    the quarters of its observed values from low to high; of equal values at a border, all fall into
+    the upper one.
+
+    Args:
+        y: Targets, (N, C).
+        mask: True where observed, (N, C).
+        task: What the targets are; see `musicssl.corpus.Corpus`.
+    """
+    if task != "regression":
+        present: NDArray[np.bool_] = (y >= 0.5) & mask
+        return present
+    quarters = []
+    for values, seen in zip(y.T, mask.T, strict=True):
+        borders = np.quantile(values[seen], [0.25, 0.5, 0.75]) if seen.any() else np.zeros(3)
+        quarter = np.searchsorted(borders, values, side="right")
+        quarters += [(quarter == number) & seen for number in range(4)]
+    return np.stack(quarters, axis=1)
+
+
+def _in_turn(order: Rows, wishes: NDArray[np.bool_]) -> Rows:
+    """Reorder clips so that a short prefix has some of every kind, (N, K)."""
+    # The rarest wishes first, so that common ones do not crowd them.
+    queues = [np.flatnonzero(wish) for wish in sorted(wishes.T, key=np.count_nonzero)]
     cursor, taken = [0] * len(queues), np.zeros(len(order), bool)
     reordered: list[np.int64] = []
     while len(reordered) < len(order):
@@ -125,32 +154,44 @@ def _classes_in_turn(order: Rows, y: NDArray[np.float32], mask: NDArray[np.bool_
 
 
 def observed_cells(
-    y: NDArray[np.float32], mask: NDArray[np.bool_], fraction: float, seed: int
+    y: NDArray[np.float32],
+    mask: NDArray[np.bool_],
+    fraction: float,
+    seed: int,
+    task: str = "multi_label",
 ) -> NDArray[np.bool_]:
     """Hide single cells the way OpenMIC-2018 does: each clip was asked about a few classes only.
 
     A clip keeps `round(fraction * C)` of its observed cells, at least one. As OpenMIC's annotators
     were asked about likely instruments, present and absent classes are drawn in turn, in seeded
-    order, until one kind runs out: about half of the kept cells are positive.
+    order, until one kind runs out: about half of the kept cells are positive. The targets of a
+    regression have no such kinds and are drawn alike.
 
     Args:
         y: Targets, (N, C).
         mask: True where observed, (N, C).
         fraction: Share of the classes that stay observed, in (0, 1].
         seed: Of the draw.
+        task: What the targets are; see `musicssl.corpus.Corpus`.
 
     Returns:
         The cells that stay observed, (N, C); a subset of `mask`, nested over `fraction`.
 
     Raises:
-        InputError: If the fraction is not in (0, 1].
+        InputError: If the fraction is not in (0, 1], or below 1 where a clip has one class, which
+            is known or not.
     """
     if not 0 < fraction <= 1:
         raise InputError(f"data.p_cells must be in (0, 1], got {fraction:g}.")
+    if task == "multi_class" and fraction < 1:
+        raise InputError(
+            f"data.p_cells={fraction:g} hides single classes of a clip, but each clip of this "
+            "corpus has one class; hide whole labels with data.p_s."
+        )
     rng = np.random.default_rng(seed)
     noise = rng.random(y.shape)
     first_kind = rng.random((len(y), 1)) < 0.5  # which kind of cell is asked first
-    present = y >= 0.5
+    present = (y >= 0.5) & (task != "regression")
     rank = np.where(
         present, _rank_within(noise, present & mask), _rank_within(noise, ~present & mask)
     )

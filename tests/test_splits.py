@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from musicssl.errors import InputError
-from musicssl.splits import carve_validation, labelled_subset, observed_cells
+from musicssl.splits import carve_validation, labelled_subset, observed_cells, strata
 
 
 def random_labels(num_clips=400, num_classes=20, seed=0, density=0.2):
@@ -132,3 +132,91 @@ def test_observed_cells_pick_classes_evenly():
     kept = observed_cells(y, np.ones_like(y, dtype=bool), 0.1, seed=0)
     counts = kept.sum(axis=0)
     assert abs(counts - 2000).max() < 5 * np.sqrt(2000 * 0.9)
+
+
+def one_class(num_clips=300, num_classes=10, seed=0):
+    """One-hot labels of classes from rare to common."""
+    rng = np.random.default_rng(seed)
+    shares = np.arange(1, num_classes + 1) / np.arange(1, num_classes + 1).sum()
+    y = np.eye(num_classes, dtype=np.float32)[rng.choice(num_classes, num_clips, p=shares)]
+    return y, np.ones_like(y, dtype=bool)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_stratified_draw_of_one_class_a_clip_takes_as_many_of_each(seed):
+    y, mask = one_class(seed=seed)
+    kept = labelled_subset(y, mask, 30 / 300, seed, stratified=True, task="multi_class")
+    fewest = np.minimum(y.sum(axis=0), 3)
+    assert (y[kept].sum(axis=0) >= fewest).all()
+    assert len(kept) == 30
+    whole = labelled_subset(y, mask, 1.0, seed, stratified=True, task="multi_class")
+    assert np.array_equal(whole, np.arange(300))
+
+
+def values(num_clips=400, seed=0):
+    """Skewed real targets, most of them small, some not known."""
+    rng = np.random.default_rng(seed)
+    y = (rng.lognormal(size=(num_clips, 2)) - 1).astype(np.float32)
+    mask = rng.random(y.shape) < 0.8
+    y[~mask] = np.nan
+    return y, mask
+
+
+def test_strata_of_a_regression_are_the_quarters_of_what_was_observed():
+    y, mask = values()
+    kinds = strata(y, mask, "regression")
+    assert kinds.shape == (400, 8)
+    for column in range(2):
+        seen = np.flatnonzero(mask[:, column])
+        ranks = np.argsort(np.argsort(y[seen, column]))
+        expected = 4 * ranks // len(seen)
+        quarters = kinds[:, 4 * column : 4 * column + 4]
+        assert np.abs(quarters[seen].argmax(axis=1) - expected).max() <= 1
+        assert np.mean(quarters[seen].argmax(axis=1) == expected) > 0.99
+        assert np.array_equal(quarters.sum(axis=1), mask[:, column])
+
+
+def test_strata_of_classes_are_the_clips_in_which_they_are_present():
+    y, mask = random_labels()
+    mask[::3] = False
+    for task in ("multi_label", "multi_class"):
+        assert np.array_equal(strata(y, mask, task), (y >= 0.5) & mask)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_stratified_draw_of_a_regression_spans_the_range(seed):
+    y, mask = values(seed=seed)
+    kinds = strata(y, mask, "regression")
+    kept = labelled_subset(y, mask, 0.04, seed, stratified=True, task="regression")
+    assert (kinds[kept].sum(axis=0) >= 2).all()  # 16 clips, 8 kinds
+    more = labelled_subset(y, mask, 0.1, seed, stratified=True, task="regression")
+    assert set(kept.tolist()) <= set(more.tolist())
+    labelled = np.flatnonzero(mask.any(axis=1))
+    everything = labelled_subset(y, mask, 1.0, seed, stratified=True, task="regression")
+    assert np.array_equal(everything, labelled)
+
+
+def test_carving_by_strata_validates_every_quarter():
+    y, mask = values()
+    groups = np.repeat(np.arange(40), 10).astype(str)
+    kinds = strata(y, mask, "regression")
+    _, val = carve_validation(np.arange(400), 0.15, 0, kinds, groups)
+    shares = kinds[val].sum(axis=0) / kinds.sum(axis=0)
+    assert np.abs(shares - 0.15).max() < 0.1
+
+
+def test_observed_cells_of_a_regression_are_drawn_whatever_their_value():
+    y = np.where(np.arange(10) < 5, 0.0, 100.0) * np.ones((4000, 1), np.float32)
+    mask = np.ones_like(y, dtype=bool)
+    kept = observed_cells(y, mask, 0.3, seed=0, task="regression")
+    assert (kept.sum(axis=1) == 3).all()
+    high = kept[:, 5:].sum(axis=1)
+    assert (high == 3).any()  # kinds in turn would never keep three of one kind
+    assert (high == 0).any()
+
+
+def test_single_cells_of_a_clip_with_one_class_are_not_hidden():
+    y, mask = one_class()
+    assert np.array_equal(observed_cells(y, mask, 1.0, 0, "multi_class"), mask)
+    with pytest.raises(InputError, match=r"p_cells=0.5 hides single classes .* with data\.p_s"):
+        observed_cells(y, mask, 0.5, 0, "multi_class")

@@ -14,10 +14,8 @@ from musicssl.batch import Batch
 from musicssl.classifier import Classifier
 from musicssl.errors import InputError
 from musicssl.losses.balanced_bce import label_prior
-from musicssl.metrics import macro, per_class_metrics
 from musicssl.pooling import Instances
-
-Loss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+from musicssl.tasks import Loss, task_named
 
 
 class ClassificationMethod(pl.LightningModule):
@@ -29,13 +27,18 @@ class ClassificationMethod(pl.LightningModule):
     Args:
         encoder: Builds the encoder; see `Classifier`.
         pooling: Builds the pooling; see `Classifier`.
-        loss: Takes logits, targets, mask, each (B, C), and the classes' prior, (C,), to a scalar.
         optimizer: Builds the optimizer from parameters.
         schedule: Maps the epochs trained so far, a fraction included, to a factor of the learning
             rate; see `musicssl.schedules`.
         num_features: Features of an instance, F.
         num_instances: Instances of the longest clip, T.
         num_classes: Number of classes, C.
+        loss: Takes logits, targets, mask, each (B, C), and the classes' prior, (C,), to a scalar;
+            None for that of the task.
+        task: What the targets are; see `musicssl.corpus.Corpus`.
+
+    Raises:
+        InputError: If the loss is for targets of another kind.
     """
 
     prior: Tensor
@@ -44,16 +47,18 @@ class ClassificationMethod(pl.LightningModule):
         self,
         encoder: Callable[..., Any],
         pooling: Callable[..., Any],
-        loss: Loss,
         optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
         schedule: Callable[[float], float],
         num_features: int,
         num_instances: int,
         num_classes: int,
+        loss: Loss | None = None,
+        task: str = "multi_label",
     ) -> None:
         super().__init__()
+        self.task = task_named(task)
         self.classifier = Classifier(encoder, pooling, num_features, num_instances, num_classes)
-        self.loss = loss
+        self.loss = self.task.loss(loss)
         self.optimizer = optimizer
         self.schedule = schedule
         self.register_buffer("prior", torch.zeros(num_classes))
@@ -67,9 +72,12 @@ class ClassificationMethod(pl.LightningModule):
         return logits
 
     def scores(self, batch: Batch) -> Tensor:
-        """Return the probability of each class, (B, C), for a batch on any device."""
+        """Return what the task makes of the logits, (B, C), for a batch on any device.
+
+        These are probabilities of classes, or the values of a regression.
+        """
         logits: Tensor = self(batch.to(self.device))
-        return logits.sigmoid()
+        return self.task.scores(logits)
 
     def instances(self, batch: Batch) -> Instances:
         """Return what is decided about each instance, for a batch on any device."""
@@ -138,6 +146,8 @@ class ClassificationMethod(pl.LightningModule):
     def setup(self, stage: str) -> None:
         """Learn the classes' prior from the training labels that this run may see.
 
+        In a regression it means nothing, and no loss for it looks at it.
+
         Raises:
             InputError: If the batches hide all of them.
         """
@@ -163,7 +173,7 @@ class ClassificationMethod(pl.LightningModule):
         self._val_outputs.update(self(batch), batch.y, batch.mask)
 
     def on_validation_epoch_end(self) -> None:
-        """Log loss and macro metrics of the validation set."""
+        """Log loss and overall metrics of the validation set."""
         self._log_epoch("val/", self._val_outputs)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
@@ -171,15 +181,15 @@ class ClassificationMethod(pl.LightningModule):
         self._test_outputs.update(self(batch), batch.y, batch.mask)
 
     def on_test_epoch_end(self) -> None:
-        """Log loss and macro metrics of the test set."""
+        """Log loss and overall metrics of the test set."""
         self._log_epoch("test/", self._test_outputs)
 
     def _log_epoch(self, prefix: str, outputs: "EpochOutputs") -> None:
         logits, targets, mask = outputs.compute()
         outputs.reset()
-        scores = macro(per_class_metrics(logits.sigmoid(), targets, mask))
+        metrics = self.task.metrics(self.task.scores(logits), targets, mask)
         loss = self.loss(logits, targets, mask, self.prior)
-        values = {f"{prefix}{name}": value for name, value in scores.items()}
+        values = {f"{prefix}{name}": value for name, value in metrics.macro.items()}
         self.log_dict({f"{prefix}loss": loss, **values}, sync_dist=True)  # alike on all ranks
 
 

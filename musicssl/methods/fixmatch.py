@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 
 from musicssl.batch import Batch
+from musicssl.errors import InputError
 from musicssl.losses.pseudo_label_bce import pseudo_label_bce
 from musicssl.methods.semi_supervised import SemiSupervisedMethod, Step
+from musicssl.tasks import MULTI_LABEL
 from musicssl.thresholds import PriorMatchedThresholds
 
 
@@ -32,12 +34,22 @@ class FixMatch(SemiSupervisedMethod):
     Args:
         thresholds: Builds the thresholds from the number of classes.
         parts: See `SemiSupervisedMethod`.
+
+    Raises:
+        InputError: If the corpus is of another kind than multi_label: its thresholds are those of
+            labels by themselves.
     """
 
     def __init__(
         self, *, thresholds: Callable[..., PriorMatchedThresholds], num_classes: int, **parts: Any
     ) -> None:
         super().__init__(num_classes=num_classes, **parts)
+        if self.task is not MULTI_LABEL:
+            raise InputError(
+                "method=fixmatch learns labels of which any number may be present, but the targets "
+                f"of this corpus are {self.task.name}; choose method=mean_teacher, pi_model or "
+                "temporal_ensembling."
+            )
         self.thresholds = thresholds(num_classes=num_classes)
 
     def step(self, batch: Batch) -> Step:

@@ -12,8 +12,10 @@ class MeanTeacher(SemiSupervisedMethod):
 
     Tarvainen and Valpola 2017, https://arxiv.org/abs/1703.01780, for multi-label clips as in
     Gururani's thesis, equation 5.4: the mean over clips and classes of the squared difference of
-    probabilities, for all classes, observed or not, of all clips. The thesis has no views but
-    dropout (`views=none`); its experiment on OpenMIC is `experiment=openmic_mean_teacher`.
+    probabilities, for all classes, observed or not, of all clips. Where a clip has one class these
+    are softmax probabilities, as in the paper, and in a regression the predicted values. The thesis
+    has no views but dropout (`views=none`); its experiment on OpenMIC is
+    `experiment=openmic_mean_teacher`.
 
     The targets come from a teacher in training mode, with dropout of its own; no gradient reaches
     it.
@@ -25,5 +27,5 @@ class MeanTeacher(SemiSupervisedMethod):
         """Look at two views."""
         logits = self.answers(self.classifier, batch.augmented(self.views.student))
         with torch.no_grad():
-            targets = self.answers(self.teacher, batch.augmented(self.views.target)).sigmoid()
-        return Step(logits, mse_loss(logits.sigmoid(), targets))
+            targets = self.answers(self.teacher, batch.augmented(self.views.target))
+        return Step(logits, mse_loss(self.task.scores(logits), self.task.scores(targets)))

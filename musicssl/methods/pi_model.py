@@ -9,13 +9,14 @@ from musicssl.methods.semi_supervised import SemiSupervisedMethod, Step
 class PiModel(SemiSupervisedMethod):
     """Learn to answer alike about two views of a clip.
 
-    Laine and Aila 2017, https://arxiv.org/abs/1610.02242, algorithm 1, on probabilities of labels.
-    The gradient goes through both views. Labels are learnt from the first of them. The paper scales
-    its greatest weight by the labelled fraction of all clips; here it is as given.
+    Laine and Aila 2017, https://arxiv.org/abs/1610.02242, algorithm 1, on probabilities of labels
+    (of a softmax where a clip has one class, as there; in a regression on values). The gradient
+    goes through both views. Labels are learnt from the first of them. The paper scales its greatest
+    weight by the labelled fraction of all clips; here it is as given.
     """
 
     def step(self, batch: Batch) -> Step:
         """Look at two views."""
         first = self.answers(self.classifier, batch.augmented(self.views.student))
         second = self.answers(self.classifier, batch.augmented(self.views.target))
-        return Step(first, mse_loss(first.sigmoid(), second.sigmoid()))
+        return Step(first, mse_loss(self.task.scores(first), self.task.scores(second)))

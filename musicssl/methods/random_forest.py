@@ -10,6 +10,7 @@ from sklearn.ensemble import RandomForestClassifier
 from torch import Tensor
 
 from musicssl.batch import Batch, valid_instances
+from musicssl.errors import InputError
 
 
 class RandomForest:
@@ -18,7 +19,8 @@ class RandomForest:
     RF_BR of Gururani, Sharma and Lerch 2019, https://arxiv.org/abs/1907.04294, and the baseline of
     OpenMIC-2018: a forest learns a class from the clips in which it was observed. Scores are
     probabilities; the paper's AUROC of 77.69 equals its recall, so it came from hard decisions and
-    is not comparable.
+    is not comparable. Where a clip has one class, each forest tells its class from the rest, and
+    the scores of a clip need not sum to 1.
 
     Args:
         num_features: Not used; the sizes that the corpus decides are told to every method.
@@ -29,6 +31,10 @@ class RandomForest:
         summary: "mean" of a clip's instances, as OpenMIC's baseline, or "mean_std" of them.
         num_workers: Processes to fit with; the result does not depend on it.
         seed: Of the forests.
+        task: What the targets are; see `musicssl.corpus.Corpus`.
+
+    Raises:
+        InputError: If the corpus is a regression.
     """
 
     def __init__(
@@ -41,7 +47,13 @@ class RandomForest:
         summary: Literal["mean", "mean_std"] = "mean",
         num_workers: int = 1,
         seed: int = 0,
+        task: str = "multi_label",
     ) -> None:
+        if task == "regression":
+            raise InputError(
+                "method=random_forest classifies, but this corpus is a regression; choose another "
+                "method, such as method=att."
+            )
         self.num_classes = num_classes
         self.num_trees = num_trees
         self.max_depth = max_depth
@@ -55,7 +67,15 @@ class RandomForest:
 
         A class that a small labelled subset shows in one value only gets a forest that has seen
         just that value, and predicts it.
+
+        Raises:
+            InputError: If the clips are sound and no instances.
         """
+        if clips.x.ndim == 2:
+            raise InputError(
+                "method=random_forest looks at instances, but the data are sound; add "
+                "features=log_mel and an encoder of instances, such as encoder=att."
+            )
         features, targets, mask = self._features(clips), clips.y.numpy() >= 0.5, clips.mask.numpy()
         fits = (
             delayed(self._fit_one)(features[mask[:, c]], targets[mask[:, c], c], c)

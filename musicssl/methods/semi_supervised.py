@@ -143,6 +143,6 @@ class SemiSupervisedMethod(ClassificationMethod):
         self._student_outputs.update(self.classifier(batch), batch.y, batch.mask)
 
     def on_validation_epoch_end(self) -> None:
-        """Log loss and macro metrics of both."""
+        """Log loss and overall metrics of both."""
         super().on_validation_epoch_end()
         self._log_epoch("val/student_", self._student_outputs)

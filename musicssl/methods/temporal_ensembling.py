@@ -13,8 +13,9 @@ from musicssl.methods.semi_supervised import SemiSupervisedMethod, Step
 class TemporalEnsembling(SemiSupervisedMethod):
     """Learn to answer as one has answered about the clip in earlier epochs, on average.
 
-    Laine and Aila 2017, https://arxiv.org/abs/1610.02242, algorithm 2, on probabilities of labels;
-    see `PredictionEnsemble` for the average. A clip without an earlier answer adds nothing to the
+    Laine and Aila 2017, https://arxiv.org/abs/1610.02242, algorithm 2, on probabilities of labels
+    (of a softmax where a clip has one class, as there; in a regression on values); see
+    `PredictionEnsemble` for the average. A clip without an earlier answer adds nothing to the
     consistency: where clips are drawn once an epoch, its weight is 0 in the first one, as in the
     paper. There is one view only.
 
@@ -38,18 +39,20 @@ class TemporalEnsembling(SemiSupervisedMethod):
         """Make room for the answers about each clip."""
         super().setup(stage)
         if stage == "fit":
-            corpus = self.trainer.datamodule.corpus  # type: ignore[attr-defined]
-            num_clips, num_classes = corpus.y.shape
+            datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
+            num_clips, num_classes = datamodule.corpus.y.shape
+            last = int(datamodule.batch_plan().unlabelled.pool.max())  # maybe of a second corpus
+            num_clips = max(num_clips, last + 1)
             self.ensemble = PredictionEnsemble(num_clips, num_classes, self.momentum)
 
     def step(self, batch: Batch) -> Step:
         """Look at one view, and remember what was said of it."""
         assert batch.rows is not None
         logits = self.answers(self.classifier, batch.augmented(self.views.student))
-        probs = logits.sigmoid()
+        scores = self.task.scores(logits)
         targets, known = self.ensemble.targets(batch.rows)
-        difference = (probs - targets) * known[:, None]
-        self._remember(batch.rows, probs.detach())
+        difference = (scores - targets) * known[:, None]
+        self._remember(batch.rows, scores.detach())
         return Step(logits, difference.square().mean())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -60,9 +63,9 @@ class TemporalEnsembling(SemiSupervisedMethod):
         """Take up the ensemble of the interrupted run."""
         self.ensemble.restore(checkpoint["ensemble"])
 
-    def _remember(self, rows: Tensor, probs: Tensor) -> None:
+    def _remember(self, rows: Tensor, scores: Tensor) -> None:
         """Update the ensemble with the answers of all ranks, since clips change ranks."""
         if self.trainer.world_size > 1:
-            rows, probs = self.all_gather((rows, probs))  # (ranks, B), (ranks, B, C)
-            rows, probs = rows.flatten(), probs.flatten(0, 1)
-        self.ensemble.update(rows, probs)
+            rows, scores = self.all_gather((rows, scores))  # (ranks, B), (ranks, B, C)
+            rows, scores = rows.flatten(), scores.flatten(0, 1)
+        self.ensemble.update(rows, scores)

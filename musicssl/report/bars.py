@@ -36,7 +36,7 @@ def draw_per_class_bars(
     if positives is not None:
         axes.set_xlabel("in brackets: observed positives", fontsize=SMALL)
     axes.set_yticks(range(len(classes)), [labels[row] for row in order], **PLAIN)
-    _frame(axes, len(classes))
+    _frame(axes, len(classes), float(np.nanmin([0, *np.concatenate([*table.values()])])))
     handles = [*axes.containers, *axes.lines]
     figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
     return figure
@@ -58,7 +58,7 @@ def _draw_metric(
     axes.barh(rows, np.nan_to_num(column), height * 0.92, color=colour, label=name)
     for row, value in zip(rows, column, strict=True):
         text, ink = ("undefined", GREY) if np.isnan(value) else (f"{value:.2f}", "black")
-        left = np.nan_to_num(value) + 0.008
+        left = max(np.nan_to_num(value), 0) + 0.008
         label = axes.text(left, row, text, color=ink, fontsize=SMALL - 1, va="center", zorder=4)
         label.set_path_effects(_HALO)
     defined = column[~np.isnan(column)]
@@ -69,10 +69,11 @@ def _draw_metric(
         line.set_label(f"macro mean of {name}: {macro:.3f}")
 
 
-def _frame(axes: Axes, num_classes: int) -> None:
+def _frame(axes: Axes, num_classes: int, least: float) -> None:
     axes.set_ylim(num_classes - 0.5, -0.5)  # best on top
-    axes.set_xlim(0, 1.06)  # leaves room for the number beside a bar of 1
-    axes.set_xticks(np.linspace(0, 1, 6))
+    left = max(np.floor(5 * least) / 5, -1.0)  # a bar to less than -1 is cut, its number is not
+    axes.set_xlim(left, 1.06)  # leaves room for the number beside a bar of 1
+    axes.set_xticks(np.linspace(left, 1, round(5 * (1 - left)) + 1))
     axes.xaxis.grid(visible=True, color="0.88")
     axes.set_axisbelow(True)
     axes.tick_params(axis="y", length=0)

@@ -12,7 +12,11 @@ _ROW_INCHES = 0.27
 
 
 def draw_class_dots(
-    classes: Sequence[str], values: Mapping[str, NDArray[np.floating]], metric: str, title: str
+    classes: Sequence[str],
+    values: Mapping[str, NDArray[np.floating]],
+    metric: str,
+    title: str,
+    reference: tuple[float, str] = (0.5, "chance"),
 ) -> Figure:
     """Draw the picture that `musicssl.report.figures.class_dots` writes."""
     first = next(iter(values.values()))
@@ -29,8 +33,8 @@ def draw_class_dots(
         label = wrapped(name, 36)
         axes.scatter(column, rows, 34, color=look.colour, marker=look.marker, label=label, zorder=3)
     for row in rows[~defined]:
-        axes.text(0.5, row, "undefined", color=GREY, va="center", ha="center")
-    axes.axvline(0.5, color=GREY, linestyle=":", label="chance")
+        axes.text(reference[0], row, "undefined", color=GREY, va="center", ha="center")
+    axes.axvline(reference[0], color=GREY, linestyle=":", label=reference[1])
     axes.set_yticks(rows, [wrapped(classes[c]) for c in order], **PLAIN)
     axes.set_ylim(len(classes) - 0.5, -0.5)  # best on top
     axes.set_xlabel(metric, **PLAIN)

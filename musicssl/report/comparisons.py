@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from musicssl.report.grouping import Cell, Method, fractions
+from musicssl.report.runs import Run
 from musicssl.report.significance import PairedTest, holm, paired_test
 
 
@@ -52,7 +54,12 @@ class Comparison:
 
 
 def compare_all(methods: Sequence[Method]) -> list[Comparison]:
-    """Compare every pair of methods at every fraction that both have; the first is the baseline."""
+    """Compare every pair of methods at every fraction that both have; the first is the baseline.
+
+    Runs of a regression have no AUROC and are not compared.
+    """
+    if methods[0].runs[0].judgement.influence is None:
+        return []
     pairs = [
         _compare(method, other, p_s, other is methods[0])
         for p_s in fractions(methods)
@@ -75,8 +82,13 @@ def _compare(method: Method, other: Method, p_s: float, with_baseline: bool) -> 
 def _test(mine: Cell, others: Cell, seeds: Sequence[int]) -> PairedTest:
     pairs = [(mine.runs[seed], others.runs[seed]) for seed in seeds]
     differences = [a.metrics["auroc"] - b.metrics["auroc"] for a, b in pairs]
-    influences = [a.influence - b.influence for a, b in pairs]  # S x (N,)
+    influences = [_influence(a) - _influence(b) for a, b in pairs]  # S x (N,)
     return paired_test(np.array(differences), np.stack(influences))
+
+
+def _influence(run: Run) -> NDArray[np.float64]:
+    assert run.judgement.influence is not None
+    return run.judgement.influence
 
 
 def _corrected(pairs: Sequence[Comparison]) -> list[Comparison]:

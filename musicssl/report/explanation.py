@@ -21,7 +21,8 @@ readers and clips as cases). t is d over the root of that; its degrees of freedo
 Welch and Satterthwaite, seeds less one for the first part, clips less one for the second. Clips
 count as independent draws, so clips of one piece or one artist make p values too small. With one
 seed, only the second part is known: the p value then speaks of new clips for these two trained
-models, not of new trainings.
+models, not of new trainings. Runs of a regression have no AUROC: their spread over seeds is shown,
+and nothing is tested. Of an error (RMSE) the least mean of a column is bold.
 
 p values are two-sided and corrected by Holm's method (1979) for all comparisons with the baseline
 that are shown here; comparisons.csv has all pairs, corrected for their number too. 95 % intervals

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from musicssl.report.bars import draw_per_class_bars
 from musicssl.report.class_dots import draw_class_dots
+from musicssl.report.confusion import draw_confusion
 from musicssl.report.curves import Curve, draw_training_curves
 from musicssl.report.label_curve import Point, draw_label_curves
+from musicssl.report.scatter import draw_scatter
 from musicssl.report.style import DOTS_PER_INCH
 from musicssl.report.timeline import draw_attention_timeline
 
@@ -32,8 +34,8 @@ def per_class_bars(
     Args:
         path: The PNG file to write; its folder is made if needed.
         classes: Names, (C).
-        values: One or a few metrics in [0, 1] by the name to show, (C) each; the first one orders
-            the classes. NaN is drawn as "undefined", comes last and is left out of the mean.
+        values: One or a few metrics of at most 1 by the name to show, (C) each; the first one
+            orders the classes. NaN is drawn as "undefined", comes last and is left out of the mean.
         title: Above the picture.
         positives: How many clips of each class were observed as positive, (C), shown with its name.
 
@@ -142,6 +144,7 @@ def class_dots(
     values: Mapping[str, NDArray[np.floating]],
     metric: str,
     title: str,
+    reference: tuple[float, str] = (0.5, "chance"),
 ) -> Path:
     """Write a line per class and a dot on it per method, best class of the first method on top.
 
@@ -151,11 +154,59 @@ def class_dots(
         values: By the name of the method, (C) each; NaN for a class is drawn as "undefined".
         metric: What the values are.
         title: Above the picture.
+        reference: A value to mark, and what reaches it.
 
     Returns:
         `path`.
     """
-    return _save(path, draw_class_dots(classes, values, metric, title))
+    return _save(path, draw_class_dots(classes, values, metric, title, reference))
+
+
+def confusion(
+    path: Path,
+    classes: Sequence[str],
+    truth: NDArray[np.integer],
+    answers: NDArray[np.integer],
+    title: str,
+) -> Path:
+    """Write a square of which class was answered where which was right.
+
+    A row is a true class and shows the share of its clips that got each answer; a class without a
+    clip is left white.
+
+    Args:
+        path: The PNG file to write; its folder is made if needed.
+        classes: Names, (C).
+        truth: The class of each clip, (N,).
+        answers: What was answered, (N,).
+        title: Above the picture.
+
+    Returns:
+        `path`.
+    """
+    return _save(path, draw_confusion(classes, truth, answers, title))
+
+
+def scatter(
+    path: Path,
+    names: Sequence[str],
+    targets: NDArray[np.floating],
+    predictions: NDArray[np.floating],
+    title: str,
+) -> Path:
+    """Write a panel per target of a regression: what was predicted over what is true, clip by clip.
+
+    Args:
+        path: The PNG file to write; its folder is made if needed.
+        names: Of the targets, (C).
+        targets: (N, C); NaN is left out.
+        predictions: (N, C).
+        title: Above the picture.
+
+    Returns:
+        `path`.
+    """
+    return _save(path, draw_scatter(names, targets, predictions, title))
 
 
 def _save(path: Path, figure: Figure) -> Path:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from musicssl.errors import InputError
+from musicssl.metrics import smaller_is_better
 from musicssl.report.grouping import Method, fractions
 from musicssl.report.spread import Spread, spread
 
@@ -14,6 +15,12 @@ METRICS = {
     "f1_both": "F1, both values",
     "precision_both": "precision, both values",
     "recall_both": "recall, both values",
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "weighted_accuracy": "weighted accuracy",
+    "r2": "R²",
+    "rmse": "RMSE",
+    "pearson": "Pearson correlation",
 }
 LOCALISATION = {
     "auroc_weighted": "AUROC of instances, weighted",
@@ -31,11 +38,13 @@ class Grid:
         title: What its values are.
         columns: Heads.
         rows: The cells of each method by its label; of no seeds where it has no runs.
+        errors: Places of the columns whose least mean is the best.
     """
 
     title: str
     columns: tuple[str, ...]
     rows: Mapping[str, tuple[Spread, ...]]
+    errors: tuple[int, ...] = ()
 
     @property
     def seeds(self) -> str:
@@ -53,11 +62,12 @@ class Grid:
         ]
 
     def is_best(self, label: str, column: int) -> bool:
-        """Whether a row has the greatest mean of a column, among two or more as they are shown."""
+        """Whether a row has the best mean of a column, among two or more as they are shown."""
+        best = min if column in self.errors else max
         shown = {
-            name: f"{row[column].mean:.4f}" for name, row in self.rows.items() if row[column].n
+            name: round(row[column].mean, 4) for name, row in self.rows.items() if row[column].n
         }
-        return len(shown) > 1 and shown.get(label) == max(shown.values())
+        return len(shown) > 1 and shown.get(label) == best(shown.values())
 
 
 def grids(methods: Sequence[Method], metrics: Mapping[str, str]) -> list[Grid]:
@@ -70,13 +80,18 @@ def grids(methods: Sequence[Method], metrics: Mapping[str, str]) -> list[Grid]:
     present = {name: head for name, head in metrics.items() if is_known(methods, name)}
     columns = fractions(methods)
     if len(columns) > 1 or not present:
-        return [
-            Grid(head, fraction_heads(methods), _rows(methods, [(p, name) for p in columns]))
-            for name, head in present.items()
-        ]
+        return [_over_fractions(methods, name, head) for name, head in present.items()]
     title = f"at {percent(columns[0])} of the labels"
     keys = [(columns[0], name) for name in present]
-    return [Grid(title, tuple(present.values()), _rows(methods, keys))]
+    errors = tuple(place for place, name in enumerate(present) if smaller_is_better(name))
+    return [Grid(title, tuple(present.values()), _rows(methods, keys), errors)]
+
+
+def _over_fractions(methods: Sequence[Method], metric: str, head: str) -> Grid:
+    columns = fractions(methods)
+    rows = _rows(methods, [(p_s, metric) for p_s in columns])
+    errors = tuple(range(len(columns))) if smaller_is_better(metric) else ()
+    return Grid(head, fraction_heads(methods), rows, errors)
 
 
 def is_known(methods: Sequence[Method], metric: str) -> bool:

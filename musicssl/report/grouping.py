@@ -38,9 +38,10 @@ class Cell:
         """Return a metric of each seed; NaN where it is undefined."""
         return {seed: run.metrics.get(metric, np.nan) for seed, run in self.runs.items()}
 
-    def auroc(self) -> NDArray[np.float64]:
-        """Return AUROC by class, mean over seeds, (C)."""
-        means: NDArray[np.float64] = np.mean([run.auroc for run in self.runs.values()], axis=0)
+    def by_class(self) -> NDArray[np.float64]:
+        """Return AUROC by class, or R² of a regression's targets, mean over seeds, (C)."""
+        values = [run.judgement.by_class for run in self.runs.values()]
+        means: NDArray[np.float64] = np.mean(values, axis=0)
         return means
 
 

@@ -11,6 +11,7 @@ from math import inf, isinf, isnan, nan
 import numpy as np
 from numpy.typing import NDArray
 
+from musicssl.metrics import smaller_is_better
 from musicssl.report.grouping import Cell, Method
 
 Floats = NDArray[np.float64]
@@ -101,6 +102,8 @@ def _match(method: Method, p_s: float, curve: Sequence[Cell], metric: str) -> Ma
     cell = method.cells[p_s]
     clips = np.array([point.labelled for point in curve])
     values = _by_seed([*curve, cell], metric)  # (P + 1, U)
+    if smaller_is_better(metric):
+        values = -values
     means = _weighted_means(values, np.ones((1, values.shape[1])))
     needed = float(labels_needed(clips, means[:, :-1], means[:, -1])[0])
     low, high = nan, nan

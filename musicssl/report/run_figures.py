@@ -9,30 +9,54 @@ from numpy.typing import NDArray
 
 from musicssl.corpus import Corpus, Dataset
 from musicssl.errors import InputError
-from musicssl.evaluation import InstancePredictions
+from musicssl.evaluation import InstancePredictions, Predictions
 from musicssl.features.log_mel import LogMel
-from musicssl.report.figures import attention_timeline, per_class_bars, training_curves
+from musicssl.report.figures import (
+    attention_timeline,
+    confusion,
+    per_class_bars,
+    scatter,
+    training_curves,
+)
 
 log = logging.getLogger(__name__)
 
 _ROWS = 5  # classes in one timeline
+_BARS = {"f1": "F1", "auroc": "AUROC", "r2": "R²", "pearson": "Pearson correlation"}
+_CURVES = ("accuracy", "auroc", "average_precision", "f1", "r2", "pearson")
 
 
 def draw_bars(
     folder: Path, classes: Sequence[str], per_class: Mapping[str, Sequence[float]]
 ) -> None:
-    """Draw F1 and AUROC of every class."""
-    shown = {"F1": per_class["f1"], "AUROC": per_class["auroc"]}
-    positives = [int(count) for count in per_class["positives"]]
+    """Draw F1 and AUROC of every class, or R² and correlation of every target of a regression."""
+    shown = {head: per_class[name] for name, head in _BARS.items() if name in per_class}
+    counts = per_class.get("positives")
+    positives = None if counts is None else [int(count) for count in counts]
     per_class_bars(folder / "per_class.png", classes, shown, "Test metrics by class", positives)
 
 
 def draw_curves(folder: Path, rows: Sequence[Mapping[str, float]], best_epoch: int) -> None:
-    """Draw losses and the main validation metrics over the epochs."""
-    names = ("train/loss", "val/loss", "val/auroc", "val/average_precision", "val/f1")
+    """Draw losses and the main validation metrics over the epochs; R² below -1 is drawn as -1."""
+    metrics = [f"val/{name}" for name in _CURVES if f"val/{name}" in rows[0]]
+    names = ["train/loss", "val/loss", *metrics]
     epochs = [int(row["epoch"]) for row in rows]
     curves = {name: (epochs, [row[name] for row in rows]) for name in names}
+    if "val/r2" in curves:  # far below 0, as it is at first, it would flatten the rest
+        curves["val/r2"] = (epochs, [max(row["val/r2"], -1.0) for row in rows])
     training_curves(folder / "training.png", curves, "Course of training", best_epoch)
+
+
+def draw_answers(folder: Path, predictions: Predictions) -> None:
+    """Draw what was answered over what is true, where a clip has one class or a value."""
+    classes, scores, targets = predictions.classes, predictions.scores, predictions.targets
+    if predictions.task == "multi_class":
+        known = predictions.mask.all(axis=1)
+        answers, truth = scores[known].argmax(axis=1), targets[known].argmax(axis=1)
+        confusion(folder / "confusion.png", classes, truth, answers, "Test answers")
+    if predictions.task == "regression":
+        observed = np.where(predictions.mask, targets, np.nan)
+        scatter(folder / "predictions.png", classes, observed, scores, "Test predictions")
 
 
 def draw_timelines(
@@ -56,7 +80,10 @@ def draw_timelines(
         count: Pictures to draw.
     """
     for place in _eventful(corpus, rows)[:count]:
-        scores, weights = instances.scores[place], instances.weights[place]  # (T, C)
+        length = int(instances.lengths[place])
+        if corpus.activity is not None:
+            length = min(length, corpus.activity.shape[1])
+        scores, weights = instances.scores[place, :length], instances.weights[place, :length]
         _draw_timeline(folder, corpus, dataset, int(rows[place]), scores, weights)
 
 
@@ -69,7 +96,7 @@ def _draw_timeline(
     weights: NDArray[np.float32],
 ) -> None:
     shown = np.flatnonzero(_present(corpus, row))[:_ROWS]
-    length = corpus.x.shape[1] if corpus.lengths is None else int(corpus.lengths[row])
+    length = len(scores)
     clip_id = str(corpus.clip_ids[row])
     spectrogram, seconds, sample_rate = _spectrogram(corpus, dataset, row, length)
     attention_timeline(
@@ -77,8 +104,8 @@ def _draw_timeline(
         spectrogram,
         seconds,
         [corpus.classes[c] for c in shown],
-        weights[:length, shown],
-        scores[:length, shown],
+        weights[:, shown],
+        scores[:, shown],
         None if corpus.activity is None else corpus.activity[row, :length, shown].T,
         corpus.instance_seconds,
         f"Attention in {clip_id}",
@@ -111,11 +138,21 @@ def _spectrogram(
     The spectrogram ends with the last instance, or with the audio if that is cut short.
     """
     seconds = length * corpus.instance_seconds
+    if not isinstance(corpus.x, np.ndarray):
+        num_samples, start = int(corpus.x.lengths[row]), np.zeros(1, np.int64)
+        [audio] = corpus.x.read(np.array([row]), start, num_samples)
+        return _frames(audio, seconds, corpus.x.sample_rate)
     try:
         audio, sample_rate = dataset.audio(str(corpus.clip_ids[row]))
     except InputError as error:
         log.warning("A timeline shows features instead of a spectrogram: %s", error)
         x = np.asarray(corpus.x[row, :length])
         return (x - x.min()) / max(float(np.ptp(x)), 1e-9), seconds, None
+    return _frames(audio, seconds, sample_rate)
+
+
+def _frames(
+    audio: NDArray[np.float32], seconds: float, sample_rate: int
+) -> tuple[NDArray[np.float32], float, int]:
     audio = audio[: round(seconds * sample_rate)]
     return LogMel(sample_rate).frames(audio), len(audio) / sample_rate, sample_rate

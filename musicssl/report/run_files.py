@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from musicssl.errors import InputError
 from musicssl.report.truth import Truth
+from musicssl.target_checks import learnable
 
 _DAMAGE = (OSError, ValueError, LookupError, TypeError, EOFError, BadZipFile, zlib.error)
 
@@ -59,22 +60,23 @@ def read_predictions(file: Path, settings: Mapping[str, str]) -> tuple[NDArray[n
             they are a choice of the method, as its encoder is.
 
     Raises:
-        InputError: If the file is missing, damaged, or no AUROC can be had from it.
+        InputError: If the file is missing, damaged, or neither AUROC nor R² can be had from it.
     """
     with _readable(file), file.open("rb") as opened, np.load(opened) as arrays:
         scores, targets, mask = arrays["scores"], arrays["targets"], arrays["mask"]
         classes, clip_ids = tuple(arrays["classes"].tolist()), arrays["clip_ids"]
+        task = str(arrays["task"]) if "task" in arrays else "multi_label"  # all there once was
         if not scores.shape == targets.shape == mask.shape == (len(clip_ids), len(classes)):
             raise ValueError("its arrays have different sizes")
-    present = targets >= 0.5
-    if not ((present & mask).any(axis=0) & (~present & mask).any(axis=0)).any():
-        raise InputError(f"{file}: no class has both values among the test clips; test on more.")
+    if not learnable(targets, mask, task).any():
+        missing = "no target varies" if task == "regression" else "no class has both values"
+        raise InputError(f"{file}: {missing} among the test clips; test on more.")
     corpus = {
         key: value
         for key, value in settings.items()
         if key.startswith("dataset.") and not key.startswith("dataset.features.")
     }
-    return scores, Truth(corpus, classes, clip_ids, present, mask)
+    return scores, Truth(corpus, classes, clip_ids, targets, mask, task)
 
 
 def _with_nan(values: Mapping[str, float | None]) -> dict[str, float]:

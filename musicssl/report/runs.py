@@ -5,17 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from musicssl.errors import InputError
-from musicssl.report.delong import macro_auroc
+from musicssl.report.judgement import Judgement, judge
 from musicssl.report.run_files import read_config, read_metrics, read_predictions
 from musicssl.report.settings import bearing
 from musicssl.report.truth import Truth, check_comparable
 from musicssl.run_folder import RunFolder
 
 _TOLERANCE = 1e-4  # metrics.json has its AUROC from sums in float32
+_NAMES = {"auroc": "AUROC", "r2": "R²"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +28,7 @@ class Run:
         labelled: Number of these clips.
         settings: What else has bearing on the results, by path.
         metrics: Macro metrics and those of localisation by name, NaN where undefined.
-        auroc: By class, (C), NaN where undefined.
-        influence: Of each test clip on the macro AUROC, (N,), see `musicssl.report.delong`.
+        judgement: By class, and of each test clip.
         truth: What it was tested on.
         best_epoch: The one whose weights were kept; None for a method without epochs.
     """
@@ -43,8 +40,7 @@ class Run:
     labelled: int
     settings: Mapping[str, str]
     metrics: Mapping[str, float]
-    auroc: NDArray[np.float64]
-    influence: NDArray[np.float64]
+    judgement: Judgement
     truth: Truth
     best_epoch: int | None
 
@@ -84,12 +80,13 @@ def read_run(folder: Path) -> Run:
     config, document = read_config(files.config), read_metrics(files.metrics)
     settings = bearing(config)
     scores, truth = read_predictions(folder / "predictions.npz", settings)
-    result = macro_auroc(scores, truth.present, truth.mask)
-    if not math.isclose(result.macro, document["macro"]["auroc"], abs_tol=_TOLERANCE):
+    judgement = judge(scores, truth)
+    reported = document["macro"].get(judgement.metric, math.nan)
+    if not math.isclose(judgement.macro, reported, abs_tol=_TOLERANCE):
         raise InputError(
-            f"{folder / 'predictions.npz'} gives a macro AUROC of {result.macro:.4f}, metrics.json "
-            f"beside it says {document['macro']['auroc']:.4f}; delete metrics.json and run the "
-            "training command again, or leave the folder out."
+            f"{folder / 'predictions.npz'} gives a macro {_NAMES[judgement.metric]} of "
+            f"{judgement.macro:.4f}, metrics.json beside it says {reported:.4f}; delete "
+            "metrics.json and run the training command again, or leave the folder out."
         )
     return Run(
         folder=folder,
@@ -99,8 +96,7 @@ def read_run(folder: Path) -> Run:
         labelled=document["labels"]["labelled"],
         settings=settings,
         metrics=document["macro"] | document["localisation"],
-        auroc=result.per_class,
-        influence=result.influence,
+        judgement=judgement,
         truth=truth,
         best_epoch=document["best_epoch"],
     )

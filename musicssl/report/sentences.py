@@ -15,6 +15,10 @@ def verdict(study: Study) -> list[str]:
     """Say for each fraction of labels whether a method beats the baseline."""
     if len(study.methods) == 1:
         return [f"There is one method, {study.baseline.label}: nothing to compare it with."]
+    if study.is_regression:
+        return [
+            "Differences in a regression are not tested; the tables have the spread over seeds."
+        ]
     shown = [one for one in study.comparisons if one.with_baseline]
     return [_at(p_s, [one for one in shown if one.p_s == p_s], study) for p_s in study.p_s]
 

@@ -59,6 +59,16 @@ class Study:
         return grids(self.methods, LOCALISATION)
 
     @property
+    def is_regression(self) -> bool:
+        """Whether the targets are values and no classes."""
+        return self.baseline.runs[0].truth.task == "regression"
+
+    @property
+    def dots_name(self) -> str:
+        """What to call the metric that is shown by class."""
+        return METRICS[self.baseline.runs[0].judgement.metric]
+
+    @property
     def dots_at(self) -> float:
         """The fraction to show by class: the smallest among those with the most methods."""
         return max(self.p_s, key=lambda p_s: (sum(p_s in m.cells for m in self.methods), -p_s))

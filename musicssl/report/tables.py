@@ -24,32 +24,43 @@ _HEADS = {
     "f1_both": "F1\nboth",
     "auroc": "AUROC",
     "average_precision": "AP",
+    "r2": "R²",
+    "rmse": "RMSE",
+    "pearson": "Pearson",
 }
 _UNDEFINED = "\N{EN DASH}"
 
 
 def metrics_table(classes: Sequence[str], per_class: PerClass, macro: Mapping[str, float]) -> Table:
-    """Lay out the values of `musicssl.metrics` within 100 columns, the macro means as last row.
+    """Lay out a test result within 100 columns, the macro means as last row.
+
+    What was measured of clips as a whole and has no value for a class stands beneath.
 
     Args:
         classes: Names, (C).
-        per_class: As from `per_class_metrics`, (C) each. "both" heads the means over the values
-            absent and present.
-        macro: As from `macro`.
+        per_class: As in `musicssl.metrics.Metrics`, (C) each. "both" heads the means over the
+            values absent and present.
+        macro: As there.
 
     Returns:
         A table in which NaN is a dash.
     """
+    heads = {key: head for key, head in _HEADS.items() if key in per_class}
+    counts = [key for key in COUNTS if key in per_class]
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     table.add_column("class", max_width=24, overflow="fold")
-    for head in [*_HEADS.values(), "pos./obs."]:
+    for head in [*heads.values(), "pos./obs." if len(counts) == 2 else "obs."]:
         table.add_column(head, justify="right", no_wrap=True)
     for row, name in enumerate(classes):
-        counts = f"{per_class['positives'][row]:.0f}/{per_class['observed'][row]:.0f}"
-        numbers = [_rounded(per_class[key][row]) for key in _HEADS]
-        table.add_row(Text(name), *numbers, counts)  # Text: brackets in a name are no markup
+        numbers = [_rounded(per_class[key][row]) for key in heads]
+        seen = "/".join(f"{per_class[key][row]:.0f}" for key in counts)
+        table.add_row(Text(name), *numbers, seen)  # Text: brackets in a name are no markup
     table.add_section()
-    table.add_row("macro", *(_rounded(macro[key]) for key in _HEADS), "", style="bold")
+    table.add_row("macro", *(_rounded(macro[key]) for key in heads), "", style="bold")
+    whole = [key for key in macro if key not in per_class]
+    texts = [f"{key.replace('_', ' ')} {_rounded(macro[key])}" for key in whole]
+    table.caption, table.caption_style = ", ".join(texts) or None, "bold"
+    table.caption_justify = "left"
     return table
 
 
@@ -58,13 +69,14 @@ def write_metrics_csv(
 ) -> Path:
     """Write a row for each class and one named "macro", every value in full precision.
 
-    An undefined value reads "nan"; the macro row has no counts.
+    An undefined value reads "nan". The macro row has no counts, and alone has what was measured of
+    clips as a whole: the last columns, empty in the rows of the classes.
 
     Args:
         path: The file to write; its folder is made if needed.
         classes: Names, (C).
-        per_class: As from `per_class_metrics`, (C) each; the columns.
-        macro: As from `macro`.
+        per_class: As in `musicssl.metrics.Metrics`, (C) each; the columns.
+        macro: As there.
 
     Returns:
         `path`.
@@ -72,10 +84,12 @@ def write_metrics_csv(
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["class", *per_class])
+        columns = list(dict.fromkeys([*per_class, *macro]))
+        writer.writerow(["class", *columns])
         for row, name in enumerate(classes):
-            writer.writerow([name, *(_exact(key, per_class[key][row]) for key in per_class)])
-        writer.writerow(["macro", *(macro.get(key, "") for key in per_class)])
+            values = (_exact(key, per_class[key][row]) for key in per_class)
+            writer.writerow([name, *values, *[""] * (len(columns) - len(per_class))])
+        writer.writerow(["macro", *(macro.get(key, "") for key in columns)])
     return path
 
 

@@ -19,15 +19,30 @@ class Truth:
         corpus: The settings of the corpus, by path.
         classes: Names, (C).
         clip_ids: Of the test clips, (N,) str.
-        present: Whether the class is in the clip, (N, C); without meaning where `mask` is False.
-        mask: True where that was observed, (N, C).
+        targets: (N, C); without meaning where `mask` is False.
+        mask: True where the target was observed, (N, C).
+        task: What the targets are; see `musicssl.corpus.Corpus`.
     """
 
     corpus: Mapping[str, str]
     classes: tuple[str, ...]
     clip_ids: NDArray[np.str_]
-    present: NDArray[np.bool_]
+    targets: NDArray[np.floating]
     mask: NDArray[np.bool_]
+    task: str
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        """Whether the class is in the clip, (N, C)."""
+        present: NDArray[np.bool_] = self.targets >= 0.5
+        return present
+
+    def differs(self, other: "Truth") -> NDArray[np.bool_]:
+        """Say of each cell whether the two are at odds, (N, C); only for the same clips."""
+        differs: NDArray[np.bool_] = self.present != other.present
+        if self.task == "regression":
+            differs = self.targets != other.targets
+        return differs
 
 
 def check_comparable(here: Path, mine: Truth, there: Path, other: Truth) -> None:
@@ -53,6 +68,8 @@ def _difference(mine: Truth, other: Truth) -> str | None:
     ]
     if settings:
         return ", ".join(settings[:3])
+    if mine.task != other.task:
+        return f"the targets are {mine.task} in one and {other.task} in the other"
     if mine.classes != other.classes:
         odd = sorted(set(mine.classes) ^ set(other.classes))
         return (
@@ -67,7 +84,7 @@ def _difference(mine: Truth, other: Truth) -> str | None:
     changed = int(np.count_nonzero(mine.mask != other.mask))
     if changed:
         return f"{changed} cells of their test labels are observed in one of them only"
-    changed = int(np.count_nonzero((mine.present != other.present) & mine.mask))
+    changed = int(np.count_nonzero(mine.differs(other) & mine.mask))
     if changed:
         return f"{changed} of their observed test labels differ"
     return None

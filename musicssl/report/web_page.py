@@ -44,7 +44,7 @@ def write_page(path: Path, study: Study, curve: Path | None, per_class: Path) ->
         path: The file.
         study: What to show.
         curve: PNG file of the metric over labelled clips; None if there is a single fraction.
-        per_class: PNG file of AUROC by class.
+        per_class: PNG file of AUROC, or R², by class.
     """
     title = escape(f"{study.metric_name} of {_count(len(study.methods), 'method')}")
     path.write_text(
@@ -72,7 +72,7 @@ def _body(study: Study, curve: Path | None, per_class: Path) -> list[str]:
         *_section(f"How many labels does {baseline} need to match?", matches_table(study)),
         *_section(
             "Class by class",
-            [_picture(per_class, "AUROC of each class and method, mean over seeds")],
+            [_picture(per_class, f"{study.dots_name} of each class and method, mean over seeds")],
         ),
         *_section("Other metrics", map(html, study.other_grids)),
         *_section("When does a class sound?", map(html, study.localisation_grids)),

@@ -63,7 +63,10 @@ def _draw_curve(study: Study, folder: Path) -> Path | None:
 
 def _draw_dots(study: Study, folder: Path) -> Path:
     p_s = study.dots_at
-    shown = {m.label: m.cells[p_s].auroc() for m in study.methods if p_s in m.cells}
+    shown = {m.label: m.cells[p_s].by_class() for m in study.methods if p_s in m.cells}
     classes = study.baseline.runs[0].truth.classes
-    title = f"AUROC by class at {percent(p_s)} of the labels, mean over seeds"
-    return class_dots(folder / "per_class.png", classes, shown, "AUROC", title)
+    name, reference = study.dots_name, (0.5, "chance")
+    if study.is_regression:
+        reference = (0.0, "the mean target")
+    title = f"{name} by class at {percent(p_s)} of the labels, mean over seeds"
+    return class_dots(folder / "per_class.png", classes, shown, name, title, reference)

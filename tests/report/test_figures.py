@@ -48,6 +48,16 @@ def text_beyond_the_edge(figure: Figure) -> list[str]:
 # --- per-class bars
 
 
+def test_bars_below_0_go_left_of_it_down_to_1_and_keep_their_numbers() -> None:
+    [axes] = draw_per_class_bars(["a", "b", "c"], {"R²": [0.5, -0.3, -7.0]}, "title").axes
+    assert axes.get_xlim() == pytest.approx((-1, 1.06))
+    assert axes.get_xticks() == pytest.approx(np.linspace(-1, 1, 11))
+    assert [text.get_text() for text in axes.texts] == ["0.50", "-0.30", "-7.00"]
+    assert [text.get_position()[0] for text in axes.texts] == pytest.approx([0.508, 0.008, 0.008])
+    [axes] = draw_per_class_bars(["a", "b"], {"R²": [0.5, -0.25]}, "title").axes
+    assert axes.get_xlim() == pytest.approx((-0.4, 1.06))
+
+
 def test_bars_are_as_long_as_the_values_and_the_best_class_comes_first() -> None:
     values = {"F1": [0.2, 0.9, 0.5], "AUROC": [0.7, 0.6, 0.8]}
     [axes] = draw_per_class_bars(["a", "b", "c"], values, "title").axes

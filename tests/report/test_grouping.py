@@ -36,8 +36,8 @@ def test_mean_and_spread_are_those_of_the_seeds(tmp_path):
         (3, np.mean(values), np.std(values, ddof=1))
     )
     assert cell.spread("unheard_of").n == 0
-    expected = np.mean([run.auroc for run in cell.runs.values()], axis=0)
-    np.testing.assert_allclose(cell.auroc(), expected)
+    expected = np.mean([run.judgement.by_class for run in cell.runs.values()], axis=0)
+    np.testing.assert_allclose(cell.by_class(), expected)
 
 
 def test_methods_of_one_name_are_told_apart_by_what_differs(tmp_path):

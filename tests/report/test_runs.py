@@ -28,7 +28,7 @@ def test_a_run_is_read_as_it_was_written(tmp_path):
     assert run.metrics["auroc_weighted"] == 0.7
     assert np.isnan(run.metrics["auroc_instance"])
     expected = per_class_metrics(*map(torch.from_numpy, (given, targets, mask)))
-    np.testing.assert_allclose(run.auroc, expected["auroc"], atol=1e-6)
+    np.testing.assert_allclose(run.judgement.by_class, expected["auroc"], atol=1e-6)
     assert run.metrics["f1"] == pytest.approx(float(expected["f1"].nanmean()))
 
 

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from musicssl.metrics import macro, per_class_metrics
+from musicssl.multi_class import multi_class_metrics
+from musicssl.regression import regression_metrics
 from musicssl.report.tables import metrics_table, write_metrics_csv
 
 CLASSES = ["violin", "mallet_percussion", "voice"]
@@ -107,3 +109,35 @@ def test_lists_do_as_well_as_arrays(tmp_path: Path) -> None:
     for path, values in zip(files, [lists, per_class], strict=True):
         write_metrics_csv(path, CLASSES, values, means)
     assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_what_belongs_to_no_class_stands_beneath_the_table_and_in_the_macro_row(
+    tmp_path: Path,
+) -> None:
+    scores = torch.rand(40, 3, generator=torch.Generator().manual_seed(0)).softmax(dim=1)
+    targets = torch.eye(3).repeat(14, 1)[:40]
+    per_class, means = multi_class_metrics(scores, targets, targets >= 0)
+    table = metrics_table(CLASSES, {k: v.tolist() for k, v in per_class.items()}, means)
+    heads = [str(column.header) for column in table.columns]
+    assert heads == ["class", "prec.", "recall", "F1", "AUROC", "AP", "pos./obs."]
+    accuracies = f"{means['accuracy']:.3f}, balanced accuracy {means['balanced_accuracy']:.3f}"
+    assert printed(table)[-1].rstrip() == f"accuracy {accuracies}"
+    lists = {key: value.tolist() for key, value in per_class.items()}
+    path = write_metrics_csv(tmp_path / "metrics.csv", CLASSES, lists, means)
+    with path.open(newline="", encoding="utf-8") as file:
+        *rows, last = csv.DictReader(file)
+    assert float(last["accuracy"]) == means["accuracy"]
+    assert {row["accuracy"] for row in rows} == {""}
+    assert list(last) == ["class", *per_class, "accuracy", "balanced_accuracy"]
+
+
+def test_values_have_metrics_of_their_own_and_one_count() -> None:
+    targets = torch.randn(30, 3, generator=torch.Generator().manual_seed(0))
+    per_class, means = regression_metrics(1.1 * targets, targets, targets > -1)
+    table = metrics_table(CLASSES, {k: v.tolist() for k, v in per_class.items()}, means)
+    heads = [str(column.header) for column in table.columns]
+    assert heads == ["class", "R²", "RMSE", "Pearson", "obs."]
+    first = cells(table)[0]
+    numbers = [f"{per_class[key][0]:.3f}" for key in ("r2", "rmse", "pearson")]
+    assert first == [CLASSES[0], *numbers, f"{per_class['observed'][0]:.0f}"]
+    assert table.caption is None

@@ -1,0 +1,25 @@
+"""Squared error on what was observed."""
+
+from torch import Tensor
+
+
+def squared_error(
+    logits: Tensor, targets: Tensor, mask: Tensor, prior: Tensor | None = None
+) -> Tensor:
+    """Average the squared error over all observed cells of the batch.
+
+    Targets count alike in their own units; of targets with different units the one of the widest
+    range decides, unless the corpus brings them to one scale. Without any observed cell the loss is
+    0, with a gradient of 0.
+
+    Args:
+        logits: What is predicted, (B, C), in the unit of the target.
+        targets: Any real numbers, (B, C); may hold anything, NaN included, where not observed.
+        mask: True where observed, (B, C).
+        prior: Not used; all losses share the signature.
+
+    Returns:
+        Scalar, in squared units.
+    """
+    errors = (logits.float() - targets.where(mask, 0)) * mask
+    return errors.square().sum() / mask.sum().clamp_min(1)

@@ -1,0 +1,118 @@
+"""Whether the targets of a corpus are what its task says, and can be learnt."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicssl.errors import InputError
+
+TASKS = ("multi_label", "multi_class", "regression")
+
+Floats = NDArray[np.float32]
+Bools = NDArray[np.bool_]
+
+
+def check_targets(
+    corpus: str,
+    task: str,
+    classes: Sequence[str],
+    clip_ids: NDArray[np.str_],
+    y: Floats,
+    mask: Bools,
+    train: Bools,
+) -> None:
+    """Make sure of the observed targets of all clips, and of there being something to learn.
+
+    Args:
+        corpus: Its name, for messages.
+        task: See `musicssl.corpus.Corpus`.
+        classes: Names, (C).
+        clip_ids: Names, (N,).
+        y: Targets, (N, C).
+        mask: True where observed, (N, C).
+        train: True for the clips of the training split, (N,).
+
+    Raises:
+        InputError: If the task is unknown, an observed target is out of range, a clip of a
+            multi-class corpus has not exactly one class, or a class cannot be learnt from the
+            training split.
+    """
+    if task not in TASKS:
+        raise InputError(f"{corpus}: there is no task {task!r}; it is one of {', '.join(TASKS)}.")
+    _check_range(corpus, task, classes, clip_ids, y, mask)
+    if task == "multi_class":
+        _check_one_hot(corpus, clip_ids, y, mask)
+    if not train.any():
+        raise InputError(f"{corpus}: no clip is in the training split; nothing can be learnt.")
+    _check_learnable(corpus, task, classes, y[train], mask[train])
+
+
+def learnable(y: Floats, mask: Bools, task: str) -> Bools:
+    """Say which classes have something to tell apart among some clips, (C,).
+
+    A class that is observed both present and absent does, and the target of a regression that was
+    observed with two different values.
+
+    Args:
+        y: Targets, (N, C).
+        mask: True where observed, (N, C).
+        task: See `musicssl.corpus.Corpus`.
+    """
+    values = y if task == "regression" else y >= 0.5
+    least = np.where(mask, values, np.inf).min(axis=0, initial=np.inf)
+    greatest = np.where(mask, values, -np.inf).max(axis=0, initial=-np.inf)
+    return np.asarray(least < greatest)
+
+
+def _check_range(
+    corpus: str,
+    task: str,
+    classes: Sequence[str],
+    clip_ids: NDArray[np.str_],
+    y: Floats,
+    mask: Bools,
+) -> None:
+    fits = np.isfinite(y) if task == "regression" else (y >= 0) & (y <= 1)
+    bad = np.argwhere(mask & ~fits)
+    if len(bad):
+        clip, column = bad[0]
+        needed = "be a finite number" if task == "regression" else "lie in [0, 1]"
+        raise InputError(
+            f"{corpus}: clip {str(clip_ids[clip])!r} has {y[clip, column]:g} for "
+            f"{classes[column]!r}, but a target must {needed}; mend its annotation or leave it out."
+        )
+
+
+def _check_one_hot(corpus: str, clip_ids: NDArray[np.str_], y: Floats, mask: Bools) -> None:
+    observed, present = mask.sum(axis=1), (mask & (y == 1)).sum(axis=1)
+    whole = (observed == mask.shape[1]) & (present == 1) & (y.sum(axis=1, where=mask) == 1)
+    bad = (observed > 0) & ~whole
+    if bad.any():
+        clip = str(clip_ids[np.argmax(bad)])
+        raise InputError(
+            f"{corpus}: clip {clip!r} has not exactly one class, as a multi_class corpus needs; "
+            "give it one, or call the corpus multi_label."
+        )
+
+
+def _check_learnable(
+    corpus: str, task: str, classes: Sequence[str], y: Floats, mask: Bools
+) -> None:
+    for column in np.flatnonzero(~learnable(y, mask, task)).tolist():
+        name, observed = classes[column], y[mask[:, column], column]
+        if len(observed) == 0:
+            raise InputError(
+                f"{corpus}: class {name!r} has no label in the training split; "
+                "label some clips for it or remove the class."
+            )
+        if task == "regression":
+            raise InputError(
+                f"{corpus}: {name!r} is {observed[0]:g} in every training clip annotated for it, "
+                "so it cannot be learnt; add clips of other values or remove it."
+            )
+        value = "present" if observed[0] >= 0.5 else "absent"
+        raise InputError(
+            f"{corpus}: class {name!r} is {value} in every training clip labelled for it, "
+            "so it cannot be learnt; add clips of the other kind or remove the class."
+        )

@@ -1,0 +1,170 @@
+"""A study whose targets are values: tables, curve and page, and nothing tested."""
+
+import csv
+import json
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+from sklearn.metrics import r2_score
+
+from musicssl.datamodule import LabelCount
+from musicssl.errors import InputError
+from musicssl.evaluation import Predictions
+from musicssl.report.__main__ import main as report
+from musicssl.report.judgement import judge
+from musicssl.report.runs import read_run, read_runs
+from musicssl.report.sentences import verdict
+from musicssl.report.study import read_study
+from musicssl.report.truth import Truth
+from musicssl.results import measure
+from musicssl.run_folder import RunFolder
+from tests.report.synthetic_runs import TRAIN, settings, write_run
+
+TARGETS = ("arousal", "valence")
+FRACTIONS, SEEDS = (0.1, 0.5), (0, 1, 2)
+
+
+def truth(num_clips=50, seed=9):
+    """Targets and mask, (N, 2)."""
+    rng = np.random.default_rng(seed)
+    targets = rng.normal(size=(num_clips, 2)).astype(np.float32)
+    return targets, rng.random(targets.shape) < 0.8
+
+
+def write_regression(folder, config, noise, test=None):
+    """Write a complete run whose predictions miss the targets by so much noise."""
+    files = RunFolder(folder)
+    files.claim(config)
+    targets, mask = truth() if test is None else test
+    rng = np.random.default_rng([config["seed"], round(1e6 * config["data"]["p_s"])])
+    values = (targets + noise * rng.normal(size=targets.shape)).astype(np.float32)
+    clip_ids = np.array([f"clip-{row:03d}" for row in range(len(targets))])
+    predictions = Predictions(TARGETS, clip_ids, values, targets, mask, "regression")
+    predictions.save(files.path / "predictions.npz")
+    metrics = measure(predictions)
+    document = {
+        "macro": metrics.macro,
+        "per_class": {name: column.tolist() for name, column in metrics.per_class.items()},
+        "classes": list(TARGETS),
+        "labels": asdict(LabelCount(TRAIN, round(TRAIN * config["data"]["p_s"]), ())),
+        "best_epoch": 1,
+        "localisation": None,
+    }
+    files.metrics.write_text(json.dumps(document))
+    return files.path
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    """`near` misses less than `att`, and both miss less with more labels."""
+    for name, noise in (("att", 0.8), ("near", 0.4)):
+        for p_s in FRACTIONS:
+            for seed in SEEDS:
+                folder = tmp_path / "runs" / name / f"p{p_s}_s{seed}"
+                write_regression(folder, settings(name, seed, p_s), noise * (1 - p_s / 2))
+    return tmp_path / "runs"
+
+
+def test_a_study_of_a_regression_tabulates_r2(sweep, tmp_path, capsys):
+    out = tmp_path / "out"
+    report([str(sweep), "--metric", "r2", "--out", str(out)])
+    printed = capsys.readouterr().out
+    assert printed.startswith("R², 3 seeds")
+    assert "Differences in a regression are not tested" in printed
+    assert {path.name for path in out.iterdir()} >= {"curve.png", "per_class.png", "index.html"}
+    page = (out / "index.html").read_text()
+    assert "R² of each class and method, mean over seeds" in page
+    assert "Compared with att" not in page
+    with (out / "table.csv").open() as file:
+        rows = {(r["method"], r["p_s"], r["metric"]): r for r in csv.DictReader(file)}
+    saved = [np.load(sweep / "near" / f"p0.1_s{seed}" / "predictions.npz") for seed in SEEDS]
+    by_hand = [
+        np.mean([r2_score(*(s[k][s["mask"][:, c], c] for k in ("targets", "scores")))])
+        for s in saved
+        for c in range(2)
+    ]
+    assert float(rows["near", "0.1", "r2"]["mean"]) == pytest.approx(np.mean(by_hand), rel=1e-5)
+    with (out / "comparisons.csv").open() as file:
+        assert list(csv.DictReader(file)) == []
+
+
+def test_of_an_error_the_least_is_the_best(sweep):
+    by_r2, by_rmse = (read_study([sweep], metric) for metric in ("r2", "rmse"))
+    for study in (by_r2, by_rmse):
+        [grid] = study.main_grids
+        assert [grid.is_best(name, 0) for name in ("att", "near")] == [False, True]
+    [lone] = read_study([*sweep.glob("*/p0.1_*")], "r2").main_grids
+    assert lone.columns == ("R²", "RMSE", "Pearson correlation")
+    assert [lone.is_best("near", column) for column in range(3)] == [True, True, True]
+
+
+def test_the_labels_that_the_baseline_needs_are_more_by_either_measure(sweep):
+    """`near` is better with a tenth of the labels than `att` with half of them."""
+    for metric in ("r2", "rmse"):
+        matches = read_study([sweep], metric).matches
+        assert [match.needed for match in matches] == [np.inf, np.inf]
+        reverse = read_study([sweep], metric, "near").matches
+        assert [match.needed for match in reverse] == [0, 0]
+
+
+def test_a_metric_that_no_run_has_is_one_sentence(sweep, tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        report([str(sweep), "--out", str(tmp_path / "out")])
+    error = capsys.readouterr().err
+    assert error == "error: no run has the metric auroc; choose one of: pearson, r2, rmse.\n"
+
+
+def test_one_method_has_nothing_to_be_compared_with(sweep):
+    [sentence] = verdict(read_study([sweep / "att"], "r2"))
+    assert sentence.startswith("There is one method, att")
+
+
+def test_the_judgement_of_values_is_scikit_learns_r2():
+    targets, mask = truth()
+    scores = targets + np.float32(0.3)
+    known = Truth({}, TARGETS, np.arange(50).astype(str), targets, mask, "regression")
+    judgement = judge(scores, known)
+    assert (judgement.metric, judgement.influence) == ("r2", None)
+    for c in range(2):
+        seen = mask[:, c]
+        expected = r2_score(targets[seen, c], scores[seen, c])
+        assert judgement.by_class[c] == pytest.approx(expected, rel=1e-5)
+
+
+def test_predictions_that_are_not_those_of_the_result_are_noticed(sweep):
+    folder = sweep / "att" / "p0.1_s0"
+    document = json.loads((folder / "metrics.json").read_text())
+    document["macro"]["r2"] += 0.01
+    (folder / "metrics.json").write_text(json.dumps(document))
+    with pytest.raises(InputError, match=r"gives a macro R² of 0\.\d+, metrics\.json beside it"):
+        read_run(folder)
+
+
+def test_targets_that_do_not_vary_are_refused(tmp_path):
+    targets, mask = truth()
+    test = (np.zeros_like(targets), mask)
+    folder = write_regression(tmp_path / "run", settings(), 0.5, test)
+    with pytest.raises(InputError, match="no target varies among the test clips; test on more"):
+        read_run(folder)
+
+
+def test_runs_on_other_values_or_of_another_kind_do_not_compare(tmp_path):
+    targets, mask = truth()
+    first = write_regression(tmp_path / "first", settings(), 0.5)
+    row = int(np.flatnonzero(mask[:, 0])[0])
+    targets[row, 0] += 0.25
+    other = write_regression(tmp_path / "other", settings(seed=1), 0.5, (targets, mask))
+    with pytest.raises(InputError, match="1 of their observed test labels differ"):
+        read_runs([first, other])
+    labels = write_run(tmp_path / "labels", settings(seed=1))
+    with pytest.raises(InputError, match="are regression in one and multi_label in the other"):
+        read_runs([first, labels])
+
+
+def test_a_run_from_before_tasks_were_told_apart_has_labels(tmp_path):
+    folder = write_run(tmp_path / "run", settings())
+    with np.load(folder / "predictions.npz") as arrays:
+        old = {name: arrays[name] for name in arrays if name != "task"}
+    np.savez(folder / "predictions.npz", **old)
+    assert read_run(folder).truth.task == "multi_label"
