@@ -1,0 +1,55 @@
+"""MLP: fully connected layers on all the log-mel spectra of a second."""
+
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from musicssl.encoders.spectral import SpectralEncoder
+from musicssl.frontends.log_mel import LogMelFrontend
+from musicssl.layers import Dropout
+
+_NUM_MELS = 128
+
+
+class MLP(SpectralEncoder):
+    """Embed each second by layers (Linear, ReLU, dropout) on its 50 frames in one long vector.
+
+    The plain one of the networks of Gururani, Summers and Lerch 2018; `musicssl.encoders.cnn.CNN`
+    says what is theirs. The layers are ours, and so are the 3,605,632 parameters.
+
+    Args:
+        num_features: Not used: sound has no features.
+        num_instances: Not used: clips may have any length.
+        sample_rate: Of the sound, in Hz.
+        chunk_samples: Samples that become one instance.
+        hidden: Widths of the layers; the last one is the embedding's, D.
+        dropout: Probability of dropping a unit after each layer.
+
+    Raises:
+        InputError: If a chunk is too short for the window of a spectrum.
+    """
+
+    def __init__(
+        self,
+        num_features: int | None = None,
+        num_instances: int | None = None,
+        sample_rate: int = 16_000,
+        chunk_samples: int = 16_000,
+        hidden: tuple[int, ...] = (512, 512, 128),
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__(
+            LogMelFrontend(sample_rate, _NUM_MELS, n_fft=2048, hop=320),
+            chunk_samples,
+            embed_dim=hidden[-1],
+            least_frames=1,
+        )
+        layers: list[nn.Module] = []
+        for width_in, width_out in pairwise((_NUM_MELS * self.num_frames, *hidden)):
+            layers += [nn.Linear(width_in, width_out), nn.ReLU(inplace=True), Dropout(dropout)]
+        self.layers = nn.Sequential(*layers)
+
+    def embed_spectra(self, spectra: Tensor) -> Tensor:
+        """Embed normalised spectra, (K, 1, F, T) -> (K, 1, D)."""
+        embedded: Tensor = self.layers(spectra.flatten(1))  # (K, D)
+        return embedded.unsqueeze(1)

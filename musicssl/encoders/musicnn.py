@@ -1,0 +1,121 @@
+"""musicnn: filters shaped like timbres and like rhythms, on log-mel spectra."""
+
+import torch
+from torch import Tensor, nn
+
+from musicssl.encoders.spectral import SpectralEncoder
+from musicssl.frontends.log_mel import LogMelFrontend
+from musicssl.layers import Dropout
+
+_NUM_MELS = 96
+_HOP = 256
+
+
+class Musicnn(SpectralEncoder):
+    """Embed each frame of a chunk by musically motivated filters and three layers over time.
+
+    The front end and mid end of Pons and Serra 2019, https://arxiv.org/abs/1909.06654, checked
+    against the authors' code (MTT_musicnn). Timbral filters are tall, 38 and 67 of the 96 bands by
+    7 frames, and are slid over frequency; temporal filters are long, 128, 64 and 32 frames of one
+    band. The greatest answer over frequency is kept, so what a filter says does not depend on
+    pitch: 2 x 204 + 3 x 51 = 561 features of a frame. Three convolutions of 7 frames, the second
+    and third with residual connections, follow, and all four stages together, 561 + 3 x 64 = 753,
+    are the embedding. Every convolution is followed by ReLU and then batch norm. There are 472,295
+    parameters; the authors' back end for 50 tags and the gain and offset of the first batch norm
+    would bring them to 787,159.
+
+    A chunk is 187 hops of 256 samples, 2.992 s at 16 kHz, which is the authors' 3 s: they cut the
+    spectra of a whole file into stretches of 187 frames, and chunks here begin at the same frames.
+    48,000 samples would have 188.
+
+    Where we differ. The back end (maximum and mean over time, a hidden layer of 200 units) is
+    replaced by the pooling that is chosen, its dropout kept. Spectra at the ends of a chunk see the
+    chunk reflected, not its neighbour. Batch norm has torch's constants (momentum 0.1, eps 1e-5),
+    not TensorFlow's (0.01, 1e-3), and the first one has no gain and offset. Spectra are not rounded
+    to 16-bit floats, as the authors' are in testing. Training on one stretch of each clip at a time
+    is `data.crop_seconds`, and L2 decay of the kernels is the optimizer's.
+
+    Args:
+        num_features: Not used: sound has no features.
+        num_instances: Not used: clips may have any length.
+        sample_rate: Of the sound, in Hz.
+        chunk_samples: Samples that are embedded together; at least 128 frames of 256, as the
+            longest filter would else see mostly padding.
+        mid_filters: Filters of each of the three convolutions over time; 512 in MSD_musicnn_big.
+        dropout: Probability of dropping a unit of the embedding.
+
+    Raises:
+        InputError: If a chunk is shorter than the longest filter.
+    """
+
+    def __init__(
+        self,
+        num_features: int | None = None,
+        num_instances: int | None = None,
+        sample_rate: int = 16_000,
+        chunk_samples: int = 187 * _HOP,
+        mid_filters: int = 64,
+        dropout: float = 0.5,
+    ) -> None:
+        front = [
+            *(Filters(204, bands, frames=7) for bands in (38, 67)),  # 0.4 and 0.7 of the bands
+            *(Filters(51, 1, frames) for frames in (128, 64, 32)),
+        ]
+        width = sum(filters.count for filters in front)
+        super().__init__(
+            LogMelFrontend(sample_rate, _NUM_MELS, 512, _HOP, "log10_10000", bands="slaney"),
+            chunk_samples,
+            embed_dim=width + 3 * mid_filters,
+            least_frames=128,
+        )
+        self.front = nn.ModuleList(front)
+        self.mid = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv1d(width_in, mid_filters, kernel_size=7, padding=3),
+                nn.ReLU(inplace=True),
+                nn.BatchNorm1d(mid_filters),
+            )
+            for width_in in (width, mid_filters, mid_filters)
+        )
+        self.dropout = Dropout(dropout)
+
+    def embed_spectra(self, spectra: Tensor) -> Tensor:
+        """Embed normalised spectra, (K, 1, F, T) -> (K, T, D): an instance is a frame."""
+        front = torch.cat([filters(spectra) for filters in self.front], dim=1)  # (K, 561, T)
+        first = self.mid[0](front)  # (K, M, T)
+        second = first + self.mid[1](first)
+        third = second + self.mid[2](second)
+        dense = torch.cat([front, first, second, third], dim=1)  # (K, D, T)
+        embedded: Tensor = self.dropout(dense.transpose(1, 2))
+        return embedded
+
+
+class Filters(nn.Module):
+    """Filters of one shape, of whose answers the greatest over frequency is kept.
+
+    Frequency is not padded, so every answer is one to the whole filter. Time is padded with zeros
+    so that no frame is lost; an even filter sees one frame more of what follows than of what came
+    before, as in TensorFlow.
+
+    Args:
+        count: Number of filters, C.
+        bands: Height of a filter.
+        frames: Length of a filter.
+    """
+
+    def __init__(self, count: int, bands: int, frames: int) -> None:
+        super().__init__()
+        self.count = count
+        before = (frames - 1) // 2
+        self.layers = nn.Sequential(
+            nn.ZeroPad2d((before, frames - 1 - before, 0, 0)),
+            nn.Conv2d(1, count, kernel_size=(bands, frames)),
+            nn.ReLU(inplace=True),
+            nn.BatchNorm2d(count),
+        )
+
+    def forward(self, spectra: Tensor) -> Tensor:
+        """Filter spectra, (K, 1, F, T) -> (K, C, T)."""
+        # The maximum comes last: where batch norm turns the sign, another answer is the greatest.
+        answers: Tensor = self.layers(spectra)  # (K, C, F', T)
+        return answers.amax(dim=2)

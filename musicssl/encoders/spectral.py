@@ -1,0 +1,54 @@
+"""What the encoders that start from log-mel spectra share."""
+
+from abc import abstractmethod
+
+from torch import Tensor, nn
+
+from musicssl.encoders.audio import AudioEncoder
+from musicssl.errors import InputError
+from musicssl.frontends.log_mel import LogMelFrontend
+
+
+class SpectralEncoder(AudioEncoder):
+    """Embed the log-mel spectra of chunks of sound, after a batch norm of one channel.
+
+    That batch norm has no gain and no offset to learn. The layer after it has both, and the
+    gradients of these two numbers alone would take two thirds of a training step of musicnn.
+
+    A chunk has the frames that are centred in it, `num_frames` of them. One that is centred on its
+    end is the next chunk's first, so chunks that are a whole number of hops long have together as
+    many frames as the clip.
+
+    Args:
+        frontend: Computes the spectra.
+        chunk_samples: Samples that are embedded together, S0.
+        embed_dim: Size of an embedding, D.
+        least_frames: Frames that the layers need.
+
+    Raises:
+        InputError: If a chunk has fewer frames, or is too short for the window.
+    """
+
+    def __init__(
+        self, frontend: LogMelFrontend, chunk_samples: int, embed_dim: int, least_frames: int
+    ) -> None:
+        super().__init__(chunk_samples, embed_dim)
+        name = type(self).__module__.rpartition(".")[2]  # its configuration has the same name
+        least = max((least_frames - 1) * frontend.hop, frontend.n_fft // 2) + 1
+        if chunk_samples < least:
+            raise InputError(
+                f"encoder.chunk_samples={chunk_samples} is too short for encoder={name}; "
+                f"set it to at least {least}."
+            )
+        self.num_frames = -(-chunk_samples // frontend.hop)
+        self.frontend = frontend
+        self.norm = nn.BatchNorm2d(1, affine=False)
+
+    def embed(self, chunks: Tensor) -> Tensor:
+        """Embed chunks of sound, (K, S0) -> (K, T', D)."""
+        spectra = self.frontend(chunks)[..., : self.num_frames]  # (K, F, T)
+        return self.embed_spectra(self.norm(spectra.unsqueeze(1)))
+
+    @abstractmethod
+    def embed_spectra(self, spectra: Tensor) -> Tensor:
+        """Embed normalised spectra, (K, 1, F, T) -> (K, T', D)."""
