@@ -1,10 +1,10 @@
-"""Views of a clip: batched transforms of its instances, one after the other.
+"""Views of a clip: batched transforms of its instances or of its sound, one after the other.
 
 A transform is called with clips `x`, (B, T, F), and `lengths`, (B,), the number of valid instances
-of each clip, or None if all T are. It returns new clips in the shape, dtype and device of `x`. It
-draws from torch's default generator of that device, which training seeds for each step, and for
-each clip by itself. What it makes of padding is without meaning, and padding never reaches a valid
-instance.
+of each clip, or None if all T are; one whose `of_sound` is True is called with sound, (B, S), and
+counts of samples. It returns new clips in the shape, dtype and device of `x`. It draws from torch's
+default generator of that device, which training seeds for each step, and for each clip by itself.
+What it makes of padding is without meaning, and padding never reaches a valid instance.
 
 Features are scaled to about [0, 1], and strengths are in their units: in a log-mel instance 0.1 is
 a tenth of the range of levels, 8 dB with floor_db=-80. Results are not clipped to [0, 1]: no
@@ -28,7 +28,7 @@ class Chain:
         transforms: By name, so that a command line reaches each of them, as in `noise.std=0.3`.
 
     Raises:
-        InputError: If one of them cannot be called.
+        InputError: If one of them cannot be called; when called, if one is not for such clips.
     """
 
     def __init__(self, **transforms: Transform) -> None:
@@ -41,7 +41,13 @@ class Chain:
         self.transforms = transforms
 
     def __call__(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Transform clips, (B, T, F), of which the first `lengths`, (B,), instances are valid."""
-        for transform in self.transforms.values():
+        """Transform clips, of which the first `lengths`, (B,), instances or samples are valid."""
+        for name, transform in self.transforms.items():
+            if getattr(transform, "of_sound", False) != (x.ndim == 2):
+                kind, choice = ("instances", "sound") if x.ndim == 2 else ("sound", "weak")
+                raise InputError(
+                    f"{name} varies {kind}, which is not what the encoder gets; "
+                    f"choose views={choice} or views=none."
+                )
             x = transform(x, lengths)
         return x

@@ -7,6 +7,7 @@ from omegaconf import OmegaConf
 
 from musicssl.augment.chain import Chain
 from musicssl.augment.feature_gain import FeatureGain
+from musicssl.augment.level import Level
 from musicssl.augment.noise import Noise
 from musicssl.errors import InputError
 
@@ -50,3 +51,22 @@ def test_a_strength_is_set_by_the_names_of_the_chain_and_of_the_number():
 def test_the_strong_view_has_all_of_the_weak_one():
     weak, strong = (OmegaConf.load(CONF / f"{name}.yaml") for name in ("weak", "strong"))
     assert {key: strong[key] for key in weak} == dict(weak)
+
+
+@pytest.mark.parametrize(
+    ("transform", "x", "cure"),
+    [
+        (Noise(0.1), torch.zeros(2, 100), "views=sound"),
+        (Level(3.0), torch.zeros(2, 5, 4), "views=weak"),
+    ],
+)
+def test_a_transform_of_the_other_kind_of_clip_is_refused(transform, x, cure):
+    with pytest.raises(InputError, match=f"what varies .* {cure}"):
+        Chain(what=transform)(x)
+
+
+def test_views_of_sound_keep_its_shape():
+    x = torch.randn(3, 100)
+    y = instantiate(OmegaConf.load(CONF / "sound.yaml"))(x, torch.tensor([100, 50, 1]))
+    assert y.shape == x.shape
+    assert y.isfinite().all()
