@@ -7,33 +7,40 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from musicssl.audio.sound import Sound
 from musicssl.errors import InputError
+from musicssl.target_checks import check_targets
 
 SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """N clips of T instances with F features, and what is known of their C classes.
+    """N clips, of T instances with F features or of sound, and what is known of their C classes.
 
     Attributes:
         name: The word typed after `dataset=`.
         classes: The name of each class, in column order, (C).
-        x: Instances, (N, T, F) float32; an array or a memory map.
+        x: Instances, (N, T, F) float32, an array or a memory map; or the sound of the clips.
         y: Targets in [0, 1], (N, C) float32; without meaning where `mask` is False.
         mask: True where a target was observed, (N, C) bool.
         split: "train", "val" or "test" of each clip, (N,) str. A corpus without "val" clips has
             its validation set carved out of "train" by `musicssl.splits`.
         clip_ids: A unique name of each clip, (N,) str.
-        lengths: Valid instances of each clip, (N,) int64, or None if all T are valid.
+        lengths: Valid instances of each clip, (N,) int64, or None if all T are valid; None for
+            sound, which knows its own lengths.
         groups: What must not be torn apart by a split (artist, song), (N,) str, or None.
         activity: Which class sounds in which instance, (N, T, C) bool, where that is known.
-        instance_seconds: Duration of one instance, in seconds.
+        instance_seconds: Duration of one instance, and of one place of `activity`, in seconds.
+        task: What the targets are: "multi_label" (each class present or absent), "multi_class" (one
+            class of each clip is present) or "regression" (any real numbers).
+        credit: What it is worth to answer class i where j is right, (C, C) float32, if answers can
+            be partly right.
     """
 
     name: str
     classes: tuple[str, ...]
-    x: NDArray[np.float32]
+    x: NDArray[np.float32] | Sound
     y: NDArray[np.float32]
     mask: NDArray[np.bool_]
     split: NDArray[np.str_]
@@ -42,6 +49,8 @@ class Corpus:
     groups: NDArray[np.str_] | None = None
     activity: NDArray[np.bool_] | None = None
     instance_seconds: float = 1.0
+    task: str = "multi_label"
+    credit: NDArray[np.float32] | None = None
 
     def indices(self, split: str) -> NDArray[np.int64]:
         """Row numbers of the clips of one split, ascending."""
@@ -69,10 +78,29 @@ def check_corpus(corpus: Corpus) -> Corpus:
             unknown, there is nothing to train on, or a class cannot be learnt from the training
             split.
     """
-    num_clips, num_classes = len(corpus.clip_ids), len(corpus.classes)
-    if num_classes == 0:
+    if len(corpus.classes) == 0:
         raise InputError(f"{corpus.name}: no clip has a label; nothing can be learnt.")
-    _check_shapes(corpus, num_clips, num_classes)
+    check_clips(corpus)
+    check_targets(
+        corpus.name,
+        corpus.task,
+        corpus.classes,
+        corpus.clip_ids,
+        corpus.y,
+        corpus.mask,
+        train=corpus.split == "train",
+    )
+    return corpus
+
+
+def check_clips(corpus: Corpus) -> Corpus:
+    """Return the corpus if its clips can be read, whatever is known of them.
+
+    Raises:
+        InputError: If shapes disagree, a feature is not finite, clip names repeat or a split is
+            unknown.
+    """
+    _check_shapes(corpus)
     unknown = sorted(set(np.unique(corpus.split).tolist()) - set(SPLITS))
     if unknown:
         raise InputError(f"{corpus.name}: unknown split {_quoted(unknown)}; use {_quoted(SPLITS)}.")
@@ -82,22 +110,29 @@ def check_corpus(corpus: Corpus) -> Corpus:
             f"{corpus.name}: clip {str(names[counts > 1][0])!r} occurs twice; "
             "give each clip one row."
         )
-    _check_lengths(corpus)
-    _check_finite(corpus)
-    _check_classes(corpus)
+    if isinstance(corpus.x, np.ndarray):
+        _check_lengths(corpus, corpus.x.shape[1])
+        _check_finite(corpus, corpus.x)
     return corpus
 
 
-def _check_shapes(corpus: Corpus, num_clips: int, num_classes: int) -> None:
+def _check_shapes(corpus: Corpus) -> None:
+    num_clips, num_classes = len(corpus.clip_ids), len(corpus.classes)
+    x, activity = corpus.x, corpus.activity
+    places = 0 if activity is None else activity.shape[1]
     expected: dict[str, tuple[Any, tuple[int, ...]]] = {
-        "x": (corpus.x, (num_clips, *corpus.x.shape[1:])),
         "y": (corpus.y, (num_clips, num_classes)),
         "mask": (corpus.mask, (num_clips, num_classes)),
         "split": (corpus.split, (num_clips,)),
         "lengths": (corpus.lengths, (num_clips,)),
         "groups": (corpus.groups, (num_clips,)),
-        "activity": (corpus.activity, (num_clips, corpus.x.shape[1], num_classes)),
     }
+    if isinstance(x, np.ndarray):
+        expected["x"] = (x, (num_clips, *x.shape[1:]))
+        places = x.shape[1]
+    else:
+        expected["x"] = (x.lengths, (num_clips,))
+    expected["activity"] = (activity, (num_clips, places, num_classes))
     for name, (array, shape) in expected.items():
         if array is not None and array.shape != shape:
             raise InputError(
@@ -106,8 +141,8 @@ def _check_shapes(corpus: Corpus, num_clips: int, num_classes: int) -> None:
             )
 
 
-def _check_lengths(corpus: Corpus) -> None:
-    lengths, longest = corpus.lengths, corpus.x.shape[1]
+def _check_lengths(corpus: Corpus, longest: int) -> None:
+    lengths = corpus.lengths
     if lengths is not None and not ((lengths >= 1) & (lengths <= longest)).all():
         clip = str(corpus.clip_ids[np.argmax((lengths < 1) | (lengths > longest))])
         raise InputError(
@@ -116,35 +151,14 @@ def _check_lengths(corpus: Corpus) -> None:
         )
 
 
-def _check_finite(corpus: Corpus, chunk: int = 1024) -> None:
-    for start in range(0, len(corpus.x), chunk):
-        bad = ~np.isfinite(corpus.x[start : start + chunk]).all(axis=(1, 2))
+def _check_finite(corpus: Corpus, x: NDArray[np.float32], chunk: int = 1024) -> None:
+    for start in range(0, len(x), chunk):
+        bad = ~np.isfinite(x[start : start + chunk]).all(axis=(1, 2))
         if bad.any():
             clip = str(corpus.clip_ids[start + int(np.argmax(bad))])
             raise InputError(
                 f"{corpus.name}: clip {clip!r} has features that are NaN or infinite; "
                 "remove the clip or compute its features again."
-            )
-
-
-def _check_classes(corpus: Corpus) -> None:
-    train = corpus.split == "train"
-    if not train.any():
-        raise InputError(f"{corpus.name}: no clip is in the training split; nothing can be learnt.")
-    mask, y = corpus.mask[train], corpus.y[train]
-    observed = mask.sum(axis=0)
-    positive = ((y >= 0.5) & mask).sum(axis=0)
-    for name, seen, present in zip(corpus.classes, observed, positive, strict=True):
-        if seen == 0:
-            raise InputError(
-                f"{corpus.name}: class {name!r} has no label in the training split; "
-                "label some clips for it or remove the class."
-            )
-        if present in (0, seen):
-            value = "absent" if present == 0 else "present"
-            raise InputError(
-                f"{corpus.name}: class {name!r} is {value} in every training clip labelled for it, "
-                "so it cannot be learnt; add clips of the other kind or remove the class."
             )
 
 

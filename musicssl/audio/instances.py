@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musicssl.audio.decode import UnreadableAudioError, read_audio
+from musicssl.audio.files import file_identities
 from musicssl.cache import build_once, fingerprint
 from musicssl.errors import InputError
 from musicssl.features.log_mel import LogMel
@@ -44,6 +44,7 @@ def instance_store(
     clip_ids: Sequence[str],
     features: LogMel,
     cache: Path,
+    name: str,
     max_seconds: float | None = None,
     num_workers: int = -1,
 ) -> InstanceStore:
@@ -58,6 +59,7 @@ def instance_store(
         clip_ids: Their paths relative to `root`, with `/`.
         features: Makes the instances.
         cache: Folder of all stores.
+        name: First part of the folder's name: that of the corpus.
         max_seconds: Use only so much from the start of each file; None for all of it.
         num_workers: Processes that decode; -1 for one per core.
 
@@ -67,7 +69,7 @@ def instance_store(
     settings = {
         "features": features.settings(),
         "max_seconds": max_seconds,
-        "files": [_identity(root, clip_id) for clip_id in clip_ids],
+        "files": file_identities(root, clip_ids),
     }
 
     def build(folder: Path) -> None:
@@ -83,7 +85,7 @@ def instance_store(
         index = {"lengths": lengths, "unreadable": unreadable}
         (folder / "index.json").write_text(json.dumps(index, indent=1))
 
-    folder = build_once(cache / f"audio_folder-{fingerprint(settings)}", build)
+    folder = build_once(cache / f"{name}-{fingerprint(settings)}", build)
     index = json.loads((folder / "index.json").read_text())
     return InstanceStore(
         clip_ids=tuple(index["lengths"]),
@@ -92,14 +94,6 @@ def instance_store(
         unreadable=index["unreadable"],
         folder=folder,
     )
-
-
-def _identity(root: Path, clip_id: str) -> list[Any]:
-    try:
-        stat = (root / clip_id).stat()
-    except OSError:  # a link to nowhere; reading it will say so
-        return [clip_id, None, None]
-    return [clip_id, stat.st_size, stat.st_mtime_ns]
 
 
 def _first(unreadable: dict[str, str]) -> str:

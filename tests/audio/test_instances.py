@@ -31,7 +31,7 @@ NAMES = ["0.wav", "1.wav", "2.wav", "3.mp3", "4.wav"]
 
 def open_store(root, names=NAMES, features=FEATURES, num_workers=1, **settings):
     return instance_store(
-        root, names, features, root.parent / "cache", num_workers=num_workers, **settings
+        root, names, features, root.parent / "cache", "x", num_workers=num_workers, **settings
     )
 
 
@@ -62,8 +62,8 @@ def test_what_has_no_instances_is_told_with_its_reason(root):
 
 def test_workers_and_one_process_make_the_same(root):
     names = NAMES * 8  # several chunks
-    alone = instance_store(root, names, FEATURES, root.parent / "alone", num_workers=1)
-    together = instance_store(root, names, FEATURES, root.parent / "together", num_workers=2)
+    alone = instance_store(root, names, FEATURES, root.parent / "alone", "x", num_workers=1)
+    together = instance_store(root, names, FEATURES, root.parent / "together", "x", num_workers=2)
     np.testing.assert_array_equal(alone.x, together.x)
     assert alone.clip_ids == together.clip_ids
     assert alone.unreadable == together.unreadable

@@ -1,0 +1,110 @@
+"""`python -m musicssl.datasets.NAME`: show what a corpus's folder holds, get it, prepare it."""
+
+import argparse
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from musicssl.audio.files import audio_files
+from musicssl.command_line import user_errors
+from musicssl.corpus import Corpus
+from musicssl.corpus_table import corpus_table
+from musicssl.features.waveform import Waveform
+from musicssl.recordings import Recordings
+
+Download = Callable[[Path], None]
+
+
+def corpus_command(
+    corpus: type[Recordings],
+    arguments: Sequence[str] | None = None,
+    download: Download | None = None,
+) -> int:
+    """Run the command of one corpus.
+
+    It has an option for each setting that the corpus has beyond those of all `Recordings`.
+
+    Args:
+        corpus: Its class.
+        arguments: Of the command line; None for those of the process.
+        download: Gets the corpus into a folder; None if its authors' host does not allow that.
+
+    Returns:
+        The exit status; a user's mistake exits with 2 at once.
+    """
+    given = vars(_parser(corpus, download).parse_args(arguments))
+    root, prepare = Path(given.pop("root")).expanduser(), given.pop("prepare")
+    features = Waveform(given.pop("sample_rate"))
+    logging.basicConfig(format="%(message)s", level=logging.INFO)
+    with user_errors():
+        if given.pop("download", False):
+            assert download is not None
+            root.mkdir(parents=True, exist_ok=True)
+            download(root)
+        recordings = corpus(root=root, features=features, unreadable="skip", **given)
+        if prepare:
+            recordings.prepare_store()
+        _show(recordings)
+    return 0
+
+
+def _parser(corpus: type[Recordings], download: Download | None) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"python -m musicssl.datasets.{corpus.name}",
+        description=f"Show what a folder of {corpus.name} holds. If you have none, {corpus.get}.",
+    )
+    parser.add_argument("--root", required=True, help="folder of the corpus, or the one above it")
+    if download is not None:
+        parser.add_argument("--download", action="store_true", help="get the corpus into the root")
+    parser.add_argument("--prepare", action="store_true", help="decode all of it into a clip store")
+    parser.add_argument("--sample-rate", type=int, default=16_000, help="of the store, in Hz")
+    parser.add_argument("--cache", default="cache", help="folder of derived data")
+    parser.add_argument("--num-workers", type=int, default=-1, help="processes; -1: one per core")
+    common = {field.name for field in fields(Recordings)}
+    for option in fields(corpus):
+        if option.name not in common:
+            default: Any = option.default
+            kind = str if default is None else type(default)
+            parser.add_argument(
+                f"--{option.name.replace('_', '-')}", type=kind, default=default,
+                help=f"default: {default}",
+            )  # fmt: skip
+    return parser
+
+
+def _show(recordings: Recordings) -> None:
+    annotations, missing = recordings.found()
+    corpus = recordings.load()
+    unreadable = {
+        path: cause for path, cause in recordings.unreadable_files().items() if path not in missing
+    }
+    console = Console()
+    console.print(corpus_table(corpus))
+    named = {*annotations.paths, *missing, *annotations.left_out}
+    others = audio_files(recordings.folder) - named
+    lines = [
+        f"{len(corpus.clip_ids)} clips: {_split_sizes(corpus)}",
+        *_listed("left out as known to be broken or wrong", annotations.left_out),
+        *_listed("annotated but missing", missing),
+        *_listed("cannot be decoded", unreadable),
+        f"audio files that no annotation names: {len(others)}",
+    ]
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _split_sizes(corpus: Corpus) -> str:
+    sizes = {split: len(corpus.indices(split)) for split in ("train", "val", "test")}
+    return ", ".join(f"{size} {split}" for split, size in sizes.items() if size)
+
+
+def _listed(what: str, files: Mapping[str, str], shown: int = 10) -> list[str]:
+    lines = [f"{what}: {len(files)}"]
+    lines += [f"  {path} {cause}" for path, cause in list(files.items())[:shown]]
+    if len(files) > shown:
+        lines.append(f"  and {len(files) - shown} more")
+    return lines
