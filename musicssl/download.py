@@ -1,14 +1,12 @@
-"""Archives of public corpora: fetched in as many pieces as the line allows, verified, unpacked."""
+"""Files of public corpora: fetched in as many pieces as the line allows, and verified."""
 
 import hashlib
-import tarfile
+import shutil
 import time
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from gzip import BadGzipFile, GzipFile
 from http.client import HTTPException, HTTPResponse
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import BinaryIO
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -22,10 +20,9 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.progress import open as open_with_progress
 
-from musicssl.cache import build_once
 from musicssl.errors import InputError
+from musicssl.unpack import unpack
 
 _CHUNK = 1 << 18  # bytes
 _TIMEOUT_SECONDS = 60.0
@@ -33,15 +30,16 @@ _TIMEOUT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Archive:
-    """Where a corpus is published, and the checksum of what is published there.
+    """Where a file of a corpus is published, and the checksum of what is published there.
 
     Attributes:
-        url: Address of a .tar.gz file.
-        md5: Of the whole file, 32 hexadecimal digits.
+        url: Its address.
+        checksum: Of the whole file: the name that `hashlib` has for the algorithm, a colon and
+            the hexadecimal digits, as in "md5:e4ccf187e2bb5ab2e115416e8aafe7f4".
     """
 
     url: str
-    md5: str
+    checksum: str
 
     @property
     def name(self) -> str:
@@ -94,38 +92,51 @@ def fetch(archive: Archive, folder: Path, attempts: int = 10, wait_seconds: floa
     return part.rename(target)
 
 
-def unpack(archive: Path, folder: Path) -> Path:
-    """Unpack a .tar.gz file as `folder`: all of it or, after an error or a kill, nothing.
-
-    Only files and folders are unpacked, and only below `folder`. Corpora need no links, and a chain
-    of links is what has misled Python's own "data" filter (CVE-2025-4517), so links are refused.
-    Where the archive wraps everything in a folder of the same name as `folder`, that is `folder`.
+def fetch_joined(parts: Sequence[Archive], target: Path) -> Path:
+    """Download a file that is published in parts, and join them in their order.
 
     Args:
-        archive: A file as `fetch` returns it.
-        folder: The folder that shall exist in the end; if it exists, nothing is done.
+        parts: Of the file; they lie beside `target` until it is whole, and are then removed.
+        target: The file that shall exist in the end; if it exists, nothing is done.
 
     Returns:
-        `folder`.
+        `target`.
 
     Raises:
-        InputError: If the archive is damaged, has a member that would land outside of `folder` or
-            is a link or a device, the disk is full, or this Python cannot unpack safely.
+        InputError: As `fetch`, or if the disk is full.
     """
-    if not hasattr(tarfile, "data_filter"):
-        raise InputError(
-            f"this Python cannot unpack {archive.name} safely; update it to 3.11.4 or newer."
-        )
+    if target.exists():
+        return target
+    files = [fetch(part, target.parent) for part in parts]
+    whole = target.with_name(f"{target.name}.part")
     try:
-        return build_once(folder, lambda part: _extract(archive, part, folder.name))
-    except (tarfile.TarError, BadGzipFile, EOFError, zlib.error) as error:
-        raise InputError(
-            f"{archive} is damaged ({error}); remove it and download it again."
-        ) from error
+        with whole.open("wb") as joined:
+            for path in files:
+                with path.open("rb") as file:
+                    shutil.copyfileobj(file, joined, _CHUNK)
     except OSError as error:
+        whole.unlink(missing_ok=True)
         raise InputError(
-            f"cannot unpack {archive}: {error}; mend that (free some space?) and try again."
+            f"cannot write {whole}: {error.strerror}; mend that (free some space?) and run the "
+            "same command again."
         ) from error
+    whole.rename(target)
+    for path in files:
+        path.unlink()
+    return target
+
+
+def fetch_unpacked(archive: Archive, root: Path, folder: Path) -> None:
+    """Download an archive into `root` and unpack it as `folder`; do nothing if that is there.
+
+    Raises:
+        InputError: As `fetch` and `musicssl.unpack.unpack`.
+    """
+    if folder.is_dir():
+        return
+    file = fetch(archive, root)
+    unpack(file, folder)
+    print(f"unpacked as {folder}; {file} is no longer needed")
 
 
 def _download(url: str, part: Path, attempts: int, wait_seconds: float) -> None:
@@ -196,37 +207,14 @@ def _chunks(response: HTTPResponse) -> Iterator[bytes]:
 
 
 def _verify(path: Path, archive: Archive, cure: str) -> None:
+    algorithm, _, published = archive.checksum.partition(":")
     with path.open("rb") as file:
-        md5 = hashlib.file_digest(file, "md5").hexdigest()
-    if md5 != archive.md5:
+        found = hashlib.file_digest(file, algorithm).hexdigest()
+    if found != published:
         raise InputError(
-            f"{path} has the MD5 checksum {md5} instead of {archive.md5}, so it is not the "
-            f"published file; {cure}."
+            f"{path} has the {algorithm.upper()} checksum {found} instead of {published}, so it is "
+            f"not the published file; {cure}."
         )
-
-
-def _extract(archive: Path, part: Path, wrapper: str) -> None:
-    def inside(member: tarfile.TarInfo, destination: str) -> tarfile.TarInfo | None:
-        name = PurePosixPath(member.name)
-        if name.is_absolute() or ".." in name.parts or not (member.isreg() or member.isdir()):
-            raise InputError(
-                f"{archive} is not unpacked: its member {member.name!r} is a link or device or "
-                "would land outside of its folder; get the archive from a source you trust."
-            )
-        if name.parts[:1] == (wrapper,):
-            member = member.replace(name=str(name.relative_to(wrapper)))
-        return tarfile.data_filter(member, destination)
-
-    with (
-        open_with_progress(
-            archive, "rb", description=f"unpacking {archive.name}", console=Console(stderr=True)
-        ) as file,
-        GzipFile(fileobj=file) as stream,
-        tarfile.open(fileobj=stream, mode="r:") as tar,
-    ):
-        tar.extractall(part, filter=inside)
-        while stream.read(_CHUNK):  # tarfile stops early, but gzip's checksum is at the very end
-            pass
 
 
 def _progress() -> Progress:

@@ -1,12 +1,8 @@
-import gzip
 import hashlib
 import io
 import re
 import resource
-import signal
-import subprocess
-import sys
-import tarfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,7 +12,7 @@ from threading import Thread
 import numpy as np
 import pytest
 
-from musicssl.download import Archive, fetch, unpack
+from musicssl.download import Archive, fetch, fetch_joined, fetch_unpacked
 from musicssl.errors import InputError
 
 PAYLOAD = np.random.default_rng(0).bytes(1_000_003)  # incompressible, no round number
@@ -32,17 +28,18 @@ class Handler(BaseHTTPRequestHandler):
         if files.errors:
             self.send_error(files.errors.pop(0))
             return
+        payload = files.others.get(self.path, files.payload)
         start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1]) if asked and files.ranged else 0
-        if start >= len(files.payload):
+        if start >= len(payload):
             self.send_error(416)
             return
         self.send_response(206 if start else 200)
         if start:
-            last = len(files.payload) - 1
+            last = len(payload) - 1
             self.send_header("Content-Range", f"bytes {start}-{last}/{last + 1}")
-        self.send_header("Content-Length", str(len(files.payload) - start))
+        self.send_header("Content-Length", str(len(payload) - start))
         self.end_headers()
-        rest = files.payload[start:]
+        rest = payload[start:]
         if files.drops > 0:
             files.drops -= 1
             rest = rest[: len(rest) // 2]
@@ -53,11 +50,12 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Files(ThreadingHTTPServer):
-    """One file; `drops` connections end half way, `errors` are answered first."""
+    """One file under any name but `others`; `drops` connections end half way, `errors` go first."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.payload = PAYLOAD
+        self.others: dict[str, bytes] = {}
         self.ranged = True
         self.drops = 0
         self.errors: list[int] = []
@@ -65,8 +63,13 @@ class Files(ThreadingHTTPServer):
 
     @property
     def archive(self) -> Archive:
-        url = f"http://127.0.0.1:{self.server_port}/corpus.tgz"
-        return Archive(url, hashlib.md5(PAYLOAD).hexdigest())
+        return self.publish("corpus.tgz", PAYLOAD)
+
+    def publish(self, name: str, content: bytes, algorithm: str = "md5") -> Archive:
+        if content is not PAYLOAD:
+            self.others[f"/{name}"] = content
+        digest = hashlib.new(algorithm, content).hexdigest()
+        return Archive(f"http://127.0.0.1:{self.server_port}/{name}", f"{algorithm}:{digest}")
 
 
 @pytest.fixture
@@ -156,7 +159,8 @@ def test_nobody_listening_is_one_sentence(files: Files, tmp_path: Path) -> None:
 
 def test_a_wrong_checksum_keeps_nothing(files: Files, tmp_path: Path) -> None:
     files.payload = PAYLOAD[:-1] + b"?"
-    with pytest.raises(InputError, match=f"instead of {files.archive.md5}.*start anew"):
+    digest = files.archive.checksum.removeprefix("md5:")
+    with pytest.raises(InputError, match=f"instead of {digest}.*start anew"):
         fetch(files.archive, tmp_path, wait_seconds=0)
     assert names(tmp_path) == []
     files.payload = PAYLOAD
@@ -179,133 +183,51 @@ def test_a_full_disk_leaves_a_part_to_go_on_from(files: Files, tmp_path: Path) -
     assert files.ranges == [None, f"bytes={kept}-"]
 
 
-def write_tar(path: Path, *members: tarfile.TarInfo, content: bytes = b"hello") -> Path:
-    with tarfile.open(path, "w:gz") as tar:
-        for member in members:
-            member.size = len(content) if member.isreg() else 0
-            tar.addfile(member, io.BytesIO(content))
-    return path
-
-
-def linked(name: str, target: str, kind: bytes) -> tarfile.TarInfo:
-    member = tarfile.TarInfo(name)
-    member.type, member.linkname = kind, target
-    return member
-
-
-def test_unpack_writes_the_members(tmp_path: Path) -> None:
-    archive = write_tar(tmp_path / "a.tgz", tarfile.TarInfo("x/y.txt"), tarfile.TarInfo("z"))
-    folder = unpack(archive, tmp_path / "deep" / "corpus")
-    files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    assert files == ["x/y.txt", "z"]
-    assert (folder / "x" / "y.txt").read_bytes() == b"hello"
-
-
-@pytest.mark.parametrize("prefix", ["", "./"])
-def test_a_wrapper_of_the_same_name_is_the_folder(tmp_path: Path, prefix: str) -> None:
-    top = tarfile.TarInfo(f"{prefix}corpus")
-    top.type = tarfile.DIRTYPE
-    members = [tarfile.TarInfo(f"{prefix}corpus/{name}") for name in ("one", "corpus/two")]
-    folder = unpack(write_tar(tmp_path / "a.tgz", top, *members), tmp_path / "corpus")
-    assert names(folder) == ["corpus", "one"]
-    assert names(folder / "corpus") == ["two"]
-
-
-def test_an_existing_folder_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "corpus").mkdir()
-    unpack(write_tar(tmp_path / "a.tgz", tarfile.TarInfo("x")), tmp_path / "corpus")
-    assert names(tmp_path / "corpus") == []
-
-
-@pytest.mark.parametrize(
-    "evil",
-    [
-        lambda outside: tarfile.TarInfo("../evil"),
-        lambda outside: tarfile.TarInfo("corpus/../../evil"),
-        lambda outside: tarfile.TarInfo(f"{outside}/evil"),
-        lambda outside: linked("evil", str(outside), tarfile.SYMTYPE),
-        lambda outside: linked("evil", "../..", tarfile.SYMTYPE),
-        lambda outside: linked("evil", f"{outside}/secret", tarfile.LNKTYPE),
-        lambda outside: linked("evil", "", tarfile.FIFOTYPE),
-    ],
-)
-def test_a_member_that_leaves_its_folder_is_refused(tmp_path: Path, evil) -> None:
-    outside, inside = tmp_path / "outside", tmp_path / "inside"
-    outside.mkdir()
-    inside.mkdir()
-    (outside / "secret").write_text("secret")
-    through_link = tarfile.TarInfo("evil/planted")
-    archive = write_tar(
-        tmp_path / "a.tgz", tarfile.TarInfo("good"), evil(outside), through_link, content=b"!"
-    )
-    with pytest.raises(
-        InputError, match=r"is not unpacked: its member .*evil.* a source you trust"
-    ):
-        unpack(archive, inside / "corpus")
-    assert names(tmp_path) == ["a.tgz", "inside", "outside"]
-    assert names(outside) == ["secret"]
-    assert [name for name in names(inside) if not name.endswith(".lock")] == []
-
-
-def test_without_pythons_own_filter_nothing_is_unpacked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("algorithm", ["md5", "sha1", "sha256"])
+def test_a_checksum_is_of_the_kind_that_it_names(
+    files: Files, tmp_path: Path, algorithm: str
 ) -> None:
-    monkeypatch.delattr(tarfile, "data_filter")
-    archive = write_tar(tmp_path / "a.tgz", tarfile.TarInfo("x"))
-    with pytest.raises(InputError, match=r"update it to 3\.11\.4"):
-        unpack(archive, tmp_path / "corpus")
-    assert names(tmp_path) == ["a.tgz"]
+    archive = files.publish("a.zip", b"as published", algorithm)
+    assert fetch(archive, tmp_path).read_bytes() == b"as published"
+    (tmp_path / "a.zip").write_bytes(b"changed since")
+    digest = archive.checksum.split(":")[1]
+    with pytest.raises(
+        InputError, match=f"the {algorithm.upper()} checksum .* instead of {digest}"
+    ):
+        fetch(archive, tmp_path)
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "not gzip", "not tar"])
-def test_a_damaged_archive_leaves_no_folder(tmp_path: Path, damage: str) -> None:
-    archive = write_tar(tmp_path / "a.tgz", tarfile.TarInfo("x"), content=PAYLOAD)
-    whole = archive.read_bytes()
-    middle = len(whole) // 2
-    archive.write_bytes(
-        {
-            "cut": whole[:middle],
-            "flipped": whole[:middle] + bytes([whole[middle] ^ 255]) + whole[middle + 1 :],
-            "empty": b"",
-            "not gzip": b"<html>log in</html>",
-            "not tar": gzip.compress(PAYLOAD),
-        }[damage]
-    )
-    with pytest.raises(InputError, match=r"a\.tgz is damaged .*download it again"):
-        unpack(archive, tmp_path / "corpus")
-    assert not (tmp_path / "corpus").exists()
-    assert not list(tmp_path.glob(".corpus.part-*"))
+def test_parts_are_joined_in_their_order_and_then_removed(files: Files, tmp_path: Path) -> None:
+    contents = [PAYLOAD[:400], PAYLOAD[400:700], PAYLOAD[700:]]
+    parts = [files.publish(f"mp3.zip.00{n}", content) for n, content in enumerate(contents, 1)]
+    whole = fetch_joined(parts, tmp_path / "mp3.zip")
+    assert whole.read_bytes() == PAYLOAD
+    assert names(tmp_path) == ["mp3.zip"]
+    files.ranges.clear()
+    assert fetch_joined(parts, whole) == whole
+    assert files.ranges == []
 
 
-def test_a_full_disk_leaves_no_folder(tmp_path: Path) -> None:
-    archive = write_tar(tmp_path / "a.tgz", tarfile.TarInfo("x"), content=bytes(500_000))
-    with largest_file(100_000), pytest.raises(InputError, match=r"cannot unpack .*free some space"):
-        unpack(archive, tmp_path / "corpus")
-    assert not (tmp_path / "corpus").exists()
-    assert unpack(archive, tmp_path / "corpus").joinpath("x").stat().st_size == 500_000
+def test_a_full_disk_keeps_the_parts_but_no_half_file(files: Files, tmp_path: Path) -> None:
+    contents = [PAYLOAD[:500_000], PAYLOAD[500_000:]]
+    parts = [files.publish(f"mp3.zip.00{n}", content) for n, content in enumerate(contents, 1)]
+    with largest_file(600_000), pytest.raises(InputError, match=r"cannot write .*free some space"):
+        fetch_joined(parts, tmp_path / "mp3.zip")
+    assert names(tmp_path) == ["mp3.zip.001", "mp3.zip.002"]
+    assert fetch_joined(parts, tmp_path / "mp3.zip").read_bytes() == PAYLOAD
 
 
-def test_a_kill_leaves_no_folder_and_the_next_run_none_of_its_traces(tmp_path: Path) -> None:
-    archive = write_tar(tmp_path / "a.tgz", tarfile.TarInfo("x"), tarfile.TarInfo("y"))
-    script = """
-import os, signal, sys, tarfile
-from pathlib import Path
-from musicssl.download import unpack
-keep = tarfile.data_filter
-def kill_at_y(member, folder):
-    if member.name == "y":
-        os.kill(os.getpid(), signal.SIGKILL)
-    return keep(member, folder)
-tarfile.data_filter = kill_at_y
-unpack(Path(sys.argv[1]), Path(sys.argv[2]))
-"""
-    folder = tmp_path / "corpus"
-    killed = subprocess.run(
-        [sys.executable, "-c", script, str(archive), str(folder)], capture_output=True, check=False
-    )
-    assert killed.returncode == -signal.SIGKILL
-    (left,) = tmp_path.glob(".corpus.part-*")
-    assert names(left) == ["x"]
-    assert not folder.exists()
-    assert names(unpack(archive, folder)) == ["x", "y"]
-    assert not list(tmp_path.glob(".corpus.part-*"))
+def test_an_archive_is_fetched_and_unpacked_once(
+    files: Files, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as file:
+        file.writestr("corpus/a.csv", "a")
+    archive = files.publish("corpus.zip", content.getvalue())
+    folder = tmp_path / "root" / "corpus"
+    fetch_unpacked(archive, tmp_path / "root", folder)
+    assert (folder / "a.csv").read_text() == "a"
+    assert f"unpacked as {folder}; {folder}.zip is no longer needed" in capsys.readouterr().out
+    folder.with_suffix(".zip").unlink()
+    fetch_unpacked(archive, tmp_path / "root", folder)
+    assert len(files.ranges) == 1
