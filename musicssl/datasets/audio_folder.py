@@ -9,42 +9,36 @@ whose label is empty, are unlabelled and train.
 import argparse
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 
-from musicssl.audio.decode import AUDIO_SUFFIXES, read_audio
+from musicssl.annotations import Annotations
+from musicssl.audio.decode import AUDIO_SUFFIXES
 from musicssl.audio.files import audio_files
-from musicssl.audio.instances import InstanceStore, instance_store
 from musicssl.command_line import user_errors
 from musicssl.corpus import Corpus, check_corpus
 from musicssl.corpus_table import corpus_table
 from musicssl.errors import InputError
-from musicssl.features.log_mel import LogMel
+from musicssl.features.waveform import Waveform
 from musicssl.labels.held_out import drawn_split, fold_split, groups_by_path
 from musicssl.labels.table import LabelTable, read_label_table
 from musicssl.labels.targets import choose_classes, targets
+from musicssl.recordings import Recordings, shortened
 
-_SHOWN = 10  # names in a message; the rest is counted
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class AudioFolder:
+class AudioFolder(Recordings):
     """A corpus made of a user's own files, searched recursively; hidden files are passed over.
 
     Attributes:
-        root: Folder of the recordings.
         labels: The table, relative to `root` or absolute; None if there is none.
-        features: Turns a recording into instances, at its own sample rate.
-        cache: Folder in which the instances of all files are kept.
-        unreadable: What to do about files that cannot be decoded or are too short for an instance:
-            "error" refuses the folder and lists them, "skip" leaves them out and says so.
         extra_columns: Columns of the table to leave unread; any other unknown one is an error.
         test_fold: The fold that tests, the others train; goes before a column `split`.
         test_fraction: Share of the labelled groups drawn for testing, where the table has neither
@@ -52,82 +46,25 @@ class AudioFolder:
         split_seed: Of that draw. Not the seed of a run, so that all runs share a test set.
         classes: The classes and their order; None for all of the table, sorted. A file labelled
             with other classes only is one in which none of these is present.
-        max_seconds: Use only so much from the start of each file. None uses all: files may have
-            any length, and the array in the cache is padded to the longest.
-        num_workers: Processes that decode; -1 for one per core.
     """
 
-    root: str | Path | None
-    labels: str | Path | None
-    features: LogMel
-    cache: str | Path
-    unreadable: Literal["error", "skip"] = "error"
+    name: ClassVar[str] = "audio_folder"
+    get: ClassVar[str] = "set data.root to the folder that holds your audio"
+
+    labels: str | Path | None = None
     extra_columns: Sequence[str] = ()
     test_fold: int | str | None = None
     test_fraction: float = 0.15
     split_seed: int = 0
     classes: Sequence[str] | None = None
-    max_seconds: float | None = None
-    num_workers: int = -1
-
-    def prepare(self) -> None:
-        """Decode all files into the cache, unless that was done.
-
-        Raises:
-            InputError: As `load` does, but for unreadable files.
-        """
-        table, _, _ = self._read()  # mistakes are told before hours of decoding
-        self._stored(table)
-
-    def load(self) -> Corpus:
-        """Read the table and open the instances, decoding what is not in the cache.
-
-        Raises:
-            InputError: If root, table or a file that the table names is missing, the table is
-                malformed (see `read_label_table`), a class that was asked for never occurs, the
-                split cannot be made, or a file is unreadable and the policy is "error".
-        """
-        table, split_of, classes = self._read()
-        store = self._stored(table)
-        self._apply_policy(store)
-        if table.split is None and self.test_fold is None:
-            _log.info(
-                "no column 'split' and no dataset.test_fold; files drawn for testing with "
-                "dataset.split_seed=%d: %d",
-                self.split_seed,
-                list(split_of.values()).count("test"),
-            )
-        y, mask = targets(table, store.clip_ids, classes)
-        lengths = store.lengths if (store.lengths < store.x.shape[1]).any() else None
-        groups = list(groups_by_path(table, store.clip_ids).values()) if table.group else None
-        return Corpus(
-            name="audio_folder",
-            classes=classes,
-            x=store.x,
-            y=y,
-            mask=mask,
-            split=np.array([split_of.get(clip, "train") for clip in store.clip_ids]),
-            clip_ids=np.array(store.clip_ids),
-            lengths=lengths,
-            groups=None if groups is None else np.array(groups),
-            instance_seconds=self.features.instance_seconds,
-        )
-
-    def audio(self, clip_id: str) -> tuple[NDArray[np.float32], int]:
-        """Decode one file, (S,) mono; its clip_id is its path relative to `root`."""
-        rate = self.features.sample_rate
-        return read_audio(self._folder / clip_id, rate, self.max_seconds), rate
-
-    def unreadable_files(self) -> dict[str, str]:
-        """Name the files that have no instances, and what is wrong with each, whatever the policy.
-
-        Raises:
-            InputError: As `load` does, but for unreadable files.
-        """
-        return self._stored(self._read()[0]).unreadable
 
     @property
-    def _folder(self) -> Path:
+    def folder(self) -> Path:
+        """The folder that was given.
+
+        Raises:
+            InputError: If there is none.
+        """
         if self.root is None:
             raise InputError("data.root is not set; set it to the folder that holds your audio.")
         folder = Path(self.root).expanduser()
@@ -135,23 +72,52 @@ class AudioFolder:
             raise InputError(f"{folder} is not a folder; set data.root to the one of your audio.")
         return folder
 
-    def _read(self) -> tuple[LabelTable, dict[str, str], tuple[str, ...]]:
-        """Read and check all that needs no decoding: the table, its splits and the classes."""
-        self._check_settings()
-        table = LabelTable({})
-        if self.labels is not None:
-            file = self._folder / Path(self.labels).expanduser()
-            table = read_label_table(file, self.extra_columns)
-            _check_present(self._folder, table)
-        return table, self._split(table), choose_classes(table, self.classes)
+    def annotations(self) -> Annotations:
+        """Read the table; files that it does not name are unlabelled and train.
 
-    def _check_settings(self) -> None:
-        if self.unreadable not in ("error", "skip"):
-            raise InputError(f"dataset.unreadable must be error or skip, got {self.unreadable!r}.")
-        if self.max_seconds is not None and self.max_seconds <= 0:
-            raise InputError(f"dataset.max_seconds must be positive, got {self.max_seconds:g}.")
-        if self.num_workers == 0:
-            raise InputError("dataset.num_workers must not be 0; -1 means one process per core.")
+        Raises:
+            InputError: If root, table or a file that the table names is missing, the table is
+                malformed (see `read_label_table`), a class that was asked for never occurs, or the
+                split cannot be made.
+        """
+        table = self._table()
+        split_of, classes = self._split(table), choose_classes(table, self.classes)
+        paths = sorted(audio_files(self.folder) | set(table.labels))
+        if not paths:
+            raise InputError(
+                f"{self.folder} holds no audio: no file in it ends in one of "
+                f"{' '.join(sorted(AUDIO_SUFFIXES))}; point data.root elsewhere or convert them."
+            )
+        y, mask = targets(table, paths, classes)
+        groups = np.array(list(groups_by_path(table, paths).values())) if table.group else None
+        return Annotations(
+            classes=classes,
+            paths=tuple(paths),
+            y=y,
+            mask=mask,
+            split=np.array([split_of.get(path, "train") for path in paths]),
+            groups=groups,
+        )
+
+    def load(self) -> Corpus:
+        """Read the table and open the recordings, decoding what features need and is not cached."""
+        corpus = super().load()
+        table = self._table()
+        if table.split is None and self.test_fold is None:
+            _log.info(
+                "no column 'split' and no dataset.test_fold; files drawn for testing with "
+                "dataset.split_seed=%d: %d",
+                self.split_seed,
+                list(self._split(table).values()).count("test"),
+            )
+        return corpus
+
+    def _table(self) -> LabelTable:
+        if self.labels is None:
+            return LabelTable({})
+        table = read_label_table(self.folder / Path(self.labels).expanduser(), self.extra_columns)
+        _check_present(self.folder, table)
+        return table
 
     def _split(self, table: LabelTable) -> dict[str, str]:
         """Decide the split of the files in the table; all others train."""
@@ -161,47 +127,15 @@ class AudioFolder:
             return table.split or {}
         return drawn_split(table, self.test_fraction, self.split_seed)
 
-    def _apply_policy(self, store: InstanceStore) -> None:
-        """Stop at files that have no instances, or say that they are left out."""
-        if not store.unreadable:
-            return
-        count = len(store.unreadable) + len(store.clip_ids)
-        listed = _some([f"{path} {cause}" for path, cause in store.unreadable.items()])
-        found = f"{len(store.unreadable)} of {count} files under {self.root} cannot be used"
-        if self.unreadable == "error":
-            raise InputError(
-                f"{found}: {listed}; mend or remove them, or leave them out with "
-                f"dataset.unreadable=skip (all are listed in {store.folder / 'index.json'})."
-            )
-        _log.warning("%s and are skipped: %s", found, listed)
-
-    def _stored(self, table: LabelTable) -> InstanceStore:
-        root = self._folder
-        clip_ids = sorted(audio_files(root) | set(table.labels))
-        if not clip_ids:
-            raise InputError(
-                f"{root} holds no audio: no file in it ends in one of "
-                f"{' '.join(sorted(AUDIO_SUFFIXES))}; point data.root elsewhere or convert them."
-            )
-        cache = Path(self.cache).expanduser()
-        return instance_store(
-            root, clip_ids, self.features, cache, self.max_seconds, self.num_workers
-        )
-
 
 def _check_present(root: Path, table: LabelTable) -> None:
     absent = [path for path in table.labels if not (root / path).is_file()]
     if absent:
         raise InputError(
             f"{len(absent)} of the {len(table.labels)} files in the table of labels are not under "
-            f"{root}: {_some(absent)}; add them, remove their rows or set data.root to the folder "
-            "that the paths start from."
+            f"{root}: {shortened(absent)}; add them, remove their rows or set data.root to the "
+            "folder that the paths start from."
         )
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -213,11 +147,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--labels", help="table of labels, relative to the root or absolute")
     parser.add_argument("--extra-columns", nargs="*", default=[], help="columns to leave unread")
     parser.add_argument("--test-fold", help="the fold that tests")
+    parser.add_argument("--prepare", action="store_true", help="decode all of it into a clip store")
+    parser.add_argument("--sample-rate", type=int, default=16_000, help="of the store, in Hz")
     parser.add_argument("--cache", default="cache", help="folder of derived data")
     given = vars(parser.parse_args(arguments))
+    features, prepare = Waveform(given.pop("sample_rate")), given.pop("prepare")
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     with user_errors():
-        folder = AudioFolder(**given, features=LogMel(), unreadable="skip")
+        folder = AudioFolder(**given, features=features, unreadable="skip")
+        if prepare:
+            folder.prepare_store()
         corpus = folder.load()
         console = Console()
         console.print(corpus_table(corpus))
@@ -227,7 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _facts(corpus: Corpus, unreadable: Mapping[str, str]) -> list[str]:
+def _facts(corpus: Corpus, unreadable: dict[str, str]) -> list[str]:
     """Say in lines what the table of classes does not."""
     labelled = int(corpus.mask.any(axis=1).sum())
     lines = [f"{labelled} labelled clips, {len(corpus.clip_ids) - labelled} unlabelled"]

@@ -1,25 +1,28 @@
 """The embedded corpus: short band clips, composed and synthesised, of which every label is known.
 
-Nothing is downloaded. `musicssl.synthband` composes and plays the clips; here they become a corpus.
+Nothing is downloaded. `musicssl.synthband` composes and plays the clips; here they become a corpus,
+of instances or, with `features=waveform`, of sound in a clip store of 2 bytes a sample.
 A clip is a pure function of (seed, its number, difficulty), so that a corpus of 1,000 clips is the
 start of one of 20,000. Of each ten clips seven train, one validates and two test. The audio is
 synthesised: figures on it rank methods under control and say nothing of real recordings.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import inf, isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
+from musicssl.audio.store import ClipStore, build_store
 from musicssl.cache import build_once, fingerprint
 from musicssl.corpus import Corpus
 from musicssl.errors import InputError
 from musicssl.features.log_mel import LogMel
+from musicssl.features.waveform import Waveform
 from musicssl.parallel import in_parallel
 from musicssl.synthband.activity import activity
 from musicssl.synthband.compose import Part, compose
@@ -32,6 +35,7 @@ _CHUNK = 50  # clips a worker takes at a time
 _SPLIT_OF_TEN = np.array(["train"] * 7 + ["val"] + ["test"] * 2)
 _SCORE, _MIX = 0, 1  # streams of random numbers of a clip
 
+Result = TypeVar("Result")
 Instances = tuple[NDArray[np.float32], NDArray[np.bool_]]  # of a clip: features and activity
 
 
@@ -45,13 +49,15 @@ class Synthband:
     Attributes:
         num_clips: Clips, at least 10, so that each split has one.
         seed: Of all clips; not the seed of a run, so that all runs share a corpus.
-        clip_seconds: Duration of a clip, in seconds; at least 2, a multiple of an instance.
+        clip_seconds: Duration of a clip, in seconds; at least 2, a multiple of an instance, which
+            of sound is a second.
         min_parts: Fewest instruments in a clip.
         max_parts: Most instruments in a clip; each number between is as likely.
         level_range_db: The level of a part while it plays is drawn from a range so wide, in dB.
         noise_db: Level of white noise relative to the band, in dB; None for no noise.
         effects: Probability that a clip has reverberation, and, apart from that, a spectral tilt.
-        features: Turns audio into instances; its sample rate is that of the audio.
+        features: Turns audio into instances, or leaves it as it is; its sample rate is that of the
+            audio.
         cache: Folder in which instances and activity are kept.
         num_workers: Processes that render; -1 for one per core.
 
@@ -67,7 +73,7 @@ class Synthband:
     level_range_db: float = 20.0
     noise_db: float | None = -30.0
     effects: float = 0.5
-    features: LogMel = field(default_factory=LogMel)
+    features: LogMel | Waveform = field(default_factory=LogMel)
     cache: str | Path = "cache"
     num_workers: int = -1
 
@@ -83,7 +89,7 @@ class Synthband:
         self._must("effects", 0 <= self.effects <= 1, "a probability, from 0 to 1")
         workers = self.num_workers == -1 or _whole(self.num_workers, 1)
         self._must("num_workers", workers, "a whole number from 1 up, or -1")
-        instances = self.clip_seconds / self.features.instance_seconds
+        instances = self.clip_seconds / self._instance_seconds
         tiled = self.clip_seconds >= 2 and abs(instances - round(instances)) < 1e-6
         self._must(
             "clip_seconds", tiled, "at least 2 s and a multiple of features.instance_seconds"
@@ -96,23 +102,22 @@ class Synthband:
 
     def prepare(self) -> None:
         """Render all clips into the cache, unless that was done."""
-        build_once(self._folder, self._build)
+        self._x_and_activity()
 
     def load(self) -> Corpus:
-        """Open the cache, rendering it first if need be; `x` is a read-only memory map."""
-        self.prepare()
-        active = np.load(self._folder / "activity.npy")
+        """Open the cache, rendering it first if need be; `x` is a memory map or a clip store."""
+        x, active = self._x_and_activity()
         y = active.any(axis=1)
         return Corpus(
             name="synthband",
             classes=CLASSES,
-            x=np.load(self._folder / "x.npy", mmap_mode="r"),
-            y=y.astype(np.float32),
+            x=x,
+            y=np.asarray(y, np.float32),
             mask=np.ones_like(y),
             split=_SPLIT_OF_TEN[np.arange(self.num_clips) % 10],
             clip_ids=np.array([_clip_id(number) for number in range(self.num_clips)]),
             activity=active,
-            instance_seconds=self.features.instance_seconds,
+            instance_seconds=self._instance_seconds,
         )
 
     def audio(self, clip_id: str) -> tuple[NDArray[np.float32], int]:
@@ -131,7 +136,10 @@ class Synthband:
         return self._sound(number, self._score(number)), self.features.sample_rate
 
     @property
-    def _folder(self) -> Path:
+    def _instance_seconds(self) -> float:
+        return 1.0 if isinstance(self.features, Waveform) else self.features.instance_seconds
+
+    def _folder(self, **features: Any) -> Path:
         settings: dict[str, Any] = {
             "version": _VERSION,
             "num_clips": self.num_clips,
@@ -142,7 +150,7 @@ class Synthband:
             "level_range_db": float(self.level_range_db),
             "noise_db": None if self.noise_db is None else float(self.noise_db),
             "effects": float(self.effects),
-            "features": self.features.settings(),
+            **features,
         }
         return Path(self.cache).expanduser() / f"synthband-{fingerprint(settings)}"
 
@@ -156,25 +164,58 @@ class Synthband:
         rng = np.random.default_rng([self.seed, number, _MIX])
         return mix(rng, parts, sounds, rate, self.level_range_db, self.effects, self.noise_db)
 
+    def _x_and_activity(self) -> tuple[NDArray[np.float32] | ClipStore, NDArray[np.bool_]]:
+        """Return what a clip is made of, and who plays when, (N, T, C)."""
+        if isinstance(self.features, Waveform):
+            rate, numbers = self.features.sample_rate, range(self.num_clips)
+            scores = build_once(self._folder(activity_seconds=1.0), self._build_activity)
+            store = build_store(
+                self._folder(sound=rate),
+                [_clip_id(number) for number in numbers],
+                self._clip_sound,
+                rate,
+                self.num_workers,
+                "rendering synthband",
+            )
+            return store, np.load(scores / "activity.npy")
+        folder = build_once(self._folder(features=self.features.settings()), self._build)
+        return np.load(folder / "x.npy", mmap_mode="r"), np.load(folder / "activity.npy")
+
+    def _clip_sound(self, clip_id: str) -> NDArray[np.float32]:
+        return self.audio(clip_id)[0]
+
+    def _activity(self, number: int) -> NDArray[np.bool_]:
+        """Return who plays when in one clip, (T, C)."""
+        return self._activity_of(self._score(number))
+
+    def _activity_of(self, parts: Sequence[Part]) -> NDArray[np.bool_]:
+        return activity(
+            parts, round(self.clip_seconds / self._instance_seconds), self._instance_seconds
+        )
+
     def _instances(self, number: int) -> Instances:
         """Features, (T, F), and activity, (T, C), of one clip."""
+        assert isinstance(self.features, LogMel)
         parts = self._score(number)
-        x = self.features(self._sound(number, parts))
-        return x, activity(parts, len(x), self.features.instance_seconds)
+        return self.features(self._sound(number, parts)), self._activity_of(parts)
 
     def _build(self, folder: Path) -> None:
-        count = round(self.clip_seconds / self.features.instance_seconds)
+        assert isinstance(self.features, LogMel)
+        count = round(self.clip_seconds / self._instance_seconds)
         shape = (self.num_clips, count, self.features.num_mels)
         x = open_memmap(folder / "x.npy", "w+", np.float32, shape)
         active = open_memmap(folder / "activity.npy", "w+", np.bool_, (*shape[:2], len(CLASSES)))
-        numbers = range(self.num_clips)
-        rendered = in_parallel(
-            self._instances, numbers, self.num_workers, "rendering synthband", _CHUNK
-        )
-        for number, (instances, sounding) in rendered:
+        for number, (instances, sounding) in self._on_all(self._instances, "rendering synthband"):
             x[number], active[number] = instances, sounding
         x.flush()
         active.flush()
+
+    def _build_activity(self, folder: Path) -> None:
+        active = [sounding for _, sounding in self._on_all(self._activity, "composing synthband")]
+        np.save(folder / "activity.npy", np.stack(active))
+
+    def _on_all(self, work: Callable[[int], Result], title: str) -> Iterator[tuple[int, Result]]:
+        return in_parallel(work, range(self.num_clips), self.num_workers, title, _CHUNK)
 
     def _must(self, name: str, valid: bool, be: str) -> None:
         if not valid:

@@ -1,15 +1,6 @@
-import csv
-import functools
-import hashlib
 import json
-import subprocess
-import sys
-import tarfile
 import tracemalloc
-from collections.abc import Callable, Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import numpy as np
 import pytest
@@ -19,65 +10,30 @@ from omegaconf import OmegaConf
 from scipy.signal import resample_poly
 
 from musicssl.corpus import Corpus, check_corpus
-from musicssl.datasets.openmic import CLASSES, SCALINGS, OpenMIC, main
-from musicssl.download import Archive
+from musicssl.datasets.openmic import CLASSES, OpenMIC, OpenMICAudio, openmic
 from musicssl.errors import InputError
-
-NUM_CLIPS = 30
-KEYS = [f"{17 * n + 46:06d}_{3840 * n}" for n in range(NUM_CLIPS)]
-TEST_KEYS = KEYS[::4]
-TRAIN_KEYS = [key for key in KEYS if key not in TEST_KEYS]
-
-rng = np.random.default_rng(0)
-CODES = rng.integers(0, 256, (NUM_CLIPS, 10, 128))
-MASK = rng.random((NUM_CLIPS, 20)) < 0.4
-RELEVANCE = np.where(MASK, rng.integers(0, 5, MASK.shape) / 4 + 0.0, 0.5)  # 0.5 also observed
-
-
-class Bomb:
-    """A sample key whose unpickling makes a file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Callable[[Path], None], tuple[Path]]:
-        return Path.touch, (self.path,)
-
-
-def write_npz(folder: Path, **changes: np.ndarray) -> None:
-    members = {"X": CODES, "Y_true": RELEVANCE, "Y_mask": MASK, **changes}
-    bombs = np.array([Bomb(folder.parent / "exploded")], dtype=object)
-    np.savez(folder / "openmic-2018.npz", sample_key=bombs, **members)
-
-
-def write_labels(folder: Path, keys: list[str], relevance: np.ndarray, mask: np.ndarray) -> None:
-    with (folder / "openmic-2018-aggregated-labels.csv").open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["sample_key", "instrument", "relevance", "num_responses"])
-        for row, column in np.argwhere(mask).tolist():
-            writer.writerow([keys[row], CLASSES[column], relevance[row, column], 3])
-
-
-def write_partitions(folder: Path, pattern: str = "split01_{}.csv") -> None:
-    (folder / "partitions").mkdir()
-    for split, keys in (("train", TRAIN_KEYS), ("test", TEST_KEYS)):
-        (folder / "partitions" / pattern.format(split)).write_text("\n".join(keys) + "\n")
-
-
-def write_metadata(folder: Path, keys: list[str]) -> None:
-    lines = [f"{int(key[:6])},{n % 7},'name',\"a, b\nc\",{key}" for n, key in enumerate(keys)]
-    head = "track_id,artist_id,artist_name,track_title,sample_key"
-    (folder / "openmic-2018-metadata.csv").write_text("\n".join([head, *lines]) + "\n")
+from musicssl.features.log_mel import LogMel
+from musicssl.features.waveform import Waveform
+from musicssl.openmic.vggish import SCALINGS
+from tests.datasets.openmic_folder import (
+    CODES,
+    KEYS,
+    MASK,
+    NUM_CLIPS,
+    RELEVANCE,
+    TEST_KEYS,
+    TRAIN_KEYS,
+    write_labels,
+    write_metadata,
+    write_npz,
+    write_openmic,
+    write_partitions,
+)
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    folder = tmp_path / "openmic-2018"
-    folder.mkdir()
-    (folder / "class-map.json").write_text(json.dumps({n: i for i, n in enumerate(CLASSES)}))
-    write_npz(folder)
-    write_labels(folder, KEYS, RELEVANCE, MASK)
-    write_partitions(folder)
+    write_openmic(tmp_path / "openmic-2018")
     return tmp_path
 
 
@@ -182,10 +138,19 @@ def test_no_root_and_no_corpus_name_the_command(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"needs data\.root=DIR.*openmic --root DIR --download"):
         OpenMIC(None).load()
     absent = tmp_path / "absent"
-    with pytest.raises(InputError, match=f"no openmic-2018 in {absent}.*--root {absent} --downl"):
+    with pytest.raises(InputError, match=f"{absent} is not a folder.*--root DIR --download"):
         OpenMIC(absent).load()
-    with pytest.raises(InputError, match=f"no openmic-2018 in {tmp_path}"):
+    with pytest.raises(InputError, match=f"{tmp_path} does not hold openmic"):
         OpenMIC(tmp_path).load()
+
+
+def test_a_level_too_high_or_too_low_is_told(root: Path) -> None:
+    folder = root / "openmic-2018"
+    with pytest.raises(InputError, match=rf"too low: .*; set data\.root={folder}"):
+        OpenMIC(folder / "partitions").load()
+    folder.rename(root / "copy")
+    with pytest.raises(InputError, match=rf"too high: .*; set data\.root={root / 'copy'}"):
+        OpenMIC(root).load()
 
 
 @pytest.mark.parametrize(
@@ -200,7 +165,7 @@ def test_no_root_and_no_corpus_name_the_command(tmp_path: Path) -> None:
 )
 def test_a_missing_file_is_named(root: Path, name: str) -> None:
     (root / "openmic-2018" / name).unlink()
-    with pytest.raises(InputError, match=f"incomplete, it lacks {name}; move .*--root {root} --do"):
+    with pytest.raises(InputError, match=f"incomplete, it lacks {name}; move .*--root DIR --down"):
         OpenMIC(root).load()
 
 
@@ -252,6 +217,8 @@ def _damage(root: Path, how: str) -> None:
             write_labels(folder, KEYS, RELEVANCE * 2 - 1, MASK)
         case "csv in UTF-16":
             labels.write_text(labels.read_text(), encoding="utf-16")
+        case "csv a pointer":
+            labels.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
         case "class map cut":
             _cut(folder / "class-map.json")
         case "class map of another corpus":
@@ -284,8 +251,9 @@ def _damage(root: Path, how: str) -> None:
         ("rows in another order", "disagree in .* labels"),
         ("another relevance", "disagree in .* labels"),
         ("a label less", f"disagree in 1 labels, .* of clip '{KEYS[-1]}'"),
-        ("csv cut", "line .* has no known clip, .*None"),
-        ("csv without its head", "no column 'instrument'"),
+        ("csv cut", r"line \d+ of .* has [123] cells, not 4"),
+        ("csv without its head", "no column 'sample_key'"),
+        ("csv a pointer", "labels.csv is a git-LFS pointer"),
         ("csv with a space", "line .*'mallet percussion'"),
         ("csv of another range", r"relevance in \[0, 1\] but .*'-"),
         ("csv in UTF-16", "cannot be read"),
@@ -295,7 +263,7 @@ def _damage(root: Path, how: str) -> None:
         ("a clip in both", f"names clip '{TRAIN_KEYS[0]}', which is already used"),
         ("a head", "holds 30 clips where the partitions name 31"),
         ("metadata cut", f"no artist for 10 of 30 clips, '{KEYS[20]}'"),
-        ("metadata of another kind", "no column 'artist_id'"),
+        ("metadata of another kind", "metadata.csv has no column 'sample_key'"),
     ],
 )
 def test_a_damaged_corpus_is_one_sentence(root: Path, how: str, sentence: str) -> None:
@@ -319,13 +287,43 @@ def test_an_unknown_option_is_one_sentence(root: Path, options: dict, sentence: 
         OpenMIC(root, **options).load()
 
 
+def composed(root: Path, features: dict, *overrides: str) -> OpenMIC | OpenMICAudio:
+    conf = OmegaConf.load(Path(__file__).parents[2] / "conf" / "dataset" / "openmic.yaml")
+    dataset = OmegaConf.merge(conf, OmegaConf.from_dotlist(list(overrides)))
+    data = {"root": str(root), "cache": str(root / "cache")}
+    config = OmegaConf.create({"data": data, "features": features, "dataset": dataset})
+    return instantiate(config.dataset)
+
+
+LOG_MEL = {"_target_": "musicssl.features.log_mel.LogMel"}
+WAVEFORM = {"_target_": "musicssl.features.waveform.Waveform"}
+
+
 def test_the_conf_makes_the_dataset(root: Path) -> None:
-    conf = Path(__file__).parents[2] / "conf" / "dataset" / "openmic.yaml"
-    config = OmegaConf.create({"data": {"root": str(root)}, "dataset": OmegaConf.load(conf)})
-    dataset = instantiate(config.dataset)
+    dataset = composed(root, LOG_MEL)
     assert dataset == OpenMIC(str(root))  # the defaults of conf and code are the same
     dataset.prepare()
     assert_whole(dataset.load())
+
+
+@pytest.mark.parametrize(
+    ("features", "expected", "source"),
+    [(WAVEFORM, Waveform(), "auto"), (WAVEFORM, Waveform(), "audio"), (LOG_MEL, LogMel(), "audio")],
+)
+def test_the_conf_makes_the_dataset_of_its_audio(
+    root: Path, features: dict, expected: Waveform | LogMel, source: str
+) -> None:
+    cache = str(root / "cache")
+    made = composed(root, features, f"source={source}")
+    assert made == OpenMICAudio(str(root), features=expected, cache=cache)
+
+
+def test_the_source_of_the_instances_is_a_choice(root: Path) -> None:
+    assert openmic(root) == openmic(root, source="vggish", features=LogMel()) == OpenMIC(root)
+    with pytest.raises(InputError, match=r"source=vggish has no sound.*encoder=att"):
+        openmic(root, source="vggish", features=Waveform())
+    with pytest.raises(InputError, match="source is auto, vggish or audio, not 'ogg'"):
+        openmic(root, source="ogg")
 
 
 def test_audio_without_its_file_is_one_sentence(root: Path) -> None:
@@ -333,86 +331,6 @@ def test_audio_without_its_file_is_one_sentence(root: Path) -> None:
         InputError, match=f"'{KEYS[0]}' has no sound, .*{KEYS[0][:3]}/{KEYS[0]}.ogg"
     ):
         OpenMIC(root).audio(KEYS[0])
-
-
-def test_show_counts_the_corpus(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    audio = root / "openmic-2018" / "audio" / KEYS[1][:3] / f"{KEYS[1]}.ogg"
-    audio.parent.mkdir(parents=True)
-    audio.touch()
-    main(["--root", str(root)])
-    out = capsys.readouterr().out
-    train = np.isin(KEYS, TRAIN_KEYS)
-    present = MASK & (RELEVANCE >= 0.5)
-    for name, column in [("accordion", 0), ("voice", 19), ("all", slice(None))]:
-        counts = [
-            cells[rows][:, column].sum() for rows in (train, ~train) for cells in (MASK, present)
-        ]
-        (line,) = [line for line in out.splitlines() if name in line.split()]
-        assert [int(word) for word in line.split() if word.isdigit()] == counts
-    assert f"clips: {len(TRAIN_KEYS)} train, {len(TEST_KEYS)} test" in out
-    assert "artists: unknown, openmic-2018-metadata.csv is missing" in out
-    assert "audio: 1 of 30 clips" in out
-
-
-def test_the_command_ends_with_2_and_one_line(tmp_path: Path) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-m", "musicssl.datasets.openmic", "--root", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ended.returncode == 2
-    assert ended.stdout == ""
-    assert ended.stderr.startswith(f"error: there is no openmic-2018 in {tmp_path}; download it")
-    assert ended.stderr.count("\n") == 1
-
-
-@pytest.fixture
-def published(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
-    """The synthetic corpus as an archive on a server of this machine."""
-    folder = tmp_path_factory.mktemp("published")
-    with tarfile.open(folder / "openmic.tgz", "w:gz") as tar:
-        tar.add(root / "openmic-2018", "openmic-2018")
-    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(folder))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        md5 = hashlib.md5((folder / "openmic.tgz").read_bytes()).hexdigest()
-        yield Archive(f"http://127.0.0.1:{server.server_port}/openmic.tgz", md5)
-        server.shutdown()
-        thread.join()
-
-
-def test_download_gets_the_corpus_once(
-    published: Archive, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    new = tmp_path / "new"
-    main(["--root", str(new), "--download"], published)
-    assert_whole(OpenMIC(new).load())
-    (new / "openmic.tgz").unlink()
-    main(["--root", str(new), "--download"], published)
-    assert capfd.readouterr().err.count("GET /openmic.tgz") == 1
-
-
-def test_download_leaves_an_incomplete_folder_to_its_owner(
-    published: Archive, root: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (root / "openmic-2018" / "openmic-2018.npz").unlink()
-    with pytest.raises(SystemExit, match="2"):
-        main(["--root", str(root), "--download"], published)
-    assert "lacks openmic-2018.npz; move the folder away" in capsys.readouterr().err
-    assert not (root / "openmic-2018" / "openmic-2018.npz").exists()
-    assert not (root / "openmic.tgz").exists()
-
-
-def test_a_wrong_archive_ends_with_2(
-    published: Archive, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    wrong = Archive(published.url, "0" * 32)
-    with pytest.raises(SystemExit, match="2"):
-        main(["--root", str(tmp_path / "new"), "--download"], wrong)
-    assert "error: " in capsys.readouterr().err
-    assert list((tmp_path / "new").iterdir()) == []
 
 
 @pytest.fixture

@@ -1,0 +1,169 @@
+"""emoMusic: how aroused and how positive 45 seconds of music sound, as two real numbers.
+
+"1000 Songs for Emotional Analysis of Music" (Soleymani et al., 2013; the data of MediaEval 2013),
+songs of the Free Music Archive under Creative Commons licences; the annotations are for research.
+744 songs remain of the thousand after its authors removed duplicates, so their numbers have gaps.
+At least ten listeners rated each clip from 1 to 9.
+
+The folder as its two archives unpack:
+
+    emomusic/
+      songs_info.csv           song_id, "Artist", "Mediaeval 2013 set", ...; tabs inside quotes
+      static_annotations.csv   song_id,mean_arousal,std_arousal,mean_valence,std_valence
+      clips_45seconds/2.mp3    the number of the song, without zeros before it
+
+Splits are those of jukemir (Castellon et al., ISMIR 2021) and MARBLE: 504 train, 115 validate, 125
+test. MediaEval's "evaluation" songs test; of its "development" artists SHA-1 of the name chooses
+two in ten to validate. MediaEval did not divide artists: 53 of the 112 that are tested, with 66 of
+the 125 songs, also train or validate, so the test says less of new artists than it seems.
+
+Targets are standardised: less the mean of the development songs, divided by their standard
+deviation (of the population, not of a sample), both taken before validation songs are set aside,
+as jukemir does. That is (arousal - 4.7561) / 1.3860 and (valence - 4.9739) / 1.2546. R2, the
+measure of this task, is the same in either unit.
+
+Known faults: every text cell of songs_info.csv has a tab in it, before or after; its times are
+minutes and seconds and not decimals ("0.5" is 0:50), and are not read, as clips are cut already.
+Get it: clips_45sec.tar.gz and annotations.tar.gz at http://cvml.unige.ch/databases/emoMusic, both
+unpacked into one folder.
+
+`python -m musicssl.datasets.emomusic --root DIR` shows what is found.
+"""
+
+import hashlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicssl.annotation_table import read_table
+from musicssl.annotations import Annotations
+from musicssl.archives.emomusic import download
+from musicssl.corpus_command import corpus_command
+from musicssl.errors import InputError
+from musicssl.recordings import Recordings
+
+CLASSES = ("arousal", "valence")
+SONGS = "songs_info.csv"
+RATINGS = "static_annotations.csv"
+AUDIO = "clips_45seconds"
+LOWEST, HIGHEST = 1.0, 9.0  # ends of the listeners' scale
+_SET = "Mediaeval 2013 set"
+_CURE = "unpack annotations.tar.gz of the corpus again"
+
+
+@dataclass(frozen=True)
+class EmoMusic(Recordings):
+    """Arousal and valence of each clip, standardised; every value is observed."""
+
+    name: ClassVar[str] = "emomusic"
+    folders: ClassVar[Sequence[str]] = ("emomusic", "emoMusic")
+    marks: ClassVar[Sequence[str]] = (RATINGS, SONGS, AUDIO)
+    get: ClassVar[str] = (
+        "download it with `python -m musicssl.datasets.emomusic --root DIR --download`"
+    )
+
+    def annotations(self) -> Annotations:
+        """Read who made the songs and how they were rated.
+
+        Raises:
+            InputError: If a file is missing or malformed, or the files disagree on the songs.
+        """
+        folder = self.folder
+        songs, ratings = _read_songs(folder / SONGS), _read_ratings(folder / RATINGS)
+        unpaired = sorted(songs.keys() ^ ratings.keys())
+        if unpaired:
+            raise InputError(
+                f"song {unpaired[0]!r} is not in both {SONGS} and {RATINGS} of {folder}; {_CURE}."
+            )
+        split = np.array([song.split for song in songs.values()])
+        y = _standardised(np.array([ratings[number] for number in songs]), split != "test")
+        return Annotations(
+            classes=CLASSES,
+            paths=tuple(f"{AUDIO}/{number}.mp3" for number in songs),
+            y=y,
+            mask=np.ones(y.shape, np.bool_),
+            split=split,
+            task="regression",
+            groups=np.array([song.artist for song in songs.values()]),
+        )
+
+
+class _Song(NamedTuple):
+    artist: str
+    split: str
+
+
+def _read_songs(path: Path) -> dict[str, _Song]:
+    """Read the artist and the split of each song."""
+    songs = {}
+    for place, row in read_table(path, ("song_id", "Artist", _SET), _CURE, key="song_id"):
+        if row[_SET] not in ("development", "evaluation"):
+            raise InputError(
+                f"{place}: the set must be development or evaluation, not {row[_SET]!r}; {_CURE}."
+            )
+        artist = _plain(row["Artist"])
+        held_out = row[_SET] == "evaluation"
+        songs[row["song_id"]] = _Song(artist, "test" if held_out else _development_split(artist))
+    return songs
+
+
+def _read_ratings(path: Path) -> dict[str, tuple[float, float]]:
+    """Read the mean arousal and the mean valence of each song."""
+    columns = tuple(f"mean_{name}" for name in CLASSES)
+    ratings = {}
+    for place, row in read_table(path, ("song_id", *columns), _CURE, key="song_id"):
+        arousal, valence = (_rating(row[column], place) for column in columns)
+        ratings[row["song_id"]] = arousal, valence
+    return ratings
+
+
+def _rating(text: str, place: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = np.nan
+    if not LOWEST <= value <= HIGHEST:
+        raise InputError(
+            f"{place}: a rating must be a number from {LOWEST:g} to {HIGHEST:g}, not {text!r}; "
+            f"{_CURE}."
+        )
+    return value
+
+
+def _plain(artist: str) -> str:
+    """Write a name in small letters of ASCII with single blanks, and nothing else."""
+    kept = [c for c in artist.lower() if c.isascii() and (c.isalpha() or c.isspace())]
+    return " ".join("".join(kept).split())
+
+
+def _development_split(artist: str) -> str:
+    number = int(hashlib.sha1(artist.encode()).hexdigest(), 16)
+    return "train" if number % 10 < 8 else "val"
+
+
+def _standardised(
+    ratings: NDArray[np.float64], development: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Shift and scale ratings, (N, 2), so that those in development have mean 0 and deviation 1."""
+    known = ratings[development]
+    if len(known) == 0 or (np.ptp(known, axis=0) == 0).any():
+        raise InputError(
+            f"{RATINGS} rates fewer than two development songs differently, so the targets have no "
+            f"scale; {_CURE}."
+        )
+    standardised: NDArray[np.float64] = (ratings - known.mean(axis=0)) / known.std(axis=0)
+    return standardised.astype(np.float32)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Show what the folder of the corpus holds, or prepare it."""
+    return corpus_command(EmoMusic, arguments, download=download)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""IRMAS: which of eleven instruments are predominant in a piece of music.
+
+Bosch, Janer, Fuhrmann and Herrera, ISMIR 2012; https://zenodo.org/record/1290750 (CC BY-NC-SA 3.0).
+6,705 excerpts of 3 s train and 2,874 of 5 to 20 s test, 44.1 kHz stereo. The folder; its archives
+for testing are unpacked there or, as here, each into a folder of its name:
+
+    IRMAS-TrainingData/cel/008__[cel][nod][cla]0058__1.wav   INSTRUMENT/[..][..]NNNN__k.wav
+    IRMAS-TestingData-Part1/Part1/02 - And The Body Will Die-8.{wav,txt}
+    IRMAS-TestingData-Part2/IRTestingData-Part2/...
+    IRMAS-TestingData-Part3/Part3/...
+
+- A training excerpt has one instrument, that of its folder; in its name `cla` may be the genre. The
+  field takes the others for absent and tests with one to five instruments per excerpt, so the task
+  is multi_label and every row is fully observed, those that train with exactly one class. Others
+  may well sound in them: the labels say what is predominant.
+- A test excerpt has a text file of its name, one code per line, a tab at its end.
+- There is no validation set. Excerpts NNNN__1, NNNN__2 ... are of one song, whatever their folders,
+  and so are test excerpts whose names differ in the last number: these are the groups. A training
+  file with another kind of name is a group of its own. An artist may have songs in several groups.
+"""
+
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from musicssl.annotation_file import annotation_lines
+from musicssl.annotations import Annotations
+from musicssl.archives.irmas import download
+from musicssl.audio.files import audio_files
+from musicssl.corpus_command import corpus_command
+from musicssl.errors import InputError
+from musicssl.recordings import Recordings
+
+INSTRUMENTS = {
+    "cel": "cello",
+    "cla": "clarinet",
+    "flu": "flute",
+    "gac": "acoustic_guitar",
+    "gel": "electric_guitar",
+    "org": "organ",
+    "pia": "piano",
+    "sax": "saxophone",
+    "tru": "trumpet",  # codespell:ignore tru
+    "vio": "violin",
+    "voi": "voice",
+}
+"""Class of each code, in the order of the codes."""
+CLASSES = tuple(INSTRUMENTS.values())
+TRAINING = "IRMAS-TrainingData"
+TESTING = (
+    ("IRMAS-TestingData-Part1", "Part1"),
+    ("IRMAS-TestingData-Part2", "IRTestingData-Part2"),
+    ("IRMAS-TestingData-Part3", "Part3"),
+)
+"""Of each part of the test set, the folder of its archive's name and the one within it."""
+
+_SONG = re.compile(r"\](\d+)__\d+\.\w+$")  # of a training file
+_EXCERPT = re.compile(r"-\d+$")  # of a test file, without its ending
+
+
+@dataclass(frozen=True)
+class IRMAS(Recordings):
+    """IRMAS as its four archives unpack."""
+
+    name = "irmas"
+    folders = ("irmas", "IRMAS")
+    marks = (TRAINING,)
+    get = "download it (11 GB) with `python -m musicssl.datasets.irmas --root DIR --download`"
+
+    def annotations(self) -> Annotations:
+        """Read the folders' names and the text files of the test excerpts.
+
+        Raises:
+            InputError: If one of the four folders is missing or holds nothing, or a text file is
+                malformed.
+        """
+        folder = self.folder
+        training = list(self._training(folder))
+        excerpts = training + [one for names in TESTING for one in self._testing(folder, names)]
+        column = {code: index for index, code in enumerate(INSTRUMENTS)}
+        y = np.zeros((len(excerpts), len(CLASSES)), np.float32)
+        for row, excerpt in enumerate(excerpts):
+            y[row, [column[code] for code in excerpt.codes]] = 1
+        return Annotations(
+            classes=CLASSES,
+            paths=tuple(excerpt.path for excerpt in excerpts),
+            y=y,
+            mask=np.ones(y.shape, np.bool_),
+            split=np.repeat(["train", "test"], [len(training), len(excerpts) - len(training)]),
+            groups=np.array([excerpt.song for excerpt in excerpts]),
+        )
+
+    def _training(self, folder: Path) -> Iterator["_Excerpt"]:
+        for path in self._inside(folder, TRAINING, sorted(audio_files(folder / TRAINING))):
+            name, code = Path(path).name, Path(path).parent.name
+            if code not in INSTRUMENTS:
+                raise InputError(
+                    f"{folder / TRAINING / path} does not lie in a folder of one of the "
+                    f"instruments {', '.join(INSTRUMENTS)}; move it away, or {self.get}."
+                )
+            song = _SONG.search(name)
+            yield _Excerpt(
+                f"{TRAINING}/{path}", [code], f"train/{song[1] if song else f'{code}/{name}'}"
+            )
+
+    def _testing(self, folder: Path, names: Sequence[str]) -> Iterator["_Excerpt"]:
+        part = next((name for name in names if (folder / name).is_dir()), names[0])
+        texts = sorted(
+            path.relative_to(folder).as_posix()
+            for path in (folder / part).rglob("*.txt")
+            if not path.name.startswith((".", "README"))
+        )
+        for text in self._inside(folder, part, texts):
+            codes, stem = self._codes(folder / text), text.removesuffix(".txt")
+            yield _Excerpt(f"{stem}.wav", codes, f"test/{_EXCERPT.sub('', Path(stem).name)}")
+
+    def _codes(self, path: Path) -> list[str]:
+        lines = annotation_lines(path, self.get)
+        for number, code in lines:
+            if code not in INSTRUMENTS:
+                raise InputError(
+                    f"line {number} of {path} is {code!r}, not one of {', '.join(INSTRUMENTS)}; "
+                    f"mend it, or {self.get}."
+                )
+        return [code for _, code in lines]
+
+    def _inside(self, folder: Path, part: str, found: Sequence[str]) -> Sequence[str]:
+        """Return what was found in a folder, if it was anything."""
+        if not found:
+            lacks = "is missing" if not (folder / part).is_dir() else "holds no annotated excerpt"
+            raise InputError(f"{folder / part} {lacks}; {self.get}.")
+        return found
+
+
+class _Excerpt(NamedTuple):
+    """A recording, the codes of its instruments and the song that it is from."""
+
+    path: str
+    codes: Sequence[str]
+    song: str
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Show what a folder of IRMAS holds."""
+    return corpus_command(IRMAS, arguments, download=download)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,364 @@
+"""MedleyDB: multitracks, as stems of one instrument each or as mixes in which several play.
+
+Bittner et al., ISMIR 2014, and MedleyDB 2.0, 2016: 122 songs (V1) and 74 (V2), 1,284 stems, WAV at
+44.1 kHz; audio and annotations CC BY-NC-SA 4.0. Two tasks on them, by `what`:
+
+* "stems": which of twenty instruments a stem is, one of C. The twenty are the most frequent stem
+  labels that name an instrument, 888 stems; all others are left out, `EXCLUDED` among them.
+* "mixes": which of the twenty are in a mix, any of C. With `activity` also in which seconds.
+
+The audio is in one of these layouts, `{song}/{song}_MIX.wav` and
+`{song}/{song}_STEMS/{song}_STEM_01.wav` below each:
+
+    MedleyDB/Audio/                                    $MEDLEYDB_PATH of the authors' tools
+    MedleyDB/V1/, MedleyDB/V2/
+    MedleyDB_V1/V1/, MedleyDB_V2/V2/                   side by side in the root
+
+The annotations are those of the authors' repository, cloned into or beside that folder (or set
+`metadata` to where it is):
+
+    medleydb/medleydb/resources/tracklist_v1.txt       which songs a version has; also v2
+    medleydb/medleydb/data/Metadata/{song}_METADATA.yaml
+    medleydb/medleydb/data/Annotations/Activation_Confidence/{original,v2}/
+    medleydb/medleydb/data/Annotations/Source_ID/{song}_SOURCEID.lab
+
+There is no official split. An artist's songs are kept together, the artist being the first part of
+a song's name (the metadata spells some in two ways): SHA-1 of `SPLIT_SALT` and that part chooses
+two artists in ten to test, 33 songs, and the data module carves validation from the others. The
+salt's number is the first that puts at least a twentieth of every class's stems into the test and
+leaves at least half to train. Papers that divide stems at random have songs on both sides; their
+figures are not comparable.
+
+Activity: the confidence that a stem sounds is given every 46 ms; an instrument is active in a
+second if one of its stems reaches `threshold` in any frame of it. "original" and "v2" are two runs
+of the authors' estimator and differ; neither need cover each song. "source_id" is their list of
+intervals, V1 only; in the three songs compared it is "original" and "v2" at 0.5, to the second.
+Mixes without the chosen file are left out, and listed.
+
+Known faults: `has_bleed` is the text 'yes' or 'no' (80 songs bleed: 28 of V1, 52 of V2), and the
+authors' errata name six stems with bleed in songs not marked so (`BLEEDING_STEMS`);
+`bleed="leave_out"` drops both, and with them all test stems of flute, cello, clarinet, tabla, tenor
+saxophone and viola. "Main System", in 45 songs, does not say what it holds, most likely the whole
+ensemble; in a mix with a stem of `UNNAMED` content absent instruments are unobserved, as that stem
+may hold them (69 mixes). Source_ID names an instrument of which the song has no stem in two songs
+(EthanHein_GirlOnABridge, JoelHelander_IntheAtticBedroom); those intervals are passed over.
+
+Get it: ask for the audio at https://medleydb.weebly.com (V1 and V2 are on Zenodo, on request) and
+clone https://github.com/marl/medleydb beside it.
+
+`python -m musicssl.datasets.medleydb --root DIR` shows what is found.
+"""
+
+import hashlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from musicssl.annotation_file import annotation_text
+from musicssl.annotations import Annotations, one_hot
+from musicssl.corpus_command import corpus_command
+from musicssl.errors import InputError
+from musicssl.labels.activity import (
+    Activity,
+    activity_of_frames,
+    activity_of_intervals,
+    stacked,
+)
+from musicssl.labels.activity_files import read_confidences, read_intervals
+from musicssl.recordings import Recordings
+
+CLASSES = (  # by number of stems in V1 and V2, most first; ties by name
+    "drum set",
+    "electric bass",
+    "clean electric guitar",
+    "piano",
+    "male singer",
+    "distorted electric guitar",
+    "synthesizer",
+    "female singer",
+    "violin",
+    "acoustic guitar",
+    "double bass",
+    "vocalists",
+    "violin section",
+    "flute",
+    "cello",
+    "drum machine",
+    "clarinet",
+    "tabla",
+    "tenor saxophone",
+    "viola",
+)
+_COLUMN_OF = {name: column for column, name in enumerate(CLASSES)}
+UNNAMED = ("Main System", "Unlabeled", "fx/processed sound")  # labels that say nothing of content
+EXCLUDED = (*UNNAMED, "auxiliary percussion")  # frequent labels that name no instrument
+BLEEDING_STEMS = (
+    "BrandonWebster_DontHearAThing_STEM_02.wav",
+    "ClaraBerryAndWooldog_Boys_STEM_01.wav",
+    "ClaraBerryAndWooldog_Boys_STEM_05.wav",
+    "LizNelson_ImComingHome_STEM_02.wav",
+    "Lushlife_ToynbeeSuite_STEM_12.wav",
+    "TheScarletBrand_LesFleursDuMal_STEM_08.wav",
+)
+VERSIONS = {"v1": ("v1",), "v2": ("v2",), "all": ("v1", "v2")}
+AUDIO_FOLDERS = ("Audio", "V1", "V2", "MedleyDB_V1/V1", "MedleyDB_V2/V2")
+SPLIT_SALT = "medleydb-17:"
+ACTIVITY_SECONDS = 1.0
+_CHOICES = {
+    "what": ("stems", "mixes"),
+    "versions": tuple(VERSIONS),
+    "bleed": ("keep", "leave_out"),
+    "activity": ("none", "original", "v2", "source_id"),
+}
+_REPOSITORY = "https://github.com/marl/medleydb"
+_CURE = f"get the annotations again from {_REPOSITORY}"
+
+
+@dataclass(frozen=True)
+class MedleyDB(Recordings):
+    """Instruments of stems, or of mixes.
+
+    Attributes:
+        what: Clips are "stems" (one class each) or "mixes" (several).
+        versions: Songs of "v1", "v2" or "all".
+        bleed: "keep" songs whose stems bleed into each other, or "leave_out".
+        activity: Which annotation says when instruments of a mix are active: "original" or "v2" of
+            the confidences, "source_id", or "none".
+        threshold: The least confidence that counts as active.
+        metadata: Folder of the authors' repository; None to look in and beside the corpus.
+    """
+
+    name: ClassVar[str] = "medleydb"
+    folders: ClassVar[Sequence[str]] = ("MedleyDB", "MedleyDB_sample")
+    marks: ClassVar[Sequence[str]] = ("Audio", "V1", "V2", "MedleyDB_V1", "MedleyDB_V2")
+    get: ClassVar[str] = (
+        f"ask for the audio at https://medleydb.weebly.com and clone {_REPOSITORY} beside it"
+    )
+
+    what: str = "stems"
+    versions: str = "all"
+    bleed: str = "keep"
+    activity: str = "none"
+    threshold: float = 0.5
+    metadata: str | None = None
+
+    def annotations(self) -> Annotations:
+        """Read the metadata of all songs, and when their instruments are active.
+
+        Raises:
+            InputError: If an option is none of its values, the repository is not found, or a file
+                in it is missing or malformed.
+        """
+        self._check_options()
+        songs = self._songs()
+        return _of_stems(songs, self.bleed) if self.what == "stems" else self._of_mixes(songs)
+
+    def _check_options(self) -> None:
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise InputError(
+                    f"dataset.{name} must be one of {', '.join(choices)}, "
+                    f"got {getattr(self, name)!r}."
+                )
+        if self.what == "stems" and self.activity != "none":
+            raise InputError(
+                "only mixes have activity; set dataset.what=mixes or dataset.activity=none."
+            )
+        if not 0 < self.threshold < 1:
+            raise InputError(f"dataset.threshold must lie between 0 and 1, got {self.threshold:g}.")
+
+    def _songs(self) -> list["_Song"]:
+        package, folder_of = self._package, _song_folders(self.folder)
+        names = [
+            name
+            for version in VERSIONS[self.versions]
+            for name in annotation_text(
+                package / "resources" / f"tracklist_{version}.txt", _CURE
+            ).split()
+        ]
+        elsewhere = next((base for base in AUDIO_FOLDERS if (self.folder / base).is_dir()), "Audio")
+        return [
+            _read_song(package, name, folder_of.get(name, f"{elsewhere}/{name}")) for name in names
+        ]
+
+    @property
+    def _package(self) -> Path:
+        """The folder `medleydb` of the repository, that holds `data` and `resources`."""
+        folder = self.folder
+        if self.metadata is None:
+            above = [base / "medleydb" for base in (folder, folder.parent)]
+        else:
+            above = [Path(self.metadata).expanduser()]
+        for package in (path for base in above for path in (base, base / "medleydb", base.parent)):
+            if (package / "data" / "Metadata").is_dir():
+                return package
+        raise InputError(
+            f"no data/Metadata of {_REPOSITORY} is in {' or '.join(map(str, above))}; "
+            "clone it there, or name its folder with dataset.metadata=DIR."
+        )
+
+    def _of_mixes(self, songs: Sequence["_Song"]) -> Annotations:
+        left_out = {
+            song.mix: cause for song in songs if (cause := self._not_a_mix_to_use(song)) is not None
+        }
+        used = [song for song in songs if song.mix not in left_out]
+        if not used:
+            raise InputError(
+                f"no mix of medleydb is left with dataset.activity={self.activity} and "
+                f"dataset.bleed={self.bleed}; {_CURE}, or take other values."
+            )
+        y = np.array([song.instruments for song in used], np.float32)  # (N, C)
+        named = np.array([song.all_named for song in used])
+        return Annotations(
+            classes=CLASSES,
+            paths=tuple(song.mix for song in used),
+            y=y,
+            mask=named[:, None] | (y > 0),
+            split=_splits(used),
+            groups=np.array([song.artist for song in used]),
+            activity=None if self.activity == "none" else stacked([*map(self._activity, used)]),
+            activity_seconds=ACTIVITY_SECONDS,
+            left_out=left_out,
+        )
+
+    def _not_a_mix_to_use(self, song: "_Song") -> str | None:
+        if self.bleed == "leave_out" and song.has_bleed:
+            return "has stems that bleed"
+        if self.activity != "none" and not self._activity_file(song).is_file():
+            return f"has no activity of the kind {self.activity}"
+        return None
+
+    def _activity_file(self, song: "_Song") -> Path:
+        annotations = self._package / "data" / "Annotations"
+        if self.activity == "source_id":
+            return annotations / "Source_ID" / f"{song.name}_SOURCEID.lab"
+        confidences = annotations / "Activation_Confidence" / self.activity
+        return confidences / f"{song.name}_ACTIVATION_CONF.lab"
+
+    def _activity(self, song: "_Song") -> Activity:
+        """Which class is active in each second of a mix, (T, C)."""
+        file = self._activity_file(song)
+        if self.activity == "source_id":
+            named = {stem.instrument for stem in song.stems}
+            column_of = {name: column for name, column in _COLUMN_OF.items() if name in named}
+            intervals = read_intervals(file, column_of, _CURE)
+            return activity_of_intervals(intervals, len(CLASSES), ACTIVITY_SECONDS)
+        column_of_stem = {stem.number: _COLUMN_OF.get(stem.instrument) for stem in song.stems}
+        frames = read_confidences(file, column_of_stem, len(CLASSES), self.threshold, _CURE)
+        return activity_of_frames(*frames, ACTIVITY_SECONDS)
+
+
+class _Stem(NamedTuple):
+    number: str
+    path: str
+    instrument: str
+
+
+class _Song(NamedTuple):
+    name: str
+    mix: str
+    has_bleed: bool
+    stems: tuple[_Stem, ...]
+
+    @property
+    def artist(self) -> str:
+        return self.name.partition("_")[0]
+
+    @property
+    def instruments(self) -> list[bool]:
+        """Which class any stem is of, (C)."""
+        named = {stem.instrument for stem in self.stems}
+        return [name in named for name in CLASSES]
+
+    @property
+    def all_named(self) -> bool:
+        return not any(stem.instrument in UNNAMED for stem in self.stems)
+
+
+def _song_folders(folder: Path) -> dict[str, str]:
+    """Find the folder of each song, relative to that of the corpus."""
+    return {
+        song.name: f"{base}/{song.name}"
+        for base in reversed(AUDIO_FOLDERS)  # where a song is twice, the first counts
+        if (folder / base).is_dir()
+        for song in (folder / base).iterdir()
+    }
+
+
+def _read_song(package: Path, name: str, folder: str) -> _Song:
+    path = package / "data" / "Metadata" / f"{name}_METADATA.yaml"
+    text = annotation_text(path, _CURE)
+    try:
+        song: Any = yaml.load(text, yaml.CSafeLoader)  # in C: ten times as fast
+        stems = tuple(
+            _Stem(number, f"{folder}/{song['stem_dir']}/{stem['filename']}", stem["instrument"])
+            for number, stem in sorted(song["stems"].items())
+        )
+        mix, has_bleed = song["mix_filename"], song["has_bleed"]
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+        cause = " ".join(str(error).split())
+        raise InputError(f"{path} is malformed ({cause}); {_CURE}.") from error
+    if has_bleed not in ("yes", "no"):
+        raise InputError(f"{path}: has_bleed must be 'yes' or 'no', not {has_bleed!r}; {_CURE}.")
+    for stem in stems:
+        if not isinstance(stem.instrument, str):
+            raise InputError(
+                f"{path}: the instrument of {stem.number} must be one name, "
+                f"not {stem.instrument!r}; {_CURE}."
+            )
+    return _Song(name, f"{folder}/{mix}", has_bleed == "yes", stems)
+
+
+def _of_stems(songs: Sequence[_Song], bleed: str) -> Annotations:
+    left_out, used = {}, []
+    for song in songs:
+        for stem in song.stems:
+            cause = _not_a_stem_to_use(song, stem, bleed)
+            if cause is None:
+                used.append((song, stem))
+            else:
+                left_out[stem.path] = cause
+    y = one_hot([stem.instrument for _, stem in used], CLASSES)
+    return Annotations(
+        classes=CLASSES,
+        paths=tuple(stem.path for _, stem in used),
+        y=y,
+        mask=np.ones(y.shape, np.bool_),
+        split=_splits([song for song, _ in used]),
+        task="multi_class",
+        groups=np.array([song.artist for song, _ in used]),
+        left_out=left_out,
+    )
+
+
+def _not_a_stem_to_use(song: _Song, stem: _Stem, bleed: str) -> str | None:
+    if stem.instrument in EXCLUDED:
+        return f"is labelled {stem.instrument!r}, which names no instrument"
+    if stem.instrument not in CLASSES:
+        return f"is labelled {stem.instrument!r}, which is too rare to be a class"
+    if bleed == "leave_out" and (song.has_bleed or Path(stem.path).name in BLEEDING_STEMS):
+        return "bleeds"
+    return None
+
+
+def _splits(songs: Sequence[_Song]) -> NDArray[np.str_]:
+    return np.array(["test" if _tests(song.artist) else "train" for song in songs])
+
+
+def _tests(artist: str) -> bool:
+    return int(hashlib.sha1(f"{SPLIT_SALT}{artist}".encode()).hexdigest(), 16) % 10 < 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Show what the folder of the corpus holds, or prepare it."""
+    return corpus_command(MedleyDB, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
