@@ -15,11 +15,15 @@ class Batch(NamedTuple):
     """Some clips and what is known of them (B clips, T instances, F features, C classes).
 
     Attributes:
-        x: Instances, (B, T, F) float32; rows past a clip's length are padding of any value.
+        x: Instances, (B, T, F) float32, or samples of sound in [-1, 1], (B, S) float32; what is
+            past a clip's length is padding of any value.
         y: Targets in [0, 1], (B, C) float32; without meaning where `mask` is False.
         mask: True where the target was observed, (B, C) bool.
-        lengths: Number of valid instances of each clip, (B,) int64, or None if all T are valid.
+        lengths: Number of valid instances or samples of each clip, (B,) int64, or None if all T or
+            S are valid.
         rows: Which clip of the corpus each one is, (B,) int64, or None where they are of none.
+        activity: True where the class sounds in the instance, (B, T, C) bool, for methods that
+            learn from strong labels.
     """
 
     x: Tensor
@@ -27,6 +31,7 @@ class Batch(NamedTuple):
     mask: Tensor
     lengths: Tensor | None = None
     rows: Tensor | None = None
+    activity: Tensor | None = None
 
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on a device; the same tensors if they are there already."""

@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from musicssl.batch import Batch, valid_instances
+from musicssl.errors import InputError
 from musicssl.pooling import Instances, Pooling
 
 
@@ -14,8 +15,8 @@ class Classifier(nn.Module):
 
     Args:
         encoder: Builds the encoder from `num_features` and `num_instances`. An encoder maps
-            (B, T, F) and the mask of valid instances, (B, T) or None, to embeddings (B, T', D) and
-            their mask, and has `embed_dim`, D.
+            (B, T, F), or sound, (B, S), and the mask of valid instances or samples or None to
+            embeddings (B, T', D) and their mask, and has `embed_dim`, D.
         pooling: Builds the pooling from `embed_dim` and `num_classes`.
         num_features: Features of an instance, F.
         num_instances: Instances of the longest clip, T.
@@ -36,15 +37,27 @@ class Classifier(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Return the logits of the clips, (B, C)."""
-        logits: Tensor = self.pooling(*self._encode(batch))
+        logits: Tensor = self.pooling(*self.embed(batch))
         return logits
 
     def instances(self, batch: Batch) -> Instances:
         """Return what is decided about each instance, (B, T', C), and how much it counts."""
-        instances: Instances = self.pooling.instances(*self._encode(batch))
+        instances: Instances = self.pooling.instances(*self.embed(batch))
         return instances
 
-    def _encode(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+    def embed(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """Return the embeddings of the instances, (B, T', D), and which of them count.
+
+        That mask, (B, T') bool, is False for padding; None stands for all True.
+
+        Raises:
+            InputError: If the clips are sound and the encoder is not for sound.
+        """
+        if batch.x.ndim == 2 and not getattr(self.encoder, "of_sound", False):
+            raise InputError(
+                "the encoder reads instances, but the data are sound; choose features=log_mel, or "
+                "an encoder of sound such as encoder=samplecnn."
+            )
         valid = None if batch.lengths is None else valid_instances(batch.lengths, batch.x.shape[1])
         embedding: tuple[Tensor, Tensor | None] = self.encoder(batch.x, valid)
         return embedding

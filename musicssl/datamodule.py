@@ -5,7 +5,11 @@ clips whose labels are kept; the others become unlabelled clips. `b_s` is the fr
 that is drawn from the labelled clips; the rest is drawn from *all* training clips with their labels
 hidden, so that an unlabelled stream exists at every `p_s`, and `b_s=0` is self-supervision. With
 `b_s=null` there is one stream of all training clips with whatever is known of them: the natural
-choice where every clip is partly labelled, as in OpenMIC-2018.
+choice where every clip is partly labelled, as in OpenMIC-2018. Where a second corpus is given,
+unlabelled clips are drawn from its training clips instead.
+
+Instances are served clip by clip. Of sound, training sees a crop of each clip at a random place, a
+pure function of the seed and the batch's number; validation and test see whole clips.
 """
 
 import itertools
@@ -19,12 +23,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from musicssl.batch import Batch
-from musicssl.corpus import Corpus, Dataset, check_corpus
+from musicssl.clips import Clips, InstanceClips, JoinedClips, Piece, clips_of
+from musicssl.corpus import Corpus, Dataset, check_clips, check_corpus
 from musicssl.errors import InputError
-from musicssl.splits import carve_validation, labelled_subset, observed_cells
+from musicssl.splits import carve_validation, labelled_subset, observed_cells, strata
 from musicssl.streams import BatchLoader, BatchPlan, Stream, labelled_share
+from musicssl.target_checks import learnable
 
-_LABELLED_STREAM, _UNLABELLED_STREAM = 0, 1  # tell the orders of the two streams apart
+_LABELLED_STREAM, _UNLABELLED_STREAM, _CROPS = 0, 1, 2  # streams of random numbers of a seed
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,7 @@ class LabelCount:
     Attributes:
         train: Training clips.
         labelled: Those that keep a label.
-        lost: Classes without an observed positive, or without an observed negative, among them.
+        lost: Classes that have nothing to tell apart among them; see `target_checks.learnable`.
     """
 
     train: int
@@ -65,7 +71,12 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         val_fraction: Share of "train" that validates where the corpus has no "val" clips.
         split_seed: Of the validation carve-out and of `p_cells`; apart from `seed`, so that runs
             validate alike.
-        seed: Of the labelled subset and of the order of the batches.
+        seed: Of the labelled subset, of the order of the batches and of the places of crops.
+        crop_seconds: What training sees of a recording, in seconds; None for all of it, padded to
+            the longest of the corpus. Instances are always served whole.
+        unlabelled: A second corpus, whose training clips are the unlabelled ones; its labels are
+            not looked at.
+        strong: Let training and validation batches say which class sounds in which instance.
     """
 
     def __init__(
@@ -79,6 +90,9 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         val_fraction: float = 0.15,
         split_seed: int = 0,
         seed: int = 0,
+        crop_seconds: float | None = None,
+        unlabelled: Dataset | None = None,
+        strong: bool = False,
     ) -> None:
         super().__init__()
         _check_numbers(p_s=p_s, b_s=0 if b_s is None else b_s, p_cells=p_cells)
@@ -93,12 +107,17 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         self.val_fraction = val_fraction
         self.split_seed = split_seed
         self.seed = seed
+        self.crop_seconds = crop_seconds
+        self.unlabelled = unlabelled
+        self.strong = strong
         self._num_labelled = batch_size if b_s is None else labelled_share(b_s, batch_size)
         self._corpus: Corpus | None = None
 
     def prepare_data(self) -> None:
         """Let the corpus make its caches (Lightning calls this on one process per machine)."""
         self.dataset.prepare()
+        if self.unlabelled is not None:
+            self.unlabelled.prepare()
 
     def setup(self, stage: str | None = None) -> None:
         """Load the corpus, draw the splits and the labelled subset.
@@ -115,15 +134,21 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             train, val = self._carve(corpus, train)
         mask = corpus.mask.copy()
         for rows in (train, val):
-            cells = observed_cells(corpus.y[rows], mask[rows], self.p_cells, self.split_seed)
-            mask[rows] = cells
-        kept = train[
-            labelled_subset(corpus.y[train], mask[train], self.p_s, self.seed, self.stratified)
-        ]
+            mask[rows] = observed_cells(
+                corpus.y[rows], mask[rows], self.p_cells, self.split_seed, corpus.task
+            )
+        kept = labelled_subset(
+            corpus.y[train], mask[train], self.p_s, self.seed, self.stratified, corpus.task
+        )
+        kept = train[kept]
         mask[np.setdiff1d(train, kept)] = False
         self._corpus, self._train, self._val, self._labelled = corpus, train, val, kept
         self._test = corpus.indices("test")
-        self._arrays = _Arrays(corpus, mask)
+        self._clips = clips_of(corpus, self.crop_seconds)
+        self._labels = _Labels(corpus, mask)
+        self._pool = train
+        if self.unlabelled is not None:
+            self._join(corpus, check_clips(self.unlabelled.load()))
         self._check_streams()
 
     @property
@@ -140,32 +165,32 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
 
     def clips(self, split: str) -> Batch:
         """Return all clips of a split, with the labels that this run may see, as one batch."""
-        return self._arrays.gather(self.rows(split))
+        return self._labels.of(self.rows(split), self._clips.whole(self.rows(split)))
 
     @property
-    def sizes(self) -> dict[str, int]:
+    def sizes(self) -> dict[str, int | str]:
         """What the corpus decides about a method, as its keyword arguments."""
-        _, num_instances, num_features = self.corpus.x.shape
+        classes, task = self.corpus.classes, self.corpus.task
         return {
-            "num_features": num_features,
-            "num_instances": num_instances,
-            "num_classes": len(self.corpus.classes),
+            "num_features": self._clips.num_features,
+            "num_instances": self._clips.num_instances,
+            "num_classes": len(classes),
+            "task": task,
         }
 
     def labels(self, split: str) -> tuple[Tensor, Tensor]:
         """Return targets and mask, both (N, C), of a split, without reading its instances."""
-        return self._arrays.labels(self.rows(split))
+        return self._labels.values(self.rows(split))
 
     def label_count(self) -> LabelCount:
         """Count what this run learns from."""
         targets, mask = self.labels("train")
-        present, absent = mask & (targets >= 0.5), mask & (targets < 0.5)
-        learnable = (present.any(0) & absent.any(0)).tolist()
-        names = zip(self.corpus.classes, learnable, strict=True)
+        both = learnable(targets.numpy(), mask.numpy(), self.corpus.task).tolist()
+        names = zip(self.corpus.classes, both, strict=True)
         return LabelCount(
             train=len(self._train),
             labelled=len(self._labelled),
-            lost=tuple(name for name, both in names if not both),
+            lost=tuple(name for name, learnt in names if not learnt),
         )
 
     @property
@@ -184,6 +209,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             self.batch_plan(),
             self._gather_training,
             epoch=(lambda: next(epochs)) if trainer is None else (lambda: trainer.current_epoch),
+            ahead=not isinstance(self._clips, InstanceClips),
         )
 
     def val_dataloader(self) -> "SplitLoader":
@@ -196,7 +222,8 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
 
     def batches(self, split: str, rank: int = 0, world_size: int = 1) -> "SplitLoader":
         """Return the clips of a split in order, or every so manieth of them, each once."""
-        return SplitLoader(self._arrays, self.rows(split)[rank::world_size], self.batch_size)
+        rows = self.rows(split)[rank::world_size]
+        return SplitLoader(self._clips, self._labels, rows, self.batch_size, self.strong)
 
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
@@ -209,7 +236,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         labelled_pool = self.rows("train") if self.b_s is None else self._labelled
         return BatchPlan(
             labelled=Stream(labelled_pool, (self.seed, _LABELLED_STREAM)),
-            unlabelled=Stream(self._train, (self.seed, _UNLABELLED_STREAM)),
+            unlabelled=Stream(self._pool, (self.seed, _UNLABELLED_STREAM)),
             batch_size=self.batch_size,
             num_labelled=self._num_labelled,
             steps_per_epoch=self.steps_per_epoch,
@@ -225,17 +252,35 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
     def _world_size(self) -> int:
         return 1 if self.trainer is None else self.trainer.world_size
 
-    def _gather_training(self, clips: NDArray[np.int64], num_labelled: int) -> Batch:
-        batch = self._arrays.gather(clips)
-        batch.mask[num_labelled:] = False  # the gather made a copy
+    def _gather_training(self, rows: NDArray[np.int64], turn: int) -> Batch:
+        places = np.random.default_rng((self.seed, _CROPS, turn)).random(len(rows))
+        batch = self._labels.of(rows, self._clips.crop(rows, places), self.strong)
+        batch.mask[self._num_labelled :] = False  # the labels are a copy
         return batch
+
+    def _join(self, corpus: Corpus, other: Corpus) -> None:
+        """Number the clips of the second corpus after those of the first, and draw from them."""
+        pool = other.indices("train")
+        if len(pool) == 0:
+            raise InputError(f"unlabelled={other.name} has no training clips to draw from.")
+        clips = clips_of(other, self.crop_seconds)
+        if isinstance(clips, InstanceClips) != isinstance(self._clips, InstanceClips) or (
+            clips.num_features != self._clips.num_features
+        ):
+            raise InputError(
+                f"{corpus.name} and unlabelled={other.name} differ in what a clip is made of; "
+                "choose features that both have, such as features=log_mel or features=waveform."
+            )
+        self._pool = len(corpus.clip_ids) + pool
+        self._clips = JoinedClips(self._clips, clips, len(corpus.clip_ids))
+        self._labels.append_unlabelled(len(other.clip_ids))
 
     def _carve(
         self, corpus: Corpus, train: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Let labelled clips validate; unlabelled ones of their groups are left out of training."""
         labelled = train[corpus.mask[train].any(axis=1)]
-        present = corpus.mask[labelled] & (corpus.y[labelled] >= 0.5)
+        present = strata(corpus.y[labelled], corpus.mask[labelled], corpus.task)
         groups = None if corpus.groups is None else corpus.groups[labelled]
         _, val = carve_validation(labelled, self.val_fraction, self.split_seed, present, groups)
         rest = np.setdiff1d(train, val)
@@ -269,37 +314,68 @@ def _check_numbers(**settings: object) -> None:
 
 
 class SplitLoader:
-    """The clips of a split in order, in batches."""
+    """The clips of a split in order, whole, in batches."""
 
-    def __init__(self, arrays: "_Arrays", rows: NDArray[np.int64], batch_size: int) -> None:
-        self._arrays = arrays
-        self._rows = rows
-        self._batch_size = batch_size
+    def __init__(
+        self,
+        clips: Clips,
+        labels: "_Labels",
+        rows: NDArray[np.int64],
+        batch_size: int,
+        strong: bool = False,
+    ) -> None:
+        self._clips = clips
+        self._labels = labels
+        self._strong = strong
+        self._batches = list(clips.batches(rows, batch_size))
 
     def __len__(self) -> int:
-        return -(-len(self._rows) // self._batch_size)
+        return len(self._batches)
 
     def __iter__(self) -> Iterator[Batch]:
-        for start in range(0, len(self._rows), self._batch_size):
-            yield self._arrays.gather(self._rows[start : start + self._batch_size])
+        for rows in self._batches:
+            yield self._labels.of(rows, self._clips.whole(rows), self._strong)
 
 
-class _Arrays:
-    """The corpus as tensors that share its memory; a batch is one indexed read of each."""
+class _Labels:
+    """What is known of the clips, as tensors that share the corpus's memory."""
 
     def __init__(self, corpus: Corpus, mask: NDArray[np.bool_]) -> None:
-        self._x = corpus.x
         self._y = torch.from_numpy(corpus.y)
         self._mask = torch.from_numpy(mask)
-        self._lengths = None if corpus.lengths is None else torch.from_numpy(corpus.lengths)
+        self._activity = corpus.activity
+        self._grid = (
+            1
+            if isinstance(corpus.x, np.ndarray)
+            else (round(corpus.instance_seconds * corpus.x.sample_rate))
+        )
 
-    def labels(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    def values(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """Copy targets and mask of some rows."""
         return self._y[rows], self._mask[rows]
 
-    def gather(self, rows: NDArray[np.int64]) -> Batch:
-        """Copy some rows into a batch."""
+    def of(self, rows: NDArray[np.int64], piece: Piece, strong: bool = False) -> Batch:
+        """Make a batch of the input of some rows."""
         index = torch.from_numpy(rows)
-        lengths: Tensor | None = None if self._lengths is None else self._lengths[index]
-        x = torch.from_numpy(np.take(self._x, rows, axis=0))
-        return Batch(x, self._y[index], self._mask[index], lengths, index)
+        y, mask = self._y[index], self._mask[index]
+        activity = self._sounding(rows, piece) if strong else None
+        return Batch(piece.x, y, mask, piece.lengths, index, activity)
+
+    def append_unlabelled(self, count: int) -> None:
+        """Number `count` clips of which nothing is known after the others."""
+        nothing = torch.zeros(count, self._y.shape[1])
+        self._y = torch.cat([self._y, nothing])
+        self._mask = torch.cat([self._mask, nothing.bool()])
+
+    def _sounding(self, rows: NDArray[np.int64], piece: Piece) -> Tensor:
+        """Cut from the activity what the piece spans, (B, T, C); a last half second counts."""
+        assert self._activity is not None
+        num_clips, longest, _ = self._activity.shape
+        spanned = piece.x.shape[1]
+        if self._grid > 1 and piece.lengths is not None:
+            spanned = int(piece.lengths.max())
+        count = max(1, int(spanned / self._grid + 0.5))
+        places = piece.starts[:, None] // self._grid + np.arange(count)  # (B, T)
+        known = (places < longest) & (rows < num_clips)[:, None]
+        cells = np.where(known, rows[:, None], 0), np.where(known, places, 0)
+        return torch.from_numpy(self._activity[cells] & known[..., None])

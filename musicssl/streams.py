@@ -8,11 +8,12 @@ so a resumed run continues with the batch it would have had.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from musicssl.ahead import made_ahead
 from musicssl.batch import Batch
 from musicssl.errors import InputError
 
@@ -67,9 +68,13 @@ class BatchPlan:
     rank: int = 0
     world_size: int = 1
 
+    def turn(self, epoch: int, step: int) -> int:
+        """Return the number of a batch among those of all ranks and epochs."""
+        return (epoch * self.steps_per_epoch + step) * self.world_size + self.rank
+
     def clips(self, epoch: int, step: int) -> NDArray[np.int64]:
         """Return the clips of a batch, (B,), the `num_labelled` labelled ones first."""
-        turn = (epoch * self.steps_per_epoch + step) * self.world_size + self.rank
+        turn = self.turn(epoch, step)
         num_unlabelled = self.batch_size - self.num_labelled
         return np.concatenate(
             [
@@ -105,8 +110,10 @@ class BatchLoader:
 
     Args:
         plan: Which clips form a batch.
-        gather: Turns clips, (B,), and the number of labelled ones that lead them into a batch.
+        gather: Turns the clips of a batch, (B,), and the batch's number into a batch.
         epoch: Tells the epoch when an iteration begins.
+        ahead: Whether to gather a batch while the one before it is trained on; worth a thread
+            where gathering takes long.
     """
 
     def __init__(
@@ -114,10 +121,12 @@ class BatchLoader:
         plan: BatchPlan,
         gather: Callable[[NDArray[np.int64], int], Batch],
         epoch: Callable[[], int],
+        ahead: bool = False,
     ) -> None:
         self.plan = plan
         self._gather = gather
         self._epoch = epoch
+        self._map = made_ahead if ahead else map
         self._position = (0, 0)  # epoch and step of the batch that comes next
 
     def __len__(self) -> int:
@@ -127,10 +136,14 @@ class BatchLoader:
         """Yield the batches of the current epoch; after a resume within it, those that are left."""
         epoch = self._epoch()
         first = self._position[1] if self._position[0] == epoch else 0
-        for step in range(first, len(self)):
+        steps = range(first, len(self))
+        for step, batch in zip(steps, self._map(partial(self._make, epoch), steps), strict=True):
             self._position = (epoch, step + 1)
-            yield self._gather(self.plan.clips(epoch, step), self.plan.num_labelled)
+            yield batch
         self._position = (epoch + 1, 0)
+
+    def _make(self, epoch: int, step: int) -> Batch:
+        return self._gather(self.plan.clips(epoch, step), self.plan.turn(epoch, step))
 
     def state_dict(self) -> dict[str, int]:
         """Return the place of the next batch, for a checkpoint."""

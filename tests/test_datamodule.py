@@ -7,6 +7,7 @@ import torch
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from tests.tiny import Tiny
+from tests.tiny_sound import RATE, TinySound
 
 
 def datamodule(dataset=None, **settings):
@@ -172,3 +173,108 @@ def test_carving_takes_labelled_clips_and_frees_no_member_of_their_groups():
 def test_a_setting_of_the_wrong_kind_is_named(settings, message):
     with pytest.raises(InputError, match=message):
         datamodule(**settings)
+
+
+def test_crops_of_sound_are_a_function_of_seed_epoch_and_step():
+    def crops(epochs, **settings):
+        module = datamodule(TinySound(), crop_seconds=1.0, **settings)
+        loader = module.train_dataloader()
+        return [batch.x for _ in range(epochs) for batch in loader]
+
+    first, again = crops(2), crops(2)
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert first[0].shape == (16, RATE)
+    assert not torch.equal(first[0], crops(1, seed=1)[0])
+
+
+def test_each_crop_is_a_second_of_its_recording():
+    module = datamodule(TinySound(), crop_seconds=1.0)
+    recordings = module.corpus.x.recordings
+    for batch in module.train_dataloader():
+        for row, x in zip(batch.rows.tolist(), batch.x, strict=True):
+            seconds = recordings[row].reshape(4, RATE)
+            assert (seconds == x.numpy()).all(axis=1).sum() == 1
+
+
+def test_whole_recordings_are_validated_and_tested():
+    module = datamodule(TinySound(variable_lengths=True), crop_seconds=1.0)
+    rows = module.rows("test")
+    batch = next(iter(module.batches("test")))
+    assert batch.rows.tolist() == rows.tolist()
+    assert batch.lengths.tolist() == module.corpus.x.lengths[rows].tolist()
+    for row, x, length in zip(rows, batch.x, batch.lengths, strict=True):
+        assert np.array_equal(x[:length].numpy(), module.corpus.x.recordings[row])
+        assert not x[length:].any()
+
+
+def test_the_sizes_of_sound_are_those_of_a_crop():
+    module = datamodule(TinySound(), crop_seconds=1.5)
+    assert module.sizes["num_features"] == 1
+    assert module.sizes["num_instances"] == 1.5 * RATE
+
+
+@pytest.mark.parametrize("dataset", [Tiny(variable_lengths=True), TinySound(variable_lengths=True)])
+def test_strong_labels_are_those_of_what_the_batch_holds(dataset):
+    """The slow way: what of the activity belongs to the place where the crop is found."""
+    module = datamodule(dataset, crop_seconds=2.0, strong=True)
+    corpus = module.corpus
+    for batch in module.train_dataloader():
+        for row, x, activity in zip(batch.rows.tolist(), batch.x, batch.activity, strict=True):
+            start = 0
+            if isinstance(dataset, TinySound):
+                recording = corpus.x.recordings[row]
+                start = next(
+                    s
+                    for s in range(len(recording) // RATE)
+                    if np.array_equal(recording[s * RATE :][: 2 * RATE], x.numpy())
+                )
+            expected = corpus.activity[row, start:][: len(activity)]
+            assert np.array_equal(activity[: len(expected)].numpy(), expected)
+            assert not activity[len(expected) :].any()
+    for batch in module.batches("val"):
+        assert np.array_equal(batch.activity.numpy(), corpus.activity[batch.rows])
+
+
+def test_without_strong_labels_a_batch_has_none():
+    assert next(iter(datamodule().train_dataloader())).activity is None
+
+
+def test_unlabelled_clips_come_from_the_second_corpus():
+    other = Tiny(num_clips=40, seed=9)
+    module = datamodule(b_s=0.25, unlabelled=other)
+    theirs = {x.tobytes() for x in other.load().x[other.load().split == "train"]}
+    seen = set()
+    for batch in module.train_dataloader():
+        assert batch.mask.any(dim=1).tolist() == [True] * 4 + [False] * 12
+        mine = torch.from_numpy(module.corpus.x[batch.rows[:4]])
+        assert torch.equal(batch.x[:4], mine)
+        seen |= {x.numpy().tobytes() for x in batch.x[4:]}
+    assert seen == theirs
+    assert len(module.clips("test").x) == 24
+
+
+def test_a_second_corpus_of_another_kind_is_refused():
+    with pytest.raises(InputError, match="differ in what a clip is made of"):
+        datamodule(b_s=0.5, unlabelled=TinySound())
+
+
+def test_a_second_corpus_without_training_clips_is_refused():
+    with pytest.raises(InputError, match="no training clips"):
+        datamodule(b_s=0.5, unlabelled=OnlyTest())
+
+
+class OnlyTest(Tiny):
+    def load(self):
+        corpus = super().load()
+        return dataclasses.replace(corpus, split=np.full(len(corpus.split), "test"))
+
+
+def test_damaged_clips_of_a_second_corpus_are_refused():
+    class Damaged(Tiny):
+        def load(self):
+            corpus = super().load()
+            corpus.x[3, 0, 0] = np.nan
+            return corpus
+
+    with pytest.raises(InputError, match=r"tiny-003.*NaN"):
+        datamodule(b_s=0.5, unlabelled=Damaged())

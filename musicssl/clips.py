@@ -1,0 +1,237 @@
+"""Where the input of a corpus's clips comes from: read by row, a batch at a time."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from musicssl.audio.sound import Sound
+from musicssl.corpus import Corpus
+from musicssl.errors import InputError
+
+Rows = NDArray[np.int64]
+
+_MOST_SAMPLES = 1 << 25  # in a batch of whole recordings: 128 MiB as float32
+
+
+class Piece(NamedTuple):
+    """The input of some clips, or of a part of each.
+
+    Attributes:
+        x: Instances, (B, T, F), or samples, (B, S); float32.
+        lengths: How many of the T or S are valid in each clip, (B,) int64; None if all are.
+        starts: The first instance or sample of each, (B,) int64.
+    """
+
+    x: Tensor
+    lengths: Tensor | None
+    starts: Rows
+
+
+class Clips(Protocol):
+    """The input of N clips: T instances of F features each, or crops of S samples, where F is 1."""
+
+    @property
+    def num_features(self) -> int:
+        """F."""
+
+    @property
+    def num_instances(self) -> int:
+        """T, or S."""
+
+    def crop(self, rows: Rows, places: NDArray[np.float64]) -> Piece:
+        """Read what training sees of some clips, (B,), each at a place from 0 to 1 of its range."""
+
+    def whole(self, rows: Rows) -> Piece:
+        """Read all of some clips, (B,)."""
+
+    def batches(self, rows: Rows, batch_size: int) -> Iterator[Rows]:
+        """Divide clips, in order, into batches that `whole` can read into memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class InstanceClips:
+    """Clips whose instances lie in one array; training sees all of each.
+
+    Attributes:
+        x: Instances, (N, T, F) float32.
+        lengths: Valid instances of each clip, (N,) int64, or None if all T are.
+    """
+
+    x: NDArray[np.float32]
+    lengths: NDArray[np.int64] | None
+
+    @property
+    def num_features(self) -> int:
+        """F."""
+        return int(self.x.shape[2])
+
+    @property
+    def num_instances(self) -> int:
+        """T."""
+        return int(self.x.shape[1])
+
+    def crop(self, rows: Rows, places: NDArray[np.float64]) -> Piece:
+        """Read all of some clips."""
+        return self.whole(rows)
+
+    def whole(self, rows: Rows) -> Piece:
+        """Read all of some clips: one indexed read."""
+        x = torch.from_numpy(np.take(self.x, rows, axis=0))
+        lengths = None if self.lengths is None else torch.from_numpy(self.lengths[rows])
+        return Piece(x, lengths, np.zeros(len(rows), np.int64))
+
+    def batches(self, rows: Rows, batch_size: int) -> Iterator[Rows]:
+        """Divide clips into batches of `batch_size`."""
+        for start in range(0, len(rows), batch_size):
+            yield rows[start : start + batch_size]
+
+
+@dataclass(frozen=True, eq=False)
+class SoundClips:
+    """Clips of sound; training sees a crop of each, at a random place.
+
+    Attributes:
+        sound: The recordings.
+        crop_samples: Length of a crop, S.
+        grid: Crops start at multiples of so many samples.
+    """
+
+    sound: Sound
+    crop_samples: int
+    grid: int = 1
+
+    @property
+    def num_features(self) -> int:
+        """One number a sample."""
+        return 1
+
+    @property
+    def num_instances(self) -> int:
+        """Samples of a crop, S."""
+        return self.crop_samples
+
+    def crop(self, rows: Rows, places: NDArray[np.float64]) -> Piece:
+        """Read a crop of some clips; one that is shorter is read whole, zeros follow."""
+        lengths = self.sound.lengths[rows]
+        last = np.maximum(lengths - self.crop_samples, 0) // self.grid
+        starts: Rows = np.floor(places * (last + 1)).astype(np.int64) * self.grid
+        return self._piece(rows, starts, np.minimum(lengths - starts, self.crop_samples))
+
+    def whole(self, rows: Rows) -> Piece:
+        """Read all of some clips, zeros after the end of each."""
+        lengths = self.sound.lengths[rows]
+        return self._piece(rows, np.zeros(len(rows), np.int64), lengths, int(lengths.max()))
+
+    def batches(self, rows: Rows, batch_size: int) -> Iterator[Rows]:
+        """Divide clips so that no batch is larger than `batch_size` or than memory should hold."""
+        lengths = self.sound.lengths
+        batch: list[int] = []
+        longest = 0
+        for row in rows.tolist():
+            longest = max(longest, int(lengths[row]))
+            if batch and (len(batch) == batch_size or (len(batch) + 1) * longest > _MOST_SAMPLES):
+                yield np.array(batch, np.int64)
+                batch, longest = [], int(lengths[row])
+            batch.append(row)
+        if batch:
+            yield np.array(batch, np.int64)
+
+    def _piece(
+        self, rows: Rows, starts: Rows, valid: Rows, num_samples: int | None = None
+    ) -> Piece:
+        num_samples = num_samples or self.crop_samples
+        x = torch.from_numpy(self.sound.read(rows, starts, num_samples))
+        full = (valid == num_samples).all()
+        return Piece(x, None if full else torch.from_numpy(valid), starts)
+
+
+@dataclass(frozen=True, eq=False)
+class JoinedClips:
+    """The clips of two corpora, those of the second numbered after the first's.
+
+    Attributes:
+        first: Clips 0 to `count` - 1.
+        second: The clips from there on.
+        count: Clips of the first.
+    """
+
+    first: Clips
+    second: Clips
+    count: int
+
+    @property
+    def num_features(self) -> int:
+        """F of both."""
+        return self.first.num_features
+
+    @property
+    def num_instances(self) -> int:
+        """The larger T or S."""
+        return max(self.first.num_instances, self.second.num_instances)
+
+    def crop(self, rows: Rows, places: NDArray[np.float64]) -> Piece:
+        """Read what training sees of some clips of either corpus."""
+        mine = rows < self.count
+        if mine.all():
+            return self.first.crop(rows, places)
+        if not mine.any():
+            return self.second.crop(rows - self.count, places)
+        pieces = (
+            self.first.crop(rows[mine], places[mine]),
+            self.second.crop(rows[~mine] - self.count, places[~mine]),
+        )
+        order = np.argsort(np.concatenate([np.flatnonzero(mine), np.flatnonzero(~mine)]))
+        return _merged(pieces, order)
+
+    def whole(self, rows: Rows) -> Piece:
+        """Read all of some clips of the first corpus: nothing is evaluated on the second."""
+        return self.first.whole(rows)
+
+    def batches(self, rows: Rows, batch_size: int) -> Iterator[Rows]:
+        """Divide clips of the first corpus."""
+        return self.first.batches(rows, batch_size)
+
+
+def clips_of(corpus: Corpus, crop_seconds: float | None) -> Clips:
+    """Return the input of a corpus's clips.
+
+    Args:
+        corpus: Of instances or of sound.
+        crop_seconds: What training sees of a recording; None for all of it. Instances are few, so
+            that training always sees all of a clip's.
+
+    Raises:
+        InputError: If a crop would be empty, or does not fit the places of the known activity.
+    """
+    if isinstance(corpus.x, np.ndarray):
+        return InstanceClips(corpus.x, corpus.lengths)
+    rate = corpus.x.sample_rate
+    grid = 1 if corpus.activity is None else round(corpus.instance_seconds * rate)
+    samples = int(corpus.x.lengths.max()) if crop_seconds is None else round(crop_seconds * rate)
+    if samples < 1:
+        raise InputError(f"data.crop_seconds must be positive, got {crop_seconds:g}.")
+    return SoundClips(corpus.x, samples, grid)
+
+
+def _merged(pieces: tuple[Piece, Piece], order: Rows) -> Piece:
+    """Put the clips of two pieces into one, padded to the longer, in another order."""
+    longest = max(piece.x.shape[1] for piece in pieces)
+    x = torch.cat([_padded(piece.x, longest) for piece in pieces])[order]
+    lengths = torch.cat([_lengths(piece) for piece in pieces])[order]
+    starts = np.concatenate([piece.starts for piece in pieces])[order]
+    return Piece(x, None if bool((lengths == longest).all()) else lengths, starts)
+
+
+def _padded(x: Tensor, longest: int) -> Tensor:
+    padded = x.new_zeros((x.shape[0], longest, *x.shape[2:]))
+    padded[:, : x.shape[1]] = x
+    return padded
+
+
+def _lengths(piece: Piece) -> Tensor:
+    return torch.full((len(piece.x),), piece.x.shape[1]) if piece.lengths is None else piece.lengths

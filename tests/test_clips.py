@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+import torch
+
+from musicssl.clips import InstanceClips, JoinedClips, SoundClips, clips_of
+from musicssl.errors import InputError
+from tests.tiny import Tiny
+from tests.tiny_sound import RATE, ArraySound, TinySound
+
+RECORDINGS = [np.arange(1, n + 1, dtype=np.float32) for n in (10, 4, 25)]
+
+
+def sound(crop=6, grid=1):
+    return SoundClips(ArraySound(RECORDINGS), crop, grid)
+
+
+def test_a_crop_is_a_stretch_of_its_recording_and_zeros_follow_a_short_one():
+    piece = sound().crop(np.array([2, 1, 0]), np.array([0.999, 0.5, 0.0]))
+    assert piece.x.tolist() == [
+        [20, 21, 22, 23, 24, 25],
+        [1, 2, 3, 4, 0, 0],
+        [1, 2, 3, 4, 5, 6],
+    ]
+    assert piece.lengths.tolist() == [6, 4, 6]
+    assert piece.starts.tolist() == [19, 0, 0]
+
+
+def test_lengths_are_left_out_where_every_crop_is_full():
+    assert sound().crop(np.array([0, 2]), np.array([0.2, 0.2])).lengths is None
+
+
+def test_crops_start_everywhere_equally_often():
+    rng = np.random.default_rng(0)
+    rows = np.zeros(6000, np.int64)
+    starts = sound(crop=6).crop(rows, rng.random(6000)).starts
+    counts = np.bincount(starts, minlength=5)
+    assert len(counts) == 5  # 0 to 4 of ten samples
+    assert (np.abs(counts - 1200) < 5 * np.sqrt(1200 * 0.8)).all()
+
+
+def test_crops_start_on_the_grid():
+    rng = np.random.default_rng(0)
+    starts = sound(crop=10, grid=5).crop(np.full(500, 2), rng.random(500)).starts
+    assert set(starts.tolist()) == {0, 5, 10, 15}
+
+
+def test_whole_clips_are_padded_to_the_longest_of_their_batch():
+    piece = sound().whole(np.array([1, 0]))
+    assert piece.x.shape == (2, 10)
+    assert piece.lengths.tolist() == [4, 10]
+    assert piece.x[0].tolist() == [1, 2, 3, 4] + 6 * [0]
+
+
+def test_batches_of_whole_clips_keep_order_and_bounds(monkeypatch):
+    monkeypatch.setattr("musicssl.clips._MOST_SAMPLES", 30)
+    rows = np.array([1, 0, 1, 2, 1, 1, 1])
+    batches = [batch.tolist() for batch in sound().batches(rows, 3)]
+    assert [row for batch in batches for row in batch] == rows.tolist()
+    for batch in batches:
+        longest = max(len(RECORDINGS[row]) for row in batch)
+        assert len(batch) == 1 or (len(batch) <= 3 and len(batch) * longest <= 30)
+    assert batches == [[1, 0, 1], [2], [1, 1, 1]]
+
+
+def test_instances_are_served_whole_wherever_the_place():
+    corpus = Tiny(variable_lengths=True).load()
+    clips, rows = InstanceClips(corpus.x, corpus.lengths), np.array([5, 3, 5])
+    piece = clips.crop(rows, np.array([0.1, 0.5, 0.9]))
+    assert np.array_equal(piece.x.numpy(), corpus.x[rows])
+    assert piece.lengths.tolist() == corpus.lengths[rows].tolist()
+
+
+def test_joined_clips_are_those_of_each_corpus_in_the_order_asked_for():
+    other = SoundClips(ArraySound([-recording for recording in RECORDINGS]), 6)
+    joined = JoinedClips(sound(), other, 3)
+    rows, places = np.array([3, 0, 4, 2, 5]), np.linspace(0, 0.9, 5)
+    piece = joined.crop(rows, places)
+    for row, place, x, length in zip(rows, places, piece.x, piece.lengths, strict=True):
+        source, own = (sound(), row) if row < 3 else (other, row - 3)
+        alone = source.crop(np.array([own]), np.array([place]))
+        assert torch.equal(x, alone.x[0])
+        assert length == (6 if alone.lengths is None else alone.lengths[0])
+
+
+def test_joined_instances_of_different_counts_are_padded():
+    short, long = np.ones((2, 3, 4), np.float32), np.ones((2, 5, 4), np.float32)
+    joined = JoinedClips(InstanceClips(short, None), InstanceClips(long, None), 2)
+    piece = joined.crop(np.array([2, 0]), np.zeros(2))
+    assert piece.lengths.tolist() == [5, 3]
+    assert piece.x.sum((1, 2)).tolist() == [20, 12]
+    assert joined.num_instances == 5
+
+
+def test_the_grid_of_a_corpus_with_activity_is_its_seconds():
+    clips = clips_of(TinySound().load(), 2.0)
+    assert isinstance(clips, SoundClips)
+    assert (clips.crop_samples, clips.grid) == (2 * RATE, RATE)
+
+
+def test_without_a_length_a_crop_is_as_long_as_the_longest_recording():
+    assert clips_of(TinySound().load(), None).num_instances == 4 * RATE
+
+
+def test_an_empty_crop_is_refused():
+    with pytest.raises(InputError, match=r"data\.crop_seconds must be positive"):
+        clips_of(TinySound().load(), 0.0)
