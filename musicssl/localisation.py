@@ -56,11 +56,11 @@ def localisation_metrics(
     pooled = (-1, scores.shape[2])  # (N * T, C)
     metrics = {}
     for name, detector in detectors.items():
-        metrics[f"auroc_{name}"] = _auroc(
+        metrics[f"auroc_{name}"] = auroc(
             detector.reshape(pooled), sounds.reshape(pooled), rests.reshape(pooled), axis=0
         )
     for name, detector in detectors.items():
-        within = _auroc(detector, sounds, rests, axis=1)  # (N, C)
+        within = auroc(detector, sounds, rests, axis=1)  # (N, C)
         metrics[f"auroc_within_{name}"] = _mean_where_defined(within)
     return metrics
 
@@ -74,12 +74,20 @@ def _padded_with_inf(
     return padded
 
 
-def _auroc(
+def auroc(
     detector: NDArray[np.float64], sounds: NDArray[np.bool_], rests: NDArray[np.bool_], axis: int
 ) -> NDArray[np.float64]:
-    """Compute the area from the rank sum of the positives (Mann and Whitney's U), ties shared.
+    """Compute the area along an axis, from the rank sum of the positives (Mann and Whitney's U).
 
-    What neither sounds nor rests is padding: infinite, it ranks above and moves no other rank.
+    Args:
+        detector: What should be larger where a class sounds. Padding, which neither sounds nor
+            rests, must be infinite: it then ranks above and moves no other rank.
+        sounds: True where the class sounds.
+        rests: True where it does not.
+        axis: Of the values that are ranked.
+
+    Returns:
+        Areas, ties counting half; NaN unless the class both sounds and rests.
     """
     ranks = rankdata(detector, axis=axis)
     num_sounds, num_rests = sounds.sum(axis), rests.sum(axis)

@@ -11,11 +11,12 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
-from musicssl.batch import valid_instances
 from musicssl.checkpoint import read_checkpoint
+from musicssl.corpus import Corpus
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.evaluation import (
     InstancePredictions,
+    Predictions,
     Scorer,
     predict_clips,
     predict_instances,
@@ -23,10 +24,13 @@ from musicssl.evaluation import (
 from musicssl.history import read_history
 from musicssl.localisation import localisation_metrics
 from musicssl.methods.base import ClassificationMethod
-from musicssl.metrics import macro, per_class_metrics
-from musicssl.report.run_figures import draw_bars, draw_curves, draw_timelines
+from musicssl.metrics import Metrics
+from musicssl.multi_class import weighted_accuracy
+from musicssl.report.run_figures import draw_answers, draw_bars, draw_curves, draw_timelines
 from musicssl.report.tables import metrics_table, write_metrics_csv
+from musicssl.resolution import resolution_metrics
 from musicssl.run_folder import RunFolder, write_atomically
+from musicssl.tasks import task_named
 
 _WIDTH = 100  # columns of the table
 
@@ -43,48 +47,85 @@ def write_results(
     """
     corpus, rows = datamodule.corpus, datamodule.rows("test")
     batches = datamodule.batches("test")
-    predictions = predict_clips(method, batches, corpus.classes, corpus.clip_ids[rows])
+    clip_ids = corpus.clip_ids[rows]
+    predictions = predict_clips(method, batches, corpus.classes, clip_ids, corpus.task)
     predictions.save(folder.path / "predictions.npz")
-    per_class = per_class_metrics(
-        torch.from_numpy(predictions.scores),
-        torch.from_numpy(predictions.targets),
-        torch.from_numpy(predictions.mask),
-    )
-    means, by_class = macro(per_class), {name: v.tolist() for name, v in per_class.items()}
-    write_metrics_csv(folder.path / "metrics.csv", corpus.classes, by_class, means)
+    metrics = measure(predictions, corpus.credit)
+    by_class = {name: values.tolist() for name, values in metrics.per_class.items()}
+    write_metrics_csv(folder.path / "metrics.csv", corpus.classes, by_class, metrics.macro)
     draw_bars(folder.figures, corpus.classes, by_class)
+    draw_answers(folder.figures, predictions)
     document = {
-        "macro": means,
+        "macro": metrics.macro,
         "per_class": by_class,
         "classes": list(corpus.classes),
         "labels": asdict(datamodule.label_count()),
         "best_epoch": None,
         "localisation": None,
+        "resolution": None,
     }
     if isinstance(method, ClassificationMethod):
         document["best_epoch"] = best = int(read_checkpoint(folder.best)["epoch"])
         draw_curves(folder.figures, read_history(folder.history), best)
         instances = predict_instances(method, batches)
-        if instances.scores.shape[1] == corpus.x.shape[1]:  # not where one embedding sums it up
-            document["localisation"] = localisation(datamodule, instances)
+        if in_places(corpus, rows, instances):
+            document |= in_time(datamodule, instances)
             draw_timelines(folder.figures, corpus, datamodule.dataset, rows, instances)
     write_atomically(folder.metrics, json.dumps(_without_nan(document), indent=2) + "\n")
 
 
-def localisation(
+def measure(predictions: Predictions, credit: NDArray[np.float32] | None = None) -> Metrics:
+    """Judge predictions as their task has it.
+
+    Args:
+        predictions: Of the test clips.
+        credit: What answers are worth, (C, C), see `Corpus`; `weighted_accuracy` is measured too.
+    """
+    tensors = map(torch.from_numpy, (predictions.scores, predictions.targets, predictions.mask))
+    scores, targets, mask = tensors
+    metrics = task_named(predictions.task).metrics(scores, targets, mask)
+    if credit is not None:
+        mean_credit = weighted_accuracy(scores, targets, mask, torch.from_numpy(credit))
+        metrics.macro["weighted_accuracy"] = mean_credit
+    return metrics
+
+
+def in_places(corpus: Corpus, rows: NDArray[np.int64], instances: InstancePredictions) -> bool:
+    """Say whether instance t of each clip is place t of the corpus, and its scores say when.
+
+    They are not where an encoder sums a clip up as one embedding, or divides sound otherwise than
+    by `Corpus.instance_seconds`, nor do the values of a regression sound at any time.
+
+    Args:
+        corpus: That the clips belong to.
+        rows: Of the clips in the corpus, (N,).
+        instances: What was made of them, in the same order.
+    """
+    if corpus.task == "regression":
+        return False
+    if isinstance(corpus.x, np.ndarray):
+        places = corpus.x.shape[1] if corpus.lengths is None else corpus.lengths[rows]
+        return bool((instances.lengths == places).all())
+    seconds = corpus.x.lengths[rows] / corpus.x.sample_rate
+    return bool((np.abs(instances.lengths - seconds / corpus.instance_seconds) < 1).all())
+
+
+def in_time(
     datamodule: SemiSupervisedDataModule, instances: InstancePredictions
-) -> dict[str, float] | None:
-    """Return how well test instances were judged in time, macro means; None without a truth."""
+) -> dict[str, dict[str, float]]:
+    """Return how well test instances were judged in time, macro means; nothing without a truth.
+
+    See `musicssl.localisation` and `musicssl.resolution`.
+    """
     corpus = datamodule.corpus
-    rows = datamodule.rows("test")
     if corpus.activity is None:
-        return None
-    valid: NDArray[np.bool_] | None = None
-    if corpus.lengths is not None:
-        lengths = torch.from_numpy(corpus.lengths[rows])
-        valid = valid_instances(lengths, corpus.x.shape[1]).numpy()
-    values = localisation_metrics(instances.scores, instances.weights, corpus.activity[rows], valid)
-    return {name: _mean_of_defined(column) for name, column in values.items()}
+        return {}
+    known = min(instances.scores.shape[1], corpus.activity.shape[1])  # of the last part of a second
+    scores, valid = instances.scores[:, :known], instances.valid[:, :known]
+    activity = corpus.activity[datamodule.rows("test"), :known]
+    located = localisation_metrics(scores, instances.weights[:, :known], activity, valid)
+    resolved = resolution_metrics(scores, activity, corpus.instance_seconds, valid)
+    return {"localisation": _means(located), "resolution": _means(resolved)}
 
 
 def show_results(folder: RunFolder) -> None:
@@ -107,13 +148,22 @@ def show_results(folder: RunFolder) -> None:
             f"{within_weighted} and {within_alone}.",
             highlight=False,
         )
+    if document.get("resolution"):  # runs of older versions have none
+        stretches = ", ".join(
+            f"{'undefined' if value is None else f'{value:.3f}'} over {name}"
+            for name, value in document["resolution"].items()
+        )
+        console.print(
+            f"AUROC of stretches, each scored by its best instance: {stretches}.", highlight=False
+        )
     place = f"Tables, scores, pictures and checkpoints: {folder.path}"
     console.print(place, highlight=False, markup=False)  # a folder may have [brackets] in its name
 
 
-def _mean_of_defined(column: NDArray[np.floating]) -> float:
-    defined = column[~np.isnan(column)]
-    return float(defined.mean()) if len(defined) else math.nan
+def _means(columns: Mapping[str, NDArray[np.floating]]) -> dict[str, float]:
+    """Average each metric over the classes for which it is defined; NaN if there is none."""
+    defined = {name: column[~np.isnan(column)] for name, column in columns.items()}
+    return {name: float(v.mean()) if len(v) else math.nan for name, v in defined.items()}
 
 
 def _without_nan(node: Any) -> Any:

@@ -1,0 +1,82 @@
+"""`strong`: learning from labels of every instance, the other end of weak supervision."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from musicssl.batch import Batch
+from musicssl.errors import InputError
+from musicssl.methods.base import ClassificationMethod, EpochOutputs
+
+
+class StrongSupervision(ClassificationMethod):
+    """Learn which class sounds in which instance, where somebody has said so.
+
+    The loss is the mean over the instances and observed classes of the batch; the pooling decides
+    about clips afterwards (`pooling=max`: a clip holds what any of its seconds holds) and takes no
+    part in training. With `encoder=mlp`, `cnn` or `crnn` this is instrument activity detection as
+    in chapter 2 of Gururani's thesis; on the same corpus, encoder and clips it shows what the
+    labels of `att` lack. Clips whose labels are hidden add nothing to the loss.
+
+    Instances are validated as `val/instance_...`, clips as `val/...`.
+
+    Args:
+        parts: See `ClassificationMethod`.
+
+    Raises:
+        InputError: If the corpus is no multi-label one.
+    """
+
+    def __init__(self, **parts: Any) -> None:
+        super().__init__(**parts)
+        if self.task.name != "multi_label":
+            raise InputError(
+                "method=strong learns which of several classes sound at a time, and the targets of "
+                f"this corpus are of the kind {self.task.name}; choose method=att."
+            )
+        self._instance_outputs = EpochOutputs()
+
+    def setup(self, stage: str) -> None:
+        """Refuse a corpus of which nobody knows who plays when."""
+        super().setup(stage)
+        if stage == "fit" and self.trainer.datamodule.corpus.activity is None:  # type: ignore[attr-defined]
+            name = self.trainer.datamodule.corpus.name  # type: ignore[attr-defined]
+            raise InputError(
+                f"{name} does not say when its classes sound, which method=strong learns from; "
+                "choose method=att, or a corpus with activity such as synthband."
+            )
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the loss on the instances of a batch."""
+        loss = self.loss(*self._instances(batch), self.prior)
+        self.record(loss=loss)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Keep what is said of clips and of instances until the epoch ends."""
+        super().validation_step(batch, batch_idx)
+        self._instance_outputs.update(*self._instances(batch))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log loss and macro metrics of both."""
+        super().on_validation_epoch_end()
+        self._log_epoch("val/instance_", self._instance_outputs)
+
+    def _instances(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Return logits, targets and mask of the batch's instances, each (I, C)."""
+        h, valid = self.classifier.embed(batch)
+        logits = self.classifier.pooling.instances(h, valid).logits  # (B, T, C)
+        activity = batch.activity
+        assert activity is not None
+        if activity.shape != logits.shape:
+            raise InputError(
+                f"the encoder makes {logits.shape[1]} instances of a clip of {activity.shape[1]} "
+                "labelled seconds; choose an encoder with one for each, such as mlp, cnn or crnn "
+                "(sound), att or fc_t (instances)."
+            )
+        mask = batch.mask[:, None].expand_as(activity)
+        if valid is not None:
+            mask = mask & valid[..., None]
+        rows = torch.stack([logits, activity.to(logits)]).flatten(1, 2)
+        return rows[0], rows[1], mask.flatten(0, 1)
