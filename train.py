@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from hydra.core.hydra_config import HydraConfig
@@ -123,6 +124,8 @@ def run(config: DictConfig, folder: RunFolder) -> None:
         if isinstance(method, ClassificationMethod):
             fit_network(trainer, folder, datamodule, method)
         else:
+            if not isinstance(datamodule.corpus.x, np.ndarray):
+                raise InputError(f"method={config.name} reads instances; choose features=log_mel.")
             method.fit(datamodule.clips("train"))
         if rank_zero_only.rank == 0:
             write_results(folder, datamodule, method)

@@ -21,6 +21,7 @@ from musicssl.history import read_history
 from musicssl.metrics import macro, per_class_metrics
 from musicssl.run_folder import RunFolder
 from tests.tiny import Tiny
+from tests.tiny_sound import TinySound
 
 ROOT = Path(__file__).parents[1]
 TINY = (f"hydra.searchpath=[file://{ROOT}/tests/conf]", "dataset=tiny")
@@ -111,6 +112,50 @@ def test_att_learns_the_tiny_corpus(tmp_path):
     document = json.loads(folder.metrics.read_text())
     assert document["macro"]["auroc"] > 0.9
     assert document["localisation"]["auroc_within_instance"] > 0.8
+
+
+SOUND = (
+    "dataset=tiny_sound",
+    "encoder=samplecnn",
+    "features.sample_rate=800",
+    "encoder.chunk_samples=729",
+    "encoder.num_blocks=5",
+    "encoder.width=16",
+    "data.crop_seconds=2.0",
+)
+
+
+def test_methods_read_sound(tmp_path):
+    folder = run(tmp_path / "att", *SOUND)
+    corpus = TinySound(variable_lengths=True).load()
+    saved = np.load(folder.path / "predictions.npz")
+    assert saved["clip_ids"].tolist() == corpus.clip_ids[corpus.split == "test"].tolist()
+
+    method, _ = load_method(folder.best)
+    row = int(np.flatnonzero(corpus.split == "test")[0])
+    clip = torch.from_numpy(corpus.x.recordings[row])[None]
+    again = method.scores(Batch(clip, torch.zeros(1, 3), torch.zeros(1, 3, dtype=torch.bool)))
+    assert torch.allclose(again[0], torch.from_numpy(saved["scores"][0]), atol=1e-5)
+
+
+def test_methods_that_compare_views_read_sound_too(tmp_path):
+    folder = run(tmp_path / "mt", *SOUND, "method=mean_teacher", "views=sound", "data.b_s=0.5")
+    assert folder.is_complete
+
+
+def test_instances_are_no_sound_and_sound_is_no_instances(tmp_path):
+    with pytest.raises(InputError, match="encoder=samplecnn reads sound"):
+        run(tmp_path / "a", "encoder=samplecnn")
+    with pytest.raises(InputError, match="the encoder reads instances, but the data are sound"):
+        run(tmp_path / "c", "dataset=tiny_sound", "features=waveform")
+    with pytest.raises(InputError, match="choose views=sound"):
+        run(tmp_path / "b", *SOUND, "method=mean_teacher")
+
+
+def test_unlabelled_clips_may_come_from_another_corpus(tmp_path):
+    other = ("unlabelled=tiny", "unlabelled.num_clips=40", "unlabelled.seed=7")
+    folder = run(tmp_path / "run", "method=mean_teacher", *other)
+    assert json.loads(folder.metrics.read_text())["labels"]["train"] == 84
 
 
 def test_an_encoder_without_instances_is_not_asked_when(tmp_path):
