@@ -29,7 +29,7 @@ class Outcome:
         folder: Of the run.
         state: Whether it was trained now, before, or not to the end.
         seconds: That it took now.
-        auroc: Macro mean on the test split; None if it failed or no class has one.
+        result: What it came to on the test split, such as "AUROC 0.816"; empty if it failed.
         cause: Why it failed, one sentence.
         mistake: Whether the failure is for the user to mend.
     """
@@ -37,7 +37,7 @@ class Outcome:
     folder: str
     state: Literal["trained", "was complete", "failed"]
     seconds: float
-    auroc: float | None = None
+    result: str = ""
     cause: str = ""
     mistake: bool = False
 
@@ -72,12 +72,18 @@ def attempt(work: Callable[[], None], folder: RunFolder, parallel: bool) -> Outc
             failure.write_text(traceback.format_exc())
             cause = f"{type(error).__name__}: {error}".splitlines()[0] + " (see error.txt)"
         seconds = time.perf_counter() - start
-        return Outcome(str(folder.path), "failed", seconds, None, cause, mistake is not None)
+        return Outcome(str(folder.path), "failed", seconds, "", cause, mistake is not None)
     state: Literal["trained", "was complete"] = (
         "was complete" if _stamp(folder) == before else "trained"
     )
-    auroc = json.loads(folder.metrics.read_text())["macro"].get("auroc")
-    return Outcome(str(folder.path), state, time.perf_counter() - start, auroc)
+    return Outcome(str(folder.path), state, time.perf_counter() - start, _result(folder))
+
+
+def _result(folder: RunFolder) -> str:
+    """Return the metric by which runs are usually compared: of classes, or else of a regression."""
+    means = json.loads(folder.metrics.read_text())["macro"]
+    name, value = ("AUROC", means["auroc"]) if "auroc" in means else ("R\u00b2", means["r2"])
+    return f"{name} " + ("undefined" if value is None else f"{value:.3f}")
 
 
 @contextmanager

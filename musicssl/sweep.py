@@ -186,14 +186,14 @@ def outcome_table(records: Sequence[dict[str, Any]]) -> Table:
     """Lay out what became of each job, a row for each."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("run")
-    table.add_column("AUROC", justify="right")
+    table.add_column("result")
     table.add_column("time", justify="right")
     table.add_column("")
     for record in records:
         state = record["state"]
         style = "bold red" if state == "failed" else ""
         time_taken = "" if state == "was complete" else _duration(record["seconds"])
-        cells = (record["label"], _auroc(record["auroc"]), time_taken, state)
+        cells = (record["label"], record["result"], time_taken, state)
         table.add_row(*(Text(cell) for cell in cells), style=style)  # Text: no markup in a value
     return table
 
@@ -218,11 +218,7 @@ def _line(record: dict[str, Any]) -> str:
     if record["state"] == "failed":
         return f"{record['label']}  failed: {record['cause']}"
     took = "was complete" if record["state"] != "trained" else _duration(record["seconds"])
-    return f"{record['label']}  AUROC {_auroc(record['auroc'])}  ({took})"
-
-
-def _auroc(value: float | None) -> str:
-    return "\N{EN DASH}" if value is None else f"{value:.3f}"
+    return f"{record['label']}  {record['result']}  ({took})"
 
 
 def _duration(seconds: float) -> str:

@@ -14,8 +14,8 @@ def folder(tmp_path):
     return RunFolder(tmp_path / "run")
 
 
-def complete(folder, auroc):
-    folder.metrics.write_text(json.dumps({"macro": {"auroc": auroc}}))
+def complete(folder, **means):
+    folder.metrics.write_text(json.dumps({"macro": means}))
 
 
 def failing(error):
@@ -25,12 +25,19 @@ def failing(error):
     return work
 
 
-@pytest.mark.parametrize("auroc", [0.75, None])
-def test_a_run_that_ends_well(folder, auroc):
-    outcome = attempt(lambda: complete(folder, auroc), folder, parallel=False)
-    assert (outcome.state, outcome.auroc, outcome.cause) == ("trained", auroc, "")
+@pytest.mark.parametrize(
+    ("means", "result"),
+    [
+        ({"f1": 0.5, "auroc": 0.75}, "AUROC 0.750"),
+        ({"auroc": None}, "AUROC undefined"),
+        ({"rmse": 1.0, "r2": -0.25}, "R² -0.250"),
+    ],
+)
+def test_a_run_that_ends_well(folder, means, result):
+    outcome = attempt(lambda: complete(folder, **means), folder, parallel=False)
+    assert (outcome.state, outcome.result, outcome.cause) == ("trained", result, "")
     again = attempt(lambda: None, folder, parallel=False)
-    assert (again.state, again.auroc) == ("was complete", auroc)
+    assert (again.state, again.result) == ("was complete", result)
 
 
 def test_a_mistake_is_a_sentence(folder):
@@ -45,7 +52,7 @@ def test_a_defect_leaves_its_traceback_until_the_run_is_tried_again(folder):
     assert outcome.cause == "ZeroDivisionError: by (see error.txt)"
     assert not outcome.mistake
     assert "in work" in (folder.path / "error.txt").read_text()
-    attempt(lambda: complete(folder, 0.5), folder, parallel=False)
+    attempt(lambda: complete(folder, auroc=0.5), folder, parallel=False)
     assert not (folder.path / "error.txt").exists()
 
 
@@ -57,7 +64,7 @@ def test_a_stop_is_no_failure(folder, stop):
 
 def test_a_folder_belongs_to_one_job_at_a_time(folder):
     with claimed(folder.path):
-        outcome = attempt(lambda: complete(folder, 1.0), folder, parallel=False)
+        outcome = attempt(lambda: complete(folder, auroc=1.0), folder, parallel=False)
         assert outcome.cause.startswith(f"another process is at work in {folder.path}")
         assert not folder.is_complete
-    assert attempt(lambda: complete(folder, 1.0), folder, parallel=False).state == "trained"
+    assert attempt(lambda: complete(folder, auroc=1.0), folder, parallel=False).state == "trained"

@@ -193,7 +193,7 @@ def test_jobs_must_be_a_number(jobs):
 def record(state, mistake=False, number=0):
     return {
         **{"number": number, "label": f"att p_s=0.{number}", "folder": f"/runs/a/p0.{number}"},
-        **{"state": state, "seconds": 60.0, "auroc": None if state == "failed" else 0.75},
+        **{"state": state, "seconds": 60.0, "result": "" if state == "failed" else "AUROC 0.750"},
         **{"cause": "it [broke]." if state == "failed" else "", "mistake": mistake},
     }
 

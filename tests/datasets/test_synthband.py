@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 
+from musicssl.audio.store import ClipStore
 from musicssl.corpus import check_corpus
 from musicssl.datasets import synthband as module
 from musicssl.datasets.synthband import Synthband
 from musicssl.errors import InputError
 from musicssl.features.log_mel import LogMel
+from musicssl.features.waveform import Waveform
 from musicssl.synthband.instruments import CLASSES
 
 
@@ -186,3 +188,25 @@ def test_unknown_clips_are_named_with_those_that_exist(band, clip_id):
 def test_settings_out_of_range_are_named(band, change, message):
     with pytest.raises(InputError, match=rf"synthband: .*{message} must be"):
         replace(band, **change)
+
+
+def test_sound_is_that_of_each_clip_and_its_labels_are_those_of_the_instances(band, corpus):
+    sounding = replace(band, features=Waveform()).load()
+    assert isinstance(sounding.x, ClipStore)
+    assert sounding.clip_ids.tolist() == corpus.clip_ids.tolist()
+    assert np.array_equal(sounding.activity, corpus.activity)
+    assert np.array_equal(sounding.y, corpus.y)
+    assert sounding.instance_seconds == 1.0
+    rows = np.array([7, 21])
+    stored = sounding.x.read(rows, np.zeros(2, np.int64), 4 * 16_000)
+    for row, sound in zip(rows, stored, strict=True):
+        audio, rate = band.audio(str(corpus.clip_ids[row]))
+        assert rate == sounding.x.sample_rate
+        np.testing.assert_allclose(sound, audio, atol=1 / 65536)
+
+
+def test_sound_is_rendered_once(band, monkeypatch):
+    sounding = replace(band, features=Waveform())
+    sounding.prepare()
+    monkeypatch.setattr(module, "render", refuse)
+    assert len(sounding.load().x.lengths) == 30
