@@ -36,33 +36,62 @@ def build_once(folder: Path, build: Callable[[Path], None]) -> Path:
     Returns:
         `folder`.
     """
-    if folder.is_dir():
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(folder.with_name(f".{folder.name}.lock")):
-        if folder.is_dir():
-            return folder
-        prefix = f".{folder.name}.part-"
-        for stale in folder.parent.glob(f"{prefix}*"):
-            shutil.rmtree(stale)
-        part = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
-        try:
-            build(part)
-            part.chmod(0o777 & ~_umask())  # mkdtemp lets nobody else in; a cache may be shared
-            part.rename(folder)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+    with _turn(folder) as missing:
+        if missing:
+            for stale in _parts(folder):
+                shutil.rmtree(stale)
+            part = _new_part(folder)
+            try:
+                build(part)
+                part.rename(folder)
+            finally:
+                shutil.rmtree(part, ignore_errors=True)
     return folder
+
+
+def build_on(folder: Path, build: Callable[[Path], None]) -> Path:
+    """Let `build` fill a folder as `build_once` does, but keep what a killed or failed build left.
+
+    Args:
+        folder: The folder that shall exist in the end.
+        build: Called with a folder that is empty or holds what an earlier call wrote; how far that
+            can be trusted is for `build` to find out. Not called if `folder` exists.
+
+    Returns:
+        `folder`.
+    """
+    with _turn(folder) as missing:
+        if missing:
+            part = next(iter(_parts(folder)), None) or _new_part(folder)
+            build(part)
+            part.rename(folder)
+    return folder
+
+
+@contextmanager
+def _turn(folder: Path) -> Iterator[bool]:
+    """Wait until no other process builds a folder; tell whether it is still missing then."""
+    if folder.is_dir():
+        yield False
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f".{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # released by the kernel when the process dies
+        yield not folder.is_dir()
+
+
+def _parts(folder: Path) -> list[Path]:
+    """Return where builds of a folder were at work; none still is for whose turn it is."""
+    return sorted(folder.parent.glob(f".{folder.name}.part-*"))
+
+
+def _new_part(folder: Path) -> Path:
+    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.part-", dir=folder.parent))
+    part.chmod(0o777 & ~_umask())  # mkdtemp lets nobody else in; a cache may be shared
+    return part
 
 
 def _umask() -> int:
     mask = os.umask(0)  # there is no way to read it but to set it
     os.umask(mask)
     return mask
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # released by the kernel when the process dies
-        yield

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from musicssl.cache import build_once, fingerprint
+from musicssl.cache import build_on, build_once, fingerprint
 
 # Build a folder: say "building", write half of it, wait for a file "go", write the other half.
 BUILDER = """
@@ -85,6 +85,26 @@ def test_a_killed_build_leaves_no_cache_and_its_rest_is_removed(tmp_path):
     assert [path.name for path in target.iterdir()] == ["data"]
     assert list(tmp_path.glob(".cache.part-*")) == []
     assert other.is_dir()
+
+
+def test_a_build_that_is_gone_on_with_finds_what_was_left(tmp_path):
+    target, found = tmp_path / "cache", []
+
+    def build(folder):
+        found.append(sorted(path.name for path in folder.iterdir()))
+        (folder / f"data{len(found)}").write_text("some")
+        if len(found) < 3:
+            raise OSError("disk full")
+
+    for _ in range(2):
+        with pytest.raises(OSError, match="disk full"):
+            build_on(target, build)
+        assert not target.exists()
+    assert build_on(target, build) == target
+    assert build_on(target, build) == target
+    assert found == [[], ["data1"], ["data1", "data2"]]
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["cache"]
+    assert sorted(path.name for path in target.iterdir()) == ["data1", "data2", "data3"]
 
 
 def test_of_two_processes_one_builds_and_both_have_the_whole(tmp_path):

@@ -1,7 +1,9 @@
-"""Which files of a folder are audio."""
+"""Which files of a folder are audio, and whether they are still the same."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from musicssl.audio.decode import AUDIO_SUFFIXES
 
@@ -20,3 +22,21 @@ def audio_files(root: Path) -> set[str]:
             if not name.startswith(".") and Path(name).suffix.lower() in AUDIO_SUFFIXES
         )
     return found
+
+
+def file_identities(root: Path, clip_ids: Sequence[str]) -> list[list[Any]]:
+    """Name, size and modification time of files: what tells derived data that they have changed.
+
+    Args:
+        root: Folder that the files lie in.
+        clip_ids: Their paths relative to `root`, with `/`.
+    """
+    return [_identity(root, clip_id) for clip_id in clip_ids]
+
+
+def _identity(root: Path, clip_id: str) -> list[Any]:
+    try:
+        stat = (root / clip_id).stat()
+    except OSError:  # a link to nowhere; reading it will say so
+        return [clip_id, None, None]
+    return [clip_id, stat.st_size, stat.st_mtime_ns]

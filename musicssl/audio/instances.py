@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from musicssl.audio.decode import UnreadableAudioError, read_audio
+from musicssl.audio.decode import DECODING, UnreadableAudioError, read_audio
 from musicssl.audio.files import file_identities
 from musicssl.cache import build_once, fingerprint
 from musicssl.errors import InputError
@@ -67,6 +67,7 @@ def instance_store(
         InputError: If none of the files can be read.
     """
     settings = {
+        "decoding": DECODING,
         "features": features.settings(),
         "max_seconds": max_seconds,
         "files": file_identities(root, clip_ids),

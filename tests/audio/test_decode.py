@@ -1,12 +1,19 @@
 import pickle
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from musicssl.audio.decode import AUDIO_SUFFIXES, UnreadableAudioError, read_audio
+from musicssl.audio.decode import (
+    AUDIO_SUFFIXES,
+    UnreadableAudioError,
+    count_samples,
+    read_audio,
+    read_stretch,
+)
 
 FREQUENCY, AMPLITUDE = 440.0, 0.25  # Hz, of full scale
 FORMATS = {  # ending: (format, coding) of libsndfile
@@ -107,6 +114,16 @@ def test_a_file_whose_end_is_missing_is_refused(tmp_path, ending, share):
         read_audio(cut, 16_000)
 
 
+@pytest.mark.parametrize("ending", ["ogg", "opus"])
+def test_a_tag_behind_the_end_of_an_ogg_file_is_no_cut(tmp_path, ending):
+    path = write(tmp_path / f"a.{ending}", sine(48_000), 48_000)
+    expected = read_audio(path, 48_000)
+    content = path.read_bytes()
+    for size in (125, 70_000):
+        path.write_bytes(content + b"TAG" + bytes(size))
+        np.testing.assert_array_equal(read_audio(path, 48_000), expected)
+
+
 def test_an_mp3_behind_a_tag_is_read_and_its_cut_is_seen(tmp_path):
     path = write(tmp_path / "a.mp3", sine(44_100, 4.0), 44_100)
     expected = read_audio(path, 44_100)
@@ -119,6 +136,111 @@ def test_an_mp3_behind_a_tag_is_read_and_its_cut_is_seen(tmp_path):
     tagged.write_bytes(content[: (size + len(content)) // 2])
     with pytest.raises(UnreadableAudioError, match="is truncated"):
         read_audio(tagged, 44_100)
+
+
+def noise(rate, seconds, channels=2):
+    return np.random.default_rng(0).uniform(-0.5, 0.5, (round(rate * seconds), channels))
+
+
+@pytest.mark.parametrize("rate", [48_000, 24_000, 16_000, 8_000])
+@pytest.mark.parametrize("ending", FORMATS)
+def test_a_stretch_is_that_part_of_the_whole(tmp_path, ending, rate):
+    path = write(tmp_path / f"a.{ending}", noise(rate, 3.0), rate)
+    whole = read_audio(path, 16_000)
+    for start in (0, 1, 7_001, 24_000, 40_000, 46_001):  # the last ones in the last Ogg page
+        stretch = read_stretch(path, 16_000, start, 4_000)
+        np.testing.assert_allclose(stretch, whole[start : start + 4_000], atol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [48_000, 24_000])
+@pytest.mark.parametrize("ending", ["mp3", "ogg", "opus", "flac"])
+def test_no_seam_between_blocks_and_none_before_a_stretch(tmp_path, ending, rate):
+    """A tone in both channels: MP3 frames are small then, and borrow bits from many before them."""
+    path = write(tmp_path / f"a.{ending}", np.stack([sine(rate, 9.0)] * 2, axis=1), rate)
+    in_one_go = soundfile.read(path, dtype="float32")[0].mean(axis=1)
+    whole = read_audio(path, rate)
+    np.testing.assert_allclose(whole, in_one_go, atol=1e-6)
+    for start in np.random.default_rng(1).integers(0, 8 * rate, 20):
+        stretch = read_stretch(path, rate, int(start), 5_000)
+        np.testing.assert_allclose(stretch, whole[start : start + 5_000], atol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [44_100, 44_099, 22_050, 11_025, 192_000])
+def test_a_stretch_of_a_resampled_file_is_in_step_with_the_whole(tmp_path, rate):
+    path = write(tmp_path / "a.wav", noise(rate, 4.0, 1), rate)
+    whole = read_audio(path, 16_000)
+    for start in np.random.default_rng(1).integers(0, 64_000, 20):
+        stretch = read_stretch(path, 16_000, int(start), 5_000)
+        np.testing.assert_allclose(stretch, whole[start : start + 5_000], atol=1e-6)
+
+
+def test_a_stretch_decodes_little_more_than_itself(tmp_path):
+    path = write(tmp_path / "a.wav", np.zeros((60 * 44_100, 2)), 44_100)
+    tracemalloc.start()
+    read_stretch(path, 16_000, 400_000, 16_000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1e6  # bytes; one second takes 350 kB, all of it 21 MB
+
+
+@pytest.mark.parametrize("share", [0.9, 0.5])
+@pytest.mark.parametrize("ending", ["wav", "flac", "ogg", "opus", "mp3"])
+def test_a_stretch_of_a_file_whose_end_is_missing_is_refused(tmp_path, ending, share):
+    content = write(tmp_path / f"whole.{ending}", noise(48_000, 4.0), 48_000).read_bytes()
+    cut = tmp_path / f"cut.{ending}"
+    cut.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(UnreadableAudioError, match=r"cut\.\w+ is (truncated|not audio .* damaged)"):
+        read_stretch(cut, 16_000, 1_000, 63_000)
+
+
+@pytest.mark.parametrize("rate", [48_000, 24_000, 16_000, 8_000])
+@pytest.mark.parametrize("ending", FORMATS)
+def test_samples_are_counted_without_decoding(tmp_path, ending, rate):
+    path = write(tmp_path / f"a.{ending}", noise(rate, 1.2345), rate)
+    for new_rate in (16_000, 22_050):
+        assert count_samples(path, new_rate) == len(read_audio(path, new_rate))
+
+
+@pytest.mark.parametrize("rate", [44_100, 44_099, 32_000, 16_001, 8_000])
+def test_the_length_of_a_resampled_file_is_foreseen(tmp_path, rate):
+    for count in (2, 3, 4, 5, 25, 441, 1_001, 4_999, 12_345):
+        path = write(tmp_path / "a.wav", np.zeros(count), rate)
+        assert count_samples(path, 16_000) == len(read_audio(path, 16_000))
+
+
+def without_length(path):
+    """Take the frame away by which an MP3 file tells how many follow."""
+    content = path.read_bytes()
+    mark = max(content[:2000].find(name) for name in (b"Xing", b"Info"))
+    path.write_bytes(content[content.index(content[:2], mark) :])
+    return path
+
+
+@pytest.mark.parametrize("mode", ["CONSTANT", "VARIABLE"])
+def test_frames_of_an_mp3_that_does_not_state_its_length_are_counted(tmp_path, mode):
+    samples = noise(44_100, 9.0)
+    samples[:-88_200] = 0  # the rate of bits rises: an estimate from the start is too long
+    path = tmp_path / "a.mp3"
+    soundfile.write(path, samples, 44_100, bitrate_mode=mode, compression_level=0.3)
+    promised = soundfile.info(without_length(path)).frames
+    assert count_samples(path, 44_100) == len(read_audio(path, 44_100)) < promised
+
+
+def test_a_cut_mp3_that_states_its_length_is_refused_when_counted(tmp_path):
+    content = write(tmp_path / "a.mp3", noise(44_100, 4.0), 44_100).read_bytes()
+    (tmp_path / "a.mp3").write_bytes(content[: len(content) // 2])
+    with pytest.raises(UnreadableAudioError, match="is truncated"):
+        count_samples(tmp_path / "a.mp3", 16_000)
+
+
+def test_memory_holds_the_result_however_long_and_wide_the_file(tmp_path):
+    path = write(tmp_path / "a.wav", np.zeros((20 * 192_000, 8)), 192_000)
+    tracemalloc.start()
+    samples = read_audio(path, 8_000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(samples) == 160_000  # 640 kB, of a file that is 123 MB decoded
+    assert peak < 4e6
 
 
 @pytest.mark.parametrize("stated", [0xFFFFFFFF, 0x7FFFF000])
@@ -138,6 +260,16 @@ def make_folder(path):
 
 def make_silent_header(path):
     soundfile.write(path, np.zeros(0), 16_000, format="WAV")
+
+
+def make_pointer(path):
+    path.write_text(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:10187867\nsize 135490709\n"
+    )
+
+
+def make_one_sample(path):
+    soundfile.write(path, np.ones(1), 48_000, format="WAV")
 
 
 def make_samples(value):
@@ -162,6 +294,10 @@ def make_samples(value):
         ("none.wav", make_silent_header, "holds no samples"),
         ("nan.wav", make_samples(np.nan), "holds samples that are NaN"),
         ("inf.wav", make_samples(-np.inf), "holds samples that are NaN or infinite"),
+        ("one.wav", make_one_sample, "is too short to hold one sample at 16000 Hz"),
+        ("pointer.wav", make_pointer, "is a git-LFS pointer, not the data itself: run git lfs pu"),
+        ("pointer.mp3", make_pointer, "is a git-LFS pointer, not the data itself: run git lfs pu"),
+        ("pointer.au", make_pointer, "is a git-LFS pointer, not the data itself: run git lfs pu"),
     ],
 )
 def test_a_file_that_is_no_sound_is_refused_in_one_sentence(tmp_path, name, make, cause):
@@ -173,6 +309,20 @@ def test_a_file_that_is_no_sound_is_refused_in_one_sentence(tmp_path, name, make
     assert message.startswith(str(path))
     assert message.endswith("; replace or remove the file.")
     assert "\n" not in message
+
+
+def test_one_sample_is_a_sound_at_its_own_rate(tmp_path):
+    make_one_sample(tmp_path / "one.wav")
+    assert len(read_audio(tmp_path / "one.wav", 48_000)) == 1
+    assert count_samples(tmp_path / "one.wav", 48_000) == 1
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_stretch_with_a_sample_that_is_not_finite_is_refused(tmp_path, value):
+    make_samples(value)(tmp_path / "a.wav")
+    assert len(read_stretch(tmp_path / "a.wav", 16_000, 600, 400)) == 400
+    with pytest.raises(UnreadableAudioError, match="holds samples that are NaN or infinite"):
+        read_stretch(tmp_path / "a.wav", 16_000, 400, 400)
 
 
 def test_the_error_survives_the_way_back_from_a_worker():
@@ -192,8 +342,12 @@ def test_real_files_of_openmic(shared_data, tmp_path):
     folder = shared_data / "annotations" / "openmic-2018" / "audio"
     (mp3,) = folder.glob("*.mp3")  # constant rate, no header: libsndfile promises 781,260 samples
     assert len(read_audio(mp3, 44_100)) == 675 * 1152
+    assert count_samples(mp3, 44_100) == 675 * 1152
     ogg = folder / "000" / "000046_3840.ogg"
-    assert len(read_audio(ogg, 44_100)) == 441_000
+    whole = read_audio(ogg, 44_100)
+    assert len(whole) == count_samples(ogg, 44_100) == 441_000
+    end = read_stretch(ogg, 44_100, 431_000, 44_100)  # libsndfile's own seek is off by 88 frames
+    np.testing.assert_array_equal(end, whole[431_000:])
     cut = tmp_path / "cut.ogg"
     cut.write_bytes(ogg.read_bytes()[: ogg.stat().st_size // 2])
     with pytest.raises(UnreadableAudioError, match="is truncated"):

@@ -1,4 +1,6 @@
-from musicssl.audio.files import audio_files
+import os
+
+from musicssl.audio.files import audio_files, file_identities
 
 
 def test_audio_is_found_by_its_ending_below_the_root(tmp_path):
@@ -13,3 +15,15 @@ def test_audio_is_found_by_its_ending_below_the_root(tmp_path):
 
 def test_an_empty_folder_holds_nothing(tmp_path):
     assert audio_files(tmp_path) == set()
+
+
+def test_an_identity_changes_with_size_and_time_but_not_with_the_place(tmp_path):
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "a.wav").write_bytes(b"1234")
+    os.utime(root / "a.wav", ns=(5, 7))
+    (root / "lost.wav").symlink_to(root / "nowhere")
+    names = ["lost.wav", "a.wav"]
+    assert file_identities(root, names) == [["lost.wav", None, None], ["a.wav", 4, 7]]
+    moved = root.rename(tmp_path / "moved")
+    assert file_identities(moved, ["a.wav"]) == [["a.wav", 4, 7]]

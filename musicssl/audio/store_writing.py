@@ -1,0 +1,208 @@
+"""Writing a clip store: decoded in parallel, written in order, journalled clip by clip.
+
+The journal is what an interrupted build goes on from. A line is written after the samples that it
+speaks of, and is believed later only if their checksum agrees, so neither a kill nor a power cut
+nor a full disk leaves a wrong clip behind.
+"""
+
+import json
+import logging
+import os
+import warnings
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from io import FileIO
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicssl.audio.decode import UnreadableAudioError
+from musicssl.audio.pcm import quantise
+from musicssl.audio.store_index import SAMPLE_TYPE, SAMPLES, StoreIndex
+from musicssl.cache import fingerprint
+from musicssl.errors import InputError
+from musicssl.parallel import in_parallel
+
+Decode = Callable[[str], NDArray[np.float32]]
+JOURNAL = "journal.jsonl"
+_CHUNK = 8  # clips a worker takes at a time
+_SAMPLE_BYTES = 2
+_Item = TypeVar("_Item")
+_log = logging.getLogger(__name__)
+
+
+class _Entry(NamedTuple):
+    """A line of the journal: a clip that was written, or `cause`, why it was not."""
+
+    clip_id: str
+    length: int = 0
+    crc32: int = 0
+    clipped: int = 0
+    cause: str | None = None
+
+
+def write_store(
+    folder: Path,
+    clip_ids: Sequence[str],
+    decode: Decode,
+    sample_rate: int,
+    num_workers: int,
+    title: str,
+) -> None:
+    """Fill a folder with a clip store, going on from what an interrupted call left in it.
+
+    Args:
+        folder: Empty, or what such a call left.
+        clip_ids: Names of the clips.
+        decode: Returns the samples of a clip, (S,), by its name; runs in worker processes.
+        sample_rate: Of these samples, in Hz.
+        num_workers: Processes; -1 for one per core.
+        title: Of the progress bar.
+
+    Raises:
+        InputError: If no clip can be decoded, or the disk is full or fails.
+    """
+    task = {"sample_rate": sample_rate, "clip_ids": list(clip_ids)}
+    with _explained(folder):
+        entries = _resume(folder, fingerprint(task), clip_ids)
+    if entries:
+        _log.info("going on with an interrupted clip store: %d clips are done", len(entries))
+    rest = clip_ids[len(entries) :]
+    work = partial(_decoded, decode=decode)
+    with (
+        _stopped_in_the_end(in_parallel(work, rest, num_workers, title, _CHUNK)) as outcomes,
+        (folder / SAMPLES).open("ab", buffering=0) as samples,
+        (folder / JOURNAL).open("ab", buffering=0) as journal,
+    ):
+        for _, (entry, data) in outcomes:
+            with _explained(folder):
+                _write(samples, data)
+                _write(journal, _line(entry))
+            entries.append(entry)
+        with _explained(folder):
+            os.fsync(samples.fileno())
+    _check_any(folder, entries)
+    with _explained(folder):
+        _index(entries, sample_rate).write(folder)
+
+
+def _decoded(clip_id: str, decode: Decode) -> tuple[_Entry, bytes]:
+    """Return a clip's entry and samples, or what is wrong with it, so that the others go on."""
+    try:
+        samples, clipped = quantise(decode(clip_id))
+    except UnreadableAudioError as error:
+        return _Entry(clip_id, cause=error.cause), b""
+    if not len(samples):
+        return _Entry(clip_id, cause="holds no samples"), b""
+    data = samples.astype(SAMPLE_TYPE, copy=False).tobytes()
+    return _Entry(clip_id, len(samples), zlib.crc32(data), clipped), data
+
+
+def _line(content: Sequence[object]) -> bytes:
+    return json.dumps(content).encode() + b"\n"
+
+
+def _write(file: FileIO, data: bytes) -> None:
+    """Write all of it: without a buffer, the last of a disk's space may take a part only."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
+
+
+def _resume(folder: Path, task: str, clip_ids: Sequence[str]) -> list[_Entry]:
+    """Cut samples and journal to what can be trusted of them, and return its entries.
+
+    A journal of another task, of other clips or another rate, begins anew.
+    """
+    samples, journal = folder / SAMPLES, folder / JOURNAL
+    samples.touch()
+    journal.touch()
+    head, *lines = journal.read_bytes().splitlines(keepends=True) or [b""]
+    if head != _line([task]):
+        head, lines = _line([task]), []
+        journal.write_bytes(head)
+    entries = list(_trusted(samples, lines, clip_ids))
+    os.truncate(samples, _SAMPLE_BYTES * sum(entry.length for entry in entries))
+    os.truncate(journal, len(head) + sum(map(len, lines[: len(entries)])))
+    return entries
+
+
+def _trusted(samples: Path, lines: Sequence[bytes], clip_ids: Sequence[str]) -> Iterator[_Entry]:
+    """Yield entries as long as they are whole, in order, and their samples as they were written."""
+    with samples.open("rb") as file:
+        for line, clip_id in zip(lines, clip_ids, strict=False):
+            entry = _parsed(line)
+            if entry is None or entry.clip_id != clip_id:
+                return
+            data = file.read(_SAMPLE_BYTES * entry.length)
+            if len(data) < _SAMPLE_BYTES * entry.length or zlib.crc32(data) != entry.crc32:
+                return
+            yield entry
+
+
+def _parsed(line: bytes) -> _Entry | None:
+    if not line.endswith(b"\n"):
+        return None  # cut off by a kill
+    try:
+        return _Entry(*json.loads(line))
+    except (ValueError, TypeError):  # what a power cut left
+        return None
+
+
+@contextmanager
+def _stopped_in_the_end(work: Iterator[_Item]) -> Iterator[Iterator[_Item]]:
+    """Stop parallel work and its bar before an error is told, without joblib's advice on that."""
+    items = (item for item in work)  # owns the work: closing the one ends the other
+    del work
+    try:
+        yield items
+    finally:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r"\d+ tasks ")
+            items.close()
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"the clip store cannot be written: {error.strerror or error}; make room or choose "
+            f"another folder (data.cache), and prepare again: what is done is kept in {folder}."
+        ) from error
+
+
+def _check_any(folder: Path, entries: Sequence[_Entry]) -> None:
+    if any(entry.cause is None for entry in entries):
+        return
+    (folder / JOURNAL).unlink()  # or mended files would be refused from memory
+    first = f"{entries[0].clip_id} {entries[0].cause}" if entries else "there is none"
+    raise InputError(
+        f"none of the {len(entries)} clips for a clip store can be used: {first}; "
+        "point data.root at a folder of sound recordings."
+    )
+
+
+def _index(entries: Sequence[_Entry], sample_rate: int) -> StoreIndex:
+    written = [entry for entry in entries if entry.cause is None]
+    clipped = [entry for entry in written if entry.clipped]
+    if clipped:
+        _log.warning(
+            "%d samples in %d clips go beyond full scale and were clipped, most of them in %s",
+            sum(entry.clipped for entry in clipped),
+            len(clipped),
+            max(clipped, key=lambda entry: entry.clipped).clip_id,
+        )
+    return StoreIndex(
+        sample_rate=sample_rate,
+        clip_ids=[entry.clip_id for entry in written],
+        lengths=[entry.length for entry in written],
+        crc32=[entry.crc32 for entry in written],
+        clipped=[entry.clipped for entry in written],
+        unreadable={e.clip_id: e.cause for e in entries if e.cause is not None},
+    )
