@@ -10,11 +10,14 @@ from typing import Any
 from rich.console import Console
 
 from musicssl.audio.files import audio_files
+from musicssl.audio.store import ClipStore
 from musicssl.command_line import user_errors
 from musicssl.corpus import Corpus
 from musicssl.corpus_table import corpus_table
 from musicssl.features.waveform import Waveform
 from musicssl.recordings import Recordings
+
+PREPARE = "decode all of it into a clip store; check the store if it is there"
 
 Download = Callable[[Path], None]
 
@@ -47,9 +50,18 @@ def corpus_command(
             download(root)
         recordings = corpus(root=root, features=features, unreadable="skip", **given)
         if prepare:
-            recordings.prepare_store()
+            show_store(recordings.prepare_store())
         _show(recordings)
     return 0
+
+
+def show_store(store: ClipStore) -> None:
+    """Say where a clip store lies and what it holds."""
+    samples = int(store.lengths.sum())
+    print(
+        f"Clip store: {len(store.clip_ids)} clips, {samples / store.sample_rate / 3600:.2f} h at "
+        f"{store.sample_rate} Hz, {2 * samples / 1e9:.2f} GB, checksums right, in {store.folder}"
+    )
 
 
 def _parser(corpus: type[Recordings], download: Download | None) -> argparse.ArgumentParser:
@@ -60,7 +72,7 @@ def _parser(corpus: type[Recordings], download: Download | None) -> argparse.Arg
     parser.add_argument("--root", required=True, help="folder of the corpus, or the one above it")
     if download is not None:
         parser.add_argument("--download", action="store_true", help="get the corpus into the root")
-    parser.add_argument("--prepare", action="store_true", help="decode all of it into a clip store")
+    parser.add_argument("--prepare", action="store_true", help=PREPARE)
     parser.add_argument("--sample-rate", type=int, default=16_000, help="of the store, in Hz")
     parser.add_argument("--cache", default="cache", help="folder of derived data")
     parser.add_argument("--num-workers", type=int, default=-1, help="processes; -1: one per core")

@@ -80,13 +80,15 @@ class Recordings(ABC):
         self._open(self.found().annotations.paths)
 
     def prepare_store(self) -> ClipStore:
-        """Decode all recordings into a clip store, or go on with one; open it if it is complete.
+        """Decode all recordings into a clip store, or go on with one; check all of it.
 
         Raises:
-            InputError: As `load` does, or if it cannot be written.
+            InputError: As `load` does, or if it cannot be written or is damaged.
         """
         paths, rate = self.found().annotations.paths, self.features.sample_rate
-        return file_store(self.folder, paths, rate, self._cache, self.name, self.num_workers)
+        store = file_store(self.folder, paths, rate, self._cache, self.name, self.num_workers)
+        store.verify()
+        return store
 
     def load(self) -> Corpus:
         """Read the annotations and open the recordings.

@@ -34,7 +34,21 @@ def test_a_store_is_prepared_once(root, capsys):
     for _ in range(2):
         assert run(root, "--prepare", "--sample-rate", str(RATE)) == 0
     stores = list((root.parent / "cache").glob("bird_calls-8000-*/samples.i16"))
-    assert [path.stat().st_size for path in stores] == [2 * 8 * RATE]
+    [samples] = stores
+    assert samples.stat().st_size == 2 * 8 * RATE
+    said = capsys.readouterr().out
+    assert said.count("Clip store: 4 clips, 0.00 h at 8000 Hz, 0.00 GB, checksums right") == 2
+
+
+def test_a_damaged_store_is_told_when_it_is_prepared_again(root, capsys):
+    run(root, "--prepare", "--sample-rate", str(RATE))
+    [samples] = (root.parent / "cache").glob("bird_calls-8000-*/samples.i16")
+    content = bytearray(samples.read_bytes())
+    content[5] ^= 1
+    samples.write_bytes(content)
+    with pytest.raises(SystemExit):
+        run(root, "--prepare", "--sample-rate", str(RATE))
+    assert "is damaged: 1 of 4 clips" in capsys.readouterr().err
 
 
 def test_each_setting_of_the_corpus_is_an_option(root, capsys):

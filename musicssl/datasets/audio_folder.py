@@ -22,6 +22,7 @@ from musicssl.audio.decode import AUDIO_SUFFIXES
 from musicssl.audio.files import audio_files
 from musicssl.command_line import user_errors
 from musicssl.corpus import Corpus, check_corpus
+from musicssl.corpus_command import PREPARE, show_store
 from musicssl.corpus_table import corpus_table
 from musicssl.errors import InputError
 from musicssl.features.waveform import Waveform
@@ -147,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--labels", help="table of labels, relative to the root or absolute")
     parser.add_argument("--extra-columns", nargs="*", default=[], help="columns to leave unread")
     parser.add_argument("--test-fold", help="the fold that tests")
-    parser.add_argument("--prepare", action="store_true", help="decode all of it into a clip store")
+    parser.add_argument("--prepare", action="store_true", help=PREPARE)
     parser.add_argument("--sample-rate", type=int, default=16_000, help="of the store, in Hz")
     parser.add_argument("--cache", default="cache", help="folder of derived data")
     given = vars(parser.parse_args(arguments))
@@ -156,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with user_errors():
         folder = AudioFolder(**given, features=features, unreadable="skip")
         if prepare:
-            folder.prepare_store()
+            show_store(folder.prepare_store())
         corpus = folder.load()
         console = Console()
         console.print(corpus_table(corpus))
