@@ -85,6 +85,8 @@ def _settings_to_blame() -> Iterator[None]:
     try:
         yield
     except InstantiationException as error:
+        if isinstance(error.__cause__, InputError):
+            raise error.__cause__ from error
         if isinstance(error.__cause__, ValueError | MisconfigurationException):
             place = str(error).rpartition("full_key: ")[2].splitlines()[0]
             raise InputError(f"{error.__cause__} (mend {place})") from error

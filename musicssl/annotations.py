@@ -24,6 +24,7 @@ class Annotations:
         activity_seconds: Duration of one such stretch, in seconds.
         credit: What it is worth to answer class i where j is right, (C, C) float32; None if an
             answer is right or wrong.
+        sources: Which recording each one is of, (N,) str, as `Corpus` has it; None for the file.
         left_out: Files that are known to be broken or wrong, and why; they are in no other field.
     """
 
@@ -37,6 +38,7 @@ class Annotations:
     activity: NDArray[np.bool_] | None = None
     activity_seconds: float = 1.0
     credit: NDArray[np.float32] | None = None
+    sources: NDArray[np.str_] | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
 
     def select(self, rows: NDArray[np.int64]) -> "Annotations":
@@ -49,6 +51,7 @@ class Annotations:
             split=self.split[rows],
             groups=None if self.groups is None else self.groups[rows],
             activity=None if self.activity is None else self.activity[rows],
+            sources=None if self.sources is None else self.sources[rows],
         )
 
 

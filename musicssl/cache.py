@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -10,6 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+_log = logging.getLogger(__name__)
+
+
+def default_cache() -> str:
+    """Name the folder of derived data where nobody chose one; conf/train.yaml does the same."""
+    return os.environ.get("MUSICSSL_CACHE", "cache")
 
 
 def fingerprint(settings: Mapping[str, Any]) -> str:
@@ -76,7 +84,11 @@ def _turn(folder: Path) -> Iterator[bool]:
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f".{folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # released by the kernel when the process dies
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _log.info("another process makes %s; this one waits for it.", folder)
+            fcntl.flock(lock, fcntl.LOCK_EX)  # released by the kernel when the process dies
         yield not folder.is_dir()
 
 

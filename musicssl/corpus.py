@@ -34,6 +34,8 @@ class Corpus:
         instance_seconds: Duration of one instance, and of one place of `activity`, in seconds.
         task: What the targets are: "multi_label" (each class present or absent), "multi_class" (one
             class of each clip is present) or "regression" (any real numbers).
+        sources: Which recording each clip is of, (N,) str, under a name that other corpora share if
+            they hold it too; None if that is not known.
         credit: What it is worth to answer class i where j is right, (C, C) float32, if answers can
             be partly right.
     """
@@ -51,6 +53,7 @@ class Corpus:
     instance_seconds: float = 1.0
     task: str = "multi_label"
     credit: NDArray[np.float32] | None = None
+    sources: NDArray[np.str_] | None = None
 
     def indices(self, split: str) -> NDArray[np.int64]:
         """Row numbers of the clips of one split, ascending."""
@@ -126,6 +129,7 @@ def _check_shapes(corpus: Corpus) -> None:
         "split": (corpus.split, (num_clips,)),
         "lengths": (corpus.lengths, (num_clips,)),
         "groups": (corpus.groups, (num_clips,)),
+        "sources": (corpus.sources, (num_clips,)),
     }
     if isinstance(x, np.ndarray):
         expected["x"] = (x, (num_clips, *x.shape[1:]))

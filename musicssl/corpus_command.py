@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 
 from musicssl.audio.files import audio_files
 from musicssl.audio.store import ClipStore
+from musicssl.cache import default_cache
 from musicssl.command_line import user_errors
 from musicssl.corpus import Corpus
 from musicssl.corpus_table import corpus_table
@@ -41,9 +43,9 @@ def corpus_command(
     """
     given = vars(_parser(corpus, download).parse_args(arguments))
     root, prepare = Path(given.pop("root")).expanduser(), given.pop("prepare")
-    features = Waveform(given.pop("sample_rate"))
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     with user_errors():
+        features = Waveform(given.pop("sample_rate"))
         if given.pop("download", False):
             assert download is not None
             root.mkdir(parents=True, exist_ok=True)
@@ -74,7 +76,7 @@ def _parser(corpus: type[Recordings], download: Download | None) -> argparse.Arg
         parser.add_argument("--download", action="store_true", help="get the corpus into the root")
     parser.add_argument("--prepare", action="store_true", help=PREPARE)
     parser.add_argument("--sample-rate", type=int, default=16_000, help="of the store, in Hz")
-    parser.add_argument("--cache", default="cache", help="folder of derived data")
+    parser.add_argument("--cache", default=default_cache(), help="folder of derived data")
     parser.add_argument("--num-workers", type=int, default=-1, help="processes; -1: one per core")
     common = {field.name for field in fields(Recordings)}
     for option in fields(corpus):
@@ -88,6 +90,12 @@ def _parser(corpus: type[Recordings], download: Download | None) -> argparse.Arg
     return parser
 
 
+def print_whole(console: Console, table: Table) -> None:
+    """Print a table as wide as it is: numbers that do not fit would be cut."""
+    console.width = max(console.width, console.measure(table).maximum)
+    console.print(table, soft_wrap=True)
+
+
 def _show(recordings: Recordings) -> None:
     annotations, missing = recordings.found()
     corpus = recordings.load()
@@ -95,7 +103,8 @@ def _show(recordings: Recordings) -> None:
         path: cause for path, cause in recordings.unreadable_files().items() if path not in missing
     }
     console = Console()
-    console.print(corpus_table(corpus))
+    if corpus.classes:
+        print_whole(console, corpus_table(corpus))
     named = {*annotations.paths, *missing, *annotations.left_out}
     others = audio_files(recordings.folder) - named
     lines = [
@@ -103,7 +112,7 @@ def _show(recordings: Recordings) -> None:
         *_listed("left out as known to be broken or wrong", annotations.left_out),
         *_listed("annotated but missing", missing),
         *_listed("cannot be decoded", unreadable),
-        f"audio files that no annotation names: {len(others)}",
+        f"other audio files, not used: {len(others)}",
     ]
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)

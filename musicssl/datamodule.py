@@ -13,7 +13,6 @@ pure function of the seed and the batch's number; validation and test see whole 
 """
 
 import itertools
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,14 +22,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from musicssl.batch import Batch
-from musicssl.clips import Clips, InstanceClips, JoinedClips, Piece, clips_of
+from musicssl.clip_labels import ClipLabels
+from musicssl.clips import InstanceClips, JoinedClips, clips_of
 from musicssl.corpus import Corpus, Dataset, check_clips, check_corpus
 from musicssl.errors import InputError
+from musicssl.second_corpus import told_of_the_second, training_pool
+from musicssl.split_loader import SplitLoader
 from musicssl.splits import carve_validation, labelled_subset, observed_cells, strata
 from musicssl.streams import BatchLoader, BatchPlan, Stream, labelled_share
 from musicssl.target_checks import learnable
 
-_LABELLED_STREAM, _UNLABELLED_STREAM, _CROPS = 0, 1, 2  # streams of random numbers of a seed
+_LABELLED_STREAM, _UNLABELLED_STREAM = 0, 1  # tell the orders of the two streams apart
 
 
 @dataclass(frozen=True)
@@ -111,13 +113,20 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         self.unlabelled = unlabelled
         self.strong = strong
         self._num_labelled = batch_size if b_s is None else labelled_share(b_s, batch_size)
+        if unlabelled is not None and self._num_labelled == batch_size:
+            share = "null" if b_s is None else f"{b_s:g}"
+            raise InputError(
+                f"no clip of unlabelled=... is drawn with data.b_s={share}; lower data.b_s, or "
+                "choose a method that learns from unlabelled clips, such as method=mean_teacher."
+            )
         self._corpus: Corpus | None = None
 
     def prepare_data(self) -> None:
         """Let the corpus make its caches (Lightning calls this on one process per machine)."""
         self.dataset.prepare()
         if self.unlabelled is not None:
-            self.unlabelled.prepare()
+            with told_of_the_second():
+                self.unlabelled.prepare()
 
     def setup(self, stage: str | None = None) -> None:
         """Load the corpus, draw the splits and the labelled subset.
@@ -144,11 +153,18 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         mask[np.setdiff1d(train, kept)] = False
         self._corpus, self._train, self._val, self._labelled = corpus, train, val, kept
         self._test = corpus.indices("test")
+        if self.strong and corpus.activity is None:
+            raise InputError(
+                f"{corpus.name} does not say when its classes sound, which data.strong=true and "
+                "method=strong need; choose method=att, or a corpus with activity: synthband, or "
+                "medleydb with dataset.what=mixes and dataset.activity."
+            )
         self._clips = clips_of(corpus, self.crop_seconds)
-        self._labels = _Labels(corpus, mask)
+        self._labels = ClipLabels(corpus, mask)
         self._pool = train
         if self.unlabelled is not None:
-            self._join(corpus, check_clips(self.unlabelled.load()))
+            with told_of_the_second():
+                self._join(corpus, check_clips(self.unlabelled.load()))
         self._check_streams()
 
     @property
@@ -212,15 +228,15 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             ahead=not isinstance(self._clips, InstanceClips),
         )
 
-    def val_dataloader(self) -> "SplitLoader":
+    def val_dataloader(self) -> SplitLoader:
         """Return the loader of this rank's share of the validation clips."""
         return self.batches("val", self._rank, self._world_size)
 
-    def test_dataloader(self) -> "SplitLoader":
+    def test_dataloader(self) -> SplitLoader:
         """Return the loader of this rank's share of the test clips."""
         return self.batches("test", self._rank, self._world_size)
 
-    def batches(self, split: str, rank: int = 0, world_size: int = 1) -> "SplitLoader":
+    def batches(self, split: str, rank: int = 0, world_size: int = 1) -> SplitLoader:
         """Return the clips of a split in order, or every so manieth of them, each once."""
         rows = self.rows(split)[rank::world_size]
         return SplitLoader(self._clips, self._labels, rows, self.batch_size, self.strong)
@@ -252,17 +268,14 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
     def _world_size(self) -> int:
         return 1 if self.trainer is None else self.trainer.world_size
 
-    def _gather_training(self, rows: NDArray[np.int64], turn: int) -> Batch:
-        places = np.random.default_rng((self.seed, _CROPS, turn)).random(len(rows))
+    def _gather_training(self, rows: NDArray[np.int64], places: NDArray[np.float64]) -> Batch:
         batch = self._labels.of(rows, self._clips.crop(rows, places), self.strong)
         batch.mask[self._num_labelled :] = False  # the labels are a copy
         return batch
 
     def _join(self, corpus: Corpus, other: Corpus) -> None:
         """Number the clips of the second corpus after those of the first, and draw from them."""
-        pool = other.indices("train")
-        if len(pool) == 0:
-            raise InputError(f"unlabelled={other.name} has no training clips to draw from.")
+        pool = training_pool(other, corpus, np.concatenate([self._val, self._test]))
         clips = clips_of(other, self.crop_seconds)
         if isinstance(clips, InstanceClips) != isinstance(self._clips, InstanceClips) or (
             clips.num_features != self._clips.num_features
@@ -311,71 +324,3 @@ def _check_numbers(**settings: object) -> None:
     for name, value in settings.items():
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise InputError(f"data.{name} must be a number, got {value!r}.")
-
-
-class SplitLoader:
-    """The clips of a split in order, whole, in batches."""
-
-    def __init__(
-        self,
-        clips: Clips,
-        labels: "_Labels",
-        rows: NDArray[np.int64],
-        batch_size: int,
-        strong: bool = False,
-    ) -> None:
-        self._clips = clips
-        self._labels = labels
-        self._strong = strong
-        self._batches = list(clips.batches(rows, batch_size))
-
-    def __len__(self) -> int:
-        return len(self._batches)
-
-    def __iter__(self) -> Iterator[Batch]:
-        for rows in self._batches:
-            yield self._labels.of(rows, self._clips.whole(rows), self._strong)
-
-
-class _Labels:
-    """What is known of the clips, as tensors that share the corpus's memory."""
-
-    def __init__(self, corpus: Corpus, mask: NDArray[np.bool_]) -> None:
-        self._y = torch.from_numpy(corpus.y)
-        self._mask = torch.from_numpy(mask)
-        self._activity = corpus.activity
-        self._grid = (
-            1
-            if isinstance(corpus.x, np.ndarray)
-            else (round(corpus.instance_seconds * corpus.x.sample_rate))
-        )
-
-    def values(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """Copy targets and mask of some rows."""
-        return self._y[rows], self._mask[rows]
-
-    def of(self, rows: NDArray[np.int64], piece: Piece, strong: bool = False) -> Batch:
-        """Make a batch of the input of some rows."""
-        index = torch.from_numpy(rows)
-        y, mask = self._y[index], self._mask[index]
-        activity = self._sounding(rows, piece) if strong else None
-        return Batch(piece.x, y, mask, piece.lengths, index, activity)
-
-    def append_unlabelled(self, count: int) -> None:
-        """Number `count` clips of which nothing is known after the others."""
-        nothing = torch.zeros(count, self._y.shape[1])
-        self._y = torch.cat([self._y, nothing])
-        self._mask = torch.cat([self._mask, nothing.bool()])
-
-    def _sounding(self, rows: NDArray[np.int64], piece: Piece) -> Tensor:
-        """Cut from the activity what the piece spans, (B, T, C); a last half second counts."""
-        assert self._activity is not None
-        num_clips, longest, _ = self._activity.shape
-        spanned = piece.x.shape[1]
-        if self._grid > 1 and piece.lengths is not None:
-            spanned = int(piece.lengths.max())
-        count = max(1, int(spanned / self._grid + 0.5))
-        places = piece.starts[:, None] // self._grid + np.arange(count)  # (B, T)
-        known = (places < longest) & (rows < num_clips)[:, None]
-        cells = np.where(known, rows[:, None], 0), np.where(known, places, 0)
-        return torch.from_numpy(self._activity[cells] & known[..., None])

@@ -20,6 +20,13 @@ from musicssl.errors import InputError
 from musicssl.run_folder import RunFolder
 from musicssl.stopping import termination
 
+_USUAL = {  # the first one that a run has
+    "weighted_accuracy": "weighted accuracy",
+    "accuracy": "accuracy",
+    "auroc": "AUROC",
+    "r2": "R\u00b2",
+}
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -80,10 +87,11 @@ def attempt(work: Callable[[], None], folder: RunFolder, parallel: bool) -> Outc
 
 
 def _result(folder: RunFolder) -> str:
-    """Return the metric by which runs are usually compared: of classes, or else of a regression."""
+    """Return the metric by which runs of such a task are usually compared."""
     means = json.loads(folder.metrics.read_text())["macro"]
-    name, value = ("AUROC", means["auroc"]) if "auroc" in means else ("R\u00b2", means["r2"])
-    return f"{name} " + ("undefined" if value is None else f"{value:.3f}")
+    name = next(name for name in _USUAL if name in means)
+    value = means[name]
+    return f"{_USUAL[name]} " + ("undefined" if value is None else f"{value:.3f}")
 
 
 @contextmanager

@@ -30,6 +30,7 @@ def localisation_metrics(
     weights: Floats,
     activity: NDArray[np.bool_],
     valid: NDArray[np.bool_] | None = None,
+    mask: NDArray[np.bool_] | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Judge instance scores against who plays when (N clips, T instances, C classes).
 
@@ -39,6 +40,8 @@ def localisation_metrics(
         activity: True where the class sounds, (N, T, C) bool.
         valid: False for padding, whose values are without meaning, (N, T) bool; None if all are
             instances.
+        mask: True where anything is known of the class in the clip, (N, C) bool; None if it is
+            everywhere.
 
     Returns:
         Vectors (C,). `auroc_weighted`, `auroc_instance`: of w f and of f, over the instances of
@@ -46,8 +49,7 @@ def localisation_metrics(
         `auroc_within_instance`: means of the areas within the clips in which the class both
         sounds and rests; NaN if there is none.
     """
-    valid = np.ones(scores.shape[:2], dtype=np.bool_) if valid is None else valid
-    real = np.broadcast_to(valid[..., None], scores.shape)  # (N, T, C)
+    real = known_cells(scores.shape, valid, mask)
     detectors = {
         "weighted": _padded_with_inf(scores, weights, real),
         "instance": _padded_with_inf(scores, np.ones_like(weights), real),
@@ -63,6 +65,18 @@ def localisation_metrics(
         within = auroc(detector, sounds, rests, axis=1)  # (N, C)
         metrics[f"auroc_within_{name}"] = _mean_where_defined(within)
     return metrics
+
+
+def known_cells(
+    shape: tuple[int, ...], valid: NDArray[np.bool_] | None, mask: NDArray[np.bool_] | None
+) -> NDArray[np.bool_]:
+    """Say which cells, (N, T, C), are of an instance and of a class that somebody asked about."""
+    cells = np.ones(shape, np.bool_)
+    if valid is not None:
+        cells &= valid[..., None]
+    if mask is not None:
+        cells &= mask[:, None]
+    return cells
 
 
 def _padded_with_inf(

@@ -6,9 +6,10 @@ as instances or as sound.
 """
 
 import logging
+import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
@@ -75,9 +76,12 @@ class Recordings(ABC):
         """Make the instances, unless that was done; sound can be read as it is.
 
         Raises:
-            InputError: As `load` does, but for unreadable files.
+            InputError: As `load` does, but for files that are there and unreadable.
         """
-        self._open(self.found().annotations.paths)
+        annotations, missing = self.found()
+        if self.unreadable == "error":  # before hours of decoding
+            self._apply_policy(missing, len(annotations.paths) + len(missing))
+        self._open(annotations.paths)
 
     def prepare_store(self) -> ClipStore:
         """Decode all recordings into a clip store, or go on with one; check all of it.
@@ -102,11 +106,10 @@ class Recordings(ABC):
         self._apply_policy({**missing, **opened.unreadable}, len(annotations.paths) + len(missing))
         if isinstance(opened.x, SoundFiles):
             _log.info(
-                "%s is read from its files; `python -m %s --root %s --prepare` makes a clip store, "
-                "which serves crops many times as fast.",
+                "%s is read from its files; `%s` makes a clip store, which serves crops many times "
+                "as fast.",
                 self.name,
-                f"musicssl.datasets.{self.name}",
-                self.root,
+                self._prepare_command(),
             )
         row_of = {path: row for row, path in enumerate(annotations.paths)}
         known = annotations.select(np.array([row_of[path] for path in opened.clip_ids], np.int64))
@@ -124,6 +127,7 @@ class Recordings(ABC):
             instance_seconds=opened.instance_seconds or known.activity_seconds,
             task=known.task,
             credit=known.credit,
+            sources=self._sources(known),
         )
 
     def audio(self, clip_id: str) -> tuple[NDArray[np.float32], int]:
@@ -160,6 +164,26 @@ class Recordings(ABC):
     @property
     def _cache(self) -> Path:
         return Path(self.cache).expanduser()
+
+    def _prepare_command(self) -> str:
+        """Return what to type for a clip store of these very recordings."""
+        settings: dict[str, object] = {"root": self.root, "cache": self.cache}
+        settings["sample_rate"] = self.features.sample_rate
+        common = {known.name for known in fields(Recordings)}
+        for own in fields(self):
+            value = getattr(self, own.name)
+            if own.name not in common and value != own.default:
+                settings[own.name] = value
+        words = ["python", "-m", f"musicssl.datasets.{self.name}", "--prepare"]
+        for name, value in settings.items():
+            words += [f"--{name.replace('_', '-')}", str(value)]
+        return shlex.join(words)
+
+    def _sources(self, annotations: Annotations) -> NDArray[np.str_]:
+        if annotations.sources is not None:
+            return annotations.sources
+        folder = self.folder.resolve()
+        return np.array([str(folder / path) for path in annotations.paths])
 
     def _check_settings(self) -> None:
         if self.unreadable not in ("error", "skip"):

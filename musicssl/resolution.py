@@ -9,7 +9,7 @@ activity), and one that was trained on clip labels can be compared with one that
 import numpy as np
 from numpy.typing import NDArray
 
-from musicssl.localisation import auroc
+from musicssl.localisation import auroc, known_cells
 
 SECONDS = (1.0, 5.0, 10.0)
 
@@ -19,6 +19,7 @@ def resolution_metrics(
     activity: NDArray[np.bool_],
     instance_seconds: float,
     valid: NDArray[np.bool_] | None = None,
+    mask: NDArray[np.bool_] | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Measure the area under the ROC curve at several resolutions.
 
@@ -27,13 +28,15 @@ def resolution_metrics(
         activity: True where the class sounds, (N, T, C) bool.
         instance_seconds: Duration of an instance, in seconds.
         valid: False for padding, (N, T) bool; None if all are instances.
+        mask: True where anything is known of the class in the clip, (N, C) bool; None if it is
+            everywhere.
 
     Returns:
         Vectors (C,) under the names "1 s", "5 s", "10 s" and "clip", NaN where a class never sounds
         or never rests. Resolutions that are no whole number of instances, or not shorter than the
         clips, are left out: of these, "clip" is enough.
     """
-    valid = np.ones(scores.shape[:2], np.bool_) if valid is None else valid
+    known = known_cells(scores.shape, valid, mask)
     num_instances = scores.shape[1]
     windows = {f"{seconds:g} s": seconds / instance_seconds for seconds in SECONDS}
     whole = {
@@ -42,18 +45,17 @@ def resolution_metrics(
         if round(count) >= 1 and abs(count - round(count)) < 1e-6 and count < num_instances
     }
     return {
-        name: _auroc_of_windows(scores, activity, valid, size)
+        name: _auroc_of_windows(scores, activity, known, size)
         for name, size in {**whole, "clip": num_instances}.items()
     }
 
 
 def _auroc_of_windows(
-    scores: NDArray[np.floating], activity: NDArray[np.bool_], valid: NDArray[np.bool_], size: int
+    scores: NDArray[np.floating], activity: NDArray[np.bool_], known: NDArray[np.bool_], size: int
 ) -> NDArray[np.float64]:
-    there = _windows(valid[..., None], size, False).any(axis=2)  # (N, W, 1)
-    real = np.broadcast_to(valid[..., None], scores.shape)
-    best = _windows(np.where(real, scores, -np.inf), size, -np.inf).max(axis=2)  # (N, W, C)
-    sounds = _windows(activity & real, size, False).any(axis=2)
+    there = _windows(known, size, False).any(axis=2)  # (N, W, C)
+    best = _windows(np.where(known, scores, -np.inf), size, -np.inf).max(axis=2)
+    sounds = _windows(activity & known, size, False).any(axis=2)
     best = np.where(there, best, np.inf).astype(np.float64)
     flat = (-1, scores.shape[2])  # (N * W, C)
     return auroc(best.reshape(flat), sounds.reshape(flat), (~sounds & there).reshape(flat), axis=0)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from musicssl.checkpoint import read_checkpoint
+from musicssl.clips import fits_places
 from musicssl.corpus import Corpus
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.evaluation import (
@@ -68,7 +69,8 @@ def write_results(
         document["best_epoch"] = best = int(read_checkpoint(folder.best)["epoch"])
         draw_curves(folder.figures, read_history(folder.history), best)
         instances = predict_instances(method, batches)
-        if in_places(corpus, rows, instances):
+        chunk = getattr(method.classifier.encoder, "chunk_samples", None)
+        if fits_places(chunk, corpus) and in_places(corpus, rows, instances):
             document |= in_time(datamodule, instances)
             draw_timelines(folder.figures, corpus, datamodule.dataset, rows, instances)
     write_atomically(folder.metrics, json.dumps(_without_nan(document), indent=2) + "\n")
@@ -122,9 +124,10 @@ def in_time(
         return {}
     known = min(instances.scores.shape[1], corpus.activity.shape[1])  # of the last part of a second
     scores, valid = instances.scores[:, :known], instances.valid[:, :known]
-    activity = corpus.activity[datamodule.rows("test"), :known]
-    located = localisation_metrics(scores, instances.weights[:, :known], activity, valid)
-    resolved = resolution_metrics(scores, activity, corpus.instance_seconds, valid)
+    rows = datamodule.rows("test")
+    activity, mask = corpus.activity[rows, :known], corpus.mask[rows]
+    located = localisation_metrics(scores, instances.weights[:, :known], activity, valid, mask)
+    resolved = resolution_metrics(scores, activity, corpus.instance_seconds, valid, mask)
     return {"localisation": _means(located), "resolution": _means(resolved)}
 
 

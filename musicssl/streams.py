@@ -17,6 +17,9 @@ from musicssl.ahead import made_ahead
 from musicssl.batch import Batch
 from musicssl.errors import InputError
 
+_BLOCK = 4096  # fractions that are drawn at a time
+_FRACTIONS = 1  # tells their seeds from those of permutations
+
 
 @dataclass(frozen=True, eq=False)
 class Stream:
@@ -39,6 +42,20 @@ class Stream:
             here = turns == turn
             drawn[here] = self.pool[_permutation(len(self.pool), (*self.seed, turn))[offsets[here]]]
         return drawn
+
+    def fractions(self, start: int, count: int) -> NDArray[np.float64]:
+        """Return numbers in [0, 1), as good as random, for the same places, (count,)."""
+        blocks, offsets = np.divmod(np.arange(start, start + count), _BLOCK)
+        numbers = np.empty(count)
+        for block in range(int(blocks[0]), int(blocks[-1]) + 1) if count else ():
+            here = blocks == block
+            numbers[here] = _uniform((*self.seed, block, _FRACTIONS))[offsets[here]]
+        return numbers
+
+
+@lru_cache(maxsize=8)  # neighbouring batches share a block
+def _uniform(seed: tuple[int, ...]) -> NDArray[np.float64]:
+    return np.random.default_rng(seed).random(_BLOCK)
 
 
 @lru_cache(maxsize=8)  # neighbouring batches share the permutation of their turn
@@ -68,19 +85,28 @@ class BatchPlan:
     rank: int = 0
     world_size: int = 1
 
-    def turn(self, epoch: int, step: int) -> int:
-        """Return the number of a batch among those of all ranks and epochs."""
-        return (epoch * self.steps_per_epoch + step) * self.world_size + self.rank
-
     def clips(self, epoch: int, step: int) -> NDArray[np.int64]:
         """Return the clips of a batch, (B,), the `num_labelled` labelled ones first."""
-        turn = self.turn(epoch, step)
-        num_unlabelled = self.batch_size - self.num_labelled
+        labelled, unlabelled = self._stretches(epoch, step)
+        return np.concatenate([self.labelled.draw(*labelled), self.unlabelled.draw(*unlabelled)])
+
+    def fractions(self, epoch: int, step: int) -> NDArray[np.float64]:
+        """Return a number in [0, 1) for each clip of a batch, (B,), such as where to crop it.
+
+        As the clips do, they depend on the place in the streams only, not on the number of ranks.
+        """
+        labelled, unlabelled = self._stretches(epoch, step)
         return np.concatenate(
-            [
-                self.labelled.draw(turn * self.num_labelled, self.num_labelled),
-                self.unlabelled.draw(turn * num_unlabelled, num_unlabelled),
-            ]
+            [self.labelled.fractions(*labelled), self.unlabelled.fractions(*unlabelled)]
+        )
+
+    def _stretches(self, epoch: int, step: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Say where in either stream a batch begins, and how many clips it takes."""
+        turn = (epoch * self.steps_per_epoch + step) * self.world_size + self.rank
+        num_unlabelled = self.batch_size - self.num_labelled
+        return (turn * self.num_labelled, self.num_labelled), (
+            turn * num_unlabelled,
+            num_unlabelled,
         )
 
 
@@ -110,7 +136,7 @@ class BatchLoader:
 
     Args:
         plan: Which clips form a batch.
-        gather: Turns the clips of a batch, (B,), and the batch's number into a batch.
+        gather: Turns clips, (B,), and a number in [0, 1) for each into a batch.
         epoch: Tells the epoch when an iteration begins.
         ahead: Whether to gather a batch while the one before it is trained on; worth a thread
             where gathering takes long.
@@ -119,7 +145,7 @@ class BatchLoader:
     def __init__(
         self,
         plan: BatchPlan,
-        gather: Callable[[NDArray[np.int64], int], Batch],
+        gather: Callable[[NDArray[np.int64], NDArray[np.float64]], Batch],
         epoch: Callable[[], int],
         ahead: bool = False,
     ) -> None:
@@ -143,7 +169,7 @@ class BatchLoader:
         self._position = (epoch + 1, 0)
 
     def _make(self, epoch: int, step: int) -> Batch:
-        return self._gather(self.plan.clips(epoch, step), self.plan.turn(epoch, step))
+        return self._gather(self.plan.clips(epoch, step), self.plan.fractions(epoch, step))
 
     def state_dict(self) -> dict[str, int]:
         """Return the place of the next batch, for a checkpoint."""

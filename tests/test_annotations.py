@@ -13,11 +13,12 @@ def test_what_is_selected_is_that_of_the_rows_in_their_order():
         split=np.array(["train", "val", "test"]),
         groups=np.array(["x", "y", "z"]),
         activity=rng.random((3, 4, 2)) < 0.5,
+        sources=np.array(["s", "t", "u"]),
         left_out={"4.wav": "is broken"},
     )
     rows = np.array([2, 0])
     some = everything.select(rows)
     assert some.paths == ("3.wav", "1.wav")
-    for name in ("y", "mask", "split", "groups", "activity"):
+    for name in ("y", "mask", "split", "groups", "activity", "sources"):
         assert np.array_equal(getattr(some, name), getattr(everything, name)[rows])
     assert (some.classes, some.left_out) == (everything.classes, everything.left_out)

@@ -27,7 +27,7 @@ def test_it_counts_what_is_there_and_what_is_not(root, capsys):
     assert "left out as known to be broken or wrong: 1\n  f.wav holds a cough" in said
     assert "annotated but missing: 1\n  d.ogg is missing" in said
     assert "cannot be decoded: 1\n  e.wav is not audio" in said
-    assert "audio files that no annotation names: 1" in said
+    assert "other audio files, not used: 1" in said
 
 
 def test_a_store_is_prepared_once(root, capsys):
@@ -54,6 +54,13 @@ def test_a_damaged_store_is_told_when_it_is_prepared_again(root, capsys):
 def test_each_setting_of_the_corpus_is_an_option(root, capsys):
     assert run(root, "--bird", "owl", "--repeats", "3") == 0
     assert "owl" in capsys.readouterr().out
+
+
+def test_a_rate_that_is_none_is_told(root, capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        run(root, "--sample-rate", "0")
+    assert exit_info.value.code == 2
+    assert "features.sample_rate must be" in capsys.readouterr().err
 
 
 def test_mistakes_end_in_one_sentence_and_status_2(root, capsys):

@@ -1,4 +1,6 @@
 import dataclasses
+import logging
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -278,3 +280,91 @@ def test_damaged_clips_of_a_second_corpus_are_refused():
 
     with pytest.raises(InputError, match=r"tiny-003.*NaN"):
         datamodule(b_s=0.5, unlabelled=Damaged())
+
+
+def test_crops_are_the_same_on_any_number_of_ranks():
+    def crops(rank, world_size, batch_size):
+        module = datamodule(TinySound(), crop_seconds=1.0, batch_size=batch_size)
+        module.trainer = SimpleNamespace(
+            global_rank=rank, world_size=world_size, current_epoch=0, datamodule=module
+        )
+        return [batch.x for batch in module.train_dataloader()]
+
+    alone = crops(0, 1, 14)
+    shared = zip(crops(0, 2, 7), crops(1, 2, 7), strict=True)
+    assert len(alone) == 3
+    for whole, parts in zip(alone, shared, strict=True):
+        assert torch.equal(whole, torch.cat(parts))
+
+
+def test_a_clip_is_cropped_at_another_place_each_time():
+    module = datamodule(TinySound(num_clips=20), crop_seconds=0.5)
+    recordings = module.corpus.x.recordings
+    loader, starts = module.train_dataloader(), {}
+    for batch in (batch for _ in range(6) for batch in loader):
+        for row, x in zip(batch.rows.tolist(), batch.x.numpy(), strict=True):
+            windows = np.lib.stride_tricks.sliding_window_view(recordings[row], len(x))
+            start = int(np.abs(windows - x).max(axis=1).argmin())
+            starts.setdefault(row, set()).add(start)
+    assert min(len(places) for places in starts.values()) > 1
+
+
+def test_strong_labels_of_a_second_corpus_are_not_looked_at():
+    module = datamodule(
+        TinySound(), b_s=0.5, crop_seconds=2.0, strong=True, unlabelled=TinySound(seed=1)
+    )
+    for batch in module.train_dataloader():
+        assert batch.activity[:8].any()
+        assert not batch.activity[8:].any()
+
+
+def sourced(corpus, sources):
+    return dataclasses.replace(corpus, sources=np.array(sources))
+
+
+@dataclasses.dataclass(frozen=True)
+class Sourced(Tiny):
+    """Clips that say which recordings they are of: every other one of the first 80."""
+
+    first: int = 0
+
+    def load(self):
+        corpus = super().load()
+        return sourced(corpus, [f"tape {self.first + 2 * i}" for i in range(self.num_clips)])
+
+
+def test_what_is_held_out_never_trains_as_an_unlabelled_clip(caplog):
+    """Also where the validation set is carved out of the training clips."""
+    with caplog.at_level(logging.INFO):
+        module = datamodule(
+            Sourced(num_clips=60, validation=False),
+            b_s=0.5,
+            unlabelled=Sourced(num_clips=60, first=40, seed=9),
+        )
+    held_out = {f"tape {2 * i}" for split in ("val", "test") for i in module.rows(split)}
+    theirs = module.unlabelled.load()
+    loader = module.train_dataloader()
+    drawn = {
+        str(theirs.sources[row - 60])
+        for batch in (batch for _ in range(4) for batch in loader)
+        for row in batch.rows[8:].tolist()
+    }
+    everything = set(theirs.sources[theirs.split == "train"].tolist())
+    assert everything & held_out
+    assert drawn == everything - held_out
+    left_out = len(everything & held_out)
+    assert f"left out because they validate or test in tiny: {left_out}" in caplog.text
+
+
+def test_a_second_corpus_that_is_never_drawn_from_is_refused():
+    with pytest.raises(InputError, match=r"no clip of unlabelled=\.\.\. is drawn with data\.b_s=1"):
+        datamodule(unlabelled=Tiny(seed=1))
+
+
+def test_mistakes_about_the_second_corpus_say_so():
+    class Lost(Tiny):
+        def prepare(self):
+            raise InputError("lost needs data.root=DIR.")
+
+    with pytest.raises(InputError, match=r"the second corpus .*unlabelled\.root.*: lost needs"):
+        datamodule(b_s=0.5, unlabelled=Lost())

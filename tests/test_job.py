@@ -30,6 +30,8 @@ def failing(error):
     [
         ({"f1": 0.5, "auroc": 0.75}, "AUROC 0.750"),
         ({"auroc": None}, "AUROC undefined"),
+        ({"auroc": 0.9, "accuracy": 0.6}, "accuracy 0.600"),
+        ({"auroc": 0.9, "accuracy": 0.6, "weighted_accuracy": 0.7}, "weighted accuracy 0.700"),
         ({"rmse": 1.0, "r2": -0.25}, "R² -0.250"),
     ],
 )

@@ -140,3 +140,16 @@ def test_inputs_are_left_as_they_are() -> None:
     localisation_metrics(*bag)
     for array, copy in zip(bag, copies, strict=True):
         np.testing.assert_array_equal(array, copy)
+
+
+def test_what_nobody_asked_about_does_not_count():
+    """As if the clips in which a class was not observed were not there."""
+    rng = np.random.default_rng(0)
+    scores, weights = rng.random((2, 20, 6, 3))
+    activity, mask = rng.random((20, 6, 3)) < 0.4, rng.random((20, 3)) < 0.6
+    found = localisation_metrics(scores, weights, activity, mask=mask)
+    for c in range(3):
+        seen = mask[:, c]
+        alone = localisation_metrics(scores[seen], weights[seen], activity[seen])
+        for name, values in alone.items():
+            assert found[name][c] == pytest.approx(values[c], abs=1e-12)

@@ -108,3 +108,15 @@ def test_credit_is_that_of_the_answer_where_another_is_right() -> None:
     mask = torch.tensor([[True], [True], [True], [True], [False]]).expand(-1, 3)
     found = weighted_accuracy(one_hot(answers, 3) * 0.9, one_hot(truth, 3), mask, credit)
     assert found == pytest.approx((1.0 + 0.5 + 0.3 + 0.0) / 4)
+
+
+def test_a_clip_of_which_some_classes_were_not_observed_does_not_count():
+    scores, targets, mask = answered(3)
+    partly = mask.clone()
+    known = torch.nonzero(mask.all(dim=1)).flatten()
+    partly[known[:20], 0] = False
+    gone = mask.clone()
+    gone[known[:20]] = False
+    found = multi_class_metrics(scores, targets, partly).macro
+    assert found == multi_class_metrics(scores, targets, gone).macro
+    assert found != multi_class_metrics(scores, targets, mask).macro

@@ -54,9 +54,12 @@ def test_activity_is_dropped_where_instances_have_another_duration(make):
 
 def test_sound_comes_from_the_files_until_a_store_is_prepared(make, root, caplog):
     with caplog.at_level(logging.INFO):
-        files = make().load()
+        files = make(bird="owl").load()
     assert isinstance(files.x, SoundFiles)
-    assert f"`python -m musicssl.datasets.bird_calls --root {root} --prepare`" in caplog.text
+    assert (
+        f"`python -m musicssl.datasets.bird_calls --prepare --root {root} "
+        f"--cache {root.parent / 'cache'} --sample-rate 8000 --bird owl`"
+    ) in caplog.text
     make().prepare_store()
     caplog.clear()
     with caplog.at_level(logging.INFO):
@@ -90,6 +93,13 @@ def test_files_that_cannot_be_used_stop_a_run(make, root):
     (root / "a.wav").write_bytes(b"")
     with pytest.raises(InputError, match=r"1 of 4 files .* a\.wav is empty.*unreadable=skip"):
         make().load()
+
+
+def test_missing_files_are_told_before_anything_is_decoded(make, root, monkeypatch):
+    (root / "a.wav").unlink()
+    monkeypatch.setattr("musicssl.recordings.instance_store", None)
+    with pytest.raises(InputError, match=r"1 of 4 files .* a\.wav is missing"):
+        make(features=MEL).prepare()
 
 
 def test_annotations_without_any_audio_are_told(make, root):

@@ -46,6 +46,18 @@ def test_what_is_padded_does_not_count(clips):
         np.testing.assert_array_equal(values, expected[name])
 
 
+def test_what_nobody_asked_about_does_not_count(clips):
+    """As if the clips in which a class was not observed were not there."""
+    scores, activity, valid = clips
+    mask = np.random.default_rng(1).random((N, C)) < 0.6
+    found = resolution_metrics(scores, activity, 1.0, valid, mask)
+    for c in range(C):
+        seen = mask[:, c]
+        alone = resolution_metrics(scores[seen], activity[seen], 1.0, valid[seen])
+        for name, values in alone.items():
+            assert found[name][c] == pytest.approx(values[c], abs=1e-12)
+
+
 def test_instances_of_half_a_second_are_counted_in_seconds(clips):
     scores, activity, _ = clips
     assert list(resolution_metrics(scores, activity, 0.5)) == ["1 s", "5 s", "clip"]

@@ -150,8 +150,13 @@ def test_localisation_is_of_the_instances_whose_activity_is_known(places):
     """However many places the longest clip of the corpus has, and whatever padding holds."""
     activity = np.random.default_rng(1).random((2, 6, 1)) < 0.5
     instances = judged([4, 3])
-    corpus = SimpleNamespace(activity=activity[:, :places], instance_seconds=1.0)
-    found = in_time(SimpleNamespace(corpus=corpus, rows=lambda _: np.arange(2)), instances)
+    others = ~activity[:, :places]  # of clips that do not test
+    corpus = SimpleNamespace(
+        activity=np.concatenate([others, activity[:, :places]]),
+        mask=np.ones((4, 1), bool),
+        instance_seconds=1.0,
+    )
+    found = in_time(SimpleNamespace(corpus=corpus, rows=lambda _: np.arange(2, 4)), instances)
     known = min(places, 4)
     real = [(n, t) for n, length in enumerate((4, 3)) for t in range(min(length, known))]
     parts = (instances.scores, instances.weights, activity)

@@ -7,6 +7,8 @@ from typing import Any
 
 from musicssl.audio.decode import AUDIO_SUFFIXES
 
+Identity = list[Any]  # path, bytes and time of change in ns, None where there is no file
+
 
 def audio_files(root: Path) -> set[str]:
     """Find the files under a folder that end like audio, relative to it, with `/`.
@@ -24,7 +26,7 @@ def audio_files(root: Path) -> set[str]:
     return found
 
 
-def file_identities(root: Path, clip_ids: Sequence[str]) -> list[list[Any]]:
+def file_identities(root: Path, clip_ids: Sequence[str]) -> list[Identity]:
     """Name, size and modification time of files: what tells derived data that they have changed.
 
     Args:
@@ -34,7 +36,7 @@ def file_identities(root: Path, clip_ids: Sequence[str]) -> list[list[Any]]:
     return [_identity(root, clip_id) for clip_id in clip_ids]
 
 
-def _identity(root: Path, clip_id: str) -> list[Any]:
+def _identity(root: Path, clip_id: str) -> Identity:
     try:
         stat = (root / clip_id).stat()
     except OSError:  # a link to nowhere; reading it will say so

@@ -1,24 +1,26 @@
 """The clip store: the sound of a whole corpus at one rate, decoded once, read without decoding."""
 
+import json
 import logging
 import re
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musicssl.audio.decode import DECODING, read_audio
-from musicssl.audio.files import file_identities
+from musicssl.audio.files import Identity, file_identities
 from musicssl.audio.pcm import FULL_SCALE
 from musicssl.audio.store_index import SAMPLE_TYPE, SAMPLES, read_index
 from musicssl.audio.store_writing import JOURNAL, Decode, write_store
 from musicssl.cache import build_on, fingerprint
 from musicssl.errors import InputError
 
+_FILES = "files.json"  # path, size and modification time of each
 _STEP = np.float32(1 / FULL_SCALE)
 _log = logging.getLogger(__name__)
 
@@ -76,8 +78,28 @@ class ClipStore:
             _samples=np.asarray(np.memmap(folder / SAMPLES, SAMPLE_TYPE, mode="r")),
         )
 
-    def __reduce__(self) -> tuple[Callable[[Path], "ClipStore"], tuple[Path]]:
-        return ClipStore.open, (self.folder,)
+    def __reduce__(self) -> tuple[Callable[..., "ClipStore"], tuple[Path, tuple[str, ...]]]:
+        return _reopened, (self.folder, self.clip_ids)
+
+    def only(self, clip_ids: Sequence[str]) -> "ClipStore":
+        """Return the store of those of some clips that it holds, in the order of their names here.
+
+        What is known of unreadable clips is kept for these names too. Nothing is copied.
+        """
+        row_of = {clip_id: row for row, clip_id in enumerate(self.clip_ids)}
+        kept = tuple(clip_id for clip_id in clip_ids if clip_id in row_of)
+        rows = np.array([row_of[clip_id] for clip_id in kept], np.int64)
+        return replace(
+            self,
+            clip_ids=kept,
+            lengths=self.lengths[rows],
+            clipped=self.clipped[rows],
+            unreadable={
+                name: self.unreadable[name] for name in clip_ids if name in self.unreadable
+            },
+            _crc32=[self._crc32[row] for row in rows],
+            _ends=self._ends[rows],
+        )
 
     def read(
         self, rows: NDArray[np.int64], starts: NDArray[np.int64], num_samples: int
@@ -159,8 +181,8 @@ def file_store(
 ) -> ClipStore:
     """Open the store of some files, after decoding them where that was not done before.
 
-    Its folder is named by the rate and the path, size and modification time of every file, so a
-    changed, added or removed file makes a new store.
+    A store of more files will do. A new one is named by the rate and the path, size and
+    modification time of every file, so a changed or added file makes a new store.
 
     Args:
         root: Folder that the files lie in.
@@ -173,43 +195,69 @@ def file_store(
     Raises:
         InputError: As `build_store`.
     """
-    folder = _folder(root, clip_ids, sample_rate, cache, name)
+    identities = file_identities(root, clip_ids)
+    known = _covering(identities, sample_rate, cache, name)
+    if known is not None:
+        return known.only(clip_ids)
+    folder = _folder(identities, sample_rate, cache, name)
     decode = partial(_decode, root=root, sample_rate=sample_rate)
-    return build_store(folder, clip_ids, decode, sample_rate, num_workers, f"preparing {name}")
+    store = build_store(folder, clip_ids, decode, sample_rate, num_workers, f"preparing {name}")
+    (folder / _FILES).write_text(json.dumps([DECODING, identities]))
+    return store
 
 
 def find_file_store(
     root: Path, clip_ids: Sequence[str], sample_rate: int, cache: Path, name: str
 ) -> ClipStore | None:
-    """Open the store of some files if it was prepared; takes the arguments of `file_store`.
+    """Open the store of some files, or of more, if there is one; see `file_store`.
 
     Where there are stores of that name for other files or another rate only, a warning says so.
 
     Raises:
         InputError: If the store is damaged.
     """
-    folder = _folder(root, clip_ids, sample_rate, cache, name)
-    if folder.is_dir():
-        return ClipStore.open(folder)
+    known = _covering(file_identities(root, clip_ids), sample_rate, cache, name)
+    if known is not None:
+        return known.only(clip_ids)
     pattern = re.compile(rf"{re.escape(name)}-\d+-[0-9a-f]{{12}}")
     others = sorted(path for path in cache.glob(f"{name}-*") if pattern.fullmatch(path.name))
     if others:
-        _log.warning(
-            "the clip store %s is at another rate than %d Hz or of files that were added, removed "
-            "or changed since, so audio is decoded as it is needed, which is slower; prepare a "
-            "store for these files with --prepare",
-            others[-1],
-            sample_rate,
-        )
+        _warn_of(others[-1], sample_rate)
     return None
 
 
-def _folder(root: Path, clip_ids: Sequence[str], sample_rate: int, cache: Path, name: str) -> Path:
-    settings = {
-        "decoding": DECODING,
-        "sample_rate": sample_rate,
-        "files": file_identities(root, clip_ids),
-    }
+@lru_cache  # once a process is enough
+def _warn_of(store: Path, sample_rate: int) -> None:
+    _log.warning(
+        "the clip store %s is at another rate than %d Hz or of other files (added or changed "
+        "since?), so audio is decoded as it is needed, which is slower; prepare a store for these "
+        "files with --prepare",
+        store,
+        sample_rate,
+    )
+
+
+def _covering(
+    identities: Sequence[Identity], sample_rate: int, cache: Path, name: str
+) -> ClipStore | None:
+    """Open the store of these files, or the first one found that holds them all and others."""
+    exact = _folder(identities, sample_rate, cache, name)
+    if exact.is_dir():
+        return ClipStore.open(exact)
+    wanted = {tuple(identity) for identity in identities}
+    for listed in sorted(cache.glob(f"{name}-{sample_rate}-*/{_FILES}")):
+        decoding, files = json.loads(listed.read_text())
+        if decoding == DECODING and wanted <= {tuple(identity) for identity in files}:
+            return ClipStore.open(listed.parent)
+    return None
+
+
+def _reopened(folder: Path, clip_ids: Sequence[str]) -> ClipStore:
+    return ClipStore.open(folder).only(clip_ids)
+
+
+def _folder(identities: Sequence[Identity], sample_rate: int, cache: Path, name: str) -> Path:
+    settings = {"decoding": DECODING, "sample_rate": sample_rate, "files": identities}
     return cache / f"{name}-{sample_rate}-{fingerprint(settings)}"
 
 

@@ -46,7 +46,7 @@ class Chain:
             if getattr(transform, "of_sound", False) != (x.ndim == 2):
                 kind, choice = ("instances", "sound") if x.ndim == 2 else ("sound", "weak")
                 raise InputError(
-                    f"{name} varies {kind}, which is not what the encoder gets; "
+                    f"the views' {name} varies {kind}, which is not what the encoder gets; "
                     f"choose views={choice} or views=none."
                 )
             x = transform(x, lengths)

@@ -20,9 +20,10 @@ from rich.console import Console
 from musicssl.annotations import Annotations
 from musicssl.audio.decode import AUDIO_SUFFIXES
 from musicssl.audio.files import audio_files
+from musicssl.cache import default_cache
 from musicssl.command_line import user_errors
 from musicssl.corpus import Corpus, check_corpus
-from musicssl.corpus_command import PREPARE, show_store
+from musicssl.corpus_command import PREPARE, print_whole, show_store
 from musicssl.corpus_table import corpus_table
 from musicssl.errors import InputError
 from musicssl.features.waveform import Waveform
@@ -150,17 +151,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--test-fold", help="the fold that tests")
     parser.add_argument("--prepare", action="store_true", help=PREPARE)
     parser.add_argument("--sample-rate", type=int, default=16_000, help="of the store, in Hz")
-    parser.add_argument("--cache", default="cache", help="folder of derived data")
+    parser.add_argument("--num-workers", type=int, default=-1, help="processes; -1: one per core")
+    parser.add_argument("--cache", default=default_cache(), help="folder of derived data")
     given = vars(parser.parse_args(arguments))
-    features, prepare = Waveform(given.pop("sample_rate")), given.pop("prepare")
+    rate, prepare = given.pop("sample_rate"), given.pop("prepare")
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     with user_errors():
+        features = Waveform(rate)
         folder = AudioFolder(**given, features=features, unreadable="skip")
         if prepare:
             show_store(folder.prepare_store())
         corpus = folder.load()
         console = Console()
-        console.print(corpus_table(corpus))
+        print_whole(console, corpus_table(corpus))
         for line in _facts(corpus, folder.unreadable_files()):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
         check_corpus(corpus)

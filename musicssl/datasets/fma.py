@@ -95,6 +95,7 @@ class FMA(Recordings):
             mask=np.zeros((len(used), 0), np.bool_),
             split=np.array([track.split for track in used]),
             groups=np.array([track.artist for track in used]) if known else None,
+            sources=np.array([f"fma:{track.number:06d}" for track in used]),
             left_out={
                 track.path: "was cut out at the end of its song or past it"
                 for track in tracks

@@ -3,7 +3,8 @@
 Bittner et al., ISMIR 2014, and MedleyDB 2.0, 2016: 122 songs (V1) and 74 (V2), 1,284 stems, WAV at
 44.1 kHz; audio and annotations CC BY-NC-SA 4.0. Two tasks on them, by `what`:
 
-* "stems": which of twenty instruments a stem is, one of C. The twenty are the most frequent stem
+* "stems": which of twenty instruments a stem is, one of C. A stem is silent while its instrument
+  rests, and so may be a crop of it. The twenty are the most frequent stem
   labels that name an instrument, 888 stems; all others are left out, `EXCLUDED` among them.
 * "mixes": which of the twenty are in a mix, any of C. With `activity` also in which seconds.
 
@@ -126,7 +127,8 @@ class MedleyDB(Recordings):
 
     Attributes:
         what: Clips are "stems" (one class each) or "mixes" (several).
-        versions: Songs of "v1", "v2" or "all".
+        versions: Songs of "v1", "v2" or "all". In V2 alone drum machine and tabla are in no
+            training clip, so it serves as a second corpus only.
         bleed: "keep" songs whose stems bleed into each other, or "leave_out".
         activity: Which annotation says when instruments of a mix are active: "original" or "v2" of
             the confidences, "source_id", or "none".

@@ -182,6 +182,7 @@ class OpenMIC:
             clip_ids=np.array(keys),
             groups=read_artists(folder, keys),
             instance_seconds=INSTANCE_SECONDS,
+            sources=_sources(keys),
         )
 
     def audio(self, clip_id: str) -> tuple[NDArray[np.float32], int]:
@@ -242,7 +243,13 @@ class OpenMICAudio(Recordings):
             mask=labels.mask,
             split=np.array(list(split_of.values())),
             groups=read_artists(folder, keys),
+            sources=_sources(keys),
         )
+
+
+def _sources(keys: Sequence[str]) -> NDArray[np.str_]:
+    """Name the tracks of the Free Music Archive, as `dataset=fma` does."""
+    return np.array([f"fma:{key[:6]}" for key in keys])
 
 
 def _reads_csv(labels: str) -> bool:

@@ -118,6 +118,7 @@ class Synthband:
             clip_ids=np.array([_clip_id(number) for number in range(self.num_clips)]),
             activity=active,
             instance_seconds=self._instance_seconds,
+            sources=self._sources(),
         )
 
     def audio(self, clip_id: str) -> tuple[NDArray[np.float32], int]:
@@ -139,8 +140,18 @@ class Synthband:
     def _instance_seconds(self) -> float:
         return 1.0 if isinstance(self.features, Waveform) else self.features.instance_seconds
 
+    def _sources(self) -> NDArray[np.str_]:
+        """Name the clips: those of one number differ as soon as a setting of their sound does."""
+        sound = fingerprint({**self._settings(), "num_clips": None})
+        return np.array([f"synthband:{sound}:{number}" for number in range(self.num_clips)])
+
     def _folder(self, **features: Any) -> Path:
-        settings: dict[str, Any] = {
+        settings = {**self._settings(), **features}
+        return Path(self.cache).expanduser() / f"synthband-{fingerprint(settings)}"
+
+    def _settings(self) -> dict[str, Any]:
+        """Return all that the sound depends on, but for its rate."""
+        return {
             "version": _VERSION,
             "num_clips": self.num_clips,
             "seed": self.seed,
@@ -150,9 +161,7 @@ class Synthband:
             "level_range_db": float(self.level_range_db),
             "noise_db": None if self.noise_db is None else float(self.noise_db),
             "effects": float(self.effects),
-            **features,
         }
-        return Path(self.cache).expanduser() / f"synthband-{fingerprint(settings)}"
 
     def _score(self, number: int) -> list[Part]:
         rng = np.random.default_rng([self.seed, number, _SCORE])

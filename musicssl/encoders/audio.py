@@ -81,7 +81,8 @@ class AudioEncoder(nn.Module, ABC):
     def _in_slices(self, x: Tensor, chunks: Chunks | None = None) -> Tensor:
         """Embed the chunks of `x`, which are its rows if no others are named."""
         total = len(x) if chunks is None else len(chunks.clip)
-        size = max(1, total) if self.training else self.slice_chunks
+        learning = any(module.training for module in self.modules())  # a batch norm may be alone
+        size = max(1, total) if learning else self.slice_chunks
         embedded = []
         for first in range(0, total, size):
             here = slice(first, first + size)

@@ -13,11 +13,14 @@ class Waveform:
         sample_rate: At which clips are read, in Hz.
 
     Raises:
-        InputError: If the rate is not positive.
+        InputError: If the rate is none of sound.
     """
 
     sample_rate: int = 16_000
 
     def __post_init__(self) -> None:
-        if self.sample_rate < 1:
-            raise InputError(f"features.sample_rate must be positive, got {self.sample_rate} Hz.")
+        if not 500 <= self.sample_rate <= 384_000:
+            raise InputError(
+                "features.sample_rate must be from 500 to 384000 Hz, such as 16000, got "
+                f"{self.sample_rate}."
+            )

@@ -12,6 +12,7 @@ from torchmetrics import Metric
 
 from musicssl.batch import Batch
 from musicssl.classifier import Classifier
+from musicssl.clips import check_crops
 from musicssl.errors import InputError
 from musicssl.losses.balanced_bce import label_prior
 from musicssl.pooling import Instances
@@ -149,13 +150,17 @@ class ClassificationMethod(pl.LightningModule):
         In a regression it means nothing, and no loss for it looks at it.
 
         Raises:
-            InputError: If the batches hide all of them.
+            InputError: If the batches hide all of them, or crops are too short for the encoder.
         """
-        if stage == "fit":
-            if self.trainer.datamodule.b_s == 0:  # type: ignore[attr-defined]
-                raise InputError("data.b_s=0 hides the labels that this method needs; raise it.")
-            targets, mask = self.trainer.datamodule.labels("train")  # type: ignore[attr-defined]
-            self.prior = label_prior(targets, mask).to(self.prior)
+        if stage != "fit":
+            return
+        datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
+        if datamodule.b_s == 0:
+            raise InputError("data.b_s=0 hides the labels that this method needs; raise it.")
+        chunk = getattr(self.classifier.encoder, "chunk_samples", None)
+        check_crops(chunk, datamodule.crop_seconds, datamodule.corpus)
+        targets, mask = datamodule.labels("train")
+        self.prior = label_prior(targets, mask).to(self.prior)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Optimize what is not frozen."""

@@ -113,6 +113,8 @@ class SemiSupervisedMethod(ClassificationMethod):
             return whole.float()
         logits = torch.empty_like(batch.y)
         for stream in (labelled, ~labelled):
+            if not stream.any():
+                continue
             logits[stream] = network(batch.select(stream)).float()
         return logits
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from musicssl.batch import Batch
+from musicssl.clips import fits_places, samples_per_place
 from musicssl.errors import InputError
 from musicssl.methods.base import ClassificationMethod, EpochOutputs
 
@@ -38,13 +39,17 @@ class StrongSupervision(ClassificationMethod):
         self._instance_outputs = EpochOutputs()
 
     def setup(self, stage: str) -> None:
-        """Refuse a corpus of which nobody knows who plays when."""
+        """Refuse an encoder that is out of step with the labels."""
         super().setup(stage)
-        if stage == "fit" and self.trainer.datamodule.corpus.activity is None:  # type: ignore[attr-defined]
-            name = self.trainer.datamodule.corpus.name  # type: ignore[attr-defined]
+        if stage != "fit":
+            return
+        corpus = self.trainer.datamodule.corpus  # type: ignore[attr-defined]
+        chunk = getattr(self.classifier.encoder, "chunk_samples", None)
+        if not fits_places(chunk, corpus):
             raise InputError(
-                f"{name} does not say when its classes sound, which method=strong learns from; "
-                "choose method=att, or a corpus with activity such as synthband."
+                f"encoder.chunk_samples={chunk} is no whole number of labelled stretches of "
+                f"{corpus.instance_seconds:g} s, {samples_per_place(corpus)} samples; choose "
+                "encoder=mlp, cnn or crnn, or another encoder.chunk_samples."
             )
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

@@ -16,7 +16,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m musicssl.report", description=main.__doc__)
     parser.add_argument("runs", nargs="+", type=Path, help="folders that hold runs, at any depth")
     parser.add_argument("--out", type=Path, default=Path("report"), help="folder to write to")
-    parser.add_argument("--metric", default="auroc", help="for the main table and the curve")
+    parser.add_argument(
+        "--metric", help="for the main table and the curve; else auroc, or r2 of a regression"
+    )
     parser.add_argument(
         "--baseline", help="name of the method to compare with; else supervised, or att"
     )

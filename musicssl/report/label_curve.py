@@ -102,9 +102,12 @@ def _frame(axes: Axes, curves: Mapping[str, Sequence[Point]], span: float) -> No
 def _limits(points: Sequence[Point]) -> tuple[float, float]:
     """Make room for single seeds and for intervals, but not for the very wide ones of two seeds."""
     ends = [value for point in points for value in point.values]
+    shares = all(0 <= value <= 1 for value in ends)  # so that no interval is drawn beyond them
     for over in (spread(point.values) for point in points):
         if over.n > 2:
             ends += [over.mean - over.half_width, over.mean + over.half_width]
-    low, high = max(float(np.nanmin(ends)), 0), min(float(np.nanmax(ends)), 1)
+    low, high = float(np.nanmin(ends)), float(np.nanmax(ends))
+    if shares:
+        low, high = max(low, 0), min(high, 1)
     margin = max((high - low) / 12, 0.01)
     return low - margin, high + margin

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from musicssl.report.comparisons import Comparison, compare_all
-from musicssl.report.grids import LOCALISATION, METRICS, Grid, grids, metric_name
+from musicssl.report.grids import LOCALISATION, METRICS, Grid, grids, is_known, metric_name
 from musicssl.report.grouping import Method, baseline_first, fractions, group
 from musicssl.report.matching import Match, match_all
 from musicssl.report.runs import read_runs
@@ -75,13 +75,14 @@ class Study:
 
 
 def read_study(
-    folders: Sequence[Path], metric: str = "auroc", baseline: str | None = None
+    folders: Sequence[Path], metric: str | None = None, baseline: str | None = None
 ) -> Study:
     """Read runs and work out what they say.
 
     Args:
         folders: That hold runs, at any depth.
-        metric: Of metrics.json, for the main table and the curve.
+        metric: Of metrics.json, for the main table and the curve; None for AUROC, or R² where no
+            run has it.
         baseline: Label or name of a method, see `musicssl.report.grouping.baseline_first`.
 
     Raises:
@@ -90,6 +91,8 @@ def read_study(
     """
     runs, unfinished = read_runs(folders)
     methods = baseline_first(group(runs), baseline)
+    if metric is None:
+        metric = "auroc" if is_known(methods, "auroc") else "r2"
     name = metric_name(methods, metric)
     comparisons, matches = compare_all(methods), match_all(methods, metric)
     return Study(methods, metric, name, comparisons, matches, unfinished)

@@ -176,12 +176,38 @@ def test_a_store_is_found_only_for_its_files_and_rate(root, caplog):
     assert found(root.rename(root.parent / "moved").rename(root)).folder == store.folder
     with caplog.at_level(logging.WARNING):
         assert found(root, rate=16_000) is None
-        assert found(root, names=FILES[:2]) is None
         os.utime(root / "a.wav", ns=(0, 1))
         assert found(root) is None
+        assert found(root) is None
     warnings = [record.getMessage() for record in caplog.records]
-    assert len(warnings) == 3
+    assert len(warnings) == 2  # the second rate and the changed file, each said once
     assert all(str(store.folder) in text and "--prepare" in text for text in warnings)
+
+
+def test_a_store_of_more_files_will_do(root):
+    """One corpus can have several label sets, of which each names other files."""
+    everything, some = prepared(root), [FILES[1], FILES[0]]
+    for part in (found(root, names=some), prepared(root, names=some)):
+        assert part.folder == everything.folder
+        assert list(part.clip_ids) == some
+        part.verify()
+        for row, name in enumerate(some):
+            whole = everything.clip_ids.index(name)
+            length = int(part.lengths[row])
+            assert length == everything.lengths[whole]
+            rows, starts = np.array([row]), np.array([3])
+            expected = everything.read(np.array([whole]), starts, length)
+            assert np.array_equal(part.read(rows, starts, length), expected)
+        again = pickle.loads(pickle.dumps(part))
+        assert again.clip_ids == part.clip_ids
+        assert again.lengths.tolist() == part.lengths.tolist()
+
+
+def test_a_store_in_which_one_of_the_files_has_changed_will_not_do(root):
+    prepared(root)
+    soundfile.write(root / FILES[0], np.zeros(500), RATE)
+    assert found(root, names=FILES[:2]) is None
+    assert found(root, names=FILES[1:2]) is not None
 
 
 def test_stores_of_corpora_with_like_names_are_no_reason_to_warn(root, caplog):

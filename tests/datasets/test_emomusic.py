@@ -136,7 +136,7 @@ def test_the_command_counts(root, tmp_path, capsys):
     assert "3 clips: " in shown
     assert "annotated but missing: 1" in shown
     assert "clips_45seconds/10.mp3 is missing" in shown
-    assert "audio files that no annotation names: 1" in shown
+    assert "other audio files, not used: 1" in shown
 
 
 def test_a_missing_recording_stops_the_run(make, root):

@@ -152,7 +152,7 @@ def test_the_command_shows_what_is_found(root, tmp_path, capsys):
     assert "left out as known to be broken or wrong: 1\n  fma_small/099/099134.mp3 was" in shown
     assert "annotated but missing: 1\n  fma_small/000/000010.mp3 is missing" in shown
     assert "cannot be decoded: 1\n  fma_small/000/000011.mp3" in shown
-    assert "audio files that no annotation names: 1" in shown
+    assert "other audio files, not used: 1" in shown
 
 
 def test_the_subset_must_be_clear(make, root):

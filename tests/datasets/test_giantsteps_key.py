@@ -265,7 +265,7 @@ def test_the_command_counts(root, tmp_path, capsys):
     assert "left out as known to be broken or wrong: 4" in shown
     assert "annotated but missing: 1" in shown
     assert "99.LOFI.mp3 is missing" in shown
-    assert "audio files that no annotation names: 1" in shown
+    assert "other audio files, not used: 1" in shown
 
 
 def test_a_missing_recording_stops_the_run(make, root):

@@ -136,7 +136,7 @@ def test_the_broken_file_of_kaggle_is_left_out_and_counted(make, root, capsys):
     shown = capsys.readouterr().out
     assert "40 clips: 20 train, 10 val, 10 test" in shown
     assert "left out as known to be broken or wrong: 1\n  genres_original/jazz/jazz.00054" in shown
-    assert "audio files that no annotation names: 0" in shown
+    assert "other audio files, not used: 0" in shown
 
 
 def test_the_same_file_is_used_where_it_is_whole(make, root):
@@ -163,7 +163,7 @@ def test_a_recording_in_no_list_is_counted_only(make, root, capsys):
     write_audio(root / "genres", ["rock/rock.00099.wav"])
     assert len(make().load().clip_ids) == 40
     assert main(["--root", str(root), "--cache", str(root / "c"), "--num-workers", "1"]) == 0
-    assert "audio files that no annotation names: 1" in capsys.readouterr().out
+    assert "other audio files, not used: 1" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

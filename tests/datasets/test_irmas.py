@@ -134,7 +134,7 @@ def test_the_command_counts_the_excerpts(root, capsys):
     assert "18 clips: 15 train, 3 test" in shown
     assert "annotated but missing: 1" in shown
     assert "Part3/(03) [Fritz] No.1-2.wav is missing" in shown  # brackets are no markup
-    assert "audio files that no annotation names: 1" in shown
+    assert "other audio files, not used: 1" in shown
 
 
 def test_a_missing_recording_is_named(make, root):
@@ -175,7 +175,7 @@ def test_training_audio_outside_of_the_folders_is_named(make, root):
 @pytest.mark.parametrize("part", [wrapper for wrapper, _ in TESTING])
 def test_a_missing_part_of_the_test_set_is_told(make, root, part):
     shutil.rmtree(root / part)
-    with pytest.raises(InputError, match=rf"{part} is missing; get IRMAS-TrainingData\.zip and"):
+    with pytest.raises(InputError, match=rf"{part} is missing; download it"):
         make().load()
 
 
@@ -183,7 +183,7 @@ def test_a_missing_part_of_the_test_set_is_told(make, root, part):
 def test_an_empty_part_is_told(make, root, part):
     shutil.rmtree(root / part)
     (root / part).mkdir()
-    with pytest.raises(InputError, match=rf"{part} holds no annotated excerpt; get IRMAS-Train"):
+    with pytest.raises(InputError, match=rf"{part} holds no annotated excerpt; download it"):
         make().load()
 
 

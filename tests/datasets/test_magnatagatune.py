@@ -177,7 +177,7 @@ def test_the_command_shows_what_is_found(root, tmp_path, capsys):
     assert f"{BROKEN[0]}.mp3 is empty in the archive" in shown
     assert "annotated but missing: 1\n  b/cy-album-01-song_c-0-29.mp3 is missing" in shown
     assert "cannot be decoded: 1\n  0/bob-album-02-song_b-0-29.mp3" in shown
-    assert "audio files that no annotation names: 1" in shown
+    assert "other audio files, not used: 1" in shown
 
 
 def test_the_command_takes_the_options(root, tmp_path, capsys):

@@ -95,7 +95,7 @@ def test_the_command_counts_clips_and_files(root: Path, capsys: pytest.CaptureFi
     out = capsys.readouterr().out
     assert "31 clips: 15 train, 8 val, 8 test" in out
     assert "annotated but missing: 1" in out
-    assert "audio files that no annotation names: 1" in out
+    assert "other audio files, not used: 1" in out
 
 
 def test_a_missing_clip_is_an_error_unless_skipped(root: Path) -> None:

@@ -384,7 +384,7 @@ def test_the_command_has_the_options_and_counts(root, tmp_path, capsys):
     assert "2 clips: " in shown
     assert "annotated but missing: 1" in shown
     assert "Audio/Bob_Red/Bob_Red_MIX.wav is missing" in shown
-    assert "audio files that no annotation names: 7" in shown  # the stems
+    assert "other audio files, not used: 7" in shown  # the stems
 
 
 def test_a_root_a_level_off_is_told(make, root, tmp_path):
@@ -442,7 +442,7 @@ def test_malformed_metadata_is_told_in_one_line(make, package, old, new, message
 
 def test_a_listed_song_without_metadata_is_told(make, package):
     (package / "data/Metadata/Bob_Red_METADATA.yaml").unlink()
-    with pytest.raises(InputError, match=r"Bob_Red_METADATA\.yaml is missing; get"):
+    with pytest.raises(InputError, match=r"Bob_Red_METADATA\.yaml is missing; put it there"):
         make().annotations()
 
 
@@ -457,3 +457,14 @@ def test_malformed_activity_is_told(make, package, kind, file):
     (package / "data/Annotations" / file).write_text("1,2,3\n")
     with pytest.raises(InputError, match=rf"{file} .*; get the annotations again from https"):
         make(what="mixes", activity=kind).annotations()
+
+
+def test_what_an_unnamed_stem_of_a_mix_may_hold_is_not_observed(make):
+    """Ann_One has a stem "Main System": what its other stems name is there, the rest is unknown."""
+    annotations = make(what="mixes").annotations()
+    for path, y, mask in zip(annotations.paths, annotations.y, annotations.mask, strict=True):
+        if song_of(path) == "Ann_One":
+            assert mask.tolist() == (y > 0).tolist()
+        else:
+            assert mask.all()
+    assert {song_of(path) for path in annotations.paths} == set(METADATA)

@@ -127,7 +127,7 @@ def test_the_command_shows_what_is_found(root, tmp_path, capsys):
     assert "left out as known to be broken or wrong: 1\n  6/0/6010476.clip.mp3 is listed" in shown
     assert "annotated but missing: 1\n  5/9/599.clip.mp3 is missing" in shown
     assert "cannot be decoded: 1\n  1/8/18213.clip.mp3 is empty (0 bytes)" in shown
-    assert "audio files that no annotation names: 1" in shown
+    assert "other audio files, not used: 1" in shown
 
 
 def test_a_root_one_level_off_is_told(make, root, tmp_path):

@@ -154,7 +154,7 @@ def test_the_command_shows_what_is_found(root, tmp_path, capsys):
     assert "2 clips: 1 train, 1 test" in shown
     assert "annotated but missing: 1\n  07/7.mp3 is missing" in shown
     assert "cannot be decoded: 1\n  14/214.mp3 is empty (0 bytes)" in shown
-    assert "audio files that no annotation names: 1" in shown
+    assert "other audio files, not used: 1" in shown
 
 
 @pytest.mark.parametrize(

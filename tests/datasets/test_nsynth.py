@@ -131,7 +131,7 @@ def test_the_command_counts_the_notes(root, capsys):
     assert "26 clips: 23 train, 1 val, 2 test" in shown
     assert "annotated but missing: 1" in shown
     assert "nsynth-valid/audio/bass_synthetic_002-060-025.wav is missing" in shown
-    assert "audio files that no annotation names: 1" in shown
+    assert "other audio files, not used: 1" in shown
 
 
 def test_a_missing_recording_is_named(make, root):

@@ -136,7 +136,7 @@ def test_the_command_counts_labels_and_files(
     assert f"28 clips: {len(TRAIN_KEYS) - 1} train, {len(TEST_KEYS) - 1} test" in out
     assert "annotated but missing: 1" in out
     assert "cannot be decoded: 1" in out
-    assert "audio files that no annotation names: 1" in out
+    assert "other audio files, not used: 1" in out
     left = np.arange(NUM_CLIPS) >= 2
     train = np.isin(KEYS, TRAIN_KEYS)
     present = MASK & (RELEVANCE >= 0.5)

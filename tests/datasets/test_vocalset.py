@@ -133,7 +133,7 @@ def test_the_command_counts_what_is_left_out(root, capsys):
     assert "34 clips: 20 train, 14 test" in shown
     assert "left out as known to be broken or wrong: 5" in shown
     assert "cannot be decoded: 0" in shown
-    assert "audio files that no annotation names: 2" in shown  # of the other techniques
+    assert "other audio files, not used: 2" in shown  # of the other techniques
     assert main([*arguments, "--target", "singer"]) == 0
     assert "36 clips" in capsys.readouterr().out
 

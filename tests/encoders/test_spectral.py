@@ -189,3 +189,18 @@ def test_a_chunk_has_the_frames_that_are_centred_in_it(chunk_samples, hop, num_f
     encoder = frames_of(chunk_samples, hop)
     assert encoder.num_frames == num_frames == len(range(0, chunk_samples, hop))
     assert encoder(torch.zeros(1, chunk_samples))[0].shape[1] == num_frames
+
+
+@encoders
+def test_spectra_are_normalised_over_a_batch_before_they_are_embedded(kind, monkeypatch):
+    torch.manual_seed(0)
+    encoder = kind(num_features=1, num_instances=None, dropout=0.0, **SMALL[kind])
+    seen = []
+    embed = encoder.embed_spectra
+    monkeypatch.setattr(
+        encoder, "embed_spectra", lambda spectra: seen.append(spectra) or embed(spectra)
+    )
+    encoder.train()(sound(6, encoder.chunk_samples))
+    [spectra] = seen
+    assert abs(spectra.mean().item()) < 1e-4
+    assert abs(spectra.std().item() - 1) < 1e-2

@@ -98,19 +98,32 @@ def test_instances_are_validated_over_the_whole_epoch(tmp_path):
     assert trainer.callback_metrics["val/instance_auroc"].item() == pytest.approx(expected)
 
 
-def test_a_corpus_without_activity_is_refused(tmp_path):
+def test_a_corpus_without_activity_is_refused():
     class Silent(Tiny):
         def load(self):
             return dataclasses.replace(super().load(), activity=None)
 
     with pytest.raises(InputError, match="does not say when its classes sound"):
-        quiet_trainer(tmp_path).fit(build(), datamodule(Silent()))
+        datamodule(Silent())
 
 
 @pytest.mark.parametrize("task", ["multi_class", "regression"])
 def test_tasks_whose_classes_do_not_sound_together_are_refused(task):
     with pytest.raises(InputError, match=f"of the kind {task}"):
         build(task=task)
+
+
+def test_an_encoder_out_of_step_with_the_seconds_is_refused(tmp_path):
+    """Chunks of 1.04 s make as many instances of these clips as there are seconds."""
+
+    class Slow(Spectrum):
+        def __init__(self, num_features, num_instances):
+            super().__init__(num_features, num_instances)
+            self.chunk_samples = round(1.04 * RATE)
+
+    module = datamodule(TinySound(), crop_seconds=3.0)
+    with pytest.raises(InputError, match="no whole number of labelled stretches of 1 s"):
+        quiet_trainer(tmp_path).fit(build(Slow, **sound_parts(module)), module)
 
 
 def test_an_encoder_that_sums_a_clip_up_is_refused(tmp_path):

@@ -110,9 +110,14 @@ def test_the_labels_that_the_baseline_needs_are_more_by_either_measure(sweep):
 
 def test_a_metric_that_no_run_has_is_one_sentence(sweep, tmp_path, capsys):
     with pytest.raises(SystemExit, match="2"):
-        report([str(sweep), "--out", str(tmp_path / "out")])
+        report([str(sweep), "--metric", "auroc", "--out", str(tmp_path / "out")])
     error = capsys.readouterr().err
     assert error == "error: no run has the metric auroc; choose one of: pearson, r2, rmse.\n"
+
+
+def test_without_a_choice_the_metric_is_that_of_the_task(sweep, capsys, tmp_path):
+    report([str(sweep), "--out", str(tmp_path / "out")])
+    assert capsys.readouterr().out.startswith("R², 3 seeds")
 
 
 def test_one_method_has_nothing_to_be_compared_with(sweep):
