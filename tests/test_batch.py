@@ -11,6 +11,7 @@ def batch(count=4, lengths=True):
         torch.rand(count, 3) < 0.5,
         torch.arange(1, count + 1) if lengths else None,
         torch.arange(count) + 10,
+        torch.rand(count, 5, 3) < 0.5,
     )
 
 
