@@ -30,9 +30,11 @@ def draw_confusion(
     shown = range(0, len(classes), max(int(step), 1))
     labels = [wrapped(classes[c]) for c in shown]
     axes.set_xticks(shown, labels, rotation=90, fontsize=SMALL, **PLAIN)
-    axes.set_yticks(shown, labels, fontsize=SMALL, **PLAIN)
+    clips = np.bincount(truth, minlength=len(classes))
+    counted = [wrapped(f"{classes[c]} ({clips[c]})") for c in shown]
+    axes.set_yticks(shown, counted, fontsize=SMALL, **PLAIN)
     axes.set_xlabel("answer")
-    axes.set_ylabel("truth")
+    axes.set_ylabel("truth (clips)")
     if len(classes) <= _MOST_NUMBERS:
         for row, column in np.argwhere(shares > 0):
             share = shares[row, column]

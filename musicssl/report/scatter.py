@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from musicssl.report.style import COLOURS, GREY, PLAIN, spacious, wrapped
+from musicssl.report.style import COLOURS, GREY, PLAIN, SMALL, spacious, wrapped
 
 _COLUMNS = 3
 _PANEL_INCHES = 3.2
@@ -29,8 +29,10 @@ def draw_scatter(
         known = ~np.isnan(truth)
         axes.scatter(truth[known], guess[known], 9, color=COLOURS[0], alpha=0.5, linewidths=0)
         if known.any():
-            middle = float(truth[known].mean())
-            axes.axline((middle, middle), slope=1, color=GREY, linestyle=":")  # no error
+            ends = _ends(truth[known], guess[known])
+            axes.plot(ends, ends, color=GREY, linestyle=":", label="no error")
+            axes.set(xlim=ends, ylim=ends, aspect="equal")
+            axes.legend(frameon=False, fontsize=SMALL, loc="upper left")
         axes.set_title(wrapped(name), **PLAIN)
         axes.set_xlabel("target")
         axes.set_ylabel("prediction")
@@ -38,3 +40,11 @@ def draw_scatter(
     for axes in panels[len(names) :]:
         axes.remove()
     return figure
+
+
+def _ends(truth: NDArray[np.floating], guess: NDArray[np.floating]) -> tuple[float, float]:
+    """Return one range for both axes, so that flat predictions look flat."""
+    values = np.concatenate([truth, guess])
+    low, high = float(values.min()), float(values.max())
+    margin = max((high - low) / 20, 1e-6)
+    return low - margin, high + margin

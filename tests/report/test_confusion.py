@@ -32,7 +32,7 @@ def test_shares_are_drawn_in_per_cent():
     np.testing.assert_allclose(axes.images[0].get_array(), [[200 / 3, 100 / 3], [0, 100]])
     numbers = {text.get_position(): text.get_text() for text in axes.texts}
     assert numbers == {(0, 0): "67", (1, 0): "33", (1, 1): "100"}
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a (3)", "b (1)"]
 
 
 @pytest.mark.parametrize("num_classes", [2, 24, 128])
