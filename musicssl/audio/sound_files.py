@@ -59,7 +59,13 @@ class SoundFiles:
             row, start = rows[place], int(starts[place])
             there = min(num_samples, int(self.lengths[row]) - start)
             path = self.root / self.clip_ids[row]
-            stretch = read_stretch(path, self.sample_rate, start, there)
+            try:
+                stretch = read_stretch(path, self.sample_rate, start, there)
+            except UnreadableAudioError as error:
+                cause = (
+                    f"{error.cause} (a clip store finds such files and leaves them out: --prepare)"
+                )
+                raise UnreadableAudioError(path, cause) from error
             if len(stretch) < there:
                 raise UnreadableAudioError(path, "has become shorter since its length was read")
             x[place, :there] = stretch
