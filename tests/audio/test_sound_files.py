@@ -87,7 +87,7 @@ def test_a_file_that_breaks_while_training_is_named(root):
     rows, starts = np.array([0, 3]), np.array([0, 0])
     content = (root / "3.flac").read_bytes()
     (root / "3.flac").write_bytes(content[: len(content) // 2])
-    with pytest.raises(UnreadableAudioError, match=r"3\.flac is truncated or damaged .*--prepare.* replace"):
+    with pytest.raises(UnreadableAudioError, match=r"3\.flac is truncated .*--prepare.* replace"):
         files.read(rows, starts, 2_400)
     (root / "3.flac").unlink()
     with pytest.raises(UnreadableAudioError, match=r"3\.flac does not exist"):
