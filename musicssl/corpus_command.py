@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from musicssl.audio.files import audio_files
@@ -92,7 +93,8 @@ def _parser(corpus: type[Recordings], download: Download | None) -> argparse.Arg
 
 def print_whole(console: Console, table: Table) -> None:
     """Print a table as wide as it is: numbers that do not fit would be cut."""
-    console.width = max(console.width, console.measure(table).maximum)
+    unbounded = console.options.update(max_width=10_000)
+    console.width = max(console.width, Measurement.get(console, unbounded, table).maximum)
     console.print(table, soft_wrap=True)
 
 

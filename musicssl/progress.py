@@ -93,7 +93,8 @@ def _is_a_tenth(trainer: pl.Trainer) -> bool:
 
 
 def _describe(trainer: pl.Trainer) -> str:
-    shown = ("train/loss", "val/loss", "val/auroc", "val/f1", "val/accuracy", "val/r2")
     metrics = trainer.callback_metrics
+    last = "val/accuracy" if "val/accuracy" in metrics else "val/f1"
+    shown = ("train/loss", "val/loss", "val/auroc", "val/r2", last)
     scores = "  ".join(f"{name} {float(metrics[name]):.3f}" for name in shown if name in metrics)
     return f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {scores}"

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 import soundfile
+from rich.console import Console
+from rich.table import Table
 
-from musicssl.corpus_command import corpus_command
+from musicssl.corpus_command import corpus_command, print_whole
 from tests.bird_calls import RATE, BirdCalls, write_bird_calls
 
 
@@ -86,3 +88,12 @@ def test_there_is_no_download_where_there_is_none(root, capsys):
 
 def write_bird_calls_below(root):
     write_bird_calls(root / "birds")
+
+
+def test_a_table_is_printed_as_wide_as_it_is(capsys):
+    console = Console(width=40)
+    table = Table(*(f"column {i}" for i in range(20)))
+    table.add_row(*(f"{i}.123456" for i in range(20)))
+    print_whole(console, table)
+    said = capsys.readouterr().out
+    assert all(f"{i}.123456" in said for i in range(20))
