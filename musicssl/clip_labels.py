@@ -6,8 +6,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from musicssl.batch import Batch
-from musicssl.clips import Piece, samples_per_place
+from musicssl.clips import Piece
 from musicssl.corpus import Corpus
+from musicssl.places import samples_per_place
 
 
 class ClipLabels:

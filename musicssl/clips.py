@@ -1,6 +1,5 @@
 """Where the input of a corpus's clips comes from: read by row, a batch at a time."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -13,6 +12,7 @@ from torch import Tensor
 from musicssl.audio.sound import Sound
 from musicssl.corpus import Corpus
 from musicssl.errors import InputError
+from musicssl.places import samples_per_place
 
 Rows = NDArray[np.int64]
 
@@ -219,40 +219,6 @@ def clips_of(corpus: Corpus, crop_seconds: float | None) -> Clips:
             raise InputError(f"data.crop_seconds must be positive, got {crop_seconds:g}.")
         samples = min(longest, round(min(crop_seconds, 1e6) * rate))  # the rest would be silence
     return SoundClips(corpus.x, samples, grid)
-
-
-def samples_per_place(corpus: Corpus) -> int:
-    """Count what lasts as long as one place of the activity: samples of sound, or one instance."""
-    if isinstance(corpus.x, np.ndarray):
-        return 1
-    return round(corpus.instance_seconds * corpus.x.sample_rate)
-
-
-def check_crops(chunk_samples: int | None, crop_seconds: float | None, corpus: Corpus) -> None:
-    """See that crops are not shorter than what an encoder of sound embeds together.
-
-    Raises:
-        InputError: If they are; short clips are no reason.
-    """
-    if chunk_samples is None or crop_seconds is None or isinstance(corpus.x, np.ndarray):
-        return
-    rate = corpus.x.sample_rate
-    if round(crop_seconds * rate) < chunk_samples:
-        raise InputError(
-            f"data.crop_seconds={crop_seconds:g} is shorter than the {chunk_samples} samples that "
-            f"the encoder embeds together, and silence would fill the rest; raise it to at least "
-            f"{math.ceil(chunk_samples / rate * 1e4) / 1e4:g}."
-        )
-
-
-def fits_places(chunk_samples: int | None, corpus: Corpus) -> bool:
-    """Say whether chunks of an encoder of sound can be a whole number of places of the activity.
-
-    Args:
-        chunk_samples: Of the encoder; None for an encoder of instances.
-        corpus: Whose places are meant.
-    """
-    return chunk_samples is None or chunk_samples % samples_per_place(corpus) == 0
 
 
 def _merged(pieces: tuple[Piece, Piece], order: Rows) -> Piece:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from musicssl.checkpoint import read_checkpoint
-from musicssl.clips import fits_places
 from musicssl.corpus import Corpus
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.evaluation import (
@@ -27,6 +26,7 @@ from musicssl.localisation import localisation_metrics
 from musicssl.methods.base import ClassificationMethod
 from musicssl.metrics import Metrics
 from musicssl.multi_class import weighted_accuracy
+from musicssl.places import fits_places
 from musicssl.report.run_figures import draw_answers, draw_bars, draw_curves, draw_timelines
 from musicssl.report.tables import metrics_table, write_metrics_csv
 from musicssl.resolution import resolution_metrics

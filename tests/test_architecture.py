@@ -23,6 +23,8 @@ FORBIDDEN = {
     "annotations": {"*"},
     "recordings": {"methods", "encoders", "losses", "datasets", "datamodule", "splits"},
     "corpus_command": {"methods", "encoders", "losses", "datasets", "datamodule", "splits"},
+    "places": {"methods", "encoders", "losses", "datasets", "datamodule"},
+    "second_corpus": {"methods", "encoders", "losses", "datasets", "datamodule"},
     "clips": {"methods", "encoders", "losses", "datasets", "datamodule"},
     "openmic": {"methods", "encoders", "losses", "datasets", "datamodule"},
     "archives": {"methods", "encoders", "losses", "datasets", "datamodule"},

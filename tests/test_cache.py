@@ -3,10 +3,12 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
-from musicssl.cache import build_on, build_once, fingerprint
+from musicssl.cache import build_on, build_once, default_cache, fingerprint
 
 # Build a folder: say "building", write half of it, wait for a file "go", write the other half.
 BUILDER = """
@@ -136,3 +138,12 @@ def test_a_fingerprint_depends_on_every_value_but_not_on_the_order():
     assert fingerprint(settings) == fingerprint(same)
     assert len({fingerprint(each) for each in [settings, *others]}) == 5
     assert len(fingerprint(settings)) == 12
+
+
+def test_the_folder_that_nobody_chose_is_that_of_train_py(monkeypatch):
+    setting = OmegaConf.load(Path(__file__).parents[1] / "conf" / "train.yaml").data
+    for chosen in (None, "/somewhere/else"):
+        monkeypatch.delenv("MUSICSSL_CACHE", raising=False)
+        if chosen:
+            monkeypatch.setenv("MUSICSSL_CACHE", chosen)
+        assert default_cache() == setting.cache

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from musicssl.clips import InstanceClips, JoinedClips, SoundClips, check_crops, clips_of
+from musicssl.clips import InstanceClips, JoinedClips, SoundClips, clips_of
 from musicssl.errors import InputError
 from tests.tiny import Tiny
 from tests.tiny_sound import RATE, ArraySound, TinySound
@@ -103,15 +103,6 @@ def test_without_a_length_a_crop_is_as_long_as_the_longest_recording():
 
 def test_a_crop_is_not_longer_than_the_longest_recording():
     assert clips_of(TinySound().load(), 1e9).num_instances == 4 * RATE
-
-
-def test_crops_shorter_than_a_chunk_are_refused_and_short_clips_are_not():
-    corpus = TinySound().load()
-    with pytest.raises(InputError, match=r"raise it to at least 2\.5"):
-        check_crops(2_000, 2.0, corpus)
-    for chunk, seconds in ((1_600, 2.0), (10 * RATE, 10.0), (None, 0.1), (2_000, None)):
-        check_crops(chunk, seconds, corpus)
-    check_crops(2_000, 0.1, Tiny().load())
 
 
 def test_an_empty_crop_is_refused():

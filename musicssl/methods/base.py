@@ -12,9 +12,9 @@ from torchmetrics import Metric
 
 from musicssl.batch import Batch
 from musicssl.classifier import Classifier
-from musicssl.clips import check_crops
 from musicssl.errors import InputError
 from musicssl.losses.balanced_bce import label_prior
+from musicssl.places import check_crops
 from musicssl.pooling import Instances
 from musicssl.tasks import Loss, task_named
 
