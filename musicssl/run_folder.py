@@ -32,6 +32,9 @@ MAY_DIFFER = (  # settings of no bearing on results; threads but on their last b
     "dataset.cache",
     "dataset.num_workers",
     "datamodule.dataset",  # repeats dataset
+    "unlabelled.cache",
+    "unlabelled.num_workers",
+    "datamodule.unlabelled",  # repeats unlabelled
     "method.num_workers",
 )
 

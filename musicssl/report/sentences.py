@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 from musicssl.report.comparisons import Comparison
 from musicssl.report.grids import percent
+from musicssl.report.grouping import Method
 from musicssl.report.matching import Match
+from musicssl.report.settings import ABSENT, differing
 from musicssl.report.study import Study
 
 SIGNIFICANT = 0.05  # greatest p value, corrected, of what is called a difference
@@ -31,6 +33,7 @@ def notes(study: Study) -> list[str]:
         more = len(study.unfinished) - _LISTED
         listed += f", and {more} more" if more > 0 else ""
         lines.append(f"Left out, for they are not finished: {listed}.")
+    lines += _unequal_training(study.methods)
     if len(study.p_s) == 1:
         only = percent(study.p_s[0])
         lines.append(f"All runs have {only} of the labels, so there is no curve over labels.")
@@ -63,6 +66,16 @@ def p_text(p: float) -> str:
     ('< 0.001', '0.031', '1.000')
     """
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _unequal_training(methods: Sequence[Method]) -> list[str]:
+    """Say in which settings of the trainer methods differ, which a reader may take for a merit."""
+    lines = []
+    for key in differing([method.settings for method in methods]):
+        if key.startswith("trainer."):
+            values = (f"{m.label} {m.settings.get(key, ABSENT)}" for m in methods)
+            lines.append(f"The methods were not trained alike: {key} is {', '.join(values)}.")
+    return lines
 
 
 def _at(p_s: float, comparisons: Sequence[Comparison], study: Study) -> str:

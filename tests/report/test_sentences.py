@@ -64,6 +64,17 @@ def test_seeds_that_are_not_common_are_said_to_be_left_out(sweep):
     assert line.startswith("Seeds that only one method has are left out of 2 of the comparisons")
 
 
+def test_methods_that_were_not_trained_alike_are_said_not_to_be(sweep):
+    assert notes(read_study([sweep])) == []
+    for seed in (0, 1, 2):
+        config = settings("short", seed=seed, p_s=0.1)
+        config["trainer"] = {**config.get("trainer", {}), "max_epochs": 2}
+        write_run(sweep / f"short{seed}", config)
+    [line] = [line for line in notes(read_study([sweep])) if "not trained alike" in line]
+    assert line.startswith("The methods were not trained alike: trainer.max_epochs is ")
+    assert "short 2" in line
+
+
 def test_a_baseline_at_one_fraction_cannot_be_read_backwards(sweep):
     here = [*(sweep / "att").glob("p0.1_*"), sweep / "best"]
     [line] = notes(read_study(here))
