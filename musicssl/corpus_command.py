@@ -99,7 +99,7 @@ def print_whole(console: Console, table: Table) -> None:
 
 
 def _show(recordings: Recordings) -> None:
-    annotations, missing = recordings.found()
+    annotations, missing = recordings.found
     corpus = recordings.load()
     unreadable = {
         path: cause for path, cause in recordings.unreadable_files().items() if path not in missing

@@ -10,6 +10,7 @@ import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
@@ -78,7 +79,7 @@ class Recordings(ABC):
         Raises:
             InputError: As `load` does, but for files that are there and unreadable.
         """
-        annotations, missing = self.found()
+        annotations, missing = self.found
         if self.unreadable == "error":  # before hours of decoding
             self._apply_policy(missing, len(annotations.paths) + len(missing))
         self._open(annotations.paths)
@@ -89,7 +90,7 @@ class Recordings(ABC):
         Raises:
             InputError: As `load` does, or if it cannot be written or is damaged.
         """
-        paths, rate = self.found().annotations.paths, self.features.sample_rate
+        paths, rate = self.found.annotations.paths, self.features.sample_rate
         store = file_store(self.folder, paths, rate, self._cache, self.name, self.num_workers)
         store.verify()
         return store
@@ -101,7 +102,7 @@ class Recordings(ABC):
             InputError: If root or an annotation file is missing or malformed, or a recording is
                 missing or unreadable and the policy is "error".
         """
-        annotations, missing = self.found()
+        annotations, missing = self.found
         opened = self._open(annotations.paths)
         self._apply_policy({**missing, **opened.unreadable}, len(annotations.paths) + len(missing))
         if isinstance(opened.x, SoundFiles):
@@ -135,8 +136,9 @@ class Recordings(ABC):
         rate = self.features.sample_rate
         return read_audio(self.folder / clip_id, rate, self.max_seconds), rate
 
+    @cached_property
     def found(self) -> "Found":
-        """Read the annotations and look which of their recordings are there.
+        """The annotations, read once, and which of their recordings are there.
 
         Raises:
             InputError: If none is, or an annotation file is missing or malformed.
@@ -158,7 +160,7 @@ class Recordings(ABC):
 
     def unreadable_files(self) -> dict[str, str]:
         """Name the annotated files that cannot be used, and what is wrong with each."""
-        annotations, missing = self.found()
+        annotations, missing = self.found
         return {**missing, **self._open(annotations.paths).unreadable}
 
     @property

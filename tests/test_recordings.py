@@ -138,3 +138,13 @@ def test_annotations_that_name_nothing_are_told(make, root):
     (root / "birds.txt").write_text("")
     with pytest.raises(InputError, match="name no recording"):
         make().load()
+
+
+def test_annotations_are_read_once(make, monkeypatch):
+    reads = []
+    read = BirdCalls.annotations
+    monkeypatch.setattr(BirdCalls, "annotations", lambda self: reads.append(1) or read(self))
+    corpus = make()
+    corpus.prepare()
+    corpus.load()
+    assert len(reads) == 1

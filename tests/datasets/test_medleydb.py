@@ -4,7 +4,6 @@ from collections import Counter
 
 import numpy as np
 import pytest
-import soundfile
 import yaml
 
 from musicssl.datasets.medleydb import (
@@ -18,6 +17,7 @@ from musicssl.datasets.medleydb import (
 from musicssl.errors import InputError
 from musicssl.features.log_mel import LogMel
 from musicssl.features.waveform import Waveform
+from tests.datasets.medleydb_folder import METADATA, song_metadata, write_audio, write_package
 
 FEATURES = LogMel(sample_rate=8_000, num_mels=16, n_fft=512)
 
@@ -204,54 +204,10 @@ def test_real_confidences_and_source_ids_agree(real, kind):
     assert not intervals.activity[rows, length:].any()
 
 
-METADATA = {
-    "Ann_One": ("no", ["drum set", "electric bass", "drum set", "Main System"]),
-    "Ann_Two": ("yes", ["piano", "oboe"]),
-    "Bob_Red": ("no", ["electric bass"]),
-}
-
-
-def song_metadata(song, has_bleed, instruments):
-    stems = {
-        f"S{n:02d}": {"filename": f"{song}_STEM_{n:02d}.wav", "instrument": name, "raw": {}}
-        for n, name in enumerate(instruments, 1)
-    }
-    return {
-        "has_bleed": has_bleed,
-        "mix_filename": f"{song}_MIX.wav",
-        "stem_dir": f"{song}_STEMS",
-        "stems": stems,
-    }
-
-
-def write_audio(folder, song, num_stems):
-    rng = np.random.default_rng(0)
-    stems = folder / f"{song}_STEMS"
-    stems.mkdir(parents=True)
-    files = [stems / f"{song}_STEM_{n + 1:02d}.wav" for n in range(num_stems)]
-    for path in (folder / f"{song}_MIX.wav", *files):
-        soundfile.write(path, rng.uniform(-0.5, 0.5, (25_600, 2)), 8_000)  # 3.2 s
-
-
 @pytest.fixture
 def package(tmp_path):
-    """The authors' repository, with V1 of two songs and V2 of one."""
     package = tmp_path / "data" / "medleydb" / "medleydb"
-    for folder in ("resources", "data/Metadata", "data/Annotations/Source_ID"):
-        (package / folder).mkdir(parents=True)
-    confidences = package / "data/Annotations/Activation_Confidence"
-    (confidences / "v2").mkdir(parents=True)
-    (package / "resources/tracklist_v1.txt").write_text("Ann_One\nAnn_Two")
-    (package / "resources/tracklist_v2.txt").write_text("Bob_Red\n")
-    for song, (has_bleed, instruments) in METADATA.items():
-        text = yaml.safe_dump(song_metadata(song, has_bleed, instruments))
-        (package / f"data/Metadata/{song}_METADATA.yaml").write_text(text)
-    (confidences / "v2/Ann_One_ACTIVATION_CONF.lab").write_text(
-        "time,S01,S03,S02\n0.0,0.1,0.2,0.9\n0.9,0.49,0.1,0.1\n1.0,0.5,0.1,0.1\n2.5,0.1,0.8,0.1\n"
-    )
-    (package / "data/Annotations/Source_ID/Ann_One_SOURCEID.lab").write_text(
-        "start_time,end_time,instrument_label\n0.5,1.5,drum set\n2.0,2.0,electric bass\n0,3,piano\n"
-    )
+    write_package(package)
     return package
 
 
