@@ -28,6 +28,7 @@ from musicssl.checkpoint import (
     DescribeCheckpoint,
     load_weights,
     read_checkpoint,
+    replace_weights,
 )
 from musicssl.command_line import user_errors
 from musicssl.datamodule import SemiSupervisedDataModule
@@ -203,6 +204,8 @@ def fit_network(
         raise InputError("no epoch was trained and validated; raise trainer.max_epochs.")
     method.load_state_dict(read_checkpoint(folder.best)["state_dict"])
     method.to(device).eval()  # Lightning has moved it to the CPU
+    if rank_zero_only.rank == 0 and method.conclude(datamodule):
+        replace_weights(folder.best, method.state_dict())
 
 
 @rank_zero_only

@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 import torch
 from hydra.utils import get_object, instantiate
 from pytorch_lightning.plugins.io import TorchCheckpointIO
+from torch import Tensor
 
 from musicssl.errors import InputError
 from musicssl.methods.base import ClassificationMethod
@@ -16,7 +17,7 @@ from musicssl.methods.base import ClassificationMethod
 _KEY = "musicssl"
 _ROOMS = (
     *("methods", "encoders", "pooling", "losses", "schedules"),
-    *("augment", "views", "teacher", "thresholds"),
+    *("augment", "views", "teacher", "thresholds", "projector", "similarity"),
 )
 _TRUSTED = (*(f"musicssl.{room}" for room in _ROOMS), "torch.optim")
 
@@ -85,6 +86,13 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(checkpoint, dict) or _KEY not in checkpoint:
         raise InputError(f"{path} was not written by musicssl: it does not say how it was made.")
     return checkpoint
+
+
+def replace_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
+    """Give a checkpoint other weights; the file is whole at any moment."""
+    checkpoint = read_checkpoint(path)
+    checkpoint["state_dict"] = {name: value.cpu() for name, value in weights.items()}
+    AtomicCheckpointIO().save_checkpoint(checkpoint, path)
 
 
 def load_method(

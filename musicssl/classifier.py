@@ -40,6 +40,13 @@ class Classifier(nn.Module):
         logits: Tensor = self.pooling(*self.embed(batch))
         return logits
 
+    def clip_embeddings(self, batch: Batch) -> Tensor:
+        """Return the mean embedding of each clip's instances, (B, D), padding left out."""
+        h, valid = self.embed(batch)  # (B, T', D)
+        if valid is None:
+            return h.mean(dim=1)
+        return h.where(valid[..., None], 0).sum(dim=1) / valid.sum(dim=1, keepdim=True)
+
     def instances(self, batch: Batch) -> Instances:
         """Return what is decided about each instance, (B, T', C), and how much it counts."""
         instances: Instances = self.pooling.instances(*self.embed(batch))

@@ -45,7 +45,11 @@ class Clips(Protocol):
         """T, or S."""
 
     def crop(self, rows: Rows, places: NDArray[np.float64]) -> Piece:
-        """Read what training sees of some clips, (B,), each at a place from 0 to 1 of its range."""
+        """Read what training sees of some clips, (B,): one crop at each of their places, (B, V).
+
+        A place is a number from 0 to 1 of the range of starts. The V crops of a clip follow each
+        other in the piece.
+        """
 
     def whole(self, rows: Rows) -> Piece:
         """Read all of some clips, (B,)."""
@@ -77,8 +81,8 @@ class InstanceClips:
         return int(self.x.shape[1])
 
     def crop(self, rows: Rows, places: NDArray[np.float64]) -> Piece:
-        """Read all of some clips."""
-        return self.whole(rows)
+        """Read all of some clips, once for each place."""
+        return self.whole(np.repeat(rows, places.shape[1]))
 
     def whole(self, rows: Rows) -> Piece:
         """Read all of some clips: one indexed read."""
@@ -100,11 +104,14 @@ class SoundClips:
         sound: The recordings.
         crop_samples: Length of a crop, S.
         grid: Crops start at multiples of so many samples.
+        adjacent: Whether the crops of a clip follow each other without a gap, at the first of its
+            places; otherwise each starts at a place of its own.
     """
 
     sound: Sound
     crop_samples: int
     grid: int = 1
+    adjacent: bool = False
 
     @property
     def num_features(self) -> int:
@@ -117,11 +124,21 @@ class SoundClips:
         return self.crop_samples
 
     def crop(self, rows: Rows, places: NDArray[np.float64]) -> Piece:
-        """Read a crop of some clips; one that is shorter is read whole, zeros follow."""
-        lengths = self.sound.lengths[rows]
-        last = np.maximum(lengths - self.crop_samples, 0) // self.grid
-        starts: Rows = np.floor(places * (last + 1)).astype(np.int64) * self.grid
-        return self._piece(rows, starts, np.minimum(lengths - starts, self.crop_samples))
+        """Read crops of some clips; of one that is shorter all is read, zeros follow.
+
+        Adjacent crops of a clip that cannot hold them all overlap as little as they can.
+        """
+        lengths = self.sound.lengths[rows][:, None]  # (B, 1)
+        num_crops = places.shape[1]
+        room, step = np.maximum(lengths - self.crop_samples, 0), np.zeros_like(lengths)
+        if self.adjacent and num_crops > 1:
+            places = places[:, :1]
+            step = np.minimum(room // (num_crops - 1), self.crop_samples) // self.grid * self.grid
+        last = (room - step * (num_crops - 1)) // self.grid
+        first = np.floor(places * (last + 1)).astype(np.int64) * self.grid
+        starts: Rows = (first + step * np.arange(num_crops)).ravel()  # (B V,)
+        valid = np.minimum(np.repeat(lengths, num_crops) - starts, self.crop_samples)
+        return self._piece(np.repeat(rows, num_crops), starts, valid)
 
     def whole(self, rows: Rows) -> Piece:
         """Read all of some clips, zeros after the end of each."""
@@ -186,7 +203,8 @@ class JoinedClips:
             self.first.crop(rows[mine], places[mine]),
             self.second.crop(rows[~mine] - self.count, places[~mine]),
         )
-        order = np.argsort(np.concatenate([np.flatnonzero(mine), np.flatnonzero(~mine)]))
+        each = np.repeat(mine, places.shape[1])  # (B V,)
+        order = np.argsort(np.concatenate([np.flatnonzero(each), np.flatnonzero(~each)]))
         return _merged(pieces, order)
 
     def whole(self, rows: Rows) -> Piece:
@@ -198,13 +216,14 @@ class JoinedClips:
         return self.first.batches(rows, batch_size)
 
 
-def clips_of(corpus: Corpus, crop_seconds: float | None) -> Clips:
+def clips_of(corpus: Corpus, crop_seconds: float | None, adjacent: bool = False) -> Clips:
     """Return the input of a corpus's clips.
 
     Args:
         corpus: Of instances or of sound.
         crop_seconds: What training sees of a recording; None, or more than the longest lasts, for
             all of it. Instances are few, so that training always sees all of a clip's.
+        adjacent: Whether crops of the same recording follow each other; see `SoundClips`.
 
     Raises:
         InputError: If a crop would be empty, or does not fit the places of the known activity.
@@ -218,7 +237,7 @@ def clips_of(corpus: Corpus, crop_seconds: float | None) -> Clips:
         if round(min(crop_seconds, 1e6) * rate) < 1:
             raise InputError(f"data.crop_seconds must be positive, got {crop_seconds:g}.")
         samples = min(longest, round(min(crop_seconds, 1e6) * rate))  # the rest would be silence
-    return SoundClips(corpus.x, samples, grid)
+    return SoundClips(corpus.x, samples, grid, adjacent)
 
 
 def _merged(pieces: tuple[Piece, Piece], order: Rows) -> Piece:

@@ -76,6 +76,10 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         seed: Of the labelled subset, of the order of the batches and of the places of crops.
         crop_seconds: What training sees of a recording, in seconds; None for all of it, padded to
             the longest of the corpus. Instances are always served whole.
+        num_crops: Crops of each clip in a training batch, V, which then has V rows to a clip, one
+            after the other; for methods that compare them. Of instances these are copies.
+        adjacent_crops: Whether the crops of a clip follow each other in time; otherwise each is
+            drawn for itself.
         unlabelled: A second corpus, whose training clips are the unlabelled ones; its labels are
             not looked at.
         strong: Let training and validation batches say which class sounds in which instance.
@@ -93,6 +97,8 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         split_seed: int = 0,
         seed: int = 0,
         crop_seconds: float | None = None,
+        num_crops: int = 1,
+        adjacent_crops: bool = False,
         unlabelled: Dataset | None = None,
         strong: bool = False,
     ) -> None:
@@ -100,6 +106,8 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         _check_numbers(p_s=p_s, b_s=0 if b_s is None else b_s, p_cells=p_cells)
         if not isinstance(batch_size, int) or batch_size < 1:
             raise InputError(f"data.batch_size must be a whole number from 1 up, got {batch_size}.")
+        if not isinstance(num_crops, int) or num_crops < 1:
+            raise InputError(f"data.num_crops must be a whole number from 1 up, got {num_crops}.")
         self.dataset = dataset
         self.p_s = p_s
         self.b_s = b_s
@@ -110,6 +118,8 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         self.split_seed = split_seed
         self.seed = seed
         self.crop_seconds = crop_seconds
+        self.num_crops = num_crops
+        self.adjacent_crops = adjacent_crops
         self.unlabelled = unlabelled
         self.strong = strong
         self._num_labelled = batch_size if b_s is None else labelled_share(b_s, batch_size)
@@ -159,7 +169,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
                 "method=strong need; choose method=att, or a corpus with activity: synthband, or "
                 "medleydb with dataset.what=mixes and dataset.activity."
             )
-        self._clips = clips_of(corpus, self.crop_seconds)
+        self._clips = clips_of(corpus, self.crop_seconds, self.adjacent_crops)
         self._labels = ClipLabels(corpus, mask)
         self._pool = train
         if self.unlabelled is not None:
@@ -238,8 +248,19 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
 
     def batches(self, split: str, rank: int = 0, world_size: int = 1) -> SplitLoader:
         """Return the clips of a split in order, or every so manieth of them, each once."""
-        rows = self.rows(split)[rank::world_size]
+        return self.batches_of(self.rows(split)[rank::world_size])
+
+    def batches_of(self, rows: NDArray[np.int64]) -> SplitLoader:
+        """Return clips of the corpus, whole and in order, with the labels that this run may see."""
         return SplitLoader(self._clips, self._labels, rows, self.batch_size, self.strong)
+
+    def labelled(self, limit: int | None = None) -> NDArray[np.int64]:
+        """Return the training clips that keep labels, or so many of them, drawn by the seed."""
+        self.setup()
+        if limit is None or limit >= len(self._labelled):
+            return self._labelled
+        drawn = np.random.default_rng(self.seed).permutation(self._labelled)[:limit]
+        return np.sort(drawn)
 
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
@@ -258,6 +279,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             steps_per_epoch=self.steps_per_epoch,
             rank=self._rank,
             world_size=self._world_size,
+            num_crops=self.num_crops,
         )
 
     @property
@@ -269,14 +291,15 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         return 1 if self.trainer is None else self.trainer.world_size
 
     def _gather_training(self, rows: NDArray[np.int64], places: NDArray[np.float64]) -> Batch:
-        batch = self._labels.of(rows, self._clips.crop(rows, places), self.strong)
-        batch.mask[self._num_labelled :] = False  # the labels are a copy
+        piece = self._clips.crop(rows, places)
+        batch = self._labels.of(np.repeat(rows, self.num_crops), piece, self.strong)
+        batch.mask[self._num_labelled * self.num_crops :] = False  # the labels are a copy
         return batch
 
     def _join(self, corpus: Corpus, other: Corpus) -> None:
         """Number the clips of the second corpus after those of the first, and draw from them."""
         pool = training_pool(other, corpus, np.concatenate([self._val, self._test]))
-        clips = clips_of(other, self.crop_seconds)
+        clips = clips_of(other, self.crop_seconds, self.adjacent_crops)
         if isinstance(clips, InstanceClips) != isinstance(self._clips, InstanceClips) or (
             clips.num_features != self._clips.num_features
         ):

@@ -75,6 +75,7 @@ class BatchPlan:
         steps_per_epoch: Batches in an epoch.
         rank: Of this process.
         world_size: Number of processes.
+        num_crops: Crops of each clip, V.
     """
 
     labelled: Stream
@@ -84,6 +85,7 @@ class BatchPlan:
     steps_per_epoch: int
     rank: int = 0
     world_size: int = 1
+    num_crops: int = 1
 
     def clips(self, epoch: int, step: int) -> NDArray[np.int64]:
         """Return the clips of a batch, (B,), the `num_labelled` labelled ones first."""
@@ -91,14 +93,16 @@ class BatchPlan:
         return np.concatenate([self.labelled.draw(*labelled), self.unlabelled.draw(*unlabelled)])
 
     def fractions(self, epoch: int, step: int) -> NDArray[np.float64]:
-        """Return a number in [0, 1) for each clip of a batch, (B,), such as where to crop it.
+        """Return a number in [0, 1) for each crop of each clip of a batch, (B, V): where to crop.
 
         As the clips do, they depend on the place in the streams only, not on the number of ranks.
         """
-        labelled, unlabelled = self._stretches(epoch, step)
-        return np.concatenate(
-            [self.labelled.fractions(*labelled), self.unlabelled.fractions(*unlabelled)]
-        )
+        streams = zip((self.labelled, self.unlabelled), self._stretches(epoch, step), strict=True)
+        numbers = [
+            stream.fractions(start * self.num_crops, count * self.num_crops)
+            for stream, (start, count) in streams
+        ]
+        return np.concatenate(numbers).reshape(-1, self.num_crops)
 
     def _stretches(self, epoch: int, step: int) -> tuple[tuple[int, int], tuple[int, int]]:
         """Say where in either stream a batch begins, and how many clips it takes."""
@@ -136,7 +140,7 @@ class BatchLoader:
 
     Args:
         plan: Which clips form a batch.
-        gather: Turns clips, (B,), and a number in [0, 1) for each into a batch.
+        gather: Turns clips, (B,), and V numbers in [0, 1) for each, (B, V), into a batch.
         epoch: Tells the epoch when an iteration begins.
         ahead: Whether to gather a batch while the one before it is trained on; worth a thread
             where gathering takes long.

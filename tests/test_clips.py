@@ -15,7 +15,7 @@ def sound(crop=6, grid=1):
 
 
 def test_a_crop_is_a_stretch_of_its_recording_and_zeros_follow_a_short_one():
-    piece = sound().crop(np.array([2, 1, 0]), np.array([0.999, 0.5, 0.0]))
+    piece = sound().crop(np.array([2, 1, 0]), np.array([[0.999], [0.5], [0.0]]))
     assert piece.x.tolist() == [
         [20, 21, 22, 23, 24, 25],
         [1, 2, 3, 4, 0, 0],
@@ -26,13 +26,13 @@ def test_a_crop_is_a_stretch_of_its_recording_and_zeros_follow_a_short_one():
 
 
 def test_lengths_are_left_out_where_every_crop_is_full():
-    assert sound().crop(np.array([0, 2]), np.array([0.2, 0.2])).lengths is None
+    assert sound().crop(np.array([0, 2]), np.full((2, 1), 0.2)).lengths is None
 
 
 def test_crops_start_everywhere_equally_often():
     rng = np.random.default_rng(0)
     rows = np.zeros(6000, np.int64)
-    starts = sound(crop=6).crop(rows, rng.random(6000)).starts
+    starts = sound(crop=6).crop(rows, rng.random((6000, 1))).starts
     counts = np.bincount(starts, minlength=5)
     assert len(counts) == 5  # 0 to 4 of ten samples
     assert (np.abs(counts - 1200) < 5 * np.sqrt(1200 * 0.8)).all()
@@ -40,7 +40,7 @@ def test_crops_start_everywhere_equally_often():
 
 def test_crops_start_on_the_grid():
     rng = np.random.default_rng(0)
-    starts = sound(crop=10, grid=5).crop(np.full(500, 2), rng.random(500)).starts
+    starts = sound(crop=10, grid=5).crop(np.full(500, 2), rng.random((500, 1))).starts
     assert set(starts.tolist()) == {0, 5, 10, 15}
 
 
@@ -65,7 +65,7 @@ def test_batches_of_whole_clips_keep_order_and_bounds(monkeypatch):
 def test_instances_are_served_whole_wherever_the_place():
     corpus = Tiny(variable_lengths=True).load()
     clips, rows = InstanceClips(corpus.x, corpus.lengths), np.array([5, 3, 5])
-    piece = clips.crop(rows, np.array([0.1, 0.5, 0.9]))
+    piece = clips.crop(rows, np.array([[0.1], [0.5], [0.9]]))
     assert np.array_equal(piece.x.numpy(), corpus.x[rows])
     assert piece.lengths.tolist() == corpus.lengths[rows].tolist()
 
@@ -73,19 +73,61 @@ def test_instances_are_served_whole_wherever_the_place():
 def test_joined_clips_are_those_of_each_corpus_in_the_order_asked_for():
     other = SoundClips(ArraySound([-recording for recording in RECORDINGS]), 6)
     joined = JoinedClips(sound(), other, 3)
-    rows, places = np.array([3, 0, 4, 2, 5]), np.linspace(0, 0.9, 5)
+    rows, places = np.array([3, 0, 4, 2, 5]), np.linspace(0, 0.9, 5)[:, None]
     piece = joined.crop(rows, places)
     for row, place, x, length in zip(rows, places, piece.x, piece.lengths, strict=True):
         source, own = (sound(), row) if row < 3 else (other, row - 3)
-        alone = source.crop(np.array([own]), np.array([place]))
+        alone = source.crop(np.array([own]), place[None])
         assert torch.equal(x, alone.x[0])
         assert length == (6 if alone.lengths is None else alone.lengths[0])
+
+
+def test_crops_of_a_clip_follow_each_other_and_are_those_of_single_places():
+    rows, places = np.array([2, 1, 0]), np.random.default_rng(0).random((3, 4))
+    piece = sound().crop(rows, places)
+    alone = [
+        sound().crop(rows[i : i + 1], places[i : i + 1, v : v + 1]) for i, v in np.ndindex(3, 4)
+    ]
+    assert torch.equal(piece.x, torch.cat([one.x for one in alone]))
+    assert piece.starts.tolist() == [int(one.starts[0]) for one in alone]
+    assert piece.lengths.tolist() == [6] * 4 + [4] * 4 + [6] * 4
+
+
+def test_adjacent_crops_leave_no_gap_and_begin_everywhere_equally_often():
+    clips = SoundClips(ArraySound(RECORDINGS), 6, adjacent=True)
+    places = np.random.default_rng(0).random((5000, 3))
+    starts = clips.crop(np.full(5000, 2), places).starts.reshape(5000, 3)  # of 25 samples
+    assert (np.diff(starts) == 6).all()
+    counts = np.bincount(starts[:, 0])
+    assert len(counts) == 8  # 18 of 25 samples begin at 0 to 7
+    assert (np.abs(counts - 625) < 5 * np.sqrt(625 * 7 / 8)).all()
+
+
+def test_adjacent_crops_that_do_not_fit_overlap_as_little_as_they_can():
+    clips = SoundClips(ArraySound(RECORDINGS), 6, adjacent=True)
+    piece = clips.crop(np.array([0, 1]), np.array([[0.0, 0.9, 0.9], [0.9, 0.0, 0.0]]))
+    assert piece.starts.tolist() == [0, 2, 4, 0, 0, 0]  # of 10 samples, of 4
+    assert piece.lengths.tolist() == [6, 6, 6, 4, 4, 4]
+
+
+def test_adjacent_crops_start_on_the_grid():
+    clips = SoundClips(ArraySound(RECORDINGS), 10, grid=5, adjacent=True)
+    starts = clips.crop(np.full(200, 2), np.random.default_rng(0).random((200, 2))).starts
+    assert set(map(tuple, starts.reshape(-1, 2).tolist())) == {(0, 10), (5, 15)}
+
+
+def test_joined_clips_keep_the_crops_of_a_clip_together():
+    joined = JoinedClips(sound(), SoundClips(ArraySound(RECORDINGS[::-1]), 6), 3)
+    rows, places = np.array([3, 0, 5]), np.random.default_rng(0).random((3, 2))
+    piece = joined.crop(rows, places)
+    parts = [joined.crop(rows[i : i + 1], places[i : i + 1]) for i in range(3)]
+    assert torch.equal(piece.x, torch.cat([part.x for part in parts]))
 
 
 def test_joined_instances_of_different_counts_are_padded():
     short, long = np.ones((2, 3, 4), np.float32), np.ones((2, 5, 4), np.float32)
     joined = JoinedClips(InstanceClips(short, None), InstanceClips(long, None), 2)
-    piece = joined.crop(np.array([2, 0]), np.zeros(2))
+    piece = joined.crop(np.array([2, 0]), np.zeros((2, 1)))
     assert piece.lengths.tolist() == [5, 3]
     assert piece.x.sum((1, 2)).tolist() == [20, 12]
     assert joined.num_instances == 5

@@ -168,6 +168,7 @@ def test_carving_takes_labelled_clips_and_frees_no_member_of_their_groups():
     ("settings", "message"),
     [
         ({"batch_size": 0}, "data.batch_size must be a whole number from 1 up, got 0"),
+        ({"num_crops": 0}, "data.num_crops must be a whole number from 1 up, got 0"),
         ({"p_s": "all"}, "data.p_s must be a number, got 'all'"),
         ({"p_s": None}, "data.p_s must be a number, got None"),
     ],
@@ -307,6 +308,37 @@ def test_a_clip_is_cropped_at_another_place_each_time():
             start = int(np.abs(windows - x).max(axis=1).argmin())
             starts.setdefault(row, set()).add(start)
     assert min(len(places) for places in starts.values()) > 1
+
+
+def test_the_crops_of_a_clip_follow_each_other_with_its_labels():
+    module = datamodule(TinySound(), b_s=0.5, batch_size=8, crop_seconds=1.0, num_crops=3)
+    corpus = module.corpus
+    for batch in module.train_dataloader():
+        clips = batch.rows.view(8, 3)
+        assert (clips == clips[:, :1]).all()
+        assert batch.mask.any(dim=1).tolist() == [True] * 12 + [False] * 12
+        assert np.array_equal(batch.y, corpus.y[batch.rows])
+        for row, crop in zip(batch.rows.tolist(), batch.x.numpy(), strict=True):
+            seconds = corpus.x.recordings[row].reshape(-1, RATE)  # crops lie on its seconds
+            assert (seconds == crop).all(axis=1).any()
+
+
+def test_crops_of_instances_are_copies():
+    module = datamodule(batch_size=7, num_crops=2)
+    batch = next(iter(module.train_dataloader()))
+    assert len(batch.x) == 14
+    assert torch.equal(batch.x[::2], batch.x[1::2])
+
+
+def test_labelled_clips_can_be_had_in_part():
+    module = datamodule(p_s=0.5)
+    every = module.labelled()
+    assert np.array_equal(every, module.rows("train")[module.labels("train")[1].any(dim=1)])
+    some = module.labelled(10)
+    assert len(some) == len(np.intersect1d(some, every)) == 10
+    assert np.array_equal(module.labelled(10_000), every)
+    loaded = np.concatenate([batch.rows for batch in module.batches_of(some)])
+    assert np.array_equal(loaded, some)
 
 
 def test_strong_labels_of_a_second_corpus_are_not_looked_at():

@@ -66,6 +66,17 @@ def test_the_ranks_of_a_step_share_one_global_batch():
         assert len(set(unlabelled)) == 12
 
 
+def test_every_crop_has_a_place_of_its_own_whatever_the_number_of_ranks():
+    whole = plan(num_crops=3)
+    numbers = [whole.fractions(epoch, step) for epoch in range(2) for step in range(13)]
+    assert {part.shape for part in numbers} == {(8, 3)}
+    assert len(np.unique(np.concatenate(numbers))) == 26 * 8 * 3
+    shared = [
+        plan(batch_size=4, num_crops=3, rank=rank, world_size=2).fractions(1, 4) for rank in (0, 1)
+    ]
+    assert np.array_equal(np.unique(shared), np.unique(whole.fractions(1, 4)))
+
+
 def test_batches_are_a_function_of_their_place():
     batches = plan()
     forwards = [batches.clips(epoch, step) for epoch in range(3) for step in range(13)]

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 import torch
@@ -17,6 +17,9 @@ from musicssl.losses.balanced_bce import label_prior
 from musicssl.places import check_crops
 from musicssl.pooling import Instances
 from musicssl.tasks import Loss, task_named
+
+if TYPE_CHECKING:
+    from musicssl.datamodule import SemiSupervisedDataModule
 
 
 class ClassificationMethod(pl.LightningModule):
@@ -42,6 +45,7 @@ class ClassificationMethod(pl.LightningModule):
         InputError: If the loss is for targets of another kind.
     """
 
+    needs_labels = True  # whether batches without labels teach nothing
     prior: Tensor
 
     def __init__(
@@ -155,7 +159,7 @@ class ClassificationMethod(pl.LightningModule):
         if stage != "fit":
             return
         datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
-        if datamodule.b_s == 0:
+        if self.needs_labels and datamodule.b_s == 0:
             raise InputError("data.b_s=0 hides the labels that this method needs; raise it.")
         chunk = getattr(self.classifier.encoder, "chunk_samples", None)
         check_crops(chunk, datamodule.crop_seconds, datamodule.corpus)
@@ -181,6 +185,10 @@ class ClassificationMethod(pl.LightningModule):
         """Log loss and overall metrics of the validation set."""
         self._log_epoch("val/", self._val_outputs)
 
+    def conclude(self, datamodule: "SemiSupervisedDataModule") -> bool:
+        """Do what is left to do with the weights of the best epoch; say whether they changed."""
+        return False
+
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Keep the outputs of a batch until the epoch ends."""
         self._test_outputs.update(self(batch), batch.y, batch.mask)
@@ -192,6 +200,10 @@ class ClassificationMethod(pl.LightningModule):
     def _log_epoch(self, prefix: str, outputs: "EpochOutputs") -> None:
         logits, targets, mask = outputs.compute()
         outputs.reset()
+        self._log_metrics(prefix, logits, targets, mask)
+
+    def _log_metrics(self, prefix: str, logits: Tensor, targets: Tensor, mask: Tensor) -> None:
+        """Log loss and overall metrics of a whole split, the same on all ranks."""
         metrics = self.task.metrics(self.task.scores(logits), targets, mask)
         loss = self.loss(logits, targets, mask, self.prior)
         values = {f"{prefix}{name}": value for name, value in metrics.macro.items()}
