@@ -216,7 +216,9 @@ class JoinedClips:
         return self.first.batches(rows, batch_size)
 
 
-def clips_of(corpus: Corpus, crop_seconds: float | None, adjacent: bool = False) -> Clips:
+def clips_of(
+    corpus: Corpus, crop_seconds: float | None, adjacent: bool = False, on_grid: bool = False
+) -> Clips:
     """Return the input of a corpus's clips.
 
     Args:
@@ -224,14 +226,15 @@ def clips_of(corpus: Corpus, crop_seconds: float | None, adjacent: bool = False)
         crop_seconds: What training sees of a recording; None, or more than the longest lasts, for
             all of it. Instances are few, so that training always sees all of a clip's.
         adjacent: Whether crops of the same recording follow each other; see `SoundClips`.
+        on_grid: Whether crops begin where a place of the known activity does, for labels in time.
 
     Raises:
-        InputError: If a crop would be empty, or does not fit the places of the known activity.
+        InputError: If a crop would be empty.
     """
     if isinstance(corpus.x, np.ndarray):
         return InstanceClips(corpus.x, corpus.lengths)
     rate = corpus.x.sample_rate
-    grid = 1 if corpus.activity is None else samples_per_place(corpus)
+    grid = samples_per_place(corpus) if on_grid else 1
     samples = longest = int(corpus.x.lengths.max())
     if crop_seconds is not None:
         if round(min(crop_seconds, 1e6) * rate) < 1:

@@ -169,7 +169,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
                 "method=strong need; choose method=att, or a corpus with activity: synthband, or "
                 "medleydb with dataset.what=mixes and dataset.activity."
             )
-        self._clips = clips_of(corpus, self.crop_seconds, self.adjacent_crops)
+        self._clips = clips_of(corpus, self.crop_seconds, self.adjacent_crops, self.strong)
         self._labels = ClipLabels(corpus, mask)
         self._pool = train
         if self.unlabelled is not None:

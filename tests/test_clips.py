@@ -133,10 +133,11 @@ def test_joined_instances_of_different_counts_are_padded():
     assert joined.num_instances == 5
 
 
-def test_the_grid_of_a_corpus_with_activity_is_its_seconds():
-    clips = clips_of(TinySound().load(), 2.0)
+def test_the_grid_of_labels_in_time_is_the_seconds_of_the_corpus():
+    clips = clips_of(TinySound().load(), 2.0, on_grid=True)
     assert isinstance(clips, SoundClips)
     assert (clips.crop_samples, clips.grid) == (2 * RATE, RATE)
+    assert clips_of(TinySound().load(), 2.0).grid == 1  # other labels leave crops free
 
 
 def test_without_a_length_a_crop_is_as_long_as_the_longest_recording():
