@@ -39,6 +39,7 @@ class Chain:
                     "out, delete its key with ~ on the command line."
                 )
         self.transforms = transforms
+        self.of_sound = any(getattr(t, "of_sound", False) for t in transforms.values())
 
     def __call__(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Transform clips, of which the first `lengths`, (B,), instances or samples are valid."""

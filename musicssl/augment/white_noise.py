@@ -3,9 +3,7 @@
 import torch
 from torch import Tensor
 
-from musicssl.augment.check import check_strength
-from musicssl.batch import valid_instances
-from musicssl.errors import InputError
+from musicssl.augment.signal_to_noise import SignalToNoise
 
 
 class WhiteNoise:
@@ -25,20 +23,9 @@ class WhiteNoise:
     of_sound = True
 
     def __init__(self, min_snr_db: float, max_snr_db: float) -> None:
-        self.min_snr_db = check_strength("white_noise.min_snr_db", min_snr_db)
-        self.max_snr_db = check_strength("white_noise.max_snr_db", max_snr_db)
-        if min_snr_db > max_snr_db:
-            raise InputError(
-                f"white_noise.min_snr_db={min_snr_db:g} is larger than white_noise.max_snr_db="
-                f"{max_snr_db:g}; exchange them."
-            )
+        self.ratio = SignalToNoise("white_noise", min_snr_db, max_snr_db)
 
     def __call__(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Transform clips of sound, (B, S), of which the first `lengths`, (B,), are valid."""
-        if lengths is None:
-            power = x.square().mean(dim=1, keepdim=True)  # (B, 1)
-        else:
-            valid = valid_instances(lengths, x.shape[1])
-            power = (x.square() * valid).sum(dim=1, keepdim=True) / lengths[:, None]
-        ratio = torch.empty_like(x[:, :1]).uniform_(self.min_snr_db, self.max_snr_db)
-        return x + torch.randn_like(x) * (power / 10 ** (ratio / 10)).sqrt()
+        level = self.ratio.noise_level(x, lengths)  # (B, 1)
+        return x + torch.randn_like(x) * level

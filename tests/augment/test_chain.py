@@ -65,6 +65,14 @@ def test_a_transform_of_the_other_kind_of_clip_is_refused(transform, x, cure):
         Chain(what=transform)(x)
 
 
+def test_a_chain_within_a_chain_is_of_what_its_transforms_are():
+    x = torch.rand(2, 100)
+    inner = Chain(level=Level(0.0))
+    assert torch.equal(Chain(inner=inner)(x), x)
+    with pytest.raises(InputError, match="inner varies sound"):
+        Chain(inner=inner)(torch.rand(2, 5, 4))
+
+
 def test_views_of_sound_keep_its_shape():
     x = torch.randn(3, 100)
     y = instantiate(OmegaConf.load(CONF / "sound.yaml"))(x, torch.tensor([100, 50, 1]))

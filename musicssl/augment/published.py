@@ -1,0 +1,101 @@
+"""The augmentations with which SemiSupCon was published."""
+
+from musicssl.augment.band_pass import BandPass
+from musicssl.augment.band_stop import BandStop
+from musicssl.augment.chain import Chain, Transform
+from musicssl.augment.coloured_noise import ColouredNoise
+from musicssl.augment.delay import Delay
+from musicssl.augment.high_pass import HighPass
+from musicssl.augment.level import Level
+from musicssl.augment.low_pass import LowPass
+from musicssl.augment.one_of import OneOf
+from musicssl.augment.pitch_shift import PitchShift
+from musicssl.augment.polarity import Polarity
+from musicssl.augment.sometimes import Sometimes
+from musicssl.augment.spectral import DECIBELS_PER_OCTAVE
+from musicssl.errors import InputError
+
+_PINK = DECIBELS_PER_OCTAVE / 2  # dB per octave of power, of an f_decay of 1
+_PROBABILITIES = {  # at most, and for each unit of strength
+    "gain": (0.7, 0.4),
+    "polarity": (0.8, 0.6),
+    "coloured_noise": (0.8, 0.6),
+    "filtering": (0.6, 0.3),
+    "pitch_shift": (0.75, 0.6),
+    "delay": (0.6, 0.6),
+}
+
+
+def published_chain(severity: float, sample_rate: int) -> Chain:
+    """Build the published chain of views: each transform varies some clips, all together some.
+
+    Guinot et al. 2024, https://arxiv.org/abs/2407.13840, as their code has it: `severity` scales
+    probabilities and strengths, see `published_transforms`. The whole chain is passed over for some
+    clips at low severities.
+
+    Args:
+        severity: From 0, an empty chain, to 5; the authors train with 2.
+        sample_rate: In Hz.
+
+    Raises:
+        InputError: If the severity lies outside [0, 5].
+    """
+    transforms = published_transforms(severity, sample_rate)
+    if not transforms:
+        return Chain()
+    strength = severity / 2
+    each = {
+        name: Sometimes(transform, min(most, slope * strength))
+        for (name, transform), (most, slope) in zip(
+            transforms.items(), _PROBABILITIES.values(), strict=True
+        )
+    }
+    return Chain(published=Sometimes(Chain(**each), min(1.0, 0.8 * strength)))
+
+
+def published_transforms(severity: float, sample_rate: int) -> dict[str, Transform]:
+    """Build the transforms of the published chain, each for all clips that it is given.
+
+    With s = severity / 2: gain from -15 s to 5 s dB; inverted polarity; coloured noise at 3 / s to
+    30 / s dB; one of four filters (a band passed or stopped, a high-pass, a low-pass); pitch shift
+    by up to 4 s semitones; 2 s echoes after 100 / s to 500 ms, each 0.5 s as strong as the one
+    before.
+
+    Frequencies above half the sample rate are lowered to it. The filters and the noise differ in
+    kind from those of the authors, see `ButterworthFilter` and `ColouredNoise`.
+
+    Args:
+        severity: From 0, no transforms, to 5.
+        sample_rate: In Hz.
+
+    Raises:
+        InputError: If the severity lies outside [0, 5].
+    """
+    if not 0 <= severity <= 5:
+        raise InputError(f"severity must lie between 0 (off) and 5, got {severity:g}.")
+    if severity == 0:
+        return {}
+    s = severity / 2
+    return {
+        "gain": Level(5 * s, min_db=-15 * s),
+        "polarity": Polarity(1.0),
+        "coloured_noise": ColouredNoise(3 / s, 30 / s, -2 * s * _PINK, 2 * s * _PINK),
+        "filtering": _filtering(s, sample_rate),
+        "pitch_shift": PitchShift(4 * s, sample_rate),
+        "delay": Delay(min(100 / s, 500), 500, 0.5 * s, max(1, round(2 * s)), sample_rate),
+    }
+
+
+def _filtering(s: float, sample_rate: int) -> OneOf:
+    def lowered(hz: float) -> float:
+        return min(hz, sample_rate / 2)
+
+    low, high = lowered(200), lowered(4000)
+    highest = 7500 / max(1, s)
+    lowest = min(max(75, 150 / s), highest)
+    return OneOf(
+        band_pass=BandPass(low, high, 0.5 * s, 1.99, sample_rate),
+        band_stop=BandStop(low, high, 0.5 * s, 1.99, sample_rate),
+        high_pass=HighPass(lowered(200 * s), lowered(2400 * s), sample_rate),
+        low_pass=LowPass(lowered(lowest), lowered(highest), sample_rate),
+    )
