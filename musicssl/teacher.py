@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from musicssl.batch import Batch
-from musicssl.classifier import Classifier
 from musicssl.errors import InputError
 from musicssl.pooling import Instances
 
@@ -41,7 +40,7 @@ class Teacher(nn.Module):
 
     def __init__(
         self,
-        student: Classifier,
+        student: nn.Module,
         decay: float = 0.999,
         batch_norm: BatchNormRule = "averaged",
         dropout: bool = True,
@@ -60,13 +59,14 @@ class Teacher(nn.Module):
         self.train(self.training)
 
     def forward(self, batch: Batch) -> Tensor:
-        """Return the logits of the clips, (B, C)."""
+        """Return what the average makes of a batch: of a `Classifier`, logits, (B, C)."""
         logits: Tensor = self.average(batch)
         return logits
 
     def instances(self, batch: Batch) -> Instances:
-        """Return what is decided about each instance."""
-        return self.average.instances(batch)
+        """Return what is decided about each instance, if the student is a `Classifier`."""
+        instances: Instances = self.average.instances(batch)  # type: ignore[operator]
+        return instances
 
     def train(self, mode: bool = True) -> "Teacher":
         """Switch between teaching and evaluation."""
@@ -77,7 +77,7 @@ class Teacher(nn.Module):
         return self
 
     @torch.no_grad()
-    def update(self, student: Classifier, steps: int) -> None:
+    def update(self, student: nn.Module, steps: int) -> None:
         """Take in the student's weights.
 
         Args:

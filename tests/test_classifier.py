@@ -28,6 +28,18 @@ ENCODERS = {
 POOLINGS = [MeanPooling, MaxPooling, AttentionPooling, GatedAttentionPooling, AutoPooling]
 
 
+def test_the_embedding_of_a_clip_is_the_mean_of_its_instances_without_padding():
+    network = classifier("fc_t", MeanPooling)
+    batch = Batch(torch.rand(3, 5, 6).double(), None, None, torch.tensor([5, 2, 1]))
+    alone = [
+        network.clip_embeddings(Batch(batch.x[i : i + 1, :length], None, None))[0]
+        for i, length in enumerate(batch.lengths)
+    ]
+    torch.testing.assert_close(network.clip_embeddings(batch), torch.stack(alone))
+    h, _ = network.embed(batch._replace(lengths=None))
+    torch.testing.assert_close(alone[1], sum(h[1, :2]) / 2)
+
+
 def every_network(test):
     by_pooling = pytest.mark.parametrize("pooling", POOLINGS, ids=lambda kind: kind.__name__)
     return pytest.mark.parametrize("encoder", ENCODERS)(by_pooling(test))

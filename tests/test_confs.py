@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 CONF = Path(__file__).parents[1] / "conf"
 SIZES = {"num_features": 128, "num_instances": 10, "num_classes": 20}
+OF_SOUND = ("sound", "semisupcon")  # views and augment: they vary samples, not instances
 TASK_OF = {"loss=cross_entropy": "multi_class", "loss=squared_error": "regression"}
 
 
@@ -18,6 +19,10 @@ def choices(*groups):
     return [
         f"{group}={path.stem}" for group in groups for path in sorted((CONF / group).glob("*.yaml"))
     ]
+
+
+def of_instances(group):
+    return [choice for choice in choices(group) if choice.partition("=")[2] not in OF_SOUND]
 
 
 def composed(*overrides):
@@ -38,7 +43,7 @@ def test_a_choice_builds_a_method(choice):
     assert callable(method.scores)
 
 
-@pytest.mark.parametrize("choice", [c for c in choices("views") if c != "views=sound"])
+@pytest.mark.parametrize("choice", of_instances("views"))
 def test_a_choice_builds_both_views(choice):
     method = instantiate(composed("method=mean_teacher", choice).method, **SIZES)
     x = torch.rand(4, 10, 128)
@@ -51,7 +56,7 @@ def test_a_choice_builds_both_views(choice):
         assert ("feature_mask" in view.transforms) == (value == 2)
 
 
-@pytest.mark.parametrize("choice", [c for c in choices("augment") if c != "augment=sound"])
+@pytest.mark.parametrize("choice", of_instances("augment"))
 def test_a_choice_of_augment_fits_either_view(choice):
     name = choice.removeprefix("augment=")
     config = composed("method=mean_teacher", f"augment@views.target={name}")
@@ -62,12 +67,25 @@ def test_a_choice_of_augment_fits_either_view(choice):
     )
 
 
-def test_views_of_sound_vary_samples():
-    method = instantiate(composed("method=mean_teacher", "views=sound").method, **SIZES)
-    x = torch.randn(4, 100)
+@pytest.mark.parametrize("group", ["views", "augment@views.student"])
+@pytest.mark.parametrize("name", OF_SOUND)
+def test_views_of_sound_vary_samples(group, name):
+    method = instantiate(
+        composed("method=mean_teacher", "views=sound", f"{group}={name}").method, **SIZES
+    )
+    torch.manual_seed(0)
+    x = torch.randn(8, 4000)
     for view in (method.views.student, method.views.target):
-        assert view(x).shape == x.shape
-        assert not torch.equal(view(x), x)
+        y = view(x)
+        assert y.shape == x.shape
+        assert not torch.equal(y, x)
+
+
+def test_one_number_sets_how_much_both_published_views_change():
+    config = composed("method=mean_teacher", "views=semisupcon", "views.severity=5")
+    views = instantiate(config.method, **SIZES).views
+    for view in (views.student, views.target):
+        assert view.transforms["published"].probability == 1.0
 
 
 def test_a_strength_can_be_set_from_the_command_line():

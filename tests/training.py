@@ -9,7 +9,8 @@ from musicssl.augment.chain import Chain
 from musicssl.augment.noise import Noise
 from musicssl.encoders.att import AttEmbedding
 from musicssl.losses.masked_bce import masked_bce
-from musicssl.pooling import AttentionPooling
+from musicssl.pooling import AttentionPooling, MeanPooling
+from musicssl.projector import Projector
 from musicssl.schedules import constant
 from musicssl.teacher import Teacher
 from musicssl.views import Views
@@ -40,6 +41,17 @@ def semi_supervised_parts(**changes):
         "teacher": partial(Teacher, decay=0.9),
         "consistency_weight": 5.0,
         "ramp": constant,
+    }
+    return supervised_parts(**parts) | changes
+
+
+def representation_parts(**changes):
+    """Return what a `RepresentationMethod` for the Tiny corpus is built from."""
+    parts = {
+        "pooling": MeanPooling,
+        "loss": None,
+        "views": NOISY,
+        "projector": partial(Projector, hidden=16, out_dim=8),
     }
     return supervised_parts(**parts) | changes
 

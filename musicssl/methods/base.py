@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torchmetrics import Metric
@@ -18,8 +20,18 @@ from musicssl.places import check_crops
 from musicssl.pooling import Instances
 from musicssl.tasks import Loss, task_named
 
-if TYPE_CHECKING:
-    from musicssl.datamodule import SemiSupervisedDataModule
+
+class ServesClips(Protocol):
+    """What a method may ask of the data when training is over."""
+
+    def batches(self, split: str) -> Iterable[Batch]:
+        """Return the clips of a split, whole and in order."""
+
+    def batches_of(self, rows: NDArray[np.int64]) -> Iterable[Batch]:
+        """Return some clips, whole and in order."""
+
+    def labelled(self) -> NDArray[np.int64]:
+        """Return the training clips that keep labels."""
 
 
 class ClassificationMethod(pl.LightningModule):
@@ -185,7 +197,7 @@ class ClassificationMethod(pl.LightningModule):
         """Log loss and overall metrics of the validation set."""
         self._log_epoch("val/", self._val_outputs)
 
-    def conclude(self, datamodule: "SemiSupervisedDataModule") -> bool:
+    def conclude(self, datamodule: ServesClips) -> bool:
         """Do what is left to do with the weights of the best epoch; say whether they changed."""
         return False
 

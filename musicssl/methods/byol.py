@@ -1,0 +1,72 @@
+"""`byol`: one crop of a clip predicts what a slowly moving target makes of another."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from musicssl.batch import Batch
+from musicssl.losses.byol import prediction_loss
+from musicssl.methods.representation import Objective, RepresentationMethod
+from musicssl.teacher import Teacher
+
+
+class BYOL(RepresentationMethod):
+    """Predict the projection that an average of oneself makes of another crop of the clip.
+
+    Grill et al. 2020, https://arxiv.org/abs/2006.07733. The target network is the moving average of
+    encoder and projector, once an optimizer step, and no gradient reaches it; a predictor stands
+    between the two, which is what keeps both from collapsing without negatives. Labels are not
+    looked at. The encoder that is judged and kept is the one that is trained, as in the paper.
+
+    Where we differ: the average's decay is constant after its warm-up, see `Teacher`, where the
+    paper's rises from 0.996 to 1. All crops of a batch pass the network together, so that batch
+    norms see them together. The loss is half the paper's, which adds both orders of two crops. The
+    optimizer is the one that is chosen, not LARS.
+
+    Args:
+        teacher: Builds the moving average from what it averages.
+        predictor: Builds the predictor, which maps (N, P) to (N, P).
+        num_crops: Crops of each clip in a batch, V; `data.num_crops`.
+        parts: See `RepresentationMethod`.
+    """
+
+    def __init__(
+        self,
+        *,
+        teacher: Callable[[nn.Module], Teacher],
+        predictor: Callable[[], nn.Module],
+        num_crops: int,
+        **parts: Any,
+    ) -> None:
+        super().__init__(**parts)
+        self.predictor = predictor()
+        self.target = teacher(self._online())
+        self.num_crops = num_crops
+
+    def objective(self, seen: Batch, z: Tensor) -> Objective:
+        """Compare predictions of each crop with targets of the other crops of its clip."""
+        by_clip = (-1, self.num_crops, z.shape[1])  # (B, V, P)
+        predictions = self.predictor(z).reshape(by_clip)
+        return Objective(prediction_loss(predictions, self.targets(seen).reshape(by_clip)))
+
+    @torch.no_grad()
+    def targets(self, seen: Batch) -> Tensor:
+        """Return the target network's projections of a batch's rows, (N, P)."""
+        classifier, projector = self.target.average.children()
+        targets: Tensor = projector(classifier.clip_embeddings(seen))  # type: ignore[operator]
+        return targets
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Step, and let the target follow: once a step, however many batches are in it."""
+        super().optimizer_step(*args, **kwargs)
+        self.target.update(self._online(), self.trainer.global_step + 1)
+
+    def _online(self) -> nn.ModuleList:
+        """Return what the target averages."""
+        return nn.ModuleList([self.classifier, self.projector])
+
+    def _networks(self) -> tuple[nn.Module, ...]:
+        """Return both classifiers: they start alike, and what is frozen is frozen in both."""
+        return (self.classifier, next(self.target.average.children()))

@@ -1,0 +1,63 @@
+"""`vicreg`: crops of a clip agree, and every dimension says something of its own."""
+
+from typing import Any
+
+from torch import Tensor
+
+from musicssl.batch import Batch
+from musicssl.errors import InputError
+from musicssl.gathered import gathered
+from musicssl.losses.vicreg import vicreg_terms
+from musicssl.methods.representation import Objective, RepresentationMethod
+
+
+class VICReg(RepresentationMethod):
+    """Learn what the crops of a clip have in common, without comparing them to other clips.
+
+    Bardes, Ponce and LeCun 2022, https://arxiv.org/abs/2105.04906: crops are to have the same
+    projection (invariance), while over the clips of a batch every dimension keeps a standard
+    deviation of 1 (variance) and none follows another (covariance); see `musicssl.losses.vicreg`.
+    Labels are not looked at. In a distributed run the statistics are those of all ranks.
+
+    Where we differ: the expander has the size of `projector`, whose default is far from the paper's
+    three layers of 8,192; the optimizer is the one that is chosen, not LARS.
+
+    Args:
+        num_crops: Crops of each clip in a batch, V; `data.num_crops`.
+        invariance_weight: Of the mean squared difference of crops.
+        variance_weight: Of what standard deviations fall short of 1.
+        covariance_weight: Of the squared covariances of different dimensions.
+        parts: See `RepresentationMethod`.
+
+    Raises:
+        InputError: If a weight is negative.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_crops: int,
+        invariance_weight: float = 25.0,
+        variance_weight: float = 25.0,
+        covariance_weight: float = 1.0,
+        **parts: Any,
+    ) -> None:
+        super().__init__(**parts)
+        self.num_crops = num_crops
+        self.weights = (invariance_weight, variance_weight, covariance_weight)
+        if min(self.weights) < 0:
+            raise InputError(
+                "method.invariance_weight, variance_weight and covariance_weight must be 0 or "
+                f"more, got {invariance_weight:g}, {variance_weight:g} and {covariance_weight:g}."
+            )
+
+    def objective(self, seen: Batch, z: Tensor) -> Objective:
+        """Weigh the three terms."""
+        terms = vicreg_terms(gathered(z).reshape(-1, self.num_crops, z.shape[1]))  # (B, V, P)
+        invariance, variance, covariance = self.weights
+        loss = (
+            invariance * terms.invariance
+            + variance * terms.variance
+            + covariance * terms.covariance
+        )
+        return Objective(loss, terms._asdict())

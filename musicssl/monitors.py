@@ -1,0 +1,90 @@
+"""What tells a healthy representation from a collapsed one, a number at a time.
+
+All are computed in float32 without gradient, and finite on collapsed input.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from musicssl.losses.unit_vectors import unit_vectors
+
+MOST_ROWS = 1024  # enough for a figure to watch, few enough to cost nothing
+
+
+@torch.no_grad()
+def alignment(z: Tensor, rows: Tensor) -> Tensor:
+    """Return the mean squared distance between unit vectors of rows of the same clip.
+
+    Wang and Isola 2020, https://arxiv.org/abs/2005.10242, section 4.1, alpha = 2: 0 where crops of
+    a clip coincide, 2 where they are as unlike as any others. At most 1,024 rows are looked at.
+
+    Args:
+        z: Projections, (N, P).
+        rows: Which clip each one is of, (N,).
+
+    Returns:
+        Scalar in [0, 4]; NaN if no clip is there twice.
+    """
+    rows = rows[:MOST_ROWS]
+    pairs = (rows[:, None] == rows).triu_(diagonal=1)
+    return _squared_distances(z)[pairs].mean()
+
+
+@torch.no_grad()
+def uniformity(z: Tensor) -> Tensor:
+    """Return the logarithm of the mean of exp(-2 d^2), d the distances between unit vectors.
+
+    Wang and Isola 2020, section 4.1, t = 2: 0 where all rows coincide, about -4 where they cover a
+    sphere of many dimensions. At most 1,024 rows are looked at.
+
+    Args:
+        z: Projections, (N, P), two or more.
+    """
+    distances = _squared_distances(z)
+    distances.fill_diagonal_(math.inf)  # a row's distance from itself does not count
+    count = len(distances)
+    return (-2 * distances).flatten().logsumexp(dim=0) - math.log(count * (count - 1))
+
+
+@torch.no_grad()
+def effective_rank(h: Tensor) -> Tensor:
+    """Return how many dimensions embeddings vary in: exp of the entropy of the singular values.
+
+    Roy and Vetterli 2007 (EUSIPCO, "The effective rank"), definition 1, of the centred embeddings.
+    It is 1 where they all lie on a line, and where they are equal up to rounding.
+
+    Args:
+        h: Embeddings, (N, D).
+
+    Returns:
+        Scalar, 1 to min(N, D); NaN if an embedding is not finite.
+    """
+    h = h.float()
+    if not h.isfinite().all():
+        return h.new_tensor(math.nan)
+    values = torch.linalg.svdvals(h - h.mean(dim=0))
+    rounding = torch.finfo(h.dtype).eps * torch.linalg.matrix_norm(h)
+    shares = values.where(values > rounding, 0)
+    shares = shares / shares.sum().clamp_min(torch.finfo(h.dtype).tiny)
+    entropy: Tensor = -torch.special.xlogy(shares, shares).sum()
+    return entropy.exp()
+
+
+@torch.no_grad()
+def positives_per_anchor(weights: Tensor) -> Tensor:
+    """Return how many others a row is alike to at all, on average.
+
+    Args:
+        weights: Target similarity, (N, N); the diagonal is ignored.
+    """
+    positive = weights > 0
+    return (positive.sum() - positive.diagonal().sum()) / len(weights)
+
+
+def _squared_distances(z: Tensor) -> Tensor:
+    """Return the squared distances between the first unit vectors, (n, n)."""
+    with torch.autocast(z.device.type, enabled=False):
+        unit = unit_vectors(z[:MOST_ROWS].float())
+        return (2 - 2 * unit @ unit.T).clamp_min_(0)

@@ -1,0 +1,129 @@
+"""The linear probe: how much of the targets a linear function of frozen embeddings knows.
+
+Several strengths of an L2 penalty are fitted to the training clips, and the one that validates best
+is kept. Embeddings are standardised by the training clips first, so that the penalty does not
+depend on the scale of an encoder; that is folded into weights and bias, and a probe takes
+embeddings as they are.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from musicssl.errors import InputError
+from musicssl.probing.logistic import logistic_regressions, softmax_regression
+from musicssl.probing.ridge import ridge_regressions
+from musicssl.tasks import Task
+
+STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2)
+
+
+class Embeddings(NamedTuple):
+    """Clips as an encoder sees them, and what is known of them.
+
+    Attributes:
+        h: One embedding for each clip, (N, D).
+        y: Targets, (N, C); without meaning where `mask` is False.
+        mask: True where the target was observed, (N, C) bool.
+    """
+
+    h: Tensor
+    y: Tensor
+    mask: Tensor
+
+
+class LinearProbe(NamedTuple):
+    """A linear function of embeddings: `h @ weight.T + bias` are logits, or values.
+
+    Attributes:
+        weight: (C, D).
+        bias: (C,).
+        strength: By which its losses outweighed the penalty.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    strength: float
+
+
+@torch.no_grad()
+def fit_linear(
+    train: Embeddings, val: Embeddings, task: Task, strengths: Sequence[float] = STRENGTHS
+) -> LinearProbe:
+    """Fit a linear probe with each strength and return the one with the least validation loss.
+
+    Minimised is 0.5 ||w||^2 + strength * (sum of losses), as scikit-learn has it with strength C:
+    the logistic loss of each class in the clips in which it was observed; the cross-entropy of a
+    softmax over the clips whose classes were all observed; the squared error of each target, in
+    units of its standard deviation, so that no unit of a target decides. What cannot be fitted
+    decides alike for all clips; see `musicssl.probing.logistic`. All strengths are solved together
+    on the device of the tensors, in float64. Nothing is random.
+
+    Args:
+        train: To fit to.
+        val: To choose by: the natural loss of the task, averaged over what was observed.
+        task: What the targets are.
+        strengths: To try; of equal losses the first one is kept.
+
+    Raises:
+        InputError: If nothing was observed in one of the two, an embedding is not finite, or there
+            is no strength above 0.
+    """
+    if not strengths or min(strengths) <= 0:
+        raise InputError(f"a probe's strengths must be above 0, got {list(strengths)}.")
+    train, val = _checked(train, "training", task), _checked(val, "validation", task)
+    mean, spread = _mean_and_spread(train.h, torch.ones_like(train.h, dtype=torch.bool))
+    unit = torch.ones_like(train.y[0])
+    if task.name == "regression":
+        _, unit = _mean_and_spread(train.y, train.mask)
+    cs = torch.tensor(strengths, dtype=torch.float64, device=train.h.device)
+    weights, biases = _fit((train.h - mean) / spread, train.y / unit, train.mask, task, cs)
+    logits = (val.h - mean) / spread @ weights.mT + biases[:, None]  # (R, N, C)
+    loss, y = task.loss(None), (val.y / unit).float()
+    prior = torch.zeros_like(unit)  # of no use to the natural losses
+    losses = [loss(guess.float(), y, val.mask, prior) for guess in logits]
+    best = int(torch.stack(losses).argmin())
+    weight = unit[:, None] * weights[best] / spread
+    bias = unit * biases[best] - weight @ mean
+    return LinearProbe(weight.float(), bias.float(), strengths[best])
+
+
+def _fit(
+    z: Tensor, y: Tensor, mask: Tensor, task: Task, strengths: Tensor
+) -> tuple[Tensor, Tensor]:
+    if task.name == "regression":
+        return ridge_regressions(z, y, mask, strengths)
+    if task.name == "multi_class":
+        known = mask.all(1)
+        return softmax_regression(z[known], y[known], strengths)
+    return logistic_regressions(z, y, mask, strengths)
+
+
+def _checked(embeddings: Embeddings, split: str, task: Task) -> Embeddings:
+    """Return embeddings and targets in float64 if they can be fitted to."""
+    h, y, mask = embeddings
+    labelled = mask.all(1) if task.name == "multi_class" else mask
+    if not labelled.any():
+        raise InputError(
+            f"no {split} clip has a label for the linear probe; label some, or raise data.p_s."
+        )
+    if not h.isfinite().all():
+        raise InputError(
+            f"an embedding of a {split} clip is not finite; lower the learning rate, for training "
+            "diverged."
+        )
+    return Embeddings(h.double(), y.double(), mask)
+
+
+def _mean_and_spread(values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation of the observed cells of each column.
+
+    The deviation of a column whose observed cells are all alike, or that has none, is 1.
+    """
+    count = mask.sum(0).clamp_min(1)
+    mean = values.where(mask, 0).sum(0) / count
+    spread = ((values - mean).where(mask, 0).square().sum(0) / count).sqrt()
+    low, high = values.where(mask, torch.inf).amin(0), values.where(mask, -torch.inf).amax(0)
+    return mean, spread.where(low < high, 1)

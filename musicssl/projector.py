@@ -1,0 +1,46 @@
+"""The projector: what stands between an embedding and the loss that compares embeddings."""
+
+from torch import nn
+
+from musicssl.errors import InputError
+
+
+class Projector(nn.Sequential):
+    """Map embeddings, (N, D), to where they are compared, (N, P); afterwards it is not used.
+
+    Layers of `hidden` units with ReLU, and a last linear layer. The default is the head of
+    SemiSupCon's code, 512-512-128 without biases; VICReg and BYOL normalise by batch between their
+    layers.
+
+    Args:
+        embed_dim: Size of an embedding, D.
+        hidden: Units of each hidden layer.
+        out_dim: Size of a projection, P.
+        num_hidden: Hidden layers; 0 is a linear map.
+        batch_norm: Whether a batch norm follows each hidden layer.
+
+    Raises:
+        InputError: If a size cannot be.
+    """
+
+    def __init__(
+        self,
+        embed_dim: int,
+        hidden: int = 512,
+        out_dim: int = 128,
+        num_hidden: int = 1,
+        batch_norm: bool = False,
+    ) -> None:
+        if min(hidden, out_dim) < 1 or num_hidden < 0:
+            raise InputError(
+                "projector.hidden and projector.out_dim must be 1 or more and "
+                f"projector.num_hidden 0 or more, got {hidden}, {out_dim} and {num_hidden}."
+            )
+        layers: list[nn.Module] = []
+        width = embed_dim
+        for _ in range(num_hidden):
+            layers.append(nn.Linear(width, hidden, bias=False))
+            layers += [nn.BatchNorm1d(hidden)] if batch_norm else []
+            layers.append(nn.ReLU(inplace=True))
+            width = hidden
+        super().__init__(*layers, nn.Linear(width, out_dim, bias=False))

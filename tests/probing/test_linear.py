@@ -1,0 +1,214 @@
+"""Oracle: scikit-learn, one class and one strength at a time."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.preprocessing import StandardScaler
+
+from musicssl.errors import InputError
+from musicssl.probing.linear import STRENGTHS, Embeddings, LinearProbe, fit_linear
+from musicssl.tasks import MULTI_CLASS, MULTI_LABEL, REGRESSION, TASKS
+
+C, D = 4, 12
+
+
+def embeddings(task, num_clips=150, seed=0, observed=0.7):
+    """Targets that are a noisy linear function of features of very different scales."""
+    direction = torch.randn(C, D, generator=torch.Generator().manual_seed(9))
+    generator = torch.Generator().manual_seed(seed)
+    h = torch.randn(num_clips, D, generator=generator) @ torch.linspace(0.1, 1, D).diag()
+    values = h @ direction.T + torch.randn(num_clips, C, generator=generator)
+    mask = torch.rand(num_clips, C, generator=generator) < observed
+    y = (values > 0.5).float()
+    if task is MULTI_CLASS:
+        y = torch.nn.functional.one_hot(values.argmax(1), C).float()
+        mask = mask[:, :1].expand(-1, C)
+    if task is REGRESSION:
+        y = 5 + values * torch.tensor([1.0, 100.0, 0.01, 1.0])
+    h = 3 + h * torch.logspace(-2, 2, D)
+    return Embeddings(h, y.where(mask, torch.nan), mask)
+
+
+def fitted(task, strengths=(1.0,), **settings):
+    train, val = embeddings(task, **settings), embeddings(task, seed=1)
+    return fit_linear(train, val, task, strengths), train
+
+
+def logits(probe, h):
+    return h.double() @ probe.weight.double().T + probe.bias.double()
+
+
+def sklearn_probabilities(model, train, c):
+    """Probabilities of one class in all training clips, by a model of scikit-learn."""
+    scaled = StandardScaler().fit_transform(train.h.double().numpy())
+    seen = train.mask[:, c].numpy()
+    model.fit(scaled[seen], train.y[seen, c].numpy())
+    return model.predict_proba(scaled)[:, 1]
+
+
+@pytest.mark.parametrize("strength", STRENGTHS)
+def test_labels_are_fitted_as_scikit_learn_fits_them_one_by_one(strength):
+    probe, train = fitted(MULTI_LABEL, [strength])
+    for c in range(C):
+        model = LogisticRegression(C=strength, tol=1e-8, max_iter=1000)
+        expected = sklearn_probabilities(model, train, c)
+        found = logits(probe, train.h)[:, c].sigmoid()
+        np.testing.assert_allclose(found, expected, atol=5e-4)
+        spread = train.h.double().std(0, correction=0)
+        np.testing.assert_allclose(
+            probe.weight[c] * spread, model.coef_[0], rtol=1e-3, atol=1e-3 * abs(model.coef_).max()
+        )
+
+
+@pytest.mark.parametrize("strength", STRENGTHS)
+def test_one_of_several_classes_is_fitted_as_scikit_learn_does(strength):
+    probe, train = fitted(MULTI_CLASS, [strength])
+    known = train.mask[:, 0].numpy()
+    scaled = StandardScaler().fit_transform(train.h.double().numpy())
+    model = LogisticRegression(C=strength, tol=1e-8, max_iter=1000)
+    model.fit(scaled[known], train.y[known].argmax(1).numpy())
+    found = logits(probe, train.h).softmax(1)
+    np.testing.assert_allclose(found, model.predict_proba(scaled), atol=1e-3)
+
+
+@pytest.mark.parametrize("strength", STRENGTHS)
+def test_values_are_fitted_as_scikit_learns_ridge_does_in_standard_deviations(strength):
+    probe, train = fitted(REGRESSION, [strength])
+    scaled = StandardScaler().fit_transform(train.h.double().numpy())
+    for c in range(C):
+        seen = train.mask[:, c].numpy()
+        values = train.y[seen, c].double().numpy()
+        model = Ridge(alpha=0.5 / strength).fit(scaled[seen], values / values.std())
+        expected = model.predict(scaled) * values.std()
+        tolerance = 1e-4 * values.std()
+        np.testing.assert_allclose(logits(probe, train.h)[:, c], expected, atol=tolerance)
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+def test_many_strengths_at_once_are_each_alone_and_the_one_that_validates_best_is_kept(task):
+    train, val = embeddings(task, num_clips=60), embeddings(task, seed=1)
+    alone = [fit_linear(train, val, task, [strength]) for strength in STRENGTHS]
+    losses = [
+        task.losses[0](logits(probe, val.h).float(), val.y, val.mask, None) for probe in alone
+    ]
+    if task is REGRESSION:  # in units of each target, where the widest does not decide
+        spread = torch.stack([train.y[m, c].std() for c, m in enumerate(train.mask.T)])
+        losses = [
+            task.losses[0](logits(probe, val.h).float() / spread, val.y / spread, val.mask, None)
+            for probe in alone
+        ]
+    best = alone[int(torch.stack(losses).argmin())]
+    together = fit_linear(train, val, task)
+    assert together.strength == best.strength not in (STRENGTHS[0], STRENGTHS[-1])
+    torch.testing.assert_close(together.weight, best.weight, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+def test_decisions_do_not_depend_on_scale_and_origin_of_the_embeddings(task):
+    train, val = embeddings(task), embeddings(task, seed=1)
+
+    def moved(these):
+        factor = torch.logspace(3, -2, D, dtype=torch.float64)
+        return these._replace(h=these.h.double() * factor - 7)
+
+    probe = fit_linear(train, val, task, [0.1])
+    other = fit_linear(moved(train), moved(val), task, [0.1])
+    difference = logits(other, moved(val).h) - logits(probe, val.h)
+    assert difference.abs().max() < 1e-3 * logits(probe, val.h).std()
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+def test_what_was_not_observed_changes_nothing(task):
+    train, val = embeddings(task), embeddings(task, seed=1)
+    assert train.y.isnan().any()
+    filled = train._replace(y=train.y.nan_to_num(0.3)), val._replace(y=val.y.nan_to_num(0.9))
+    for one, other in zip(fit_linear(train, val, task), fit_linear(*filled, task), strict=True):
+        assert torch.equal(torch.as_tensor(one), torch.as_tensor(other))
+
+
+def test_a_class_that_is_alike_in_all_clips_is_answered_alike_and_harms_no_other():
+    train, val = embeddings(MULTI_LABEL, observed=1), embeddings(MULTI_LABEL, seed=1)
+    y, mask = train.y.clone(), train.mask.clone()
+    y[:, 0], y[:, 1], mask[:, 2] = 1, 0, False
+    probe = fit_linear(Embeddings(train.h, y, mask), val, MULTI_LABEL, [1.0])
+    assert (probe.weight[:3] == 0).all()
+    np.testing.assert_allclose(probe.bias[:3].sigmoid(), [150.5 / 151, 0.5 / 151, 0.5], rtol=1e-5)
+    whole = fit_linear(train, val, MULTI_LABEL, [1.0])
+    torch.testing.assert_close(probe.weight[3], whole.weight[3], rtol=1e-3, atol=1e-5)
+
+
+def test_a_class_without_a_clip_is_as_unlikely_as_half_a_clip_of_it():
+    train, val = embeddings(MULTI_CLASS, observed=1), embeddings(MULTI_CLASS, seed=1)
+    without = train.y[:, 1] == 0
+    train = Embeddings(*(part[without] for part in train))
+    probe = fit_linear(train, val, MULTI_CLASS, [1.0])
+    scores = logits(probe, train.h)
+    odds = scores[:, 1] - scores[:, [0, 2, 3]].logsumexp(1)
+    assert (probe.weight[1] == 0).all()
+    expected = math.log(0.5 / (len(train.h) + 0.5))
+    assert odds.mean().item() == pytest.approx(expected, abs=1e-4)
+
+
+def test_training_clips_of_one_class_leave_nothing_to_tell_apart():
+    train, val = embeddings(MULTI_CLASS, observed=1), embeddings(MULTI_CLASS, seed=1)
+    train = Embeddings(*(part[train.y[:, 2] == 1] for part in train))
+    probe = fit_linear(train, val, MULTI_CLASS)
+    assert (probe.weight == 0).all()
+    share = 0.5 / (len(train.h) + 1)
+    expected = [share / (1 - share)] * 2 + [1] + [share / (1 - share)]
+    np.testing.assert_allclose(probe.bias.exp(), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+def test_collapsed_embeddings_give_a_probe_that_answers_alike(task):
+    train, val = embeddings(task), embeddings(task, seed=1)
+    alike = train._replace(h=torch.full_like(train.h, 0.1))
+    probe = fit_linear(alike, val, task)
+    assert (probe.weight == 0).all()
+    for c in range(C):
+        seen = train.y[train.mask[:, c], c].double()
+        answer = probe.bias.double()[c]
+        if task is MULTI_LABEL:
+            answer = answer.sigmoid()
+        if task is MULTI_CLASS:
+            answer = probe.bias.double().softmax(0)[c]
+        assert answer.item() == pytest.approx(seen.mean().item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("task", [MULTI_LABEL, MULTI_CLASS], ids=lambda task: task.name)
+def test_fewer_clips_than_features_that_separate_perfectly_are_fitted_too(task):
+    train, val = embeddings(task, num_clips=9, observed=1), embeddings(task, seed=1)
+    probe = fit_linear(train, val, task, [100.0])
+    scores = task.scores(logits(probe, train.h))
+    assert (scores - train.y).abs().max() < 0.05
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+def test_a_split_without_labels_is_refused(task):
+    train, val = embeddings(task), embeddings(task, seed=1)
+    nothing = val._replace(mask=torch.zeros_like(val.mask))
+    with pytest.raises(InputError, match="no validation clip has a label"):
+        fit_linear(train, nothing, task)
+    with pytest.raises(InputError, match="no training clip has a label"):
+        fit_linear(nothing, val, task)
+
+
+def test_embeddings_of_a_diverged_encoder_and_strengths_of_0_are_refused():
+    train, val = embeddings(MULTI_LABEL), embeddings(MULTI_LABEL, seed=1)
+    h = train.h.clone()
+    h[3, 2] = torch.nan
+    with pytest.raises(InputError, match="training clip is not finite"):
+        fit_linear(train._replace(h=h), val, MULTI_LABEL)
+    for strengths in ([], [1.0, 0.0]):
+        with pytest.raises(InputError, match="above 0"):
+            fit_linear(train, val, MULTI_LABEL, strengths)
+
+
+def test_a_probe_has_the_sizes_and_type_of_a_linear_layer():
+    probe, train = fitted(MULTI_LABEL)
+    assert isinstance(probe, LinearProbe)
+    assert (probe.weight.shape, probe.bias.shape) == ((C, D), (C,))
+    assert probe.weight.dtype == probe.bias.dtype == train.h.dtype == torch.float32

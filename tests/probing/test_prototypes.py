@@ -1,0 +1,143 @@
+"""Oracles: a slow loop from the definition, and scikit-learn's NearestCentroid."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+from sklearn.neighbors import NearestCentroid
+
+from musicssl.errors import InputError
+from musicssl.probing.linear import Embeddings
+from musicssl.probing.prototypes import prototype_curve, prototype_scores, prototypes
+from musicssl.splits import labelled_subset
+from musicssl.tasks import MULTI_CLASS, MULTI_LABEL, REGRESSION
+
+N, C, P = 40, 3, 5
+NAN = math.nan
+
+
+def clips(seed=0, observed=0.6):
+    generator = torch.Generator().manual_seed(seed)
+    y = (torch.rand(N, C, generator=generator) < 0.4).float()
+    mask = torch.rand(N, C, generator=generator) < observed
+    centres = torch.randn(C, P, generator=torch.Generator().manual_seed(7))
+    h = y @ centres + 0.5 * torch.randn(N, P, generator=generator)
+    h = h * torch.rand(N, 1, generator=generator) * 10
+    return Embeddings(h, y.where(mask, NAN), mask)
+
+
+def one_class(seed=0):
+    these = clips(seed, observed=1)
+    y = torch.nn.functional.one_hot(these.y.argmax(1), C).float()
+    return these._replace(y=y)
+
+
+def slow_prototype(z, y, mask, c):
+    total, weight = np.zeros(z.shape[1]), 0.0
+    for clip in range(len(z)):
+        if mask[clip, c]:
+            total += float(y[clip, c]) * z[clip] / math.sqrt(sum(value**2 for value in z[clip]))
+            weight += float(y[clip, c])
+    return total / weight
+
+
+@pytest.mark.parametrize("softness", [0.0, 0.3])
+def test_prototypes_are_mean_directions_of_the_clips_observed_present(softness):
+    h, y, mask = clips()
+    y = y * (1 - softness) + softness / 2
+    found = prototypes(h, y, mask)
+    for c in range(C):
+        expected = slow_prototype(h.double().numpy(), y.numpy(), mask.numpy(), c)
+        np.testing.assert_allclose(found[c], expected, atol=1e-6)
+
+
+def test_scores_are_cosines_with_them():
+    h, y, mask = clips()
+    centres = prototypes(h, y, mask)
+    other = clips(seed=1).h
+    found = prototype_scores(other, centres)
+    for clip in range(N):
+        for c in range(C):
+            a, b = other[clip].double(), centres[c].double()
+            expected = (a @ b) / (a.norm() * b.norm())
+            assert found[clip, c].item() == pytest.approx(expected.item(), abs=1e-5)
+
+
+def test_the_length_of_an_embedding_does_not_count():
+    h, y, mask = clips()
+    lengths = torch.rand(N, 1, generator=torch.Generator().manual_seed(3)) + 0.01
+    torch.testing.assert_close(prototypes(lengths * h, y, mask), prototypes(h, y, mask))
+
+
+def test_a_class_present_nowhere_has_no_prototype_orders_nothing_and_is_never_the_answer():
+    h, y, mask = clips()
+    y = y.clone()
+    y[:, 1] = torch.where(mask[:, 1], 0.0, 1.0)  # where it was not observed it does not count
+    centres = prototypes(h, y, mask)
+    assert centres[1].isnan().all()
+    assert centres[[0, 2]].isfinite().all()
+    scores = prototype_scores(h, centres)
+    assert (scores[:, 1] == -1).all()
+    truth = clips().y[:, 0].nan_to_num(0) > 0
+    assert roc_auc_score(truth, scores[:, 1]) == 0.5
+    opposite = prototype_scores(-centres[[0]] - centres[[2]], centres)
+    assert opposite.argmax() != 1
+
+
+def test_a_silent_clip_without_a_direction_harms_nothing():
+    h, y, mask = clips()
+    h[0] = 0
+    assert prototype_scores(h, prototypes(h, y, mask)).isfinite().all()
+
+
+def test_decisions_are_those_of_the_nearest_centroid_by_cosine():
+    train, test = one_class(), one_class(seed=1)
+    centres = torch.nn.functional.normalize(prototypes(*train), dim=1)
+    units = torch.nn.functional.normalize(train.h, dim=1)
+    oracle = NearestCentroid().fit(units, train.y.argmax(1))
+    # The nearest of unit centroids by distance is that of the greatest cosine.
+    np.testing.assert_allclose(oracle.centroids_, prototypes(*train), atol=1e-6)
+    oracle.centroids_ = centres.numpy()
+    answers = prototype_scores(test.h, prototypes(*train)).argmax(1)
+    np.testing.assert_array_equal(
+        answers, oracle.predict(torch.nn.functional.normalize(test.h, dim=1).numpy())
+    )
+    [whole] = prototype_curve(train, test, MULTI_CLASS, [1.0])
+    accuracy = (answers == test.y.argmax(1)).double().mean().item()
+    assert whole.macro["accuracy"] == pytest.approx(accuracy)
+
+
+def test_a_curve_is_of_nested_labelled_clips_and_at_least_one():
+    train, test = clips(), clips(seed=1)
+    train.mask[:10] = False
+    points = prototype_curve(train, test, MULTI_LABEL, [0.01, 0.5, 1.0], seed=4)
+    labelled = int(train.mask.any(1).sum())
+    assert [point.fraction for point in points] == [0.01, 0.5, 1.0]
+    assert [point.clips for point in points] == [1, round(labelled / 2), labelled]
+    for point in points:
+        kept = labelled_subset(train.y.numpy(), train.mask.numpy(), point.fraction, 4)
+        few = train.mask.clone()
+        few[np.setdiff1d(np.arange(N), kept)] = False
+        scores = prototype_scores(test.h, prototypes(train.h, train.y, few))
+        found = [
+            roc_auc_score(test.y[seen, c], scores[seen, c]) for c, seen in enumerate(test.mask.T)
+        ]
+        assert point.macro["auroc"] == pytest.approx(np.mean(found), abs=1e-6)
+
+
+def test_curves_of_other_seeds_are_of_other_clips():
+    train, test = clips(), clips(seed=1)
+    first, second = (
+        prototype_curve(train, test, MULTI_LABEL, [0.2], seed)[0].macro["auroc"] for seed in (0, 1)
+    )
+    assert first != second
+
+
+def test_what_has_no_classes_or_no_labels_is_refused():
+    train, test = clips(), clips(seed=1)
+    with pytest.raises(InputError, match="regression"):
+        prototype_curve(train, test, REGRESSION)
+    with pytest.raises(InputError, match="no training clip has a label"):
+        prototype_curve(train._replace(mask=train.mask & False), test, MULTI_LABEL)
