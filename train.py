@@ -26,6 +26,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from musicssl.checkpoint import (
     AtomicCheckpointIO,
     DescribeCheckpoint,
+    load_method,
     load_weights,
     read_checkpoint,
     replace_weights,
@@ -40,9 +41,11 @@ from musicssl.overrides import check_kinds, check_use, override_errors
 from musicssl.progress import EpochProgress
 from musicssl.results import show_results, write_results
 from musicssl.resume import BestCheckpoint, ResumeCheckpoint, StepSeed
+from musicssl.robustness_results import chosen_corruptions, write_robustness
 from musicssl.run_folder import RunFolder
 from musicssl.stopping import stops_kindly
 from musicssl.sweep import jobs_at_a_time
+from musicssl.sync_batch_norm import SyncBatchNorms
 from musicssl.worker import explained_loss
 
 logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
@@ -95,23 +98,44 @@ def _settings_to_blame() -> Iterator[None]:
 
 
 def run(config: DictConfig, folder: RunFolder) -> None:
-    """Do all that a run consists of, inside its folder."""
+    """Do all that a run consists of and that is still to be done, inside its folder."""
     settings = _settings(config)
     if not config.overwrite:
         folder.check(settings)
-    if folder.is_complete and not config.overwrite:
-        if not in_a_sweep():
-            print("This run is complete; overwrite=true trains it again.")
-            show_results(folder)
-        return
-    check_kinds(settings, CONF, "train", HydraConfig.get().overrides)
-    check_use(config.method, HydraConfig.get().overrides.task)
+    complete = folder.is_complete and not config.overwrite
+    if not complete:
+        check_kinds(settings, CONF, "train", HydraConfig.get().overrides)
+        check_use(config.method, HydraConfig.get().overrides.task)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     pl.seed_everything(config.seed, verbose=False)
+    if complete and not in_a_sweep():
+        print("This run is complete; overwrite=true trains it again.")
+    if not complete:
+        train_and_test(config, settings, folder)
+    if config.corruption is not None:
+        test_corrupted(config, folder)
+    if rank_zero_only.rank == 0 and not in_a_sweep():
+        show_results(folder)
+
+
+def load_data(config: DictConfig) -> SemiSupervisedDataModule:
+    """Build the data module and let it read its corpus.
+
+    Raises:
+        InputError: If clips are to be corrupted that are no sound.
+    """
     datamodule: SemiSupervisedDataModule = instantiate(config.datamodule)
     datamodule.prepare_data()
     datamodule.setup()
+    if config.corruption is not None:
+        chosen_corruptions(config.corruption, datamodule.corpus)
+    return datamodule
+
+
+def train_and_test(config: DictConfig, settings: dict[str, Any], folder: RunFolder) -> None:
+    """Train a method and leave its results in the folder."""
+    datamodule = load_data(config)
     say(datamodule.label_count())
     method = instantiate(config.method, **datamodule.sizes)
     if config.finetune.checkpoint is not None:
@@ -131,9 +155,20 @@ def run(config: DictConfig, folder: RunFolder) -> None:
                 raise InputError(f"method={config.name} reads instances; choose features=log_mel.")
             method.fit(datamodule.clips("train"))
         if rank_zero_only.rank == 0:
-            write_results(folder, datamodule, method)
-            if not in_a_sweep():
-                show_results(folder)
+            write_results(folder, datamodule, method, config.embedding_map)
+
+
+@rank_zero_only
+def test_corrupted(config: DictConfig, folder: RunFolder) -> None:
+    """Test the trained network on corrupted sound, as far as that was not done before."""
+    if not folder.best.is_file():
+        raise InputError(f"corruption=... tests networks, and {config.name} is none; leave it out.")
+    datamodule = load_data(config)
+    method, _ = load_method(folder.best)
+    on_gpu = torch.cuda.is_available() and config.trainer.accelerator != "cpu"
+    method.to("cuda" if on_gpu else "cpu")
+    corruptions = chosen_corruptions(config.corruption, datamodule.corpus)
+    write_robustness(folder, datamodule, method, corruptions, config.severities)
 
 
 @contextmanager
@@ -168,12 +203,13 @@ def build_trainer(
         BestCheckpoint(folder.best, config.select),
         ResumeCheckpoint(folder.last),
     ]
+    plugins = [AtomicCheckpointIO(), *([SyncBatchNorms()] if config.trainer.sync_batchnorm else [])]
     trainer: pl.Trainer = instantiate(
         config.trainer,
         callbacks=callbacks,
         logger=logger,
         log_every_n_steps=0,  # what a method logs, it logs by the epoch
-        plugins=[AtomicCheckpointIO()],
+        plugins=plugins,
         use_distributed_sampler=False,  # each rank draws its own batches, see musicssl.streams
         enable_model_summary=False,
         num_sanity_val_steps=0,

@@ -17,15 +17,9 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from musicssl import worker
 from musicssl.command_line import input_error
 from musicssl.errors import InputError
+from musicssl.metrics import USUAL, usual_metric
 from musicssl.run_folder import RunFolder
 from musicssl.stopping import termination
-
-_USUAL = {  # the first one that a run has
-    "weighted_accuracy": "weighted accuracy",
-    "accuracy": "accuracy",
-    "auroc": "AUROC",
-    "r2": "R\u00b2",
-}
 
 
 @dataclass(frozen=True)
@@ -89,9 +83,9 @@ def attempt(work: Callable[[], None], folder: RunFolder, parallel: bool) -> Outc
 def _result(folder: RunFolder) -> str:
     """Return the metric by which runs of such a task are usually compared."""
     means = json.loads(folder.metrics.read_text())["macro"]
-    name = next(name for name in _USUAL if name in means)
+    name = usual_metric(means)
     value = means[name]
-    return f"{_USUAL[name]} " + ("undefined" if value is None else f"{value:.3f}")
+    return f"{USUAL[name]} " + ("undefined" if value is None else f"{value:.3f}")
 
 
 @contextmanager

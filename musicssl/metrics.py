@@ -13,6 +13,7 @@ That is for labels of which any number may be present. `musicssl.multi_class` an
 `musicssl.regression` have the metrics of the other kinds of targets.
 """
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import torch
@@ -22,6 +23,12 @@ from torchmetrics.functional.classification import binary_auroc, binary_average_
 from musicssl.errors import InputError
 
 COUNTS = ("positives", "observed")
+USUAL = {  # by which runs are usually compared: the first one that a task has
+    "weighted_accuracy": "weighted accuracy",
+    "accuracy": "accuracy",
+    "auroc": "AUROC",
+    "r2": "R\u00b2",
+}
 
 
 class Metrics(NamedTuple):
@@ -35,6 +42,15 @@ class Metrics(NamedTuple):
 
     per_class: dict[str, Tensor]
     macro: dict[str, float]
+
+
+def usual_metric(names: Collection[str]) -> str:
+    """Return the one of several metrics by which runs are usually compared.
+
+    >>> usual_metric(["f1", "auroc"])
+    'auroc'
+    """
+    return next(name for name in USUAL if name in names)
 
 
 def multi_label_metrics(scores: Tensor, targets: Tensor, mask: Tensor) -> Metrics:

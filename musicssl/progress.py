@@ -95,6 +95,7 @@ def _is_a_tenth(trainer: pl.Trainer) -> bool:
 def _describe(trainer: pl.Trainer) -> str:
     metrics = trainer.callback_metrics
     last = "val/accuracy" if "val/accuracy" in metrics else "val/f1"
-    shown = ("train/loss", "val/loss", "val/auroc", "val/r2", last)
+    embeddings = ("train/alignment", "train/uniformity", "val/effective_rank")
+    shown = ("train/loss", "val/loss", "val/auroc", "val/r2", last, *embeddings)
     scores = "  ".join(f"{name} {float(metrics[name]):.3f}" for name in shown if name in metrics)
     return f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {scores}"

@@ -6,6 +6,8 @@ history.csv        losses and validation metrics of each epoch
 metrics.json       the test result; written last, so its presence says the run is complete
 metrics.csv        the same by class
 predictions.npz    scores, targets, mask, clip_ids and classes of the test split
+label_curve.csv    of methods that learn embeddings: test results of probes with fewer labels
+robustness.csv     test results under corruptions of the sound, with corruption=...
 figures/
 log.txt            what a job of a parallel sweep printed
 error.txt          the traceback of a defect that ended a job of a sweep
@@ -24,6 +26,9 @@ from musicssl.errors import InputError
 
 MAY_DIFFER = (  # settings of no bearing on results; threads but on their last bits
     "overwrite",
+    "corruption",  # what is tested after training; it has files of its own
+    "severities",
+    "embedding_map",
     "runs",
     "jobs",
     "logger",
@@ -75,6 +80,11 @@ class RunFolder:
         return self.path / "metrics.json"
 
     @property
+    def robustness(self) -> Path:
+        """The test result under each corruption and severity, if it was asked for."""
+        return self.path / "robustness.csv"
+
+    @property
     def figures(self) -> Path:
         """The folder of pictures."""
         return self.path / "figures"
@@ -115,9 +125,11 @@ class RunFolder:
         for folder in (self.best.parent, self.figures, self.path / "wandb"):
             if folder.is_dir():
                 shutil.rmtree(folder)
-        tables = (self.path / "metrics.csv", self.path / "predictions.npz")
-        for file in (self.metrics, self.config, self.history, *tables):
+        tables = ("metrics.csv", "label_curve.csv", "predictions.npz")
+        for file in (self.metrics, self.config, self.history, self.robustness):
             file.unlink(missing_ok=True)
+        for name in tables:
+            (self.path / name).unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, text: str) -> None:
