@@ -24,12 +24,15 @@ from musicssl.evaluation import (
 from musicssl.history import read_history
 from musicssl.localisation import localisation_metrics
 from musicssl.methods.base import ClassificationMethod
+from musicssl.methods.representation import RepresentationMethod
 from musicssl.metrics import Metrics
 from musicssl.multi_class import weighted_accuracy
 from musicssl.places import fits_places
 from musicssl.report.run_figures import draw_answers, draw_bars, draw_curves, draw_timelines
 from musicssl.report.tables import metrics_table, write_metrics_csv
+from musicssl.representation_results import show_representation, write_representation
 from musicssl.resolution import resolution_metrics
+from musicssl.robustness_results import show_robustness
 from musicssl.run_folder import RunFolder, write_atomically
 from musicssl.tasks import task_named
 
@@ -37,7 +40,10 @@ _WIDTH = 100  # columns of the table
 
 
 def write_results(
-    folder: RunFolder, datamodule: SemiSupervisedDataModule, method: Scorer | ClassificationMethod
+    folder: RunFolder,
+    datamodule: SemiSupervisedDataModule,
+    method: Scorer | ClassificationMethod,
+    layout: str = "pca",
 ) -> None:
     """Test a trained method; write scores, tables, pictures and, last of all, metrics.json.
 
@@ -45,6 +51,7 @@ def write_results(
         folder: Of the run.
         datamodule: That the method was trained with.
         method: The trained method, in evaluation mode.
+        layout: Of a map of embeddings, if the method learns some; see `musicssl.report.plane`.
     """
     corpus, rows = datamodule.corpus, datamodule.rows("test")
     batches = datamodule.batches("test")
@@ -64,7 +71,10 @@ def write_results(
         "best_epoch": None,
         "localisation": None,
         "resolution": None,
+        "effective_rank": None,
     }
+    if isinstance(method, RepresentationMethod):
+        document["effective_rank"] = write_representation(folder, datamodule, method, layout)
     if isinstance(method, ClassificationMethod):
         document["best_epoch"] = best = int(read_checkpoint(folder.best)["epoch"])
         draw_curves(folder.figures, read_history(folder.history), best)
@@ -159,6 +169,10 @@ def show_results(folder: RunFolder) -> None:
         console.print(
             f"AUROC of stretches, each scored by its best instance: {stretches}.", highlight=False
         )
+    if document.get("effective_rank"):
+        show_representation(folder, document["effective_rank"], console)
+    if folder.robustness.is_file():
+        show_robustness(folder, console)
     place = f"Tables, scores, pictures and checkpoints: {folder.path}"
     console.print(place, highlight=False, markup=False)  # a folder may have [brackets] in its name
 

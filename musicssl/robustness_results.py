@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+from rich.console import Console
 
 from musicssl.augment.chain import Transform
 from musicssl.corpus import Corpus
@@ -10,9 +11,10 @@ from musicssl.corruptions import corruptions
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.methods.base import ClassificationMethod
-from musicssl.metrics import usual_metric
+from musicssl.metrics import USUAL, usual_metric
 from musicssl.report.robustness_curve import draw_robustness_curves
 from musicssl.robustness import robustness
+from musicssl.robustness_table import read_robustness
 from musicssl.run_folder import RunFolder
 
 Corruptions = Mapping[str, Callable[[float], Transform]]
@@ -41,6 +43,19 @@ def chosen_corruptions(names: str | Sequence[str], corpus: Corpus) -> Corruption
                 f"there is no corruption {name!r}; choose all, or of {', '.join(known)}."
             )
     return {name: known[name] for name in chosen}
+
+
+def show_robustness(folder: RunFolder, console: Console) -> None:
+    """Say what clean clips score, and what the corruptions that harm most make of it."""
+    table = read_robustness(folder.robustness)
+    metric = usual_metric(table.clean)
+    worst = {name: macros[-1][metric] for name, macros in table.corrupted.items()}
+    listed = ", ".join(f"{worst[name]:.3f} {name}" for name in sorted(worst, key=worst.__getitem__))
+    console.print(
+        f"{USUAL[metric]} of clean clips {table.clean[metric]:.3f}; at severity "
+        f"{table.severities[-1]:g}: {listed}.",
+        highlight=False,
+    )
 
 
 def write_robustness(

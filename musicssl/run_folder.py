@@ -80,6 +80,11 @@ class RunFolder:
         return self.path / "metrics.json"
 
     @property
+    def label_curve(self) -> Path:
+        """The test results of probes with fewer labels, of a method that learns embeddings."""
+        return self.path / "label_curve.csv"
+
+    @property
     def robustness(self) -> Path:
         """The test result under each corruption and severity, if it was asked for."""
         return self.path / "robustness.csv"
@@ -125,11 +130,10 @@ class RunFolder:
         for folder in (self.best.parent, self.figures, self.path / "wandb"):
             if folder.is_dir():
                 shutil.rmtree(folder)
-        tables = ("metrics.csv", "label_curve.csv", "predictions.npz")
-        for file in (self.metrics, self.config, self.history, self.robustness):
+        scores = (self.path / "metrics.csv", self.path / "predictions.npz")
+        tables = (self.history, self.label_curve, self.robustness, *scores)
+        for file in (self.metrics, self.config, *tables):
             file.unlink(missing_ok=True)
-        for name in tables:
-            (self.path / name).unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -140,10 +140,10 @@ class RepresentationMethod(ClassificationMethod):
         self._val_outputs.reset()
         datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
         rank, world_size = self.trainer.global_rank, self.trainer.world_size
-        probed = EpochOutputs().to(self.device)
-        for batch in datamodule.batches_of(datamodule.labelled(self.probe_clips)[rank::world_size]):
-            batch = batch.to(self.device)
-            probed.update(self.classifier.clip_embeddings(batch), batch.y, batch.mask)
+        rows = datamodule.labelled(self.probe_clips)[rank::world_size]
+        probed = EpochOutputs().to(self.device)  # gathers from all ranks
+        with self.trainer.precision_plugin.val_step_context():
+            probed.update(*self.embedded(datamodule.batches_of(rows)))
         self._fit_probe(Embeddings(*probed.compute()), val)
         self._log_metrics("val/", self.classifier.pooling.classifier(val.h), val.y, val.mask)
         self.log("val/effective_rank", effective_rank(val.h), sync_dist=True)
@@ -169,6 +169,11 @@ class RepresentationMethod(ClassificationMethod):
                 h = self.classifier.clip_embeddings(here).float()
                 parts.append(Embeddings(h, here.y, here.mask))
         return Embeddings(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
+
+    @torch.no_grad()
+    def projected(self, embeddings: Embeddings) -> Embeddings:
+        """Return embeddings as the projector makes them, (N, P)."""
+        return embeddings._replace(h=self.projector(embeddings.h))
 
     def _fit_probe(self, train: Embeddings, val: Embeddings) -> None:
         probe = fit_linear(train, val, self.task)

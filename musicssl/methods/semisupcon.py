@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from musicssl.batch import Batch
@@ -61,6 +62,9 @@ class SemiSupCon(RepresentationMethod):
                 f"method.chunk_rows must be 1 or more, or null for all, got {chunk_rows}."
             )
         self.similarity = similarity_of(self.task.name, similarity)
+        nothing = torch.zeros(1, self.prior.numel())
+        unlabelled = Labels(nothing, nothing.bool())
+        self.similarity(unlabelled, unlabelled)  # finds fault with its settings before training
         self.temperature = temperature
         self.chunk_rows = chunk_rows
 

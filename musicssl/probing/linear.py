@@ -6,7 +6,7 @@ depend on the scale of an encoder; that is folded into weights and bias, and a p
 embeddings as they are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -88,6 +88,12 @@ def fit_linear(
     weight = unit[:, None] * weights[best] / spread
     bias = unit * biases[best] - weight @ mean
     return LinearProbe(weight.float(), bias.float(), strengths[best])
+
+
+def linear_judge(train: Embeddings, val: Embeddings, task: Task) -> Callable[[Tensor], Tensor]:
+    """Return what scores clips by a linear probe of some labelled ones; see `fit_linear`."""
+    probe = fit_linear(train, val, task)
+    return lambda h: task.scores(h @ probe.weight.T + probe.bias)
 
 
 def _fit(

@@ -1,8 +1,9 @@
 """Newton's method on many small convex problems at once, with conjugate gradients inside.
 
 torch's L-BFGS would share step lengths and history among problems whose strengths of penalty are a
-million apart: after 200 steps it was still 0.003 off in probability where this is exact to 1e-5
-after 14. Here each problem has steps of its own; all share the matrix products with the features.
+million apart: on 1,000 clips, 256 features and 20 classes it took 2.2 s for probabilities within
+3e-3 of scikit-learn's, this 0.4 s for 5e-5. Here each problem has steps of its own, and all share
+the matrix products with the features.
 """
 
 from dataclasses import dataclass, replace

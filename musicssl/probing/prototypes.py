@@ -6,33 +6,11 @@ any length, so that the longest decide; a class without a clip is divided by 0; 
 row for each clip where embeddings have one for each view, so that it runs with one view only.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
-import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from musicssl.errors import InputError
+from musicssl.probing.label_curve import Judge
 from musicssl.probing.linear import Embeddings
-from musicssl.splits import labelled_subset
-from musicssl.tasks import Task
-
-FRACTIONS = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
-
-
-class PrototypePoint(NamedTuple):
-    """How well prototypes of some labelled clips classify.
-
-    Attributes:
-        fraction: Of the labelled clips that they are made of.
-        clips: That it is.
-        macro: Overall metrics by name.
-    """
-
-    fraction: float
-    clips: int
-    macro: dict[str, float]
 
 
 def prototypes(z: Tensor, y: Tensor, mask: Tensor) -> Tensor:
@@ -65,40 +43,11 @@ def prototype_scores(z: Tensor, prototypes: Tensor) -> Tensor:
     return cosines.clamp(-1, 1).nan_to_num(-1)
 
 
-def prototype_curve(
-    train: Embeddings,
-    test: Embeddings,
-    task: Task,
-    fractions: Sequence[float] = FRACTIONS,
-    seed: int = 0,
-) -> list[PrototypePoint]:
-    """Judge prototypes that are made of few labelled clips, and of more.
+def nearest_prototype(train: Embeddings) -> Judge:
+    """Return what scores clips by the prototypes of some labelled ones: (1 + cosine) / 2.
 
-    The clips of a fraction are among those of each larger one. Scores are (1 + cosine) / 2, which
-    is no probability: of several labels, judge them by AUROC and average precision, not by
-    decisions at 0.5.
-
-    Args:
-        train: To make prototypes of.
-        test: To judge them on.
-        task: What the targets are.
-        fractions: Of the labelled clips, each in [0, 1], at least one clip above 0.
-        seed: Of the draw; see `musicssl.splits.labelled_subset`.
-
-    Raises:
-        InputError: In a regression, which has no classes, if no training clip has a label, or a
-            fraction is not in [0, 1].
+    That is no probability: of several labels, judge it by AUROC and average precision, not by
+    decisions at 0.5. The targets of a regression are no classes and have no prototypes.
     """
-    if task.name == "regression":
-        raise InputError("the targets of a regression have no prototypes; use the linear probe.")
-    if not train.mask.any():
-        raise InputError("no training clip has a label to make prototypes of; raise data.p_s.")
-    y, mask = train.y.cpu().numpy(), train.mask.cpu().numpy()
-    points = []
-    for fraction in fractions:
-        kept = torch.from_numpy(labelled_subset(y, mask, fraction, seed)).to(train.h.device)
-        centres = prototypes(train.h[kept], train.y[kept], train.mask[kept])
-        scores = (1 + prototype_scores(test.h, centres)) / 2
-        metrics = task.metrics(scores, test.y, test.mask)
-        points.append(PrototypePoint(fraction, len(kept), metrics.macro))
-    return points
+    centres = prototypes(*train)
+    return lambda z: (1 + prototype_scores(z, centres)) / 2

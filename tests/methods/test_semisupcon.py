@@ -1,4 +1,5 @@
 import itertools
+from functools import partial
 
 import numpy as np
 import pytest
@@ -157,6 +158,7 @@ def test_a_similarity_of_ones_own_is_taken():
         ({"temperature": 0.0}, "method.temperature must be positive"),
         ({"chunk_rows": 0}, "method.chunk_rows must be 1 or more"),
         ({"task": "regression", "similarity": shared_labels}, "regression"),
+        ({"similarity": partial(shared_labels, threshold=0)}, "similarity.threshold must be 1"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(changes, message):

@@ -8,11 +8,8 @@ import torch
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestCentroid
 
-from musicssl.errors import InputError
 from musicssl.probing.linear import Embeddings
-from musicssl.probing.prototypes import prototype_curve, prototype_scores, prototypes
-from musicssl.splits import labelled_subset
-from musicssl.tasks import MULTI_CLASS, MULTI_LABEL, REGRESSION
+from musicssl.probing.prototypes import nearest_prototype, prototype_scores, prototypes
 
 N, C, P = 40, 3, 5
 NAN = math.nan
@@ -104,40 +101,4 @@ def test_decisions_are_those_of_the_nearest_centroid_by_cosine():
     np.testing.assert_array_equal(
         answers, oracle.predict(torch.nn.functional.normalize(test.h, dim=1).numpy())
     )
-    [whole] = prototype_curve(train, test, MULTI_CLASS, [1.0])
-    accuracy = (answers == test.y.argmax(1)).double().mean().item()
-    assert whole.macro["accuracy"] == pytest.approx(accuracy)
-
-
-def test_a_curve_is_of_nested_labelled_clips_and_at_least_one():
-    train, test = clips(), clips(seed=1)
-    train.mask[:10] = False
-    points = prototype_curve(train, test, MULTI_LABEL, [0.01, 0.5, 1.0], seed=4)
-    labelled = int(train.mask.any(1).sum())
-    assert [point.fraction for point in points] == [0.01, 0.5, 1.0]
-    assert [point.clips for point in points] == [1, round(labelled / 2), labelled]
-    for point in points:
-        kept = labelled_subset(train.y.numpy(), train.mask.numpy(), point.fraction, 4)
-        few = train.mask.clone()
-        few[np.setdiff1d(np.arange(N), kept)] = False
-        scores = prototype_scores(test.h, prototypes(train.h, train.y, few))
-        found = [
-            roc_auc_score(test.y[seen, c], scores[seen, c]) for c, seen in enumerate(test.mask.T)
-        ]
-        assert point.macro["auroc"] == pytest.approx(np.mean(found), abs=1e-6)
-
-
-def test_curves_of_other_seeds_are_of_other_clips():
-    train, test = clips(), clips(seed=1)
-    first, second = (
-        prototype_curve(train, test, MULTI_LABEL, [0.2], seed)[0].macro["auroc"] for seed in (0, 1)
-    )
-    assert first != second
-
-
-def test_what_has_no_classes_or_no_labels_is_refused():
-    train, test = clips(), clips(seed=1)
-    with pytest.raises(InputError, match="regression"):
-        prototype_curve(train, test, REGRESSION)
-    with pytest.raises(InputError, match="no training clip has a label"):
-        prototype_curve(train._replace(mask=train.mask & False), test, MULTI_LABEL)
+    assert torch.equal(nearest_prototype(train)(test.h).argmax(1), answers)

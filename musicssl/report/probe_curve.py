@@ -1,0 +1,56 @@
+"""How well probes do, over the labelled clips that they learn from: a picture and a table."""
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from musicssl.metrics import USUAL, usual_metric
+from musicssl.probing.label_curve import CurvePoint
+from musicssl.report.grids import percent
+from musicssl.report.label_curve import Point, draw_label_curves
+from musicssl.report.saving import save_png
+
+Curves = Mapping[str, Sequence[CurvePoint]]
+
+
+def draw_probe_curves(folder: Path, curves: Curves) -> Path:
+    """Write what probes make of few labels and of more to label_curve.png.
+
+    Args:
+        folder: To write to.
+        curves: By the name of the probe, of the same labelled clips.
+
+    Returns:
+        The path of the picture.
+    """
+    metric = usual_metric(next(iter(curves.values()))[0].macro)
+    points = {
+        name: [Point(percent(p.fraction), p.clips, [p.macro[metric]]) for p in curve]
+        for name, curve in curves.items()
+    }
+    figure = draw_label_curves(points, USUAL[metric], "Probes of few labels")
+    return save_png(folder / "label_curve.png", figure)
+
+
+def write_probe_curves(path: Path, curves: Curves) -> None:
+    """Write a row for each probe and fraction of labels; an undefined metric is an empty field."""
+    metrics = list(next(iter(curves.values()))[0].macro)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["probe", "fraction", "clips", *metrics])
+        for name, curve in curves.items():
+            for point in curve:
+                values = ("" if math.isnan(v) else repr(v) for v in point.macro.values())
+                writer.writerow([name, point.fraction, point.clips, *values])
+
+
+def read_probe_curves(path: Path) -> dict[str, list[CurvePoint]]:
+    """Read what `write_probe_curves` wrote."""
+    curves: dict[str, list[CurvePoint]] = {}
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            name, fraction, clips = row.pop("probe"), row.pop("fraction"), row.pop("clips")
+            macro = {key: float(value) if value else math.nan for key, value in row.items()}
+            curves.setdefault(name, []).append(CurvePoint(float(fraction), int(clips), macro))
+    return curves

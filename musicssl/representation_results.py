@@ -1,0 +1,75 @@
+"""What a run leaves of the embeddings that it learnt: a map, and what few labels make of them."""
+
+from functools import partial
+
+from rich.console import Console
+
+from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.methods.representation import RepresentationMethod
+from musicssl.metrics import USUAL, usual_metric
+from musicssl.monitors import effective_rank
+from musicssl.probing.label_curve import CurvePoint, label_curve
+from musicssl.probing.linear import Embeddings, linear_judge
+from musicssl.probing.prototypes import nearest_prototype
+from musicssl.report.embedding_map import draw_embedding_map
+from musicssl.report.probe_curve import draw_probe_curves, read_probe_curves, write_probe_curves
+from musicssl.run_folder import RunFolder
+
+_COLLAPSED = 1.5  # effective rank
+
+
+def write_representation(
+    folder: RunFolder,
+    datamodule: SemiSupervisedDataModule,
+    method: RepresentationMethod,
+    layout: str,
+) -> float:
+    """Draw a map of the test clips, and measure probes of 1 to 100 % of the labels.
+
+    Args:
+        folder: Of the run.
+        datamodule: That the method was trained with.
+        method: Trained, in evaluation mode.
+        layout: Of the map; see `musicssl.report.plane.laid_out`.
+
+    Returns:
+        The effective rank of the test clips' embeddings, 1 if they have collapsed.
+    """
+    test = method.embedded(datamodule.batches("test"))
+    h, y, mask = (part.cpu().numpy() for part in test)
+    classes = datamodule.corpus.classes
+    draw_embedding_map(folder.figures, h, y, mask, classes, method.task.name, layout)
+    val = method.embedded(datamodule.batches("val"))
+    curves = probe_curves(method, method.labelled(datamodule), val, test, datamodule.seed)
+    write_probe_curves(folder.label_curve, curves)
+    draw_probe_curves(folder.figures, curves)
+    return float(effective_rank(test.h))
+
+
+def probe_curves(
+    method: RepresentationMethod, train: Embeddings, val: Embeddings, test: Embeddings, seed: int
+) -> dict[str, list[CurvePoint]]:
+    """Return how probes do with fewer of the labelled training clips.
+
+    Linear probes read embeddings, prototypes projections: cosines are what those were trained by.
+    A regression has no prototypes.
+    """
+    task = method.task
+    linear = partial(linear_judge, val=val, task=task)
+    curves = {"linear probe": label_curve(linear, train, test, task, seed=seed)}
+    if task.name != "regression":
+        train, test = method.projected(train), method.projected(test)
+        curves["prototypes"] = label_curve(nearest_prototype, train, test, task, seed=seed)
+    return curves
+
+
+def show_representation(folder: RunFolder, rank: float, console: Console) -> None:
+    """Say how probes of few labels do, and whether the embeddings have collapsed."""
+    for name, points in read_probe_curves(folder.label_curve).items():
+        metric = usual_metric(points[0].macro)
+        steps = ", ".join(f"{p.macro[metric]:.3f} of {p.clips:,}" for p in points)
+        console.print(f"{name}, {USUAL[metric]} by labelled clips: {steps}.", highlight=False)
+    text = f"Effective rank of the embeddings: {rank:.1f}."
+    if rank < _COLLAPSED:
+        text += " They have collapsed: all clips look alike, and probes decide by next to nothing."
+    console.print(text, highlight=False)

@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from musicssl.errors import InputError
+from musicssl.probing.label_curve import label_curve
+from musicssl.probing.prototypes import nearest_prototype, prototype_scores, prototypes
+from musicssl.splits import labelled_subset
+from musicssl.tasks import MULTI_LABEL
+from tests.probing.test_prototypes import N, clips
+
+
+def test_a_curve_is_of_nested_labelled_clips_and_at_least_one():
+    train, test = clips(), clips(seed=1)
+    train.mask[:10] = False
+    points = label_curve(nearest_prototype, train, test, MULTI_LABEL, [0.01, 0.5, 1.0], seed=4)
+    labelled = int(train.mask.any(1).sum())
+    assert [point.fraction for point in points] == [0.01, 0.5, 1.0]
+    assert [point.clips for point in points] == [1, round(labelled / 2), labelled]
+    for point in points:
+        kept = labelled_subset(train.y.numpy(), train.mask.numpy(), point.fraction, 4)
+        few = train.mask.clone()
+        few[np.setdiff1d(np.arange(N), kept)] = False
+        scores = prototype_scores(test.h, prototypes(train.h, train.y, few))
+        found = [
+            roc_auc_score(test.y[seen, c], scores[seen, c]) for c, seen in enumerate(test.mask.T)
+        ]
+        assert point.macro["auroc"] == pytest.approx(np.mean(found), abs=1e-6)
+
+
+def test_curves_of_other_seeds_are_of_other_clips():
+    train, test = clips(), clips(seed=1)
+    first, second = (
+        label_curve(nearest_prototype, train, test, MULTI_LABEL, [0.2], seed)[0].macro["auroc"]
+        for seed in (0, 1)
+    )
+    assert first != second
+
+
+def test_a_curve_without_labels_is_refused():
+    train = clips()
+    with pytest.raises(InputError, match="no training clip has a label"):
+        label_curve(nearest_prototype, train._replace(mask=train.mask & False), train, MULTI_LABEL)

@@ -1,0 +1,57 @@
+"""A contrastive step of two real processes is that of one process on the whole batch."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from musicssl.history import read_history
+
+ROOT = Path(__file__).parents[1]
+
+
+def train(folder: Path, *overrides: str) -> tuple[float, dict[str, torch.Tensor]]:
+    """Take one step of gradient descent; return its loss and the weights after it."""
+    folder.mkdir()
+    command = [
+        *(sys.executable, str(ROOT / "train.py"), f"hydra.searchpath=[file://{ROOT}/tests/conf]"),
+        "hydra.run.dir=run",  # a name of all these settings would be too long for a folder
+        *("dataset=tiny_sound", "features.sample_rate=800", "data.crop_seconds=1.0"),
+        *("encoder=samplecnn", "encoder.chunk_samples=729", "encoder.num_blocks=5"),
+        *("encoder.width=16", "encoder.dropout=0"),  # each rank would draw its own
+        *("views=none", "data.b_s=0.5", "threads=1"),
+        *("trainer=cpu", "trainer.max_epochs=1", "+trainer.limit_train_batches=1"),
+        # Adam's first step is the sign of the gradient, whatever it is, and rounding has a sign.
+        *("optimizer._target_=torch.optim.SGD", "optimizer.lr=0.01"),
+        *overrides,
+    ]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    result = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    run = folder / "run"
+    state = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    return read_history(run / "history.csv")[0]["train/loss"], state
+
+
+def test_two_ranks_with_synchronised_batch_norms_take_the_step_of_one(tmp_path):
+    loss, alone = train(tmp_path / "alone", "method=semisupcon", "data.batch_size=16")
+    pair_loss, pair = train(
+        *(tmp_path / "pair", "method=semisupcon", "data.batch_size=8"),
+        *("trainer.devices=2", "+trainer.strategy=ddp", "++trainer.sync_batchnorm=true"),
+    )
+    assert pair_loss == pytest.approx(loss, abs=1e-6)
+    assert list(pair) == list(alone)
+    for name, expected in alone.items():
+        if not name.startswith("classifier.pooling."):  # the probe's, which no step trains
+            torch.testing.assert_close(pair[name], expected, rtol=0, atol=1e-6, msg=name)
