@@ -51,14 +51,12 @@ def probe_curves(
 ) -> dict[str, list[CurvePoint]]:
     """Return how probes do with fewer of the labelled training clips.
 
-    Linear probes read embeddings, prototypes projections: cosines are what those were trained by.
     A regression has no prototypes.
     """
     task = method.task
     linear = partial(linear_judge, val=val, task=task)
     curves = {"linear probe": label_curve(linear, train, test, task, seed=seed)}
     if task.name != "regression":
-        train, test = method.projected(train), method.projected(test)
         curves["prototypes"] = label_curve(nearest_prototype, train, test, task, seed=seed)
     return curves
 

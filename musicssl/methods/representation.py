@@ -170,11 +170,6 @@ class RepresentationMethod(ClassificationMethod):
                 parts.append(Embeddings(h, here.y, here.mask))
         return Embeddings(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
 
-    @torch.no_grad()
-    def projected(self, embeddings: Embeddings) -> Embeddings:
-        """Return embeddings as the projector makes them, (N, P)."""
-        return embeddings._replace(h=self.projector(embeddings.h))
-
     def _fit_probe(self, train: Embeddings, val: Embeddings) -> None:
         probe = fit_linear(train, val, self.task)
         linear = self.classifier.pooling.classifier

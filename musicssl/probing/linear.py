@@ -17,6 +17,7 @@ from musicssl.probing.logistic import logistic_regressions, softmax_regression
 from musicssl.probing.ridge import ridge_regressions
 from musicssl.tasks import Task
 
+_ROUNDING = 8 * torch.finfo(torch.float32).eps  # of means of embeddings, relative to their size
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2)
 
 
@@ -74,10 +75,10 @@ def fit_linear(
     if not strengths or min(strengths) <= 0:
         raise InputError(f"a probe's strengths must be above 0, got {list(strengths)}.")
     train, val = _checked(train, "training", task), _checked(val, "validation", task)
-    mean, spread = _mean_and_spread(train.h, torch.ones_like(train.h, dtype=torch.bool))
+    mean, spread = mean_and_spread(train.h, torch.ones_like(train.h, dtype=torch.bool))
     unit = torch.ones_like(train.y[0])
     if task.name == "regression":
-        _, unit = _mean_and_spread(train.y, train.mask)
+        _, unit = mean_and_spread(train.y, train.mask)
     cs = torch.tensor(strengths, dtype=torch.float64, device=train.h.device)
     weights, biases = _fit((train.h - mean) / spread, train.y / unit, train.mask, task, cs)
     logits = (val.h - mean) / spread @ weights.mT + biases[:, None]  # (R, N, C)
@@ -123,13 +124,15 @@ def _checked(embeddings: Embeddings, split: str, task: Task) -> Embeddings:
     return Embeddings(h.double(), y.double(), mask)
 
 
-def _mean_and_spread(values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+def mean_and_spread(values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation of the observed cells of each column.
 
-    The deviation of a column whose observed cells are all alike, or that has none, is 1.
+    The deviation of a column whose observed cells are all alike, up to rounding in float32, or that
+    has none, is 1: it says nothing, and must not be magnified until its rounding does.
     """
     count = mask.sum(0).clamp_min(1)
     mean = values.where(mask, 0).sum(0) / count
     spread = ((values - mean).where(mask, 0).square().sum(0) / count).sqrt()
     low, high = values.where(mask, torch.inf).amin(0), values.where(mask, -torch.inf).amax(0)
-    return mean, spread.where(low < high, 1)
+    rounding = _ROUNDING * torch.maximum(low.abs(), high.abs())
+    return mean, spread.where(high - low > rounding, 1)

