@@ -48,7 +48,7 @@ def test_two_ranks_with_synchronised_batch_norms_take_the_step_of_one(tmp_path):
     loss, alone = train(tmp_path / "alone", "method=semisupcon", "data.batch_size=16")
     pair_loss, pair = train(
         *(tmp_path / "pair", "method=semisupcon", "data.batch_size=8"),
-        *("trainer.devices=2", "+trainer.strategy=ddp", "++trainer.sync_batchnorm=true"),
+        *("trainer.devices=2", "+trainer.strategy=ddp", "trainer.sync_batchnorm=true"),
     )
     assert pair_loss == pytest.approx(loss, abs=1e-6)
     assert list(pair) == list(alone)
