@@ -37,6 +37,7 @@ COMMAND = (
     "threads=1",
 )
 FOLDER = "runs/att/tiny"
+ON_INSTANCES = ("encoder=att", "views=weak", "projector.hidden=16", "projector.out_dim=8")
 END_OF_FIRST = {"epoch": 0, "step": 6}  # of the epoch before
 
 
@@ -138,10 +139,12 @@ def fit(
     folder: Path, accumulate: int, place: str | None = None, name: str = "att"
 ) -> dict[str, torch.Tensor]:
     """Train three epochs of six steps with everything that train.py puts around a run."""
-    datamodule = SemiSupervisedDataModule(Tiny(), p_s=0.5, b_s=0.5, batch_size=16)
+    crops, chosen = (2, ON_INSTANCES) if name in ("semisupcon", "byol") else (1, ())
+    datamodule = SemiSupervisedDataModule(Tiny(), p_s=0.5, b_s=0.5, batch_size=16, num_crops=crops)
     datamodule.setup()
+    schedule = ("schedule=halving", "schedule.every_epochs=1")
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        config = compose("train", [f"method={name}", "schedule=halving", "schedule.every_epochs=1"])
+        config = compose("train", [f"method={name}", *schedule, *chosen])
     torch.manual_seed(0)
     method = instantiate(config.method, **datamodule.sizes)
     described = DescribeCheckpoint({}, datamodule.corpus.classes, datamodule.sizes)
@@ -191,8 +194,10 @@ def test_a_signal_anywhere_in_an_epoch_costs_nothing(tmp_path, accumulate, place
 
 @pytest.mark.parametrize("place", ["validation", "step 3"])
 @pytest.mark.parametrize("accumulate", [1, 2])
-@pytest.mark.parametrize("name", ["mean_teacher", "temporal_ensembling", "fixmatch"])
-def test_teacher_ensemble_and_thresholds_resume_too(tmp_path, name, accumulate, place):
+@pytest.mark.parametrize(
+    "name", ["mean_teacher", "temporal_ensembling", "fixmatch", "semisupcon", "byol"]
+)
+def test_teacher_ensemble_thresholds_and_target_resume_too(tmp_path, name, accumulate, place):
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     for folder in (whole, stopped):
         folder.mkdir()
