@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.types import RunMode
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, MissingMandatoryValue, OmegaConf
 from pytorch_lightning.callbacks import LearningRateMonitor
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
@@ -26,6 +27,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from musicssl.checkpoint import (
     AtomicCheckpointIO,
     DescribeCheckpoint,
+    homes,
     load_method,
     load_weights,
     read_checkpoint,
@@ -37,11 +39,18 @@ from musicssl.errors import InputError
 from musicssl.history import History, check_convergence
 from musicssl.job import Outcome, attempt, claimed
 from musicssl.methods.base import ClassificationMethod
-from musicssl.overrides import check_kinds, check_use, override_errors
+from musicssl.methods.representation import RepresentationMethod
+from musicssl.overrides import check_kinds, check_parts, check_use, override_errors
 from musicssl.progress import EpochProgress
+from musicssl.report.plane import check_layout
+from musicssl.representation_results import draw_map
 from musicssl.results import show_results, write_results
 from musicssl.resume import BestCheckpoint, ResumeCheckpoint, StepSeed
-from musicssl.robustness_results import chosen_corruptions, write_robustness
+from musicssl.robustness_results import (
+    chosen_corruptions,
+    chosen_severities,
+    write_robustness,
+)
 from musicssl.run_folder import RunFolder
 from musicssl.stopping import stops_kindly
 from musicssl.sweep import jobs_at_a_time
@@ -60,11 +69,7 @@ CONF = Path(__file__).resolve().parent / "conf"
 def main(config: DictConfig) -> Outcome | None:
     """Train, or take up an interrupted run, then test; a complete run is only shown."""
     folder = RunFolder(Path(HydraConfig.get().runtime.output_dir))
-
-    def work() -> None:
-        with _settings_to_blame():
-            run(config, folder)
-
+    work = partial(run, config, folder)
     if in_a_sweep():
         logging.getLogger("musicssl.report").setLevel(logging.ERROR)  # remarks on single pictures
         return attempt(work, folder, parallel=jobs_at_a_time(HydraConfig.get().launcher) > 1)
@@ -84,13 +89,18 @@ def in_a_sweep() -> bool:
 
 
 @contextmanager
-def _settings_to_blame() -> Iterator[None]:
+def _settings_to_blame(settings: dict[str, Any]) -> Iterator[None]:
     """Say of a part that refused the values it was built with which values to mend."""
+    choices = HydraConfig.get().runtime.choices
     try:
         yield
+    except TypeError as error:
+        check_parts(error, settings, choices)
+        raise
     except InstantiationException as error:
         if isinstance(error.__cause__, InputError):
             raise error.__cause__ from error
+        check_parts(error.__cause__, settings, choices)
         if isinstance(error.__cause__, ValueError | MisconfigurationException):
             place = str(error).rpartition("full_key: ")[2].splitlines()[0]
             raise InputError(f"{error.__cause__} (mend {place})") from error
@@ -98,8 +108,17 @@ def _settings_to_blame() -> Iterator[None]:
 
 
 def run(config: DictConfig, folder: RunFolder) -> None:
-    """Do all that a run consists of and that is still to be done, inside its folder."""
+    """Do all that a run consists of and that is still to be done, inside its folder.
+
+    Raises:
+        InputError: If the settings cannot be.
+    """
     settings = _settings(config)
+    with _settings_to_blame(settings):
+        _do(config, settings, folder)
+
+
+def _do(config: DictConfig, settings: dict[str, Any], folder: RunFolder) -> None:
     if not config.overwrite:
         folder.check(settings)
     complete = folder.is_complete and not config.overwrite
@@ -113,8 +132,10 @@ def run(config: DictConfig, folder: RunFolder) -> None:
         print("This run is complete; overwrite=true trains it again.")
     if not complete:
         train_and_test(config, settings, folder)
+    elif "embedding_map" in _typed() and config.embedding_map != folder.embedding_map:
+        draw_again(config, settings, folder)
     if config.corruption is not None:
-        test_corrupted(config, folder)
+        test_corrupted(config, settings, folder)
     if rank_zero_only.rank == 0 and not in_a_sweep():
         show_results(folder)
 
@@ -123,18 +144,20 @@ def load_data(config: DictConfig) -> SemiSupervisedDataModule:
     """Build the data module and let it read its corpus.
 
     Raises:
-        InputError: If clips are to be corrupted that are no sound.
+        InputError: If clips are to be corrupted that are no sound, or otherwise than they can be.
     """
     datamodule: SemiSupervisedDataModule = instantiate(config.datamodule)
     datamodule.prepare_data()
     datamodule.setup()
     if config.corruption is not None:
-        chosen_corruptions(config.corruption, datamodule.corpus)
+        severities = chosen_severities(_plain(config.severities))
+        chosen_corruptions(_plain(config.corruption), datamodule.corpus, severities)
     return datamodule
 
 
 def train_and_test(config: DictConfig, settings: dict[str, Any], folder: RunFolder) -> None:
     """Train a method and leave its results in the folder."""
+    check_layout(config.embedding_map)
     datamodule = load_data(config)
     say(datamodule.label_count())
     method = instantiate(config.method, **datamodule.sizes)
@@ -159,16 +182,38 @@ def train_and_test(config: DictConfig, settings: dict[str, Any], folder: RunFold
 
 
 @rank_zero_only
-def test_corrupted(config: DictConfig, folder: RunFolder) -> None:
+def draw_again(config: DictConfig, settings: dict[str, Any], folder: RunFolder) -> None:
+    """Draw another map of what a complete run has learnt, if it has learnt embeddings."""
+    check_layout(config.embedding_map)
+    method = trained(config, settings, folder) if folder.best.is_file() else None
+    if not isinstance(method, RepresentationMethod):
+        raise InputError(
+            f"embedding_map={config.embedding_map} draws what methods learn that learn embeddings, "
+            f"and {config.name} is none; leave it out."
+        )
+    draw_map(folder, load_data(config), method, config.embedding_map)
+    folder.note_embedding_map(config.embedding_map)
+
+
+def trained(
+    config: DictConfig, settings: dict[str, Any], folder: RunFolder
+) -> ClassificationMethod:
+    """Load the method of this run; what its settings name was named by its user."""
+    method, _ = load_method(folder.best, trusted=homes(settings["method"]))
+    on_gpu = torch.cuda.is_available() and config.trainer.accelerator != "cpu"
+    return method.to("cuda" if on_gpu else "cpu")
+
+
+@rank_zero_only
+def test_corrupted(config: DictConfig, settings: dict[str, Any], folder: RunFolder) -> None:
     """Test the trained network on corrupted sound, as far as that was not done before."""
     if not folder.best.is_file():
         raise InputError(f"corruption=... tests networks, and {config.name} is none; leave it out.")
     datamodule = load_data(config)
-    method, _ = load_method(folder.best)
-    on_gpu = torch.cuda.is_available() and config.trainer.accelerator != "cpu"
-    method.to("cuda" if on_gpu else "cpu")
-    corruptions = chosen_corruptions(config.corruption, datamodule.corpus)
-    write_robustness(folder, datamodule, method, corruptions, config.severities)
+    method = trained(config, settings, folder)
+    severities = chosen_severities(_plain(config.severities))
+    chosen = chosen_corruptions(_plain(config.corruption), datamodule.corpus, severities)
+    write_robustness(folder, datamodule, method, chosen, severities)
 
 
 @contextmanager
@@ -250,12 +295,24 @@ def say(text: object) -> None:
     print(text)
 
 
+def _plain(node: Any) -> Any:
+    return OmegaConf.to_container(node) if OmegaConf.is_config(node) else node
+
+
+def _typed() -> set[str]:
+    """Return the settings that the command line names."""
+    return {override.partition("=")[0] for override in HydraConfig.get().overrides.task}
+
+
 def _settings(config: DictConfig) -> dict[str, Any]:
     """Return the configuration as plain values, all interpolations resolved."""
     if "root" in config.dataset and config.dataset.root is None:
         choice = HydraConfig.get().runtime.choices["dataset"]
         raise InputError(f"dataset={choice} lies in files; say where with data.root=FOLDER.")
-    settings = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    try:
+        settings = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        raise InputError(f"{error.full_key} has no default; say {error.full_key}=...") from error
     assert isinstance(settings, dict)
     return {str(key): value for key, value in settings.items()}
 

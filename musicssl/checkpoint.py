@@ -103,7 +103,8 @@ def load_method(
     Args:
         path: Of the checkpoint.
         trusted: Further packages or modules that its parts may come from, such as your own
-            "mylab.encoders". Parts of musicssl and optimizers of torch always may.
+            "mylab.encoders"; `homes` lists those of a configuration. Parts of musicssl and
+            optimizers of torch always may.
 
     Returns:
         The method in evaluation mode on the CPU, and the names of its classes in column order.
@@ -114,7 +115,7 @@ def load_method(
     checkpoint = read_checkpoint(Path(path))
     description = checkpoint[_KEY]
     config = description["config"]["method"]
-    _check_targets(config, (*_TRUSTED, *trusted), path)
+    _check_targets([config, description["sizes"]], (*_TRUSTED, *trusted), path)
     method: ClassificationMethod = instantiate(config, **description["sizes"])
     method.load_state_dict(checkpoint["state_dict"])
     return method.eval(), tuple(description["classes"])
@@ -159,15 +160,36 @@ def _check_targets(node: Any, trusted: Sequence[str], path: Path | str) -> None:
         for item in node:
             _check_targets(item, trusted, path)
     if isinstance(node, dict):
-        if "_target_" in node:
-            home = _home(node["_target_"])
+        for called in _called(node):
+            home = _home(called)
             if not any(home == name or home.startswith(f"{name}.") for name in trusted):
                 raise InputError(
-                    f"{path} wants to call {node['_target_']}; if you know and trust it, "
+                    f"{path} wants to call {called}; if you know and trust it, "
                     f"load_method(path, trusted=[{home!r}])."
                 )
         for value in node.values():
             _check_targets(value, trusted, path)
+
+
+def homes(config: Any) -> list[str]:
+    """Name the modules of all that a configuration calls, to trust what you have configured.
+
+    Args:
+        config: Plain dicts, lists, strings and numbers, such as the settings of a method.
+    """
+    if isinstance(config, list):
+        return [home for item in config for home in homes(item)]
+    if not isinstance(config, dict):
+        return []
+    return [*map(_home, _called(config)), *homes(list(config.values()))]
+
+
+def _called(node: Mapping[str, Any]) -> list[str]:
+    """Return the dotted names of what is called for a node, also by `musicssl.similarity`."""
+    if "_target_" not in node:
+        return []
+    by_name = [node.get("function"), *node.get("_args_", ())]
+    return [node["_target_"], *(name for name in by_name if isinstance(name, str))]
 
 
 def _home(target: str) -> str:

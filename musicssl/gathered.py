@@ -13,7 +13,7 @@ def world_size() -> int:
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
-def gathered(x: Tensor) -> Tensor:
+def gathered(*tensors: Tensor) -> tuple[Tensor, ...]:
     """Join the rows of all ranks, in the order of ranks, with gradient.
 
     The gradient of a rank's rows is summed over what every rank makes of them. Where each rank has
@@ -24,24 +24,26 @@ def gathered(x: Tensor) -> Tensor:
     alike.
 
     The gathering is torch's own differentiable one, for gloo and NCCL; only the count of rows is
-    checked in addition, since NCCL waits for ever, or joins garbage, where ranks differ in it.
+    checked in addition, since NCCL waits for ever, or joins garbage, where ranks differ in it. The
+    check makes a GPU wait, so that what belongs together is best gathered in one call.
 
     Args:
-        x: Of this rank, (n, ...), of any dtype.
+        tensors: Of this rank, each (n, ...) with the same n, of any dtype.
 
     Returns:
-        (R n, ...) for R ranks; `x` itself if there is one.
+        Each one with the rows of all R ranks, (R n, ...); the tensors themselves if there is one.
 
     Raises:
         InputError: If ranks differ in the number of rows.
     """
     if world_size() == 1:
-        return x
-    counts = torch.cat(_all_gather(torch.tensor([len(x)], device=x.device))).tolist()
+        return tensors
+    first = tensors[0]
+    counts = torch.cat(_all_gather(torch.tensor([len(first)], device=first.device))).tolist()
     if len(set(counts)) > 1:
         listed = ", ".join(str(count) for count in counts)
         raise InputError(f"the ranks hold {listed} rows; give every rank as many as the others.")
-    return torch.cat(_all_gather(x))
+    return tuple(torch.cat(_all_gather(x)) for x in tensors)
 
 
 def _all_gather(x: Tensor) -> tuple[Tensor, ...]:

@@ -72,17 +72,6 @@ def effective_rank(h: Tensor) -> Tensor:
     return entropy.exp()
 
 
-@torch.no_grad()
-def positives_per_anchor(weights: Tensor) -> Tensor:
-    """Return how many others a row is alike to at all, on average.
-
-    Args:
-        weights: Target similarity, (N, N); the diagonal is ignored.
-    """
-    positive = weights > 0
-    return (positive.sum() - positive.diagonal().sum()) / len(weights)
-
-
 def _squared_distances(z: Tensor) -> Tensor:
     """Return the squared distances between the first unit vectors, (n, n)."""
     with torch.autocast(z.device.type, enabled=False):

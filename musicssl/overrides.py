@@ -1,6 +1,7 @@
 """A mistyped override becomes one sentence that names what was probably meant."""
 
 import difflib
+import errno
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -16,17 +17,26 @@ from hydra.errors import (
     MissingConfigException,
     OverrideParseException,
 )
+from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 from musicssl.errors import InputError
 
 _LAUNCHER, _SEARCH_PATH = "hydra/launcher", "hydra.searchpath"
+_TAKEN_BY = {  # parts that not all methods take: what to say to those who choose one all the same
+    "views": "method=supervised learns from labels alone with views and a teacher",
+    "teacher": "method=supervised learns from labels alone with views and a teacher",
+    "similarity": "method=semisupcon and method=supcon compare labels",
+}
+_NOTHING = ("views=none", "similarity=null")
 _NUMBER_OR_WORD = ("trainer.devices",)  # auto, or several: Lightning checks it
 
 
 @contextmanager
 def override_errors(conf: Path, name: str, arguments: Sequence[str]) -> Iterator[None]:
     """Say which of the overrides cannot be used; a defect of our own files keeps its traceback.
+
+    A run's folder is named by its overrides, which may be too many for the file system.
 
     Hydra prints such an error itself unless HYDRA_FULL_ERROR=1.
 
@@ -36,7 +46,8 @@ def override_errors(conf: Path, name: str, arguments: Sequence[str]) -> Iterator
         arguments: Of the command line; those with a `=` and no leading dash are overrides.
 
     Raises:
-        InputError: Around a command whose configuration cannot be composed.
+        InputError: Around a command whose configuration cannot be composed, or whose run can have
+            no folder of such a name.
     """
     try:
         yield
@@ -46,6 +57,13 @@ def override_errors(conf: Path, name: str, arguments: Sequence[str]) -> Iterator
         if sentence is None:
             raise
         raise InputError(sentence) from error
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise InputError(
+            "the overrides make a name that is too long for the folder of a run; give it another, "
+            "hydra.run.dir=FOLDER (in a sweep hydra.sweep.subdir=..., another for each job)."
+        ) from error
 
 
 def check_kinds(settings: Mapping[str, Any], conf: Path, name: str, made: DictConfig) -> None:
@@ -74,10 +92,10 @@ def check_kinds(settings: Mapping[str, Any], conf: Path, name: str, made: DictCo
 
 
 def check_use(method: Mapping[str, Any], overrides: Iterable[str]) -> None:
-    """Check that a method takes the views or the teacher that the command line asks for.
+    """Check that a method takes the views, teacher or similarity that the command line asks for.
 
     Args:
-        method: Settings of the method; those that take either name it.
+        method: Settings of the method; those that take one of them name it.
         overrides: Of the command line, key=value.
 
     Raises:
@@ -86,11 +104,47 @@ def check_use(method: Mapping[str, Any], overrides: Iterable[str]) -> None:
     for override in overrides:
         key = override.partition("=")[0].lstrip("+~").rpartition("@")[2]
         part = key.partition(".")[0]
-        if part in ("views", "teacher") and part not in method and override != "views=none":
+        if part in _TAKEN_BY and part not in method and override not in _NOTHING:
+            raise InputError(f"{override} has no effect on this method; {_TAKEN_BY[part]}.")
+
+
+def check_parts(error: BaseException | None, settings: Mapping[str, Any], choices: Any) -> None:
+    """Check whether a part was called with a setting that it does not know.
+
+    Experiments and methods bring settings along for the parts that they choose; who chooses another
+    part keeps them.
+
+    Args:
+        error: What was raised by the call; nothing happens unless it is such a TypeError.
+        settings: Of the run, plain values.
+        choices: Hydra's, from a group to the option that was chosen.
+
+    Raises:
+        InputError: If the settings are to blame.
+    """
+    refused = re.match(
+        r"(?:\w+\.)*?(\w+?)(?:\.__init__)?\(\) got an unexpected keyword argument '(\w+)'",
+        str(error),
+    )
+    if not isinstance(error, TypeError) or refused is None:
+        return
+    called, setting = refused.groups()
+    nodes = {place: node for place, node in _paths(settings) if isinstance(node, dict)}
+    for place in sorted(nodes, key=lambda name: name.count(".")):  # encoder before method.encoder
+        node = nodes[place]
+        if setting in node and "_target_" in node and called in _names(node["_target_"]):
+            part = f"{place}={choices[place]}" if choices.get(place) else node["_target_"]
             raise InputError(
-                f"{override} has no effect on this method; method=supervised learns from labels "
-                "alone with views and a teacher."
-            )
+                f"{place}.{setting} is no setting of {part}; leave it out with ~{place}.{setting}, "
+                "or choose what it was meant for."
+            ) from error
+
+
+def _names(target: str) -> list[str]:
+    """Return what an error may call a target: a function by its name, a class by its bases' too."""
+    called = get_object(target)
+    family = called.__mro__ if isinstance(called, type) else (called,)
+    return [member.__name__ for member in family]
 
 
 def nearest(key: str, names: Iterable[str]) -> str | None:

@@ -7,11 +7,19 @@ from pytorch_lightning.callbacks import ProgressBar
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+_EMBEDDINGS = {
+    "train/alignment": "alignment",
+    "train/uniformity": "uniformity",
+    "train/positives_per_anchor": "positives",
+    "val/effective_rank": "effective rank",
+}
+
 
 class EpochProgress(ProgressBar):
-    """Show how far training is and how well it validates, in one line.
+    """Show how far training is and how well it validates.
 
-    Where the output is no terminal (a log file), a line is printed at each tenth of the epochs.
+    That is one line, and of methods that learn embeddings another, of how these spread. Where the
+    output is no terminal (a log file), it is printed at each tenth of the epochs.
     """
 
     def __init__(self) -> None:
@@ -95,7 +103,8 @@ def _is_a_tenth(trainer: pl.Trainer) -> bool:
 def _describe(trainer: pl.Trainer) -> str:
     metrics = trainer.callback_metrics
     last = "val/accuracy" if "val/accuracy" in metrics else "val/f1"
-    embeddings = ("train/alignment", "train/uniformity", "val/effective_rank")
-    shown = ("train/loss", "val/loss", "val/auroc", "val/r2", last, *embeddings)
+    shown = ("train/loss", "val/loss", "val/auroc", "val/r2", last)
     scores = "  ".join(f"{name} {float(metrics[name]):.3f}" for name in shown if name in metrics)
-    return f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {scores}"
+    text = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {scores}"
+    spread = [f"{head} {float(metrics[k]):.2f}" for k, head in _EMBEDDINGS.items() if k in metrics]
+    return f"{text}\n  {'  '.join(spread)}" if spread else text

@@ -1,5 +1,6 @@
 """What a run leaves of the embeddings that it learnt: a map, and what few labels make of them."""
 
+import logging
 from functools import partial
 
 from rich.console import Console
@@ -12,8 +13,11 @@ from musicssl.probing.label_curve import CurvePoint, label_curve
 from musicssl.probing.linear import Embeddings, linear_judge
 from musicssl.probing.prototypes import nearest_prototype
 from musicssl.report.embedding_map import draw_embedding_map
+from musicssl.report.plane import FEWEST
 from musicssl.report.probe_curve import draw_probe_curves, read_probe_curves, write_probe_curves
 from musicssl.run_folder import RunFolder
+
+log = logging.getLogger(__name__)
 
 _COLLAPSED = 1.5  # effective rank
 
@@ -22,7 +26,7 @@ def write_representation(
     folder: RunFolder,
     datamodule: SemiSupervisedDataModule,
     method: RepresentationMethod,
-    layout: str,
+    layout: str | None,
 ) -> float:
     """Draw a map of the test clips, and measure probes of 1 to 100 % of the labels.
 
@@ -30,20 +34,53 @@ def write_representation(
         folder: Of the run.
         datamodule: That the method was trained with.
         method: Trained, in evaluation mode.
-        layout: Of the map; see `musicssl.report.plane.laid_out`.
+        layout: Of the map; see `draw_map`.
 
     Returns:
         The effective rank of the test clips' embeddings, 1 if they have collapsed.
     """
     test = method.embedded(datamodule.batches("test"))
-    h, y, mask = (part.cpu().numpy() for part in test)
-    classes = datamodule.corpus.classes
-    draw_embedding_map(folder.figures, h, y, mask, classes, method.task.name, layout)
+    _draw(folder, datamodule, method, test, layout)
     val = method.embedded(datamodule.batches("val"))
     curves = probe_curves(method, method.labelled(datamodule), val, test, datamodule.seed)
     write_probe_curves(folder.label_curve, curves)
     draw_probe_curves(folder.figures, curves)
     return float(effective_rank(test.h))
+
+
+def draw_map(
+    folder: RunFolder,
+    datamodule: SemiSupervisedDataModule,
+    method: RepresentationMethod,
+    layout: str | None,
+) -> None:
+    """Draw a map of the test clips in place of the one that is there.
+
+    Args:
+        folder: Of the run.
+        datamodule: That the method was trained with.
+        method: Trained, in evaluation mode.
+        layout: See `musicssl.report.plane.laid_out`; None for no map.
+    """
+    _draw(folder, datamodule, method, method.embedded(datamodule.batches("test")), layout)
+
+
+def _draw(
+    folder: RunFolder,
+    datamodule: SemiSupervisedDataModule,
+    method: RepresentationMethod,
+    test: Embeddings,
+    layout: str | None,
+) -> None:
+    if layout is None:
+        (folder.figures / "embedding_map.png").unlink(missing_ok=True)
+        return
+    if len(test.h) < FEWEST:
+        log.warning("There is no map of embeddings: %d test clips show nothing.", len(test.h))
+        return
+    h, y, mask = (part.cpu().numpy() for part in test)
+    classes = datamodule.corpus.classes
+    draw_embedding_map(folder.figures, h, y, mask, classes, method.task.name, layout)
 
 
 def probe_curves(

@@ -45,33 +45,51 @@ def robustness(
         measure: Judges scores by targets and mask, each (N, C), as `Task.metrics` does.
         severities: Above 0, ascending.
         seed: Of what the corruptions draw.
-        path: Of a table, robustness.csv, that is written after each corruption; those that it has
-            are not judged again. It must be of the same method, clips, severities and seed.
+        path: Of a table, robustness.csv, that is written after each corruption; what it has of
+            these severities is not judged again, and what it has of others stays. It must be of
+            the same method, clips and seed.
+
+    Returns:
+        The corruptions and severities that were asked for, whatever else the table has.
 
     Raises:
         InputError: If the clips are no sound, the severities are not above 0 and ascending, or the
-            table is damaged or of other severities; it is left as it is.
+            table is damaged; it is left as it is.
     """
     steps = tuple(severities)
     if not steps or list(steps) != sorted(set(steps)) or steps[0] <= 0:
         raise InputError(f"severities must be above 0 and ascending, got {list(steps)}.")
-    known = _known(path, steps)
-    missing = [name for name in corruptions if known is None or name not in known.corrupted]
+    known = read_robustness(path) if path is not None and path.is_file() else None
+    missing = _missing(known, corruptions, steps)
     columns = (*Progress.get_default_columns(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        bar = progress.add_task("corrupting", total=len(missing) + (known is None))
+    console, to_do = Console(stderr=True), len(missing) + (known is None)
+    with Progress(*columns, console=console, disable=to_do == 0) as progress:
+        bar = progress.add_task("corrupting", total=to_do)
         if known is None:
             [clean] = _judged(method, batches, [lambda batch, number: batch], measure)
-            known = Robustness(steps, clean, {})
+            known = Robustness(clean, {})
             progress.advance(bar)
-        for name in missing:
-            versions = [_Corruption(corruptions[name](s), f"{seed} {name} {s:g}") for s in steps]
-            macros = tuple(_judged(method, batches, versions, measure))
-            known = Robustness(steps, known.clean, {**known.corrupted, name: macros})
+        for name, new in missing.items():
+            versions = [_Corruption(corruptions[name](s), f"{seed} {name} {s:g}") for s in new]
+            macros = _judged(method, batches, versions, measure)
+            keys = [(name, severity) for severity in new]
+            known = Robustness(
+                known.clean, {**known.judged, **dict(zip(keys, macros, strict=True))}
+            )
             if path is not None:
                 known.write(path)
             progress.advance(bar)
-    return Robustness(steps, known.clean, {name: known.corrupted[name] for name in corruptions})
+    asked = [(name, severity) for name in corruptions for severity in steps]
+    return Robustness(known.clean, {key: known.judged[key] for key in asked})
+
+
+def _missing(
+    known: Robustness | None, names: Iterable[str], severities: Sequence[float]
+) -> dict[str, list[float]]:
+    """Return the severities at which corruptions are still to be judged, if there are any."""
+    judged = {} if known is None else known.judged
+    missing = {name: [s for s in severities if (name, s) not in judged] for name in names}
+    return {name: new for name, new in missing.items() if new}
 
 
 class _Corruption:
@@ -114,14 +132,3 @@ def _judged(
                 kept.append(method.scores(version(batch, number)).float().cpu())
     truth = torch.cat(targets).cpu(), torch.cat(mask).cpu()
     return [measure(torch.cat(kept), *truth).macro for kept in scores]
-
-
-def _known(path: Path | None, severities: tuple[float, ...]) -> Robustness | None:
-    """Return what a table has, if there is one."""
-    if path is None or not path.is_file():
-        return None
-    known = read_robustness(path)
-    if known.corrupted and known.severities != severities:
-        there, here = (", ".join(f"{s:g}" for s in them) for them in (known.severities, severities))
-        raise InputError(f"{path} is of severities {there}, not {here}; remove it or choose those.")
-    return known

@@ -1,6 +1,7 @@
 """A run's test under corruptions of the sound: which they are, and what is left in its folder."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -20,15 +21,36 @@ from musicssl.run_folder import RunFolder
 Corruptions = Mapping[str, Callable[[float], Transform]]
 
 
-def chosen_corruptions(names: str | Sequence[str], corpus: Corpus) -> Corruptions:
+def chosen_severities(severities: object) -> tuple[float, ...]:
+    """Return severities as they may be given, one number or several.
+
+    Raises:
+        InputError: If they are no numbers, not above 0 and at most 5, or not ascending.
+    """
+    given: Sequence[Any] = severities if isinstance(severities, list | tuple) else [severities]
+    for severity in given:
+        if isinstance(severity, bool) or not isinstance(severity, int | float):
+            raise InputError(f"severities must be numbers such as [1,2,5], got {severity}.")
+        if not 0 < severity <= 5:
+            raise InputError(f"severities must lie above 0 and not above 5, got {severity:g}.")
+    if not given or list(given) != sorted(set(given)):
+        raise InputError(f"severities must be one or more, ascending, got {list(given)}.")
+    return tuple(float(severity) for severity in given)
+
+
+def chosen_corruptions(
+    names: str | Sequence[str], corpus: Corpus, severities: Sequence[float]
+) -> Corruptions:
     """Return corruptions by name, for the sound of a corpus.
 
     Args:
         names: One, some, or "all".
         corpus: Whose clips are to be corrupted.
+        severities: At which; see `chosen_severities`.
 
     Raises:
-        InputError: If there is no such corruption, or the clips are no sound.
+        InputError: If there is no such corruption, or none at this sample rate, or the clips are no
+            sound.
     """
     if isinstance(corpus.x, np.ndarray):
         raise InputError(
@@ -42,18 +64,37 @@ def chosen_corruptions(names: str | Sequence[str], corpus: Corpus) -> Corruption
             raise InputError(
                 f"there is no corruption {name!r}; choose all, or of {', '.join(known)}."
             )
+        _build(name, known[name], severities)
     return {name: known[name] for name in chosen}
+
+
+def _build(
+    name: str, corruption: Callable[[float], Transform], severities: Sequence[float]
+) -> None:
+    """Let a corruption say now, not after training, that it cannot be."""
+    try:
+        for severity in severities:
+            corruption(severity)
+    except InputError as error:
+        raise InputError(
+            f"corruption={name} needs another features.sample_rate, or leave it out: {error}"
+        ) from error
 
 
 def show_robustness(folder: RunFolder, console: Console) -> None:
     """Say what clean clips score, and what the corruptions that harm most make of it."""
     table = read_robustness(folder.robustness)
     metric = usual_metric(table.clean)
-    worst = {name: macros[-1][metric] for name, macros in table.corrupted.items()}
-    listed = ", ".join(f"{worst[name]:.3f} {name}" for name in sorted(worst, key=worst.__getitem__))
+    if not table.judged:
+        return
+    hardest = table.severities[-1]
+    harmed = sorted(
+        (macro[metric], name) for (name, s), macro in table.judged.items() if s == hardest
+    )
+    listed = ", ".join(f"{value:.3f} {name}" for value, name in harmed)
     console.print(
-        f"{USUAL[metric]} of clean clips {table.clean[metric]:.3f}; at severity "
-        f"{table.severities[-1]:g}: {listed}.",
+        f"{USUAL[metric]} of clean clips {table.clean[metric]:.3f}; "
+        f"at severity {hardest:g}: {listed}.",
         highlight=False,
     )
 
@@ -72,14 +113,14 @@ def write_robustness(
         datamodule: That the method was trained with.
         method: In evaluation mode.
         chosen: See `chosen_corruptions`.
-        severities: Above 0 and at most 5, ascending.
+        severities: See `chosen_severities`.
     """
     result = robustness(
         method,
         datamodule.batches("test"),
         chosen,
         measure=method.task.metrics,
-        severities=[float(severity) for severity in severities],
+        severities=severities,
         path=folder.robustness,
     )
     draw_robustness_curves(folder.figures, {folder.path.name: result}, usual_metric(result.clean))

@@ -20,18 +20,32 @@ class Robustness:
     """Overall metrics of a split's clips, as they are and corrupted.
 
     Attributes:
-        severities: Above 0, ascending.
         clean: Metrics of the clips as they are.
-        corrupted: Those of each severity, by the name of the corruption.
+        judged: Those of corrupted clips, by the name of the corruption and the severity, above 0.
+            Corruptions may have been judged at different severities.
     """
 
-    severities: tuple[float, ...]
     clean: Macro
-    corrupted: Mapping[str, tuple[Macro, ...]]
+    judged: Mapping[tuple[str, float], Macro]
+
+    @property
+    def severities(self) -> tuple[float, ...]:
+        """All severities at which some corruption was judged, ascending."""
+        return tuple(sorted({severity for _, severity in self.judged}))
+
+    @property
+    def corrupted(self) -> dict[str, tuple[Macro, ...]]:
+        """Metrics by the name of the corruption, from its least severity up."""
+        names = dict.fromkeys(name for name, _ in self.judged)
+        return {
+            name: tuple(self.judged[key] for key in sorted(self.judged) if key[0] == name)
+            for name in names
+        }
 
     def curve(self, name: str, metric: str) -> list[float]:
-        """Return a metric under a corruption from severity 0 up."""
-        return [self.clean[metric], *(macro[metric] for macro in self.corrupted[name])]
+        """Return a metric under a corruption from severity 0 up; NaN where it was not judged."""
+        macros = [self.judged.get((name, severity), {}) for severity in self.severities]
+        return [self.clean[metric], *(macro.get(metric, math.nan) for macro in macros)]
 
     def write(self, path: Path) -> None:
         """Write a row for each corruption and severity; an undefined metric is an empty field."""
@@ -39,11 +53,11 @@ class Robustness:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["corruption", "severity", *self.clean])
         writer.writerow([CLEAN, 0, *map(_field, self.clean.values())])
-        for name, macros in self.corrupted.items():
-            for severity, macro in zip(self.severities, macros, strict=True):
-                writer.writerow(
-                    [name, f"{severity:g}", *(_field(macro[key]) for key in self.clean)]
-                )
+        names = list(self.corrupted)
+        for name, severity in sorted(self.judged, key=lambda key: (names.index(key[0]), key[1])):
+            macro = self.judged[name, severity]
+            shown = str(severity).removesuffix(".0")
+            writer.writerow([name, shown, *(_field(macro[key]) for key in self.clean)])
         write_atomically(path, text.getvalue())
 
 
@@ -58,20 +72,17 @@ def read_robustness(path: Path) -> Robustness:
             clean, *others = [_parsed(row) for row in csv.DictReader(file)]
     except (csv.Error, KeyError, TypeError, ValueError) as error:
         raise _damaged(path) from error
-    severities = tuple(sorted({severity for _, severity, _ in others}))
-    corrupted: dict[str, tuple[Macro, ...]] = {}
-    for name, _, macro in others:
-        corrupted[name] = (*corrupted.get(name, ()), macro)
-    complete = all(len(macros) == len(severities) for macros in corrupted.values())
-    if clean[0] != CLEAN or not complete:
+    judged = {(name, severity): macro for name, severity, macro in others}
+    if clean[0] != CLEAN or len(judged) < len(others):
         raise _damaged(path)
-    return Robustness(severities, clean[2], corrupted)
+    return Robustness(clean[2], judged)
 
 
 def _parsed(row: dict[str, str]) -> tuple[str, float, Macro]:
     """Return corruption, severity and metrics."""
     name, severity = row.pop("corruption"), float(row.pop("severity"))
-    return name, severity, {key: float(value) if value else math.nan for key, value in row.items()}
+    macro = {key: math.nan if value == "" else float(value) for key, value in row.items()}
+    return name, severity, macro
 
 
 def _field(value: float) -> str:

@@ -99,6 +99,17 @@ class RunFolder:
         """Whether the run was finished."""
         return self.metrics.is_file()
 
+    @property
+    def embedding_map(self) -> str | None:
+        """The layout of the map of embeddings that was drawn last, None for none."""
+        layout: str | None = yaml.safe_load(self.config.read_text()).get("embedding_map")
+        return layout
+
+    def note_embedding_map(self, layout: str | None) -> None:
+        """Write down that the map was drawn anew; all other settings stay."""
+        settings = yaml.safe_load(self.config.read_text()) | {"embedding_map": layout}
+        write_atomically(self.config, yaml.safe_dump(settings, sort_keys=False))
+
     def check(self, settings: Mapping[str, Any]) -> None:
         """Make sure that the folder is free, or holds a run of these settings.
 

@@ -10,6 +10,7 @@ about the diagonal; the loss leaves it out.
 
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from typing import NamedTuple
 
 import torch
@@ -114,7 +115,7 @@ def kernel(labels: Labels, others: Labels, width: float = 0.1) -> Tensor:
 
 
 def of_targets(
-    labels: Labels, others: Labels, function: Callable[[Tensor, Tensor], Tensor]
+    labels: Labels, others: Labels, function: Callable[[Tensor, Tensor], Tensor] | str
 ) -> Tensor:
     """Return what a function of yours says of two rows, 0 unless all targets of both are observed.
 
@@ -122,20 +123,29 @@ def of_targets(
         labels: Of n rows.
         others: Of N rows.
         function: Takes targets, (n, C) and (N, C), 0 where not observed, to similarities of 0 or
-            more, (n, N).
+            more, (n, N); or its dotted name, such as "mylab.alike", by which it is imported.
 
     Raises:
-        InputError: If it returns another shape.
+        InputError: If it cannot be imported, or returns what is no tensor, of another shape or
+            negative.
     """
+    alike = _imported(function) if isinstance(function, str) else function
     known, theirs = labels.mask.all(dim=1), others.mask.all(dim=1)
     shape = (len(known), len(theirs))
-    similar = function(labels.y.where(labels.mask, 0), others.y.where(others.mask, 0))
-    if similar.shape != shape:
+    similar = alike(labels.y.where(labels.mask, 0), others.y.where(others.mask, 0))
+    returned = tuple(similar.shape) if isinstance(similar, Tensor) else type(similar).__name__
+    if returned != shape:
         raise InputError(
             f"the function of similarity must take {len(known)} and {len(theirs)} rows of targets "
-            f"to a matrix of the shape {shape}, but returned {tuple(similar.shape)}."
+            f"to a matrix of the shape {shape}, but returned {returned}."
         )
-    return similar.float().where(known[:, None] & theirs, 0)
+    similar = similar.float().where(known[:, None] & theirs, 0)
+    if not (similar >= 0).all():
+        raise InputError(
+            "the function of similarity must return numbers of 0 or more, but returned others; "
+            "clip them, or shift them upwards."
+        )
+    return similar
 
 
 FITTING: dict[str, tuple[Callable[..., Tensor], ...]] = {  # of each task, the natural one first
@@ -169,6 +179,20 @@ def similarity_of(task: str, chosen: Similarity | None) -> Similarity:
             f"corpus has; choose {cure}."
         )
     return chosen
+
+
+def _imported(name: str) -> Callable[[Tensor, Tensor], Tensor]:
+    module, _, last = name.rpartition(".")
+    try:
+        function = getattr(import_module(module), last)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(
+            f"similarity.function={name} cannot be imported ({error}); give a function's dotted "
+            "name, such as mylab.alike, whose module lies beside train.py or on PYTHONPATH."
+        ) from error
+    if not callable(function):
+        raise InputError(f"similarity.function={name} is no function; name one.")
+    return function  # type: ignore[no-any-return]
 
 
 def _present(labels: Labels) -> Tensor:

@@ -11,6 +11,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from musicssl.checkpoint import (
     AtomicCheckpointIO,
     DescribeCheckpoint,
+    homes,
     load_method,
     load_weights,
     read_checkpoint,
@@ -241,6 +242,31 @@ def test_a_checkpoint_that_would_call_anything_else_is_refused(run, tmp_path, ta
         load_method(altered(run, tmp_path, change))
 
 
+@pytest.mark.parametrize(
+    "similarity",
+    [
+        part("musicssl.similarity.of_targets", function="os.mkdir"),
+        part("musicssl.similarity.of_targets", _args_=[None, None, "os.mkdir"]),
+    ],
+)
+def test_a_function_by_name_is_a_call_like_any_other(run, tmp_path, similarity):
+    path = altered(run, tmp_path, lambda config: config.update(similarity=similarity))
+    with pytest.raises(InputError, match=r"wants to call os\.mkdir"):
+        load_method(path)
+
+
+def test_sizes_are_numbers_and_call_nothing(run, tmp_path):
+    content, pwned = torch.load(run[2], weights_only=True), tmp_path / "pwned"
+    content["musicssl"]["sizes"]["num_classes"] = {
+        "_target_": "pathlib.os.mkdir",
+        "path": str(pwned),
+    }
+    torch.save(content, tmp_path / "evil.ckpt")
+    with pytest.raises(InputError, match=r"wants to call pathlib\.os\.mkdir"):
+        load_method(tmp_path / "evil.ckpt")
+    assert not pwned.exists()
+
+
 def test_a_checkpoint_with_an_interpolation_is_refused(run, tmp_path):
     path = altered(run, tmp_path, lambda config: config.update(encoder="${oc.env:HOME}"))
     with pytest.raises(InputError, match="is not resolved"):
@@ -256,5 +282,14 @@ def test_parts_of_others_load_when_they_are_trusted(run, tmp_path):
     path = altered(run, tmp_path, lambda config: config.update(encoder=theirs))
     with pytest.raises(InputError, match=r"trusted=\['tests.test_checkpoint'\]"):
         load_method(path)
+    own = homes({"method": METHOD | {"encoder": theirs}, "seed": 0})
+    assert set(own) - {home for home in own if home.startswith(("musicssl.", "torch."))} == {
+        "tests.test_checkpoint"
+    }
+    assert homes(part("musicssl.similarity.of_targets", function="torch.cdist")) == [
+        "musicssl.similarity",
+        "torch.functional",
+    ]
+    load_method(path, trusted=own)
     method, _ = load_method(path, trusted=["tests"])
     assert type(method.classifier.encoder).__name__ == "TheirEncoder"

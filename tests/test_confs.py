@@ -1,18 +1,23 @@
 """Every file under conf/ composes and builds what it names; a new one is tested by existing."""
 
+import re
+import shlex
 from pathlib import Path
 
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 CONF = Path(__file__).parents[1] / "conf"
+README = Path(__file__).parents[1] / "README.md"
 SIZES = {"num_features": 128, "num_instances": 10, "num_classes": 20}
 OF_SOUND = ("sound", "semisupcon")  # views and augment: they vary samples, not instances
 TASK_OF = {"loss=cross_entropy": "multi_class", "loss=squared_error": "regression"}
+OF_VALUES = "EmoMusic"  # the corpus whose task is a regression
 
 
 def choices(*groups):
@@ -125,3 +130,57 @@ def test_every_setting_of_the_datamodule_reaches_it():
     built = instantiate(config.datamodule)
     assert {name: getattr(built, name) for name in changed} == changed
     assert built.seed == 9
+
+
+def commands():
+    """The arguments of every `python train.py` in the code blocks of README.md."""
+    blocks = re.findall(r"^```bash\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    split = [shlex.split(line, comments=True) for line in lines]
+    return [words[2:] for words in split if words[:2] == ["python", "train.py"]]
+
+
+def first_values(overrides):
+    """Of an axis, the first value; of Hydra's flags, none."""
+    parsed = OverridesParser.create().parse_overrides([o for o in overrides if o[0] != "-"])
+    return [
+        f"{o.key_or_group}={next(o.sweep_string_iterator())}"
+        if o.is_sweep_override()
+        else o.input_line
+        for o in parsed
+    ]
+
+
+def test_the_commands_of_the_readme_are_found():
+    found = commands()
+    assert len(found) > 30
+    assert ["--help"] in found
+    assert any("sweep=batch_mix" in words for words in found)
+
+
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_a_command_of_the_readme_builds_what_it_names(words):
+    """Of a sweep, its first job: the values of the file, then those of the command line."""
+    typed = first_values(words)
+    params = composed(*typed).hydra.sweeper.params or {}
+    config = composed(*first_values(f"{key}={value}" for key, value in params.items()), *typed)
+    chosen = {line.partition("=")[0]: line.partition("=")[2] for line in typed}
+    for group in {"method", "dataset", "encoder", "views"} & chosen.keys():
+        assert config.hydra.runtime.choices[group] == chosen[group]
+    for key in ("p_s", "b_s"):
+        if f"data.{key}" in chosen:
+            assert config.data[key] == float(chosen[f"data.{key}"])
+    task = "regression" if config.dataset._target_.endswith(OF_VALUES) else "multi_label"
+    assert callable(instantiate(config.method, **SIZES, task=task).scores)
+    assert instantiate(config.datamodule).batch_size == config.data.batch_size
+
+
+def test_the_published_recipe_reads_whole_chunks_of_the_published_encoder():
+    config = composed("experiment=magnatagatune_semisupcon")
+    method = instantiate(config.method, **SIZES)
+    samples = round(config.data.crop_seconds * config.features.sample_rate)
+    assert samples == method.classifier.encoder.chunk_samples == 59_049
+    published = sum(p.numel() for p in method.classifier.encoder.parameters())
+    assert published == 2_368_512
+    steps_per_epoch = -(-18_706 // config.data.batch_size)
+    assert 0 <= config.trainer.max_epochs * steps_per_epoch - 200_000 < steps_per_epoch

@@ -336,6 +336,11 @@ def test_labelled_clips_can_be_had_in_part():
     assert np.array_equal(every, module.rows("train")[module.labels("train")[1].any(dim=1)])
     some = module.labelled(10)
     assert len(some) == len(np.intersect1d(some, every)) == 10
+    assert not np.array_equal(some, every[:10])  # a corpus may be in order of its classes
+    assert np.array_equal(datamodule(p_s=0.5).labelled(10), some)
+    other = datamodule(p_s=0.5, seed=1)
+    other._labelled = every  # which the seed draws, too
+    assert not np.array_equal(other.labelled(10), some)
     assert np.array_equal(module.labelled(10_000), every)
     loaded = np.concatenate([batch.rows for batch in module.batches_of(some)])
     assert np.array_equal(loaded, some)

@@ -1,13 +1,18 @@
 import pytest
 import torch
 import torch.distributed as dist
+from torch.distributed.nn import functional
 
+from musicssl.batch import Batch
 from musicssl.errors import InputError
 from musicssl.gathered import gathered, world_size
 from musicssl.losses.contrastive import contrastive_loss
+from musicssl.methods.vicreg import VICReg
 from tests.ranks import on_ranks
+from tests.training import representation_parts
 
 ROWS, FEATURES = 12, 5
+NOTHING_SEEN = Batch(*[torch.empty(0)] * 3)  # VICReg looks at projections alone
 
 
 def contrastive(z, clips):
@@ -31,7 +36,7 @@ def without_gradient(z):
     parts = [torch.empty_like(z) for _ in range(world_size())]
     dist.all_gather(parts, z.detach())
     parts[dist.get_rank()] = z
-    return torch.cat(parts)
+    return (torch.cat(parts),)
 
 
 def train(rank, gather):
@@ -39,25 +44,52 @@ def train(rank, gather):
     x, clips = batch()
     mine = slice(rank * ROWS // 2, (rank + 1) * ROWS // 2)
     replica = torch.nn.parallel.DistributedDataParallel(network())
-    loss = contrastive(gather(replica(x[mine])), gathered(clips[mine]))
+    (z,), (of_all, observed) = gather(replica(x[mine])), gathered(clips[mine], clips[mine] > 4)
+    loss = contrastive(z, of_all)
     loss.backward()
     return {
         "loss": loss.detach(),
         "gradients": [p.grad for p in replica.parameters()],
-        "clips": gathered(clips[mine]),
-        "observed": gathered(clips[mine] > 4),
+        "clips": of_all,
+        "observed": observed,
     }
 
 
 def refused(rank):
     with pytest.raises(InputError, match=r"the ranks hold 3, 4 rows; give every rank as many"):
         gathered(torch.zeros(3 + rank, 2))
-    return gathered(torch.full((1, 2), rank))  # they still keep step
+    return gathered(torch.full((1, 2), rank))[0]  # they still keep step
+
+
+def counted():
+    """Return how often the ranks talk to join three tensors."""
+    calls = []
+    with pytest.MonkeyPatch.context() as patch:
+        gather = functional.all_gather
+        patch.setattr(functional, "all_gather", lambda x: (calls.append(x), gather(x))[1])
+        gathered(torch.zeros(2, 3), torch.zeros(2), torch.zeros(2, 1).bool())
+    return len(calls)
+
+
+def vicreg(rank):
+    """Return the loss of a rank's share of the clips, and what flows back into its network."""
+    x, _ = batch()
+    replica = torch.nn.parallel.DistributedDataParallel(network())
+    subject = VICReg(**representation_parts(num_crops=2))
+    mine = slice(rank * ROWS // 2, (rank + 1) * ROWS // 2)
+    loss = subject.objective(NOTHING_SEEN, replica(x[mine])).loss
+    loss.backward()
+    return {"loss": loss.detach(), "gradients": [p.grad for p in replica.parameters()]}
 
 
 def work(rank):
     ways = (gathered, without_gradient)
-    return {"refused": refused(rank), **{gather.__name__: train(rank, gather) for gather in ways}}
+    return {
+        "refused": refused(rank),
+        "calls": counted(),
+        "vicreg": vicreg(rank),
+        **{gather.__name__: train(rank, gather) for gather in ways},
+    }
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +101,7 @@ def ranks(tmp_path_factory):
 def test_two_ranks_have_loss_and_gradients_of_one_process(ranks, gather, right):
     x, clips = batch()
     alone = network()
-    loss = contrastive(gathered(alone(x)), gathered(clips))
+    loss = contrastive(alone(x), clips)
     loss.backward()
     for rank in (rank[gather] for rank in ranks):
         torch.testing.assert_close(rank["loss"], loss.detach(), rtol=0, atol=1e-12)
@@ -87,7 +119,25 @@ def test_ranks_of_unequal_size_are_refused_by_all(ranks):
         assert rank["refused"].tolist() == [[0, 0], [1, 1]]
 
 
+def test_what_belongs_together_is_counted_once(ranks):
+    assert [rank["calls"] for rank in ranks] == [1 + 3] * 2
+
+
+def test_vicreg_takes_its_statistics_over_all_ranks(ranks):
+    x, _ = batch()
+    alone = network()
+    subject = VICReg(**representation_parts(num_crops=2))
+    loss = subject.objective(NOTHING_SEEN, alone(x)).loss
+    loss.backward()
+    for rank in (rank["vicreg"] for rank in ranks):
+        torch.testing.assert_close(rank["loss"], loss.detach(), rtol=0, atol=1e-10)
+        for found, p in zip(rank["gradients"], alone.parameters(), strict=True):
+            torch.testing.assert_close(found, p.grad, rtol=0, atol=1e-10)
+
+
 def test_alone_the_rows_are_all_there_is():
     x = torch.zeros(3, 2)
     assert world_size() == 1
-    assert gathered(x) is x
+    y = torch.zeros(3)
+    assert gathered(x)[0] is x
+    assert gathered(x, y)[1] is y

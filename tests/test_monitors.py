@@ -8,7 +8,7 @@ import torch
 from scipy.spatial.distance import pdist
 from scipy.stats import entropy
 
-from musicssl.monitors import alignment, effective_rank, positives_per_anchor, uniformity
+from musicssl.monitors import alignment, effective_rank, uniformity
 
 
 def draw(rows, dim, seed=0):
@@ -76,11 +76,6 @@ def test_rounding_is_no_rank():
 
 def test_a_run_that_has_diverged_is_not_stopped_by_its_monitor():
     assert effective_rank(torch.tensor([[1.0, math.nan], [0, 1]])).isnan()
-
-
-def test_positives_are_counted_without_the_diagonal():
-    weights = torch.tensor([[1.0, 0.2, 0], [0.2, 0, 0.9], [0, 0, 1]])
-    assert positives_per_anchor(weights).item() == pytest.approx((1 + 2 + 0) / 3)
 
 
 def test_figures_are_of_single_precision_and_without_gradient():

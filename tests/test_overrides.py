@@ -5,7 +5,7 @@ from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException
 
 from musicssl.errors import InputError
-from musicssl.overrides import check_use, nearest, override_errors
+from musicssl.overrides import check_parts, check_use, nearest, override_errors
 
 CONF = Path(__file__).parents[1] / "conf"
 
@@ -113,3 +113,59 @@ def test_the_teacher_is_refused_alike_and_what_is_called_alike_is_not():
     with pytest.raises(InputError, match=r"teacher\.decay=0\.5 has no effect"):
         check_use({}, ["teacher.decay=0.5"])
     check_use({}, ["method=mean_teacher", "name=views", "dataset.views=3", "views=none"])
+
+
+def test_a_similarity_is_refused_alike():
+    for override in ("similarity=dice", "similarity.width=0.2"):
+        with pytest.raises(InputError, match=f"^{override} has no effect on this method; .*supcon"):
+            check_use({"views": {}}, [override])
+    check_use({"similarity": None}, ["similarity=dice"])
+    check_use({}, ["similarity=null"])
+
+
+def test_a_name_too_long_for_a_folder_is_said(tmp_path):
+    said = r"too long for the folder of a run; .*hydra\.run\.dir="
+    with pytest.raises(InputError, match=said), override_errors(CONF, "train", []):
+        (tmp_path / ("x" * 300)).mkdir()
+    with pytest.raises(FileNotFoundError), override_errors(CONF, "train", []):
+        (tmp_path / "none" / "x").mkdir()
+
+
+class Base:
+    """Stands for a part that takes no settings but its own."""
+
+    def __init__(self, *, size):
+        self.size = size
+
+
+class Part(Base):
+    """Hands on what it does not know."""
+
+    def __init__(self, **parts):
+        super().__init__(**parts)
+
+
+def refusal(call, **settings):
+    with pytest.raises(TypeError) as raised:
+        call(**settings)
+    return raised.value
+
+
+def test_a_setting_that_a_part_does_not_know_is_told_from_a_defect():
+    part = {"_target_": "tests.test_overrides.Part", "size": 1, "depth": 2}
+    settings = {"method": {"encoder": part}, "encoder": part, "other": {"depth": 3}}
+    error = refusal(Part, size=1, depth=2)
+    with pytest.raises(InputError) as raised:
+        check_parts(error, settings, {"encoder": "deep"})
+    assert str(raised.value) == (
+        "encoder.depth is no setting of encoder=deep; leave it out with ~encoder.depth, or choose "
+        "what it was meant for."
+    )
+    with pytest.raises(InputError, match=r"is no setting of tests\.test_overrides\.Part"):
+        check_parts(error, {"method": {"ramp": part}}, {})
+    check_parts(refusal(Part, size=1, width=2), settings, {})  # nobody configured a width
+    check_parts(refusal(refusal, depth=2), settings, {})  # another function
+    check_parts(
+        ValueError("Part.__init__() got an unexpected keyword argument 'depth'"), settings, {}
+    )
+    check_parts(None, settings, {})

@@ -8,6 +8,7 @@ from musicssl.batch import Batch
 from musicssl.errors import InputError
 from musicssl.metrics import multi_label_metrics
 from musicssl.robustness import robustness
+from musicssl.robustness_table import read_robustness
 
 N, S = 24, 50
 
@@ -149,13 +150,52 @@ def test_a_stopped_study_goes_on_where_it_stopped(tmp_path):
     assert "fading" in path.read_text()
 
 
-def test_a_table_of_other_severities_is_refused_and_left_as_it_is(tmp_path):
+@pytest.mark.parametrize(
+    ("before", "asked", "heard"),
+    [
+        ((1.0, 2.0, 3.0, 4.0, 5.0), (1.0, 5.0), []),
+        ((1.0, 5.0), (2.0, 5.0), [2.0]),
+        ((2.0,), (1.0, 3.0), [1.0, 3.0]),
+    ],
+)
+def test_only_severities_that_a_table_lacks_are_judged(tmp_path, before, asked, heard):
+    path = tmp_path / "robustness.csv"
+    judged(severities=before, path=path)
+    method = Loudness()
+    found = judged(method, severities=asked, path=path)
+    assert found == judged(severities=asked)
+    assert found.severities == asked
+    assert len(method.heard) == 3 * len(CORRUPTIONS) * len(heard)  # batches
+    whole = read_robustness(path)
+    assert whole == judged(severities=sorted({*before, *asked}))
+
+
+def test_corruptions_may_have_severities_of_their_own(tmp_path):
+    path = tmp_path / "robustness.csv"
+    judged(corruptions={"noise": Noise}, severities=(1.0, 5.0), path=path)
+    judged(corruptions={"fading": Fading}, severities=(2.0,), path=path)
+    method = Loudness()
+    assert judged(method, severities=(1.0, 2.0), path=path).severities == (1.0, 2.0)
+    assert len(method.heard) == 3 * 2  # batches; noise at 2 and fading at 1
+    assert set(read_robustness(path).judged) == {
+        *(("noise", 1.0), ("noise", 2.0), ("noise", 5.0), ("fading", 1.0), ("fading", 2.0)),
+    }
+
+
+def test_where_nothing_is_left_no_progress_is_shown(tmp_path, capsys):
     path = tmp_path / "robustness.csv"
     judged(path=path)
-    before = path.read_bytes()
-    with pytest.raises(InputError, match="is of severities 1, 4, not 1, 5"):
-        judged(severities=(1.0, 5.0), path=path)
-    assert path.read_bytes() == before
+    assert "corrupting" in capsys.readouterr().err
+    judged(path=path)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_damaged_table_is_left_as_it_is(tmp_path):
+    path = tmp_path / "robustness.csv"
+    path.write_text("corruption,severity,auroc\nnone,0,high\n")
+    with pytest.raises(InputError, match="is damaged"):
+        judged(path=path)
+    assert path.read_text() == "corruption,severity,auroc\nnone,0,high\n"
 
 
 @pytest.mark.parametrize("severities", [(), (0.0, 1.0), (2.0, 1.0), (1.0, 1.0)])

@@ -169,11 +169,27 @@ def test_a_function_of_yours_sees_what_is_wholly_observed():
         (partial(kernel, width=0.0), "similarity.width must be positive, got 0"),
         (partial(kernel, width=math.nan), "similarity.width must be positive, got nan"),
         (partial(of_targets, function=lambda y, _: y), r"shape \(5, 4\), but returned \(5, 6\)"),
+        (partial(of_targets, function=lambda y, _: [1]), "but returned list"),
+        (partial(of_targets, function=lambda y, other: y @ -other.T), "numbers of 0 or more"),
+        (
+            partial(of_targets, function="nolab.alike"),
+            r"nolab.alike cannot be imported \(No",
+        ),
+        (partial(of_targets, function="torch.alike"), "torch.alike cannot be imported"),
+        (partial(of_targets, function="alike"), "alike cannot be imported"),
+        (partial(of_targets, function="torch.pi"), "torch.pi is no function"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_in_a_sentence(build, message):
     with pytest.raises(InputError, match=message):
         build(draw(5, seed=0), draw(4, seed=1))
+
+
+def test_a_function_is_as_good_by_its_dotted_name():
+    a, b = draw(9, seed=0), draw(7, seed=1)
+    chosen = OmegaConf.load(CONF / "of_targets.yaml")
+    chosen.function = "torch.cdist"
+    assert torch.equal(instantiate(chosen)(a, b), of_targets(a, b, torch.cdist))
 
 
 def test_crops_of_a_clip_are_alike_and_a_union_is_at_most_1():
@@ -209,7 +225,10 @@ def test_a_similarity_of_yours_may_do_as_it_likes():
         assert similarity_of("regression", mine) is mine
 
 
-@pytest.mark.parametrize("path", sorted(CONF.glob("*.yaml")), ids=lambda path: path.stem)
+OURS = sorted(path for path in CONF.glob("*.yaml") if path.stem != "of_targets")
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: path.stem)
 def test_a_choice_is_the_function_of_its_name_with_the_same_defaults(path):
     functions = {f.__name__: f for f in (shared_labels, dice, same_class, kernel)}
     chosen, a = instantiate(OmegaConf.load(path)), draw(9, seed=0)

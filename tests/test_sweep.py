@@ -146,7 +146,7 @@ def test_every_sweep_varies_settings_that_exist(sweep):
         assert len(set(values)) == len(values) > 1
         for value in values:
             with initialize_config_dir(str(CONF), version_base="1.3"):
-                compose("train", [f"{key}={value}"])
+                compose("train", [f"sweep={sweep}", f"{key}={value}"])
 
 
 def test_label_fraction_is_figure_5_3():
@@ -156,6 +156,18 @@ def test_label_fraction_is_figure_5_3():
         "data.p_s": ["0.01", "0.02", "0.04", "0.08", "0.16", "0.32"],
         "seed": ["0", "1", "2"],
     }
+
+
+@pytest.mark.parametrize("sweep", ["batch_mix", "severity"])
+def test_an_experiment_and_the_command_line_choose_the_method_of_a_sweep(sweep):
+    config, found = composed(f"sweep={sweep}", "experiment=synthband_semisupcon", "data.p_s=0.1")
+    assert config.method._target_ == "musicssl.methods.semisupcon.SemiSupCon"
+    assert (config.data.p_s, config.data.b_s) == (0.1, 0.5)
+    assert "method" not in found
+    config, _ = composed(f"sweep={sweep}", "experiment=synthband_semisupcon", "method=vicreg")
+    assert config.method._target_ == "musicssl.methods.vicreg.VICReg"
+    own = {"batch_mix": "mean_teacher", "severity": "semisupcon"}[sweep]
+    assert composed(f"sweep={sweep}")[0].method._target_.split(".")[2] == own
 
 
 def test_the_command_line_has_the_last_word_on_an_axis():

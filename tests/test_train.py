@@ -148,7 +148,7 @@ def test_instances_are_no_sound_and_sound_is_no_instances(tmp_path):
         run(tmp_path / "a", "encoder=samplecnn")
     with pytest.raises(InputError, match="the encoder reads instances, but the data are sound"):
         run(tmp_path / "c", "dataset=tiny_sound", "features=waveform")
-    with pytest.raises(InputError, match="choose views=sound"):
+    with pytest.raises(InputError, match="views=sound are of sound"):
         run(tmp_path / "b", *SOUND, "method=mean_teacher")
 
 

@@ -24,7 +24,8 @@ SMALL = (
 
 
 def test_a_run_is_judged_by_a_linear_probe_that_its_checkpoint_holds(tmp_path, capsys):
-    folder = run(tmp_path / "run", "method=semisupcon", *SMALL, "data.p_s=0.5")
+    few = "method.probe_clips=5"  # of 21 while it trains: the saved probe is the one of the end
+    folder = run(tmp_path / "run", "method=semisupcon", *SMALL, "data.p_s=0.5", few)
     saved = np.load(folder.path / "predictions.npz")
     method, _ = load_method(folder.best)
     clips = data_of_the_run()
@@ -108,7 +109,127 @@ def test_a_corruption_that_cannot_be_is_named_before_training(tmp_path, override
     assert not (tmp_path / "run" / "config.yaml").exists()
 
 
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("severities=[0,1]", "severities must lie above 0 and not above 5, got 0."),
+        ("severities=6", "severities must lie above 0 and not above 5, got 6."),
+        ("severities=[1,nan]", "severities must lie above 0 and not above 5, got nan."),
+        ("severities=[2,1]", "severities must be one or more, ascending, got [2, 1]."),
+        ("severities=[]", "severities must be one or more, ascending, got []."),
+        ("severities=hard", "severities must be numbers such as [1,2,5], got hard."),
+        ("severities=[1,true]", "severities must be numbers such as [1,2,5], got True."),
+        ("severities=null", "severities must be numbers such as [1,2,5], got None."),
+        (
+            "corruption=[gain,mp3]",
+            "corruption=mp3 needs another features.sample_rate, or leave it out: "
+            "mp3.sample_rate=800 is none of MP3's",
+        ),
+    ],
+)
+def test_corruptions_that_cannot_be_are_refused_before_training(tmp_path, override, message):
+    with pytest.raises(InputError) as raised:
+        run(tmp_path / "run", *SMALL, "corruption=gain", override)
+    assert str(raised.value).startswith(message)
+    assert not (tmp_path / "run").exists()
+
+
+def test_one_severity_is_a_list_of_one(tmp_path):
+    folder = run(tmp_path, "pooling=mean", *SMALL, "corruption=gain", "severities=2")
+    assert read_robustness(folder.robustness).severities == (2.0,)
+
+
+@pytest.mark.parametrize(
+    ("layout", "message"),
+    [
+        ("lda", "there is no map 'lda'; embedding_map is one of pca, tsne, umap, or null"),
+        ("umap", "embedding_map=umap needs umap-learn"),
+    ],
+)
+def test_a_map_that_cannot_be_is_refused_before_training(tmp_path, monkeypatch, layout, message):
+    monkeypatch.setattr("musicssl.report.plane.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=message):
+        run(tmp_path / "run", "method=semisupcon", *SMALL, f"embedding_map={layout}")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_complete_run_draws_another_map_only_if_asked(tmp_path):
+    common = (tmp_path / "run", "method=simclr", *SMALL, "data.p_s=0.5")
+    folder = run(*common, "embedding_map=null")
+    picture = folder.figures / "embedding_map.png"
+    assert not picture.exists()
+    before = folder.metrics.stat().st_mtime_ns
+    run(*common)
+    assert not picture.exists()
+    run(*common, "embedding_map=pca")
+    pca, stamp = picture.read_bytes(), picture.stat().st_mtime_ns
+    run(*common, "embedding_map=pca")
+    assert picture.stat().st_mtime_ns == stamp  # there is nothing to draw
+    run(*common, "embedding_map=tsne")
+    assert picture.read_bytes() != pca
+    assert folder.embedding_map == "tsne"
+    assert folder.metrics.stat().st_mtime_ns == before
+    run(*common, "embedding_map=null")
+    assert not picture.exists()
+
+
+def test_a_map_of_a_method_without_embeddings_is_refused(tmp_path):
+    run(tmp_path)
+    with pytest.raises(InputError, match=r"embedding_map=tsne draws what .*; leave it out"):
+        run(tmp_path, "embedding_map=tsne")
+
+
+def test_too_few_clips_for_a_map_end_no_run(tmp_path, caplog):
+    folder = run(tmp_path, "method=simclr", *SMALL, "dataset.num_clips=19")
+    assert folder.is_complete
+    assert not (folder.figures / "embedding_map.png").exists()
+    assert "There is no map of embeddings: 3 test clips show nothing." in caplog.text
+
+
+ALIKE = """
+def alike(y, other):
+    return 1 / (1 + (y[:, None] - other).abs().sum(dim=2))
+
+
+def unlike(y, other):
+    return -alike(y, other)
+"""
+
+
+def test_a_similarity_of_ones_own_trains_and_is_trusted_where_it_was_named(tmp_path, monkeypatch):
+    (tmp_path / "mylab.py").write_text(ALIKE)
+    monkeypatch.syspath_prepend(tmp_path)
+    mine = (*SMALL, "method=semisupcon", "similarity=of_targets", "severities=5")
+    folder = run(tmp_path / "run", *mine, "similarity.function=mylab.alike")
+    run(tmp_path / "run", *mine, "similarity.function=mylab.alike", "corruption=gain")
+    assert folder.robustness.is_file()
+    with pytest.raises(InputError, match=r"wants to call mylab\.alike; .*trusted=\['mylab'\]"):
+        load_method(folder.best)
+    for name, said in [("unlike", "numbers of 0 or more"), ("other", "mylab.other cannot be imp")]:
+        with pytest.raises(InputError, match=said):
+            run(tmp_path / name, *mine, f"similarity.function=mylab.{name}")
+    with pytest.raises(InputError, match=r"similarity\.function has no default; say similarity\.f"):
+        run(tmp_path / "none", *mine)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "setting", "choice"),
+    [
+        (("method=semisupcon", "+encoder.embed_dim=8"), "encoder.embed_dim", "encoder=samplecnn"),
+        (("method=att", "+method.probe_clips=5"), "method.probe_clips", "method=att"),
+        (("method=supcon", "similarity=dice", "+similarity.width=1"), "similarity.width", "simil"),
+        (("+optimizer.momentum=0.9",), "optimizer.momentum", "optimizer=adam"),
+        (("+dataset.rate=1",), "dataset.rate", "dataset=tiny_sound"),
+    ],
+)
+def test_a_setting_that_the_chosen_part_does_not_know_is_named(
+    tmp_path, overrides, setting, choice
+):
+    with pytest.raises(InputError, match=f"^{setting} is no setting of {choice}.*~{setting}"):
+        run(tmp_path / "run", *SMALL, "pooling=mean", *overrides)
+
+
 def test_views_that_are_too_hard_leave_no_run(tmp_path):
-    with pytest.raises(Exception, match="severity"):
+    with pytest.raises(InputError, match=r"^severity must lie between 0 \(off\) and 5, got 7\.$"):
         run(tmp_path / "run", "method=semisupcon", *SMALL, "views.severity=7")
     assert not (tmp_path / "run" / "config.yaml").exists()

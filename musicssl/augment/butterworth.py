@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -29,8 +30,10 @@ class ButterworthFilter(ABC):
     clip, that fall off faster, by 40 dB within a quarter octave; and it draws frequencies evenly on
     the mel scale, where we draw them evenly in octaves.
 
-    Args:
+    Attributes:
         name: What the user calls the filter.
+
+    Args:
         narrowest_hz: Least distance of its cutoffs from 0 Hz and from each other, which decides how
             long it rings.
         sample_rate: In Hz.
@@ -41,13 +44,14 @@ class ButterworthFilter(ABC):
     """
 
     of_sound = True
+    name: ClassVar[str]
 
-    def __init__(
-        self, name: str, *, narrowest_hz: float, sample_rate: int, slope_db: float
-    ) -> None:
-        self.sample_rate = check_positive(f"{name}.sample_rate", sample_rate)
+    def __init__(self, *, narrowest_hz: float, sample_rate: int, slope_db: float) -> None:
+        self.sample_rate = check_positive(f"{self.name}.sample_rate", sample_rate)
         if not 6 <= slope_db < math.inf:
-            raise InputError(f"{name}.slope_db must be 6 dB per octave or more, got {slope_db:g}.")
+            raise InputError(
+                f"{self.name}.slope_db must be 6 dB per octave or more, got {slope_db:g}."
+            )
         self.order = slope_db / DECIBELS_PER_OCTAVE
         lowest_hz = max(narrowest_hz, _INAUDIBLE_HZ)
         decay = 2 * math.pi * lowest_hz * math.sin(math.pi / (2 * self.order))  # nepers/s
@@ -161,3 +165,55 @@ class Bands:
         widths = torch.empty_like(centres).uniform_(self.min_width, self.max_width)
         squared_mean = centres.square() * (1 - widths.square() / 4)  # ab
         return (hz.square() - squared_mean) / (widths * centres * hz)  # (B, F)
+
+
+class CutoffFilter(ButterworthFilter):
+    """A filter that has a random cutoff for each clip.
+
+    Args:
+        min_hz: Lowest cutoff, in Hz.
+        max_hz: Highest cutoff, in Hz; each octave between is as likely.
+        sample_rate: In Hz.
+        slope_db: How steeply it falls beyond the cutoff, in dB per octave, 6 or more.
+
+    Raises:
+        InputError: If a number is not positive, the cutoffs are in the wrong order, or one lies
+            above half the sample rate.
+    """
+
+    def __init__(
+        self, min_hz: float, max_hz: float, sample_rate: int, slope_db: float = 48.0
+    ) -> None:
+        self.cutoffs = Frequencies(self.name, sample_rate, min_hz=min_hz, max_hz=max_hz)
+        super().__init__(narrowest_hz=min_hz, sample_rate=sample_rate, slope_db=slope_db)
+
+
+class BandFilter(ButterworthFilter):
+    """A filter that has a random band for each clip; see `Bands`.
+
+    Args:
+        min_hz: Lowest centre, in Hz.
+        max_hz: Highest centre, in Hz; each octave between is as likely.
+        min_width: Least width as a fraction of the centre, more than 0.
+        max_width: Largest width, less than 2; each width between is as likely.
+        sample_rate: In Hz.
+        slope_db: How steeply it falls far from an edge, in dB per octave, 6 or more; into a band
+            that is stopped, how steeply it would fall if that had no end.
+
+    Raises:
+        InputError: If a number lies outside of what is said here, a range is in the wrong order, or
+            a centre lies above half the sample rate.
+    """
+
+    def __init__(
+        self,
+        min_hz: float,
+        max_hz: float,
+        min_width: float,
+        max_width: float,
+        sample_rate: int,
+        slope_db: float = 48.0,
+    ) -> None:
+        self.bands = Bands(self.name, min_hz, max_hz, min_width, max_width, sample_rate)
+        narrowest_hz = self.bands.narrowest_hz
+        super().__init__(narrowest_hz=narrowest_hz, sample_rate=sample_rate, slope_db=slope_db)

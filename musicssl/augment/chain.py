@@ -43,12 +43,20 @@ class Chain:
 
     def __call__(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Transform clips, of which the first `lengths`, (B,), instances or samples are valid."""
-        for name, transform in self.transforms.items():
+        for transform in self.transforms.values():
             if getattr(transform, "of_sound", False) != (x.ndim == 2):
-                kind, choice = ("instances", "sound") if x.ndim == 2 else ("sound", "weak")
-                raise InputError(
-                    f"the views' {name} varies {kind}, which is not what the encoder gets; "
-                    f"choose views={choice} or views=none."
-                )
+                raise _of_another_kind(x)
             x = transform(x, lengths)
         return x
+
+
+def _of_another_kind(x: Tensor) -> InputError:
+    """Say that views are not for such clips, and which are."""
+    of_sound = "views=semisupcon and views=sound"
+    of_instances = "views=weak and views=strong"
+    clips, others = ("sound", "instances") if x.ndim == 2 else ("instances", "sound")
+    fit, unfit = (of_sound, of_instances) if x.ndim == 2 else (of_instances, of_sound)
+    return InputError(
+        f"views of {others} were chosen, but the encoder gets {clips}; {fit} are of "
+        f"{clips}, {unfit} are of {others}: choose one of the former, or views=none."
+    )

@@ -80,7 +80,7 @@ class RepresentationMethod(ClassificationMethod):
         self.projector = projector(self.classifier.encoder.embed_dim)
         self.probe_clips = probe_clips
         self.classifier.pooling.requires_grad_(False)
-        self._labelled: Embeddings | None = None
+        self._labelled: tuple[ServesClips, Embeddings] | None = None
 
     @abstractmethod
     def objective(self, seen: Batch, z: Tensor) -> Objective:
@@ -126,7 +126,7 @@ class RepresentationMethod(ClassificationMethod):
         if len(datamodule.labelled()) == 0:
             raise InputError(
                 f"data.p_s={datamodule.p_s:g} leaves no labelled clip for the linear probe that "
-                "judges the embeddings; raise data.p_s (with data.b_s=0 they are for judging only)."
+                "judges the embeddings; raise data.p_s."
             )
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -151,18 +151,25 @@ class RepresentationMethod(ClassificationMethod):
     def conclude(self, datamodule: ServesClips) -> bool:
         """Fit the probe to all labelled training clips."""
         val = self.embedded(datamodule.batches("val"))
+        self._labelled = None  # of weights that there were before
         self._fit_probe(self.labelled(datamodule), val)
         return True
 
     def labelled(self, datamodule: ServesClips) -> Embeddings:
-        """Return the embeddings of all labelled training clips; made once, after training."""
-        if self._labelled is None:
-            self._labelled = self.embedded(datamodule.batches_of(datamodule.labelled()))
-        return self._labelled
+        """Return the embeddings of all labelled training clips.
+
+        Those of the last corpus are kept, and made anew when training is over.
+        """
+        if self._labelled is None or self._labelled[0] is not datamodule:
+            embeddings = self.embedded(datamodule.batches_of(datamodule.labelled()))
+            self._labelled = datamodule, embeddings
+        return self._labelled[1]
 
     def embedded(self, batches: Iterable[Batch]) -> Embeddings:
         """Return the mean embeddings of clips, in evaluation mode and without gradient."""
-        parts = []
+        no_y = torch.empty(0, self.prior.numel(), dtype=torch.float32, device=self.device)
+        no_h = no_y.new_empty(0, self.classifier.encoder.embed_dim)
+        parts = [Embeddings(no_h, no_y, no_y.bool())]  # a rank may have no clip at all
         with torch.no_grad():
             for batch in batches:
                 here = batch.to(self.device)

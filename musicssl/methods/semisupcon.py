@@ -10,7 +10,6 @@ from musicssl.errors import InputError
 from musicssl.gathered import gathered
 from musicssl.losses.contrastive import chunked_contrastive_loss, contrastive_loss
 from musicssl.methods.representation import Objective, RepresentationMethod
-from musicssl.monitors import positives_per_anchor
 from musicssl.similarity import Labels, Similarity, same_clip, similarity_of, union
 
 
@@ -71,19 +70,21 @@ class SemiSupCon(RepresentationMethod):
     def objective(self, seen: Batch, z: Tensor) -> Objective:
         """Compare each row with all others, of all ranks."""
         assert seen.rows is not None
-        z, clips = gathered(z), gathered(seen.rows)
-        labels = Labels(gathered(seen.y), gathered(seen.mask))
+        z, clips, y, mask = gathered(z, seen.rows, seen.y, seen.mask)
+        labels = Labels(y, mask)
+        positives = z.new_zeros((), dtype=torch.float32)
 
         def weights(rows: slice) -> Tensor:
-            here = Labels(labels.y[rows], labels.mask[rows])
-            return self.weights(clips[rows], clips, here, labels)  # (n, N)
+            here = Labels(y[rows], mask[rows])
+            similar = self.weights(clips[rows], clips, here, labels)  # (n, N)
+            positives.add_((similar > 0).sum() - len(similar))  # no row is its own positive
+            return similar
 
         if self.chunk_rows is not None:
             loss = chunked_contrastive_loss(z, weights, self.temperature, self.chunk_rows)
-            return Objective(loss)
-        similar = weights(slice(None))
-        loss = contrastive_loss(z, similar, self.temperature)
-        return Objective(loss, {"positives_per_anchor": positives_per_anchor(similar)})
+        else:
+            loss = contrastive_loss(z, weights(slice(None)), self.temperature)
+        return Objective(loss, {"positives_per_anchor": positives / len(z)})
 
     def weights(self, clips: Tensor, others: Tensor, labels: Labels, their: Labels) -> Tensor:
         """Return how alike rows of `clips`, (n,), are to be to those of `others`, (N,): (n, N)."""

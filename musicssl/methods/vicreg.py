@@ -53,7 +53,8 @@ class VICReg(RepresentationMethod):
 
     def objective(self, seen: Batch, z: Tensor) -> Objective:
         """Weigh the three terms."""
-        terms = vicreg_terms(gathered(z).reshape(-1, self.num_crops, z.shape[1]))  # (B, V, P)
+        (z,) = gathered(z)
+        terms = vicreg_terms(z.reshape(-1, self.num_crops, z.shape[1]))  # (B, V, P)
         invariance, variance, covariance = self.weights
         loss = (
             invariance * terms.invariance

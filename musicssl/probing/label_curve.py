@@ -40,14 +40,15 @@ def label_curve(
 ) -> list[CurvePoint]:
     """Judge probes that learn from few labelled clips, and from more.
 
-    The clips of a fraction are among those of each larger one.
+    The clips of a fraction are among those of each larger one. Fractions that are the same number
+    of clips are one point, that of the largest.
 
     Args:
         learn: Makes a probe of labelled clips, such as `musicssl.probing.prototypes.nearest`.
         train: To learn from.
         test: To judge by.
         task: What the targets are.
-        fractions: Of the labelled clips, each in [0, 1], at least one clip above 0.
+        fractions: Of the labelled clips, each in [0, 1]; ascending, at least one clip above 0.
         seed: Of the draw; see `musicssl.splits.labelled_subset`.
 
     Raises:
@@ -56,10 +57,12 @@ def label_curve(
     if not train.mask.any():
         raise InputError("no training clip has a label to learn from; raise data.p_s.")
     y, mask = train.y.cpu().numpy(), train.mask.cpu().numpy()
+    subsets = [(fraction, labelled_subset(y, mask, fraction, seed)) for fraction in fractions]
+    by_count = {len(kept): (fraction, kept) for fraction, kept in subsets}  # the last one stays
     points = []
-    for fraction in fractions:
-        kept = torch.from_numpy(labelled_subset(y, mask, fraction, seed)).to(train.h.device)
-        judge = learn(Embeddings(*(part[kept] for part in train)))
+    for clips, (fraction, kept) in by_count.items():
+        rows = torch.from_numpy(kept).to(train.h.device)
+        judge = learn(Embeddings(*(part[rows] for part in train)))
         metrics = task.metrics(judge(test.h), test.y, test.mask)
-        points.append(CurvePoint(fraction, len(kept), metrics.macro))
+        points.append(CurvePoint(fraction, clips, metrics.macro))
     return points

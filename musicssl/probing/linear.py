@@ -1,9 +1,9 @@
 """The linear probe: how much of the targets a linear function of frozen embeddings knows.
 
 Several strengths of an L2 penalty are fitted to the training clips, and the one that validates best
-is kept. Embeddings are standardised by the training clips first, so that the penalty does not
-depend on the scale of an encoder; that is folded into weights and bias, and a probe takes
-embeddings as they are.
+is kept. Embeddings are standardised by the training clips first, see `standardisation`, so that the
+penalty does not depend on the scale of an encoder; that is folded into weights and bias, and a
+probe takes embeddings as they are.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,6 +17,7 @@ from musicssl.probing.logistic import logistic_regressions, softmax_regression
 from musicssl.probing.ridge import ridge_regressions
 from musicssl.tasks import Task
 
+_LEAST_SPREAD = 0.03  # of a feature, relative to the typical one
 _ROUNDING = 8 * torch.finfo(torch.float32).eps  # of means of embeddings, relative to their size
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2)
 
@@ -75,10 +76,10 @@ def fit_linear(
     if not strengths or min(strengths) <= 0:
         raise InputError(f"a probe's strengths must be above 0, got {list(strengths)}.")
     train, val = _checked(train, "training", task), _checked(val, "validation", task)
-    mean, spread = mean_and_spread(train.h, torch.ones_like(train.h, dtype=torch.bool))
+    mean, spread = standardisation(train.h)
     unit = torch.ones_like(train.y[0])
     if task.name == "regression":
-        _, unit = mean_and_spread(train.y, train.mask)
+        _, unit = _mean_and_spread(train.y, train.mask)
     cs = torch.tensor(strengths, dtype=torch.float64, device=train.h.device)
     weights, biases = _fit((train.h - mean) / spread, train.y / unit, train.mask, task, cs)
     logits = (val.h - mean) / spread @ weights.mT + biases[:, None]  # (R, N, C)
@@ -92,7 +93,10 @@ def fit_linear(
 
 
 def linear_judge(train: Embeddings, val: Embeddings, task: Task) -> Callable[[Tensor], Tensor]:
-    """Return what scores clips by a linear probe of some labelled ones; see `fit_linear`."""
+    """Return what scores clips by a linear probe of some labelled ones; see `fit_linear`.
+
+    Of a single clip it can only learn to answer all alike.
+    """
     probe = fit_linear(train, val, task)
     return lambda h: task.scores(h @ probe.weight.T + probe.bias)
 
@@ -124,7 +128,28 @@ def _checked(embeddings: Embeddings, split: str, task: Task) -> Embeddings:
     return Embeddings(h.double(), y.double(), mask)
 
 
-def mean_and_spread(values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+def standardisation(h: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what to subtract from embeddings, (D,), and what to divide them by, (D,).
+
+    That is mean and standard deviation of each feature, but no less than 0.03 of the root mean
+    square of the deviations. A unit of an encoder that is silent in all these clips but for a trace
+    in one would otherwise be magnified until it decides wherever it speaks up. (The root mean
+    square, because most units may be silent, and their median would be, too.) A factor common to
+    all features changes nothing; nor does one for each of them, as long as none falls that low.
+    """
+    mean, spread = _mean_and_spread(h, torch.ones_like(h, dtype=torch.bool))
+    typical = (h - mean).square().mean().sqrt()
+    return mean, spread.clamp_min(_LEAST_SPREAD * typical)
+
+
+def varying(values: Tensor, mask: Tensor) -> Tensor:
+    """Return in which columns the observed cells differ by more than float32 rounds, (C,) bool."""
+    low, high = values.where(mask, torch.inf).amin(0), values.where(mask, -torch.inf).amax(0)
+    rounding = _ROUNDING * torch.maximum(low.abs(), high.abs())
+    return high - low > rounding
+
+
+def _mean_and_spread(values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation of the observed cells of each column.
 
     The deviation of a column whose observed cells are all alike, up to rounding in float32, or that
@@ -133,6 +158,4 @@ def mean_and_spread(values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     count = mask.sum(0).clamp_min(1)
     mean = values.where(mask, 0).sum(0) / count
     spread = ((values - mean).where(mask, 0).square().sum(0) / count).sqrt()
-    low, high = values.where(mask, torch.inf).amin(0), values.where(mask, -torch.inf).amax(0)
-    rounding = _ROUNDING * torch.maximum(low.abs(), high.abs())
-    return mean, spread.where(high - low > rounding, 1)
+    return mean, spread.where(varying(values, mask), 1)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from musicssl.probing.label_curve import Judge
-from musicssl.probing.linear import Embeddings, mean_and_spread
+from musicssl.probing.linear import Embeddings, standardisation, varying
 
 
 def prototypes(z: Tensor, y: Tensor, mask: Tensor) -> Tensor:
@@ -50,11 +50,15 @@ def nearest_prototype(train: Embeddings) -> Judge:
     Embeddings are standardised by the labelled clips first, as for the linear probe. What all clips
     have in common would otherwise decide: where a clip has several classes, their means are nearly
     parallel. (The published code compares projections as they are. On validation clips of synthband
-    that gave an AUROC of 0.55 where this gives 0.64.)
+    that gave an AUROC of 0.55 where this gives 0.64.) A single clip, or clips that are all alike,
+    have no spread to standardise by: they are compared as they are.
 
     That is no probability: of several labels, judge it by AUROC and average precision, not by
     decisions at 0.5. The targets of a regression are no classes and have no prototypes.
     """
-    mean, spread = mean_and_spread(train.h, torch.ones_like(train.h, dtype=torch.bool))
+    if varying(train.h, torch.ones_like(train.h, dtype=torch.bool)).any():
+        mean, spread = standardisation(train.h)
+    else:
+        mean, spread = torch.zeros_like(train.h[0]), torch.ones_like(train.h[0])
     centres = prototypes((train.h - mean) / spread, train.y, train.mask)
     return lambda h: (1 + prototype_scores((h - mean) / spread, centres)) / 2

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from musicssl.report.comparisons import Comparison
+from musicssl.report.corrupted import Corrupted
 from musicssl.report.grouping import Method
+from musicssl.robustness_table import CLEAN
 
 
 def write_metrics(path: Path, methods: Sequence[Method]) -> None:
@@ -39,6 +41,18 @@ def write_comparisons(path: Path, comparisons: Sequence[Comparison]) -> None:
         key = [one.p_s, one.labelled, one.method, one.other, len(one.seeds)]
         rows.append([*key, *tested, one.p_baseline, one.p_all, one.caveat])
     _write(path, heads, rows)
+
+
+def write_corrupted(path: Path, corrupted: Corrupted) -> None:
+    """Write a row for each method, corruption and severity; that of clean clips is "none" at 0."""
+    rows: list[list[object]] = []
+    for label, means in corrupted.means.items():
+        overs = {(CLEAN, 0.0): corrupted.clean(label)}
+        overs |= {key: corrupted.at(label, *key) for key in means.judged}
+        for key, over in overs.items():
+            row = [label, corrupted.p_s, *key, corrupted.metric, over.mean, over.sd, over.n]
+            rows.append(row)
+    _write(path, ["method", "p_s", "corruption", "severity", "metric", "mean", "sd", "n"], rows)
 
 
 def _write(path: Path, heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

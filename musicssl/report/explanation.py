@@ -1,4 +1,11 @@
-"""How the numbers of a report were made: the text at its end."""
+"""What a report explains to its reader."""
+
+SEVERITY = (
+    "Severity says how much a corruption changes the sound, from 0 (nothing) to 5: gain, polarity, "
+    "coloured noise, filtering, pitch shift and delay are those of the published views of that "
+    "severity, with which models are trained at 2, and the others have at 5 the strength at which "
+    "they were published."
+)
 
 EXPLANATION = """
 Runs that differ only in their seed form a cell: mean ± standard deviation over seeds (n - 1 in
@@ -9,6 +16,9 @@ difference is significant.
 The curve shows means with 95 % t-intervals over seeds, and single seeds as faint dots. The
 intervals of two methods may overlap although they differ: the test is paired, the intervals are
 not. Intervals of two seeds are very wide and may leave the picture.
+
+Probes of fewer labels, and corrupted sound, are shown at the largest p_s at which all runs of all
+methods have them: each seed's probes learn from nested subsets of the labelled clips of its run.
 
 Methods are tested on macro AUROC alone. Its variance over clips is known in closed form (DeLong,
 DeLong and Clarke-Pearson 1988: every clip has an influence on it), while F1 depends on a

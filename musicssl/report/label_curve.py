@@ -68,10 +68,11 @@ def _least_gap(logs: NDArray[np.float64], span: float) -> float:
 def _draw_method(axes: Axes, name: str, points: Sequence[Point], shift: float, look: Look) -> None:
     spreads = [spread(point.values) for point in points]
     x = np.array([point.clips for point in points]) * shift
+    widths = [0 if isnan(one.half_width) else one.half_width for one in spreads]
     axes.errorbar(
         x,
         [one.mean for one in spreads],
-        [0 if isnan(one.half_width) else one.half_width for one in spreads],
+        widths if any(widths) else None,  # the legend shows bars only where there are some
         color=look.colour,
         marker=look.marker,
         linestyle=look.line,

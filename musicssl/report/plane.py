@@ -1,6 +1,7 @@
 """Embeddings laid out in two dimensions, for the eye."""
 
-import importlib
+from importlib import import_module
+from importlib.util import find_spec
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,9 @@ from sklearn.manifold import TSNE
 from sklearn.preprocessing import StandardScaler
 
 from musicssl.errors import InputError
+
+LAYOUTS = ("pca", "tsne", "umap")
+FEWEST = 4  # clips of a map
 
 
 class Plane(NamedTuple):
@@ -24,6 +28,22 @@ class Plane(NamedTuple):
     remark: str
 
 
+def check_layout(method: str | None) -> None:
+    """Check that there is such a layout, or that none is asked for.
+
+    Raises:
+        InputError: If there is no such layout, or umap-learn is missing.
+    """
+    if method is not None and method not in LAYOUTS:
+        raise InputError(
+            f"there is no map {method!r}; embedding_map is one of {', '.join(LAYOUTS)}, or null."
+        )
+    if method == "umap" and find_spec("umap") is None:
+        raise InputError(
+            "embedding_map=umap needs umap-learn; pip install umap-learn, or choose pca or tsne."
+        )
+
+
 def laid_out(h: NDArray[np.floating], method: str = "pca") -> Plane:
     """Bring embeddings to two dimensions; features are standardised first.
 
@@ -35,11 +55,10 @@ def laid_out(h: NDArray[np.floating], method: str = "pca") -> Plane:
     Raises:
         InputError: If there are fewer clips, there is no such method, or umap-learn is missing.
     """
-    if len(h) < 4:
-        raise InputError(f"a map of {len(h)} clips shows nothing; give it 4 or more.")
+    check_layout(method)
+    if len(h) < FEWEST:
+        raise InputError(f"a map of {len(h)} clips shows nothing; give it {FEWEST} or more.")
     z = StandardScaler().fit_transform(np.asarray(h, np.float64))
-    if method not in ("pca", "tsne", "umap"):
-        raise InputError(f"there is no map {method!r}; it is one of pca, tsne, umap.")
     if not z.any():
         return Plane(np.zeros((len(h), 2)), "all embeddings are alike")
     if method == "pca":
@@ -60,9 +79,6 @@ def _principal(z: NDArray[np.float64]) -> Plane:
 
 
 def _umap(z: NDArray[np.float64]) -> NDArray[np.floating]:
-    try:
-        umap = importlib.import_module("umap")
-    except ModuleNotFoundError as error:
-        raise InputError("a map by umap needs umap-learn; pip install umap-learn.") from error
+    umap = import_module("umap")
     points: NDArray[np.floating] = umap.UMAP(random_state=0, n_jobs=1).fit_transform(z)
     return points

@@ -36,7 +36,7 @@ def robustness_curves(tables: Mapping[str, Robustness], metric: str) -> Figure:
 
     Dashed is each method's metric of clean clips.
     """
-    names = _most_harmful_first(list(tables.values()), metric)
+    names = most_harmful_first(list(tables.values()), metric)
     rows = -(-len(names) // _COLUMNS)
     columns = min(len(names), _COLUMNS)
     size = (max(0.9 + _PANEL_INCHES * columns, 5), 1.3 + _PANEL_INCHES * rows)
@@ -60,7 +60,9 @@ def robustness_curves(tables: Mapping[str, Robustness], metric: str) -> Figure:
     return figure
 
 
-def _most_harmful_first(tables: Sequence[Robustness], metric: str) -> list[str]:
+def most_harmful_first(tables: Sequence[Robustness], metric: str) -> list[str]:
+    """List corruptions by what they do to a metric, mean over severities and tables."""
+
     def gain(name: str) -> float:
         changes = [np.subtract(t.curve(name, metric), t.clean[metric]) for t in tables]
         return float(np.nan_to_num(changes).mean())

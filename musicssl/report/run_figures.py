@@ -37,9 +37,14 @@ def draw_bars(
 
 
 def draw_curves(folder: Path, rows: Sequence[Mapping[str, float]], best_epoch: int) -> None:
-    """Draw losses and the main validation metrics over the epochs; R² below -1 is drawn as -1."""
+    """Draw losses and the main validation metrics over the epochs; R² below -1 is drawn as -1.
+
+    Of a method that learns embeddings val/loss is left out: it is that of the linear probe, another
+    quantity than train/loss, on a scale of its own.
+    """
     metrics = [f"val/{name}" for name in _CURVES if f"val/{name}" in rows[0]]
-    names = ["train/loss", "val/loss", *metrics]
+    losses = ["train/loss"] if "val/effective_rank" in rows[0] else ["train/loss", "val/loss"]
+    names = [*losses, *metrics]
     epochs = [int(row["epoch"]) for row in rows]
     curves = {name: (epochs, [row[name] for row in rows]) for name in names}
     if "val/r2" in curves:  # far below 0, as it is at first, it would flatten the rest

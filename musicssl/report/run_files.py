@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from musicssl.errors import InputError
 from musicssl.report.truth import Truth
+from musicssl.robustness_table import Robustness, read_robustness
 from musicssl.target_checks import learnable
 
 _DAMAGE = (OSError, ValueError, LookupError, TypeError, EOFError, BadZipFile, zlib.error)
@@ -26,7 +27,7 @@ def read_config(file: Path) -> dict[str, Any]:
     Raises:
         InputError: If the file is missing, damaged or of something else.
     """
-    with _readable(file):
+    with readable(file):
         try:
             config: dict[str, Any] = yaml.load(file.read_text(), yaml.CSafeLoader)
         except yaml.YAMLError as error:
@@ -41,7 +42,7 @@ def read_metrics(file: Path) -> dict[str, Any]:
     Raises:
         InputError: If the file is missing, damaged or of something else.
     """
-    with _readable(file):
+    with readable(file):
         document = json.loads(file.read_text())
         return {
             "macro": _with_nan(document["macro"]),
@@ -62,7 +63,7 @@ def read_predictions(file: Path, settings: Mapping[str, str]) -> tuple[NDArray[n
     Raises:
         InputError: If the file is missing, damaged, or neither AUROC nor R² can be had from it.
     """
-    with _readable(file), file.open("rb") as opened, np.load(opened) as arrays:
+    with readable(file), file.open("rb") as opened, np.load(opened) as arrays:
         scores, targets, mask = arrays["scores"], arrays["targets"], arrays["mask"]
         classes, clip_ids = tuple(arrays["classes"].tolist()), arrays["clip_ids"]
         task = str(arrays["task"]) if "task" in arrays else "multi_label"  # all there once was
@@ -79,12 +80,26 @@ def read_predictions(file: Path, settings: Mapping[str, str]) -> tuple[NDArray[n
     return scores, Truth(corpus, classes, clip_ids, targets, mask, task)
 
 
+def read_corrupted(file: Path) -> Robustness | None:
+    """Read what corruptions of sound do to a run; None if that was not tested.
+
+    Raises:
+        InputError: If the file is damaged.
+    """
+    return read_robustness(file) if file.is_file() else None
+
+
 def _with_nan(values: Mapping[str, float | None]) -> dict[str, float]:
     return {key: math.nan if value is None else float(value) for key, value in values.items()}
 
 
 @contextmanager
-def _readable(file: Path) -> Iterator[None]:
+def readable(file: Path) -> Iterator[None]:
+    """Say of a file that cannot be read what to do about it.
+
+    Raises:
+        InputError: If reading it fails as it does if a file is missing or damaged.
+    """
     try:
         yield
     except _DAMAGE as error:

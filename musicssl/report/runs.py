@@ -7,9 +7,10 @@ from pathlib import Path
 
 from musicssl.errors import InputError
 from musicssl.report.judgement import Judgement, judge
-from musicssl.report.run_files import read_config, read_metrics, read_predictions
+from musicssl.report.run_files import read_config, read_corrupted, read_metrics, read_predictions
 from musicssl.report.settings import bearing
 from musicssl.report.truth import Truth, check_comparable
+from musicssl.robustness_table import Robustness
 from musicssl.run_folder import RunFolder
 
 _TOLERANCE = 1e-4  # metrics.json has its AUROC from sums in float32
@@ -31,6 +32,7 @@ class Run:
         judgement: By class, and of each test clip.
         truth: What it was tested on.
         best_epoch: The one whose weights were kept; None for a method without epochs.
+        robustness: Its metrics under corruptions of sound; None if it was not tested so.
     """
 
     folder: Path
@@ -43,6 +45,7 @@ class Run:
     judgement: Judgement
     truth: Truth
     best_epoch: int | None
+    robustness: Robustness | None
 
 
 def read_runs(folders: Sequence[Path]) -> tuple[list[Run], list[Path]]:
@@ -99,6 +102,7 @@ def read_run(folder: Path) -> Run:
         judgement=judgement,
         truth=truth,
         best_epoch=document["best_epoch"],
+        robustness=read_corrupted(files.robustness),
     )
 
 

@@ -1,11 +1,14 @@
 """What a study shows, in plain sentences."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from musicssl.report.comparisons import Comparison
+from musicssl.report.coverage import covered
 from musicssl.report.grids import percent
 from musicssl.report.grouping import Method
 from musicssl.report.matching import Match
+from musicssl.report.probed import has_probes
+from musicssl.report.runs import Run
 from musicssl.report.settings import ABSENT, differing
 from musicssl.report.study import Study
 
@@ -42,6 +45,7 @@ def notes(study: Study) -> list[str]:
             f"{study.baseline.label} has runs at one fraction of labels, so it cannot be said how "
             "many labels it needs to match the others."
         )
+    lines += [*_judged_by_probes(study.methods), *_partly_known(study)]
     uneven = sum(bool(one.left_out) for one in study.comparisons if one.with_baseline)
     if uneven:
         lines.append(
@@ -49,6 +53,42 @@ def notes(study: Study) -> list[str]:
             "baseline; the table says which."
         )
     return lines
+
+
+def _judged_by_probes(methods: Sequence[Method]) -> list[str]:
+    """Say whose scores are not those of a network trained for the task."""
+    labels = [method.label for method in methods if any(map(has_probes, method.runs))]
+    if not labels:
+        return []
+    return [f"Scores of {', '.join(labels)} are those of a linear probe on frozen embeddings."]
+
+
+def _partly_known(study: Study) -> list[str]:
+    """Say which parts of the report are left out because not all runs have what they show."""
+    lines = []
+    if study.corrupted is None:
+        what = "What corruptions of sound do is"
+        file = "a robustness.csv, which corruption=all makes"
+        lines += _left_out(study, lambda run: run.robustness is not None, what, file)
+    if study.probed is None:
+        what = "Curves of linear probes over labelled clips are"
+        file = "a label_curve.csv, as methods that learn embeddings do"
+        lines += _left_out(study, has_probes, what, file)
+    return lines
+
+
+def _left_out(study: Study, has: Callable[[Run], bool], what: str, file: str) -> list[str]:
+    runs = [run for method in study.methods for run in method.runs]
+    count = sum(map(has, runs))
+    if count == 0:
+        return []
+    if covered(study.methods, has) is not None:
+        reason = "the runs differ in the corruptions or severities that they were tested under"
+    elif count < len(runs):
+        reason = f"{count} of {len(runs)} runs have {file}"
+    else:
+        reason = "the methods have no fraction of labels in common"
+    return [f"{what} left out: {reason}."]
 
 
 def match_sentence(match: Match, baseline: str) -> str:

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from musicssl.report.comparisons import Comparison, compare_all
+from musicssl.report.corrupted import Corrupted, corrupted
 from musicssl.report.grids import LOCALISATION, METRICS, Grid, grids, is_known, metric_name
 from musicssl.report.grouping import Method, baseline_first, fractions, group
 from musicssl.report.matching import Match, match_all
+from musicssl.report.probed import Probed, probed
 from musicssl.report.runs import read_runs
 
 
@@ -21,6 +23,8 @@ class Study:
         metric_name: What to call it.
         comparisons: All pairs of methods on macro AUROC.
         matches: How many labels the baseline needs.
+        corrupted: What corruptions of sound do; None if not all methods were tested under the same.
+        probed: What linear probes make of fewer labels; None if not all methods have embeddings.
         unfinished: Folders of runs that were left out.
     """
 
@@ -29,6 +33,8 @@ class Study:
     metric_name: str
     comparisons: Sequence[Comparison]
     matches: Sequence[Match]
+    corrupted: Corrupted | None
+    probed: Probed | None
     unfinished: Sequence[Path]
 
     @property
@@ -57,6 +63,11 @@ class Study:
     def localisation_grids(self) -> list[Grid]:
         """How well instances were judged in time; empty where no run knows that."""
         return grids(self.methods, LOCALISATION)
+
+    @property
+    def corrupted_grids(self) -> list[Grid]:
+        """The table of the largest severity; empty where that is not known of all methods."""
+        return [] if self.corrupted is None else [self.corrupted.grid]
 
     @property
     def is_regression(self) -> bool:
@@ -95,4 +106,5 @@ def read_study(
         metric = "auroc" if is_known(methods, "auroc") else "r2"
     name = metric_name(methods, metric)
     comparisons, matches = compare_all(methods), match_all(methods, metric)
-    return Study(methods, metric, name, comparisons, matches, unfinished)
+    parts = corrupted(methods, metric), probed(methods, metric)
+    return Study(methods, metric, name, comparisons, matches, *parts, unfinished)

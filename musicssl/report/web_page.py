@@ -4,8 +4,10 @@ import base64
 from collections.abc import Iterable
 from html import escape
 from pathlib import Path
+from typing import NamedTuple
 
-from musicssl.report.explanation import EXPLANATION
+from musicssl.report.explanation import EXPLANATION, SEVERITY
+from musicssl.report.grids import percent
 from musicssl.report.markup import html
 from musicssl.report.page_tables import comparisons_table, matches_table, runs_table, settings_table
 from musicssl.report.sentences import notes, verdict
@@ -37,27 +39,42 @@ tbody th { font-weight: normal; white-space: normal; min-width: 9rem; }
 """
 
 
-def write_page(path: Path, study: Study, curve: Path | None, per_class: Path) -> None:
+class Pictures(NamedTuple):
+    """PNG files of a page; None where there is nothing to show.
+
+    Attributes:
+        curve: The metric over labelled clips; None if there is a single fraction.
+        per_class: AUROC, or R², by class.
+        robustness: The metric over the severity of corruptions of sound.
+        probes: What linear probes make of fewer labelled clips.
+    """
+
+    curve: Path | None
+    per_class: Path
+    robustness: Path | None
+    probes: Path | None
+
+
+def write_page(path: Path, study: Study, pictures: Pictures) -> None:
     """Write the page.
 
     Args:
         path: The file.
         study: What to show.
-        curve: PNG file of the metric over labelled clips; None if there is a single fraction.
-        per_class: PNG file of AUROC, or R², by class.
+        pictures: To put into it.
     """
     title = escape(f"{study.metric_name} of {_count(len(study.methods), 'method')}")
     path.write_text(
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        + "\n".join(_body(study, curve, per_class))
+        + "\n".join(_body(study, pictures))
         + "\n</body>\n</html>\n",
         encoding="utf-8",
     )
 
 
-def _body(study: Study, curve: Path | None, per_class: Path) -> list[str]:
+def _body(study: Study, pictures: Pictures) -> list[str]:
     name, baseline = study.metric_name, study.baseline.label
     return [
         f"<h1>{escape(_headline(study))}</h1>",
@@ -65,20 +82,40 @@ def _body(study: Study, curve: Path | None, per_class: Path) -> list[str]:
         *_section("Verdict", [_list(verdict(study)), *map(_note, notes(study))]),
         *_section(
             f"{name} over labelled clips",
-            [_picture(curve, f"{name} of each method over labelled clips")] if curve else [],
+            _shown(pictures.curve, f"{name} of each method over labelled clips"),
         ),
         *_section(name if len(study.p_s) > 1 else "Metrics", map(html, study.main_grids)),
         *_section(f"Compared with {baseline}", comparisons_table(study)),
         *_section(f"How many labels does {baseline} need to match?", matches_table(study)),
         *_section(
             "Class by class",
-            [_picture(per_class, f"{study.dots_name} of each class and method, mean over seeds")],
+            _shown(
+                pictures.per_class, f"{study.dots_name} of each class and method, mean over seeds"
+            ),
         ),
+        *_section("Linear probes of fewer labels", _probes(study, pictures.probes)),
+        *_section("Corrupted sound", _corrupted(study, pictures.robustness)),
         *_section("Other metrics", map(html, study.other_grids)),
         *_section("When does a class sound?", map(html, study.localisation_grids)),
         *_section("Runs", [*settings_table(study), runs_table(study)]),
         *_section("How the numbers were made", map(_paragraph, EXPLANATION.strip().split("\n\n"))),
     ]
+
+
+def _probes(study: Study, picture: Path | None) -> list[str]:
+    if study.probed is None:
+        return []
+    what = f"{study.probed.metric_name} of linear probes over labelled clips, mean over seeds"
+    return _shown(picture, what)
+
+
+def _corrupted(study: Study, picture: Path | None) -> list[str]:
+    if study.corrupted is None:
+        return []
+    name, p_s = study.corrupted.metric_name, percent(study.corrupted.p_s)
+    what = f"{name} over the severity of each corruption at {p_s} of the labels, mean over seeds"
+    tables = map(html, study.corrupted_grids)
+    return [_paragraph(SEVERITY), *_shown(picture, what), *tables]
 
 
 def _headline(study: Study) -> str:
@@ -116,6 +153,8 @@ def _note(text: str) -> str:
     return f'<p class="quiet">{escape(text)}</p>'
 
 
-def _picture(file: Path, what: str) -> str:
+def _shown(file: Path | None, what: str) -> list[str]:
+    if file is None:
+        return []
     data = base64.b64encode(file.read_bytes()).decode()
-    return f'<img alt="{escape(what)}" src="data:image/png;base64,{data}">'
+    return [f'<img alt="{escape(what)}" src="data:image/png;base64,{data}">']

@@ -3,20 +3,24 @@
 from pathlib import Path
 
 from musicssl.errors import InputError
-from musicssl.report.csv_files import write_comparisons, write_metrics
+from musicssl.report.csv_files import write_comparisons, write_corrupted, write_metrics
 from musicssl.report.figures import class_dots, label_curves
 from musicssl.report.grids import percent
-from musicssl.report.label_curve import Point
+from musicssl.report.label_curve import Point, draw_label_curves
 from musicssl.report.markup import latex, markdown
+from musicssl.report.robustness_curve import draw_robustness_curves
+from musicssl.report.saving import save_png
 from musicssl.report.sentences import match_sentence, notes, verdict
 from musicssl.report.study import Study
-from musicssl.report.web_page import write_page
+from musicssl.report.web_page import Pictures, write_page
 
 
 def write_report(study: Study, folder: Path) -> Path:
     """Write index.html, table.md, .csv and .tex, comparisons.csv, curve.png and per_class.png.
 
-    Files of these names are replaced; a curve.png is removed where there is no curve any more.
+    Where all runs were tested under corruptions, robustness.csv and .png too; where all have
+    probes of few labels, probes.png. Files of these names are replaced, or removed where there is
+    nothing to show any more.
 
     Returns:
         The page.
@@ -30,13 +34,19 @@ def write_report(study: Study, folder: Path) -> Path:
         raise InputError(
             f"cannot make the folder {folder} ({error}); choose another --out."
         ) from error
-    grids = [*study.main_grids, *study.other_grids, *study.localisation_grids]
+    others = (study.other_grids, study.localisation_grids, study.corrupted_grids)
+    grids = [*study.main_grids, *(grid for part in others for grid in part)]
     (folder / "table.md").write_text(_words(study) + "\n".join(map(markdown, grids)), "utf-8")
     (folder / "table.tex").write_text("\n".join(map(latex, grids)), "utf-8")
     write_metrics(folder / "table.csv", study.methods)
     write_comparisons(folder / "comparisons.csv", study.comparisons)
-    curve, per_class = _draw_curve(study, folder), _draw_dots(study, folder)
-    write_page(folder / "index.html", study, curve, per_class)
+    pictures = Pictures(
+        curve=_draw_curve(study, folder),
+        per_class=_draw_dots(study, folder),
+        robustness=_write_corrupted(study, folder),
+        probes=_draw_probes(study, folder),
+    )
+    write_page(folder / "index.html", study, pictures)
     return folder / "index.html"
 
 
@@ -59,6 +69,26 @@ def _draw_curve(study: Study, folder: Path) -> Path | None:
     }
     title = "Means with 95 % intervals, and single seeds"
     return label_curves(path, curves, study.metric_name, title)
+
+
+def _write_corrupted(study: Study, folder: Path) -> Path | None:
+    if study.corrupted is None:
+        (folder / "robustness.csv").unlink(missing_ok=True)
+        (folder / "robustness.png").unlink(missing_ok=True)
+        return None
+    write_corrupted(folder / "robustness.csv", study.corrupted)
+    return draw_robustness_curves(folder, study.corrupted.means, study.corrupted.metric)
+
+
+def _draw_probes(study: Study, folder: Path) -> Path | None:
+    path = folder / "probes.png"
+    if study.probed is None:
+        path.unlink(missing_ok=True)
+        return None
+    title = f"Linear probes of runs with {percent(study.probed.p_s)} of the labels"
+    share = "their share of the run's"
+    name = study.probed.metric_name
+    return save_png(path, draw_label_curves(study.probed.curves, name, title, share))
 
 
 def _draw_dots(study: Study, folder: Path) -> Path:

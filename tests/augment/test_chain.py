@@ -10,6 +10,7 @@ from musicssl.augment.feature_gain import FeatureGain
 from musicssl.augment.level import Level
 from musicssl.augment.noise import Noise
 from musicssl.errors import InputError
+from tests.test_confs import composed
 
 CONF = Path(__file__).parents[2] / "conf" / "augment"
 
@@ -54,22 +55,43 @@ def test_the_strong_view_has_all_of_the_weak_one():
 
 
 @pytest.mark.parametrize(
-    ("transform", "x", "cure"),
+    ("transform", "x", "message"),
     [
-        (Noise(0.1), torch.zeros(2, 100), "views=sound"),
-        (Level(3.0), torch.zeros(2, 5, 4), "views=weak"),
+        (
+            Noise(0.1),
+            torch.zeros(2, 100),
+            "views of instances were chosen, but the encoder gets sound; "
+            "views=semisupcon and views=sound are of sound, views=weak and views=strong are of "
+            "instances: choose one of the former, or views=none",
+        ),
+        (
+            Level(3.0),
+            torch.zeros(2, 5, 4),
+            "views of sound were chosen, but the encoder gets instances; "
+            "views=weak and views=strong are of instances, views=semisupcon and views=sound are of "
+            "sound: choose one of the former, or views=none",
+        ),
     ],
 )
-def test_a_transform_of_the_other_kind_of_clip_is_refused(transform, x, cure):
-    with pytest.raises(InputError, match=f"what varies .* {cure}"):
-        Chain(what=transform)(x)
+def test_a_transform_of_the_other_kind_of_clip_is_refused(transform, x, message):
+    with pytest.raises(InputError, match=message):
+        Chain(published=transform)(x)
+
+
+@pytest.mark.parametrize(
+    ("name", "of_sound"),
+    [("semisupcon", True), ("sound", True), ("weak", False), ("strong", False)],
+)
+def test_the_views_that_a_message_names_are_what_it_says(name, of_sound):
+    config = composed("method=mean_teacher", f"views={name}")
+    assert instantiate(config.views).student.of_sound == of_sound
 
 
 def test_a_chain_within_a_chain_is_of_what_its_transforms_are():
     x = torch.rand(2, 100)
     inner = Chain(level=Level(0.0))
     assert torch.equal(Chain(inner=inner)(x), x)
-    with pytest.raises(InputError, match="inner varies sound"):
+    with pytest.raises(InputError, match="views of sound were chosen"):
         Chain(inner=inner)(torch.rand(2, 5, 4))
 
 

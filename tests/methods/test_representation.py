@@ -131,6 +131,41 @@ def test_only_kept_labels_judge(tmp_path):
     assert len(subject.labelled(clips).h) == len(clips.labelled()) == round(0.2 * 84)
 
 
+def test_embeddings_are_those_of_the_clips_and_the_weights_that_are_asked_for():
+    subject, clips, other = method().eval(), data(), data(p_s=0.5)
+    for module in (clips, other, clips):
+        expected = subject.embedded(module.batches_of(module.labelled()))
+        assert torch.equal(subject.labelled(module).h, expected.h)
+    before = subject.labelled(clips).h
+    subject.load_state_dict({k: 2 * v for k, v in subject.state_dict().items()})
+    subject.conclude(clips)
+    assert not torch.equal(subject.labelled(clips).h, before)
+
+
+def test_no_clips_have_embeddings_of_the_usual_shapes():
+    clips = data()
+    clips.setup()
+    nothing = method().embedded(clips.batches_of(np.zeros(0, np.int64)))
+    some = method().embedded(clips.batches_of(clips.labelled()))
+    for part, usual in zip(nothing, some, strict=True):
+        assert (part.shape, part.dtype) == ((0, *usual.shape[1:]), usual.dtype)
+
+
+def test_in_mixed_precision_the_probe_learns_from_what_it_will_judge(tmp_path):
+    """Validation embeds in bfloat16, and so must the training clips of the probe be."""
+    seen = []
+    subject, clips = method(), data()
+    fit = subject._fit_probe
+    subject._fit_probe = lambda train, val: (seen.append(train.h), fit(train, val))
+    trained(tmp_path, subject, clips, precision="bf16-mixed")
+    subject.eval()
+    plain = subject.embedded(clips.batches_of(clips.labelled())).h
+    with torch.autocast("cpu", torch.bfloat16):
+        expected = subject.embedded(clips.batches_of(clips.labelled())).h
+    assert torch.equal(seen[0], expected)
+    assert not torch.equal(seen[0], plain)
+
+
 def test_without_labels_in_batches_it_trains_all_the_same(tmp_path):
     subject = method()
     before = subject.classifier.encoder.state_dict()
@@ -151,7 +186,10 @@ def test_an_encoder_that_says_the_same_of_every_clip_is_seen_to_have_collapsed(t
     ("settings", "message"),
     [
         ({"num_crops": 1}, "data.num_crops=1; set it to 2"),
-        ({"p_s": 0, "b_s": 0}, "data.p_s=0 leaves no labelled clip for the linear probe"),
+        (
+            {"p_s": 0, "b_s": 0},
+            r"data\.p_s=0 leaves no labelled clip for the linear probe .*; raise data\.p_s\.$",
+        ),
     ],
 )
 def test_data_that_leave_nothing_to_compare_or_judge_by_are_refused(tmp_path, settings, message):

@@ -29,6 +29,14 @@ def test_a_curve_is_of_nested_labelled_clips_and_at_least_one():
         assert point.macro["auroc"] == pytest.approx(np.mean(found), abs=1e-6)
 
 
+def test_fractions_that_are_the_same_clips_are_one_point_that_of_the_largest():
+    train, test = clips(), clips(seed=1)
+    train.mask[4:] = False
+    assert train.mask.any(1).sum() == 4
+    points = label_curve(nearest_prototype, train, test, MULTI_LABEL, [0.01, 0.1, 0.5, 0.9, 1.0])
+    assert [(point.fraction, point.clips) for point in points] == [(0.1, 1), (0.5, 2), (1.0, 4)]
+
+
 def test_curves_of_other_seeds_are_of_other_clips():
     train, test = clips(), clips(seed=1)
     first, second = (

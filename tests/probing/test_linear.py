@@ -9,17 +9,23 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
 from musicssl.errors import InputError
-from musicssl.probing.linear import STRENGTHS, Embeddings, LinearProbe, fit_linear
+from musicssl.probing.linear import (
+    STRENGTHS,
+    Embeddings,
+    LinearProbe,
+    fit_linear,
+    standardisation,
+)
 from musicssl.tasks import MULTI_CLASS, MULTI_LABEL, REGRESSION, TASKS
 
 C, D = 4, 12
 
 
 def embeddings(task, num_clips=150, seed=0, observed=0.7):
-    """Targets that are a noisy linear function of features of very different scales."""
+    """Targets that are a noisy linear function of features of scales 40 times apart at most."""
     direction = torch.randn(C, D, generator=torch.Generator().manual_seed(9))
     generator = torch.Generator().manual_seed(seed)
-    h = torch.randn(num_clips, D, generator=generator) @ torch.linspace(0.1, 1, D).diag()
+    h = torch.randn(num_clips, D, generator=generator) @ torch.linspace(0.5, 1, D).diag()
     values = h @ direction.T + torch.randn(num_clips, C, generator=generator)
     mask = torch.rand(num_clips, C, generator=generator) < observed
     y = (values > 0.5).float()
@@ -28,7 +34,7 @@ def embeddings(task, num_clips=150, seed=0, observed=0.7):
         mask = mask[:, :1].expand(-1, C)
     if task is REGRESSION:
         y = 5 + values * torch.tensor([1.0, 100.0, 0.01, 1.0])
-    h = 3 + h * torch.logspace(-2, 2, D)
+    h = 3 + h * torch.logspace(-0.5, 0.8, D)
     return Embeddings(h, y.where(mask, torch.nan), mask)
 
 
@@ -111,13 +117,52 @@ def test_decisions_do_not_depend_on_scale_and_origin_of_the_embeddings(task):
     train, val = embeddings(task), embeddings(task, seed=1)
 
     def moved(these):
-        factor = torch.logspace(3, -2, D, dtype=torch.float64)
+        factor = torch.logspace(4, 3, D, dtype=torch.float64)  # none falls under the least spread
         return these._replace(h=these.h.double() * factor - 7)
 
     probe = fit_linear(train, val, task, [0.1])
     other = fit_linear(moved(train), moved(val), task, [0.1])
     difference = logits(other, moved(val).h) - logits(probe, val.h)
     assert difference.abs().max() < 1e-3 * logits(probe, val.h).std()
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-3, 1e4])
+def test_features_are_divided_by_their_deviations_the_least_by_a_share_of_the_typical_one(size):
+    clips = torch.randn(60, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    h = clips * torch.tensor([1.0, 0.1, 1e-3, 0.0]) + 2
+    mean, spread = standardisation(size * h)
+    deviations = h.std(0, correction=0)
+    least = 0.03 * math.sqrt(sum(value**2 for value in deviations.tolist()) / 4)
+    torch.testing.assert_close(mean, size * h.mean(0))
+    torch.testing.assert_close(spread[:2], size * deviations[:2])
+    assert spread[2].item() == pytest.approx(size * least)
+    assert spread[3] >= size * least  # of what never varies nothing is magnified
+
+
+def relu_clips(num_clips, seed, trace):
+    """Units that fire or are silent; the first speaks in the first clips alone, by `trace`."""
+    generator = torch.Generator().manual_seed(seed)
+    directions = torch.randn(4, 32, generator=torch.Generator().manual_seed(9))
+    causes = torch.randn(num_clips, 4, generator=generator)
+    h = 0.007 * (causes @ directions).relu()
+    h[:, 0] = 0
+    h[: len(trace), 0] = torch.tensor(trace)
+    y = causes[:, :2] + 0.5 * torch.randn(num_clips, 2, generator=generator)
+    return Embeddings(h, y, torch.ones_like(y, dtype=torch.bool))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_unit_that_is_all_but_silent_in_training_does_not_decide(seed):
+    """Fitted to a trace of 1e-5 in one clip of 26, it would be 1,400 deviations off in tests."""
+    train, val = relu_clips(26, seed, [1e-5]), relu_clips(9, seed + 10, [])
+    test = relu_clips(40, seed + 20, [2.8e-3, 2.8e-3])
+    probe = fit_linear(train, val, REGRESSION)
+    without = train._replace(h=train.h.index_fill(1, torch.tensor(0), 0))
+    scores = [
+        REGRESSION.metrics(logits(one, test.h).float(), test.y, test.mask).macro["r2"]
+        for one in (probe, fit_linear(without, val, REGRESSION))
+    ]
+    assert scores[0] == pytest.approx(scores[1], abs=0.02)
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)

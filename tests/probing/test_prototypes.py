@@ -115,3 +115,15 @@ def test_clips_are_judged_by_embeddings_standardised_by_the_labelled_ones():
     torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
     moved = train._replace(h=3 * train.h + 100)  # what all clips share does not count
     torch.testing.assert_close(nearest_prototype(moved)(3 * test.h + 100), found, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_single_clip_and_clips_that_are_alike_are_compared_as_they_are(count):
+    """By themselves they have no spread, and standardised all would be 0: no direction at all."""
+    h, test = clips().h[:1].expand(count, -1), clips(seed=1)
+    y = torch.tensor([1.0, 0.0, 1.0]).expand(count, -1)
+    scores = nearest_prototype(Embeddings(h, y, torch.ones_like(y, dtype=torch.bool)))(test.h)
+    cosines = torch.nn.functional.cosine_similarity(test.h, h[:1])
+    torch.testing.assert_close(scores[:, 0], (1 + cosines) / 2)
+    assert torch.equal(scores[:, 0], scores[:, 2])
+    assert (scores[:, 1] == 0).all()

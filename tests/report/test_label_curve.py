@@ -77,6 +77,12 @@ def test_one_seed_has_no_interval_and_an_undefined_value_is_left_out():
     assert bars.get_segments()[0][0, 1] == bars.get_segments()[0][1, 1]
 
 
+def test_the_legend_shows_error_bars_only_where_there_are_some():
+    given = {"one seed": curves(1, num_seeds=1)["method 0"], **curves(1)}
+    [axes] = draw_label_curves(given, "AUROC", "title").axes
+    assert [handle.has_yerr for handle in axes.get_legend_handles_labels()[0]] == [False, True]
+
+
 def test_the_very_wide_intervals_of_two_seeds_do_not_squeeze_the_picture():
     points = [Point("2 %", 20, [0.70, 0.71]), Point("10 %", 100, [0.74, 0.80])]
     [axes] = draw_label_curves({"a": points}, "AUROC", "title").axes

@@ -1,10 +1,8 @@
-import sys
-
 import numpy as np
 import pytest
 
 from musicssl.errors import InputError
-from musicssl.report.plane import laid_out
+from musicssl.report.plane import check_layout, laid_out
 
 
 def clusters(dim=6, each=30):
@@ -48,13 +46,18 @@ def test_neighbours_stay_neighbours_and_the_map_is_the_same_again():
 
 
 def test_umap_is_asked_for_by_name_where_it_is_missing(monkeypatch):
-    monkeypatch.setitem(sys.modules, "umap", None)
-    with pytest.raises(InputError, match="pip install umap-learn"):
-        laid_out(clusters(), "umap")
+    monkeypatch.setattr("musicssl.report.plane.find_spec", lambda name: None)
+    for ask in (lambda: laid_out(clusters(), "umap"), lambda: check_layout("umap")):
+        with pytest.raises(InputError, match="pip install umap-learn"):
+            ask()
+    check_layout("tsne")
+    monkeypatch.setattr("musicssl.report.plane.find_spec", lambda name: {"umap": "a place"}[name])
+    check_layout("umap")
 
 
 def test_other_maps_and_too_few_clips_are_refused():
-    with pytest.raises(InputError, match="one of pca, tsne, umap"):
+    with pytest.raises(InputError, match="no map 'lda'; embedding_map is one of pca, tsne, umap"):
         laid_out(clusters(), "lda")
+    check_layout(None)
     with pytest.raises(InputError, match="3 clips"):
         laid_out(clusters()[:3])

@@ -11,11 +11,12 @@ from tests.report.test_figures import BAD_MATH, PNG, text_beyond_the_edge
 
 
 def table(clean=0.8, **harms):
-    corrupted = {
-        name: tuple({"auroc": clean - harm * severity, "f1": 0.0} for severity in (1, 5))
+    judged = {
+        (name, severity): {"auroc": clean - harm * severity, "f1": 0.0}
         for name, harm in harms.items()
+        for severity in (1.0, 5.0)
     }
-    return Robustness((1.0, 5.0), {"auroc": clean, "f1": 0.0}, corrupted)
+    return Robustness({"auroc": clean, "f1": 0.0}, judged)
 
 
 def test_each_corruption_has_a_panel_the_most_harmful_first_with_the_clean_metric_as_a_line():
@@ -32,8 +33,8 @@ def test_each_corruption_has_a_panel_the_most_harmful_first_with_the_clean_metri
 
 def test_an_error_that_grows_harms_as_a_score_that_falls():
     errors = {"mp3": 2.1, "gain": 2.5, "delay": 1.9}
-    corrupted = {name: ({"rmse": error},) for name, error in errors.items()}
-    panels = robustness_curves({"a": Robustness((1.0,), {"rmse": 2.0}, corrupted)}, "rmse").axes
+    judged = {(name, 1.0): {"rmse": error} for name, error in errors.items()}
+    panels = robustness_curves({"a": Robustness({"rmse": 2.0}, judged)}, "rmse").axes
     assert [axes.get_title() for axes in panels] == ["gain", "mp3", "delay"]
 
 
@@ -49,8 +50,8 @@ def test_methods_share_the_panels_and_have_looks_of_their_own():
 
 
 def test_an_undefined_metric_leaves_a_gap():
-    gap = ({"auroc": math.nan}, {"auroc": 0.5})
-    given = Robustness((1.0, 5.0), {"auroc": 0.8}, {"mp3": gap})
+    judged = {("mp3", 1.0): {"auroc": math.nan}, ("mp3", 5.0): {"auroc": 0.5}}
+    given = Robustness({"auroc": 0.8}, judged)
     [axes] = robustness_curves({"a": given}, "auroc").axes
     assert np.isnan(axes.lines[1].get_ydata()).tolist() == [False, True, False]
 

@@ -108,6 +108,19 @@ def test_an_r2_far_below_0_does_not_flatten_the_curves(drawn, tmp_path):
     }
 
 
+def test_the_loss_of_a_probe_is_not_drawn_beside_that_of_what_it_judges(drawn, tmp_path):
+    row = {
+        "epoch": 0,
+        "train/loss": 4.2,
+        "val/loss": 0.5,
+        "val/auroc": 0.8,
+        "val/effective_rank": 7,
+    }
+    run_figures.draw_curves(tmp_path, [row], 0)
+    [(_, curves, *_)] = drawn["training_curves"]
+    assert curves == {"train/loss": ([0], [4.2]), "val/auroc": ([0], [0.8])}
+
+
 def predictions(task):
     scores = np.array([[0.7, 0.3], [0.2, 0.8], [0.6, 0.4]], np.float32)
     targets = np.array([[1, 0], [1, 0], [0, 1]], np.float32)
