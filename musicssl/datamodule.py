@@ -270,7 +270,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
 
     def batch_plan(self) -> BatchPlan:
         """Return which clips form each batch of this rank."""
-        labelled_pool = self.rows("train") if self.b_s is None else self._labelled
+        labelled_pool = self.rows("train") if self.b_s is None else self.labelled()
         return BatchPlan(
             labelled=Stream(labelled_pool, (self.seed, _LABELLED_STREAM)),
             unlabelled=Stream(self._pool, (self.seed, _UNLABELLED_STREAM)),
