@@ -1,36 +1,21 @@
 """Two real processes train what one process trains on batches of twice the size."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from musicssl.history import read_history
-
-ROOT = Path(__file__).parents[1]
+from tests.test_train import TINY, shell
 
 
 def train(folder: Path, *overrides: str) -> Path:
     folder.mkdir()
-    command = [
-        *(sys.executable, str(ROOT / "train.py"), f"hydra.searchpath=[file://{ROOT}/tests/conf]"),
-        *("dataset=tiny", "dataset.num_clips=400", "trainer=cpu", "trainer.max_epochs=3"),
+    result = shell(
+        *(folder, *TINY, "dataset.num_clips=400", "trainer=cpu", "trainer.max_epochs=3"),
         # No batch norm and no dropout: nothing but the gradient links the clips of a batch.
         *("encoder=fc_t", "encoder.dropout=0", "pooling=mean", "threads=1"),
         *("data.p_s=0.2", "data.b_s=0.5", *overrides),
-    ]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    result = subprocess.run(
-        command,
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
     )
     assert result.returncode == 0, result.stderr
     return next(folder.rglob("metrics.json")).parent

@@ -1,25 +1,21 @@
 """A contrastive step of two real processes is that of one process on the whole batch."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from musicssl.history import read_history
-
-ROOT = Path(__file__).parents[1]
+from tests.test_train import SEARCH_PATH, shell
 
 
 def train(folder: Path, *overrides: str) -> tuple[float, dict[str, torch.Tensor]]:
     """Take one step of gradient descent; return its loss and the weights after it."""
     folder.mkdir()
-    command = [
-        *(sys.executable, str(ROOT / "train.py"), f"hydra.searchpath=[file://{ROOT}/tests/conf]"),
+    result = shell(
+        *(folder, SEARCH_PATH, "dataset=tiny_sound"),
         "hydra.run.dir=run",  # a name of all these settings would be too long for a folder
-        *("dataset=tiny_sound", "features.sample_rate=800", "data.crop_seconds=1.0"),
+        *("features.sample_rate=800", "data.crop_seconds=1.0"),
         *("encoder=samplecnn", "encoder.chunk_samples=729", "encoder.num_blocks=5"),
         *("encoder.width=16", "encoder.dropout=0"),  # each rank would draw its own
         *("views=none", "data.b_s=0.5", "threads=1"),
@@ -27,16 +23,6 @@ def train(folder: Path, *overrides: str) -> tuple[float, dict[str, torch.Tensor]
         # The step is the gradient itself. Adam's first one is its sign, and rounding has a sign.
         *("optimizer._target_=torch.optim.SGD", "optimizer.lr=1", "method.temperature=1"),
         *overrides,
-    ]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    result = subprocess.run(
-        command,
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
     )
     assert result.returncode == 0, result.stderr
     run = folder / "run"

@@ -24,7 +24,8 @@ from tests.tiny import Tiny
 from tests.tiny_sound import TinySound
 
 ROOT = Path(__file__).parents[1]
-TINY = (f"hydra.searchpath=[file://{ROOT}/tests/conf]", "dataset=tiny")
+SEARCH_PATH = f"hydra.searchpath=[file://{ROOT}/tests/conf]"
+TINY = (SEARCH_PATH, "dataset=tiny")
 QUICK = (*TINY, "trainer=cpu", "trainer.max_epochs=2", "data.batch_size=16")
 
 
