@@ -4,9 +4,9 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,8 @@ warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not emp
 warnings.filterwarnings("ignore", ".*LeafSpec")  # Lightning's use of torch
 
 CONF = Path(__file__).resolve().parent / "conf"
+
+Data = Callable[[], SemiSupervisedDataModule]
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
@@ -130,12 +132,13 @@ def _do(config: DictConfig, settings: dict[str, Any], folder: RunFolder) -> None
     pl.seed_everything(config.seed, verbose=False)
     if complete and not in_a_sweep():
         print("This run is complete; overwrite=true trains it again.")
+    data = cache(partial(load_data, config))  # of several things to be done, the first one reads it
     if not complete:
-        train_and_test(config, settings, folder)
+        train_and_test(config, settings, folder, data)
     elif "embedding_map" in _typed() and config.embedding_map != folder.embedding_map:
-        draw_again(config, settings, folder)
+        draw_again(config, settings, folder, data)
     if config.corruption is not None:
-        test_corrupted(config, settings, folder)
+        corrupt_and_test(config, settings, folder, data)
     if rank_zero_only.rank == 0 and not in_a_sweep():
         show_results(folder)
 
@@ -155,10 +158,12 @@ def load_data(config: DictConfig) -> SemiSupervisedDataModule:
     return datamodule
 
 
-def train_and_test(config: DictConfig, settings: dict[str, Any], folder: RunFolder) -> None:
+def train_and_test(
+    config: DictConfig, settings: dict[str, Any], folder: RunFolder, data: Data
+) -> None:
     """Train a method and leave its results in the folder."""
     check_layout(config.embedding_map)
-    datamodule = load_data(config)
+    datamodule = data()
     say(datamodule.label_count())
     method = instantiate(config.method, **datamodule.sizes)
     if config.finetune.checkpoint is not None:
@@ -182,7 +187,7 @@ def train_and_test(config: DictConfig, settings: dict[str, Any], folder: RunFold
 
 
 @rank_zero_only
-def draw_again(config: DictConfig, settings: dict[str, Any], folder: RunFolder) -> None:
+def draw_again(config: DictConfig, settings: dict[str, Any], folder: RunFolder, data: Data) -> None:
     """Draw another map of what a complete run has learnt, if it has learnt embeddings."""
     check_layout(config.embedding_map)
     method = trained(config, settings, folder) if folder.best.is_file() else None
@@ -191,7 +196,9 @@ def draw_again(config: DictConfig, settings: dict[str, Any], folder: RunFolder) 
             f"embedding_map={config.embedding_map} draws what methods learn that learn embeddings, "
             f"and {config.name} is none; leave it out."
         )
-    draw_map(folder, load_data(config), method, config.embedding_map)
+    datamodule = data()
+    test = method.embedded(datamodule.batches("test"))
+    draw_map(folder, datamodule.corpus, test, config.embedding_map)
     folder.note_embedding_map(config.embedding_map)
 
 
@@ -205,11 +212,13 @@ def trained(
 
 
 @rank_zero_only
-def test_corrupted(config: DictConfig, settings: dict[str, Any], folder: RunFolder) -> None:
+def corrupt_and_test(
+    config: DictConfig, settings: dict[str, Any], folder: RunFolder, data: Data
+) -> None:
     """Test the trained network on corrupted sound, as far as that was not done before."""
     if not folder.best.is_file():
         raise InputError(f"corruption=... tests networks, and {config.name} is none; leave it out.")
-    datamodule = load_data(config)
+    datamodule = data()
     method = trained(config, settings, folder)
     severities = chosen_severities(_plain(config.severities))
     chosen = chosen_corruptions(_plain(config.corruption), datamodule.corpus, severities)

@@ -44,12 +44,14 @@ class Metrics(NamedTuple):
     macro: dict[str, float]
 
 
-def usual_metric(names: Collection[str]) -> str:
-    """Return the one of several metrics by which runs are usually compared.
+def usual_metric(names: Collection[str], wanted: str | None = None) -> str:
+    """Return the metric that is wanted if it is there, or that by which runs are usually compared.
 
-    >>> usual_metric(["f1", "auroc"])
-    'auroc'
+    >>> usual_metric(["f1", "auroc"]), usual_metric(["f1", "auroc"], wanted="f1")
+    ('auroc', 'f1')
     """
+    if wanted is not None and wanted in names:
+        return wanted
     return next(name for name in USUAL if name in names)
 
 

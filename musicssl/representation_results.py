@@ -5,6 +5,7 @@ from functools import partial
 
 from rich.console import Console
 
+from musicssl.corpus import Corpus
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.methods.representation import RepresentationMethod
 from musicssl.metrics import USUAL, usual_metric
@@ -40,7 +41,7 @@ def write_representation(
         The effective rank of the test clips' embeddings, 1 if they have collapsed.
     """
     test = method.embedded(datamodule.batches("test"))
-    _draw(folder, datamodule, method, test, layout)
+    draw_map(folder, datamodule.corpus, test, layout)
     val = method.embedded(datamodule.batches("val"))
     curves = probe_curves(method, method.labelled(datamodule), val, test, datamodule.seed)
     write_probe_curves(folder.label_curve, curves)
@@ -48,30 +49,15 @@ def write_representation(
     return float(effective_rank(test.h))
 
 
-def draw_map(
-    folder: RunFolder,
-    datamodule: SemiSupervisedDataModule,
-    method: RepresentationMethod,
-    layout: str | None,
-) -> None:
+def draw_map(folder: RunFolder, corpus: Corpus, test: Embeddings, layout: str | None) -> None:
     """Draw a map of the test clips in place of the one that is there.
 
     Args:
         folder: Of the run.
-        datamodule: That the method was trained with.
-        method: Trained, in evaluation mode.
+        corpus: That the clips are of.
+        test: Their embeddings.
         layout: See `musicssl.report.plane.laid_out`; None for no map.
     """
-    _draw(folder, datamodule, method, method.embedded(datamodule.batches("test")), layout)
-
-
-def _draw(
-    folder: RunFolder,
-    datamodule: SemiSupervisedDataModule,
-    method: RepresentationMethod,
-    test: Embeddings,
-    layout: str | None,
-) -> None:
     if layout is None:
         (folder.figures / "embedding_map.png").unlink(missing_ok=True)
         return
@@ -79,8 +65,7 @@ def _draw(
         log.warning("There is no map of embeddings: %d test clips show nothing.", len(test.h))
         return
     h, y, mask = (part.cpu().numpy() for part in test)
-    classes = datamodule.corpus.classes
-    draw_embedding_map(folder.figures, h, y, mask, classes, method.task.name, layout)
+    draw_embedding_map(folder.figures, h, y, mask, corpus.classes, corpus.task, layout)
 
 
 def probe_curves(

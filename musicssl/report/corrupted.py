@@ -95,4 +95,4 @@ def corrupted(methods: Sequence[Method], metric: str) -> Corrupted | None:
     if len(keys) > 1 or not next(iter(keys)):
         return None
     known = tables[methods[0].label][0].clean
-    return Corrupted(p_s, metric if metric in known else usual_metric(known), tables)
+    return Corrupted(p_s, usual_metric(known, wanted=metric), tables)

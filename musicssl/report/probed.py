@@ -58,7 +58,7 @@ def probed(methods: Sequence[Method], metric: str) -> Probed | None:
     runs = {method.label: method.cells[p_s].runs.values() for method in methods}
     points = {label: [_points(run) for run in of_method] for label, of_method in runs.items()}
     known = points[methods[0].label][0][0].macro
-    chosen = metric if metric in known else usual_metric(known)
+    chosen = usual_metric(known, wanted=metric)
     curves = {label: _curve(seeds, chosen) for label, seeds in points.items()}
     return Probed(p_s, METRICS.get(chosen, chosen), curves)
 
