@@ -11,7 +11,8 @@ from musicssl.methods.representation import RepresentationMethod
 from musicssl.metrics import USUAL, usual_metric
 from musicssl.monitors import effective_rank
 from musicssl.probing.label_curve import CurvePoint, label_curve
-from musicssl.probing.linear import Embeddings, linear_judge
+from musicssl.probing.linear import linear_judge
+from musicssl.probing.probe import Embeddings
 from musicssl.probing.prototypes import nearest_prototype
 from musicssl.report.embedding_map import draw_embedding_map
 from musicssl.report.plane import FEWEST

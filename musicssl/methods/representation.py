@@ -13,7 +13,8 @@ from musicssl.errors import InputError
 from musicssl.methods.base import ClassificationMethod, EpochOutputs, ServesClips
 from musicssl.monitors import alignment, effective_rank, uniformity
 from musicssl.pooling import MeanPooling
-from musicssl.probing.linear import Embeddings, fit_linear
+from musicssl.probing.linear import fit_linear
+from musicssl.probing.probe import Embeddings
 from musicssl.views import Views
 
 

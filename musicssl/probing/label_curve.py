@@ -4,16 +4,13 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
 from musicssl.errors import InputError
-from musicssl.probing.linear import Embeddings
+from musicssl.probing.probe import Embeddings, Judge
 from musicssl.splits import labelled_subset
 from musicssl.tasks import Task
 
 FRACTIONS = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
-
-Judge = Callable[[Tensor], Tensor]  # takes embeddings, (N, D), to scores, (N, C)
 
 
 class CurvePoint(NamedTuple):
@@ -62,7 +59,7 @@ def label_curve(
     points = []
     for clips, (fraction, kept) in by_count.items():
         rows = torch.from_numpy(kept).to(train.h.device)
-        judge = learn(Embeddings(*(part[rows] for part in train)))
+        judge = learn(train.select(rows))
         metrics = task.metrics(judge(test.h), test.y, test.mask)
         points.append(CurvePoint(fraction, clips, metrics.macro))
     return points

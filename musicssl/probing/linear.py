@@ -14,26 +14,13 @@ from torch import Tensor
 
 from musicssl.errors import InputError
 from musicssl.probing.logistic import logistic_regressions, softmax_regression
+from musicssl.probing.probe import Embeddings
 from musicssl.probing.ridge import ridge_regressions
 from musicssl.tasks import Task
 
 _LEAST_SPREAD = 0.03  # of a feature, relative to the typical one
 _ROUNDING = 8 * torch.finfo(torch.float32).eps  # of means of embeddings, relative to their size
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2)
-
-
-class Embeddings(NamedTuple):
-    """Clips as an encoder sees them, and what is known of them.
-
-    Attributes:
-        h: One embedding for each clip, (N, D).
-        y: Targets, (N, C); without meaning where `mask` is False.
-        mask: True where the target was observed, (N, C) bool.
-    """
-
-    h: Tensor
-    y: Tensor
-    mask: Tensor
 
 
 class LinearProbe(NamedTuple):

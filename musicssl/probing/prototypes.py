@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from musicssl.probing.label_curve import Judge
-from musicssl.probing.linear import Embeddings, standardisation, varying
+from musicssl.probing.linear import standardisation, varying
+from musicssl.probing.probe import Embeddings, Judge
 
 
 def prototypes(z: Tensor, y: Tensor, mask: Tensor) -> Tensor:

@@ -9,7 +9,8 @@ from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.methods.representation import Objective, RepresentationMethod
 from musicssl.pooling import AttentionPooling
-from musicssl.probing.linear import Embeddings, fit_linear
+from musicssl.probing.linear import fit_linear
+from musicssl.probing.probe import Embeddings
 from musicssl.tasks import MULTI_LABEL
 from musicssl.views import Views
 from tests.tiny import Tiny

@@ -5,7 +5,7 @@ from sklearn.metrics import roc_auc_score
 
 from musicssl.errors import InputError
 from musicssl.probing.label_curve import label_curve
-from musicssl.probing.linear import Embeddings
+from musicssl.probing.probe import Embeddings
 from musicssl.probing.prototypes import nearest_prototype
 from musicssl.splits import labelled_subset
 from musicssl.tasks import MULTI_LABEL

@@ -9,13 +9,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
 from musicssl.errors import InputError
-from musicssl.probing.linear import (
-    STRENGTHS,
-    Embeddings,
-    LinearProbe,
-    fit_linear,
-    standardisation,
-)
+from musicssl.probing.linear import STRENGTHS, LinearProbe, fit_linear, standardisation
+from musicssl.probing.probe import Embeddings
 from musicssl.tasks import MULTI_CLASS, MULTI_LABEL, REGRESSION, TASKS
 
 C, D = 4, 12

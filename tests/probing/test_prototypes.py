@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestCentroid
 from sklearn.preprocessing import StandardScaler
 
-from musicssl.probing.linear import Embeddings
+from musicssl.probing.probe import Embeddings
 from musicssl.probing.prototypes import nearest_prototype, prototype_scores, prototypes
 
 N, C, P = 40, 3, 5
