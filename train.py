@@ -5,7 +5,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,11 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import InstantiationException
-from hydra.types import RunMode
 from hydra.utils import instantiate
-from omegaconf import DictConfig, MissingMandatoryValue, OmegaConf
+from omegaconf import DictConfig
 from pytorch_lightning.callbacks import LearningRateMonitor
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from musicssl.checkpoint import (
     AtomicCheckpointIO,
@@ -34,13 +31,22 @@ from musicssl.checkpoint import (
     replace_weights,
 )
 from musicssl.command_line import user_errors
+from musicssl.composed import (
+    do_job,
+    in_a_sweep,
+    output_folder,
+    plain,
+    resolved,
+    settings_to_blame,
+    typed,
+)
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.history import History, check_convergence
-from musicssl.job import Outcome, attempt, claimed
+from musicssl.job import Outcome
 from musicssl.methods.base import ClassificationMethod
 from musicssl.methods.representation import RepresentationMethod
-from musicssl.overrides import check_kinds, check_parts, check_use, override_errors
+from musicssl.overrides import check_kinds, check_use, override_errors
 from musicssl.progress import EpochProgress
 from musicssl.report.plane import check_layout
 from musicssl.representation_results import draw_map
@@ -53,7 +59,6 @@ from musicssl.robustness_results import (
 )
 from musicssl.run_folder import RunFolder
 from musicssl.stopping import stops_kindly
-from musicssl.sweep import jobs_at_a_time
 from musicssl.sync_batch_norm import SyncBatchNorms
 from musicssl.worker import explained_loss
 
@@ -70,43 +75,8 @@ Data = Callable[[], SemiSupervisedDataModule]
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
 def main(config: DictConfig) -> Outcome | None:
     """Train, or take up an interrupted run, then test; a complete run is only shown."""
-    folder = RunFolder(Path(HydraConfig.get().runtime.output_dir))
-    work = partial(run, config, folder)
-    if in_a_sweep():
-        logging.getLogger("musicssl.report").setLevel(logging.ERROR)  # remarks on single pictures
-        return attempt(work, folder, parallel=jobs_at_a_time(HydraConfig.get().launcher) > 1)
-    first = rank_zero_only.rank == 0
-    with (
-        stops_kindly(str(folder.path)),
-        user_errors(),
-        claimed(folder.path) if first else nullcontext(),
-    ):
-        work()
-    return None
-
-
-def in_a_sweep() -> bool:
-    """Say whether this run is one of several, whose tables would push each other off the screen."""
-    return HydraConfig.get().mode == RunMode.MULTIRUN
-
-
-@contextmanager
-def _settings_to_blame(settings: dict[str, Any]) -> Iterator[None]:
-    """Say of a part that refused the values it was built with which values to mend."""
-    choices = HydraConfig.get().runtime.choices
-    try:
-        yield
-    except TypeError as error:
-        check_parts(error, settings, choices)
-        raise
-    except InstantiationException as error:
-        if isinstance(error.__cause__, InputError):
-            raise error.__cause__ from error
-        check_parts(error.__cause__, settings, choices)
-        if isinstance(error.__cause__, ValueError | MisconfigurationException):
-            place = str(error).rpartition("full_key: ")[2].splitlines()[0]
-            raise InputError(f"{error.__cause__} (mend {place})") from error
-        raise
+    folder = RunFolder(output_folder())
+    return do_job(partial(run, config, folder), folder)
 
 
 def run(config: DictConfig, folder: RunFolder) -> None:
@@ -115,8 +85,8 @@ def run(config: DictConfig, folder: RunFolder) -> None:
     Raises:
         InputError: If the settings cannot be.
     """
-    settings = _settings(config)
-    with _settings_to_blame(settings):
+    settings = resolved(config)
+    with settings_to_blame(settings):
         _do(config, settings, folder)
 
 
@@ -135,7 +105,7 @@ def _do(config: DictConfig, settings: dict[str, Any], folder: RunFolder) -> None
     data = cache(partial(load_data, config))  # of several things to be done, the first one reads it
     if not complete:
         train_and_test(config, settings, folder, data)
-    elif "embedding_map" in _typed() and config.embedding_map != folder.embedding_map:
+    elif "embedding_map" in typed() and config.embedding_map != folder.embedding_map:
         draw_again(config, settings, folder, data)
     if config.corruption is not None:
         corrupt_and_test(config, settings, folder, data)
@@ -153,8 +123,8 @@ def load_data(config: DictConfig) -> SemiSupervisedDataModule:
     datamodule.prepare_data()
     datamodule.setup()
     if config.corruption is not None:
-        severities = chosen_severities(_plain(config.severities))
-        chosen_corruptions(_plain(config.corruption), datamodule.corpus, severities)
+        severities = chosen_severities(plain(config.severities))
+        chosen_corruptions(plain(config.corruption), datamodule.corpus, severities)
     return datamodule
 
 
@@ -220,8 +190,8 @@ def corrupt_and_test(
         raise InputError(f"corruption=... tests networks, and {config.name} is none; leave it out.")
     datamodule = data()
     method = trained(config, settings, folder)
-    severities = chosen_severities(_plain(config.severities))
-    chosen = chosen_corruptions(_plain(config.corruption), datamodule.corpus, severities)
+    severities = chosen_severities(plain(config.severities))
+    chosen = chosen_corruptions(plain(config.corruption), datamodule.corpus, severities)
     write_robustness(folder, datamodule, method, chosen, severities)
 
 
@@ -302,28 +272,6 @@ def fit_network(
 def say(text: object) -> None:
     """Print, on one of the processes of a run."""
     print(text)
-
-
-def _plain(node: Any) -> Any:
-    return OmegaConf.to_container(node) if OmegaConf.is_config(node) else node
-
-
-def _typed() -> set[str]:
-    """Return the settings that the command line names."""
-    return {override.partition("=")[0] for override in HydraConfig.get().overrides.task}
-
-
-def _settings(config: DictConfig) -> dict[str, Any]:
-    """Return the configuration as plain values, all interpolations resolved."""
-    if "root" in config.dataset and config.dataset.root is None:
-        choice = HydraConfig.get().runtime.choices["dataset"]
-        raise InputError(f"dataset={choice} lies in files; say where with data.root=FOLDER.")
-    try:
-        settings = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    except MissingMandatoryValue as error:
-        raise InputError(f"{error.full_key} has no default; say {error.full_key}=...") from error
-    assert isinstance(settings, dict)
-    return {str(key): value for key, value in settings.items()}
 
 
 if __name__ == "__main__":

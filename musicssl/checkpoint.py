@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
+from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
@@ -20,6 +22,7 @@ _ROOMS = (
     *("augment", "views", "teacher", "thresholds", "projector", "similarity"),
 )
 _TRUSTED = (*(f"musicssl.{room}" for room in _ROOMS), "torch.optim")
+_TRUSTED_CORPORA = ("musicssl.datasets", "musicssl.features")
 
 
 class DescribeCheckpoint(pl.Callback):
@@ -35,7 +38,12 @@ class DescribeCheckpoint(pl.Callback):
     def __init__(
         self, config: Mapping[str, Any], classes: Sequence[str], sizes: Mapping[str, int]
     ) -> None:
-        self.description = {"config": config, "classes": list(classes), "sizes": dict(sizes)}
+        self.description = {
+            "config": config,
+            "classes": list(classes),
+            "sizes": dict(sizes),
+            "version": version("musicssl"),
+        }
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -95,8 +103,53 @@ def replace_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
     AtomicCheckpointIO().save_checkpoint(checkpoint, path)
 
 
+class Description(NamedTuple):
+    """How the method of a checkpoint was made.
+
+    Attributes:
+        config: The resolved configuration of its run, plain values.
+        classes: The names of its classes, in column order.
+        sizes: Keyword arguments of the method that its corpus decided.
+        version: Of musicssl.
+    """
+
+    config: dict[str, Any]
+    classes: tuple[str, ...]
+    sizes: dict[str, Any]
+    version: str
+
+
+def describe(path: Path | str) -> Description:
+    """Read how the method of a checkpoint was made; nothing that it names is called.
+
+    Raises:
+        InputError: See `read_checkpoint`.
+    """
+    return _description(read_checkpoint(Path(path)))
+
+
+def _description(checkpoint: Mapping[str, Any]) -> Description:
+    made = checkpoint[_KEY]
+    made_by = made.get("version", "of an unknown version")
+    return Description(made["config"], tuple(made["classes"]), made["sizes"], made_by)
+
+
+def check_corpus_parts(config: Any, path: Path | str, trusted: Sequence[str] = ()) -> None:
+    """Refuse settings of a corpus, or of features, that would call anything else.
+
+    Args:
+        config: From a checkpoint, plain values.
+        path: Of the checkpoint.
+        trusted: See `load_method`.
+
+    Raises:
+        InputError: If they do.
+    """
+    _check_targets(config, (*_TRUSTED_CORPORA, *trusted), path)
+
+
 def load_method(
-    path: Path | str, trusted: Sequence[str] = ()
+    path: Path | str, trusted: Sequence[str] = (), trained: bool = True
 ) -> tuple[ClassificationMethod, tuple[str, ...]]:
     """Rebuild a trained method from its checkpoint alone.
 
@@ -105,20 +158,32 @@ def load_method(
         trusted: Further packages or modules that its parts may come from, such as your own
             "mylab.encoders"; `homes` lists those of a configuration. Parts of musicssl and
             optimizers of torch always may.
+        trained: False for the method as it was before it learnt anything: with new weights, drawn
+            from torch's default generator.
 
     Returns:
         The method in evaluation mode on the CPU, and the names of its classes in column order.
 
     Raises:
-        InputError: See `read_checkpoint`; also if its configuration names anything else to call.
+        InputError: See `read_checkpoint`; also if its configuration names anything else to call, or
+            the method is made otherwise in this version of musicssl.
     """
     checkpoint = read_checkpoint(Path(path))
-    description = checkpoint[_KEY]
-    config = description["config"]["method"]
-    _check_targets([config, description["sizes"]], (*_TRUSTED, *trusted), path)
-    method: ClassificationMethod = instantiate(config, **description["sizes"])
-    method.load_state_dict(checkpoint["state_dict"])
-    return method.eval(), tuple(description["classes"])
+    made = _description(checkpoint)
+    config = made.config["method"]
+    _check_targets([config, made.sizes], (*_TRUSTED, *trusted), path)
+    try:
+        method: ClassificationMethod = instantiate(config, **made.sizes)
+        if trained:
+            method.load_state_dict(checkpoint["state_dict"])
+    except (InstantiationException, RuntimeError) as error:
+        if isinstance(error.__cause__, InputError):
+            raise error.__cause__ from error
+        raise InputError(
+            f"{path} was written by musicssl {made.version} and does not fit this one, "
+            f"{version('musicssl')}; load it with that version, or train it again."
+        ) from error
+    return method.eval(), made.classes
 
 
 def load_weights(method: ClassificationMethod, path: Path | str, classes: Sequence[str]) -> None:

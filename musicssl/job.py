@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
@@ -18,7 +18,6 @@ from musicssl import worker
 from musicssl.command_line import input_error
 from musicssl.errors import InputError
 from musicssl.metrics import USUAL, usual_metric
-from musicssl.run_folder import RunFolder
 from musicssl.stopping import termination
 
 
@@ -43,7 +42,23 @@ class Outcome:
     mistake: bool = False
 
 
-def attempt(work: Callable[[], None], folder: RunFolder, parallel: bool) -> Outcome:
+class KeepsResult(Protocol):
+    """The folder of a run, or of a probe."""
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+
+    @property
+    def metrics(self) -> Path:
+        """The test result, whose `macro` has overall metrics by name."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether there is a result."""
+
+
+def attempt(work: Callable[[], None], folder: KeepsResult, parallel: bool) -> Outcome:
     """Do the work of a run; return what became of it, whatever is raised.
 
     A parallel job prints into log.txt of its folder. The traceback of a defect goes to error.txt.
@@ -80,7 +95,7 @@ def attempt(work: Callable[[], None], folder: RunFolder, parallel: bool) -> Outc
     return Outcome(str(folder.path), state, time.perf_counter() - start, _result(folder))
 
 
-def _result(folder: RunFolder) -> str:
+def _result(folder: KeepsResult) -> str:
     """Return the metric by which runs of such a task are usually compared."""
     means = json.loads(folder.metrics.read_text())["macro"]
     name = usual_metric(means)
@@ -89,8 +104,12 @@ def _result(folder: RunFolder) -> str:
 
 
 @contextmanager
-def claimed(folder: Path) -> Iterator[None]:
+def claimed(folder: Path, wait: bool = False) -> Iterator[None]:
     """Keep a folder for this process alone; the claim ends with the process at the latest.
+
+    Args:
+        folder: To be made if it is not there.
+        wait: Until it is free, where another process has it.
 
     Raises:
         InputError: If another process has it.
@@ -98,7 +117,7 @@ def claimed(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         os.close(handle)
         raise InputError(
@@ -126,6 +145,6 @@ def _printing_to(folder: Path) -> Iterator[None]:
         os.close(screen)
 
 
-def _stamp(folder: RunFolder) -> int | None:
+def _stamp(folder: KeepsResult) -> int | None:
     """Return when the run was completed, in nanoseconds; None if it is not."""
     return folder.metrics.stat().st_mtime_ns if folder.is_complete else None

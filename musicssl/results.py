@@ -33,7 +33,7 @@ from musicssl.report.tables import metrics_table, write_metrics_csv
 from musicssl.representation_results import show_representation, write_representation
 from musicssl.resolution import resolution_metrics
 from musicssl.robustness_results import show_robustness
-from musicssl.run_folder import RunFolder, write_atomically
+from musicssl.run_folder import RunFolder, write_json
 from musicssl.tasks import task_named
 
 _WIDTH = 100  # columns of the table
@@ -83,7 +83,7 @@ def write_results(
         if fits_places(chunk, corpus) and in_places(corpus, rows, instances):
             document |= in_time(datamodule, instances)
             draw_timelines(folder.figures, corpus, datamodule.dataset, rows, instances)
-    write_atomically(folder.metrics, json.dumps(_without_nan(document), indent=2) + "\n")
+    write_json(folder.metrics, document)
 
 
 def measure(predictions: Predictions, credit: NDArray[np.float32] | None = None) -> Metrics:
@@ -181,15 +181,6 @@ def _means(columns: Mapping[str, NDArray[np.floating]]) -> dict[str, float]:
     """Average each metric over the classes for which it is defined; NaN if there is none."""
     defined = {name: column[~np.isnan(column)] for name, column in columns.items()}
     return {name: float(v.mean()) if len(v) else math.nan for name, v in defined.items()}
-
-
-def _without_nan(node: Any) -> Any:
-    """Write NaN as null: JSON has no NaN."""
-    if isinstance(node, Mapping):
-        return {key: _without_nan(value) for key, value in node.items()}
-    if isinstance(node, list | tuple):
-        return [_without_nan(value) for value in node]
-    return None if isinstance(node, float) and math.isnan(node) else node
 
 
 def _with_nan(values: Any) -> list[float]:

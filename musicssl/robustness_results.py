@@ -1,7 +1,8 @@
 """A run's test under corruptions of the sound: which they are, and what is left in its folder."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from rich.console import Console
@@ -11,12 +12,12 @@ from musicssl.corpus import Corpus
 from musicssl.corruptions import corruptions
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
-from musicssl.methods.base import ClassificationMethod
+from musicssl.evaluation import Scorer
 from musicssl.metrics import USUAL, usual_metric
 from musicssl.report.robustness_curve import draw_robustness_curves
 from musicssl.robustness import robustness
 from musicssl.robustness_table import read_robustness
-from musicssl.run_folder import RunFolder
+from musicssl.tasks import task_named
 
 Corruptions = Mapping[str, Callable[[float], Transform]]
 
@@ -81,7 +82,23 @@ def _build(
         ) from error
 
 
-def show_robustness(folder: RunFolder, console: Console) -> None:
+class KeepsRobustness(Protocol):
+    """The folder of a run, or of a probe."""
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+
+    @property
+    def robustness(self) -> Path:
+        """The table."""
+
+    @property
+    def figures(self) -> Path:
+        """The folder of pictures."""
+
+
+def show_robustness(folder: KeepsRobustness, console: Console) -> None:
     """Say what clean clips score, and what the corruptions that harm most make of it."""
     table = read_robustness(folder.robustness)
     metric = usual_metric(table.clean)
@@ -100,9 +117,9 @@ def show_robustness(folder: RunFolder, console: Console) -> None:
 
 
 def write_robustness(
-    folder: RunFolder,
+    folder: KeepsRobustness,
     datamodule: SemiSupervisedDataModule,
-    method: ClassificationMethod,
+    method: Scorer,
     chosen: Corruptions,
     severities: Sequence[float],
 ) -> None:
@@ -110,7 +127,7 @@ def write_robustness(
 
     Args:
         folder: Of the run; corruptions that its table has are not tested again.
-        datamodule: That the method was trained with.
+        datamodule: Of the test clips.
         method: In evaluation mode.
         chosen: See `chosen_corruptions`.
         severities: See `chosen_severities`.
@@ -119,7 +136,7 @@ def write_robustness(
         method,
         datamodule.batches("test"),
         chosen,
-        measure=method.task.metrics,
+        measure=task_named(datamodule.corpus.task).metrics,
         severities=severities,
         path=folder.robustness,
     )

@@ -14,6 +14,8 @@ error.txt          the traceback of a defect that ended a job of a sweep
 wandb/             with logger=wandb
 """
 
+import json
+import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -152,6 +154,19 @@ def write_atomically(path: Path, text: str) -> None:
     part = path.with_name(f".{path.name}.part")
     part.write_text(text)
     part.replace(path)
+
+
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Write plain values as JSON, whole or not at all; NaN, which JSON has not, as null."""
+    write_atomically(path, json.dumps(_without_nan(document), indent=2) + "\n")
+
+
+def _without_nan(node: Any) -> Any:
+    if isinstance(node, Mapping):
+        return {key: _without_nan(value) for key, value in node.items()}
+    if isinstance(node, list | tuple):
+        return [_without_nan(value) for value in node]
+    return None if isinstance(node, float) and math.isnan(node) else node
 
 
 def _differences(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -54,6 +54,7 @@ FORBIDDEN = {
 ALLOWED_ANYWAY = {"errors"}
 HYDRA_USERS = {
     "checkpoint.py",
+    "composed.py",  # what train.py and probe.py read from what Hydra composed
     "overrides.py",  # says what Hydra could not make of the command line
     "sweep.py",  # is called back by Hydra around the jobs of a sweep
 }

@@ -149,6 +149,11 @@ class ClassificationMethod(pl.LightningModule):
             raise InputError("finetune.frozen leaves nothing to train; name fewer parts.")
         self.train(self.training)
 
+    @property
+    def network(self) -> Classifier:
+        """The network that the method predicts with."""
+        return self.classifier
+
     def _networks(self) -> tuple[nn.Module, ...]:
         """Return the classifier, and whatever else has its parts."""
         return (self.classifier,)

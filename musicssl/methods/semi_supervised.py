@@ -101,6 +101,13 @@ class SemiSupervisedMethod(ClassificationMethod):
         """Return what the teacher decides about each instance, for a batch on any device."""
         return self.teacher.instances(batch.to(self.device))
 
+    @property
+    def network(self) -> Classifier:
+        """The teacher's average."""
+        average = self.teacher.average
+        assert isinstance(average, Classifier)
+        return average
+
     def _networks(self) -> tuple[nn.Module, ...]:
         """Return student and teacher: they start alike, and what is frozen is frozen in both."""
         return (self.classifier, self.teacher.average)

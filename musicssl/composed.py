@@ -1,0 +1,104 @@
+"""What a command reads from the configuration that Hydra composed, and how it does its job."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import InstantiationException
+from hydra.types import RunMode
+from omegaconf import DictConfig, MissingMandatoryValue, OmegaConf
+from pytorch_lightning.utilities import rank_zero_only
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+
+from musicssl.command_line import user_errors
+from musicssl.errors import InputError
+from musicssl.job import KeepsResult, Outcome, attempt, claimed
+from musicssl.overrides import check_parts
+from musicssl.stopping import stops_kindly
+from musicssl.sweep import jobs_at_a_time
+
+
+def in_a_sweep() -> bool:
+    """Say whether this run is one of several, whose tables would push each other off the screen."""
+    return HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+def output_folder() -> Path:
+    """Return the folder that the settings name."""
+    return Path(HydraConfig.get().runtime.output_dir)
+
+
+def do_job(work: Callable[[], None], folder: KeepsResult) -> Outcome | None:
+    """Do what a command was asked for in its folder, which nobody else may use meanwhile.
+
+    Args:
+        work: To be done.
+        folder: Where.
+
+    Returns:
+        What became of it, if it is a job of a sweep; else a mistake ends the process.
+    """
+    if in_a_sweep():
+        logging.getLogger("musicssl.report").setLevel(logging.ERROR)  # remarks on single pictures
+        return attempt(work, folder, parallel=jobs_at_a_time(HydraConfig.get().launcher) > 1)
+    first = rank_zero_only.rank == 0  # type: ignore[attr-defined]
+    with (
+        stops_kindly(str(folder.path)),
+        user_errors(),
+        claimed(folder.path) if first else nullcontext(),
+    ):
+        work()
+    return None
+
+
+def plain(node: Any) -> Any:
+    """Return lists and dicts instead of Hydra's."""
+    return OmegaConf.to_container(node) if OmegaConf.is_config(node) else node
+
+
+def typed() -> set[str]:
+    """Return the settings that the command line names."""
+    return {override.partition("=")[0] for override in HydraConfig.get().overrides.task}
+
+
+def resolved(config: DictConfig) -> dict[str, Any]:
+    """Return the configuration as plain values, all interpolations resolved.
+
+    Raises:
+        InputError: If something has no default and was not said.
+    """
+    if config.dataset is not None and "root" in config.dataset and config.dataset.root is None:
+        choice = HydraConfig.get().runtime.choices["dataset"]
+        raise InputError(f"dataset={choice} lies in files; say where with data.root=FOLDER.")
+    try:
+        settings = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        raise InputError(f"{error.full_key} has no default; say {error.full_key}=...") from error
+    assert isinstance(settings, dict)
+    return {str(key): value for key, value in settings.items()}
+
+
+@contextmanager
+def settings_to_blame(settings: dict[str, Any]) -> Iterator[None]:
+    """Say of a part that refused the values it was built with which values to mend.
+
+    Raises:
+        InputError: If it did.
+    """
+    choices = HydraConfig.get().runtime.choices
+    try:
+        yield
+    except TypeError as error:
+        check_parts(error, settings, choices)
+        raise
+    except InstantiationException as error:
+        if isinstance(error.__cause__, InputError):
+            raise error.__cause__ from error
+        check_parts(error.__cause__, settings, choices)
+        if isinstance(error.__cause__, ValueError | MisconfigurationException):
+            place = str(error).rpartition("full_key: ")[2].splitlines()[0]
+            raise InputError(f"{error.__cause__} (mend {place})") from error
+        raise
