@@ -1,6 +1,7 @@
 import os
 import pickle
 from functools import partial
+from importlib.metadata import version
 
 import pytest
 import pytorch_lightning as pl
@@ -88,6 +89,7 @@ def test_a_checkpoint_opens_as_tensors_and_plain_values(run):
             "config": {"method": METHOD, "seed": 0},
             "classes": ["a", "b", "c"],
             "sizes": SIZES,
+            "version": version("musicssl"),
         }
     assert {file.name for file in path.parent.iterdir()} == {"best.ckpt", "last.ckpt"}
 
@@ -265,6 +267,27 @@ def test_sizes_are_numbers_and_call_nothing(run, tmp_path):
     with pytest.raises(InputError, match=r"wants to call pathlib\.os\.mkdir"):
         load_method(tmp_path / "evil.ckpt")
     assert not pwned.exists()
+
+
+def test_a_method_of_another_version_is_refused_with_both_versions(run, tmp_path):
+    content = torch.load(run[2], weights_only=True)
+    content["musicssl"]["version"] = "9.9"
+    del content["state_dict"]["classifier.encoder.layers.0.weight"]
+    torch.save(content, tmp_path / "later.ckpt")
+    here = version("musicssl").replace(".", r"\.")
+    with pytest.raises(InputError, match=rf"musicssl 9\.9 and does not fit this one, {here}"):
+        load_method(tmp_path / "later.ckpt")
+    path = altered(run, tmp_path, lambda config: config.update(a_later_setting=1))
+    with pytest.raises(InputError, match="does not fit this one"):
+        load_method(path)
+
+
+def test_a_method_can_be_had_as_it_was_before_it_learnt(run):
+    _, clips, path = run
+    torch.manual_seed(3)
+    rebuilt, _ = load_method(path, trained=False)
+    torch.manual_seed(3)
+    assert torch.equal(rebuilt(clips.clips("test")), build().eval()(clips.clips("test")))
 
 
 def test_a_checkpoint_with_an_interpolation_is_refused(run, tmp_path):
