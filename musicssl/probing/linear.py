@@ -6,15 +6,17 @@ penalty does not depend on the scale of an encoder; that is folded into weights 
 probe takes embeddings as they are.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from musicssl.errors import InputError
-from musicssl.probing.logistic import logistic_regressions, softmax_regression
-from musicssl.probing.probe import Embeddings
+from musicssl.probing.logistic import TOLERANCE, logistic_regressions, softmax_regression
+from musicssl.probing.probe import Embeddings, FittedProbe, Judge
 from musicssl.probing.ridge import ridge_regressions
 from musicssl.tasks import Task
 
@@ -30,16 +32,49 @@ class LinearProbe(NamedTuple):
         weight: (C, D).
         bias: (C,).
         strength: By which its losses outweighed the penalty.
+        val_loss: By which that was chosen.
     """
 
     weight: Tensor
     bias: Tensor
     strength: float
+    val_loss: float
+
+
+@dataclass(frozen=True)
+class Linear:
+    """The linear probe of each of several subsets, as `fit_linear` has it.
+
+    All strengths and classes of a subset are solved together, and subsets one after another: each
+    has features of its own, so that stacking them makes no product wider. At 400 columns it is
+    wide enough as it is: at 3,000 clips x 512 the products are 70 % of the time.
+
+    Attributes:
+        strengths: To choose among; see `fit_linear`.
+        tolerance: Of the fit; see `musicssl.probing.logistic`.
+    """
+
+    strengths: Sequence[float] = STRENGTHS
+    tolerance: float = TOLERANCE
+
+    def fit(
+        self, train: Embeddings, subsets: Sequence[Tensor], val: Embeddings, task: Task
+    ) -> list[FittedProbe]:
+        """Fit one probe to each subset; see `musicssl.probing.probe.Probe`."""
+        return [self._fitted(train.select(rows.to(train.h.device)), val, task) for rows in subsets]
+
+    def _fitted(self, train: Embeddings, val: Embeddings, task: Task) -> FittedProbe:
+        probe = fit_linear(train, val, task, self.strengths, self.tolerance)
+        return FittedProbe(_judge(probe, task), probe.val_loss, {"strength": probe.strength})
 
 
 @torch.no_grad()
 def fit_linear(
-    train: Embeddings, val: Embeddings, task: Task, strengths: Sequence[float] = STRENGTHS
+    train: Embeddings,
+    val: Embeddings,
+    task: Task,
+    strengths: Sequence[float] = STRENGTHS,
+    tolerance: float = TOLERANCE,
 ) -> LinearProbe:
     """Fit a linear probe with each strength and return the one with the least validation loss.
 
@@ -48,55 +83,64 @@ def fit_linear(
     softmax over the clips whose classes were all observed; the squared error of each target, in
     units of its standard deviation, so that no unit of a target decides. What cannot be fitted
     decides alike for all clips; see `musicssl.probing.logistic`. All strengths are solved together
-    on the device of the tensors, in float64. Nothing is random.
+    on the device of the tensors. Nothing is random.
 
     Args:
         train: To fit to.
         val: To choose by: the natural loss of the task, averaged over what was observed.
         task: What the targets are.
         strengths: To try; of equal losses the first one is kept.
+        tolerance: Of the fit; see `musicssl.probing.logistic`. A regression needs none.
 
     Raises:
-        InputError: If nothing was observed in one of the two, an embedding is not finite, or there
-            is no strength above 0.
+        InputError: If nothing was observed in one of the two, an embedding is not finite, there is
+            no strength, or one is not above 0 and finite.
     """
-    if not strengths or min(strengths) <= 0:
-        raise InputError(f"a probe's strengths must be above 0, got {list(strengths)}.")
+    if not strengths or not all(0 < strength < math.inf for strength in strengths):
+        raise InputError(
+            f"a linear probe's strengths must be above 0 and finite, got {list(strengths)}."
+        )
     train, val = _checked(train, "training", task), _checked(val, "validation", task)
     mean, spread = standardisation(train.h)
     unit = torch.ones_like(train.y[0])
     if task.name == "regression":
         _, unit = _mean_and_spread(train.y, train.mask)
     cs = torch.tensor(strengths, dtype=torch.float64, device=train.h.device)
-    weights, biases = _fit((train.h - mean) / spread, train.y / unit, train.mask, task, cs)
-    logits = (val.h - mean) / spread @ weights.mT + biases[:, None]  # (R, N, C)
+    weights, biases = _fit(
+        (train.h - mean) / spread, train.y / unit, train.mask, task, cs, tolerance
+    )
+    z = ((val.h - mean) / spread).float()
+    logits = z @ weights.mT.float() + biases[:, None].float()  # (R, N, C)
     loss, y = task.loss(None), (val.y / unit).float()
     prior = torch.zeros_like(unit)  # of no use to the natural losses
-    losses = [loss(guess.float(), y, val.mask, prior) for guess in logits]
-    best = int(torch.stack(losses).argmin())
+    losses = torch.stack([loss(guess, y, val.mask, prior) for guess in logits])
+    best = int(losses.argmin())
     weight = unit[:, None] * weights[best] / spread
     bias = unit * biases[best] - weight @ mean
-    return LinearProbe(weight.float(), bias.float(), strengths[best])
+    return LinearProbe(weight.float(), bias.float(), strengths[best], float(losses[best]))
 
 
-def linear_judge(train: Embeddings, val: Embeddings, task: Task) -> Callable[[Tensor], Tensor]:
+def linear_judge(train: Embeddings, val: Embeddings, task: Task) -> Judge:
     """Return what scores clips by a linear probe of some labelled ones; see `fit_linear`.
 
     Of a single clip it can only learn to answer all alike.
     """
-    probe = fit_linear(train, val, task)
+    return _judge(fit_linear(train, val, task), task)
+
+
+def _judge(probe: LinearProbe, task: Task) -> Judge:
     return lambda h: task.scores(h @ probe.weight.T + probe.bias)
 
 
 def _fit(
-    z: Tensor, y: Tensor, mask: Tensor, task: Task, strengths: Tensor
+    z: Tensor, y: Tensor, mask: Tensor, task: Task, strengths: Tensor, tolerance: float
 ) -> tuple[Tensor, Tensor]:
     if task.name == "regression":
         return ridge_regressions(z, y, mask, strengths)
     if task.name == "multi_class":
         known = mask.all(1)
-        return softmax_regression(z[known], y[known], strengths)
-    return logistic_regressions(z, y, mask, strengths)
+        return softmax_regression(z[known], y[known], strengths, tolerance)
+    return logistic_regressions(z, y, mask, strengths, tolerance)
 
 
 def _checked(embeddings: Embeddings, split: str, task: Task) -> Embeddings:

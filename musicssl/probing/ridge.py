@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from musicssl.probing.axes import principal_axes
+
 
 def ridge_regressions(
     z: Tensor, y: Tensor, mask: Tensor, strengths: Tensor
@@ -11,7 +13,8 @@ def ridge_regressions(
 
     Minimised is 0.5 ||w||^2 + strength * (sum of squared errors), the bias without penalty: the
     strength is 1 / (2 alpha) of scikit-learn's Ridge. A target that was never observed has weights
-    and bias 0. One eigendecomposition for each target serves all R strengths.
+    and bias 0. One decomposition serves all R strengths, and all targets that were observed in the
+    same clips.
 
     Args:
         z: Standardised features, (N, D).
@@ -24,13 +27,20 @@ def ridge_regressions(
     """
     weights = z.new_zeros(len(strengths), y.shape[1], z.shape[1])
     biases = z.new_zeros(len(strengths), y.shape[1])
-    for c in torch.nonzero(mask.any(0)).flatten().tolist():
-        features, values = z[mask[:, c]], y[mask[:, c], c]  # (n, D), (n,)
-        mean, level = features.mean(0), values.mean()
-        features = features - mean
-        variations, axes = torch.linalg.eigh(features.T @ features)
-        along = axes.T @ (features.T @ (values - level))  # (D,)
-        shrunk = along / (variations.clamp_min(0) + 0.5 / strengths[:, None])  # (R, D)
-        weights[:, c] = shrunk @ axes.T
-        biases[:, c] = level - weights[:, c] @ mean
+    patterns, pattern_of = torch.unique(mask, dim=1, return_inverse=True)  # (N, P), (C,)
+    for number, seen in enumerate(patterns.T):
+        if seen.any():
+            columns = pattern_of == number
+            fitted = _fit(z[seen], y[seen][:, columns], strengths)
+            weights[:, columns], biases[:, columns] = fitted
     return weights, biases
+
+
+def _fit(features: Tensor, values: Tensor, strengths: Tensor) -> tuple[Tensor, Tensor]:
+    """Fit to features, (n, D), and values that were all observed, (n, C)."""
+    mean, level = features.mean(0), values.mean(0)
+    turned, axes = principal_axes(features - mean)  # (n, K), (D, K)
+    along = (values - level).T @ turned  # (C, K)
+    shrunk = along / (turned.square().sum(0) + 0.5 / strengths[:, None, None])  # (R, C, K)
+    weights = shrunk @ axes.mT
+    return weights, level - weights @ mean

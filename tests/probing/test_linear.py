@@ -9,11 +9,19 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
 from musicssl.errors import InputError
-from musicssl.probing.linear import STRENGTHS, LinearProbe, fit_linear, standardisation
+from musicssl.probing.linear import (
+    STRENGTHS,
+    Linear,
+    LinearProbe,
+    fit_linear,
+    linear_judge,
+    standardisation,
+)
 from musicssl.probing.probe import Embeddings
 from musicssl.tasks import MULTI_CLASS, MULTI_LABEL, REGRESSION, TASKS
 
 C, D = 4, 12
+TIGHT = 1e-9
 
 
 def embeddings(task, num_clips=150, seed=0, observed=0.7):
@@ -35,11 +43,16 @@ def embeddings(task, num_clips=150, seed=0, observed=0.7):
 
 def fitted(task, strengths=(1.0,), **settings):
     train, val = embeddings(task, **settings), embeddings(task, seed=1)
-    return fit_linear(train, val, task, strengths), train
+    return fit_linear(train, val, task, strengths, TIGHT), train
 
 
 def logits(probe, h):
     return h.double() @ probe.weight.double().T + probe.bias.double()
+
+
+def deviations(train):
+    """Standard deviations of what was observed of each target."""
+    return torch.stack([train.y[m, c].std(correction=0) for c, m in enumerate(train.mask.T)])
 
 
 def sklearn_probabilities(model, train, c):
@@ -54,13 +67,13 @@ def sklearn_probabilities(model, train, c):
 def test_labels_are_fitted_as_scikit_learn_fits_them_one_by_one(strength):
     probe, train = fitted(MULTI_LABEL, [strength])
     for c in range(C):
-        model = LogisticRegression(C=strength, tol=1e-8, max_iter=1000)
+        model = LogisticRegression(C=strength, tol=1e-10, max_iter=10_000)
         expected = sklearn_probabilities(model, train, c)
         found = logits(probe, train.h)[:, c].sigmoid()
-        np.testing.assert_allclose(found, expected, atol=5e-4)
+        np.testing.assert_allclose(found, expected, atol=2e-5)
         spread = train.h.double().std(0, correction=0)
         np.testing.assert_allclose(
-            probe.weight[c] * spread, model.coef_[0], rtol=1e-3, atol=1e-3 * abs(model.coef_).max()
+            probe.weight[c] * spread, model.coef_[0], rtol=0, atol=2e-5 * abs(model.coef_).max()
         )
 
 
@@ -69,10 +82,10 @@ def test_one_of_several_classes_is_fitted_as_scikit_learn_does(strength):
     probe, train = fitted(MULTI_CLASS, [strength])
     known = train.mask[:, 0].numpy()
     scaled = StandardScaler().fit_transform(train.h.double().numpy())
-    model = LogisticRegression(C=strength, tol=1e-8, max_iter=1000)
+    model = LogisticRegression(C=strength, tol=1e-10, max_iter=10_000)
     model.fit(scaled[known], train.y[known].argmax(1).numpy())
     found = logits(probe, train.h).softmax(1)
-    np.testing.assert_allclose(found, model.predict_proba(scaled), atol=1e-3)
+    np.testing.assert_allclose(found, model.predict_proba(scaled), atol=2e-5)
 
 
 @pytest.mark.parametrize("strength", STRENGTHS)
@@ -91,20 +104,21 @@ def test_values_are_fitted_as_scikit_learns_ridge_does_in_standard_deviations(st
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 def test_many_strengths_at_once_are_each_alone_and_the_one_that_validates_best_is_kept(task):
     train, val = embeddings(task, num_clips=60), embeddings(task, seed=1)
-    alone = [fit_linear(train, val, task, [strength]) for strength in STRENGTHS]
+    alone = [fit_linear(train, val, task, [strength], TIGHT) for strength in STRENGTHS]
     losses = [
         task.losses[0](logits(probe, val.h).float(), val.y, val.mask, None) for probe in alone
     ]
     if task is REGRESSION:  # in units of each target, where the widest does not decide
-        spread = torch.stack([train.y[m, c].std() for c, m in enumerate(train.mask.T)])
+        spread = deviations(train)
         losses = [
             task.losses[0](logits(probe, val.h).float() / spread, val.y / spread, val.mask, None)
             for probe in alone
         ]
     best = alone[int(torch.stack(losses).argmin())]
-    together = fit_linear(train, val, task)
+    together = fit_linear(train, val, task, tolerance=TIGHT)
     assert together.strength == best.strength not in (STRENGTHS[0], STRENGTHS[-1])
-    torch.testing.assert_close(together.weight, best.weight, rtol=1e-3, atol=1e-4)
+    assert together.val_loss == pytest.approx(float(min(losses)), rel=1e-5)
+    torch.testing.assert_close(together.weight, best.weight, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
@@ -226,6 +240,109 @@ def test_fewer_clips_than_features_that_separate_perfectly_are_fitted_too(task):
     assert (scores - train.y).abs().max() < 0.05
 
 
+SUBSETS = [torch.arange(start, end) for start, end in ((0, 9), (40, 70), (0, 150))]  # 9 < D
+
+
+def one_by_one(train, test, task, strength):
+    """Scores of clips by models of scikit-learn, one for each class where there are several."""
+    scaler = StandardScaler().fit(train.h.double().numpy())
+    z, at = (scaler.transform(h.double().numpy()) for h in (train.h, test))
+    scores = np.zeros((len(at), C))
+    if task is MULTI_CLASS:
+        known = train.mask[:, 0].numpy()
+        model = LogisticRegression(C=strength, tol=1e-10, max_iter=10_000)
+        model.fit(z[known], train.y[known].argmax(1).numpy())
+        scores[:, model.classes_] = model.predict_proba(at)
+        return scores
+    for c, seen in enumerate(train.mask.T.numpy()):
+        y = train.y[seen, c].double().numpy()
+        if task is REGRESSION:
+            model = Ridge(alpha=0.5 / strength).fit(z[seen], y)
+            scores[:, c] = model.predict(at)
+        elif y.min() == y.max():
+            scores[:, c] = (y.sum() + 0.5) / (len(y) + 1)
+        else:
+            model = LogisticRegression(C=strength, tol=1e-10, max_iter=10_000)
+            scores[:, c] = model.fit(z[seen], y).predict_proba(at)[:, 1]
+    return scores
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+def test_every_subset_is_scored_as_by_the_model_of_scikit_learn_that_validates_best(task):
+    train, val = embeddings(task), embeddings(task, seed=1)
+    if task is MULTI_CLASS:  # scikit-learn has no odds for a class that the first subset lacks
+        train = train._replace(y=train.y.clone())
+        train.y[torch.arange(150)[train.mask[:, 0]][:C]] = torch.eye(C)
+    probes = Linear(STRENGTHS, TIGHT).fit(train, SUBSETS, val, task)
+    for rows, probe in zip(SUBSETS, probes, strict=True):
+        labelled = train.select(rows)
+        unit = torch.ones(C)
+        if task is REGRESSION:
+            unit = deviations(labelled)
+        losses = []
+        for strength in STRENGTHS:
+            guess = torch.from_numpy(one_by_one(labelled, val.h, task, strength)).float()
+            losses.append(natural_loss(guess / unit, val.y / unit, val.mask, task))
+        best = STRENGTHS[int(np.argmin(losses))]
+        assert probe.chosen == {"strength": best}
+        assert probe.val_loss == pytest.approx(min(losses), rel=1e-4)
+        expected = one_by_one(labelled, val.h, task, best)
+        error = (probe.judge(val.h).double() - torch.from_numpy(expected)) / unit
+        assert error.abs().max() < 2e-5
+
+
+def natural_loss(scores, y, mask, task):
+    """The mean over what was observed, from its formula."""
+    if task is REGRESSION:
+        return float((scores - y)[mask].square().mean())
+    if task is MULTI_CLASS:
+        known = mask[:, 0]
+        return float(-(scores[known] * y[known]).sum(1).log().mean())
+    return float(-torch.where(y == 1, scores, 1 - scores)[mask].log().mean())
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+def test_the_probe_of_a_subset_does_not_depend_on_the_others(task):
+    train, val = embeddings(task), embeddings(task, seed=1)
+    together = Linear().fit(train, SUBSETS, val, task)
+    for rows, probe in zip(SUBSETS, together, strict=True):
+        hidden = train._replace(y=torch.full_like(train.y, torch.nan))
+        hidden.y[rows] = train.y[rows]
+        [alone] = Linear().fit(hidden, [rows], val, task)
+        assert torch.equal(probe.judge(val.h), alone.judge(val.h))
+        judge = linear_judge(train.select(rows), val, task)
+        assert torch.equal(probe.judge(val.h), judge(val.h))
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+def test_features_that_never_vary_change_nothing(task):
+    train, val = embeddings(task), embeddings(task, seed=1)
+
+    def wider(these):
+        """The first 8 features are alike everywhere, and the others spread as before."""
+        return these._replace(h=torch.cat([torch.full((len(these.h), 8), 7.3), these.h], dim=1))
+
+    one, other = fit_linear(train, val, task), fit_linear(wider(train), wider(val), task)
+    assert one.strength == other.strength
+    torch.testing.assert_close(other.weight[:, 8:], one.weight, rtol=1e-3, atol=1e-4)
+    scores = logits(one, val.h)
+    assert (logits(other, wider(val).h) - scores).abs().max() < 1e-3 * scores.std()
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+def test_validation_clips_that_are_all_alike_still_choose_by_the_loss(task):
+    """The loss is defined where an AUROC is not."""
+    train, val = embeddings(task), embeddings(task, seed=1)
+    alike = val._replace(y=torch.eye(C)[:1].expand(len(val.y), -1).contiguous())
+    if task is REGRESSION:
+        alike = val._replace(y=torch.full_like(val.y, 5.0))
+    losses = [Linear([one]).fit(train, SUBSETS[2:], alike, task)[0].val_loss for one in STRENGTHS]
+    [probe] = Linear().fit(train, SUBSETS[2:], alike, task)
+    assert probe.chosen["strength"] == STRENGTHS[int(np.argmin(losses))]
+    assert probe.val_loss == pytest.approx(min(losses), rel=1e-3)
+    assert max(losses) > 1.1 * min(losses)
+
+
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 def test_a_split_without_labels_is_refused(task):
     train, val = embeddings(task), embeddings(task, seed=1)
@@ -234,6 +351,8 @@ def test_a_split_without_labels_is_refused(task):
         fit_linear(train, nothing, task)
     with pytest.raises(InputError, match="no training clip has a label"):
         fit_linear(nothing, val, task)
+    with pytest.raises(InputError, match="no training clip has a label"):
+        Linear().fit(train, [SUBSETS[0], torch.arange(0)], val, task)
 
 
 def test_embeddings_of_a_diverged_encoder_and_strengths_of_0_are_refused():
@@ -242,9 +361,9 @@ def test_embeddings_of_a_diverged_encoder_and_strengths_of_0_are_refused():
     h[3, 2] = torch.nan
     with pytest.raises(InputError, match="training clip is not finite"):
         fit_linear(train._replace(h=h), val, MULTI_LABEL)
-    for strengths in ([], [1.0, 0.0]):
+    for strengths in ([], [1.0, 0.0], [-1.0], [math.inf], [math.nan]):
         with pytest.raises(InputError, match="above 0"):
-            fit_linear(train, val, MULTI_LABEL, strengths)
+            Linear(strengths).fit(train, SUBSETS, val, MULTI_LABEL)
 
 
 def test_a_probe_has_the_sizes_and_type_of_a_linear_layer():

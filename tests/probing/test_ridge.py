@@ -25,6 +25,19 @@ def test_normal_equations_hold_at_every_strength_for_what_was_observed():
             torch.testing.assert_close(biases[place, c], expected[-1])
 
 
+def test_targets_observed_in_the_same_clips_are_fitted_as_each_by_itself():
+    generator = torch.Generator().manual_seed(0)
+    z, y = (torch.randn(N, k, generator=generator, dtype=torch.float64) for k in (D, 4))
+    mask = (torch.rand(N, 2, generator=generator) < 0.7)[:, [0, 1, 0, 1]]
+    strengths = torch.tensor([1e-2, 1.0], dtype=torch.float64)
+    weights, biases = ridge_regressions(z, y, mask, strengths)
+    for c in range(4):
+        one = slice(c, c + 1)
+        alone = ridge_regressions(z, y[:, one], mask[:, one], strengths)
+        torch.testing.assert_close(weights[:, one], alone[0])
+        torch.testing.assert_close(biases[:, one], alone[1])
+
+
 def test_more_features_than_clips_and_targets_that_were_never_observed_do_no_harm():
     z = torch.randn(4, 20, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     mask = torch.tensor([[True, False]]).expand(4, -1)
