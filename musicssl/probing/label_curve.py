@@ -41,7 +41,7 @@ def label_curve(
     of clips are one point, that of the largest.
 
     Args:
-        learn: Makes a probe of labelled clips, such as `musicssl.probing.prototypes.nearest`.
+        learn: Makes a probe of labelled clips, such as `nearest_prototype`.
         train: To learn from.
         test: To judge by.
         task: What the targets are.

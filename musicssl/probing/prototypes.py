@@ -6,12 +6,19 @@ any length, so that the longest decide; a class without a clip is divided by 0; 
 row for each clip where embeddings have one for each view, so that it runs with one view only.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from musicssl.errors import InputError
+from musicssl.probing.labels import check_learnable
 from musicssl.probing.linear import standardisation, varying
-from musicssl.probing.probe import Embeddings, Judge
+from musicssl.probing.probe import Embeddings, FittedProbe, Judge
+from musicssl.probing.scores import loss_of_scores
+from musicssl.tasks import Task
 
 
 def prototypes(z: Tensor, y: Tensor, mask: Tensor) -> Tensor:
@@ -62,3 +69,32 @@ def nearest_prototype(train: Embeddings) -> Judge:
         mean, spread = torch.zeros_like(train.h[0]), torch.ones_like(train.h[0])
     centres = prototypes((train.h - mean) / spread, train.y, train.mask)
     return lambda h: (1 + prototype_scores((h - mean) / spread, centres)) / 2
+
+
+@dataclass(frozen=True)
+class Prototypes:
+    """Classify by `nearest_prototype`. There is nothing to choose.
+
+    `val_loss` takes the scores for the probabilities that they are not, so that it is no loss to
+    compare with that of another kind of probe.
+    """
+
+    @torch.no_grad()
+    def fit(
+        self, train: Embeddings, subsets: Sequence[Tensor], val: Embeddings, task: Task
+    ) -> list[FittedProbe]:
+        """Find the prototypes of each subset; see `musicssl.probing.probe.Probe`.
+
+        Raises:
+            InputError: If the targets are values, a subset or the validation clips have no label,
+                or an embedding is not finite.
+        """
+        if task.name == "regression":
+            raise InputError(
+                "prototypes are of classes, but this corpus has values; choose probe=linear or "
+                "probe=knn."
+            )
+        check_learnable(train, subsets, val, task)
+        judges = [nearest_prototype(train.select(rows)) for rows in subsets]
+        losses = [loss_of_scores(judge(val.h), val.y, val.mask, task) for judge in judges]
+        return [FittedProbe(judge, loss, {}) for judge, loss in zip(judges, losses, strict=True)]

@@ -1,16 +1,26 @@
 """Oracles: a slow loop from the definition, and scikit-learn's NearestCentroid."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import roc_auc_score
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.neighbors import NearestCentroid
 from sklearn.preprocessing import StandardScaler
 
+from musicssl.errors import InputError
 from musicssl.probing.probe import Embeddings
-from musicssl.probing.prototypes import nearest_prototype, prototype_scores, prototypes
+from musicssl.probing.prototypes import (
+    Prototypes,
+    nearest_prototype,
+    prototype_scores,
+    prototypes,
+)
+from musicssl.tasks import MULTI_CLASS, MULTI_LABEL, REGRESSION
 
 N, C, P = 40, 3, 5
 NAN = math.nan
@@ -127,3 +137,43 @@ def test_a_single_clip_and_clips_that_are_alike_are_compared_as_they_are(count):
     torch.testing.assert_close(scores[:, 0], (1 + cosines) / 2)
     assert torch.equal(scores[:, 0], scores[:, 2])
     assert (scores[:, 1] == 0).all()
+
+
+@pytest.mark.parametrize("task", [MULTI_LABEL, MULTI_CLASS], ids=lambda task: task.name)
+def test_the_probe_judges_by_the_prototypes_of_each_subset(task):
+    train = one_class() if task is MULTI_CLASS else clips()
+    val, test = one_class(seed=1), clips(seed=2)
+    subsets = [torch.arange(20), torch.arange(5, 40, 2)]
+    probes = Prototypes().fit(train, subsets, val, task)
+    for rows, probe in zip(subsets, probes, strict=True):
+        judge = nearest_prototype(train.select(rows))
+        assert torch.equal(probe.judge(test.h), judge(test.h))
+        scores = judge(val.h).double()
+        if task is MULTI_CLASS:
+            expected = log_loss(val.y.argmax(1), scores / scores.sum(1, keepdim=True))
+        else:
+            expected = log_loss(val.y.flatten(), scores.flatten())
+        assert probe.val_loss == pytest.approx(expected, rel=1e-4)
+        assert not probe.chosen
+
+
+def test_the_loss_is_finite_where_a_class_has_no_clip():
+    train, val = one_class(), one_class(seed=1)
+    rows = (train.y[:, 1] == 0).nonzero().flatten()
+    probe = Prototypes().fit(train, [rows], val, MULTI_CLASS)[0]
+    assert (probe.judge(val.h)[:, 1] == 0).all()
+    assert math.isfinite(probe.val_loss)
+
+
+def test_values_have_no_prototypes_and_clips_without_labels_neither():
+    train, rows = clips(), torch.arange(N)
+    with pytest.raises(InputError, match="choose probe=linear or probe=knn"):
+        Prototypes().fit(train, [rows], train, REGRESSION)
+    nothing = train._replace(mask=torch.zeros_like(train.mask))
+    with pytest.raises(InputError, match="no validation clip has a label"):
+        Prototypes().fit(train, [rows], nothing, MULTI_LABEL)
+
+
+def test_the_configuration_builds_it():
+    path = Path(__file__).parents[2] / "conf" / "probe" / "prototypes.yaml"
+    assert instantiate(OmegaConf.load(path)) == Prototypes()
