@@ -17,6 +17,10 @@ class Sound(Protocol):
     def lengths(self) -> NDArray[np.int64]:
         """Samples of each recording, (N,), each at least 1."""
 
+    @property
+    def fingerprint(self) -> str:
+        """A name of all these samples, the same in every process; of others it is another."""
+
     def read(
         self, rows: NDArray[np.int64], starts: NDArray[np.int64], num_samples: int
     ) -> NDArray[np.float32]:

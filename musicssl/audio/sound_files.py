@@ -11,7 +11,7 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 
-from musicssl.audio.decode import UnreadableAudioError, count_samples, read_stretch
+from musicssl.audio.decode import DECODING, UnreadableAudioError, count_samples, read_stretch
 from musicssl.audio.files import file_identities
 from musicssl.cache import build_once, fingerprint
 from musicssl.errors import InputError
@@ -44,6 +44,13 @@ class SoundFiles:
     unreadable: dict[str, str]
     folder: Path
     num_threads: int
+
+    @property
+    def fingerprint(self) -> str:
+        """A name of these samples: the rate and path, size and modification time of each file."""
+        files = file_identities(self.root, self.clip_ids)
+        settings = {"decoding": DECODING, "sample_rate": self.sample_rate, "files": files}
+        return fingerprint(settings)
 
     def read(
         self, rows: NDArray[np.int64], starts: NDArray[np.int64], num_samples: int

@@ -81,6 +81,16 @@ class ClipStore:
     def __reduce__(self) -> tuple[Callable[..., "ClipStore"], tuple[Path, tuple[str, ...]]]:
         return _reopened, (self.folder, self.clip_ids)
 
+    @property
+    def fingerprint(self) -> str:
+        """A name of these samples: the rate, and length and checksum of each clip."""
+        settings = {
+            "sample_rate": self.sample_rate,
+            "lengths": self.lengths.tolist(),
+            "crc32": list(self._crc32),
+        }
+        return fingerprint(settings)
+
     def only(self, clip_ids: Sequence[str]) -> "ClipStore":
         """Return the store of those of some clips that it holds, in the order of their names here.
 

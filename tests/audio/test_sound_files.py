@@ -76,6 +76,21 @@ def test_headers_are_read_once(root, monkeypatch):
     assert len({first.folder, opened(root).folder, opened(root, rate=16_000).folder}) == 3
 
 
+def test_the_fingerprint_is_of_the_files_wherever_they_lie(root):
+    first = opened(root).fingerprint
+    assert opened(root).fingerprint == first
+    others = {opened(root, rate=16_000).fingerprint, opened(root, NAMES[1:]).fingerprint}
+    moved = shutil.move(root, root.parent / "elsewhere")
+    assert opened(moved).fingerprint == first
+    os.utime(moved / "2.ogg", ns=(0, 1))
+    others.add(opened(moved).fingerprint)
+    with (moved / "2.ogg").open("ab") as file:
+        file.write(b"0")
+    os.utime(moved / "2.ogg", ns=(0, 1))
+    others.add(opened(moved).fingerprint)
+    assert len(others | {first}) == 5
+
+
 def test_a_folder_without_one_sound_is_refused_and_leaves_nothing(root):
     with pytest.raises(InputError, match=r"none of the 2 audio files .* zero\.mp3 is empty"):
         opened(root, ["zero.mp3", "text.wav"])

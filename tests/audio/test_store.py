@@ -53,6 +53,24 @@ def test_samples_cannot_be_changed_through_the_store(store):
         store._samples[0] = 1
 
 
+def test_the_fingerprint_is_of_the_samples(store, tmp_path):
+    def changed(name):
+        samples = clip(name).copy()
+        samples[-1] = -samples[-1] if name == "d" else samples[-1]
+        return samples
+
+    again = build_store(tmp_path / "elsewhere", list(LENGTHS), clip, RATE, num_workers=1)
+    assert again.fingerprint == store.fingerprint == pickle.loads(pickle.dumps(store)).fingerprint
+    others = [
+        build_store(tmp_path / "changed", list(LENGTHS), changed, RATE, num_workers=1),
+        build_store(tmp_path / "faster", list(LENGTHS), clip, 2 * RATE, num_workers=1),
+        store.only(["a", "c"]),
+        store.only(["c", "a"]),
+        store.only(list(LENGTHS)[::-1]),
+    ]
+    assert len({sound.fingerprint for sound in [store, *others]}) == 6
+
+
 def test_a_store_that_exists_is_opened_and_not_built(store):
     def refuse(name):
         raise AssertionError("decoded again")

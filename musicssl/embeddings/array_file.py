@@ -1,0 +1,188 @@
+"""An array on disk that grows row by row; of one that was cut off, what is whole is kept.
+
+`h.npy` holds the rows. `journal.jsonl` says in its first line what task they are of, and in each
+other one how many rows were added and their CRC-32. Such a line is written after the rows that it
+speaks of and is believed later only if their checksum agrees, so neither a kill nor a power cut nor
+a full disk leaves a wrong row behind. The rows are appended, not written through a memory map: a
+disk that is full is an error there, but ends the process here.
+"""
+
+import json
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import FileIO
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from musicssl.errors import InputError
+
+ROWS, JOURNAL = "h.npy", "journal.jsonl"
+_TYPE = np.dtype("<f4")
+_Header = tuple[int, int, int]  # rows and columns that are stated, and bytes before the first row
+
+
+class ArrayFile:
+    """An array (N, D) float32 that is being written; D is that of the first rows.
+
+    Attributes:
+        done: Rows that are written.
+
+    Args:
+        folder: Empty, or what an interrupted call left.
+        num_rows: N.
+        task: Names what the rows depend on; those of another task are written anew.
+
+    Raises:
+        InputError: If the disk is full or fails.
+    """
+
+    def __init__(self, folder: Path, num_rows: int, task: str) -> None:
+        self._folder = folder
+        self._num_rows = num_rows
+        self._header: _Header | None = None
+        self.done = 0
+        with _explained(folder):
+            self._rows = (folder / ROWS).open("a+b", buffering=0)
+            self._journal = (folder / JOURNAL).open("a+b", buffering=0)
+            self._resume(_line([task]))
+
+    def __enter__(self) -> "ArrayFile":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._rows.close()
+        self._journal.close()
+
+    def append(self, rows: NDArray[np.float32]) -> None:
+        """Add rows, (n, D).
+
+        Raises:
+            InputError: If the disk is full or fails.
+        """
+        with _explained(self._folder):
+            if self._header is None:
+                self._header = _write_header(self._rows, (self._num_rows, rows.shape[1]))
+            data = np.ascontiguousarray(rows, _TYPE).tobytes()
+            _write(self._rows, data)
+            _write(self._journal, _line([len(rows), zlib.crc32(data)]))
+            self.done += len(rows)
+
+    def flush(self) -> None:
+        """Have all rows on the disk before returning.
+
+        Raises:
+            InputError: If the disk is full or fails.
+        """
+        with _explained(self._folder):
+            os.fsync(self._rows.fileno())
+            os.fsync(self._journal.fileno())
+
+    def _resume(self, head: bytes) -> None:
+        """Cut rows and journal to what can be trusted of them."""
+        header = _read_header(self._folder / ROWS)
+        lines = (self._folder / JOURNAL).read_bytes().splitlines(keepends=True)
+        fits = lines[:1] == [head] and header is not None and header[0] == self._num_rows
+        counts = list(_trusted(self._folder / ROWS, header, lines[1:])) if header and fits else []
+        self.done = sum(counts)
+        if not self.done or header is None:
+            self._rows.truncate(0)
+            self._journal.truncate(0)
+            _write(self._journal, head)
+            return
+        self._header = header
+        self._rows.truncate(header[2] + self.done * header[1] * _TYPE.itemsize)
+        self._journal.truncate(sum(map(len, lines[: 1 + len(counts)])))
+
+
+def open_array(folder: Path) -> NDArray[np.float32]:
+    """Open a complete array, (N, D), as a read-only memory map; reads it once to check it.
+
+    Raises:
+        InputError: If it is not what was written.
+    """
+    path, journal = folder / ROWS, folder / JOURNAL
+    header = _read_header(path)
+    lines = journal.read_bytes().splitlines(keepends=True)[1:] if journal.is_file() else []
+    if header is None or sum(_trusted(path, header, lines)) != header[0]:
+        raise InputError(
+            f"the embeddings in {folder} are damaged; remove that folder, and they are made again."
+        )
+    array: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return array
+
+
+def _trusted(path: Path, header: _Header, lines: list[bytes]) -> Iterator[int]:
+    """Yield how many rows were added each time, as long as they are as they were written."""
+    _, columns, offset = header
+    with path.open("rb") as file:
+        file.seek(offset)
+        for line in lines:
+            entry = _parsed(line)
+            if entry is None:
+                return
+            size = entry[0] * columns * _TYPE.itemsize
+            data = file.read(size)
+            if len(data) < size or zlib.crc32(data) != entry[1]:
+                return
+            yield entry[0]
+
+
+def _parsed(line: bytes) -> tuple[int, int] | None:
+    """Return rows and checksum, or None of a line that a kill cut off or a power cut wiped out."""
+    try:
+        count, crc32 = json.loads(line)
+    except (ValueError, TypeError):
+        return None
+    return (count, crc32) if line.endswith(b"\n") else None
+
+
+def _write_header(file: FileIO, shape: tuple[int, int]) -> _Header:
+    fields = {"descr": _TYPE.str, "fortran_order": False, "shape": shape}
+    npy.write_array_header_1_0(file, fields)
+    return (*shape, file.tell())
+
+
+def _read_header(path: Path) -> _Header | None:
+    """Return what the file says of itself; None if it does not say that it holds such an array."""
+    try:
+        with path.open("rb") as file:
+            npy.read_magic(file)
+            shape, _, dtype = npy.read_array_header_1_0(file)
+            offset = file.tell()
+    except (FileNotFoundError, ValueError):
+        return None
+    return (*shape, offset) if len(shape) == 2 and dtype == _TYPE else None
+
+
+def _line(content: list[Any]) -> bytes:
+    return json.dumps(content).encode() + b"\n"
+
+
+def _write(file: FileIO, data: bytes) -> None:
+    """Write all of it: without a buffer, the last of a disk's space may take a part only."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"the embeddings cannot be written: {error.strerror or error}; make room or choose "
+            f"another folder (data.cache), and start again: what is done is kept in {folder}."
+        ) from error
