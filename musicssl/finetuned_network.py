@@ -1,0 +1,100 @@
+"""A trained encoder and a linear head that go on learning together."""
+
+from collections.abc import Callable, Iterable
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from musicssl.batch import Batch
+from musicssl.classifier import Classifier
+from musicssl.methods.base import EpochOutputs
+from musicssl.pooling import MeanPooling
+from musicssl.probing.linear import LinearProbe
+from musicssl.tasks import Task
+
+
+class FineTunedNetwork(pl.LightningModule):
+    """Learn from labelled clips with the natural loss of the task; log `val/loss` of whole epochs.
+
+    Args:
+        classifier: All of it is trained.
+        task: What the targets are.
+        optimizer: Builds the optimizer from parameters.
+        as_evaluated: Whether the encoder works as in evaluation all the time: batch norms keep the
+            mean and variance that they have learnt, and nothing is dropped.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        task: Task,
+        optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
+        as_evaluated: bool,
+    ) -> None:
+        super().__init__()
+        self.classifier = classifier.requires_grad_(True)  # a teacher's average is frozen
+        self.task = task
+        self.optimizer = optimizer
+        self.as_evaluated = as_evaluated
+        self._loss = task.loss(None)
+        self._val_outputs = EpochOutputs()
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return the logits of the clips, (B, C)."""
+        logits: Tensor = self.classifier(batch)
+        return logits
+
+    def scores(self, batch: Batch) -> Tensor:
+        """Return what the task makes of the logits, (B, C), for a batch on any device."""
+        logits: Tensor = self(batch.to(self.device))
+        return self.task.scores(logits)
+
+    def train(self, mode: bool = True) -> "FineTunedNetwork":
+        """Switch between training and evaluation, or as much of it as is wanted."""
+        super().train(mode)
+        if self.as_evaluated:
+            for module in self.classifier.encoder.modules():
+                if isinstance(module, _BatchNorm | nn.Dropout):
+                    module.eval()  # a norm's scale and shift are trained all the same
+                elif isinstance(module, nn.RNNBase):
+                    module.dropout = 0.0  # cuDNN trains none that is in evaluation
+        return self
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the loss on the observed labels of a batch."""
+        return self._natural_loss(self(batch), batch.y, batch.mask)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Keep the outputs of a batch until the epoch ends."""
+        self._val_outputs.update(self(batch), batch.y, batch.mask)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the loss of the validation set."""
+        self.log("val/loss", self._natural_loss(*self._val_outputs.compute()))
+        self._val_outputs.reset()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Optimize everything at one learning rate."""
+        return self.optimizer(self.parameters())
+
+    def _natural_loss(self, logits: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+        no_prior = torch.zeros_like(targets[0])  # no natural loss looks at it
+        return self._loss(logits, targets, mask, no_prior)
+
+
+def with_linear_head(encoder: nn.Module, probe: LinearProbe | None, num_classes: int) -> Classifier:
+    """Put a linear head, which starts as a probe or as 0, on an encoder's mean embeddings."""
+    classifier = Classifier(
+        lambda **_: encoder,
+        MeanPooling,
+        num_features=0,  # the encoder is there already
+        num_instances=0,
+        num_classes=num_classes,
+    )
+    head = classifier.pooling.classifier
+    with torch.no_grad():
+        head.weight.copy_(torch.zeros(()) if probe is None else probe.weight)
+        head.bias.copy_(torch.zeros(()) if probe is None else probe.bias)
+    return classifier
