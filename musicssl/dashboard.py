@@ -12,6 +12,10 @@ the first), so these are all of them, and the file of the interrupted part is re
 
 A process killed outright leaves a file without an end, up to its last second. `wandb sync` takes
 that for a failed run.
+
+What probe.py finds of a run's checkpoint joins that run online. Offline that cannot be, so it is a
+run of its own, of the job type "probe", in the group of the training run. So is the probe of what
+was not trained here, or not in the dashboard.
 """
 
 import json
@@ -26,11 +30,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 import wandb
+import yaml
 from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities import rank_zero_only
 from wandb.sdk.lib.wbauth import read_netrc_auth
 
 from musicssl.history import read_history
+from musicssl.probe_folder import ProbeFolder
 from musicssl.run_folder import RunFolder, write_atomically
 
 _Mode = Literal["online", "offline", "shared", "disabled"]
@@ -82,7 +88,7 @@ class Dashboard(Logger):
         self._folder = RunFolder(Path(folder))
         self._project = project
         self._run_name = str(PurePosixPath(name))  # an empty part of the path is no part
-        self._group = sweep or self._run_name.removesuffix(f"_s{seed}")
+        self._group = _group(name, seed, sweep)
         self._method, self._dataset = method, dataset
         self._run: wandb.Run | None = None
 
@@ -142,46 +148,15 @@ class Dashboard(Logger):
             log.warning("Weights & Biases has stopped recording this run: %s", error)
 
     def _begin(self, config: dict[str, Any]) -> wandb.Run:
-        mode = _mode()
-        try:
-            return self._init(config, mode)
-        except wandb.errors.Error as error:
-            if mode != "online":
-                raise
-            log.warning("Weights & Biases refuses, recording offline: %s", error)
-        wandb.teardown()  # otherwise the run that could not begin still holds the id
-        return self._init(config, "offline")
-
-    def _init(self, config: dict[str, Any], mode: _Mode) -> wandb.Run:
-        run_id = self._id()
-        if mode != "disabled":
-            for part in self._id_file.parent.glob("offline-run-*"):
-                shutil.rmtree(part)  # all of it is in history.csv, and logged again
-        if mode == "offline":
-            log.info("Upload this run with: wandb sync %s", self._id_file.parent)
-        return wandb.init(
-            id=run_id,
-            resume="allow" if mode == "online" else None,
-            mode=mode,
-            dir=self._folder.path,
+        return _begin(
+            self._folder.path,
             project=self._project,
             name=self._run_name,
             group=self._group,
             job_type=self._method,
             tags=[self._dataset, self._method],
             config=config,
-            settings=wandb.Settings(**_SETTINGS, silent=mode == "offline"),
         )
-
-    @property
-    def _id_file(self) -> Path:
-        return self._folder.path / "wandb" / "id"
-
-    def _id(self) -> str:
-        if not self._id_file.is_file():
-            self._id_file.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(self._id_file, secrets.token_hex(6))  # unlike random, not seeded
-        return self._id_file.read_text()
 
     def _log_epochs(self, run: wandb.Run) -> None:
         if not self._folder.history.is_file():
@@ -201,11 +176,159 @@ class Dashboard(Logger):
         per_class = document["per_class"]
         rows = zip(document["classes"], *per_class.values(), strict=True)
         table = wandb.Table(columns=["class", *per_class], data=[list(row) for row in rows])
-        pictures = {
-            f"figures/{path.stem}": wandb.Image(str(path))
-            for path in sorted(self._folder.figures.glob("*.png"))
-        }
-        run.log({"test/per_class": table, **pictures})
+        run.log({"test/per_class": table, **_pictures(self._folder.figures, "figures")})
+
+
+def log_probe(folder: Path, project: str) -> None:
+    """Show a complete probe: its means, its fits and its pictures, with chance beside them.
+
+    They join the run of the checkpoint that was probed, if the server has it; see above. A failure
+    of wandb is a warning, as in training.
+
+    Args:
+        folder: Of the probe, see `musicssl.probe_folder`.
+        project: That a probe is shown in that has no training run.
+    """
+    files = ProbeFolder(folder)
+    document = files.document()
+    training = _training(document["source"])
+    try:
+        run = _joined(files, training) or _begin(
+            folder, **_shown(files, document, training, project)
+        )
+        with run:
+            _log_probe(run, document, files.figures)
+    except (wandb.errors.Error, ConnectionError) as error:
+        log.warning("Weights & Biases does not record the probe in %s: %s", folder, error)
+
+
+def _training(source: Mapping[str, Any]) -> dict[str, str]:
+    """Return how the training run of what was probed is shown; empty if it is not."""
+    if source["run"] is None:
+        return {}
+    folder = RunFolder(Path(source["run"]))
+    if not _id_file(folder.path).is_file():
+        return {}
+    logger = yaml.safe_load(folder.config.read_text())["logger"]
+    if not isinstance(logger, Mapping):  # shown once, and then trained on without
+        return {}
+    return {
+        "id": _id(folder.path),
+        "project": logger["project"],
+        "name": str(PurePosixPath(logger["name"])),
+        "group": _group(logger["name"], logger["seed"], logger["sweep"]),
+    }
+
+
+def _joined(files: ProbeFolder, training: Mapping[str, str]) -> wandb.Run | None:
+    """Go on with the training run; None where it is not online."""
+    if not training or _mode() != "online":
+        return None
+    try:
+        return wandb.init(
+            id=training["id"],
+            resume="must",  # no run that holds the probe alone under the name of the training
+            mode="online",
+            dir=files.path,
+            project=training["project"],
+            settings=wandb.Settings(**_SETTINGS),
+        )
+    except wandb.errors.Error as error:
+        log.warning("The probe is a run of its own, for its training run is not online: %s", error)
+    wandb.teardown()
+    return None
+
+
+def _shown(
+    files: ProbeFolder, document: Mapping[str, Any], training: Mapping[str, str], project: str
+) -> dict[str, Any]:
+    """Say how a probe is shown that is a run of its own."""
+    source, corpus, probe = (document[key] for key in ("source", "corpus", "probe"))
+    settings = yaml.safe_load(files.config.read_text())
+    return {
+        "project": training.get("project", project),
+        "name": f"{source['label']} on {corpus}, {probe} probe",
+        "group": training.get("group", source["name"]),
+        "job_type": "probe",
+        "tags": ["probe", corpus, probe],
+        "config": settings | {"training_run": training.get("name")},
+    }
+
+
+def _log_probe(run: wandb.Run, document: Mapping[str, Any], figures: Path) -> None:
+    prefix = f"probe/{document['corpus']}/{document['probe']}"
+    parts = {f"p{cell['p_s']}": cell["mean"] for cell in document["cells"]}
+    for part, values in (parts | {"chance": document["chance"]}).items():
+        for name, value in values.items():
+            if value is not None:  # undefined
+                run.summary[f"{prefix}/{part}/{name}"] = value
+    fits = [_fit(fit) for fit in document["fits"]]
+    table = wandb.Table(columns=list(fits[0]), data=[list(fit.values()) for fit in fits])
+    run.log({f"{prefix}/fits": table, **_pictures(figures, f"{prefix}/figures")})
+
+
+def _fit(fit: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay out a fit as a row."""
+    one = {key: fit[key] for key in ("p_s", "seed", "labelled", "val_loss")}
+    return one | dict(fit["chosen"]) | dict(fit["macro"])
+
+
+def _pictures(figures: Path, prefix: str) -> dict[str, wandb.Image]:
+    return {
+        f"{prefix}/{path.stem}": wandb.Image(str(path)) for path in sorted(figures.glob("*.png"))
+    }
+
+
+def _group(name: str, seed: int, sweep: str | None) -> str:
+    """Return the group of a run: its sweep, or the runs that differ from it only in the seed."""
+    return sweep or str(PurePosixPath(name)).removesuffix(f"_s{seed}")
+
+
+def _begin(folder: Path, **shown: Any) -> wandb.Run:
+    """Begin the run that a folder is, or go on with it.
+
+    Args:
+        folder: Of the run.
+        **shown: Of `wandb.init`: what it is called, and where it is found.
+    """
+    mode = _mode()
+    try:
+        return _init(folder, mode, shown)
+    except wandb.errors.Error as error:
+        if mode != "online":
+            raise
+        log.warning("Weights & Biases refuses, recording offline: %s", error)
+    wandb.teardown()  # otherwise the run that could not begin still holds the id
+    return _init(folder, "offline", shown)
+
+
+def _init(folder: Path, mode: _Mode, shown: Mapping[str, Any]) -> wandb.Run:
+    run_id, own = _id(folder), _id_file(folder).parent
+    if mode != "disabled":
+        for part in own.glob("offline-run-*"):
+            shutil.rmtree(part)  # all of it lies in the folder, and is logged again
+    if mode == "offline":
+        log.info("Upload this run with: wandb sync %s", own)
+    return wandb.init(
+        id=run_id,
+        resume="allow" if mode == "online" else None,
+        mode=mode,
+        dir=folder,
+        settings=wandb.Settings(**_SETTINGS, silent=mode == "offline"),
+        **shown,
+    )
+
+
+def _id_file(folder: Path) -> Path:
+    return folder / "wandb" / "id"
+
+
+def _id(folder: Path) -> str:
+    file = _id_file(folder)
+    if not file.is_file():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, secrets.token_hex(6))  # unlike random, not seeded
+    return file.read_text()
 
 
 def _mode() -> _Mode:

@@ -1,35 +1,58 @@
-"""Compare methods over fractions of labels and seeds: `python -m musicssl.report runs`."""
+"""Compare methods, and probes of what they learnt: `python -m musicssl.report runs`."""
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from musicssl.command_line import user_errors
+from musicssl.report.finding import holding
 from musicssl.report.markup import markdown
+from musicssl.report.probe_sentences import probe_notes, probe_verdict
+from musicssl.report.probe_study import ProbeStudy, check_wishes, read_probe_study
 from musicssl.report.sentences import notes, verdict
-from musicssl.report.study import read_study
+from musicssl.report.study import Study, read_study
 from musicssl.report.writing import write_report
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Make tables, pictures, tests and a web page of all complete runs under some folders."""
+    """Make tables, pictures, tests and a web page of all runs and probes under some folders."""
     parser = argparse.ArgumentParser(prog="python -m musicssl.report", description=main.__doc__)
     parser.add_argument("runs", nargs="+", type=Path, help="folders that hold runs, at any depth")
     parser.add_argument("--out", type=Path, default=Path("report"), help="folder to write to")
     parser.add_argument(
-        "--metric", help="for the main table and the curve; else auroc, or r2 of a regression"
+        "--metric",
+        help="for the main table and the curve; else auroc, or r2 of a regression; of probes, "
+        "the usual one of the corpus",
     )
     parser.add_argument(
-        "--baseline", help="name of the method to compare with; else supervised, or att"
+        "--baseline",
+        help="name of the method to compare with; else supervised, or att; of probes, a network "
+        "that has learnt nothing",
     )
     options = parser.parse_intermixed_args(arguments)
     with user_errors():
-        study = read_study(options.runs, options.metric, options.baseline)
-        page = write_report(study, options.out)
-        for grid in study.main_grids:
-            print(markdown(grid))
-        print("\n".join([*verdict(study), *notes(study)]))
+        probes = read_probe_study(options.runs, options.metric, options.baseline)
+        study = None
+        if probes is None or holding(options.runs, "metrics.json"):
+            study = read_study(options.runs, options.metric, options.baseline)
+        else:
+            check_wishes(probes, options.metric, options.baseline)
+        page = write_report(study, probes, options.out)
+        show(study, probes)
         print(f"Report: {page}")
+
+
+def show(study: Study | None, probes: ProbeStudy | None) -> None:
+    """Print the tables and what they say."""
+    grids, lines = [], []
+    if study is not None:
+        grids, lines = study.main_grids, [*verdict(study), *notes(study)]
+    if probes is not None:
+        grids += probes.grids
+        lines += [*probe_verdict(probes), *probe_notes(probes)]
+    for grid in grids:
+        print(markdown(grid))
+    print("\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from pathlib import Path
 from musicssl.report.comparisons import Comparison
 from musicssl.report.corrupted import Corrupted
 from musicssl.report.grouping import Method
+from musicssl.report.probe_boards import Bootstrapped, ProbeBoard
+from musicssl.report.probe_study import ProbeStudy
 from musicssl.robustness_table import CLEAN
 
 
@@ -53,6 +55,41 @@ def write_corrupted(path: Path, corrupted: Corrupted) -> None:
             row = [label, corrupted.p_s, *key, corrupted.metric, over.mean, over.sd, over.n]
             rows.append(row)
     _write(path, ["method", "p_s", "corruption", "severity", "metric", "mean", "sd", "n"], rows)
+
+
+def write_probes(path: Path, boards: Sequence[ProbeBoard]) -> None:
+    """Write a row for each board, model, fraction of labels and metric.
+
+    `low` and `high` are the 95 % interval over test clips, of a single training alone.
+    """
+    heads = ["probe", "corpus", "board", "model", "kind", "p_s", "labelled", "metric"]
+    heads += ["mean", "sd", "n", "low", "high", "chance"]
+    rows: list[list[object]] = []
+    for board in boards:
+        for model in board.models:
+            for p_s in model.p_s:
+                key = [board.probe, board.first.corpus, board.title, model.label, model.kind, p_s]
+                for metric in model.at(p_s)[0].cells[p_s].mean:
+                    over = model.spread(p_s, metric)
+                    ends = (over.low, over.high) if isinstance(over, Bootstrapped) else ("", "")
+                    values = [over.mean, over.sd, over.n, *ends, board.first.chance.get(metric)]
+                    rows.append([*key, model.labelled(p_s), metric, *values])
+    _write(path, heads, rows)
+
+
+def write_probe_comparisons(path: Path, study: ProbeStudy) -> None:
+    """Write a row for each comparison with the baseline of a board."""
+    heads = ["board", "p_s", "labelled", "metric", "model", "other"]
+    heads += ["difference", "low", "high", "p", "p_holm"]
+    rows = [
+        [
+            *(board.title, one.p_s, one.labelled, one.metric, one.model, one.other),
+            *(one.test.difference, one.test.low, one.test.high, one.test.p, one.p_holm),
+        ]
+        for board, comparisons in zip(study.boards, study.comparisons, strict=True)
+        for one in comparisons
+    ]
+    _write(path, heads, rows)
 
 
 def _write(path: Path, heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

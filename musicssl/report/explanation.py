@@ -44,3 +44,21 @@ labelled clips, is read backwards at the method's mean; if it is reached more th
 fewest clips count. The interval holds 95 % of 1,000 redraws of the seeds with replacement (the
 same seeds for all cells); with few seeds it is too narrow.
 """
+
+PROBES = """
+A probe learns from labelled embeddings of the training clips of a corpus, chooses its settings on
+the validation clips and is judged on the test clips; the encoder is frozen, but for
+probe=finetune. Labelled clips are drawn several times at each fraction, and the mean over these
+draws is the value of a training; where it was probed more than once, the most draws count.
+Trainings that differ only in their seed form a row: mean ±
+standard deviation over training seeds (n - 1 in the denominator), or, where there is one, its
+95 % interval by the bootstrap over test clips. Chance is the best constant answer that the
+training labels suggest. Only probes of one kind and settings, of the same clips and labels, share
+a table.
+
+Models are compared with the baseline on the same resamples of the test clips, or of whole groups
+of clips where the corpus knows which belong together: 1,000 of them, or 200 for each comparison if
+that is more. The replicate of a model is the mean over its training seeds and draws of labelled
+clips. So the intervals and p values speak of new test clips for these trained models, not of new
+trainings. p values are corrected by Holm's method for all comparisons of a table.
+"""

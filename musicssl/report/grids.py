@@ -39,26 +39,31 @@ class Grid:
         columns: Heads.
         rows: The cells of each method by its label; of no seeds where it has no runs.
         errors: Places of the columns whose least mean is the best.
+        head: What a row is.
+        note: What its values are, in more words than mean and spread over seeds.
     """
 
     title: str
     columns: tuple[str, ...]
     rows: Mapping[str, tuple[Spread, ...]]
     errors: tuple[int, ...] = ()
+    head: str = "method"
+    note: str | None = None
 
     @property
     def seeds(self) -> str:
         """The number of seeds, if all cells have the same."""
-        counts = {cell.n for row in self.rows.values() for cell in row if cell.n}
+        counts = {cell.seeds for row in self.rows.values() for cell in row if cell.seeds}
         if len(counts) > 1:
             return "number of seeds in brackets"
-        return "1 seed" if counts == {1} else f"{counts.pop()} seeds"
+        return "1 seed" if counts == {1} else f"{max(counts, default=0)} seeds"
 
     def texts(self, label: str) -> list[str]:
         """Write the cells of a row."""
         bracket = self.seeds.endswith("brackets")
         return [
-            f"{cell} ({cell.n})" if bracket and cell.n else str(cell) for cell in self.rows[label]
+            f"{cell} ({cell.seeds})" if bracket and cell.seeds else str(cell)
+            for cell in self.rows[label]
         ]
 
     def is_best(self, label: str, column: int) -> bool:

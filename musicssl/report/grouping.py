@@ -80,7 +80,7 @@ def group(runs: Sequence[Run]) -> list[Method]:
     for run in runs:
         curves[tuple(sorted(run.settings.items()))].append(run)
     members = list(curves.values())
-    labels = _labels([(curve[0].name, curve[0].settings) for curve in members])
+    labels = unique_labels([(curve[0].name, curve[0].settings) for curve in members])
     methods = [
         Method(label, curve[0].name, _cells(curve))
         for label, curve in zip(labels, members, strict=True)
@@ -129,7 +129,8 @@ def _cells(runs: Sequence[Run]) -> dict[float, Cell]:
     return {p_s: Cell(cells[p_s]) for p_s in sorted(cells)}
 
 
-def _labels(curves: Sequence[tuple[str, Mapping[str, str]]]) -> list[str]:
+def unique_labels(curves: Sequence[tuple[str, Mapping[str, str]]]) -> list[str]:
+    """Label each of some names and settings by its name, and by settings where others share it."""
     labels = [name for name, _ in curves]
     for name in {name for name in labels if labels.count(name) > 1}:
         places = [place for place, label in enumerate(labels) if label == name]

@@ -18,9 +18,9 @@ _LATEX = {
 def markdown(grid: Grid) -> str:
     """Write a table for Markdown, its title above."""
     lines = [
-        f"{grid.title}, {grid.seeds}",
+        f"{grid.title}, {grid.seeds}" if grid.note is None else f"{grid.title}: {grid.note}",
         "",
-        "| " + " | ".join(["method", *grid.columns]) + " |",
+        "| " + " | ".join([grid.head, *grid.columns]) + " |",
         "|---" * (len(grid.columns) + 1) + "|",
     ]
     for label in grid.rows:
@@ -34,13 +34,14 @@ def markdown(grid: Grid) -> str:
 
 def latex(grid: Grid) -> str:
     r"""Write a table for LaTeX; needs `\usepackage{booktabs}`."""
+    note = grid.note or f"mean and standard deviation, {grid.seeds}"
     lines = [
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{tex(grid.title)}: mean and standard deviation, {tex(grid.seeds)}.}}",
+        rf"\caption{{{tex(grid.title)}: {tex(note)}.}}",
         rf"\begin{{tabular}}{{l{'c' * len(grid.columns)}}}",
         r"\toprule",
-        " & ".join(["method", *map(tex, grid.columns)]) + r" \\",
+        " & ".join([tex(grid.head), *map(tex, grid.columns)]) + r" \\",
         r"\midrule",
     ]
     for label in grid.rows:
@@ -61,8 +62,8 @@ def html(grid: Grid) -> str:
             for column, text in enumerate(map(escape, grid.texts(label)))
         ]
         rows.append([escape(label), *cells])
-    caption = f"{grid.title}: mean ± standard deviation, {grid.seeds}"
-    return html_table(["method", *map(escape, grid.columns)], rows, caption)
+    caption = f"{grid.title}: {grid.note or f'mean ± standard deviation, {grid.seeds}'}"
+    return html_table([escape(grid.head), *map(escape, grid.columns)], rows, caption)
 
 
 def html_table(heads: list[str], rows: list[list[str]], caption: str) -> str:

@@ -28,11 +28,21 @@ def read_config(file: Path) -> dict[str, Any]:
         InputError: If the file is missing, damaged or of something else.
     """
     with readable(file):
-        try:
-            config: dict[str, Any] = yaml.load(file.read_text(), yaml.CSafeLoader)
-        except yaml.YAMLError as error:
-            raise ValueError("not YAML") from error
+        config = load_config(file)
         _ = config["name"], config["seed"], config["dataset"], config["data"]["p_s"]
+    return config
+
+
+def load_config(file: Path) -> dict[str, Any]:
+    """Load a YAML file.
+
+    Raises:
+        ValueError: If it is not YAML.
+    """
+    try:
+        config: dict[str, Any] = yaml.load(file.read_text(), yaml.CSafeLoader)
+    except yaml.YAMLError as error:
+        raise ValueError("not YAML") from error
     return config
 
 
@@ -45,8 +55,8 @@ def read_metrics(file: Path) -> dict[str, Any]:
     with readable(file):
         document = json.loads(file.read_text())
         return {
-            "macro": _with_nan(document["macro"]),
-            "localisation": _with_nan(document["localisation"] or {}),
+            "macro": with_nan(document["macro"]),
+            "localisation": with_nan(document["localisation"] or {}),
             "labels": {"labelled": int(document["labels"]["labelled"])},
             "best_epoch": document["best_epoch"],
         }
@@ -89,13 +99,21 @@ def read_corrupted(file: Path) -> Robustness | None:
     return read_robustness(file) if file.is_file() else None
 
 
-def _with_nan(values: Mapping[str, float | None]) -> dict[str, float]:
+def with_nan(values: Mapping[str, float | None]) -> dict[str, float]:
+    """Read metrics of JSON, which has null for those that are undefined."""
     return {key: math.nan if value is None else float(value) for key, value in values.items()}
 
 
 @contextmanager
-def readable(file: Path) -> Iterator[None]:
+def readable(
+    file: Path, result: str = "metrics.json", command: str = "the training command"
+) -> Iterator[None]:
     """Say of a file that cannot be read what to do about it.
+
+    Args:
+        file: That is read.
+        result: The file beside it without which the command starts anew.
+        command: That writes it.
 
     Raises:
         InputError: If reading it fails as it does if a file is missing or damaged.
@@ -104,6 +122,6 @@ def readable(file: Path) -> Iterator[None]:
         yield
     except _DAMAGE as error:
         raise InputError(
-            f"{file} is missing or damaged ({type(error).__name__}: {error}); delete metrics.json "
-            "beside it and run the training command again, or leave the folder out."
+            f"{file} is missing or damaged ({type(error).__name__}: {error}); delete {result} "
+            f"beside it and run {command} again, or leave the folder out."
         ) from error

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from musicssl.errors import InputError
+from musicssl.report.finding import check_folders, holding, is_of_a_run
 from musicssl.report.judgement import Judgement, judge
 from musicssl.report.run_files import read_config, read_corrupted, read_metrics, read_predictions
 from musicssl.report.settings import bearing
@@ -57,11 +58,9 @@ def read_runs(folders: Sequence[Path]) -> tuple[list[Run], list[Path]]:
     Raises:
         InputError: If there is no complete run, one is damaged, or two do not compare.
     """
-    for folder in folders:
-        if not folder.is_dir():
-            raise InputError(f"there is no folder {folder}; name folders that hold runs.")
+    check_folders(folders)
     runs: list[Run] = []
-    for folder in _holding(folders, "metrics.json"):
+    for folder in holding(folders, "metrics.json"):
         run = read_run(folder)
         if runs:
             check_comparable(runs[0].folder, runs[0].truth, run.folder, run.truth)
@@ -106,15 +105,10 @@ def read_run(folder: Path) -> Run:
     )
 
 
-def _holding(folders: Sequence[Path], name: str) -> list[Path]:
-    files = {file.resolve(): file for folder in folders for file in sorted(folder.rglob(name))}
-    return [file.parent for file in files.values()]
-
-
 def _unfinished(folders: Sequence[Path]) -> list[Path]:
     """Find runs without a result; other programs keep a config.yaml too, of another form."""
     return [
         folder
-        for folder in _holding(folders, "config.yaml")
-        if not RunFolder(folder).is_complete and "\n  p_s:" in RunFolder(folder).config.read_text()
+        for folder in holding(folders, "config.yaml")
+        if not RunFolder(folder).is_complete and is_of_a_run(RunFolder(folder).config.read_text())
     ]

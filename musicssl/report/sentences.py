@@ -1,6 +1,7 @@
 """What a study shows, in plain sentences."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from musicssl.report.comparisons import Comparison
 from musicssl.report.coverage import covered
@@ -32,10 +33,7 @@ def notes(study: Study) -> list[str]:
     """Say what was left out, and what there is too little of."""
     lines = []
     if study.unfinished:
-        listed = ", ".join(map(str, study.unfinished[:_LISTED]))
-        more = len(study.unfinished) - _LISTED
-        listed += f", and {more} more" if more > 0 else ""
-        lines.append(f"Left out, for they are not finished: {listed}.")
+        lines.append(unfinished_sentence(study.unfinished))
     lines += _unequal_training(study.methods)
     if len(study.p_s) == 1:
         only = percent(study.p_s[0])
@@ -53,6 +51,14 @@ def notes(study: Study) -> list[str]:
             "baseline; the table says which."
         )
     return lines
+
+
+def unfinished_sentence(folders: Sequence[Path]) -> str:
+    """Name folders that were left out, but for those beyond the first few."""
+    listed = ", ".join(map(str, folders[:_LISTED]))
+    more = len(folders) - _LISTED
+    listed += f", and {more} more" if more > 0 else ""
+    return f"Left out, for they are not finished: {listed}."
 
 
 def _judged_by_probes(methods: Sequence[Method]) -> list[str]:

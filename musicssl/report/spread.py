@@ -23,6 +23,11 @@ class Spread:
     n: int
 
     @property
+    def seeds(self) -> int:
+        """The number of seeds that a table tells; 0 if there is nothing to tell."""
+        return self.n
+
+    @property
     def half_width(self) -> float:
         """Half the 95 % t-interval of the mean; NaN for fewer than two seeds."""
         if self.n < 2:

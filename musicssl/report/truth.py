@@ -44,6 +44,39 @@ class Truth:
             differs = self.targets != other.targets
         return differs
 
+    def difference(self, other: "Truth") -> str | None:
+        """Say in a few words what differs first; None if two results compare."""
+        keys = differing([self.corpus, other.corpus])
+        values = [(self.corpus.get(key, ABSENT), other.corpus.get(key, ABSENT)) for key in keys]
+        settings = [
+            f"{key} is {first} in one and {second} in the other"
+            for key, (first, second) in zip(keys, values, strict=True)
+        ]
+        if settings:
+            return ", ".join(settings[:3])
+        if self.task != other.task:
+            return f"the targets are {self.task} in one and {other.task} in the other"
+        if self.classes != other.classes:
+            odd = sorted(set(self.classes) ^ set(other.classes))
+            return (
+                f"their classes differ ({', '.join(odd[:3])})"
+                if odd
+                else "their classes are in another order"
+            )
+        if not np.array_equal(self.clip_ids, other.clip_ids):
+            odd = sorted(set(self.clip_ids.tolist()) ^ set(other.clip_ids.tolist()))
+            counts = f"{len(self.clip_ids)} and {len(other.clip_ids)}"
+            return (
+                f"their test clips differ ({counts} clips; {', '.join(odd[:3]) or 'another order'})"
+            )
+        changed = int(np.count_nonzero(self.mask != other.mask))
+        if changed:
+            return f"{changed} cells of their test labels are observed in one of them only"
+        changed = int(np.count_nonzero(self.differs(other) & self.mask))
+        if changed:
+            return f"{changed} of their observed test labels differ"
+        return None
+
 
 def check_comparable(here: Path, mine: Truth, there: Path, other: Truth) -> None:
     """Make sure that two runs were tested on the same clips of the same corpus.
@@ -51,40 +84,8 @@ def check_comparable(here: Path, mine: Truth, there: Path, other: Truth) -> None
     Raises:
         InputError: If they were not; it names both runs and what differs.
     """
-    difference = _difference(mine, other)
+    difference = mine.difference(other)
     if difference is not None:
         raise InputError(
             f"{here} and {there} do not compare: {difference}; report them apart from each other."
         )
-
-
-def _difference(mine: Truth, other: Truth) -> str | None:
-    """Say in a few words what differs first."""
-    keys = differing([mine.corpus, other.corpus])
-    values = [(mine.corpus.get(key, ABSENT), other.corpus.get(key, ABSENT)) for key in keys]
-    settings = [
-        f"{key} is {first} in one and {second} in the other"
-        for key, (first, second) in zip(keys, values, strict=True)
-    ]
-    if settings:
-        return ", ".join(settings[:3])
-    if mine.task != other.task:
-        return f"the targets are {mine.task} in one and {other.task} in the other"
-    if mine.classes != other.classes:
-        odd = sorted(set(mine.classes) ^ set(other.classes))
-        return (
-            f"their classes differ ({', '.join(odd[:3])})"
-            if odd
-            else "their classes are in another order"
-        )
-    if not np.array_equal(mine.clip_ids, other.clip_ids):
-        odd = sorted(set(mine.clip_ids.tolist()) ^ set(other.clip_ids.tolist()))
-        counts = f"{len(mine.clip_ids)} and {len(other.clip_ids)}"
-        return f"their test clips differ ({counts} clips; {', '.join(odd[:3]) or 'another order'})"
-    changed = int(np.count_nonzero(mine.mask != other.mask))
-    if changed:
-        return f"{changed} cells of their test labels are observed in one of them only"
-    changed = int(np.count_nonzero(mine.differs(other) & mine.mask))
-    if changed:
-        return f"{changed} of their observed test labels differ"
-    return None

@@ -3,24 +3,29 @@
 from pathlib import Path
 
 from musicssl.errors import InputError
-from musicssl.report.csv_files import write_comparisons, write_corrupted, write_metrics
-from musicssl.report.figures import class_dots, label_curves
-from musicssl.report.grids import percent
-from musicssl.report.label_curve import Point, draw_label_curves
+from musicssl.report.explanation import EXPLANATION, PROBES
+from musicssl.report.grids import Grid
 from musicssl.report.markup import latex, markdown
-from musicssl.report.robustness_curve import draw_robustness_curves
-from musicssl.report.saving import save_png
+from musicssl.report.probe_page import probe_body, probe_heading, probe_title
+from musicssl.report.probe_sentences import probe_notes, probe_verdict
+from musicssl.report.probe_study import ProbeStudy
+from musicssl.report.probe_writing import write_probe_files
 from musicssl.report.sentences import match_sentence, notes, verdict
 from musicssl.report.study import Study
-from musicssl.report.web_page import Pictures, write_page
+from musicssl.report.study_page import study_body, study_title
+from musicssl.report.study_writing import remove_study_files, write_study_files
+from musicssl.report.web_page import paragraph, section, write_page
 
 
-def write_report(study: Study, folder: Path) -> Path:
-    """Write index.html, table.md, .csv and .tex, comparisons.csv, curve.png and per_class.png.
+def write_report(study: Study | None, probes: ProbeStudy | None, folder: Path) -> Path:
+    """Write index.html, table.md and .tex, and the files about runs and about probes.
 
-    Where all runs were tested under corruptions, robustness.csv and .png too; where all have
-    probes of few labels, probes.png. Files of these names are replaced, or removed where there is
-    nothing to show any more.
+    Files of these names are replaced, or removed where there is nothing to show any more.
+
+    Args:
+        study: Runs; None if there are none.
+        probes: Results of probe.py; None if there are none. One of the two is there.
+        folder: To write to; made if needed.
 
     Returns:
         The page.
@@ -34,69 +39,48 @@ def write_report(study: Study, folder: Path) -> Path:
         raise InputError(
             f"cannot make the folder {folder} ({error}); choose another --out."
         ) from error
-    others = (study.other_grids, study.localisation_grids, study.corrupted_grids)
-    grids = [*study.main_grids, *(grid for part in others for grid in part)]
-    (folder / "table.md").write_text(_words(study) + "\n".join(map(markdown, grids)), "utf-8")
+    lines, grids = _of_study(study), _grids(study)
+    if probes is not None:
+        lines += [*probe_verdict(probes), *probe_notes(probes)]
+        grids += probes.grids
+    words = "".join(f"- {line}\n" for line in lines) + "\n"
+    (folder / "table.md").write_text(words + "\n".join(map(markdown, grids)), "utf-8")
     (folder / "table.tex").write_text("\n".join(map(latex, grids)), "utf-8")
-    write_metrics(folder / "table.csv", study.methods)
-    write_comparisons(folder / "comparisons.csv", study.comparisons)
-    pictures = Pictures(
-        curve=_draw_curve(study, folder),
-        per_class=_draw_dots(study, folder),
-        robustness=_write_corrupted(study, folder),
-        probes=_draw_probes(study, folder),
-    )
-    write_page(folder / "index.html", study, pictures)
-    return folder / "index.html"
+    page = folder / "index.html"
+    write_page(page, _title(study, probes), _body(study, probes, folder))
+    return page
 
 
-def _words(study: Study) -> str:
+def _of_study(study: Study | None) -> list[str]:
+    if study is None:
+        return []
     matches = [match_sentence(match, study.baseline.label) + "." for match in study.matches]
-    return "".join(f"- {line}\n" for line in [*verdict(study), *notes(study), *matches]) + "\n"
+    return [*verdict(study), *notes(study), *matches]
 
 
-def _draw_curve(study: Study, folder: Path) -> Path | None:
-    path = folder / "curve.png"
-    if len(study.p_s) == 1:
-        path.unlink(missing_ok=True)
-        return None
-    curves = {
-        method.label: [
-            Point(percent(p_s), cell.labelled, list(cell.values(study.metric).values()))
-            for p_s, cell in method.cells.items()
-        ]
-        for method in study.methods
-    }
-    title = "Means with 95 % intervals, and single seeds"
-    return label_curves(path, curves, study.metric_name, title)
+def _grids(study: Study | None) -> list[Grid]:
+    if study is None:
+        return []
+    others = (study.other_grids, study.localisation_grids, study.corrupted_grids)
+    return [*study.main_grids, *(grid for part in others for grid in part)]
 
 
-def _write_corrupted(study: Study, folder: Path) -> Path | None:
-    if study.corrupted is None:
-        (folder / "robustness.csv").unlink(missing_ok=True)
-        (folder / "robustness.png").unlink(missing_ok=True)
-        return None
-    write_corrupted(folder / "robustness.csv", study.corrupted)
-    return draw_robustness_curves(folder, study.corrupted.means, study.corrupted.metric)
+def _title(study: Study | None, probes: ProbeStudy | None) -> str:
+    if study is not None:
+        return study_title(study)
+    return "" if probes is None else probe_title(probes)
 
 
-def _draw_probes(study: Study, folder: Path) -> Path | None:
-    path = folder / "probes.png"
-    if study.probed is None:
-        path.unlink(missing_ok=True)
-        return None
-    title = f"Linear probes of runs with {percent(study.probed.p_s)} of the labels"
-    share = "their share of the run's"
-    name = study.probed.metric_name
-    return save_png(path, draw_label_curves(study.probed.curves, name, title, share))
-
-
-def _draw_dots(study: Study, folder: Path) -> Path:
-    p_s = study.dots_at
-    shown = {m.label: m.cells[p_s].by_class() for m in study.methods if p_s in m.cells}
-    classes = study.baseline.runs[0].truth.classes
-    name, reference = study.dots_name, (0.5, "chance")
-    if study.is_regression:
-        reference = (0.0, "the mean target")
-    title = f"{name} by class at {percent(p_s)} of the labels, mean over seeds"
-    return class_dots(folder / "per_class.png", classes, shown, name, title, reference)
+def _body(study: Study | None, probes: ProbeStudy | None, folder: Path) -> list[str]:
+    """Write the tables and pictures to files, and lay out the page with them."""
+    parts, explained = [], ""
+    if study is None:
+        remove_study_files(folder)
+    else:
+        parts, explained = study_body(study, write_study_files(study, folder)), EXPLANATION
+    curves = write_probe_files(probes, folder)
+    if probes is not None:
+        parts = parts or probe_heading(probes)
+        parts, explained = [*parts, *probe_body(probes, curves)], explained + PROBES
+    paragraphs = map(paragraph, explained.strip().split("\n\n"))
+    return [*parts, *section("How the numbers were made", paragraphs)]

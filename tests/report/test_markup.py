@@ -1,5 +1,6 @@
 """Oracle: tables written by hand, and parsers of Markdown and HTML that are not ours."""
 
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -52,6 +53,24 @@ def test_markdown():
         "| att_bl | 0.7000 ± 0.0100 | 0.8000 ± 0.0200 |",
         r"| a\|b <i>& | **0.7500 ± 0.0100** | – |",
     ]
+
+
+def test_a_table_of_other_things_says_what_they_are():
+    grid = replace(GRID, head="model", note="the <mean> of 3 & more")
+    assert markdown(grid).splitlines()[0] == "AUROC: the <mean> of 3 & more"
+    assert markdown(grid).splitlines()[2].startswith("| model |")
+    assert r"\caption{AUROC: the <mean> of 3 \& more.}" in latex(grid)
+    assert "model & " in latex(grid)
+    assert "AUROC: the &lt;mean&gt; of 3 &amp; more" in html(grid)
+    cells = Cells()
+    cells.feed(html(grid))
+    assert cells.rows[0][0] == "model"
+
+
+def test_a_table_without_any_value_has_no_seeds():
+    empty = Grid("AUROC", ("2 %",), {"att": (spread([]),)})
+    assert markdown(empty).splitlines()[0] == "AUROC, 0 seeds"
+    assert markdown(empty).splitlines()[-1] == "| att | – |"
 
 
 def test_latex():
