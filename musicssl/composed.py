@@ -9,9 +9,9 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.types import RunMode
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, MissingMandatoryValue, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from musicssl.command_line import user_errors
 from musicssl.errors import InputError

@@ -1,0 +1,81 @@
+"""Is an encoder better than what it is compared with? Paired over the same test clips."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from musicssl.bootstrap import replicates
+from musicssl.errors import InputError
+from musicssl.paired import compare
+from musicssl.probe_folder import ProbeFolder
+from musicssl.tasks import task_named
+
+
+def against(
+    folder: ProbeFolder, document: Mapping[str, Any], baseline: ProbeFolder
+) -> list[dict[str, Any]]:
+    """Compare a probe with another one at each fraction of labels that both have.
+
+    The mean over the draws of the one less that of the other, by the metric that is usual for the
+    task; see `musicssl.paired` for interval and p value.
+
+    Args:
+        folder: Of the probe, with its predictions.
+        document: Its results.
+        baseline: Of the other, complete.
+
+    Raises:
+        InputError: If the two were not tested on the same clips.
+    """
+    other, metric = baseline.document(), document["metric"]
+    mine, theirs = _replicates(folder, metric), _replicates(baseline, metric, like=folder)
+    shared = {cell["p_s"]: cell["mean"][metric] for cell in other["cells"]}
+    rows = []
+    for cell in document["cells"]:
+        p_s = cell["p_s"]
+        if p_s not in shared:
+            continue
+        a, b = (
+            _mean(drawn, one["fits"], p_s) for drawn, one in ((mine, document), (theirs, other))
+        )
+        result = compare(a, b, cell["mean"][metric], shared[p_s])
+        rows.append(
+            {
+                "with": other["source"]["label"],
+                "p_s": p_s,
+                "difference": result.difference,
+                "interval": [result.low, result.high],
+                "p": result.p,
+            }
+        )
+    return rows
+
+
+def _mean(
+    drawn: NDArray[np.float64], fits: list[dict[str, Any]], p_s: float
+) -> NDArray[np.float64]:
+    """Average replicates, (K, B), over the draws at one fraction, (B,)."""
+    mean: NDArray[np.float64] = drawn[[fit["p_s"] == p_s for fit in fits]].mean(axis=0)
+    return mean
+
+
+def _replicates(
+    folder: ProbeFolder, metric: str, like: ProbeFolder | None = None
+) -> NDArray[np.float64]:
+    with np.load(folder.predictions) as arrays:
+        known = dict(arrays)
+    if like is not None:
+        with np.load(like.predictions) as arrays:
+            same = all(np.array_equal(arrays[key], known[key]) for key in ("clip_ids", "mask"))
+        if not same:
+            raise InputError(
+                f"{folder.path} was tested on other clips than {like.path}; probe both again with "
+                "overwrite=true."
+            )
+    scores, targets, mask = (torch.from_numpy(known[k]) for k in ("scores", "targets", "mask"))
+    task, groups, credit = task_named(str(known["task"])), known.get("groups"), known.get("credit")
+    drawn = replicates(scores, targets, mask, task, [metric], groups=groups, credit=credit)
+    return drawn[metric]

@@ -1,0 +1,85 @@
+"""The folder of one probe: what was asked, and what came out.
+
+config.yaml        the resolved configuration
+probe.json         the results; written last, so its presence says the probe is complete
+fits.csv           a row for each fit: fraction of labels, draw, what was chosen, test metrics
+metrics.csv        test metrics of each class, with the most labels
+predictions.npz    test scores of each fit, targets, mask, clip_ids and classes
+robustness.csv     test results under corruptions of the sound, with corruption=...
+figures/
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from musicssl.run_folder import write_atomically
+
+
+@dataclass(frozen=True)
+class ProbeFolder:
+    """Paths in the folder of a probe.
+
+    Attributes:
+        path: The folder.
+    """
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration."""
+        return self.path / "config.yaml"
+
+    @property
+    def metrics(self) -> Path:
+        """The results."""
+        return self.path / "probe.json"
+
+    @property
+    def fits(self) -> Path:
+        """The table of fits."""
+        return self.path / "fits.csv"
+
+    @property
+    def predictions(self) -> Path:
+        """Scores of the test clips."""
+        return self.path / "predictions.npz"
+
+    @property
+    def robustness(self) -> Path:
+        """The test result under each corruption and severity, if it was asked for."""
+        return self.path / "robustness.csv"
+
+    @property
+    def figures(self) -> Path:
+        """The folder of pictures."""
+        return self.path / "figures"
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether there are results."""
+        return self.metrics.is_file()
+
+    def document(self) -> dict[str, Any]:
+        """Return the results."""
+        document: dict[str, Any] = json.loads(self.metrics.read_text())
+        return document
+
+    def holds(self, made_of: str) -> bool:
+        """Say whether the results are there that follow from some fingerprint."""
+        return self.is_complete and self.document()["made_of"] == made_of
+
+    def claim(self, settings: Mapping[str, Any]) -> None:
+        """Take the folder for a probe; what another one left in it goes."""
+        for file in (self.metrics, self.fits, self.predictions, self.robustness):
+            file.unlink(missing_ok=True)
+        if self.figures.is_dir():
+            shutil.rmtree(self.figures)
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.config, yaml.safe_dump(dict(settings), sort_keys=False))

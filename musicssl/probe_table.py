@@ -1,0 +1,100 @@
+"""The results of a probe on the screen."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from musicssl.metrics import USUAL
+from musicssl.probe_folder import ProbeFolder
+from musicssl.probe_results import FIELD
+from musicssl.report.grids import METRICS, percent
+
+_WIDTH = 100  # columns where the output is no terminal
+
+Document = Mapping[str, Any]
+
+
+def show_probe(folder: ProbeFolder, baselines: Sequence[ProbeFolder] = ()) -> None:
+    """Print the table of a complete probe beside its baselines, and say where the rest lies."""
+    console = Console(soft_wrap=True, highlight=False)
+    if not console.is_terminal:
+        console.width = _WIDTH  # a log file has no width of its own
+    document = folder.document()
+    documents = [document, *(baseline.document() for baseline in baselines)]
+    for metric in FIELD[document["task"]]:
+        if metric in document["macro"]:
+            console.print(probe_table(documents, metric))
+    for sentence in comparisons(document):
+        console.print(sentence, markup=False)
+    place = folder.path
+    place = place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else place
+    console.print(f"Tables, scores and pictures: {place}", markup=False)
+
+
+def probe_table(documents: Sequence[Document], metric: str) -> Table:
+    """Lay out a metric: a row for each encoder and one for chance, a column for each fraction.
+
+    Args:
+        documents: Results of probes of the same kind on the same clips, the main one first.
+        metric: In all of them.
+    """
+    main = documents[0]
+    clips = main["clips"]
+    title = (
+        f"{METRICS[metric]} of {clips['test']:,} test clips of {main['corpus']}: "
+        f"{main['probe']} probes, chosen on {clips['val']:,} clips"
+    )
+    table = Table(
+        box=box.SIMPLE_HEAD, pad_edge=False, title=Text(title), title_justify="left", title_style=""
+    )
+    table.add_column("labels", overflow="fold")
+    table.add_column("size", justify="right")
+    for cell in main["cells"]:
+        head = f"{percent(cell['p_s'])}\n{cell['labelled']:,} clips"
+        table.add_column(head, justify="right", no_wrap=True)
+    for number, document in enumerate(documents):
+        cells = {cell["p_s"]: cell for cell in document["cells"]}
+        values = [_cell(cells.get(cell["p_s"]), metric) for cell in main["cells"]]
+        label = Text(document["source"]["label"])
+        style = "" if number else "bold"
+        table.add_row(label, str(document["embed_dim"]), *values, style=style)
+    chance = _rounded(main["chance"].get(metric))
+    table.add_row("chance", "", *[chance] * len(main["cells"]), style="dim")
+    draws = max(sum(f["p_s"] == c["p_s"] for f in main["fits"]) for c in main["cells"])
+    of = f"means over {draws} draws of labels; " if draws > 1 else ""
+    table.caption = f"{of}in brackets: 95 % intervals over test clips"
+    table.caption_justify = "left"
+    return table
+
+
+def comparisons(document: Document) -> list[str]:
+    """Say how far the main probe is from each baseline with the most labels, and how surely."""
+    most, name = document["cells"][-1]["p_s"], USUAL[document["metric"]]
+    return [
+        f"{name} against {row['with']}, {percent(most)} of the labels: {row['difference']:+.3f} "
+        f"({_signed(row['interval'])}), p = {row['p']:.3f} (paired bootstrap over test clips)."
+        for row in document["against"]
+        if row["p_s"] == most and row["difference"] is not None
+    ]
+
+
+def _signed(interval: Sequence[float | None]) -> str:
+    return " to ".join("undefined" if end is None else f"{end:+.3f}" for end in interval)
+
+
+def _cell(cell: Mapping[str, Any] | None, metric: str) -> str:
+    if cell is None:
+        return ""
+    low, high = cell["interval"].get(metric, (None, None))
+    between = "" if low is None else f" ({_rounded(low)}\N{EN DASH}{_rounded(high)})"
+    return _rounded(cell["mean"][metric]) + between
+
+
+def _rounded(value: float | None) -> str:
+    return "\N{EN DASH}" if value is None or math.isnan(value) else f"{value:.3f}"

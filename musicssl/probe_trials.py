@@ -1,0 +1,111 @@
+"""The trials of a probe: few labels and more, drawn several times, each fitted and tested."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.errors import InputError
+from musicssl.probing.probe import Embeddings, FittedProbe, Probe
+from musicssl.splits import labelled_subset
+from musicssl.tasks import task_named
+
+
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """Some labelled clips.
+
+    Attributes:
+        p_s: Fraction of the labelled training clips that they are.
+        seed: Of the draw.
+        rows: Which of the training clips, (n,), ascending.
+    """
+
+    p_s: float
+    seed: int
+    rows: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A probe that was fitted and tested.
+
+    Attributes:
+        draw: What it learnt from.
+        val_loss: What it was chosen by.
+        chosen: Settings that validation chose.
+        scores: Of the test clips, (N, C), on the CPU.
+    """
+
+    draw: Draw
+    val_loss: float
+    chosen: Mapping[str, float]
+    scores: Tensor
+
+
+def draws(
+    datamodule: SemiSupervisedDataModule,
+    fractions: Sequence[float],
+    seeds: Sequence[int],
+    stratified: bool = False,
+) -> list[Draw]:
+    """Draw labelled training clips; those of a fraction lie within those of each larger one.
+
+    Draws of all labels, or of too few to differ, are the same ones: each set of clips is drawn once
+    at a fraction.
+
+    Args:
+        datamodule: Of which the training clips are.
+        fractions: Ascending, above 0 and at most 1.
+        seeds: Of the draws at each.
+        stratified: See `labelled_subset`.
+
+    Raises:
+        InputError: If no training clip has a label.
+    """
+    y, mask = (part.numpy() for part in datamodule.labels("train"))
+    if not mask.any():
+        raise InputError(f"{datamodule.corpus.name}: no training clip has a label; label some.")
+    task, found = datamodule.corpus.task, []
+    for p_s in fractions:
+        rows = {seed: labelled_subset(y, mask, p_s, seed, stratified, task) for seed in seeds}
+        once = {kept.tobytes(): seed for seed, kept in reversed(rows.items())}
+        found += [Draw(p_s, seed, rows[seed]) for seed in sorted(once.values())]
+    return found
+
+
+def embeddings_of(
+    datamodule: SemiSupervisedDataModule, split: str, device: torch.device
+) -> Embeddings:
+    """Return a split of a corpus of embeddings, whose clips are (N, 1, D)."""
+    h = np.asarray(datamodule.corpus.x)[datamodule.rows(split), 0]
+    y, mask = datamodule.labels(split)
+    return Embeddings(torch.from_numpy(h).to(device), y.to(device), mask.to(device))
+
+
+def fit_all(
+    probe: Probe,
+    datamodule: SemiSupervisedDataModule,
+    drawn: Sequence[Draw],
+    device: torch.device,
+) -> tuple[list[Trial], list[FittedProbe]]:
+    """Fit a probe to each draw and score the test clips.
+
+    Args:
+        probe: To be fitted.
+        datamodule: Of a corpus of embeddings.
+        drawn: What to learn from.
+        device: To compute on.
+    """
+    train, val, test = (embeddings_of(datamodule, s, device) for s in ("train", "val", "test"))
+    subsets = [torch.from_numpy(draw.rows).to(device) for draw in drawn]
+    fitted = probe.fit(train, subsets, val, task_named(datamodule.corpus.task))
+    trials = [
+        Trial(draw, one.val_loss, one.chosen, one.judge(test.h).float().cpu())
+        for draw, one in zip(drawn, fitted, strict=True)
+    ]
+    return trials, fitted

@@ -1,0 +1,287 @@
+"""probe.py as its users meet it: what a probe leaves, and what is said about a mistake."""
+
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.preprocessing import StandardScaler
+
+from musicssl.errors import InputError
+from musicssl.probe_folder import ProbeFolder
+from tests import test_train
+from tests.probing_command import ROOT, SEARCH_PATH, run
+
+SMALL = ("data.p_s=[0.1,1]", "seeds=2", "probe.strengths=[0.01,1,100]")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """Of a run of att on the three classes of tiny."""
+    return test_train.run(tmp_path_factory.mktemp("run"), "trainer.max_epochs=1").best
+
+
+@pytest.fixture(scope="module")
+def of_sound(tmp_path_factory):
+    """Of a run of samplecnn on tiny sound."""
+    parts = ("encoder.chunk_samples=243", "encoder.num_blocks=4", "encoder.width=8")
+    crops = ("data.crop_seconds=1.0", "trainer.max_epochs=1")
+    folder = tmp_path_factory.mktemp("run")
+    return test_train.run(folder, "dataset=tiny_sound", "encoder=samplecnn", *parts, *crops).best
+
+
+@pytest.fixture(scope="module")
+def probed(tmp_path_factory, checkpoint):
+    folder = tmp_path_factory.mktemp("probed") / "probe"
+    return run(folder, f"checkpoint={checkpoint}", "dataset=tiny", *SMALL)
+
+
+def shell(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "probe.py"), *arguments],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def test_results_are_those_of_scikit_learn_on_the_saved_embeddings(checkpoint, tmp_path):
+    saved = tmp_path / "tiny.npz"
+    folder = run(
+        tmp_path / "probe",
+        f"checkpoint={checkpoint}",
+        "dataset=tiny",
+        "data.p_s=1.0",
+        "baselines=[]",
+        f"embeddings.save={saved}",
+    )
+    [fit] = folder.document()["fits"]
+    with np.load(saved) as arrays:
+        h, y, split = arrays["embeddings"], arrays["targets"], arrays["split"]
+    scaler = StandardScaler().fit(h[split == "train"])
+    train, test = (scaler.transform(h[split == name]) for name in ("train", "test"))
+    aurocs = []
+    for c in range(y.shape[1]):
+        model = LogisticRegression(C=fit["chosen"]["strength"], max_iter=2000, tol=1e-8)
+        model.fit(train, y[split == "train", c])
+        aurocs.append(roc_auc_score(y[split == "test", c], model.decision_function(test)))
+    assert fit["macro"]["auroc"] == pytest.approx(np.mean(aurocs), abs=1e-3)
+
+
+def test_the_folder_says_the_same_everywhere(probed):
+    document = probed.document()
+    assert [(fit["p_s"], fit["seed"]) for fit in document["fits"]] == [(0.1, 0), (0.1, 1), (1.0, 0)]
+    with np.load(probed.predictions) as arrays:
+        scores, targets = arrays["scores"], arrays["targets"]
+    for fit, guess in zip(document["fits"], scores, strict=True):
+        auroc = roc_auc_score(targets, guess, average="macro")
+        assert fit["macro"]["auroc"] == pytest.approx(auroc, abs=1e-6)
+    few, most = document["cells"]
+    assert few["mean"]["auroc"] == pytest.approx(
+        np.mean([fit["macro"]["auroc"] for fit in document["fits"][:2]])
+    )
+    assert few["interval"]["auroc"][0] < few["mean"]["auroc"] < few["interval"]["auroc"][1]
+    assert document["macro"] == most["mean"]
+    assert document["chance"]["auroc"] == 0.5
+    assert document["clips"] == {"train": 84, "val": 12, "test": 24}
+    assert [row["p_s"] for row in document["against"]] == [0.1, 1.0] * 2
+    pictures = {path.name for path in probed.figures.iterdir()}
+    assert pictures == {"label_curve.png", "per_class.png"}
+    assert len(probed.fits.read_text().splitlines()) == 4
+
+
+def test_a_probe_that_is_complete_is_shown_until_its_checkpoint_changes(
+    probed, checkpoint, tmp_path, capsys
+):
+    before = probed.metrics.stat().st_mtime_ns
+    run(probed.path, f"checkpoint={checkpoint}", "dataset=tiny", *SMALL)
+    assert probed.metrics.stat().st_mtime_ns == before
+    assert "test clips of tiny" in capsys.readouterr().out
+
+    content = torch.load(checkpoint, weights_only=True)
+    content["state_dict"]["classifier.encoder.layers.0.weight"] += 1
+    other = tmp_path / "best.ckpt"
+    torch.save(content, other)
+    run(probed.path, f"checkpoint={other}", "dataset=tiny", *SMALL)
+    assert probed.metrics.stat().st_mtime_ns > before
+
+
+def test_a_checkpoint_of_some_classes_probes_others_and_stays_as_it_is(checkpoint, tmp_path):
+    before = checkpoint.read_bytes()
+    folder = run(
+        tmp_path / "probe",
+        f"checkpoint={checkpoint}",
+        "dataset=tiny",
+        "dataset.num_classes=5",
+        "dataset.seed=7",
+        "data.p_s=1",
+    )
+    assert folder.document()["macro"]["auroc"] > 0.5
+    assert np.load(folder.predictions)["scores"].shape == (1, 24, 5)
+    assert checkpoint.read_bytes() == before
+
+
+def test_embeddings_from_a_file_in_any_order_give_the_same_numbers(probed, checkpoint, tmp_path):
+    saved = tmp_path / "tiny.npz"
+    one = f"checkpoint={checkpoint}", "dataset=tiny", f"embeddings.save={saved}", *SMALL
+    expected = run(tmp_path / "a" / "probe", *one).document()
+    with np.load(saved) as arrays:
+        order = np.random.default_rng(0).permutation(len(arrays["clip_ids"]))
+        shuffled = {
+            "embeddings": arrays["embeddings"][order],
+            "clip_ids": arrays["clip_ids"][order],
+        }
+    np.savez(tmp_path / "shuffled.npz", **shuffled)
+    of_file = [f"embeddings={saved}"]
+    of_corpus = [f"embeddings={tmp_path / 'shuffled.npz'}", "dataset=tiny"]
+    for place, source in (("b", of_file), ("c", of_corpus)):
+        document = run(tmp_path / place / "probe", *source, *SMALL).document()
+        assert document["fits"] == expected["fits"]
+        assert document["source"]["kind"] == "embeddings"
+
+
+@pytest.mark.parametrize("kind", ["knn", "mlp", "prototypes"])
+def test_every_probe_of_embeddings_fills_a_folder(checkpoint, tmp_path, kind):
+    quick = ("probe.epochs=3", "probe.hidden=8") if kind == "mlp" else ()
+    folder = run(
+        tmp_path / "probe",
+        f"checkpoint={checkpoint}",
+        "dataset=tiny",
+        f"probe={kind}",
+        "data.p_s=1",
+        *quick,
+    )
+    document = folder.document()
+    assert document["probe"] == kind
+    labels = [row["with"] for row in document["against"]]
+    assert labels == ["att, untrained", "statistics of its features"]
+
+
+def test_fine_tuning_is_compared_with_training_from_nothing(of_sound, tmp_path):
+    folder = run(
+        tmp_path / "probe",
+        f"checkpoint={of_sound}",
+        "dataset=tiny_sound",
+        "probe=finetune",
+        "probe.rates=[0.001]",
+        "probe.epochs=2",
+        "data.p_s=1",
+    )
+    document = folder.document()
+    assert document["fits"][0]["chosen"]["rate"] == 0.001
+    assert [row["with"] for row in document["against"]] == ["samplecnn, untrained"]
+
+
+def test_corruptions_are_of_the_probed_network_and_done_once(of_sound, tmp_path, capsys):
+    asked = (f"checkpoint={of_sound}", "dataset=tiny_sound", "data.p_s=1", "baselines=[]")
+    corrupted = ("corruption=[polarity,gain]", "severities=[5]")
+    folder = run(tmp_path / "probe", *asked, *corrupted)
+    rows = folder.robustness.read_text().splitlines()
+    assert [row.split(",")[0] for row in rows[1:]] == ["none", "polarity", "gain"]
+    head = rows[0].split(",")
+    clean = float(rows[1].split(",")[head.index("auroc")])
+    assert clean == pytest.approx(folder.document()["macro"]["auroc"], abs=1e-6)
+    before = folder.robustness.stat().st_mtime_ns
+    run(tmp_path / "probe", *asked, *corrupted)
+    assert folder.robustness.stat().st_mtime_ns == before
+    assert "robustness.png" in {path.name for path in folder.figures.iterdir()}
+
+
+def test_the_own_corpus_of_a_checkpoint_is_that_of_its_run(checkpoint, tmp_path):
+    folder = run(tmp_path / "probe", f"checkpoint={checkpoint}", "trusted=[tests]", "data.p_s=1")
+    assert folder.document()["corpus"] == "tiny"
+    with pytest.raises(InputError, match=r"wants to call tests\.tiny\.Tiny"):
+        run(tmp_path / "probe", f"checkpoint={checkpoint}")
+
+
+def pickled(path):
+    path.write_bytes(pickle.dumps(Evil(path.with_name("pwned"))))
+    return path
+
+
+class Evil:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ((), "nothing was given to probe"),
+        (("checkpoint={ckpt}", "encoder=att"), r"checkpoint=\.\.\. and encoder=\.\.\. was given"),
+        (("encoder=att",), "needs a corpus"),
+        (("checkpoint=nowhere.ckpt", "dataset=tiny"), "there is no checkpoint nowhere"),
+        (("checkpoint={truncated}", "dataset=tiny"), "is damaged"),
+        (("checkpoint={pickle}", "dataset=tiny"), "is damaged"),
+        (("checkpoint={ckpt}", "dataset=tiny", "data.p_s=[0.1,2]"), "above 0 and at most 1"),
+        (("checkpoint={ckpt}", "dataset=tiny", "seeds=0"), "seeds must be"),
+        (("checkpoint={ckpt}", "dataset=tiny", "baselines=[chance]"), "no baseline 'chance'"),
+        (
+            ("checkpoint={ckpt}", "dataset=tiny", "features.num_mels=64"),
+            "for the checkpoint to say",
+        ),
+        (("checkpoint={ckpt}", "dataset=tiny", "logger=csv"), "logger=csv is none for probes"),
+        (("checkpoint={ckpt}", "dataset=tiny_sound"), "sound"),
+        (("checkpoint={ckpt}", "dataset=tiny", "probe.strengths=[]"), "strengths"),
+        (("checkpoint={ckpt}", "dataset=tiny", "corruption=gain"), "corruption"),
+        (("embeddings=nowhere.npz",), "nowhere.npz"),
+        (("embeddings={npz}", "dataset=tiny"), "clip"),
+        (("embeddings={npz}", "dataset=tiny", "probe=finetune"), "clip|has none"),
+    ],
+)
+def test_bad_input_is_named_and_nothing_is_written(checkpoint, tmp_path, overrides, message):
+    truncated = tmp_path / "truncated.ckpt"
+    truncated.write_bytes(checkpoint.read_bytes()[:1000])
+    np.savez(tmp_path / "few.npz", embeddings=np.zeros((2, 3), np.float32), clip_ids=["a", "b"])
+    files = {
+        "ckpt": checkpoint,
+        "truncated": truncated,
+        "pickle": pickled(tmp_path / "evil.ckpt"),
+        "npz": tmp_path / "few.npz",
+    }
+    with pytest.raises(InputError, match=message):
+        run(tmp_path / "probe", *(item.format(**files) for item in overrides))
+    assert not ProbeFolder(tmp_path / "probe").is_complete
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_on_the_command_line_a_sweep_is_a_matrix_and_a_mistake_one_sentence(checkpoint, tmp_path):
+    second = tmp_path / "second.ckpt"
+    shutil.copy(checkpoint, second)
+    done = shell(
+        tmp_path,
+        "-m",
+        SEARCH_PATH,
+        f"checkpoint={checkpoint},{second}",
+        "dataset=tiny",
+        "data.p_s=0.5,1",
+        "seeds=1",
+        "threads=1",
+        f"runs={tmp_path / 'runs'}",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "4 of 4 done" in done.stdout
+    beside = sorted((checkpoint.parents[1] / "probes").rglob("probe.json"))
+    assert [json.loads(path.read_text())["cells"][0]["p_s"] for path in beside] == [0.5, 1.0]
+    elsewhere = [
+        p for p in (tmp_path / "runs" / "probes").rglob("probe.json") if "second" in str(p)
+    ]
+    assert len(elsewhere) == 2
+
+    mistake = shell(tmp_path, SEARCH_PATH, f"checkpoint={checkpoint}", "dataset=tiny", "prob=knn")
+    assert mistake.returncode == 2
+    assert mistake.stderr == "error: there is no setting prob; did you mean probe?\n"
