@@ -29,12 +29,32 @@ def show_probe(folder: ProbeFolder, baselines: Sequence[ProbeFolder] = ()) -> No
     documents = [document, *(baseline.document() for baseline in baselines)]
     for metric in FIELD[document["task"]]:
         if metric in document["macro"]:
+            console.print(heading(document, metric), markup=False)
             console.print(probe_table(documents, metric))
+    console.print(reading(document))
     for sentence in comparisons(document):
         console.print(sentence, markup=False)
     place = folder.path
     place = place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else place
     console.print(f"Tables, scores and pictures: {place}", markup=False)
+
+
+def heading(document: Document, metric: str) -> str:
+    """Say what a table is of."""
+    clips, probe = document["clips"], document["probe"]
+    name = METRICS[metric]
+    return (
+        f"{name[0].upper()}{name[1:]} of {clips['test']:,} test clips of {document['corpus']}; "
+        f"{probe} probes, chosen on {clips['val']:,} validation clips"
+    )
+
+
+def reading(document: Document) -> str:
+    """Say what the numbers of the tables are."""
+    fits = [fit["p_s"] for fit in document["fits"]]
+    draws = max(map(fits.count, fits))
+    of = f"Means over {draws} draws of labels, " if draws > 1 else "One draw of labels, "
+    return of + "in brackets 95 % intervals over test clips."
 
 
 def probe_table(documents: Sequence[Document], metric: str) -> Table:
@@ -45,14 +65,7 @@ def probe_table(documents: Sequence[Document], metric: str) -> Table:
         metric: In all of them.
     """
     main = documents[0]
-    clips = main["clips"]
-    title = (
-        f"{METRICS[metric]} of {clips['test']:,} test clips of {main['corpus']}: "
-        f"{main['probe']} probes, chosen on {clips['val']:,} clips"
-    )
-    table = Table(
-        box=box.SIMPLE_HEAD, pad_edge=False, title=Text(title), title_justify="left", title_style=""
-    )
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("labels", overflow="fold")
     table.add_column("size", justify="right")
     for cell in main["cells"]:
@@ -66,10 +79,6 @@ def probe_table(documents: Sequence[Document], metric: str) -> Table:
         table.add_row(label, str(document["embed_dim"]), *values, style=style)
     chance = _rounded(main["chance"].get(metric))
     table.add_row("chance", "", *[chance] * len(main["cells"]), style="dim")
-    draws = max(sum(f["p_s"] == c["p_s"] for f in main["fits"]) for c in main["cells"])
-    of = f"means over {draws} draws of labels; " if draws > 1 else ""
-    table.caption = f"{of}in brackets: 95 % intervals over test clips"
-    table.caption_justify = "left"
     return table
 
 

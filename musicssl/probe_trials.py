@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from musicssl.datamodule import SemiSupervisedDataModule
-from musicssl.errors import InputError
 from musicssl.probing.probe import Embeddings, FittedProbe, Probe
 from musicssl.splits import labelled_subset
 from musicssl.tasks import task_named
@@ -63,13 +62,8 @@ def draws(
         fractions: Ascending, above 0 and at most 1.
         seeds: Of the draws at each.
         stratified: See `labelled_subset`.
-
-    Raises:
-        InputError: If no training clip has a label.
     """
     y, mask = (part.numpy() for part in datamodule.labels("train"))
-    if not mask.any():
-        raise InputError(f"{datamodule.corpus.name}: no training clip has a label; label some.")
     task, found = datamodule.corpus.task, []
     for p_s in fractions:
         rows = {seed: labelled_subset(y, mask, p_s, seed, stratified, task) for seed in seeds}
