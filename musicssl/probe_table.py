@@ -14,6 +14,7 @@ from musicssl.metrics import USUAL
 from musicssl.probe_folder import ProbeFolder
 from musicssl.probe_results import FIELD
 from musicssl.report.grids import METRICS, percent
+from musicssl.robustness_results import show_robustness
 
 _WIDTH = 100  # columns where the output is no terminal
 
@@ -34,6 +35,8 @@ def show_probe(folder: ProbeFolder, baselines: Sequence[ProbeFolder] = ()) -> No
     console.print(reading(document))
     for sentence in comparisons(document):
         console.print(sentence, markup=False)
+    if folder.robustness.is_file():
+        show_robustness(folder, console)
     place = folder.path
     place = place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else place
     console.print(f"Tables, scores and pictures: {place}", markup=False)

@@ -47,6 +47,11 @@ class Robustness:
         macros = [self.judged.get((name, severity), {}) for severity in self.severities]
         return [self.clean[metric], *(macro.get(metric, math.nan) for macro in macros)]
 
+    def mean_curve(self, metric: str) -> list[float]:
+        """Return the mean over all corruptions from severity 0 up; NaN where one was not judged."""
+        curves = [self.curve(name, metric) for name in self.corrupted]
+        return [sum(values) / len(values) for values in zip(*curves, strict=True)]
+
     def write(self, path: Path) -> None:
         """Write a row for each corruption and severity; an undefined metric is an empty field."""
         text = io.StringIO()

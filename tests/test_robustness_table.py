@@ -52,6 +52,11 @@ def test_a_curve_begins_with_the_clean_clips_and_has_gaps_where_nothing_was_judg
     assert TABLE.curve("reverb, in a hall", "auroc") == pytest.approx(expected, nan_ok=True)
 
 
+def test_the_mean_of_all_corruptions_has_gaps_where_one_was_not_judged():
+    expected = [0.1 + 0.2, math.nan, (0.6 + 2 / 3) / 2, (1e-9 + 0.5) / 2]
+    assert TABLE.mean_curve("auroc") == pytest.approx(expected, nan_ok=True)
+
+
 @pytest.mark.parametrize(
     "text",
     [

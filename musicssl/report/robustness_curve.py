@@ -15,6 +15,7 @@ from musicssl.robustness_table import Robustness
 
 _COLUMNS = 5
 _PANEL_INCHES = 1.9
+_MEAN = "mean of all"
 
 
 def draw_robustness_curves(folder: Path, tables: Mapping[str, Robustness], metric: str) -> Path:
@@ -32,11 +33,12 @@ def draw_robustness_curves(folder: Path, tables: Mapping[str, Robustness], metri
 
 
 def robustness_curves(tables: Mapping[str, Robustness], metric: str) -> Figure:
-    """Draw a panel for each corruption, the one that harms most on mean first.
+    """Draw the mean over all corruptions, and a panel for each, the one that harms most first.
 
     Dashed is each method's metric of clean clips.
     """
     names = most_harmful_first(list(tables.values()), metric)
+    names = [_MEAN, *names] if len(names) > 1 else names
     rows = -(-len(names) // _COLUMNS)
     columns = min(len(names), _COLUMNS)
     size = (max(0.9 + _PANEL_INCHES * columns, 5), 1.3 + _PANEL_INCHES * rows)
@@ -44,7 +46,9 @@ def robustness_curves(tables: Mapping[str, Robustness], metric: str) -> Figure:
     panels = list(figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flat)
     for axes, name in zip(panels, names, strict=False):
         for (method, table), look in zip(tables.items(), looks(len(tables)), strict=True):
-            _draw_method(axes, table, name, metric, look, method)
+            mean = name == _MEAN
+            curve = table.mean_curve(metric) if mean else table.curve(name, metric)
+            _draw_method(axes, table, curve, metric, look, method)
         axes.set_title(wrapped(name.replace("_", " ")), fontsize=SMALL + 1, **PLAIN)
         axes.set_xticks([0, *next(iter(tables.values())).severities])
         axes.tick_params(labelsize=SMALL)
@@ -71,12 +75,17 @@ def most_harmful_first(tables: Sequence[Robustness], metric: str) -> list[str]:
 
 
 def _draw_method(
-    axes: Axes, table: Robustness, name: str, metric: str, look: Look, method: str
+    axes: Axes,
+    table: Robustness,
+    curve: Sequence[float],
+    metric: str,
+    look: Look,
+    method: str,
 ) -> None:
     axes.axhline(table.clean[metric], color=look.colour, linestyle="--", linewidth=0.8, alpha=0.6)
     axes.plot(
         [0, *table.severities],
-        table.curve(name, metric),
+        curve,
         color=look.colour,
         marker=look.marker,
         linestyle=look.line,

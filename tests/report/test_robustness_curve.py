@@ -22,12 +22,13 @@ def table(clean=0.8, **harms):
 def test_each_corruption_has_a_panel_the_most_harmful_first_with_the_clean_metric_as_a_line():
     given = table(mp3=0.01, bit_crush=0.1, gain=0.0)
     panels = robustness_curves({"a method": given}, "auroc").axes
-    assert [axes.get_title() for axes in panels] == ["bit crush", "mp3", "gain"]
-    for axes, name in zip(panels, ["bit_crush", "mp3", "gain"], strict=True):
+    assert [axes.get_title() for axes in panels] == ["mean of all", "bit crush", "mp3", "gain"]
+    curves = [given.curve(name, "auroc") for name in ("bit_crush", "mp3", "gain")]
+    for axes, expected in zip(panels, [np.mean(curves, axis=0), *curves], strict=True):
         clean, curve = axes.lines
         assert set(clean.get_ydata()) == {0.8}
         np.testing.assert_array_equal(curve.get_xdata(), [0, 1, 5])
-        np.testing.assert_allclose(curve.get_ydata(), given.curve(name, "auroc"))
+        np.testing.assert_allclose(curve.get_ydata(), expected)
     assert len({axes.get_ylim() for axes in panels}) == 1
 
 
@@ -35,7 +36,7 @@ def test_an_error_that_grows_harms_as_a_score_that_falls():
     errors = {"mp3": 2.1, "gain": 2.5, "delay": 1.9}
     judged = {(name, 1.0): {"rmse": error} for name, error in errors.items()}
     panels = robustness_curves({"a": Robustness({"rmse": 2.0}, judged)}, "rmse").axes
-    assert [axes.get_title() for axes in panels] == ["gain", "mp3", "delay"]
+    assert [axes.get_title() for axes in panels] == ["mean of all", "gain", "mp3", "delay"]
 
 
 def test_methods_share_the_panels_and_have_looks_of_their_own():
@@ -61,11 +62,11 @@ def test_each_column_ends_with_severities_and_nothing_is_cut_off(count):
     names = {f"a corruption with a long name {c} {BAD_MATH}": 0.1 for c in range(count)}
     figure = robustness_curves({f"one {BAD_MATH}": table(**names), "two": table(**names)}, "auroc")
     assert text_beyond_the_edge(figure) == []
-    assert len(figure.axes) == count
+    assert len(figure.axes) == (panels := count + (count > 1))
     lowest = {}
     for axes in figure.axes:  # from the top down
         lowest[round(axes.get_position().x0, 3)] = axes
-    assert len(lowest) == min(count, 5)
+    assert len(lowest) == min(panels, 5)
     for axes in lowest.values():
         shown = [tick for tick in axes.xaxis.get_major_ticks() if tick.label1.get_visible()]
         assert [tick.get_loc() for tick in shown] == [0, 1, 5]
