@@ -36,14 +36,23 @@ PAIR = (
 )
 
 
+def is_of_convolution(bias: str, state: dict[str, torch.Tensor]) -> bool:
+    """Say whether this is the bias of a convolution."""
+    layer, _, kind = bias.rpartition(".")
+    return kind == "bias" and state[f"{layer}.weight"].ndim == 3
+
+
 def test_two_ranks_with_synchronised_batch_norms_take_the_step_of_one(tmp_path):
     loss, alone = train(tmp_path / "alone", "method=semisupcon", "data.batch_size=16")
     pair_loss, pair = train(tmp_path / "pair", *PAIR)
     assert pair_loss == pytest.approx(loss, abs=1e-6)
     assert list(pair) == list(alone)
     for name, expected in alone.items():
-        # No step trains the probe: it is solved for, from clips in another order.
-        tolerance = 1e-2 if name.startswith("classifier.pooling.") else 2e-6
+        tolerance = 1e-6
+        if name.startswith("classifier.pooling."):  # no step trains the probe: it is solved for,
+            tolerance = 1e-2  # from clips in another order
+        if is_of_convolution(name, alone):  # a batch norm takes it away again: its gradient is 0,
+            tolerance = 3e-6  # and what there is of it is rounding
         torch.testing.assert_close(pair[name], expected, rtol=0, atol=tolerance, msg=name)
 
 
