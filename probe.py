@@ -27,12 +27,12 @@ from musicssl.composed import (
 from musicssl.corpus import Corpus, Dataset
 from musicssl.embeddings.files import save_embeddings
 from musicssl.errors import InputError
-from musicssl.finetuning import FineTune
+from musicssl.finetuning.fine_tune import FineTune
 from musicssl.job import Outcome
 from musicssl.overrides import check_kinds, override_errors
-from musicssl.probe_folder import ProbeFolder
-from musicssl.probe_run import Load, Plan, check_corruption, corrupt, probe_baseline, probe_source
-from musicssl.probe_settings import (
+from musicssl.probes.folder import ProbeFolder
+from musicssl.probes.run import Load, Plan, check_corruption, corrupt, probe_baseline, probe_source
+from musicssl.probes.settings import (
     checked_baselines,
     checked_fractions,
     checked_seeds,
@@ -40,7 +40,7 @@ from musicssl.probe_settings import (
     probe_folder,
     saved_to,
 )
-from musicssl.probe_source import (
+from musicssl.probes.source import (
     FileSource,
     Source,
     of_checkpoint,
@@ -48,7 +48,7 @@ from musicssl.probe_source import (
     of_statistics,
     untrained,
 )
-from musicssl.probe_table import show_probe
+from musicssl.probes.table import show_probe
 from musicssl.robustness_results import chosen_severities
 from musicssl.stopping import stops_kindly
 from musicssl.worker import explained_loss

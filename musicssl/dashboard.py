@@ -36,7 +36,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from wandb.sdk.lib.wbauth import read_netrc_auth
 
 from musicssl.history import read_history
-from musicssl.probe_folder import ProbeFolder
+from musicssl.probes.folder import ProbeFolder
 from musicssl.run_folder import RunFolder, write_atomically
 
 _Mode = Literal["online", "offline", "shared", "disabled"]
@@ -186,7 +186,7 @@ def log_probe(folder: Path, project: str) -> None:
     of wandb is a warning, as in training.
 
     Args:
-        folder: Of the probe, see `musicssl.probe_folder`.
+        folder: Of the probe, see `musicssl.probes.folder`.
         project: That a probe is shown in that has no training run.
     """
     files = ProbeFolder(folder)

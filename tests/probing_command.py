@@ -7,7 +7,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import open_dict
 
 import probe
-from musicssl.probe_folder import ProbeFolder
+from musicssl.probes.folder import ProbeFolder
 
 ROOT = Path(__file__).parents[1]
 SEARCH_PATH = f"hydra.searchpath=[file://{ROOT}/tests/conf]"

@@ -16,7 +16,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 from musicssl.errors import InputError
-from musicssl.probe_folder import ProbeFolder
+from musicssl.probes.folder import ProbeFolder
 from tests import test_train
 from tests.probing_command import ROOT, SEARCH_PATH, run
 

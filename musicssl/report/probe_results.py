@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from musicssl.probe_folder import ProbeFolder
-from musicssl.probe_settings import embeddings_file
+from musicssl.probes.folder import ProbeFolder
+from musicssl.probes.settings import embeddings_file
 from musicssl.report.finding import check_folders, holding, is_of_a_probe
 from musicssl.report.run_files import load_config, readable, with_nan
 from musicssl.report.settings import bearing
@@ -59,7 +59,7 @@ class ProbeResult:
     Attributes:
         folder: As it was found.
         name: Of the training run, the encoder or the file.
-        kind: What made the embeddings; see `musicssl.probe_source.Origin`.
+        kind: What made the embeddings; see `musicssl.probes.source.Origin`.
         seed: Of its training; None where there is no such thing.
         settings: What else tells it from others, by path: those of its training among them.
         corpus: That was probed.

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from musicssl.errors import InputError
-from musicssl.probe_comparison import against
-from musicssl.probe_folder import ProbeFolder
+from musicssl.probes.comparison import against
+from musicssl.probes.folder import ProbeFolder
 from musicssl.run_folder import write_json
 
 N = 200

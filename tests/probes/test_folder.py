@@ -2,7 +2,7 @@
 
 import json
 
-from musicssl.probe_folder import ProbeFolder
+from musicssl.probes.folder import ProbeFolder
 
 
 def test_a_folder_holds_the_results_of_one_fingerprint(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from musicssl.errors import InputError
-from musicssl.probe_settings import (
+from musicssl.probes.settings import (
     checked_baselines,
     checked_fractions,
     checked_seeds,

@@ -11,7 +11,7 @@ from musicssl.checkpoint import load_method
 from musicssl.encoders.log_mel_statistics import LogMelStatistics
 from musicssl.errors import InputError
 from musicssl.loaded_corpus import LoadedCorpus
-from musicssl.probe_source import (
+from musicssl.probes.source import (
     InstanceStatistics,
     NetworkSource,
     of_checkpoint,

@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from musicssl.probe_table import comparisons, heading, probe_table, reading
+from musicssl.probes.table import comparisons, heading, probe_table, reading
 
 
 def document(label, mean, interval=(0.5, 0.75)):

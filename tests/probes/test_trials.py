@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from musicssl.datamodule import SemiSupervisedDataModule
-from musicssl.probe_trials import draws, embeddings_of, fit_all
+from musicssl.probes.trials import draws, embeddings_of, fit_all
 from musicssl.probing.probe import FittedProbe
 from tests.tiny import Tiny
 

@@ -15,10 +15,10 @@ from musicssl.chance import chance
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.evaluation import Predictions
 from musicssl.metrics import USUAL, usual_metric
-from musicssl.probe_comparison import against
-from musicssl.probe_folder import ProbeFolder
-from musicssl.probe_source import Origin
-from musicssl.probe_trials import Trial
+from musicssl.probes.comparison import against
+from musicssl.probes.folder import ProbeFolder
+from musicssl.probes.source import Origin
+from musicssl.probes.trials import Trial
 from musicssl.report.grids import percent
 from musicssl.report.label_curve import Point, draw_label_curves
 from musicssl.report.run_figures import draw_answers, draw_bars

@@ -20,13 +20,13 @@ from musicssl.classifier import Classifier
 from musicssl.clips import clips_of
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
-from musicssl.finetuned_network import FineTunedNetwork, with_linear_head
-from musicssl.in_memory_training import EpochsBar, progress_of_epochs, train_in_memory
-from musicssl.labelled_batches import labelled_batches
+from musicssl.finetuning.labelled_batches import labelled_batches
+from musicssl.finetuning.network import FineTunedNetwork, with_linear_head
+from musicssl.finetuning.quiet_lightning import quiet_lightning
+from musicssl.finetuning.training import EpochsBar, progress_of_epochs, train_in_memory
 from musicssl.places import check_crops
 from musicssl.probing.linear import LinearProbe, fit_linear
 from musicssl.probing.probe import Embeddings
-from musicssl.quiet_lightning import quiet_lightning
 from musicssl.split_loader import SplitLoader
 from musicssl.streams import BatchLoader
 from musicssl.tasks import Task, task_named

@@ -17,7 +17,7 @@ from musicssl.encoders.gru import GRUEncoder
 from musicssl.encoders.samplecnn import SampleCNN
 from musicssl.errors import InputError
 from musicssl.evaluation import predict_clips
-from musicssl.finetuning import FineTune
+from musicssl.finetuning.fine_tune import FineTune
 from musicssl.pooling import MeanPooling
 from musicssl.probing.linear import fit_linear
 from musicssl.probing.probe import Embeddings

@@ -5,8 +5,8 @@ import torch
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 
-from musicssl.best_epoch import BestEpoch
 from musicssl.errors import InputError
+from musicssl.finetuning.best_epoch import BestEpoch
 from musicssl.resume import StepSeed
 from musicssl.split_loader import SplitLoader
 from musicssl.streams import BatchLoader

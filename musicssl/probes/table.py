@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from musicssl.metrics import USUAL
-from musicssl.probe_folder import ProbeFolder
-from musicssl.probe_results import FIELD
+from musicssl.probes.folder import ProbeFolder
+from musicssl.probes.results import FIELD
 from musicssl.report.grids import METRICS, percent
 from musicssl.robustness_results import show_robustness
 

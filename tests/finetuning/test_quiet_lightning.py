@@ -5,7 +5,7 @@ import warnings
 
 import pytest
 
-from musicssl.quiet_lightning import quiet_lightning
+from musicssl.finetuning.quiet_lightning import quiet_lightning
 
 
 def remarks():

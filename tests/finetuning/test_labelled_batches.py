@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from musicssl.clips import InstanceClips, SoundClips
-from musicssl.labelled_batches import labelled_batches
+from musicssl.finetuning.labelled_batches import labelled_batches
 from musicssl.probing.probe import Embeddings
 from tests.tiny_sound import RATE, ArraySound
 

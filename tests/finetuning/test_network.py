@@ -11,7 +11,7 @@ from musicssl.encoders.att import AttEmbedding
 from musicssl.encoders.crnn import CRNN
 from musicssl.encoders.gru import GRUEncoder
 from musicssl.encoders.samplecnn import SampleCNN
-from musicssl.finetuned_network import FineTunedNetwork, with_linear_head
+from musicssl.finetuning.network import FineTunedNetwork, with_linear_head
 from musicssl.pooling import MeanPooling
 from musicssl.probing.linear import LinearProbe
 from musicssl.tasks import MULTI_CLASS

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from musicssl.bootstrap import replicates
 from musicssl.errors import InputError
 from musicssl.paired import compare
-from musicssl.probe_folder import ProbeFolder
+from musicssl.probes.folder import ProbeFolder
 from musicssl.tasks import task_named
 
 

@@ -23,7 +23,7 @@ from musicssl.errors import InputError
 from musicssl.loaded_corpus import LoadedCorpus
 from musicssl.methods.base import ClassificationMethod
 from musicssl.pooling import MeanPooling
-from musicssl.probe_settings import run_of
+from musicssl.probes.settings import run_of
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,13 @@ from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.embeddings.extraction import Embedder
 from musicssl.errors import InputError
 from musicssl.evaluation import Scorer
-from musicssl.finetuning import FineTune
+from musicssl.finetuning.fine_tune import FineTune
 from musicssl.job import claimed
 from musicssl.loaded_corpus import LoadedCorpus
-from musicssl.probe_folder import ProbeFolder
-from musicssl.probe_results import Probed, write_probe
-from musicssl.probe_source import NetworkSource, Source
-from musicssl.probe_trials import Draw, Trial, draws, embeddings_of, fit_all
+from musicssl.probes.folder import ProbeFolder
+from musicssl.probes.results import Probed, write_probe
+from musicssl.probes.source import NetworkSource, Source
+from musicssl.probes.trials import Draw, Trial, draws, embeddings_of, fit_all
 from musicssl.probing.probe import Judge, Probe
 from musicssl.robustness_results import chosen_corruptions, write_robustness
 

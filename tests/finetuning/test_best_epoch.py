@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from musicssl.best_epoch import BestEpoch
-from musicssl.quiet_lightning import quiet_lightning
-from tests.told import Told
+from musicssl.finetuning.best_epoch import BestEpoch
+from musicssl.finetuning.quiet_lightning import quiet_lightning
+from tests.finetuning.told import Told
 from tests.training import quiet_trainer
 
 NO_WORKERS = "ignore:The '.*_dataloader' does not have many workers"
