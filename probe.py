@@ -2,13 +2,13 @@
 
 import os
 import sys
+from collections.abc import Collection, Mapping
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import hydra
 import numpy as np
-import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from musicssl.checkpoint import check_corpus_parts, describe
 from musicssl.command_line import user_errors
 from musicssl.composed import (
+    device_named,
     do_job,
     in_a_sweep,
     output_folder,
@@ -23,15 +24,20 @@ from musicssl.composed import (
     resolved,
     settings_to_blame,
     typed,
+    use_threads,
 )
-from musicssl.corpus import Corpus, Dataset
-from musicssl.embeddings.files import save_embeddings
+from musicssl.corpus import Corpus, Dataset, check_corpus
+from musicssl.embeddings.files import checked_suffix, save_embeddings
 from musicssl.errors import InputError
 from musicssl.finetuning.fine_tune import FineTune
 from musicssl.job import Outcome
 from musicssl.overrides import check_kinds, override_errors
+from musicssl.probes.comparison import compare_with
+from musicssl.probes.corruption import check_corruption, corrupt
+from musicssl.probes.fitting import Load
 from musicssl.probes.folder import ProbeFolder
-from musicssl.probes.run import Load, Plan, check_corruption, corrupt, probe_baseline, probe_source
+from musicssl.probes.plan import Plan
+from musicssl.probes.run import probe_baseline, probe_source
 from musicssl.probes.settings import (
     checked_baselines,
     checked_fractions,
@@ -84,32 +90,58 @@ def _do(
     config: DictConfig, settings: dict[str, Any], folder: ProbeFolder, file: Path | None
 ) -> None:
     check_kinds(settings, CONF, "probe", HydraConfig.get().overrides)
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
+    use_threads(config.threads)
+    target, wanted = saving_to(config), checked_baselines(plain(config.baselines))
     dataset = find_dataset(config, settings)
     plan = make_plan(config, settings, dataset)
+    if not plan.overwrite:
+        folder.check({**settings, "dataset": dataset})
     load = cache(partial(read, dataset))  # of several things to be done, the first one reads it
-    source = find_source(config, settings, file)
+    source = find_source(config, settings, file, load)
     corrupted = plain(config.corruption), chosen_severities(plain(config.severities))
     if config.corruption is not None:
         check_corruption(source, load, *corrupted)
+    was_complete = folder.is_complete
+    scorer = probe_source(folder, source, plan, load)
+    if was_complete and scorer is None and not in_a_sweep():
+        print("This probe is complete; overwrite=true does it again.")
     baselines = [
         probe_baseline(baseline, plan, Path(config.runs), load)
-        for baseline in find_baselines(config, plan, source, load)
+        for baseline in find_baselines(wanted, config, plan, source, load)
     ]
-    probe_source(folder, source, plan, load, baselines)
-    if (target := saved_to(config.embeddings)) is not None:
+    compare_with(folder, baselines)
+    if target is not None:
         embedded = source.embedded(load, plan.cache, plan.batch_size, plan.device)
         save_embeddings(target, embedded)
         print(f"Embeddings of {len(embedded.clip_ids):,} clips: {target}")
     if config.corruption is not None:
-        corrupt(folder, source, plan, load, *corrupted)
+        corrupt(folder, source, plan, load, *corrupted, scorer)
     if config.logger:
         from musicssl.dashboard import log_probe  # wandb takes a second that few want to spend
 
         log_probe(folder.path, os.environ.get("WANDB_PROJECT", "musicssl"))
     if not in_a_sweep():
         show_probe(folder, baselines)
+
+
+def saving_to(config: DictConfig) -> Path | None:
+    """Return the file that embeddings are to be saved to, if they are.
+
+    Raises:
+        InputError: If it has no suffix of ours, or jobs of a sweep would overwrite each other's.
+    """
+    target = saved_to(config.embeddings)
+    if target is None:
+        return None
+    checked_suffix(target)
+    if not target.parent.is_dir():
+        raise InputError(f"embeddings.save={target}: there is no folder {target.parent}; make it.")
+    if in_a_sweep():
+        raise InputError(
+            "embeddings.save=... is one file, which each job of a sweep would write; save "
+            "embeddings of one checkpoint at a time, without -m."
+        )
+    return target
 
 
 def check_one_source(config: DictConfig, file: Path | None) -> None:
@@ -144,20 +176,36 @@ def name_logger(config: DictConfig) -> None:
 
 
 def bring_features(config: DictConfig) -> None:
-    """Let a checkpoint hear the features that it was trained on.
+    """Let a checkpoint hear the features that it was trained on, in crops of the same length.
+
+    On its own corpus it validates on the clips that it validated on then.
 
     Raises:
-        InputError: If other ones were asked for, or they are none of musicssl's.
+        InputError: If other features were asked for, or they are none of musicssl's.
     """
     asked = [name for name in typed() if name.partition(".")[0] == "features"]
     if asked:
         raise InputError(f"{asked[0]}=... is for the checkpoint to say; leave it out.")
     made = describe(config.checkpoint).config
     check_corpus_parts(made["features"], config.checkpoint, config.trusted)
+    brought = ["val_fraction", "split_seed"] if is_its_own(config, made) else []
     with open_dict(config):
         OmegaConf.update(config, "features", made["features"], merge=False)
         if config.data.crop_seconds is None:
-            config.data.crop_seconds = made["data"]["crop_seconds"]
+            brought.append("crop_seconds")
+        for name in brought:
+            if f"data.{name}" not in typed():
+                config.data[name] = made["data"][name]
+
+
+def is_its_own(config: DictConfig, made: Mapping[str, Any]) -> bool:
+    """Say whether a checkpoint is probed on the corpus that it was trained on.
+
+    Args:
+        config: Of the probe.
+        made: Of the training run.
+    """
+    return config.dataset is None or config.dataset._target_ == made["dataset"]["_target_"]
 
 
 def find_dataset(config: DictConfig, settings: dict[str, Any]) -> dict[str, Any] | None:
@@ -174,23 +222,22 @@ def find_dataset(config: DictConfig, settings: dict[str, Any]) -> dict[str, Any]
     return dataset | {k: v for k, v in places.items() if k in dataset and v is not None}
 
 
-def read(dataset: dict[str, Any]) -> Corpus:
+def read(dataset: dict[str, Any] | None) -> Corpus:
     """Read a corpus.
 
     Raises:
-        InputError: If nothing can be learnt from it.
+        InputError: If there is none, or nothing can be learnt from it.
     """
+    if dataset is None:
+        raise InputError("this needs the clips themselves; name their corpus with dataset=...")
     built: Dataset = instantiate(dataset)
     built.prepare()
-    return built.load()
+    return check_corpus(built.load())
 
 
 def make_plan(config: DictConfig, settings: dict[str, Any], dataset: dict[str, Any] | None) -> Plan:
     """Read how embeddings are to be judged."""
     data = settings["data"]
-    device = config.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
     return Plan(
         name=HydraConfig.get().runtime.choices["probe"],
         probe=instantiate(config.probe),
@@ -201,26 +248,30 @@ def make_plan(config: DictConfig, settings: dict[str, Any], dataset: dict[str, A
         split_seed=data["split_seed"],
         batch_size=data["batch_size"],
         cache=Path(data["cache"]),
-        device=torch.device(device),
+        device=device_named(config.device),
         settings=settings,
         dataset=dataset,
         overwrite=config.overwrite,
     )
 
 
-def find_source(config: DictConfig, settings: dict[str, Any], file: Path | None) -> Source:
+def find_source(
+    config: DictConfig, settings: dict[str, Any], file: Path | None, load: Load
+) -> Source:
     """Return what is to be probed."""
     if file is not None:
         return FileSource(file, has_labels=config.dataset is None)
     if config.checkpoint is not None:
         return of_checkpoint(Path(config.checkpoint).expanduser(), plain(config.trusted))
     name = HydraConfig.get().runtime.choices["encoder"]
-    return of_encoder(instantiate(config.encoder), name, settings["encoder"], config.seed)
+    encoder = instantiate(config.encoder)
+    return of_encoder(encoder, name, settings["encoder"], config.seed, load())
 
 
-def find_baselines(config: DictConfig, plan: Plan, source: Source, load: Load) -> list[Source]:
-    """Return what a source is compared with."""
-    wanted = checked_baselines(plain(config.baselines))
+def find_baselines(
+    wanted: Collection[str], config: DictConfig, plan: Plan, source: Source, load: Load
+) -> list[Source]:
+    """Return those of the wanted baselines that a source can be compared with."""
     found: list[Source] = []
     if "untrained" in wanted and source.origin.kind == "checkpoint":
         path = Path(config.checkpoint).expanduser()

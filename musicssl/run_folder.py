@@ -17,7 +17,7 @@ wandb/             with logger=wandb
 import json
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,7 +120,7 @@ class RunFolder:
         """
         if not self.config.is_file():
             return
-        changed = _differences(yaml.safe_load(self.config.read_text()), settings)
+        changed = differences(yaml.safe_load(self.config.read_text()), settings, MAY_DIFFER)
         if changed:
             raise InputError(
                 f"{self.path} holds a run with other settings ({', '.join(changed[:3])}); "
@@ -169,13 +169,16 @@ def _without_nan(node: Any) -> Any:
     return None if isinstance(node, float) and math.isnan(node) else node
 
 
-def _differences(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def differences(
+    earlier: Mapping[str, Any], now: Mapping[str, Any], may_differ: Sequence[str]
+) -> list[str]:
+    """Say which settings have changed, but for some, and all below them, that may."""
     old, new = flattened(earlier), flattened(now)
     return [
         f"{key}: {old.get(key)} there, {new.get(key)} here"
         for key in sorted(old.keys() | new.keys())
         if old.get(key) != new.get(key)
-        and not any(key == name or key.startswith(f"{name}.") for name in MAY_DIFFER)
+        and not any(key == name or key.startswith(f"{name}.") for name in may_differ)
     ]
 
 

@@ -11,14 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
+from musicssl.checkpoint import describe
 from musicssl.errors import InputError
 from musicssl.probes.folder import ProbeFolder
+from musicssl.robustness_table import read_robustness
 from tests import test_train
 from tests.probing_command import ROOT, SEARCH_PATH, run
+from tests.tiny import Tiny
+from tests.tiny_keys import TinyKeys
 
 SMALL = ("data.p_s=[0.1,1]", "seeds=2", "probe.strengths=[0.01,1,100]")
 
@@ -115,6 +120,138 @@ def test_a_probe_that_is_complete_is_shown_until_its_checkpoint_changes(
     torch.save(content, other)
     run(probed.path, f"checkpoint={other}", "dataset=tiny", *SMALL)
     assert probed.metrics.stat().st_mtime_ns > before
+
+
+def test_baselines_can_be_asked_for_later(checkpoint, tmp_path, capsys):
+    asked = f"checkpoint={checkpoint}", "dataset=tiny", "data.p_s=[0.1,1]"
+    folder = run(tmp_path / "probe", *asked, "baselines=[]")
+    assert folder.document()["against"] == []
+    before, fits = folder.predictions.stat().st_mtime_ns, folder.document()["fits"]
+    run(tmp_path / "probe", *asked)
+    assert "This probe is complete" in capsys.readouterr().out
+    document = folder.document()
+    assert {row["with"] for row in document["against"]} == {
+        "att, untrained",
+        "statistics of its features",
+    }
+    assert document["fits"] == fits
+    assert folder.predictions.stat().st_mtime_ns == before
+
+
+def test_labels_that_were_corrected_are_probed_again(checkpoint, tmp_path):
+    saved = tmp_path / "tiny.npz"
+    asked = f"checkpoint={checkpoint}", "dataset=tiny", "data.p_s=1", "baselines=[]"
+    run(tmp_path / "a" / "probe", *asked, f"embeddings.save={saved}")
+    with np.load(saved) as arrays:
+        content = dict(arrays)
+    theirs = f"embeddings={saved}", "data.p_s=0.1"
+    before = run(tmp_path / "b" / "probe", *theirs).document()
+    test = content["split"] == "test"
+    content["targets"][test] = 1 - content["targets"][test]
+    np.savez(saved, **content)
+    after = run(tmp_path / "b" / "probe", *theirs).document()
+    assert after["macro"]["auroc"] == pytest.approx(1 - before["macro"]["auroc"])
+
+
+def test_another_corpus_of_the_same_name_is_refused(checkpoint, tmp_path):
+    asked = f"checkpoint={checkpoint}", "dataset=tiny", "data.p_s=1", "baselines=[]"
+    run(tmp_path / "probe", *asked)
+    with pytest.raises(InputError, match=r"dataset\.seed: 0 there, 1 here.*name=\.\.\."):
+        run(tmp_path / "probe", *asked, "dataset.seed=1")
+    run(tmp_path / "probe", *asked, "dataset.seed=1", "overwrite=true")
+
+
+def test_on_its_own_corpus_a_checkpoint_validates_on_the_clips_that_it_validated_on(tmp_path):
+    other = ("dataset.validation=false", "data.val_fraction=0.3", "data.split_seed=5")
+    checkpoint = test_train.run(tmp_path / "run", "trainer.max_epochs=1", *other).best
+    asked = (f"checkpoint={checkpoint}", "data.p_s=1", "trusted=[tests]", "baselines=[]")
+    assert run(tmp_path / "probe", *asked).document()["clips"]["val"] == 29
+    with_words = (*asked, "dataset=tiny", "dataset.validation=false")
+    assert run(tmp_path / "named", *with_words).document()["clips"]["val"] == 29
+    chosen = run(tmp_path / "other", *with_words, "data.val_fraction=0.5")
+    assert chosen.document()["clips"]["val"] == 48
+
+
+def test_keys_earn_their_credit_in_scores_chance_intervals_and_under_corruption(tmp_path):
+    keys = "dataset=tiny_keys", "encoder=samplecnn", "encoder.chunk_samples=243"
+    small = "encoder.num_blocks=4", "encoder.width=8", "baselines=[]", "data.p_s=[0.2,1]", "seeds=2"
+    folder = run(tmp_path / "probe", *keys, *small, "corruption=polarity", "severities=[5]")
+    document = folder.document()
+    corpus = TinyKeys().load()
+    rows = np.flatnonzero(corpus.split == "test")
+    right = corpus.y[rows].argmax(1)
+    with np.load(folder.predictions) as arrays:
+        answers = arrays["scores"].argmax(2)
+        assert np.array_equal(arrays["credit"], corpus.credit)
+        assert np.array_equal(arrays["groups"], corpus.groups[rows])
+    earned = [corpus.credit[given, right].mean() for given in answers]
+    assert [fit["macro"]["weighted_accuracy"] for fit in document["fits"]] == pytest.approx(earned)
+    train = corpus.y[corpus.split == "train"].argmax(1)
+    best = max(range(3), key=lambda given: corpus.credit[given, train].sum())
+    assert document["chance"]["weighted_accuracy"] == pytest.approx(
+        corpus.credit[best, right].mean()
+    )
+    # Whole groups are drawn: their clips alone cannot tell how sure the mean is.
+    values = corpus.credit[answers[-1], right]
+    of_groups = np.array([values[corpus.groups[rows] == g] for g in np.unique(corpus.groups[rows])])
+    rng = np.random.default_rng(1)
+    drawn = [of_groups[rng.integers(6, size=6)].mean() for _ in range(4000)]
+    low, high = document["cells"][-1]["interval"]["weighted_accuracy"]
+    assert (high - low) == pytest.approx(np.ptp(np.quantile(drawn, [0.025, 0.975])), abs=0.06)
+    table = read_robustness(folder.robustness)
+    assert table.clean["weighted_accuracy"] == pytest.approx(earned[2])
+    assert document["metric"] == "weighted_accuracy"
+
+
+def test_a_checkpoint_brings_its_features_and_its_crops(checkpoint, tmp_path):
+    folder = run(tmp_path / "probe", f"checkpoint={checkpoint}", "dataset=tiny", "data.p_s=1")
+    settings = yaml.safe_load(folder.config.read_text())
+    made = describe(checkpoint).config
+    assert settings["features"] == made["features"]
+    assert settings["data"]["crop_seconds"] == made["data"]["crop_seconds"]
+
+
+def test_the_seed_is_that_of_untrained_weights_and_of_draws(checkpoint, tmp_path):
+    asked = f"checkpoint={checkpoint}", "dataset=tiny", "data.p_s=0.2", "seeds=1"
+    several = [run(tmp_path / f"{s}" / "probe", *asked, f"seed={s}").document() for s in (0, 1)]
+    assert [one["fits"][0]["seed"] for one in several] == [0, 1]
+    against = [one["against"][0]["difference"] for one in several]
+    assert against[0] != against[1]
+    stratified = run(tmp_path / "s" / "probe", *asked, "data.stratified=true").document()
+    assert stratified["fits"][0]["macro"] != several[0]["fits"][0]["macro"]
+
+
+def test_the_dashboard_is_told_if_asked(checkpoint, tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr("musicssl.dashboard.log_probe", lambda *given: told.append(given))
+    asked = f"checkpoint={checkpoint}", "dataset=tiny", "data.p_s=1", "baselines=[]"
+    run(tmp_path / "probe", *asked)
+    assert told == []
+    run(tmp_path / "probe", *asked, "logger=wandb")
+    assert told == [(tmp_path / "probe", "musicssl")]
+
+
+def test_embeddings_that_are_all_alike_are_refused(tmp_path):
+    corpus = Tiny().load()
+    np.savez(
+        tmp_path / "alike.npz",
+        embeddings=np.full((120, 4), 0.3, np.float32),
+        clip_ids=corpus.clip_ids,
+    )
+    with pytest.raises(InputError, match="gives all clips of tiny the same embedding"):
+        run(tmp_path / "probe", f"embeddings={tmp_path / 'alike.npz'}", "dataset=tiny")
+
+
+def test_validation_clips_of_one_class_still_choose(checkpoint, tmp_path):
+    saved = tmp_path / "tiny.npz"
+    asked = f"checkpoint={checkpoint}", "dataset=tiny", "data.p_s=1", "baselines=[]"
+    run(tmp_path / "a" / "probe", *asked, f"embeddings.save={saved}")
+    with np.load(saved) as arrays:
+        content = dict(arrays)
+    content["targets"][content["split"] == "val"] = 1
+    np.savez(saved, **content)
+    document = run(tmp_path / "b" / "probe", f"embeddings={saved}", "data.p_s=1").document()
+    assert document["fits"][0]["val_loss"] < 0.7
 
 
 def test_a_checkpoint_of_some_classes_probes_others_and_stays_as_it_is(checkpoint, tmp_path):
@@ -240,7 +377,12 @@ class Evil:
         (("checkpoint={ckpt}", "dataset=tiny", "corruption=gain"), "corruption"),
         (("embeddings=nowhere.npz",), "nowhere.npz"),
         (("embeddings={npz}", "dataset=tiny"), "clip"),
-        (("embeddings={npz}", "dataset=tiny", "probe=finetune"), "clip|has none"),
+        (("embeddings={npz}", "probe=finetune"), r"few\.npz has none"),
+        (("checkpoint={ckpt}", "dataset=tiny", "dataset.num_features=9"), "of 8 features"),
+        (("checkpoint={ckpt}", "dataset=tiny", "embeddings.save=x.csv"), "csv"),
+        (("checkpoint={ckpt}", "dataset=tiny", "embeddings.save=/no/x.npz"), "no folder /no"),
+        (("checkpoint={ckpt}", "dataset=tiny", "device=gpu"), "no device gpu"),
+        (("checkpoint={ckpt}", "dataset=tiny", "threads=0"), "threads"),
     ],
 )
 def test_bad_input_is_named_and_nothing_is_written(checkpoint, tmp_path, overrides, message):

@@ -1,6 +1,6 @@
 """Is an encoder better than what it is compared with? Paired over the same test clips."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,30 @@ from musicssl.bootstrap import replicates
 from musicssl.errors import InputError
 from musicssl.paired import compare
 from musicssl.probes.folder import ProbeFolder
+from musicssl.probes.pictures import draw_curve
+from musicssl.run_folder import write_json
 from musicssl.tasks import task_named
+
+_TRUTH = ("clip_ids", "targets", "mask", "groups", "credit")
+
+
+def compare_with(folder: ProbeFolder, baselines: Sequence[ProbeFolder]) -> None:
+    """Compare a complete probe with baselines, unless that was done; note it and draw the curves.
+
+    Args:
+        folder: Of the probe.
+        baselines: Complete probes of the same kind on the same clips.
+
+    Raises:
+        InputError: If one was tested on other clips.
+    """
+    document, others = folder.document(), [baseline.document() for baseline in baselines]
+    names = [other["made_of"] for other in others]
+    if document["compared_with"] == names:
+        return
+    rows = [row for baseline in baselines for row in against(folder, document, baseline)]
+    draw_curve(folder, document, others)
+    write_json(folder.metrics, document | {"compared_with": names, "against": rows})
 
 
 def against(
@@ -62,6 +85,12 @@ def _mean(
     return mean
 
 
+def _alike(one: NDArray[Any] | None, other: NDArray[Any] | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one.shape == other.shape and one.tobytes() == other.tobytes()
+
+
 def _replicates(
     folder: ProbeFolder, metric: str, like: ProbeFolder | None = None
 ) -> NDArray[np.float64]:
@@ -69,7 +98,7 @@ def _replicates(
         known = dict(arrays)
     if like is not None:
         with np.load(like.predictions) as arrays:
-            same = all(np.array_equal(arrays[key], known[key]) for key in ("clip_ids", "mask"))
+            same = all(_alike(arrays.get(key), known.get(key)) for key in _TRUTH)
         if not same:
             raise InputError(
                 f"{folder.path} was tested on other clips than {like.path}; probe both again with "

@@ -18,7 +18,10 @@ from typing import Any
 
 import yaml
 
-from musicssl.run_folder import write_atomically
+from musicssl.errors import InputError
+from musicssl.run_folder import differences, write_atomically
+
+_MAY_DIFFER = ("data.cache", "data.batch_size", "dataset.cache", "dataset.num_workers")
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,27 @@ class ProbeFolder:
         """Return the results."""
         document: dict[str, Any] = json.loads(self.metrics.read_text())
         return document
+
+    def check(self, settings: Mapping[str, Any]) -> None:
+        """Make sure that the folder is free, or holds a probe on the same corpus.
+
+        Overrides that are part of the folder's name cannot differ; places of files are not.
+
+        Raises:
+            InputError: If the folder holds a probe on another corpus.
+        """
+        if not self.config.is_file():
+            return
+        earlier, now = (
+            {part: one[part] for part in ("dataset", "data")}
+            for one in (yaml.safe_load(self.config.read_text()), settings)
+        )
+        changed = differences(earlier, now, _MAY_DIFFER)
+        if changed:
+            raise InputError(
+                f"{self.path} holds a probe on another corpus ({', '.join(changed[:3])}); give "
+                "this one a name of its own (name=...) or set overwrite=true."
+            )
 
     def holds(self, made_of: str) -> bool:
         """Say whether the results are there that follow from some fingerprint."""

@@ -14,16 +14,11 @@ from musicssl.bootstrap import interval, replicates
 from musicssl.chance import chance
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.evaluation import Predictions
-from musicssl.metrics import USUAL, usual_metric
-from musicssl.probes.comparison import against
+from musicssl.metrics import usual_metric
 from musicssl.probes.folder import ProbeFolder
-from musicssl.probes.source import Origin
+from musicssl.probes.origin import Origin
+from musicssl.probes.pictures import draw_classes, draw_curve
 from musicssl.probes.trials import Trial
-from musicssl.report.grids import percent
-from musicssl.report.label_curve import Point, draw_label_curves
-from musicssl.report.run_figures import draw_answers, draw_bars
-from musicssl.report.saving import save_png
-from musicssl.report.tables import write_metrics_csv
 from musicssl.results import measure
 from musicssl.run_folder import write_json
 from musicssl.tasks import task_named
@@ -59,7 +54,6 @@ def write_probe(
     probed: Probed,
     datamodule: SemiSupervisedDataModule,
     trials: Sequence[Trial],
-    baselines: Sequence[ProbeFolder] = (),
 ) -> None:
     """Write tables, scores, pictures and, last of all, probe.json.
 
@@ -68,7 +62,6 @@ def write_probe(
         probed: What it was.
         datamodule: That the probe was fitted and tested with.
         trials: By ascending fraction of labels.
-        baselines: Complete probes of the same kind on the same clips, to be compared with.
     """
     folder.claim(probed.settings)
     tested = [_predictions(datamodule, trial) for trial in trials]
@@ -76,12 +69,9 @@ def write_probe(
     document = _document(probed, datamodule, trials, macros)
     _write_fits(folder, trials, macros)
     _save_scores(folder, datamodule, trials, tested[0])
-    document["against"] = [
-        row for baseline in baselines for row in against(folder, document, baseline)
-    ]
     most = tested[next(i for i, t in enumerate(trials) if t.draw.p_s == trials[-1].draw.p_s)]
-    _draw(folder, most, datamodule.corpus.credit)
-    _draw_curve(folder, document, [baseline.document() for baseline in baselines])
+    draw_classes(folder, document, most, datamodule.corpus.credit)
+    draw_curve(folder, document, [])
     write_json(folder.metrics, document)
 
 
@@ -125,7 +115,14 @@ def _document(
             for trial, macro in zip(trials, macros, strict=True)
         ],
         "cells": cells,
+        "groups": None if corpus.groups is None else _count(corpus.groups[datamodule.rows("test")]),
+        "compared_with": [],
+        "against": [],
     }
+
+
+def _count(groups: NDArray[np.str_]) -> int:
+    return len(np.unique(groups))
 
 
 def _cells(
@@ -197,40 +194,3 @@ def _save_scores(
         task=np.array(first.task),
         **known,
     )
-
-
-def _draw(
-    folder: ProbeFolder, predictions: Predictions, credit: NDArray[np.float32] | None
-) -> None:
-    """Draw each class and the answers, of the first draw with the most labels."""
-    metrics = measure(predictions, credit)
-    per_class = {name: values.tolist() for name, values in metrics.per_class.items()}
-    write_metrics_csv(folder.path / "metrics.csv", predictions.classes, per_class, metrics.macro)
-    draw_bars(folder.figures, predictions.classes, per_class)
-    draw_answers(folder.figures, predictions)
-
-
-def _draw_curve(
-    folder: ProbeFolder, document: Mapping[str, Any], baselines: Sequence[Mapping[str, Any]]
-) -> None:
-    if len(document["cells"]) == 1:
-        return
-    metric = document["metric"]
-    curves = {one["source"]["label"]: _points(one, metric) for one in (document, *baselines)}
-    title = f"{document['probe']} probes of {document['corpus']}"
-    share = "their share of all labelled ones"
-    save_png(
-        folder.figures / "label_curve.png",
-        draw_label_curves(curves, USUAL[metric], title, share),
-    )
-
-
-def _points(document: Mapping[str, Any], metric: str) -> list[Point]:
-    return [
-        Point(
-            percent(cell["p_s"]),
-            cell["labelled"],
-            [f["macro"][metric] for f in document["fits"] if f["p_s"] == cell["p_s"]],
-        )
-        for cell in document["cells"]
-    ]

@@ -74,19 +74,25 @@ def checked_baselines(names: Any) -> tuple[str, ...]:
 
 
 def probe_folder(
-    checkpoint: str | None, embeddings: Any, runs: str, choices: Mapping[str, str | None]
+    checkpoint: str | None,
+    embeddings: Any,
+    runs: str,
+    name: str | None,
+    choices: Mapping[str, str | None],
 ) -> str:
-    """Return the folder of a probe but for its overrides, `HOME/DATASET/PROBE`.
+    """Return the folder of a probe but for its overrides, `HOME/NAME/PROBE`.
 
     Args:
         checkpoint: Its path, if it is one that is probed.
         embeddings: The setting of this name.
         runs: Folder of all runs.
+        name: In place of the word typed after `dataset=`.
         choices: Hydra's, from a group to the option that was chosen.
     """
     file = embeddings_file(embeddings)
     place = _home(checkpoint, None if file is None else str(file), choices["encoder"], runs)
-    return str(place / (choices["dataset"] or "own_corpus") / str(choices["probe"]))
+    corpus = name or choices["dataset"] or ("own_corpus" if file is None else "own_labels")
+    return str(place / corpus / str(choices["probe"]))
 
 
 def _home(checkpoint: str | None, embeddings: str | None, encoder: str | None, runs: str) -> Path:
@@ -99,7 +105,8 @@ def _home(checkpoint: str | None, embeddings: str | None, encoder: str | None, r
         runs: Folder of all runs.
     """
     if checkpoint is not None and (run := run_of(Path(checkpoint))) is not None:
-        return run.absolute() / "probes"
+        stem = Path(checkpoint).stem
+        return run / "probes" / ("" if stem == "best" else stem)
     place = Path(runs).absolute() / "probes"
     file = checkpoint if checkpoint is not None else embeddings
     if file is None:
@@ -110,6 +117,6 @@ def _home(checkpoint: str | None, embeddings: str | None, encoder: str | None, r
 
 def run_of(checkpoint: Path) -> Path | None:
     """Return the folder of the run that a checkpoint is of; None if it lies elsewhere."""
-    run = checkpoint.expanduser().absolute().parent.parent
-    is_run = checkpoint.parent.name == "checkpoints" and (run / "config.yaml").is_file()
-    return run if is_run else None
+    place = checkpoint.expanduser().absolute().parent
+    is_run = place.name == "checkpoints" and (place.parent / "config.yaml").is_file()
+    return place.parent if is_run else None

@@ -1,16 +1,14 @@
 """What is probed: a network that was trained, or one that was not, or embeddings from elsewhere."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from musicssl.batch import Batch, valid_instances
 from musicssl.checkpoint import describe, load_method
 from musicssl.classifier import Classifier
 from musicssl.corpus import Corpus
@@ -23,37 +21,9 @@ from musicssl.errors import InputError
 from musicssl.loaded_corpus import LoadedCorpus
 from musicssl.methods.base import ClassificationMethod
 from musicssl.pooling import MeanPooling
+from musicssl.probes.instance_statistics import InstanceStatistics
+from musicssl.probes.origin import Origin
 from musicssl.probes.settings import run_of
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What a report says of where embeddings come from.
-
-    Attributes:
-        kind: "checkpoint"; "untrained", a network that learnt nothing; "statistics" of the input;
-            "embeddings" from elsewhere.
-        name: Of the training run, the encoder or the file.
-        label: What tables call it.
-        run: Folder of the training run.
-        seed: Of the training run, or of the weights that were drawn.
-        p_s: Of the training run, and so on.
-        b_s: As well.
-        trained_on: Name of its corpus.
-    """
-
-    kind: Literal["checkpoint", "untrained", "statistics", "embeddings"]
-    name: str
-    label: str
-    run: str | None = None
-    seed: int | None = None
-    p_s: float | None = None
-    b_s: float | None = None
-    trained_on: str | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values."""
-        return asdict(self)
 
 
 class Source(Protocol):
@@ -230,7 +200,7 @@ def untrained(path: Path, seed: int, trusted: Sequence[str] = ()) -> NetworkSour
 
 
 def of_encoder(
-    encoder: partial[Any], name: str, settings: Mapping[str, Any], seed: int
+    encoder: partial[Any], name: str, settings: Mapping[str, Any], seed: int, corpus: Corpus
 ) -> NetworkSource:
     """Return an encoder with weights that are drawn.
 
@@ -239,12 +209,19 @@ def of_encoder(
         name: The word typed after `encoder=`.
         settings: That it is built with, plain values.
         seed: Of the weights.
+        corpus: Whose instances it is built for; sound needs no sizes.
     """
+    num_instances, num_features = 1, 1
+    if isinstance(corpus.x, np.ndarray):
+        num_instances, num_features = corpus.x.shape[1:]
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        network = Classifier(encoder, MeanPooling, num_features=128, num_instances=1, num_classes=1)
+        network = Classifier(encoder, MeanPooling, num_features, num_instances, num_classes=1)
     origin = Origin("untrained", f"untrained_{name}", f"{name}, untrained", seed=seed)
-    return NetworkSource(origin, {"encoder": dict(settings), "seed": seed}, network.eval())
+    sizes = {"num_features": num_features, "num_instances": num_instances}
+    identity = {"encoder": dict(settings), "seed": seed, "sizes": sizes}
+    width = num_features if isinstance(corpus.x, np.ndarray) else None
+    return NetworkSource(origin, identity, network.eval(), width)
 
 
 def of_statistics(sample_rate: int | None) -> NetworkSource:
@@ -264,22 +241,6 @@ def of_statistics(sample_rate: int | None) -> NetworkSource:
     return NetworkSource(
         origin, {"statistics": "log_mel", "sample_rate": sample_rate}, network.eval()
     )
-
-
-class InstanceStatistics(torch.nn.Module):
-    """Embed a clip as mean and standard deviation of each feature over its instances."""
-
-    def clip_embeddings(self, batch: Batch) -> Tensor:
-        """Return means and deviations, (B, 2 F), padding left out."""
-        num_instances = batch.x.shape[1]
-        lengths = batch.lengths
-        if lengths is None:
-            lengths = torch.full((len(batch.x),), num_instances, device=batch.x.device)
-        valid = valid_instances(lengths, num_instances)[..., None]  # (B, T, 1)
-        count = lengths[:, None]
-        mean = batch.x.where(valid, 0).sum(1) / count  # (B, F)
-        variance = (batch.x - mean[:, None]).where(valid, 0).square().sum(1) / count
-        return torch.cat([mean, variance.sqrt()], dim=1)
 
 
 def _nothing_to_tune(origin: Origin) -> InputError:

@@ -46,18 +46,22 @@ def heading(document: Document, metric: str) -> str:
     """Say what a table is of."""
     clips, probe = document["clips"], document["probe"]
     name = METRICS[metric]
-    return (
+    text = (
         f"{name[0].upper()}{name[1:]} of {clips['test']:,} test clips of {document['corpus']}; "
-        f"{probe} probes, chosen on {clips['val']:,} validation clips"
+        f"{probe} probes"
     )
+    chosen = ", ".join(document["fits"][0]["chosen"])
+    return text + (f", {chosen} chosen on {clips['val']:,} validation clips" if chosen else "")
 
 
 def reading(document: Document) -> str:
     """Say what the numbers of the tables are."""
     fits = [fit["p_s"] for fit in document["fits"]]
     draws = max(map(fits.count, fits))
-    of = f"Means over {draws} draws of labels, " if draws > 1 else "One draw of labels, "
-    return of + "in brackets 95 % intervals over test clips."
+    of = f"Means over {draws} draws of labels (of all there is one); " if draws > 1 else ""
+    groups = document["groups"]
+    drawn = "test clips" if groups is None else f"the {groups:,} groups of test clips"
+    return of + f"in brackets 95 % intervals over {drawn}."
 
 
 def probe_table(documents: Sequence[Document], metric: str) -> Table:
@@ -69,10 +73,11 @@ def probe_table(documents: Sequence[Document], metric: str) -> Table:
     """
     main = documents[0]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("labels", overflow="fold")
+    table.add_column("embeddings", overflow="fold")
     table.add_column("size", justify="right")
     for cell in main["cells"]:
-        head = f"{percent(cell['p_s'])}\n{cell['labelled']:,} clips"
+        clips = "clip" if cell["labelled"] == 1 else "clips"
+        head = f"{percent(cell['p_s'])}\n{cell['labelled']:,} {clips}"
         table.add_column(head, justify="right", no_wrap=True)
     for number, document in enumerate(documents):
         cells = {cell["p_s"]: cell for cell in document["cells"]}
@@ -90,10 +95,15 @@ def comparisons(document: Document) -> list[str]:
     most, name = document["cells"][-1]["p_s"], USUAL[document["metric"]]
     return [
         f"{name} against {row['with']}, {percent(most)} of the labels: {row['difference']:+.3f} "
-        f"({_signed(row['interval'])}), p = {row['p']:.3f} (paired bootstrap over test clips)."
+        f"({_signed(row['interval'])}), {_p(row['p'])} (paired bootstrap over test clips)."
         for row in document["against"]
         if row["p_s"] == most and row["difference"] is not None
     ]
+
+
+def _p(value: float) -> str:
+    """Write a p value; the least one that 1,000 resamples can give is no number but a bound."""
+    return "p \N{LESS-THAN OR EQUAL TO} 0.002" if value < 0.0025 else f"p = {value:.3f}"
 
 
 def _signed(interval: Sequence[float | None]) -> str:
@@ -104,7 +114,8 @@ def _cell(cell: Mapping[str, Any] | None, metric: str) -> str:
     if cell is None:
         return ""
     low, high = cell["interval"].get(metric, (None, None))
-    between = "" if low is None else f" ({_rounded(low)}\N{EN DASH}{_rounded(high)})"
+    dash = "\N{EN DASH}" if low is None or low >= 0 else " to "
+    between = "" if low is None else f" ({_rounded(low)}{dash}{_rounded(high)})"
     return _rounded(cell["mean"][metric]) + between
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from musicssl.errors import InputError
 from musicssl.probes.comparison import against
@@ -9,6 +10,10 @@ from musicssl.probes.folder import ProbeFolder
 from musicssl.run_folder import write_json
 
 N = 200
+
+
+def auroc(y, scores):
+    return roc_auc_score(y, scores, average="macro")
 
 
 def probe(path, label, noise, fractions=(0.1, 1.0), seed=0, clip="clip"):
@@ -30,7 +35,10 @@ def probe(path, label, noise, fractions=(0.1, 1.0), seed=0, clip="clip"):
         task=np.array("multi_label"),
     )
     fits = [{"p_s": p_s} for p_s in fractions]
-    cells = [{"p_s": p_s, "mean": {"auroc": 0.5}} for p_s in fractions]
+    cells = [
+        {"p_s": p_s, "mean": {"auroc": auroc(y, one)}}
+        for p_s, one in zip(fractions, scores, strict=True)
+    ]
     write_json(
         folder.metrics,
         {"source": {"label": label}, "metric": "auroc", "fits": fits, "cells": cells},
@@ -45,7 +53,7 @@ def test_the_better_one_is_better_and_a_copy_is_neither(tmp_path):
     for row in rows:
         assert 0 < row["interval"][0] < row["interval"][1]
         assert row["p"] < 0.01
-        assert row["difference"] == 0  # of the means, as they were written down
+        assert row["interval"][0] < row["difference"] < row["interval"][1]
     same = against(good, good.document(), probe(tmp_path / "same", "same", 0.5))
     assert [(row["interval"], row["p"]) for row in same] == [([0, 0], 1)] * 2
 

@@ -8,11 +8,13 @@ import torch
 
 from musicssl.batch import Batch
 from musicssl.checkpoint import load_method
+from musicssl.encoders.att import AttEmbedding
+from musicssl.encoders.fc_t import FullyConnectedPerInstance
 from musicssl.encoders.log_mel_statistics import LogMelStatistics
 from musicssl.errors import InputError
 from musicssl.loaded_corpus import LoadedCorpus
+from musicssl.probes.instance_statistics import InstanceStatistics
 from musicssl.probes.source import (
-    InstanceStatistics,
     NetworkSource,
     of_checkpoint,
     of_encoder,
@@ -21,6 +23,7 @@ from musicssl.probes.source import (
 )
 from tests import test_train
 from tests.tiny import Tiny
+from tests.tiny_sound import TinySound
 
 CPU = torch.device("cpu")
 
@@ -84,10 +87,21 @@ def test_an_untrained_network_is_drawn_from_its_seed_and_from_nothing_else(check
 def test_an_encoder_by_itself_is_drawn_from_its_seed():
     encoder = partial(LogMelStatistics, sample_rate=800, chunk_samples=800)
     state = torch.get_rng_state()
-    source = of_encoder(encoder, "log_mel_statistics", {"bands": 3}, seed=5)
+    corpus = TinySound().load()
+    source = of_encoder(encoder, "log_mel_statistics", {"bands": 3}, 5, corpus)
     assert torch.equal(torch.get_rng_state(), state)
-    assert source.identity == {"encoder": {"bands": 3}, "seed": 5}
+    assert source.settings == {"encoder": {"bands": 3}}
+    assert source.identity["seed"] == 5
     assert source.origin.label == "log_mel_statistics, untrained"
+
+
+@pytest.mark.parametrize("encoder", [AttEmbedding, FullyConnectedPerInstance])
+def test_an_encoder_of_instances_is_built_for_those_of_the_corpus(encoder):
+    source = of_encoder(encoder, "it", {}, 0, Tiny(num_features=9, num_instances=4).load())
+    batch = Batch(torch.rand(2, 4, 9), torch.zeros(2, 3), torch.zeros(2, 3, dtype=torch.bool))
+    with torch.no_grad():
+        assert source.network.clip_embeddings(batch).shape[0] == 2
+    assert source.num_features == 9
 
 
 def test_statistics_of_sound_are_of_log_mel_spectra():

@@ -23,7 +23,8 @@ def document(label, mean, interval=(0.5, 0.75)):
             few | {"interval": {"accuracy": interval}},
             most | {"interval": {"accuracy": [None, None]}},
         ],
-        "fits": [{"p_s": 0.1}, {"p_s": 0.1}, {"p_s": 1.0}],
+        "fits": [{"p_s": p_s, "chosen": {"strength": 1.0}} for p_s in (0.1, 0.1, 1.0)],
+        "groups": None,
         "against": [
             untrained | {"p_s": 0.1, "difference": 9.0, "interval": [8, 9], "p": 1},
             untrained | {"p_s": 1.0, "difference": 0.25, "interval": [0.125, None], "p": 0.002},
@@ -43,19 +44,23 @@ def test_every_number_is_in_its_place():
     assert "att [x] 64 0.250 (0.500–0.750) 0.500" in rows
     assert "other 64 0.125 (0.500–0.750) 0.250" in rows
     assert "chance 0.125 0.125" in rows
-    assert "labels size 40 clips 400 clips" in rows
+    assert "embeddings size 40 clips 400 clips" in rows
 
 
 def test_what_the_numbers_are_is_said_once():
     one = document("att", 0.5)
     assert heading(one, "accuracy") == (
-        "Accuracy of 1,290 test clips of gtzan; linear probes, chosen on 50 validation clips"
+        "Accuracy of 1,290 test clips of gtzan; linear probes, "
+        "strength chosen on 50 validation clips"
     )
     assert heading(one, "auroc").startswith("AUROC of")
-    assert (
-        reading(one) == "Means over 2 draws of labels, in brackets 95 % intervals over test clips."
-    )
-    assert reading(one | {"fits": one["fits"][1:]}).startswith("One draw of labels, in brackets")
+    nothing = one | {"probe": "prototypes", "fits": [fit | {"chosen": {}} for fit in one["fits"]]}
+    assert heading(nothing, "auroc") == "AUROC of 1,290 test clips of gtzan; prototypes probes"
+    of_clips = "in brackets 95 % intervals over test clips."
+    assert reading(one) == f"Means over 2 draws of labels (of all there is one); {of_clips}"
+    assert reading(one | {"fits": one["fits"][1:]}) == of_clips
+    in_groups = one | {"fits": one["fits"][1:], "groups": 30}
+    assert reading(in_groups).endswith("over the 30 groups of test clips.")
 
 
 def test_a_fraction_that_a_baseline_lacks_is_left_empty():
@@ -69,5 +74,5 @@ def test_a_fraction_that_a_baseline_lacks_is_left_empty():
 def test_baselines_are_compared_with_the_most_labels():
     assert comparisons(document("att", 0.5)) == [
         "accuracy against cnn, untrained, 100 % of the labels: +0.250 (+0.125 to undefined), "
-        "p = 0.002 (paired bootstrap over test clips)."
+        "p ≤ 0.002 (paired bootstrap over test clips)."
     ]
