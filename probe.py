@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from musicssl.checkpoint import check_corpus_parts, describe
+from musicssl.checkpoint import Description, check_corpus_parts, describe
 from musicssl.command_line import user_errors
 from musicssl.composed import (
     device_named,
@@ -186,26 +186,28 @@ def bring_features(config: DictConfig) -> None:
     asked = [name for name in typed() if name.partition(".")[0] == "features"]
     if asked:
         raise InputError(f"{asked[0]}=... is for the checkpoint to say; leave it out.")
-    made = describe(config.checkpoint).config
-    check_corpus_parts(made["features"], config.checkpoint, config.trusted)
+    made = describe(config.checkpoint)
+    features = made.setting("features")
+    check_corpus_parts(features, config.checkpoint, config.trusted)
     brought = ["val_fraction", "split_seed"] if is_its_own(config, made) else []
     with open_dict(config):
-        OmegaConf.update(config, "features", made["features"], merge=False)
+        OmegaConf.update(config, "features", features, merge=False)
         if config.data.crop_seconds is None:
             brought.append("crop_seconds")
         for name in brought:
             if f"data.{name}" not in typed():
-                config.data[name] = made["data"][name]
+                config.data[name] = made.setting(f"data.{name}")
 
 
-def is_its_own(config: DictConfig, made: Mapping[str, Any]) -> bool:
+def is_its_own(config: DictConfig, made: Description) -> bool:
     """Say whether a checkpoint is probed on the corpus that it was trained on.
 
     Args:
         config: Of the probe.
-        made: Of the training run.
+        made: How the checkpoint was.
     """
-    return config.dataset is None or config.dataset._target_ == made["dataset"]["_target_"]
+    own = made.setting("dataset._target_")
+    return config.dataset is None or config.dataset._target_ == own
 
 
 def find_dataset(config: DictConfig, settings: dict[str, Any]) -> dict[str, Any] | None:
@@ -216,7 +218,7 @@ def find_dataset(config: DictConfig, settings: dict[str, Any]) -> dict[str, Any]
     """
     if config.dataset is not None or config.checkpoint is None:
         return settings["dataset"]
-    dataset = dict(describe(config.checkpoint).config["dataset"])
+    dataset = dict(describe(config.checkpoint).setting("dataset"))
     check_corpus_parts(dataset, config.checkpoint, config.trusted)
     places = {"cache": config.data.cache, "root": config.data.root}
     return dataset | {k: v for k, v in places.items() if k in dataset and v is not None}

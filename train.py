@@ -39,6 +39,7 @@ from musicssl.composed import (
     resolved,
     settings_to_blame,
     typed,
+    use_threads,
 )
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
@@ -97,8 +98,7 @@ def _do(config: DictConfig, settings: dict[str, Any], folder: RunFolder) -> None
     if not complete:
         check_kinds(settings, CONF, "train", HydraConfig.get().overrides)
         check_use(config.method, HydraConfig.get().overrides.task)
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
+    use_threads(config.threads)
     pl.seed_everything(config.seed, verbose=False)
     if complete and not in_a_sweep():
         print("This run is complete; overwrite=true trains it again.")

@@ -1,20 +1,28 @@
 """How often bootstrap intervals hold the truth, and models that are alike are told apart.
 
-Two models that are equally good score clips of one class of which some are positive; what makes a
-clip hard is half common to both. The truth is what they score on 400,000 clips. `held`: share of
-95 % intervals that hold it; `basic`: the same of intervals reflected in the estimate; `told_apart`:
-share of comparisons in which p < 0.05, by `musicssl.paired`; `bias`: by how much the mean of the
-replicates exceeds the estimate; `error`: their standard deviation; both averaged over the draws.
-400 draws tell 0.95 from 0.92. It takes a minute.
+Two models score clips, either of one class of which some are positive or of several classes that
+exclude each other; they are equally good but where two qualities are given, and what makes a clip
+hard is half common to both. `percentile`, `moved` (the same less the bias, see
+`musicssl.bootstrap.interval`) and `basic` (reflected in the estimate): how many of 100 intervals of
+95 % for the first model hold the mean score of all draws of so many clips, and, after the stroke,
+the score on very many clips. The two differ for average precision alone, which few clips flatter.
+`difference`: how many of the difference of both hold its mean, percentile and, after the stroke,
+moved. `p < 0.05`: in how many comparisons, by `musicssl.paired`. `bias`: by how much the mean of
+the replicates exceeds the estimate; `error`: their standard deviation; `of both`: the bias of the
+difference over its error; averaged over the draws. 400 draws tell 95 from 92. It takes some
+minutes.
 
 python benchmarks/coverage.py [--draws 400] [--resamples 400]
 """
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -22,46 +30,123 @@ from torch import Tensor
 
 from musicssl.bootstrap import estimates, interval, replicates
 from musicssl.paired import compare
-from musicssl.tasks import MULTI_LABEL
+from musicssl.tasks import MULTI_CLASS, MULTI_LABEL, Task
 
-NAMES = ("auroc", "average_precision", "f1")
-SETTINGS = ((30, 0.3), (40, 0.3), (100, 0.3), (300, 0.3), (300, 0.1), (1000, 0.1))
+
+@dataclass(frozen=True)
+class OneClass:
+    """Clips of which a share is positive."""
+
+    num_clips: int
+    share: float
+    many = 400_000
+    task: Task = MULTI_LABEL
+    names = ("auroc", "average_precision", "f1")
+
+    def __str__(self) -> str:
+        return f"1, {self.share:.0%} positive"
+
+    def draw(self, rng: np.random.Generator, num_clips: int) -> list[Tensor]:
+        """Draw the scores of two models, (2, N, 1), targets and mask."""
+        present = rng.random((num_clips, 1)) < self.share
+        common, own = rng.normal(size=present.shape), rng.normal(size=(2, *present.shape))
+        scores = 1 / (1 + np.exp(0.5 - present - 0.7 * (common + own)))
+        return _tensors(scores, present)
+
+
+@dataclass(frozen=True)
+class ManyClasses:
+    """Clips of one class each, such as a genre."""
+
+    num_clips: int
+    num_classes: int
+    quality: float
+    other: float
+    many = 100_000
+    task: Task = MULTI_CLASS
+    names = ("accuracy", "auroc", "average_precision")
+
+    def __str__(self) -> str:
+        qualities = dict.fromkeys((self.quality, self.other))
+        return f"{self.num_classes}, quality {', '.join(map(str, qualities))}"
+
+    def draw(self, rng: np.random.Generator, num_clips: int) -> list[Tensor]:
+        """Draw the scores of two models, (2, N, C), targets and mask."""
+        truth = np.eye(self.num_classes, dtype=bool)[rng.integers(self.num_classes, size=num_clips)]
+        common, own = rng.normal(size=truth.shape), rng.normal(size=(2, *truth.shape))
+        quality = np.array([self.quality, self.other])[:, None, None]
+        scores = np.exp(quality * truth + 0.7 * (common + own))
+        return _tensors(scores / scores.sum(axis=-1, keepdims=True), truth)
+
+
+SETTINGS = (
+    *(OneClass(30, 0.3), OneClass(40, 0.3), OneClass(100, 0.3), OneClass(300, 0.3)),
+    *(OneClass(300, 0.1), OneClass(1000, 0.1)),
+    *(ManyClasses(100, 10, 1.0, 1.0), ManyClasses(500, 10, 1.0, 1.0)),
+    *(ManyClasses(100, 10, 0.3, 0.3), ManyClasses(500, 10, 0.3, 0.3)),
+    *(ManyClasses(100, 10, 1.0, 0.3), ManyClasses(500, 10, 1.0, 0.3)),
+)
 
 
 class Outcome(NamedTuple):
-    """Of one draw of clips: whether intervals hold the truth, models differ; bias and error."""
+    """What one draw of clips makes of a model, or of the difference of two and its p value."""
 
-    held: bool
-    basic: bool
-    told_apart: bool
+    estimate: float
+    percentile: tuple[float, float]
+    moved: tuple[float, float]
     bias: float
     error: float
+    p: float = np.nan
 
 
-def draw(rng: np.random.Generator, num_clips: int, share: float) -> list[Tensor]:
-    """Draw the scores of two models, (2, N, 1), targets and mask."""
-    present = rng.random((num_clips, 1)) < share
-    common, own = rng.normal(size=present.shape), rng.normal(size=(2, *present.shape))
-    scores = 1 / (1 + np.exp(0.5 - present - 0.7 * (common + own)))
+def _tensors(scores: NDArray[np.float64], present: NDArray[np.bool_]) -> list[Tensor]:
     parts = scores, present.astype(np.float32), np.ones_like(present)
     return [torch.from_numpy(part) for part in parts]
 
 
 def outcomes(
-    models: list[Tensor], truth: dict[str, float], resamples: int, seed: int
-) -> dict[str, Outcome]:
-    """Resample one draw of clips and say how it went, by metric."""
-    found = replicates(*models, MULTI_LABEL, NAMES, resamples=resamples, seed=seed)
-    values = estimates(*models, MULTI_LABEL, NAMES)
+    models: list[Tensor], setting: OneClass | ManyClasses, resamples: int, seed: int
+) -> dict[str, tuple[Outcome, Outcome]]:
+    """Resample one draw of clips and say how it went, the first model and both, by metric."""
+    task, names = setting.task, setting.names
+    found = replicates(*models, task, names, resamples=resamples, seed=seed)
+    values = estimates(*models, task, names)
     result = {}
-    for name in NAMES:
+    for name in names:
         a, b = map(float, values[name])
-        low, high = interval(found[name][0])
-        basic = 2 * a - high <= truth[name] <= 2 * a - low
+        mine, both = found[name][0], found[name][0] - found[name][1]
         p = compare(*found[name], a, b).p
-        bias, error = float(np.nanmean(found[name][0])) - a, float(np.nanstd(found[name][0]))
-        result[name] = Outcome(low <= truth[name] <= high, basic, p < 0.05, bias, error)
+        result[name] = _outcome(mine, a), _outcome(both, a - b)._replace(p=p)
     return result
+
+
+def _outcome(drawn: NDArray[np.float64], estimate: float) -> Outcome:
+    bias, error = float(np.nanmean(drawn)) - estimate, float(np.nanstd(drawn))
+    return Outcome(estimate, interval(drawn), interval(drawn, estimate), bias, error)
+
+
+def summary(ones: Sequence[Outcome], both: Sequence[Outcome], truth: float) -> list[str]:
+    """Summarise the draws of one setting, as the columns of the table after the metric."""
+    estimate, percentile = column(ones, "estimate"), column(ones, "percentile")
+    kinds = percentile, column(ones, "moved"), 2 * estimate - percentile[::-1]
+    held = [f"{_held(ends, estimate.mean())} / {_held(ends, truth)}" for ends in kinds]
+    mean = column(both, "estimate").mean()
+    of_both = [_held(column(both, kind), mean) for kind in ("percentile", "moved")]
+    told_apart = f"{100 * np.mean(column(both, 'p') < 0.05):.0f}"
+    bias, error = column(ones, "bias").mean(), column(ones, "error").mean()
+    share = column(both, "bias").mean() / column(both, "error").mean()
+    numbers = f"{bias:+.4f}", f"{error:.4f}", f"{share:+.2f}"
+    return [*held, " / ".join(of_both), told_apart, *numbers]
+
+
+def column(some: Sequence[Outcome], name: str) -> NDArray[np.float64]:
+    """Gather a field of all draws, (draws,), or (2, draws) of intervals."""
+    return np.array([getattr(one, name) for one in some]).T
+
+
+def _held(ends: NDArray[np.float64], value: float) -> str:
+    low, high = ends
+    return f"{100 * np.mean((low <= value) & (value <= high)):.0f}"
 
 
 def main() -> None:
@@ -72,20 +157,22 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=400)
     parser.add_argument("--resamples", type=int, default=400)
     chosen = parser.parse_args()
-    rng, console = np.random.default_rng(0), Console()
-    table = Table("clips", "positive", "metric", *Outcome._fields, title="bootstrap, nominal 95 %")
-    for num_clips, share in SETTINGS:
-        many = estimates(*draw(rng, 400_000, share), MULTI_LABEL, NAMES)
-        truth = {name: float(values.mean()) for name, values in many.items()}
+    rng, console = np.random.default_rng(0), Console(width=160)
+    heads = ["percentile", "moved", "basic", "difference", "p < 0.05"]
+    heads += ["bias", "error", "of both"]
+    table = Table("clips", "classes", "metric", *heads, title="bootstrap, nominal 95 %")
+    for setting in SETTINGS:
+        many = estimates(*setting.draw(rng, setting.many), setting.task, setting.names)
         runs = [
-            outcomes(draw(rng, num_clips, share), truth, chosen.resamples, seed)
+            outcomes(setting.draw(rng, setting.num_clips), setting, chosen.resamples, seed)
             for seed in track(
-                range(chosen.draws), f"{num_clips} clips", console=Console(stderr=True)
+                range(chosen.draws), f"{setting.num_clips} clips", console=Console(stderr=True)
             )
         ]
-        for name in NAMES:
-            means = np.mean([run[name] for run in runs], axis=0)
-            table.add_row(f"{num_clips:,}", f"{share}", name, *(f"{mean:.3f}" for mean in means))
+        for name in setting.names:
+            ones, both = zip(*(run[name] for run in runs), strict=True)
+            columns = summary(ones, both, float(many[name][0]))
+            table.add_row(f"{setting.num_clips:,}", str(setting), name, *columns)
     console.print(table)
 
 

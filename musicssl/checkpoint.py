@@ -89,7 +89,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # on foreign bytes torch's reader raises whatever it stumbles over
         raise InputError(
-            f"{path} is damaged or is not a checkpoint; train the run again or use another."
+            f"{path} is damaged or is not a checkpoint, or it holds code, which is never run; "
+            "train the run again or use another."
         ) from error
     if not isinstance(checkpoint, dict) or _KEY not in checkpoint:
         raise InputError(f"{path} was not written by musicssl: it does not say how it was made.")
@@ -111,27 +112,62 @@ class Description(NamedTuple):
         classes: The names of its classes, in column order.
         sizes: Keyword arguments of the method that its corpus decided.
         version: Of musicssl.
+        path: Of the checkpoint.
     """
 
     config: dict[str, Any]
     classes: tuple[str, ...]
     sizes: dict[str, Any]
     version: str
+    path: Path
+
+    def setting(self, key: str) -> Any:
+        """Return a setting of the run, or all of a section, by a path such as "data.crop_seconds".
+
+        Raises:
+            InputError: If the run had none of that name.
+        """
+        node: Any = self.config
+        for name in key.split("."):
+            if not isinstance(node, dict) or name not in node:
+                raise _unfit(self.path, self.version, f"it does not say what {key} was")
+            node = node[name]
+        return node
 
 
 def describe(path: Path | str) -> Description:
     """Read how the method of a checkpoint was made; nothing that it names is called.
 
     Raises:
-        InputError: See `read_checkpoint`.
+        InputError: See `read_checkpoint`; also if it does not say its settings, classes or sizes.
+            Which settings there are is for `Description.setting` to check.
     """
-    return _description(read_checkpoint(Path(path)))
+    return _description(read_checkpoint(Path(path)), Path(path))
 
 
-def _description(checkpoint: Mapping[str, Any]) -> Description:
-    made = checkpoint[_KEY]
-    made_by = made.get("version", "of an unknown version")
-    return Description(made["config"], tuple(made["classes"]), made["sizes"], made_by)
+def _description(checkpoint: Mapping[str, Any], path: Path) -> Description:
+    made = checkpoint[_KEY] if isinstance(checkpoint[_KEY], dict) else {}
+    made_by = str(made.get("version", "of an unknown version"))
+    for name, kind in (("config", dict), ("classes", list), ("sizes", dict)):
+        if not isinstance(made.get(name), kind):
+            raise _unfit(path, made_by, f"it does not say its {name}")
+    return Description(made["config"], tuple(made["classes"]), made["sizes"], made_by, path)
+
+
+def _weights(checkpoint: Mapping[str, Any], made: Description) -> Mapping[str, Tensor]:
+    weights = checkpoint.get("state_dict")
+    if not isinstance(weights, Mapping):
+        raise _unfit(made.path, made.version, "it has no weights")
+    return weights
+
+
+def _unfit(path: Path, made_by: str, why: str) -> InputError:
+    here = version("musicssl")
+    cure = "use another copy" if made_by == here else "load it with that version"
+    return InputError(
+        f"{path} was written by musicssl {made_by} and does not fit this one, {here}: {why}; "
+        f"{cure}, or train it again."
+    )
 
 
 def check_corpus_parts(config: Any, path: Path | str, trusted: Sequence[str] = ()) -> None:
@@ -165,25 +201,40 @@ def load_method(
         The method in evaluation mode on the CPU, and the names of its classes in column order.
 
     Raises:
-        InputError: See `read_checkpoint`; also if its configuration names anything else to call, or
-            the method is made otherwise in this version of musicssl.
+        InputError: See `describe`; also if its configuration names anything else to call, or the
+            method is made otherwise in this version of musicssl, or its weights are of another.
     """
     checkpoint = read_checkpoint(Path(path))
-    made = _description(checkpoint)
-    config = made.config["method"]
-    _check_targets([config, made.sizes], (*_TRUSTED, *trusted), path)
+    made = _description(checkpoint, Path(path))
+    method = _built(made, trusted)
+    if trained:
+        _fill(method, _weights(checkpoint, made), made)
+    return method.eval(), made.classes
+
+
+def _built(made: Description, trusted: Sequence[str]) -> ClassificationMethod:
+    made.setting("method._target_")  # without one Hydra would hand the settings back
+    config = made.setting("method")
+    _check_targets([config, made.sizes], (*_TRUSTED, *trusted), made.path)
     try:
         method: ClassificationMethod = instantiate(config, **made.sizes)
-        if trained:
-            method.load_state_dict(checkpoint["state_dict"])
-    except (InstantiationException, RuntimeError) as error:
+    except InstantiationException as error:
         if isinstance(error.__cause__, InputError):
             raise error.__cause__ from error
-        raise InputError(
-            f"{path} was written by musicssl {made.version} and does not fit this one, "
-            f"{version('musicssl')}; load it with that version, or train it again."
-        ) from error
-    return method.eval(), made.classes
+        raise _unfit(made.path, made.version, "its settings build no method here") from error
+    return method
+
+
+def _fill(method: ClassificationMethod, weights: Mapping[str, Tensor], made: Description) -> None:
+    why = "weights that are not those of the network that its settings build"
+    try:
+        method.load_state_dict(weights)
+    except RuntimeError as error:
+        if made.version == version("musicssl"):
+            raise InputError(
+                f"{made.path} holds {why}; use another copy, or train it again."
+            ) from error
+        raise _unfit(made.path, made.version, f"it holds {why}") from error
 
 
 def load_weights(method: ClassificationMethod, path: Path | str, classes: Sequence[str]) -> None:
@@ -195,17 +246,19 @@ def load_weights(method: ClassificationMethod, path: Path | str, classes: Sequen
         classes: The classes of the corpus at hand.
 
     Raises:
-        InputError: If the checkpoint was trained for other classes or with another network.
+        InputError: See `describe`; also if the checkpoint was trained for other classes or with
+            another network.
     """
     checkpoint = read_checkpoint(Path(path))
-    theirs = checkpoint[_KEY]["classes"]
-    if list(classes) != theirs:
+    made = _description(checkpoint, Path(path))
+    theirs = made.classes
+    if tuple(classes) != theirs:
         raise InputError(
             f"{path} knows the classes {_shortened(theirs)}, but the corpus has "
             f"{_shortened(classes)}; fine-tune a checkpoint that was trained for the same classes."
         )
     try:
-        method.start_from(checkpoint["state_dict"])
+        method.start_from(_weights(checkpoint, made))
     except RuntimeError as error:
         raise InputError(
             f"{path} holds another network than encoder and pooling of this run; "
@@ -229,8 +282,9 @@ def _check_targets(node: Any, trusted: Sequence[str], path: Path | str) -> None:
             home = _home(called)
             if not any(home == name or home.startswith(f"{name}.") for name in trusted):
                 raise InputError(
-                    f"{path} wants to call {called}; if you know and trust it, "
-                    f"load_method(path, trusted=[{home!r}])."
+                    f"{path} wants to call {called}; if you know and trust it, say so: "
+                    f"trusted=[{home!r}] to probe.py, load_method(path, trusted=[{home!r}]) in "
+                    "Python."
                 )
         for value in node.values():
             _check_targets(value, trusted, path)

@@ -76,12 +76,17 @@ def check_kinds(settings: Mapping[str, Any], conf: Path, name: str, made: DictCo
         made: Hydra's own and the other overrides of the run, `hydra` and `task`.
 
     Raises:
-        InputError: If a value of another kind was given; null is for the part itself to refuse.
+        InputError: If a value of another kind was given, or one in place of a whole section with
+            settings that it takes along; null is for the part itself to refuse.
     """
     both = OmegaConf.to_container(made, resolve=False)
     assert isinstance(both, dict)
-    by_default, _ = _known(conf, name, [*both["hydra"], *both["task"]])
-    for key, value in _paths(settings):
+    by_default, groups = _known(conf, name, [*both["hydra"], *both["task"]])
+    there = dict(_paths(settings))
+    for key in (override.partition("=")[0] for override in both["task"]):
+        if key not in there and (lost := _lost(key, by_default, groups, both["task"])):
+            raise InputError(lost)
+    for key, value in there.items():
         default = by_default.get(key)
         if value is None or key in _NUMBER_OR_WORD or not isinstance(default, int | float):
             continue
@@ -226,17 +231,35 @@ def _any_unknown_setting(conf: Path, name: str, overrides: Sequence[str]) -> str
 def _unknown_setting(key: str, conf: Path, name: str, overrides: Sequence[str]) -> str:
     settings, groups = _known(conf, name, overrides)
     if key in settings:
-        return f"{key} is not a setting of every job of this sweep; leave out it or some choices."
+        return _lost(key, settings, groups, overrides) or (
+            f"{key} is not a setting of every job of this sweep; leave out it or some choices."
+        )
     typed = [s for s in settings if not s.startswith("hydra.") and not _last(s).startswith("_")]
     guess = nearest(key, [*typed, *groups])
     section = settings.get(_place(key))
-    advice = f"did you mean {guess}?" if guess else "python train.py --help lists all settings."
+    advice = f"did you mean {guess}?" if guess else f"python {name}.py --help lists all settings."
     elsewhere = guess is None or _place(guess) != _place(key)
     if elsewhere and isinstance(section, dict) and "_target_" in section:
         advice = f"to hand it to {section['_target_']} all the same, write +{key}=..."
     elif choices := _choices_with(key, conf):
         advice = f"it is a setting of {' or '.join(choices)}."
     return f"there is no setting {key}; {advice}"
+
+
+def _lost(
+    key: str, settings: Mapping[str, Any], groups: Iterable[str], overrides: Iterable[str]
+) -> str | None:
+    """Say of a setting which override put one value in place of the section that it is in."""
+    for override in overrides:
+        section = override.partition("=")[0]
+        inside = key in settings and key.startswith(f"{section}.")
+        if inside and section not in groups:
+            parts = (f"{section}.{part}=..." for part in settings[section] if part[0] != "_")
+            return (
+                f"{override} replaces all settings of {section}, {key} among them; set "
+                f"{', '.join(parts)} one by one instead."
+            )
+    return None
 
 
 def _known(

@@ -25,6 +25,8 @@ class Comparison:
         high: Upper end.
         p: Two-sided p value of there being no difference.
         p_holm: The same, corrected for all comparisons that it was made with; None if for none.
+        p_is_bound: Whether no resample speaks against the difference: p is then the least that so
+            many can show, and more of them might show less.
     """
 
     difference: float
@@ -32,6 +34,7 @@ class Comparison:
     high: float
     p: float
     p_holm: float | None = None
+    p_is_bound: bool = False
 
 
 def compare(
@@ -52,6 +55,12 @@ def compare(
     below 0.05 in 6 to 7 of 100 simulations of 30 clips, and in 4 to 9 of 100 of more
     (`benchmarks/coverage.py`). Resamples that do not define both metrics are left out.
 
+    The interval is not moved by the bootstrap's bias, as that of one model may be (see `interval`).
+    Two models share most of that bias: that of a difference of average precision was at most 0.06
+    of its standard error where that of one model was 0.5 to 0.9. Moved, the intervals held the
+    truth no more often in the same simulations (90 to 96 of 100; as they are, 91 to 96), and they
+    would contradict the p value.
+
     Args:
         replicates_a: Of a metric, (R,).
         replicates_b: On the same resamples, (R,).
@@ -66,7 +75,8 @@ def compare(
     defined = differences[~np.isnan(differences)]
     fewest = min(np.count_nonzero(defined <= 0), np.count_nonzero(defined >= 0))
     p = min(1.0, 2 * (1 + fewest) / (1 + len(defined)))
-    return Comparison(estimate_a - estimate_b, *interval(defined, level), p)
+    ends = interval(defined, level=level)
+    return Comparison(estimate_a - estimate_b, *ends, p, p_is_bound=fewest == 0 and p < 1)
 
 
 def corrected(comparisons: Sequence[Comparison]) -> list[Comparison]:

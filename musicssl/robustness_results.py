@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from rich.console import Console
+from torch import Tensor
 
 from musicssl.augment.chain import Transform
 from musicssl.corpus import Corpus
@@ -13,9 +15,10 @@ from musicssl.corruptions import corruptions
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.evaluation import Scorer
-from musicssl.metrics import USUAL, usual_metric
+from musicssl.metrics import USUAL, Metrics, usual_metric
+from musicssl.multi_class import weighted_accuracy
 from musicssl.report.robustness_curve import draw_robustness_curves
-from musicssl.robustness import robustness
+from musicssl.robustness import Measure, robustness
 from musicssl.robustness_table import read_robustness
 from musicssl.tasks import task_named
 
@@ -125,6 +128,9 @@ def write_robustness(
 ) -> None:
     """Test a method under corruptions; write robustness.csv, row by row, and a picture.
 
+    Where the corpus says what answers are worth, `weighted_accuracy` is measured too; but a table
+    that was begun without it goes on without it.
+
     Args:
         folder: Of the run; corruptions that its table has are not tested again.
         datamodule: Of the test clips.
@@ -136,8 +142,23 @@ def write_robustness(
         method,
         datamodule.batches("test"),
         chosen,
-        measure=task_named(datamodule.corpus.task).metrics,
+        measure=_measure(datamodule.corpus),
         severities=severities,
         path=folder.robustness,
     )
     draw_robustness_curves(folder.figures, {folder.path.name: result}, usual_metric(result.clean))
+
+
+def _measure(corpus: Corpus) -> Measure:
+    """Return what judges scores as the corpus has it: by its task, and by its credit if any."""
+    task, credit = task_named(corpus.task), corpus.credit
+    if credit is None:
+        return task.metrics
+    worth = torch.from_numpy(credit)
+
+    def measure(scores: Tensor, targets: Tensor, mask: Tensor) -> Metrics:
+        metrics = task.metrics(scores, targets, mask)
+        metrics.macro["weighted_accuracy"] = weighted_accuracy(scores, targets, mask, worth)
+        return metrics
+
+    return measure

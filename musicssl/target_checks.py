@@ -45,7 +45,7 @@ def check_targets(
         _check_one_hot(corpus, clip_ids, y, mask)
     if not train.any():
         raise InputError(f"{corpus}: no clip is in the training split; nothing can be learnt.")
-    _check_learnable(corpus, task, classes, y[train], mask[train])
+    _check_learnable(corpus, task, classes, y, mask, train)
 
 
 def learnable(y: Floats, mask: Bools, task: str) -> Bools:
@@ -97,10 +97,10 @@ def _check_one_hot(corpus: str, clip_ids: NDArray[np.str_], y: Floats, mask: Boo
 
 
 def _check_learnable(
-    corpus: str, task: str, classes: Sequence[str], y: Floats, mask: Bools
+    corpus: str, task: str, classes: Sequence[str], y: Floats, mask: Bools, train: Bools
 ) -> None:
-    for column in np.flatnonzero(~learnable(y, mask, task)).tolist():
-        name, observed = classes[column], y[mask[:, column], column]
+    for column in np.flatnonzero(~learnable(y[train], mask[train], task)).tolist():
+        name, observed = classes[column], y[train & mask[:, column], column]
         if len(observed) == 0:
             raise InputError(
                 f"{corpus}: class {name!r} has no label in the training split; "
@@ -110,6 +110,13 @@ def _check_learnable(
             raise InputError(
                 f"{corpus}: {name!r} is {observed[0]:g} in every training clip annotated for it, "
                 "so it cannot be learnt; add clips of other values or remove it."
+            )
+        others = int((y[~train & mask[:, column], column] >= 0.5).sum())
+        if observed[0] < 0.5 and others:
+            raise InputError(
+                f"{corpus}: no training clip is of class {name!r}, but {others} "
+                f"{'other is' if others == 1 else 'others are'}; move some into the training "
+                "split or remove the class."
             )
         value = "present" if observed[0] >= 0.5 else "absent"
         raise InputError(

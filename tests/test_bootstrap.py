@@ -200,10 +200,41 @@ def test_resamples_that_do_not_define_a_metric_are_left_out():
     assert np.isnan(interval(np.full(3, np.nan))).all()
 
 
+def test_replicates_that_lie_above_their_estimate_are_moved_to_lie_around_it():
+    values = np.concatenate([0.3 + np.linspace(0, 0.1, 101), [np.nan]])
+    assert interval(values, 0.27) == pytest.approx((0.2225, 0.3175))  # their mean is 0.35
+    assert interval(values, 0.35) == pytest.approx(interval(values))
+    assert np.isnan(interval(np.full(3, np.nan), 0.5)).all()
+
+
+def test_the_average_precision_of_rare_classes_over_seeds_lies_in_its_interval():
+    rng = np.random.default_rng(0)
+    truth = np.eye(24)[np.arange(96) % 24]
+    scores = np.exp(0.3 * truth + rng.normal(size=(5, 96, 24)))  # five seeds
+    scores /= scores.sum(axis=2, keepdims=True)
+    one_hot_truth = torch.from_numpy(truth.astype(np.float32))
+    parts = torch.from_numpy(scores), one_hot_truth, torch.ones(96, 24, dtype=torch.bool)
+    names = ["average_precision"]
+    drawn = replicates(*parts, MULTI_CLASS, names)["average_precision"].mean(axis=0)
+    mean = float(estimates(*parts, MULTI_CLASS, names)["average_precision"].mean())
+    assert interval(drawn)[0] > mean  # which is why they are moved
+    low, high = interval(drawn, mean)
+    assert low < mean < high
+    assert high - low == pytest.approx(np.subtract(*interval(drawn)[::-1]))
+
+
+def test_a_moved_interval_ends_where_a_metric_does():
+    values = np.linspace(0, 1, 101)
+    assert interval(values, 0.4) == pytest.approx((0, 0.875))
+    assert interval(values, 0.6) == pytest.approx((0.125, 1))
+    assert interval(2 * values - 1, -0.2) == pytest.approx((-1.15, 0.75))  # as R² may
+    assert interval(3 * values, 1.8) == pytest.approx((0.375, 3.225))  # as RMSE may
+
+
 @pytest.mark.parametrize("level", [0.0, 1.0, 95.0])
 def test_a_level_that_is_no_probability_is_refused(level):
     with pytest.raises(InputError, match="between 0 and 1, got"):
-        interval(np.zeros(5), level)
+        interval(np.zeros(5), level=level)
 
 
 def test_a_single_clip_or_group_shows_no_spread():

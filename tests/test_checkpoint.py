@@ -12,6 +12,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from musicssl.checkpoint import (
     AtomicCheckpointIO,
     DescribeCheckpoint,
+    describe,
     homes,
     load_method,
     load_weights,
@@ -193,7 +194,8 @@ def test_code_in_a_pickle_is_refused_and_not_run(run, tmp_path, save, read):
     pwned = tmp_path / "pwned"
     content = torch.load(run[2], weights_only=True) | {"extra": Malicious(pwned)}
     save(content, tmp_path / "evil.ckpt")
-    with pytest.raises(InputError, match="is damaged or is not a checkpoint"):
+    said = "is damaged or is not a checkpoint, or it holds code, which is never run; train the run"
+    with pytest.raises(InputError, match=said):
         read(tmp_path / "evil.ckpt")
     assert not pwned.exists()
     torch.load(tmp_path / "evil.ckpt", weights_only=False)  # the trap itself is real
@@ -217,12 +219,17 @@ def test_a_checkpoint_that_fails_half_way_leaves_the_earlier_one(tmp_path):
     assert [file.name for file in path.parent.iterdir()] == ["last.ckpt"]
 
 
+def changed(run, tmp_path, change):
+    """Write the run's checkpoint again after a change of what it holds."""
+    content = torch.load(run[2], weights_only=True)
+    change(content)
+    torch.save(content, tmp_path / "changed.ckpt")
+    return tmp_path / "changed.ckpt"
+
+
 def altered(run, tmp_path, change):
     """Write the run's checkpoint again with another configuration of its method."""
-    content = torch.load(run[2], weights_only=True)
-    change(content["musicssl"]["config"]["method"])
-    torch.save(content, tmp_path / "altered.ckpt")
-    return tmp_path / "altered.ckpt"
+    return changed(run, tmp_path, lambda content: change(content["musicssl"]["config"]["method"]))
 
 
 @pytest.mark.parametrize(
@@ -278,8 +285,97 @@ def test_a_method_of_another_version_is_refused_with_both_versions(run, tmp_path
     with pytest.raises(InputError, match=rf"musicssl 9\.9 and does not fit this one, {here}"):
         load_method(tmp_path / "later.ckpt")
     path = altered(run, tmp_path, lambda config: config.update(a_later_setting=1))
-    with pytest.raises(InputError, match="does not fit this one"):
+    said = "does not fit this one, .*: its settings build no method here; use another copy, or tr"
+    with pytest.raises(InputError, match=said):
         load_method(path)
+
+
+def without(*keys):
+    """Return a change that takes out what lies under some keys, one within the other."""
+
+    def change(content):
+        for key in keys[:-1]:
+            content = content[key]
+        del content[keys[-1]]
+
+    return change
+
+
+@pytest.mark.parametrize("part", ["config", "classes", "sizes"])
+@pytest.mark.parametrize("old", [True, False])
+def test_a_description_that_lacks_a_part_is_refused_with_both_versions(run, tmp_path, part, old):
+    def change(content):
+        without("musicssl", part)(content)
+        content["musicssl"] |= {"version": "0.0.9"} if old else {}
+
+    path, here = changed(run, tmp_path, change), version("musicssl")
+    cure = "load it with that version" if old else "use another copy"
+    for read in (describe, load_method, lambda path: load_weights(build(), path, CLASSES)):
+        with pytest.raises(InputError) as raised:
+            read(path)
+        assert str(raised.value) == (
+            f"{path} was written by musicssl {'0.0.9' if old else here} and does not fit this one, "
+            f"{here}: it does not say its {part}; {cure}, or train it again."
+        )
+
+
+@pytest.mark.parametrize("made", [None, 3, {"config": [], "classes": [], "sizes": {}}])
+def test_a_description_of_another_kind_is_refused(run, tmp_path, made):
+    path = changed(run, tmp_path, lambda content: content.update(musicssl=made))
+    with pytest.raises(InputError, match=r"musicssl of an unknown version and .* say its config;"):
+        describe(path)
+
+
+def test_settings_are_asked_for_by_their_path(run, tmp_path):
+    made = describe(run[2])
+    assert made.setting("method") == METHOD
+    assert made.setting("method.optimizer.lr") == 1e-2
+    here = version("musicssl")
+    for key in ("features", "data.crop_seconds", "seed.of", "method.optimizer.lr.x"):
+        with pytest.raises(InputError) as raised:
+            made.setting(key)
+        assert str(raised.value) == (
+            f"{run[2]} was written by musicssl {here} and does not fit this one, {here}: it does "
+            f"not say what {key} was; use another copy, or train it again."
+        )
+
+
+def test_a_checkpoint_without_a_method_or_its_class_is_refused(run, tmp_path):
+    for keys in (("method",), ("method", "_target_")):
+        path = changed(run, tmp_path, without("musicssl", "config", *keys))
+        describe(path)
+        with pytest.raises(InputError, match=r"it does not say what method\._target_ was;"):
+            load_method(path)
+
+
+def test_a_checkpoint_without_weights_is_refused_where_they_are_needed(run, tmp_path):
+    path = changed(run, tmp_path, without("state_dict"))
+    for read in (load_method, lambda path: load_weights(build(), path, CLASSES)):
+        with pytest.raises(InputError, match=r"does not fit this one, .*: it has no weights;"):
+            read(path)
+    load_method(path, trained=False)
+
+
+WEIGHT = "classifier.encoder.layers.0.weight"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        without("state_dict", WEIGHT),
+        lambda content: content["state_dict"].update({WEIGHT: torch.zeros(1, 2)}),
+        lambda content: content["state_dict"].update(another=torch.zeros(1)),
+    ],
+)
+def test_weights_of_another_network_are_not_put_down_to_the_version(run, tmp_path, change):
+    path = changed(run, tmp_path, change)
+    with pytest.raises(InputError) as raised:
+        load_method(path)
+    assert str(raised.value) == (
+        f"{path} holds weights that are not those of the network that its settings build; "
+        "use another copy, or train it again."
+    )
+    load_method(path, trained=False)
 
 
 def test_a_method_can_be_had_as_it_was_before_it_learnt(run):
@@ -303,7 +399,9 @@ class TheirEncoder(AttEmbedding):
 def test_parts_of_others_load_when_they_are_trusted(run, tmp_path):
     theirs = part("tests.test_checkpoint.TheirEncoder", num_layers=2)
     path = altered(run, tmp_path, lambda config: config.update(encoder=theirs))
-    with pytest.raises(InputError, match=r"trusted=\['tests.test_checkpoint'\]"):
+    home = r"trusted=\['tests.test_checkpoint'\]"
+    said = rf"so: {home} to probe.py, load_method\(path, {home}\) in Python"
+    with pytest.raises(InputError, match=said):
         load_method(path)
     own = homes({"method": METHOD | {"encoder": theirs}, "seed": 0})
     assert set(own) - {home for home in own if home.startswith(("musicssl.", "torch."))} == {

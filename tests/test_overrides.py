@@ -3,21 +3,22 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException
+from omegaconf import OmegaConf
 
 from musicssl.errors import InputError
-from musicssl.overrides import check_parts, check_use, nearest, override_errors
+from musicssl.overrides import check_kinds, check_parts, check_use, nearest, override_errors
 
 CONF = Path(__file__).parents[1] / "conf"
 
 
-def complaint(*overrides: str) -> str:
+def complaint(*overrides: str, root: str = "train") -> str:
     """What is said of a command line that Hydra refuses."""
     with (
         pytest.raises(InputError) as raised,
-        override_errors(CONF, "train", overrides),
+        override_errors(CONF, root, overrides),
         initialize_config_dir(str(CONF), version_base="1.3"),
     ):
-        compose("train", list(overrides))
+        compose(root, list(overrides))
     assert "\n" not in str(raised.value)
     return str(raised.value)
 
@@ -63,6 +64,50 @@ def complaint(*overrides: str) -> str:
 )
 def test_a_mistyped_setting_is_named_with_the_nearest_one(overrides, said):
     assert complaint(*overrides) == said
+
+
+def test_help_is_that_of_the_command():
+    said = complaint("zzzzz=1", root="probe")
+    assert said == "there is no setting zzzzz; python probe.py --help lists all settings."
+
+
+PARTS = "set embeddings.file=..., embeddings.save=... one by one instead."
+
+
+@pytest.mark.parametrize("value", ["g.npz", "null"])
+def test_a_section_that_is_replaced_has_no_parts_to_set(value):
+    said = complaint(f"embeddings={value}", "embeddings.save=x.npz", root="probe")
+    assert said == (
+        f"embeddings={value} replaces all settings of embeddings, embeddings.save among them; "
+        f"{PARTS}"
+    )
+
+
+def checked_kinds(*overrides: str) -> None:
+    """Check the kinds of a probe's settings as the command does."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("probe", list(overrides))
+        settings = OmegaConf.to_container(config)
+        made = OmegaConf.create({"hydra": [], "task": list(overrides)})
+        check_kinds(settings, CONF, "probe", made)
+
+
+def test_a_part_that_was_set_before_its_section_was_replaced_is_not_lost_in_silence():
+    with pytest.raises(InputError, match=rf"^embeddings=g\.npz replaces all .*; {PARTS}"):
+        checked_kinds("embeddings.save=x.npz", "embeddings=g.npz")
+    checked_kinds("embeddings=g.npz")
+    checked_kinds("embeddings={file: g.npz}", "embeddings.save=x.npz")
+    checked_kinds("data.p_s=0.1", "~baselines", "logger=wandb", "logger.project=x")
+
+
+def test_a_choice_of_a_group_is_not_taken_for_a_value_of_its_section():
+    """The first job of the sweep has the setting, the second has not."""
+    overrides = ["encoder=gru,crnn", "encoder.num_layers=2"]
+    with (
+        pytest.raises(InputError, match=r"^encoder\.num_layers is not a setting of every job"),
+        override_errors(CONF, "train", overrides),
+    ):
+        raise ConfigCompositionException("Could not override 'encoder.num_layers'.")
 
 
 @pytest.mark.parametrize("group", ["method", "encoder", "sweep"])

@@ -53,7 +53,12 @@ def test_a_model_does_not_differ_from_itself():
 
 
 def test_the_least_p_value_is_that_of_the_number_of_resamples():
-    assert compare(np.ones(999), np.zeros(999), 1, 0).p == pytest.approx(2 / 1000)
+    certain = compare(np.ones(999), np.zeros(999), 1, 0)
+    assert certain.p == pytest.approx(2 / 1000)
+    assert certain.p_is_bound
+    one_against = compare(np.r_[np.ones(998), -1], np.zeros(999), 1, 0)
+    assert one_against.p == pytest.approx(4 / 1000)
+    assert not one_against.p_is_bound
 
 
 @pytest.mark.parametrize("level", [0.95, 0.8])
@@ -75,6 +80,7 @@ def test_resamples_that_do_not_define_both_are_left_out():
     assert compare(a, b, 0.5, 0.4) == compare(a[[0, 3]], b[[0, 3]], 0.5, 0.4)
     nothing = compare(np.full(4, nan), b, 0.5, 0.4)
     assert nothing.p == 1
+    assert not nothing.p_is_bound
     assert np.isnan([nothing.low, nothing.high]).all()
 
 

@@ -48,6 +48,33 @@ def test_targets_that_are_not_what_their_task_says_are_refused(dataset, cells, m
     assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.parametrize("task", ["multi_label", "multi_class"])
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [
+        (3, "no training clip is of class 'c', but 3 others are; move some into the training"),
+        (1, "no training clip is of class 'c', but 1 other is; move"),
+        (0, "class 'c' is absent in every training clip labelled for it, so it cannot be learnt;"),
+    ],
+)
+def test_a_class_of_test_clips_alone_is_said_to_be_one(task, others, said):
+    corpus = OneClass().load()
+    y, test = np.zeros_like(corpus.y), corpus.indices("test")
+    y[np.arange(len(y)), np.arange(len(y)) % 2] = 1
+    y[test[:others]] = [0, 0, 1]
+    with pytest.raises(InputError) as raised:
+        check_corpus(dataclasses.replace(corpus, y=y, task=task))
+    assert str(raised.value).startswith(f"{corpus.name}: {said}")
+
+
+def test_a_label_that_was_not_observed_is_no_clip_of_its_class():
+    corpus = Tiny().load()
+    y, mask, test = corpus.y.copy(), corpus.mask.copy(), corpus.indices("test")
+    y[:, 2], y[test, 2], mask[test, 2] = 0, 1, False
+    with pytest.raises(InputError, match="'c' is absent in every training clip labelled for it"):
+        check_corpus(dataclasses.replace(corpus, y=y, mask=mask))
+
+
 @pytest.mark.parametrize("dataset", [Tiny(), OneClass(), Values()])
 def test_what_is_not_observed_may_hold_anything(dataset):
     corpus = dataset.load()

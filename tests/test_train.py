@@ -255,6 +255,14 @@ def test_a_sweep_gives_every_job_the_folder_of_its_settings(tmp_path):
     assert found == {f"p{p_s}_b1.0_s{seed}" for p_s in (0.1, 0.5) for seed in (0, 1)}
 
 
+def test_no_threads_are_refused(tmp_path):
+    with pytest.raises(
+        InputError, match=r"^threads must be a whole number from 1 up, or null, got 0"
+    ):
+        run(tmp_path / "run", "threads=0")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_value_that_a_part_refuses_is_named_and_leaves_no_run(tmp_path):
     result = shell(tmp_path, *TINY, "encoder.dropout=2")
     assert result.returncode == 2

@@ -16,6 +16,7 @@ from musicssl.embeddings.corpus import embedded_corpus
 from musicssl.embeddings.files import read_embeddings
 from musicssl.embeddings.saved import SavedEmbeddings
 from musicssl.errors import InputError
+from musicssl.target_checks import TASKS
 
 _log = logging.getLogger(__name__)
 
@@ -68,9 +69,10 @@ def _own_labels(path: Path, saved: SavedEmbeddings) -> Corpus:
         if getattr(saved, name) is None
     ]
     if saved.targets is None or saved.mask is None or saved.split is None or missing:
+        tasks = f" ('task' is one of {', '.join(TASKS)})" if "task" in missing else ""
         raise InputError(
-            f"{path} has no {', '.join(missing)}; write them into it, or name the corpus that "
-            "the clips are of: dataset@dataset.labels=..."
+            f"{path} has no {', '.join(missing)}; write it in{tasks}, or name the corpus that the "
+            "clips are of, dataset=NAME in probe.py, dataset@dataset.labels=NAME in train.py."
         )
     assert saved.classes is not None
     assert saved.task is not None

@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +24,18 @@ def read_npz(path: Path, names: frozenset[str]) -> dict[str, NDArray[Any]]:
         InputError: If the file is damaged, or an array is a pickle.
     """
     try:
+        if not is_zipfile(path):  # numpy would take it for a pickle
+            raise BadZipFile("it was cut off or is of another kind")
         with path.open("rb") as file, np.load(file, allow_pickle=False) as npz:
             return {name: npz[name] for name in npz.files if name in names}
-    except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile, zlib.error) as error:
-        raise InputError(
-            f"{path} cannot be read as .npz ({error}); write it again with numpy.savez, text as "
-            "text and not as objects."
-        ) from error
+    except ValueError as error:
+        raise _unreadable(path, "an array in it is damaged or of objects") from error
+    except (OSError, EOFError, RuntimeError, KeyError, TypeError, BadZipFile, zlib.error) as error:
+        raise _unreadable(path, str(error)) from error
+
+
+def _unreadable(path: Path, why: str) -> InputError:
+    return InputError(
+        f"{path} cannot be read as .npz ({why}); write it again with numpy.savez, text as text and "
+        "not as objects."
+    )

@@ -40,7 +40,7 @@ def write_parquet(file: IO[bytes], arrays: Mapping[str, NDArray[Any]]) -> None:
 
 
 def read_parquet(path: Path, names: frozenset[str]) -> dict[str, NDArray[Any]]:
-    """Read those of some arrays that there are; lists may be of fixed size or not.
+    """Read those of some arrays that there are, writable; lists may be of fixed size or not.
 
     Raises:
         InputError: If the file is damaged, a cell is empty, or lists differ in length.
@@ -83,5 +83,5 @@ def _array(path: Path, name: str, column: pa.ChunkedArray) -> NDArray[Any]:
 def _flat(path: Path, name: str, values: pa.Array) -> NDArray[Any]:
     if values.null_count:
         raise InputError(f"{path}: {name!r} has empty cells; fill them or leave the clips out.")
-    array: NDArray[Any] = values.to_numpy(zero_copy_only=False)
+    array: NDArray[Any] = values.to_numpy(zero_copy_only=False, writable=True)
     return array.astype(np.str_) if array.dtype == object else array  # objects are text

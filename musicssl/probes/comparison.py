@@ -72,6 +72,7 @@ def against(
                 "difference": result.difference,
                 "interval": [result.low, result.high],
                 "p": result.p,
+                "p_is_bound": result.p_is_bound,
             }
         )
     return rows

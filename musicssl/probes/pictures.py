@@ -37,8 +37,13 @@ def draw_classes(
     metrics = measure(predictions, credit)
     per_class = {name: values.tolist() for name, values in metrics.per_class.items()}
     write_metrics_csv(folder.path / "metrics.csv", predictions.classes, per_class, metrics.macro)
-    draw_bars(folder.figures, predictions.classes, per_class)
-    draw_answers(folder.figures, predictions)
+    share = percent(document["cells"][-1]["p_s"])
+    title = (
+        f"{document['source']['label']} on {document['corpus']}: {document['probe']} probe with "
+        f"{share} of the labels"
+    )
+    draw_bars(folder.figures, predictions.classes, per_class, title)
+    draw_answers(folder.figures, predictions, title)
 
 
 def draw_curve(folder: ProbeFolder, document: Document, baselines: Sequence[Document]) -> None:
@@ -49,7 +54,10 @@ def draw_curve(folder: ProbeFolder, document: Document, baselines: Sequence[Docu
     curves = {one["source"]["label"]: _points(one, metric) for one in (document, *baselines)}
     probes = f"{document['probe'].capitalize()} probes of {document['corpus']}"
     title = f"{probes}: means over draws of labels, with 95 % intervals over draws"
-    figure = draw_label_curves(curves, USUAL[metric], title, "their share of all labelled ones")
+    chance = document["chance"].get(metric)
+    reference = None if chance is None or math.isnan(chance) else (chance, "chance")
+    share = "their share of all labelled ones"
+    figure = draw_label_curves(curves, USUAL[metric], title, share, reference)
     save_png(folder.figures / "label_curve.png", figure)
 
 

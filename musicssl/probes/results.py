@@ -145,16 +145,10 @@ def _cells(
     cells = []
     for p_s in dict.fromkeys(trial.draw.p_s for trial in trials):
         here = [i for i, trial in enumerate(trials) if trial.draw.p_s == p_s]
-        cells.append(
-            {
-                "p_s": p_s,
-                "labelled": len(trials[here[0]].draw.rows),
-                "mean": {
-                    name: float(np.mean([macros[i][name] for i in here])) for name in macros[0]
-                },
-                "interval": {name: list(interval(drawn[name][here].mean(0))) for name in names},
-            }
-        )
+        mean = {name: float(np.mean([macros[i][name] for i in here])) for name in macros[0]}
+        ends = {name: list(interval(drawn[name][here].mean(0), mean[name])) for name in names}
+        labelled = len(trials[here[0]].draw.rows)
+        cells.append({"p_s": p_s, "labelled": labelled, "mean": mean, "interval": ends})
     return cells
 
 

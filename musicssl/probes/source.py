@@ -189,7 +189,7 @@ def untrained(path: Path, seed: int, trusted: Sequence[str] = ()) -> NetworkSour
         trusted: See `load_method`.
     """
     made = describe(path)
-    settings = made.config["method"]["encoder"]
+    settings = made.setting("method.encoder")
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         method, _ = load_method(path, trusted, trained=False)
@@ -250,23 +250,23 @@ def _nothing_to_tune(origin: Origin) -> InputError:
 
 
 def _origin(path: Path) -> Origin:
-    config, run = describe(path).config, run_of(path)
-    name = str(config["name"])
+    made, run = describe(path), run_of(path)
+    name = str(made.setting("name"))
     return Origin(
         "checkpoint",
         name,
         f"{name} {path.stem if run is None else run.name}",
         None if run is None else str(run),
-        config["seed"],
-        config["data"]["p_s"],
-        config["data"]["b_s"],
-        str(config["dataset"]["_target_"]).split(".")[-2],
+        made.setting("seed"),
+        made.setting("data.p_s"),
+        made.setting("data.b_s"),
+        str(made.setting("dataset._target_")).split(".")[-2],
     )
 
 
 def _width(path: Path) -> int | None:
     """Return the features of an instance that a checkpoint was trained on; None of sound."""
-    num_features: int = describe(path).sizes["num_features"]
+    num_features: int = describe(path).sizes.get("num_features", 1)
     return None if num_features == 1 else num_features
 
 

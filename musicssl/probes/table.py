@@ -14,6 +14,7 @@ from musicssl.metrics import USUAL
 from musicssl.probes.folder import ProbeFolder
 from musicssl.probes.results import FIELD
 from musicssl.report.grids import METRICS, percent
+from musicssl.report.sentences import p_equation
 from musicssl.robustness_results import show_robustness
 
 _WIDTH = 100  # columns where the output is no terminal
@@ -92,18 +93,18 @@ def probe_table(documents: Sequence[Document], metric: str) -> Table:
 
 def comparisons(document: Document) -> list[str]:
     """Say how far the main probe is from each baseline with the most labels, and how surely."""
-    most, name = document["cells"][-1]["p_s"], USUAL[document["metric"]]
-    return [
-        f"{name} against {row['with']}, {percent(most)} of the labels: {row['difference']:+.3f} "
-        f"({_signed(row['interval'])}), {_p(row['p'])} (paired bootstrap over test clips)."
-        for row in document["against"]
-        if row["p_s"] == most and row["difference"] is not None
-    ]
+    most = document["cells"][-1]["p_s"]
+    rows = [row for row in document["against"] if row["p_s"] == most]
+    return [_sentence(document, row) for row in rows if row["difference"] is not None]
 
 
-def _p(value: float) -> str:
-    """Write a p value; the least one that 1,000 resamples can give is no number but a bound."""
-    return "p \N{LESS-THAN OR EQUAL TO} 0.002" if value < 0.0025 else f"p = {value:.3f}"
+def _sentence(document: Document, row: Mapping[str, Any]) -> str:
+    p = p_equation(row["p"], is_bound=row["p_is_bound"])
+    return (
+        f"{USUAL[document['metric']]} against {row['with']}, {percent(row['p_s'])} of the labels: "
+        f"{row['difference']:+.3f} ({_signed(row['interval'])}), {p} "
+        "(paired bootstrap over test clips)."
+    )
 
 
 def _signed(interval: Sequence[float | None]) -> str:

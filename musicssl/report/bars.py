@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import AbstractPathEffect, withStroke
 from numpy.typing import NDArray
 
-from musicssl.report.style import COLOURS, GREY, PLAIN, SMALL, spacious, wrapped
+from musicssl.report.style import COLOURS, GREY, PLAIN, SMALL, spacious, title_width, wrapped
 
 _BAR_INCHES, _GAP_INCHES, _LINE_INCHES = 0.15, 0.13, 0.16
 _HALO: list[AbstractPathEffect] = [withStroke(linewidth=2.5, foreground="white")]
@@ -28,7 +28,7 @@ def draw_per_class_bars(
         labels = [f"{label} ({count})" for label, count in zip(labels, positives, strict=True)]
     slot = _slot_inches(len(table), labels)
     figure = Figure(figsize=(8, 1.5 + slot * len(classes)), layout=spacious())
-    figure.suptitle(wrapped(title, 80), **PLAIN)
+    figure.suptitle(wrapped(title, title_width(figure)), **PLAIN)
     axes = figure.subplots()
     for number, (name, column) in enumerate(table.items()):
         offset = (number - (len(table) - 1) / 2) * _BAR_INCHES / slot

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from musicssl.report.style import PLAIN, SMALL, spacious, wrapped
+from musicssl.report.style import PLAIN, SMALL, spacious, title_width, wrapped
 
 _CELL_INCHES, _MARGIN_INCHES = 0.3, 2.5
 _LARGEST_INCHES = 14
@@ -24,7 +24,7 @@ def draw_confusion(
     side = min(_MARGIN_INCHES + _CELL_INCHES * len(classes), _LARGEST_INCHES)
     figure = Figure(figsize=(max(side, 4.5), max(side, 4.5)), layout=spacious())
     axes = figure.subplots()
-    axes.set_title(wrapped(title, 50), **PLAIN)
+    figure.suptitle(wrapped(title, title_width(figure)), **PLAIN)
     image = axes.imshow(100 * shares, cmap="Blues", vmin=0, vmax=100)
     step = -(-_CELL_INCHES * len(classes) // (_LARGEST_INCHES - _MARGIN_INCHES))
     shown = range(0, len(classes), max(int(step), 1))

@@ -60,5 +60,6 @@ Models are compared with the baseline on the same resamples of the test clips, o
 of clips where the corpus knows which belong together: 1,000 of them, or 200 for each comparison if
 that is more. The replicate of a model is the mean over its training seeds and draws of labelled
 clips. So the intervals and p values speak of new test clips for these trained models, not of new
-trainings. p values are corrected by Holm's method for all comparisons of a table.
+trainings. p values are corrected by Holm's method for all comparisons of a table; where no
+resample speaks against a difference, p is at most (≤) what so many resamples can show.
 """

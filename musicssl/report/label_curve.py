@@ -7,11 +7,12 @@ from math import isnan, log
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 
 from musicssl.report.spread import spread
-from musicssl.report.style import PLAIN, SMALL, Look, looks, spacious, wrapped
+from musicssl.report.style import GREY, PLAIN, SMALL, Look, looks, spacious, wrapped
 
 _DODGE = 0.012  # of the axis, between neighbouring methods, or less where fractions are close
 _ROOM = 0.05  # of the axis, for the text at a tick
@@ -37,8 +38,17 @@ def draw_label_curves(
     metric: str,
     title: str,
     fraction: str = "the fraction p_s that they are",
+    reference: tuple[float, str] | None = None,
 ) -> Figure:
-    """Draw the picture that `musicssl.report.figures.label_curves` writes."""
+    """Draw the picture that `musicssl.report.figures.label_curves` writes.
+
+    Args:
+        curves: Points in ascending order by the name of the method.
+        metric: What the values are.
+        title: Above the picture.
+        fraction: What the per cent beneath the clips are.
+        reference: A value to mark across the picture, and what reaches it, such as chance.
+    """
     figure = Figure(figsize=(9, 5.4), layout=spacious())
     axes = figure.subplots()
     axes.set_title(wrapped(title, 50), loc="left", **PLAIN)
@@ -50,9 +60,12 @@ def draw_label_curves(
         place = number - (len(curves) - 1) / 2
         _draw_method(axes, name, points, float(np.exp(place * step)), look)
     _frame(axes, curves, span)
+    if reference is not None:
+        _draw_reference(axes, *reference)
     axes.set_ylabel(metric, **PLAIN)
     axes.set_xlabel(f"labelled training clips (logarithmic), and {fraction}")
     handles = axes.get_legend_handles_labels()[0]
+    handles.sort(key=lambda handle: isinstance(handle, Line2D))  # the reference last
     legend = figure.legend(handles=handles, loc="outside right center", frameon=False)
     for text in legend.get_texts():
         text.set_parse_math(False)
@@ -103,6 +116,14 @@ def _frame(axes: Axes, curves: Mapping[str, Sequence[Point]], span: float) -> No
     axes.grid(visible=True, color="0.9")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _draw_reference(axes: Axes, value: float, what: str) -> None:
+    """Mark a value, with room beneath or above it."""
+    low, high = axes.get_ylim()
+    axes.axhline(value, color=GREY, linestyle="--", linewidth=1.2, label=wrapped(what, 36))
+    margin = (max(high, value) - min(low, value)) / 30
+    axes.set_ylim(min(low, value - margin), max(high, value + margin))
 
 
 def _limits(points: Sequence[Point]) -> tuple[float, float]:

@@ -48,7 +48,7 @@ def _num_models(study: ProbeStudy) -> int:
 
 
 def _clips(board: ProbeBoard) -> str:
-    return f"{len(board.first.truth.clip_ids):,} test clips"
+    return count(len(board.first.truth.clip_ids), "test clip")
 
 
 def _comparisons(board: ProbeBoard, comparisons: Sequence[ProbeComparison]) -> list[str]:
@@ -65,13 +65,13 @@ def _comparisons(board: ProbeBoard, comparisons: Sequence[ProbeComparison]) -> l
 
 
 def _comparison(one: ProbeComparison) -> list[str]:
-    p = escape(p_text(one.p_holm))
+    p = escape(p_text(one.p_holm, is_bound=one.test.p_is_bound))
     return [
         escape(one.model),
         f"{percent(one.p_s)} ({one.labelled:,})",
         f"{one.test.difference:+.4f}",
         f"{one.test.low:+.4f} to {one.test.high:+.4f}",
-        escape(p_text(one.test.p)),
+        escape(p_text(one.test.p, is_bound=one.test.p_is_bound)),
         f"<strong>{p}</strong>" if is_significant(one) else p,
     ]
 

@@ -7,7 +7,8 @@ from musicssl.report.grids import METRICS, percent
 from musicssl.report.probe_boards import ProbeBoard
 from musicssl.report.probe_comparisons import ProbeComparison
 from musicssl.report.probe_study import ProbeStudy
-from musicssl.report.sentences import SIGNIFICANT, p_text, unfinished_sentence
+from musicssl.report.sentences import SIGNIFICANT, p_equation, unfinished_sentence
+from musicssl.report.web_page import count
 
 
 def probe_verdict(study: ProbeStudy) -> list[str]:
@@ -31,7 +32,8 @@ def _of_board(board: ProbeBoard, comparisons: Sequence[ProbeComparison]) -> list
     if not comparisons:
         return [f"{title}: no other model has a fraction of labels of {board.baseline.label}."]
     return [
-        f"{title}, at {percent(p_s)} of the labels ({some[0].labelled:,} clips): {_finding(some)}."
+        f"{title}, at {percent(p_s)} of the labels ({count(some[0].labelled, 'clip')}): "
+        f"{_finding(some)}."
         for p_s in dict.fromkeys(one.p_s for one in comparisons)
         if (some := [one for one in comparisons if one.p_s == p_s])
     ]
@@ -66,9 +68,9 @@ def is_significant(one: ProbeComparison) -> bool:
 
 
 def _evidence(one: ProbeComparison) -> str:
-    p = p_text(one.p_holm)
+    p = p_equation(one.p_holm, is_bound=one.test.p_is_bound)
     return (
         f"{one.test.difference:+.4f} {METRICS.get(one.metric, one.metric)} (95 % interval "
-        f"{one.test.low:+.4f} to {one.test.high:+.4f}, p {p if p.startswith('<') else '= ' + p} "
+        f"{one.test.low:+.4f} to {one.test.high:+.4f}, {p} "
         "after Holm's correction)"
     )

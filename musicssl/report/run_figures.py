@@ -27,13 +27,16 @@ _CURVES = ("accuracy", "auroc", "average_precision", "f1", "r2", "pearson")
 
 
 def draw_bars(
-    folder: Path, classes: Sequence[str], per_class: Mapping[str, Sequence[float]]
+    folder: Path,
+    classes: Sequence[str],
+    per_class: Mapping[str, Sequence[float]],
+    title: str = "Test metrics by class",
 ) -> None:
     """Draw F1 and AUROC of every class, or R² and correlation of every target of a regression."""
     shown = {head: per_class[name] for name, head in _BARS.items() if name in per_class}
     counts = per_class.get("positives")
     positives = None if counts is None else [int(count) for count in counts]
-    per_class_bars(folder / "per_class.png", classes, shown, "Test metrics by class", positives)
+    per_class_bars(folder / "per_class.png", classes, shown, title, positives)
 
 
 def draw_curves(folder: Path, rows: Sequence[Mapping[str, float]], best_epoch: int) -> None:
@@ -52,16 +55,17 @@ def draw_curves(folder: Path, rows: Sequence[Mapping[str, float]], best_epoch: i
     training_curves(folder / "training.png", curves, "Course of training", best_epoch)
 
 
-def draw_answers(folder: Path, predictions: Predictions) -> None:
+def draw_answers(folder: Path, predictions: Predictions, title: str | None = None) -> None:
     """Draw what was answered over what is true, where a clip has one class or a value."""
     classes, scores, targets = predictions.classes, predictions.scores, predictions.targets
     if predictions.task == "multi_class":
         known = predictions.mask.all(axis=1)
         answers, truth = scores[known].argmax(axis=1), targets[known].argmax(axis=1)
-        confusion(folder / "confusion.png", classes, truth, answers, "Test answers")
+        confusion(folder / "confusion.png", classes, truth, answers, title or "Test answers")
     if predictions.task == "regression":
         observed = np.where(predictions.mask, targets, np.nan)
-        scatter(folder / "predictions.png", classes, observed, scores, "Test predictions")
+        heading = title or "Test predictions"
+        scatter(folder / "predictions.png", classes, observed, scores, heading)
 
 
 def draw_timelines(

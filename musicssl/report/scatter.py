@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from musicssl.report.style import COLOURS, GREY, PLAIN, SMALL, spacious, wrapped
+from musicssl.report.style import COLOURS, GREY, PLAIN, SMALL, spacious, title_width, wrapped
 
 _COLUMNS = 3
 _PANEL_INCHES = 3.2
@@ -23,7 +23,7 @@ def draw_scatter(
     rows = -(-len(names) // columns)
     size = (_PANEL_INCHES * max(columns, 2), 0.6 + _PANEL_INCHES * rows)
     figure = Figure(figsize=size, layout=spacious())
-    figure.suptitle(wrapped(title, 80), **PLAIN)
+    figure.suptitle(wrapped(title, title_width(figure)), **PLAIN)
     panels = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes, name, truth, guess in zip(panels, names, targets.T, predictions.T, strict=False):
         known = ~np.isnan(truth)

@@ -1,6 +1,7 @@
 """What a study shows, in plain sentences."""
 
 from collections.abc import Callable, Sequence
+from math import ceil
 from pathlib import Path
 
 from musicssl.report.comparisons import Comparison
@@ -12,6 +13,7 @@ from musicssl.report.probed import has_probes
 from musicssl.report.runs import Run
 from musicssl.report.settings import ABSENT, differing
 from musicssl.report.study import Study
+from musicssl.report.web_page import count
 
 SIGNIFICANT = 0.05  # greatest p value, corrected, of what is called a difference
 _LISTED = 5
@@ -85,13 +87,13 @@ def _partly_known(study: Study) -> list[str]:
 
 def _left_out(study: Study, has: Callable[[Run], bool], what: str, file: str) -> list[str]:
     runs = [run for method in study.methods for run in method.runs]
-    count = sum(map(has, runs))
-    if count == 0:
+    having = sum(map(has, runs))
+    if having == 0:
         return []
     if covered(study.methods, has) is not None:
         reason = "the runs differ in the corruptions or severities that they were tested under"
-    elif count < len(runs):
-        reason = f"{count} of {len(runs)} runs have {file}"
+    elif having < len(runs):
+        reason = f"{having} of {len(runs)} runs have {file}"
     else:
         reason = "the methods have no fraction of labels in common"
     return [f"{what} left out: {reason}."]
@@ -100,18 +102,30 @@ def _left_out(study: Study, has: Callable[[Run], bool], what: str, file: str) ->
 def match_sentence(match: Match, baseline: str) -> str:
     """Say how many labels the baseline needs to match a method."""
     return (
-        f"{match.method} at {percent(match.p_s)} ({match.labelled:,.0f} clips) = {baseline} with "
-        f"this many clips: {' '.join(match.parts)}"
+        f"{match.method} at {percent(match.p_s)} ({count(round(match.labelled), 'clip')}) = "
+        f"{baseline} with this many clips: {' '.join(match.parts)}"
     )
 
 
-def p_text(p: float) -> str:
-    """Write a p value.
+def p_text(p: float, *, is_bound: bool = False) -> str:
+    """Write a p value; one that is but an upper bound is rounded up.
 
-    >>> p_text(0.0004), p_text(0.0312), p_text(1)
-    ('< 0.001', '0.031', '1.000')
+    >>> p_text(0.0004), p_text(0.0312), p_text(1), p_text(0.0312, is_bound=True)
+    ('< 0.001', '0.031', '1.000', '≤ 0.032')
     """
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+    if p < 0.001:
+        return "< 0.001"
+    return f"≤ {ceil(1000 * p - 1e-9) / 1000:.3f}" if is_bound else f"{p:.3f}"
+
+
+def p_equation(p: float, *, is_bound: bool = False) -> str:
+    """Write a p value in a sentence.
+
+    >>> p_equation(0.0004), p_equation(0.0312), p_equation(2 / 1001, is_bound=True)
+    ('p < 0.001', 'p = 0.031', 'p ≤ 0.002')
+    """
+    text = p_text(p, is_bound=is_bound)
+    return f"p {text}" if text[0] in "<≤" else f"p = {text}"
 
 
 def _unequal_training(methods: Sequence[Method]) -> list[str]:
@@ -129,7 +143,7 @@ def _at(p_s: float, comparisons: Sequence[Comparison], study: Study) -> str:
     place = f"At {percent(p_s)} of the labels"
     if p_s not in study.baseline.cells:
         return f"{place} {baseline} has no runs, so nothing can be compared with it."
-    place += f" ({study.baseline.cells[p_s].labelled:,.0f} clips)"
+    place += f" ({count(round(study.baseline.cells[p_s].labelled), 'clip')})"
     tested = [one for one in comparisons if one.test is not None]
     if not tested:
         return f"{place} no other method has a run with a seed of {baseline}."
@@ -161,8 +175,7 @@ def _evidence(one: Comparison) -> str:
     assert one.p_baseline is not None
     low, high = one.test.interval
     seeds = f"{len(one.seeds)} seeds" if len(one.seeds) > 1 else one.caveat
-    p = p_text(one.p_baseline)
     return (
         f"{one.test.difference:+.4f} AUROC (95 % interval {low:+.4f} to {high:+.4f}, "
-        f"p {p if p.startswith('<') else '= ' + p} after Holm's correction, {seeds})"
+        f"{p_equation(one.p_baseline)} after Holm's correction, {seeds})"
     )

@@ -85,4 +85,5 @@ def _headline(study: Study) -> str:
 def _subject(study: Study) -> str:
     truth = study.baseline.runs[0].truth
     corpus = truth.corpus.get("dataset._target_", "one corpus").rpartition(".")[2]
-    return f"{corpus}: {len(truth.clip_ids):,} test clips, {count(len(truth.classes), 'class')}."
+    sizes = count(len(truth.clip_ids), "test clip"), count(len(truth.classes), "class")
+    return f"{corpus}: {', '.join(sizes)}."

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Any
 
+from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 # Okabe and Ito's palette without its yellow, which is too pale on white.
@@ -14,6 +15,8 @@ DOTS_PER_INCH = 150
 SMALL = 8.0  # points
 
 PLAIN: dict[str, Any] = {"parse_math": False}  # a dollar sign in a name is a dollar sign
+
+_TITLE = 10  # characters to an inch
 
 _MARKERS = "osD^vP*X"
 _LINES = ("-", "--", "-.", ":")
@@ -48,6 +51,15 @@ def looks(count: int) -> list[Look]:
 def spacious() -> ConstrainedLayoutEngine:
     """Make room for all text, and a margin around it."""
     return ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08)  # inches
+
+
+def title_width(figure: Figure) -> int:
+    """Return how many characters of a title fit in a line above a picture.
+
+    >>> title_width(Figure(figsize=(8, 3)))
+    80
+    """
+    return round(_TITLE * figure.get_figwidth())
 
 
 def wrapped(name: str, width: int = 26) -> str:

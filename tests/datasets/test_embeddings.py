@@ -84,11 +84,23 @@ def test_clips_that_the_file_lacks_are_counted(path):
 def test_embeddings_alone_need_labels_from_elsewhere(tmp_path):
     names = TinySound().load().clip_ids
     np.savez(tmp_path / "h.npz", embeddings=H, clip_ids=names)
-    with pytest.raises(
-        InputError, match=r"no targets, mask, split, classes, task; .* dataset@dataset\.labels="
-    ):
+    with pytest.raises(InputError) as raised:
         EmbeddingsFile(tmp_path / "h.npz").load()
+    assert str(raised.value) == (
+        f"{tmp_path}/h.npz has no targets, mask, split, classes, task; write it in ('task' is one "
+        "of multi_label, multi_class, regression), or name the corpus that the clips are of, "
+        "dataset=NAME in probe.py, dataset@dataset.labels=NAME in train.py."
+    )
     np.testing.assert_array_equal(EmbeddingsFile(tmp_path / "h.npz", TinySound()).load().x[:, 0], H)
+
+
+def test_only_what_is_missing_is_asked_for(path):
+    with np.load(path) as npz:
+        arrays = dict(npz)
+    del arrays["split"]
+    np.savez(path, **arrays)
+    with pytest.raises(InputError, match=r"h\.npz has no split; write it in, or name the corpus"):
+        EmbeddingsFile(path).load()
 
 
 def test_a_file_without_names_is_refused_whatever_the_labels(tmp_path):

@@ -55,6 +55,32 @@ def test_one_array_under_the_name_of_several_is_refused(tmp_path):
         read_npz(tmp_path / "h.npz", NAMES)
 
 
+@pytest.mark.parametrize("data", [b"clip_ids,embedding\na,1\n", pickle.dumps([1]), b""])
+def test_a_file_of_another_kind_is_not_taken_for_a_pickle(tmp_path, data):
+    (tmp_path / "h.npz").write_bytes(data)
+    with pytest.raises(
+        InputError, match=r"as \.npz \(it was cut off or is of another kind\)"
+    ) as said:
+        read_npz(tmp_path / "h.npz", NAMES)
+    assert "allow_pickle" not in str(said.value)
+
+
+def test_an_array_of_objects_is_named_as_such(tmp_path):
+    np.savez(tmp_path / "h.npz", clip_ids=np.array(["a", "b"], object))
+    with pytest.raises(InputError, match="an array in it is damaged or of objects") as said:
+        read_npz(tmp_path / "h.npz", NAMES)
+    assert "allow_pickle" not in str(said.value)
+
+
+def test_a_compression_that_there_is_not_is_said(tmp_path):
+    np.savez(tmp_path / "h.npz", embeddings=np.ones((4, 3)))
+    data = bytearray((tmp_path / "h.npz").read_bytes())
+    data[data.index(b"PK\x01\x02") + 10] = 77  # the method, in the directory of the archive
+    (tmp_path / "h.npz").write_bytes(data)
+    with pytest.raises(InputError, match="That compression method is not supported"):
+        read_npz(tmp_path / "h.npz", NAMES)
+
+
 def test_a_flipped_bit_is_noticed(tmp_path):
     np.savez(tmp_path / "h.npz", embeddings=np.ones((40, 10)))
     data = bytearray((tmp_path / "h.npz").read_bytes())

@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from musicssl.embeddings.parquet_file import read_parquet, write_parquet
 from musicssl.errors import InputError
@@ -45,6 +46,19 @@ def test_lists_of_other_writers_are_read(tmp_path, kind, number):
     assert read.keys() == {"embeddings", "clip_ids"}
     np.testing.assert_array_equal(read["embeddings"], H)
     assert read["clip_ids"].tolist() == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("kind", [pa.list_, lambda of: pa.list_(of, 2)])
+def test_what_is_read_is_writable_as_torch_wants_it(tmp_path, kind):
+    lists, ids = pa.array(H.tolist(), kind(pa.float32())), pa.array([3, 1, 2])
+    mask = pa.array([[True], [False], [True]])
+    path = written(tmp_path / "h.parquet", embedding=lists, targets=lists, clip_id=ids, mask=mask)
+    read = read_parquet(path, NAMES)
+    assert read.keys() == {"embeddings", "targets", "clip_ids", "mask"}
+    for array in read.values():
+        assert array.flags.writeable  # torch warns once in a process only
+        torch.from_numpy(array)[0] = 0
+        assert not array[0].any()
 
 
 def test_names_may_be_numbers(tmp_path):

@@ -107,3 +107,21 @@ def test_a_metric_stays_between_0_and_1():
     low, high = axes.get_ylim()
     assert -0.1 < low < 0
     assert 1 < high < 1.1
+
+
+def test_a_reference_is_a_dashed_line_within_the_picture_wherever_it_lies():
+    plain = draw_label_curves(curves(), "AUROC", "title").axes[0].get_ylim()
+    for value in (0.1, 0.65, 0.99):
+        figure = draw_label_curves(curves(), "AUROC", "title", reference=(value, "chance"))
+        [axes] = figure.axes
+        [line] = [line for line in axes.lines if line.get_linestyle() == "--"]
+        assert line.get_label() == "chance"
+        assert list(line.get_ydata()) == [value, value]
+        low, high = axes.get_ylim()
+        assert low < value < high
+        assert low <= plain[0] < plain[1] <= high
+        assert_within_the_page(figure)
+        named = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert named == ["method 0", "method 1", "chance"]
+    [axes] = draw_label_curves(curves(), "AUROC", "title", reference=(0.65, "chance")).axes
+    assert axes.get_ylim() == plain

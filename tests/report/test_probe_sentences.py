@@ -17,7 +17,16 @@ def test_a_clear_difference_is_a_verdict(tmp_path):
         "Linear probe of gtzan, at 100 % of the labels (1,000 clips): simclr scores higher than "
         f"untrained_cnn: {one.test.difference:+.4f} AUROC (95 % interval {one.test.low:+.4f} to "
     )
-    assert at_all.endswith("after Holm's correction).")
+    assert one.p_holm == 2 * one.test.p == 4 / 1001  # of 1,000 resamples, and two comparisons
+    assert at_all.endswith(", p ≤ 0.004 after Holm's correction).")
+
+
+def test_one_labelled_clip_is_no_clips(tmp_path):
+    for made_by in (UNTRAINED, source("simclr")):
+        write_probe(tmp_path / made_by["name"], made_by, (0.1, 0.2), fractions=(0.001, 1.0))
+    at_one, at_all = probe_verdict(read_probe_study([tmp_path]))
+    assert "at 0.1 % of the labels (1 clip): " in at_one
+    assert "at 100 % of the labels (1,000 clips): " in at_all
 
 
 def test_no_difference_is_said_to_be_none(tmp_path):

@@ -94,6 +94,23 @@ def test_bars_and_curves_are_of_the_metrics_that_there_are(drawn, tmp_path):
     assert (second[2], second[4]) == ({"R²": [0.3], "Pearson correlation": [0.6]}, None)
 
 
+def test_a_title_may_say_whose_picture_it_is(drawn, tmp_path):
+    given = {"f1": [0.5], "auroc": [0.7]}
+    run_figures.draw_bars(tmp_path, ["a"], given)
+    run_figures.draw_bars(tmp_path, ["a"], given, "linear probe of simclr")
+    assert [picture[3] for picture in drawn["per_class_bars"]] == [
+        *("Test metrics by class", "linear probe of simclr")
+    ]
+    for task in ("multi_class", "regression"):
+        run_figures.draw_answers(tmp_path, predictions(task))
+        run_figures.draw_answers(tmp_path, predictions(task), "linear probe of simclr")
+    titles = {name: [picture[-1] for picture in drawn[name]] for name in ("confusion", "scatter")}
+    assert titles == {
+        "confusion": ["Test answers", "linear probe of simclr"],
+        "scatter": ["Test predictions", "linear probe of simclr"],
+    }
+
+
 def test_an_r2_far_below_0_does_not_flatten_the_curves(drawn, tmp_path):
     names = ("epoch", "train/loss", "val/loss", "val/r2", "val/rmse", "val/pearson")
     table = [(0, 9.0, 8.0, -40.0, 3.0, -0.2), (1, 4.0, 3.0, 0.4, 1.0, 0.7)]

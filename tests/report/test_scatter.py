@@ -5,7 +5,7 @@ import pytest
 
 from musicssl.report.figures import scatter
 from musicssl.report.scatter import draw_scatter
-from tests.report.test_figures import BAD_MATH, PNG
+from tests.report.test_figures import BAD_MATH, PNG, text_beyond_the_edge
 
 
 def test_each_target_has_a_panel_with_a_dot_for_each_clip_that_was_observed():
@@ -47,3 +47,10 @@ def test_the_picture_is_a_file(tmp_path):
     values = np.random.default_rng(0).random((2, 10, 2))
     path = scatter(tmp_path / "new" / "scatter.png", ["a", "b"], *values, "title")
     assert path.read_bytes().startswith(PNG)
+
+
+def test_a_long_title_fits():
+    targets, predictions = np.random.default_rng(0).normal(size=(2, 5, 1))
+    title = "linear probe of simclr synthband_p1.0_b0.5_s0, 100 % of the labels of emomusic"
+    figure = draw_scatter(["arousal"], targets, predictions, title)
+    assert not text_beyond_the_edge(figure)
