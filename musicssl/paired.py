@@ -73,7 +73,7 @@ def compare(
     """
     differences = replicates_a - replicates_b
     defined = differences[~np.isnan(differences)]
-    fewest = min(np.count_nonzero(defined <= 0), np.count_nonzero(defined >= 0))
+    fewest = int(min(np.count_nonzero(defined <= 0), np.count_nonzero(defined >= 0)))
     p = min(1.0, 2 * (1 + fewest) / (1 + len(defined)))
     ends = interval(defined, level=level)
     return Comparison(estimate_a - estimate_b, *ends, p, p_is_bound=fewest == 0 and p < 1)
