@@ -12,7 +12,7 @@ def test_a_folder_holds_the_results_of_one_fingerprint(tmp_path):
     assert not folder.is_complete
     folder.metrics.write_text(json.dumps({"made_of": "abc"}))
     assert folder.holds("abc")
-    assert not folder.holds("abd")
+    assert not folder.holds("another")
 
 
 def test_a_claim_removes_what_a_probe_left_and_nothing_else(tmp_path):
