@@ -12,6 +12,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+import probe
+
 CONF = Path(__file__).parents[1] / "conf"
 README = Path(__file__).parents[1] / "README.md"
 SIZES = {"num_features": 128, "num_instances": 10, "num_classes": 20}
@@ -132,12 +134,12 @@ def test_every_setting_of_the_datamodule_reaches_it():
     assert built.seed == 9
 
 
-def commands():
-    """The arguments of every `python train.py` in the code blocks of README.md."""
+def commands(script="train.py"):
+    """The arguments of every `python train.py`, or another, in the code blocks of README.md."""
     blocks = re.findall(r"^```bash\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
     lines = "".join(blocks).replace("\\\n", " ").splitlines()
     split = [shlex.split(line, comments=True) for line in lines]
-    return [words[2:] for words in split if words[:2] == ["python", "train.py"]]
+    return [words[2:] for words in split if words[:2] == ["python", script]]
 
 
 def first_values(overrides):
@@ -173,6 +175,27 @@ def test_a_command_of_the_readme_builds_what_it_names(words):
     task = "regression" if config.dataset._target_.endswith(OF_VALUES) else "multi_label"
     assert callable(instantiate(config.method, **SIZES, task=task).scores)
     assert instantiate(config.datamodule).batch_size == config.data.batch_size
+
+
+@pytest.mark.parametrize("words", commands("probe.py"), ids=" ".join)
+def test_a_probe_of_the_readme_builds_what_it_names(words):
+    assert callable(probe.main)  # has told omegaconf how the folder is named
+    typed = first_values(words)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("probe", typed, return_hydra_config=True)
+    HydraConfig.instance().set_config(config)
+    chosen = dict(line.split("=", 1) for line in typed)
+    assert config.hydra.runtime.choices.probe == chosen.get("probe", "linear")
+    assert config.hydra.runtime.choices.dataset == chosen.get("dataset")
+    built = type(instantiate(config.probe)).__module__
+    assert (
+        built
+        == OmegaConf.load(CONF / "probe" / f"{config.hydra.runtime.choices.probe}.yaml")[
+            "_target_"
+        ].rpartition(".")[0]
+    )
+    folder = config.hydra.run.dir
+    assert f"/{chosen.get('dataset', 'own_corpus')}/{chosen.get('probe', 'linear')}/" in folder
 
 
 def test_the_published_recipe_reads_whole_chunks_of_the_published_encoder():
