@@ -42,7 +42,10 @@ def draw_classes(
         f"{document['source']['label']} on {document['corpus']}: {document['probe']} probe with "
         f"{share} of the labels"
     )
-    draw_bars(folder.figures, predictions.classes, per_class, title)
+    shown = dict(per_class)
+    if document["task"] == "multi_label":  # the field ranks; at 0.5 few probes decide for a class
+        del shown["f1"]
+    draw_bars(folder.figures, predictions.classes, shown, title)
     draw_answers(folder.figures, predictions, title)
 
 
