@@ -242,7 +242,8 @@ def test_clips_without_labels_are_refused():
 
 
 def test_the_configuration_has_the_defaults():
-    probe, default = instantiate(OmegaConf.load(CONF)), MLP()
+    whole = OmegaConf.create({"seed": 0, "probe": OmegaConf.load(CONF)})
+    probe, default = instantiate(whole.probe), MLP()
     for name, value in vars(default).items():
         found = getattr(probe, name)
         assert (tuple(found) if isinstance(value, tuple) else found) == value
