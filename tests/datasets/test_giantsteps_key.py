@@ -1,6 +1,7 @@
 import hashlib
 import json
 
+import mir_eval
 import numpy as np
 import pytest
 import soundfile
@@ -114,6 +115,13 @@ def test_credit_of_each_answer(right, worth):
     column = mirex_credit()[:, CLASSES.index(right)]
     expected = [worth.get(answer, 0) for answer in CLASSES]
     np.testing.assert_allclose(column, expected)
+
+
+def test_credit_is_mir_evals_score_of_every_answer_to_every_key():
+    worth = mirex_credit()
+    for answer, given in enumerate(CLASSES):
+        for right, truth in enumerate(CLASSES):
+            assert worth[answer, right] == np.float32(mir_eval.key.weighted_score(truth, given))
 
 
 def test_credit_does_not_depend_on_the_tonic():
