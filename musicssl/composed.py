@@ -17,8 +17,9 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from musicssl.command_line import user_errors
 from musicssl.errors import InputError
-from musicssl.job import KeepsResult, Outcome, attempt, claimed
+from musicssl.job import Outcome, attempt, claimed
 from musicssl.overrides import check_parts
+from musicssl.run_folder import ResultFolder
 from musicssl.stopping import stops_kindly
 from musicssl.sweep import jobs_at_a_time
 
@@ -33,7 +34,7 @@ def output_folder() -> Path:
     return Path(HydraConfig.get().runtime.output_dir)
 
 
-def do_job(work: Callable[[], None], folder: KeepsResult) -> Outcome | None:
+def do_job(work: Callable[[], None], folder: ResultFolder) -> Outcome | None:
     """Do what a command was asked for in its folder, which nobody else may use meanwhile.
 
     Args:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
@@ -18,6 +18,7 @@ from musicssl import worker
 from musicssl.command_line import input_error
 from musicssl.errors import InputError
 from musicssl.metrics import USUAL, usual_metric
+from musicssl.run_folder import ResultFolder
 from musicssl.stopping import termination
 
 
@@ -42,23 +43,7 @@ class Outcome:
     mistake: bool = False
 
 
-class KeepsResult(Protocol):
-    """The folder of a run, or of a probe."""
-
-    @property
-    def path(self) -> Path:
-        """The folder."""
-
-    @property
-    def metrics(self) -> Path:
-        """The test result, whose `macro` has overall metrics by name."""
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether there is a result."""
-
-
-def attempt(work: Callable[[], None], folder: KeepsResult, parallel: bool) -> Outcome:
+def attempt(work: Callable[[], None], folder: ResultFolder, parallel: bool) -> Outcome:
     """Do the work of a run; return what became of it, whatever is raised.
 
     A parallel job prints into log.txt of its folder. The traceback of a defect goes to error.txt.
@@ -95,7 +80,7 @@ def attempt(work: Callable[[], None], folder: KeepsResult, parallel: bool) -> Ou
     return Outcome(str(folder.path), state, time.perf_counter() - start, _result(folder))
 
 
-def _result(folder: KeepsResult) -> str:
+def _result(folder: ResultFolder) -> str:
     """Return the metric by which runs of such a task are usually compared."""
     means = json.loads(folder.metrics.read_text())["macro"]
     name = usual_metric(means)
@@ -145,6 +130,6 @@ def _printing_to(folder: Path) -> Iterator[None]:
         os.close(screen)
 
 
-def _stamp(folder: KeepsResult) -> int | None:
+def _stamp(folder: ResultFolder) -> int | None:
     """Return when the run was completed, in nanoseconds; None if it is not."""
     return folder.metrics.stat().st_mtime_ns if folder.is_complete else None

@@ -1,8 +1,7 @@
 """A run's test under corruptions of the sound: which they are, and what is left in its folder."""
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from musicssl.multi_class import weighted_accuracy
 from musicssl.report.robustness_curve import draw_robustness_curves
 from musicssl.robustness import Measure, robustness
 from musicssl.robustness_table import read_robustness
+from musicssl.run_folder import ResultFolder
 from musicssl.tasks import task_named
 
 Corruptions = Mapping[str, Callable[[float], Transform]]
@@ -85,23 +85,7 @@ def _build(
         ) from error
 
 
-class KeepsRobustness(Protocol):
-    """The folder of a run, or of a probe."""
-
-    @property
-    def path(self) -> Path:
-        """The folder."""
-
-    @property
-    def robustness(self) -> Path:
-        """The table."""
-
-    @property
-    def figures(self) -> Path:
-        """The folder of pictures."""
-
-
-def show_robustness(folder: KeepsRobustness, console: Console) -> None:
+def show_robustness(folder: ResultFolder, console: Console) -> None:
     """Say what clean clips score, and what the corruptions that harm most make of it."""
     table = read_robustness(folder.robustness)
     metric = usual_metric(table.clean)
@@ -120,7 +104,7 @@ def show_robustness(folder: KeepsRobustness, console: Console) -> None:
 
 
 def write_robustness(
-    folder: KeepsRobustness,
+    folder: ResultFolder,
     datamodule: SemiSupervisedDataModule,
     method: Scorer,
     chosen: Corruptions,

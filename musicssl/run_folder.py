@@ -20,7 +20,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -47,19 +47,47 @@ MAY_DIFFER = (  # settings of no bearing on results; threads but on their last b
 
 
 @dataclass(frozen=True)
-class RunFolder:
-    """Paths in the folder of a run.
+class ResultFolder:
+    """What the folder of a run and that of a probe have alike.
 
     Attributes:
         path: The folder.
     """
 
+    results: ClassVar[str]
+
     path: Path
 
     @property
     def config(self) -> Path:
-        """The resolved configuration of the run."""
+        """The resolved configuration."""
         return self.path / "config.yaml"
+
+    @property
+    def metrics(self) -> Path:
+        """The test result, whose `macro` has overall metrics by name; written last."""
+        return self.path / self.results
+
+    @property
+    def robustness(self) -> Path:
+        """The test result under each corruption and severity, if it was asked for."""
+        return self.path / "robustness.csv"
+
+    @property
+    def figures(self) -> Path:
+        """The folder of pictures."""
+        return self.path / "figures"
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether there is a result."""
+        return self.metrics.is_file()
+
+
+class RunFolder(ResultFolder):
+    """Paths in the folder of a run."""
+
+    results = "metrics.json"
 
     @property
     def best(self) -> Path:
@@ -77,29 +105,9 @@ class RunFolder:
         return self.path / "history.csv"
 
     @property
-    def metrics(self) -> Path:
-        """The test result."""
-        return self.path / "metrics.json"
-
-    @property
     def label_curve(self) -> Path:
         """The test results of probes with fewer labels, of a method that learns embeddings."""
         return self.path / "label_curve.csv"
-
-    @property
-    def robustness(self) -> Path:
-        """The test result under each corruption and severity, if it was asked for."""
-        return self.path / "robustness.csv"
-
-    @property
-    def figures(self) -> Path:
-        """The folder of pictures."""
-        return self.path / "figures"
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether the run was finished."""
-        return self.metrics.is_file()
 
     @property
     def embedding_map(self) -> str | None:

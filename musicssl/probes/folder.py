@@ -12,37 +12,21 @@ figures/
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from musicssl.errors import InputError
-from musicssl.run_folder import differences, write_atomically
+from musicssl.run_folder import ResultFolder, differences, write_atomically
 
 _MAY_DIFFER = ("data.cache", "data.batch_size", "dataset.cache", "dataset.num_workers")
 
 
-@dataclass(frozen=True)
-class ProbeFolder:
-    """Paths in the folder of a probe.
+class ProbeFolder(ResultFolder):
+    """Paths in the folder of a probe."""
 
-    Attributes:
-        path: The folder.
-    """
-
-    path: Path
-
-    @property
-    def config(self) -> Path:
-        """The resolved configuration."""
-        return self.path / "config.yaml"
-
-    @property
-    def metrics(self) -> Path:
-        """The results."""
-        return self.path / "probe.json"
+    results = "probe.json"
 
     @property
     def fits(self) -> Path:
@@ -53,21 +37,6 @@ class ProbeFolder:
     def predictions(self) -> Path:
         """Scores of the test clips."""
         return self.path / "predictions.npz"
-
-    @property
-    def robustness(self) -> Path:
-        """The test result under each corruption and severity, if it was asked for."""
-        return self.path / "robustness.csv"
-
-    @property
-    def figures(self) -> Path:
-        """The folder of pictures."""
-        return self.path / "figures"
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether there are results."""
-        return self.metrics.is_file()
 
     def document(self) -> dict[str, Any]:
         """Return the results."""
