@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from musicssl.history import read_history
-from tests.test_train import TINY, shell
+from tests.commands import shell
+from tests.test_train import TINY
 
 
 def train(folder: Path, *overrides: str) -> Path:

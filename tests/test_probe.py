@@ -1,11 +1,8 @@
 """probe.py as its users meet it: what a probe leaves, and what is said about a mistake."""
 
 import json
-import os
 import pickle
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +18,8 @@ from musicssl.errors import InputError
 from musicssl.probes.folder import ProbeFolder
 from musicssl.robustness_table import read_robustness
 from tests import test_train
-from tests.probing_command import ROOT, SEARCH_PATH, run
+from tests.commands import SEARCH_PATH, shell
+from tests.probing_command import run
 from tests.tiny import Tiny
 from tests.tiny_keys import TinyKeys
 
@@ -47,18 +45,6 @@ def of_sound(tmp_path_factory):
 def probed(tmp_path_factory, checkpoint):
     folder = tmp_path_factory.mktemp("probed") / "probe"
     return run(folder, f"checkpoint={checkpoint}", "dataset=tiny", *SMALL)
-
-
-def shell(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "probe.py"), *arguments],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
 
 
 def test_results_are_those_of_scikit_learn_on_the_saved_embeddings(checkpoint, tmp_path):
@@ -414,6 +400,7 @@ def test_on_the_command_line_a_sweep_is_a_matrix_and_a_mistake_one_sentence(chec
         "seeds=1",
         "threads=1",
         f"runs={tmp_path / 'runs'}",
+        script="probe.py",
     )
     assert done.returncode == 0, done.stderr
     assert "4 of 4 done" in done.stdout
@@ -424,6 +411,13 @@ def test_on_the_command_line_a_sweep_is_a_matrix_and_a_mistake_one_sentence(chec
     ]
     assert len(elsewhere) == 2
 
-    mistake = shell(tmp_path, SEARCH_PATH, f"checkpoint={checkpoint}", "dataset=tiny", "prob=knn")
+    mistake = shell(
+        tmp_path,
+        SEARCH_PATH,
+        f"checkpoint={checkpoint}",
+        "dataset=tiny",
+        "prob=knn",
+        script="probe.py",
+    )
     assert mistake.returncode == 2
     assert mistake.stderr == "error: there is no setting prob; did you mean probe?\n"

@@ -1,17 +1,11 @@
 """train.py as its users meet it: what a run leaves, and what is said about a mistake."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import open_dict
 
 import train
 from musicssl.batch import Batch
@@ -20,38 +14,19 @@ from musicssl.errors import InputError
 from musicssl.history import read_history
 from musicssl.metrics import macro, per_class_metrics
 from musicssl.run_folder import RunFolder
+from tests.commands import ROOT, SEARCH_PATH, composed, shell
 from tests.tiny import Tiny
 from tests.tiny_sound import TinySound
 
-ROOT = Path(__file__).parents[1]
-SEARCH_PATH = f"hydra.searchpath=[file://{ROOT}/tests/conf]"
 TINY = (SEARCH_PATH, "dataset=tiny")
 QUICK = (*TINY, "trainer=cpu", "trainer.max_epochs=2", "data.batch_size=16")
 
 
 def run(folder: Path, *overrides: str) -> RunFolder:
     """Run in this process, in a folder of our choice."""
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        config = compose("train", [*QUICK, *overrides], return_hydra_config=True)
-    config.hydra.runtime.output_dir = str(folder)
-    HydraConfig.instance().set_config(config)
-    with open_dict(config):
-        del config["hydra"]
     run_folder = RunFolder(folder)
-    train.run(config, run_folder)
+    train.run(composed("train", folder, *QUICK, *overrides), run_folder)
     return run_folder
-
-
-def shell(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "train.py"), *arguments],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
 
 
 def test_a_run_leaves_scores_that_its_tables_and_its_checkpoint_agree_with(tmp_path, capsys):

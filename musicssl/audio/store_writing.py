@@ -13,7 +13,6 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from io import FileIO
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -25,6 +24,7 @@ from musicssl.audio.pcm import quantise
 from musicssl.audio.store_index import SAMPLE_TYPE, SAMPLES, StoreIndex
 from musicssl.cache import fingerprint
 from musicssl.errors import InputError
+from musicssl.journal import line, write_all
 from musicssl.parallel import in_parallel
 
 Decode = Callable[[str], NDArray[np.float32]]
@@ -80,8 +80,8 @@ def write_store(
     ):
         for _, (entry, data) in outcomes:
             with _explained(folder):
-                _write(samples, data)
-                _write(journal, _line(entry))
+                write_all(samples, data)
+                write_all(journal, line(entry))
             entries.append(entry)
         with _explained(folder):
             os.fsync(samples.fileno())
@@ -102,17 +102,6 @@ def _decoded(clip_id: str, decode: Decode) -> tuple[_Entry, bytes]:
     return _Entry(clip_id, len(samples), zlib.crc32(data), clipped), data
 
 
-def _line(content: Sequence[object]) -> bytes:
-    return json.dumps(content).encode() + b"\n"
-
-
-def _write(file: FileIO, data: bytes) -> None:
-    """Write all of it: without a buffer, the last of a disk's space may take a part only."""
-    rest = memoryview(data)
-    while rest:
-        rest = rest[file.write(rest) :]
-
-
 def _resume(folder: Path, task: str, clip_ids: Sequence[str]) -> list[_Entry]:
     """Cut samples and journal to what can be trusted of them, and return its entries.
 
@@ -122,8 +111,8 @@ def _resume(folder: Path, task: str, clip_ids: Sequence[str]) -> list[_Entry]:
     samples.touch()
     journal.touch()
     head, *lines = journal.read_bytes().splitlines(keepends=True) or [b""]
-    if head != _line([task]):
-        head, lines = _line([task]), []
+    if head != line([task]):
+        head, lines = line([task]), []
         journal.write_bytes(head)
     entries = list(_trusted(samples, lines, clip_ids))
     os.truncate(samples, _SAMPLE_BYTES * sum(entry.length for entry in entries))

@@ -15,13 +15,13 @@ from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from musicssl.errors import InputError
+from musicssl.journal import line, write_all
 
 ROWS, JOURNAL = "h.npy", "journal.jsonl"
 _TYPE = np.dtype("<f4")
@@ -51,7 +51,7 @@ class ArrayFile:
         with _explained(folder):
             self._rows = (folder / ROWS).open("a+b", buffering=0)
             self._journal = (folder / JOURNAL).open("a+b", buffering=0)
-            self._resume(_line([task]))
+            self._resume(line([task]))
 
     def __enter__(self) -> "ArrayFile":
         return self
@@ -75,8 +75,8 @@ class ArrayFile:
             if self._header is None:
                 self._header = _write_header(self._rows, (self._num_rows, rows.shape[1]))
             data = np.ascontiguousarray(rows, _TYPE).tobytes()
-            _write(self._rows, data)
-            _write(self._journal, _line([len(rows), zlib.crc32(data)]))
+            write_all(self._rows, data)
+            write_all(self._journal, line([len(rows), zlib.crc32(data)]))
             self.done += len(rows)
 
     def flush(self) -> None:
@@ -99,7 +99,7 @@ class ArrayFile:
         if not self.done or header is None:
             self._rows.truncate(0)
             self._journal.truncate(0)
-            _write(self._journal, head)
+            write_all(self._journal, head)
             return
         self._header = header
         self._rows.truncate(header[2] + self.done * header[1] * _TYPE.itemsize)
@@ -164,17 +164,6 @@ def _read_header(path: Path) -> _Header | None:
     except (FileNotFoundError, ValueError):
         return None
     return (*shape, offset) if len(shape) == 2 and dtype == _TYPE else None
-
-
-def _line(content: list[Any]) -> bytes:
-    return json.dumps(content).encode() + b"\n"
-
-
-def _write(file: FileIO, data: bytes) -> None:
-    """Write all of it: without a buffer, the last of a disk's space may take a part only."""
-    rest = memoryview(data)
-    while rest:
-        rest = rest[file.write(rest) :]
 
 
 @contextmanager
