@@ -1,6 +1,6 @@
 """Where the input of a corpus's clips comes from: read by row, a batch at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -194,26 +194,44 @@ class JoinedClips:
 
     def crop(self, rows: Rows, places: NDArray[np.float64]) -> Piece:
         """Read what training sees of some clips of either corpus."""
-        mine = rows < self.count
-        if mine.all():
-            return self.first.crop(rows, places)
-        if not mine.any():
-            return self.second.crop(rows - self.count, places)
-        pieces = (
-            self.first.crop(rows[mine], places[mine]),
-            self.second.crop(rows[~mine] - self.count, places[~mine]),
+        return self._read(
+            rows,
+            lambda mine: self.first.crop(rows[mine], places[mine]),
+            lambda theirs: self.second.crop(rows[theirs] - self.count, places[theirs]),
+            num_crops=places.shape[1],
         )
-        each = np.repeat(mine, places.shape[1])  # (B V,)
-        order = np.argsort(np.concatenate([np.flatnonzero(each), np.flatnonzero(~each)]))
-        return _merged(pieces, order)
 
     def whole(self, rows: Rows) -> Piece:
-        """Read all of some clips of the first corpus: nothing is evaluated on the second."""
-        return self.first.whole(rows)
+        """Read all of some clips of either corpus."""
+        return self._read(
+            rows,
+            lambda mine: self.first.whole(rows[mine]),
+            lambda theirs: self.second.whole(rows[theirs] - self.count),
+        )
 
     def batches(self, rows: Rows, batch_size: int) -> Iterator[Rows]:
-        """Divide clips of the first corpus."""
-        return self.first.batches(rows, batch_size)
+        """Divide clips, those of the first corpus before those of the second, never mixed."""
+        mine = rows < self.count
+        yield from self.first.batches(rows[mine], batch_size)
+        for batch in self.second.batches(rows[~mine] - self.count, batch_size):
+            yield batch + self.count
+
+    def _read(
+        self,
+        rows: Rows,
+        first: Callable[[NDArray[np.bool_]], Piece],
+        second: Callable[[NDArray[np.bool_]], Piece],
+        num_crops: int = 1,
+    ) -> Piece:
+        """Read clips of either corpus, (B,), from where theirs are, which is True of each, (B,)."""
+        mine = rows < self.count
+        if mine.all():
+            return first(mine)
+        if not mine.any():
+            return second(~mine)
+        each = np.repeat(mine, num_crops)  # (B V,)
+        order = np.argsort(np.concatenate([np.flatnonzero(each), np.flatnonzero(~each)]))
+        return _merged((first(mine), second(~mine)), order)
 
 
 def clips_of(

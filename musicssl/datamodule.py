@@ -8,6 +8,11 @@ hidden, so that an unlabelled stream exists at every `p_s`, and `b_s=0` is self-
 choice where every clip is partly labelled, as in OpenMIC-2018. Where a second corpus is given,
 unlabelled clips are drawn from its training clips instead.
 
+With `by_label` a batch is the rows of clips alone, drawn for each label by itself, and a clip is
+labelled or unlabelled to one label at a time: see `musicssl.label_streams`. There the unlabelled
+clips of a label are those of which it is not known; only where there are none are they all training
+clips, as above.
+
 Instances are served clip by clip. Of sound, training sees a crop of each clip at a random place, a
 pure function of the seed and the batch's number; validation and test see whole clips.
 """
@@ -26,10 +31,11 @@ from musicssl.clip_labels import ClipLabels
 from musicssl.clips import InstanceClips, JoinedClips, clips_of
 from musicssl.corpus import Corpus, Dataset, check_clips, check_corpus
 from musicssl.errors import InputError
+from musicssl.label_streams import LabelPlan, LabelRows, plan_labels
 from musicssl.second_corpus import told_of_the_second, training_pool
 from musicssl.split_loader import SplitLoader
 from musicssl.splits import carve_validation, labelled_subset, observed_cells, strata
-from musicssl.streams import BatchLoader, BatchPlan, Stream, labelled_share
+from musicssl.streams import BatchLoader, BatchPlan, StepLoader, Stream, labelled_share
 from musicssl.target_checks import learnable
 
 _LABELLED_STREAM, _UNLABELLED_STREAM = 0, 1  # tell the orders of the two streams apart
@@ -83,6 +89,8 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         unlabelled: A second corpus, whose training clips are the unlabelled ones; its labels are
             not looked at.
         strong: Let training and validation batches say which class sounds in which instance.
+        by_label: Draw the training batches for each label by itself, `batch_size` clips and the
+            share `b_s` of them labelled for each; `train_dataloader` yields `LabelRows`.
     """
 
     def __init__(
@@ -101,6 +109,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         adjacent_crops: bool = False,
         unlabelled: Dataset | None = None,
         strong: bool = False,
+        by_label: bool = False,
     ) -> None:
         super().__init__()
         _check_numbers(p_s=p_s, b_s=0 if b_s is None else b_s, p_cells=p_cells)
@@ -122,9 +131,15 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         self.adjacent_crops = adjacent_crops
         self.unlabelled = unlabelled
         self.strong = strong
+        self.by_label = by_label
+        share = "null" if b_s is None else f"{b_s:g}"
+        if by_label and not b_s:
+            raise InputError(
+                f"data.by_label=true (method=dgm) needs a share of labelled clips, which data.b_s="
+                f"{share} is not; set it above 0, such as data.b_s=0.5."
+            )
         self._num_labelled = batch_size if b_s is None else labelled_share(b_s, batch_size)
         if unlabelled is not None and self._num_labelled == batch_size:
-            share = "null" if b_s is None else f"{b_s:g}"
             raise InputError(
                 f"no clip of unlabelled=... is drawn with data.b_s={share}; lower data.b_s, or "
                 "choose a method that learns from unlabelled clips, such as method=mean_teacher."
@@ -148,6 +163,11 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         if self._corpus is not None:
             return
         corpus = check_corpus(self.dataset.load())
+        if self.by_label and corpus.task == "regression":
+            raise InputError(
+                f"data.by_label=true (method=dgm) draws batches for each class, but {corpus.name} "
+                "is a regression; choose another method, such as method=mean_teacher."
+            )
         train, val = corpus.indices("train"), corpus.indices("val")
         if len(val) == 0:
             train, val = self._carve(corpus, train)
@@ -219,24 +239,34 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             lost=tuple(name for name, learnt in names if not learnt),
         )
 
+    def training_rows(self) -> NDArray[np.int64]:
+        """Return all clips that training batches may hold, ascending; see `batches_of`."""
+        return np.union1d(self.rows("train"), self._pool)
+
     @property
     def steps_per_epoch(self) -> int:
         """Steps in which a run of this size sees as many clips as there are in "train".
 
-        It does not depend on `p_s`: label fractions are compared at equal compute.
+        It does not depend on `p_s`: label fractions are compared at equal compute. `by_label` has
+        its own; see `LabelPlan`.
         """
+        if self.by_label:
+            return self.label_plan().steps_per_epoch
         return -(-len(self.rows("train")) // (self.batch_size * self._world_size))
 
-    def train_dataloader(self) -> BatchLoader:
+    def train_dataloader(self) -> StepLoader[Batch] | StepLoader[LabelRows]:
         """Return the loader of this rank's training batches."""
         trainer = self.trainer
         epochs = itertools.count()
-        return BatchLoader(
-            self.batch_plan(),
-            self._gather_training,
-            epoch=(lambda: next(epochs)) if trainer is None else (lambda: trainer.current_epoch),
-            ahead=not isinstance(self._clips, InstanceClips),
-        )
+
+        def epoch() -> int:
+            return next(epochs) if trainer is None else trainer.current_epoch
+
+        if self.by_label:
+            plan = self.label_plan()
+            return StepLoader(plan.steps_per_epoch, plan.rows, epoch)
+        ahead = not isinstance(self._clips, InstanceClips)
+        return BatchLoader(self.batch_plan(), self._gather_training, epoch, ahead)
 
     def val_dataloader(self) -> SplitLoader:
         """Return the loader of this rank's share of the validation clips."""
@@ -263,8 +293,8 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         return np.sort(drawn)
 
     def transfer_batch_to_device(
-        self, batch: Batch, device: torch.device, dataloader_idx: int
-    ) -> Batch:
+        self, batch: Batch | LabelRows, device: torch.device, dataloader_idx: int
+    ) -> Batch | LabelRows:
         """Move a batch, without Lightning's search for tensors in collections of any kind."""
         return batch.to(device)
 
@@ -280,6 +310,25 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             rank=self._rank,
             world_size=self._world_size,
             num_crops=self.num_crops,
+        )
+
+    def label_plan(self) -> LabelPlan:
+        """Return which clips form each batch of this rank, for each label by itself.
+
+        Where a clip has one class there is one plan for all labels: it is known or not.
+        """
+        known = self.labels("train")[1]
+        if self.corpus.task == "multi_class":
+            known = known.all(dim=1, keepdim=True)
+        return plan_labels(
+            known.numpy(),
+            train=self.rows("train"),
+            others=None if self.unlabelled is None else self._pool,
+            seed=self.seed,
+            batch_size=self.batch_size,
+            num_labelled=self._num_labelled,
+            rank=self._rank,
+            world_size=self._world_size,
         )
 
     @property

@@ -27,8 +27,11 @@ _TAKEN_BY = {  # parts that not all methods take: what to say to those who choos
     "views": "method=supervised learns from labels alone with views and a teacher",
     "teacher": "method=supervised learns from labels alone with views and a teacher",
     "similarity": "method=semisupcon and method=supcon compare labels",
+    "encoder": "it has a model of its own, whose settings are method.NAME=VALUE",
+    "pooling": "it has a model of its own, whose settings are method.NAME=VALUE",
+    "loss": "what it minimises is its own",
 }
-_NOTHING = ("views=none", "similarity=null")
+_NOTHING = ("views=none", "similarity=null", "loss=null")
 _NUMBER_OR_WORD = ("trainer.devices",)  # auto, or several: Lightning checks it
 
 
@@ -97,7 +100,7 @@ def check_kinds(settings: Mapping[str, Any], conf: Path, name: str, made: DictCo
 
 
 def check_use(method: Mapping[str, Any], overrides: Iterable[str]) -> None:
-    """Check that a method takes the views, teacher or similarity that the command line asks for.
+    """Check that a method takes the parts, such as views, that the command line asks for.
 
     Args:
         method: Settings of the method; those that take one of them name it.

@@ -9,6 +9,7 @@ so a resumed run continues with the batch it would have had.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ from musicssl.errors import InputError
 
 _BLOCK = 4096  # fractions that are drawn at a time
 _FRACTIONS = 1  # tells their seeds from those of permutations
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,13 +38,14 @@ class Stream:
 
     def draw(self, start: int, count: int) -> NDArray[np.int64]:
         """Return the clips at places `start` to `start + count` of the stream, (count,)."""
-        places = np.arange(start, start + count)
-        turns, offsets = np.divmod(places, len(self.pool))
-        drawn = np.empty(count, np.int64)
-        for turn in range(int(turns[0]), int(turns[-1]) + 1) if count else ():
-            here = turns == turn
-            drawn[here] = self.pool[_permutation(len(self.pool), (*self.seed, turn))[offsets[here]]]
-        return drawn
+        if count == 0:  # maybe of an empty pool
+            return np.empty(0, np.int64)
+        size, drawn = len(self.pool), []
+        for turn in range(start // size, (start + count - 1) // size + 1):
+            order = _permutation(size, (*self.seed, turn))
+            first = turn * size  # its place in the stream
+            drawn.append(self.pool[order[max(0, start - first) : start + count - first]])
+        return np.concatenate(drawn)
 
     def fractions(self, start: int, count: int) -> NDArray[np.float64]:
         """Return numbers in [0, 1), as good as random, for the same places, (count,)."""
@@ -135,34 +139,34 @@ def labelled_share(b_s: float, batch_size: int) -> int:
     return count
 
 
-class BatchLoader:
-    """The training batches, one epoch at each iteration, in the form that Lightning can resume.
+class StepLoader(Generic[Made]):
+    """What each training step needs, one epoch at each iteration, in the form Lightning can resume.
 
     Args:
-        plan: Which clips form a batch.
-        gather: Turns clips, (B,), and V numbers in [0, 1) for each, (B, V), into a batch.
+        steps_per_epoch: Steps of each epoch.
+        make: Turns the numbers of an epoch and a step into what the step needs.
         epoch: Tells the epoch when an iteration begins.
-        ahead: Whether to gather a batch while the one before it is trained on; worth a thread
-            where gathering takes long.
+        ahead: Whether to make what a step needs during the step before it; worth a thread where
+            making takes long.
     """
 
     def __init__(
         self,
-        plan: BatchPlan,
-        gather: Callable[[NDArray[np.int64], NDArray[np.float64]], Batch],
+        steps_per_epoch: int,
+        make: Callable[[int, int], Made],
         epoch: Callable[[], int],
         ahead: bool = False,
     ) -> None:
-        self.plan = plan
-        self._gather = gather
+        self._steps_per_epoch = steps_per_epoch
+        self._make = make
         self._epoch = epoch
         self._map = made_ahead if ahead else map
         self._position = (0, 0)  # epoch and step of the batch that comes next
 
     def __len__(self) -> int:
-        return self.plan.steps_per_epoch
+        return self._steps_per_epoch
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Made]:
         """Yield the batches of the current epoch; after a resume within it, those that are left."""
         epoch = self._epoch()
         first = self._position[1] if self._position[0] == epoch else 0
@@ -172,9 +176,6 @@ class BatchLoader:
             yield batch
         self._position = (epoch + 1, 0)
 
-    def _make(self, epoch: int, step: int) -> Batch:
-        return self._gather(self.plan.clips(epoch, step), self.plan.fractions(epoch, step))
-
     def state_dict(self) -> dict[str, int]:
         """Return the place of the next batch, for a checkpoint."""
         return {"epoch": self._position[0], "step": self._position[1]}
@@ -182,3 +183,27 @@ class BatchLoader:
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Take up the place that a checkpoint holds."""
         self._position = (state["epoch"], state["step"])
+
+
+class BatchLoader(StepLoader[Batch]):
+    """The training batches.
+
+    Args:
+        plan: Which clips form a batch.
+        gather: Turns clips, (B,), and V numbers in [0, 1) for each, (B, V), into a batch.
+        epoch: See `StepLoader`.
+        ahead: See `StepLoader`.
+    """
+
+    def __init__(
+        self,
+        plan: BatchPlan,
+        gather: Callable[[NDArray[np.int64], NDArray[np.float64]], Batch],
+        epoch: Callable[[], int],
+        ahead: bool = False,
+    ) -> None:
+        def make(epoch: int, step: int) -> Batch:
+            return gather(plan.clips(epoch, step), plan.fractions(epoch, step))
+
+        super().__init__(plan.steps_per_epoch, make, epoch, ahead)
+        self.plan = plan

@@ -124,6 +124,19 @@ def test_joined_clips_keep_the_crops_of_a_clip_together():
     assert torch.equal(piece.x, torch.cat([part.x for part in parts]))
 
 
+def test_whole_clips_of_both_corpora_are_those_of_each_in_the_order_asked_for():
+    joined = JoinedClips(sound(), SoundClips(ArraySound([-one for one in RECORDINGS]), 6), 3)
+    piece = joined.whole(np.array([5, 1, 0, 4]))
+    assert piece.lengths.tolist() == [25, 4, 10, 4]
+    for x, expected in zip(
+        piece.x, (-RECORDINGS[2], *RECORDINGS[1::-1], -RECORDINGS[1]), strict=True
+    ):
+        assert np.array_equal(x[: len(expected)], expected)
+        assert not x[len(expected) :].any()
+    batches = [batch.tolist() for batch in joined.batches(np.array([4, 0, 5, 1, 2]), 2)]
+    assert batches == [[0, 1], [2], [4, 5]]
+
+
 def test_joined_instances_of_different_counts_are_padded():
     short, long = np.ones((2, 3, 4), np.float32), np.ones((2, 5, 4), np.float32)
     joined = JoinedClips(InstanceClips(short, None), InstanceClips(long, None), 2)

@@ -168,6 +168,36 @@ def test_a_similarity_is_refused_alike():
     check_use({}, ["similarity=null"])
 
 
+@pytest.mark.parametrize(
+    "override", ["encoder=gru", "encoder.dropout=0.1", "pooling=mean", "loss=partial_bce"]
+)
+def test_parts_of_a_method_with_a_model_of_its_own_are_refused(override):
+    with pytest.raises(
+        InputError, match=f"^{override} has no effect on this method; .* its? .*own"
+    ):
+        check_use({"hidden": [256]}, ["seed=1", override])
+    check_use({"encoder": {}, "pooling": {}, "loss": None}, ["seed=1", override])
+    check_use({"hidden": [256]}, ["loss=null", "method.encoder=x", "name=encoder"])
+
+
+SUPERVISED = ["att", "strong", "supervised"]
+SEMI_SUPERVISED = ["mean_teacher", "pi_model", "temporal_ensembling", "fixmatch"]
+REPRESENTATION = ["semisupcon", "simclr", "supcon", "vicreg", "byol"]
+
+
+@pytest.mark.parametrize("method", SUPERVISED + SEMI_SUPERVISED + REPRESENTATION)
+def test_methods_that_are_built_of_parts_take_them(method):
+    chosen, loss = ["encoder=gru", "pooling=mean"], "loss=masked_bce"
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        settings = compose("train", [f"method={method}", *chosen, loss]).method
+    check_use(settings, chosen)
+    if method == "strong":  # whose loss is of instances
+        with pytest.raises(InputError, match="no effect on this method; what it minimises is its"):
+            check_use(settings, [loss])
+    else:
+        check_use(settings, [loss])
+
+
 def test_a_name_too_long_for_a_folder_is_said(tmp_path):
     said = r"too long for the folder of a run; .*hydra\.run\.dir="
     with pytest.raises(InputError, match=said), override_errors(CONF, "train", []):
