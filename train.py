@@ -46,7 +46,7 @@ from musicssl.errors import InputError
 from musicssl.history import History, check_convergence
 from musicssl.job import Outcome
 from musicssl.methods.base import ClassificationMethod
-from musicssl.methods.representation import RepresentationMethod
+from musicssl.methods.probed import ProbedMethod
 from musicssl.overrides import check_kinds, check_use, override_errors
 from musicssl.progress import EpochProgress
 from musicssl.report.plane import check_layout
@@ -161,7 +161,7 @@ def draw_again(config: DictConfig, settings: dict[str, Any], folder: RunFolder, 
     """Draw another map of what a complete run has learnt, if it has learnt embeddings."""
     check_layout(config.embedding_map)
     method = trained(config, settings, folder) if folder.best.is_file() else None
-    if not isinstance(method, RepresentationMethod):
+    if not isinstance(method, ProbedMethod):
         raise InputError(
             f"embedding_map={config.embedding_map} draws what methods learn that learn embeddings, "
             f"and {config.name} is none; leave it out."

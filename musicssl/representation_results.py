@@ -7,7 +7,7 @@ from rich.console import Console
 
 from musicssl.corpus import Corpus
 from musicssl.datamodule import SemiSupervisedDataModule
-from musicssl.methods.representation import RepresentationMethod
+from musicssl.methods.probed import ProbedMethod
 from musicssl.metrics import USUAL, usual_metric
 from musicssl.monitors import effective_rank
 from musicssl.probing.label_curve import CurvePoint, label_curve
@@ -27,7 +27,7 @@ _COLLAPSED = 1.5  # effective rank
 def write_representation(
     folder: RunFolder,
     datamodule: SemiSupervisedDataModule,
-    method: RepresentationMethod,
+    method: ProbedMethod,
     layout: str | None,
 ) -> float:
     """Draw a map of the test clips, and measure probes of 1 to 100 % of the labels.
@@ -70,7 +70,7 @@ def draw_map(folder: RunFolder, corpus: Corpus, test: Embeddings, layout: str | 
 
 
 def probe_curves(
-    method: RepresentationMethod, train: Embeddings, val: Embeddings, test: Embeddings, seed: int
+    method: ProbedMethod, train: Embeddings, val: Embeddings, test: Embeddings, seed: int
 ) -> dict[str, list[CurvePoint]]:
     """Return how probes do with fewer of the labelled training clips.
 

@@ -8,6 +8,7 @@ import torch
 from musicssl.augment.chain import Chain
 from musicssl.augment.noise import Noise
 from musicssl.encoders.att import AttEmbedding
+from musicssl.likelihoods import FixedGaussian
 from musicssl.losses.masked_bce import masked_bce
 from musicssl.pooling import AttentionPooling, MeanPooling
 from musicssl.projector import Projector
@@ -45,15 +46,50 @@ def semi_supervised_parts(**changes):
     return supervised_parts(**parts) | changes
 
 
+def probed_parts(**changes):
+    """Return what a `ProbedMethod` for the Tiny corpus is built from."""
+    return supervised_parts(pooling=MeanPooling, loss=None) | changes
+
+
 def representation_parts(**changes):
     """Return what a `RepresentationMethod` for the Tiny corpus is built from."""
+    parts = {"views": NOISY, "projector": partial(Projector, hidden=16, out_dim=8)}
+    return probed_parts(**parts) | changes
+
+
+def m1_parts(**changes):
+    """Return what an `M1` for the Tiny corpus is built from."""
     parts = {
-        "pooling": MeanPooling,
-        "loss": None,
-        "views": NOISY,
-        "projector": partial(Projector, hidden=16, out_dim=8),
+        "likelihood": FixedGaussian(),
+        "summary": "mean_std",
+        "hidden": [16, 12],
+        "latent_dim": 4,
+        "optimizer": partial(torch.optim.Adam, lr=1e-2),
+        "schedule": constant,
+        "num_features": 8,
+        "num_instances": 5,
+        "num_classes": 3,
     }
-    return supervised_parts(**parts) | changes
+    return parts | changes
+
+
+def dgm_parts(**changes):
+    """Return what a `DeepGenerativeModel` for the Tiny corpus is built from."""
+    parts = {
+        "likelihood": FixedGaussian(),
+        "h1": 16,
+        "h2": 12,
+        "latent_dim": 4,
+        "dropout": 0.2,
+        "beta": 8.0,
+        "optimizer": partial(torch.optim.Adam, lr=1e-2),
+        "schedule": constant,
+        "num_features": 8,
+        "num_instances": 5,
+        "num_classes": 3,
+        "task": "multi_label",
+    }
+    return parts | changes
 
 
 def quiet_trainer(folder, **settings):
