@@ -19,7 +19,7 @@ from musicssl.methods.base import ClassificationMethod
 _KEY = "musicssl"
 _ROOMS = (
     *("methods", "encoders", "pooling", "losses", "schedules"),
-    *("augment", "views", "teacher", "thresholds", "projector", "similarity"),
+    *("augment", "views", "teacher", "thresholds", "projector", "similarity", "likelihoods"),
 )
 _TRUSTED = (*(f"musicssl.{room}" for room in _ROOMS), "torch.optim")
 _TRUSTED_CORPORA = ("musicssl.datasets", "musicssl.features")

@@ -36,6 +36,8 @@ FORBIDDEN = {
     "teacher": {"methods", "encoders", "losses", "datasets", "datamodule"},
     "ensemble": {"*"},
     "gathered": {"*"},
+    "generative": {"methods", "encoders", "datasets", "datamodule"},
+    "likelihoods": {"*"},
     "monitors": {"methods", "encoders", "datasets", "datamodule"},
     "projector": {"*"},
     "similarity": {"*"},

@@ -1,0 +1,112 @@
+"""One vector for each clip: what generative models of clips explain."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from musicssl.batch import Batch, valid_instances
+from musicssl.errors import InputError
+
+KINDS = ("mean", "mean_std", "flat")
+
+
+class ClipSummary(nn.Module):
+    """Sum up the instances of a clip, and scale each feature.
+
+    Args:
+        num_features: Features of an instance, F.
+        num_instances: Instances of the longest clip, T.
+        kind: "mean" of the instances, (F); "mean_std", mean and standard deviation of each feature,
+            (2 F), or the mean alone where a clip is one instance; "flat", all instances after one
+            another, (T F), for clips that all have T.
+        standardised: Whether features are shifted and scaled to mean 0 and deviation 1 over the
+            training clips, by `fit`; otherwise they stay as they are.
+
+    Raises:
+        InputError: If there is no such kind.
+    """
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        num_features: int,
+        num_instances: int,
+        kind: str = "mean_std",
+        standardised: bool = True,
+    ) -> None:
+        super().__init__()
+        if kind not in KINDS:
+            raise InputError(f"method.summary must be one of {', '.join(KINDS)}, got {kind}.")
+        self.kind = "mean" if kind == "mean_std" and num_instances == 1 else kind
+        self.num_instances = num_instances
+        self.standardised = standardised
+        times = {"mean": 1, "mean_std": 2, "flat": num_instances}[self.kind]
+        self.dim = times * num_features
+        self.register_buffer("shift", torch.zeros(self.dim))
+        self.register_buffer("scale", torch.ones(self.dim))
+
+    def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Sum up clips, (B, T, F) -> (B, D); `valid`, (B, T) bool, is False for padding.
+
+        Raises:
+            InputError: If clips are flattened that differ in length.
+        """
+        return (self._summed_up(x, valid) - self.shift) / self.scale
+
+    def fit(self, batches: Iterable[Batch]) -> None:
+        """Learn shift and scale from clips, if they are to be standardised.
+
+        A feature that is the same in all of them is shifted and not scaled.
+
+        Raises:
+            InputError: See `of`.
+        """
+        if not self.standardised:
+            return
+        clips = torch.cat([self._summed_up(*_instances(batch)) for batch in batches]).double()
+        spread, mean = torch.std_mean(clips, dim=0, correction=0)
+        self.shift.copy_(mean)
+        self.scale.copy_(spread.where(spread > 1e-6 * mean.abs().clamp_min(1e-6), 1))
+
+    def of(self, batch: Batch) -> Tensor:
+        """Sum up the clips of a batch, (B, D).
+
+        Raises:
+            InputError: If they are sound and no instances.
+        """
+        summary: Tensor = self(*_instances(batch))
+        return summary
+
+    def unscaled(self, summaries: Tensor) -> Tensor:
+        """Return summaries, (..., D), in the units of the features."""
+        return summaries * self.scale + self.shift
+
+    def _summed_up(self, x: Tensor, valid: Tensor | None) -> Tensor:
+        if self.kind == "flat":
+            if valid is not None or x.shape[1] != self.num_instances:
+                raise InputError(
+                    f"method.summary=flat needs clips of exactly {self.num_instances} instances; "
+                    "choose mean or mean_std."
+                )
+            return x.flatten(1)
+        counted = torch.ones_like(x[..., :1]) if valid is None else valid[..., None].to(x.dtype)
+        size = counted.sum(dim=1)  # (B, 1)
+        first = x[:, 0]  # summed is what follows it, so that a constant feature has no deviation
+        from_first = (x - first[:, None]).where(counted > 0, 0)
+        offset = from_first.sum(dim=1) / size
+        if self.kind == "mean":
+            return first + offset
+        square = (from_first - offset[:, None]).square().where(counted > 0, 0).sum(dim=1) / size
+        return torch.cat([first + offset, square.sqrt()], dim=1)
+
+
+def _instances(batch: Batch) -> tuple[Tensor, Tensor | None]:
+    if batch.x.ndim == 2:
+        raise InputError(
+            "this method reads instances, but the data are sound; choose features=log_mel."
+        )
+    valid = None if batch.lengths is None else valid_instances(batch.lengths, batch.x.shape[1])
+    return batch.x, valid

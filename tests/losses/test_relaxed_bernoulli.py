@@ -1,0 +1,56 @@
+import pytest
+import torch
+from torch.distributions import Bernoulli, RelaxedBernoulli, kl_divergence
+
+from musicssl.losses.relaxed_bernoulli import bernoulli_kl, relaxed_bernoulli
+
+
+@pytest.mark.parametrize("temperature", [0.1, 0.5, 2.0])
+def test_samples_are_those_of_torch_for_the_same_noise(temperature):
+    logits = torch.randn(7, 5, generator=torch.Generator().manual_seed(0))
+    torch.manual_seed(3)
+    expected = RelaxedBernoulli(torch.tensor(temperature), logits=logits).rsample()
+    torch.manual_seed(3)
+    torch.testing.assert_close(relaxed_bernoulli(logits, temperature), expected)
+
+
+@pytest.mark.parametrize("temperature", [0.1, 2.0])
+def test_a_sample_rounds_to_1_as_often_as_its_logit_says(temperature):
+    uniform = (torch.arange(1000) + 0.5) / 1000
+    logits = torch.tensor([-3.0, 0.0, 1.0])
+    samples = relaxed_bernoulli(
+        logits.expand(1000, 3), temperature, uniform[:, None].expand(1000, 3)
+    )
+    torch.testing.assert_close((samples > 0.5).float().mean(0), logits.sigmoid(), atol=2e-3, rtol=0)
+
+
+def test_samples_come_close_to_0_and_1_at_low_temperatures():
+    uniform = torch.linspace(0.01, 0.99, 50)
+    samples = relaxed_bernoulli(torch.zeros(50), 1e-3, uniform)
+    assert (samples.min(1 - samples) < 0.01).all()
+
+
+@pytest.mark.parametrize("edge", [0.0, 1.0])
+def test_the_ends_of_the_noise_give_finite_samples_and_gradients(edge):
+    logits = torch.tensor([-50.0, 0.0, 50.0], requires_grad=True)
+    samples = relaxed_bernoulli(logits, 0.1, torch.full((3,), edge))
+    samples.sum().backward()
+    assert samples.isfinite().all()
+    assert logits.grad.isfinite().all()
+
+
+def test_the_divergence_is_that_of_torch():
+    generator = torch.Generator().manual_seed(0)
+    logits = 3 * torch.randn(6, 4, generator=generator)
+    prior = torch.randn(4, generator=generator)
+    expected = kl_divergence(Bernoulli(logits=logits), Bernoulli(logits=prior.expand(6, 4)))
+    torch.testing.assert_close(bernoulli_kl(logits, prior), expected)
+    torch.testing.assert_close(bernoulli_kl(prior, prior), torch.zeros(4))
+
+
+def test_the_divergence_of_certainty_is_finite_and_so_is_its_gradient():
+    logits = torch.tensor([-200.0, 200.0], requires_grad=True)
+    divergence = bernoulli_kl(logits, torch.zeros(2))
+    torch.testing.assert_close(divergence, torch.tensor(2.0).log().expand(2))
+    divergence.sum().backward()
+    assert logits.grad.isfinite().all()
