@@ -78,6 +78,8 @@ class ResumeCheckpoint(Checkpoint):
 class BestCheckpoint(ModelCheckpoint):
     """Keep the epoch that validates best, on the whole validation set, in one file.
 
+    Epochs of a method that is `pretraining` are not kept.
+
     Lightning forgets what the best epoch was when the run's folder has been moved; this does not.
 
     Args:
@@ -104,12 +106,22 @@ class BestCheckpoint(ModelCheckpoint):
         logged = [name for name in trainer.callback_metrics if name.startswith("val/")]
         if self.monitor not in logged:
             raise InputError(f"select={self.monitor} is not logged; choose {', '.join(logged)}.")
-        super().on_validation_end(trainer, pl_module)
+        if not _pretraining(pl_module):
+            super().on_validation_end(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Keep the epoch here if it was validated once; Lightning has it so."""
+        if not _pretraining(pl_module):
+            super().on_train_epoch_end(trainer, pl_module)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up the best epoch of a checkpoint, wherever its folder is now."""
         there, here = str(state_dict["dirpath"]), str(self.dirpath)
         super().load_state_dict({key: _moved(v, there, here) for key, v in state_dict.items()})
+
+
+def _pretraining(method: pl.LightningModule) -> bool:
+    return getattr(method, "pretraining", False)
 
 
 def _moved(value: Any, there: str, here: str) -> Any:

@@ -58,6 +58,7 @@ class ClassificationMethod(pl.LightningModule):
     """
 
     needs_labels = True  # whether batches without labels teach nothing
+    by_label = False  # whether it draws batches for each label by itself
     prior: Tensor
 
     def __init__(
@@ -150,6 +151,11 @@ class ClassificationMethod(pl.LightningModule):
         self.train(self.training)
 
     @property
+    def pretraining(self) -> bool:
+        """Whether this epoch only prepares, and may not be kept as the best."""
+        return False
+
+    @property
     def network(self) -> Classifier:
         """The network that the method predicts with."""
         return self.classifier
@@ -171,11 +177,15 @@ class ClassificationMethod(pl.LightningModule):
         In a regression it means nothing, and no loss for it looks at it.
 
         Raises:
-            InputError: If the batches hide all of them, or crops are too short for the encoder.
+            InputError: If the batches hide all of them or are none of this method's, or crops are
+                too short for the encoder.
         """
         if stage != "fit":
             return
         datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
+        if datamodule.by_label != self.by_label:
+            known = str(self.by_label).lower()
+            raise InputError(f"this method needs data.by_label={known}, its default; leave it out.")
         if self.needs_labels and datamodule.b_s == 0:
             raise InputError("data.b_s=0 hides the labels that this method needs; raise it.")
         chunk = getattr(self.classifier.encoder, "chunk_samples", None)

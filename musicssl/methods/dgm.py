@@ -1,0 +1,78 @@
+"""`dgm`: the semi-supervised deep generative model M2, one for each label, all in one run."""
+
+from functools import partial
+from typing import Any, Literal
+
+from musicssl.errors import InputError
+from musicssl.generative.clip_summary import ClipSummary
+from musicssl.likelihoods import Likelihood
+from musicssl.methods.m2 import M2Method
+
+
+class DeepGenerativeModel(M2Method):
+    """Train an M2 of each label on summaries of clips, as in chapter 4 of Gururani's thesis.
+
+    The thesis is not at hand: its settings are read off `methods.md`, and h1, h2 and h3 are taken
+    for the hidden layers of encoder and classifier, those of the decoder being the same in reverse
+    order. Rectifiers, and dropout in the classifiers alone, are ours.
+
+    Args:
+        likelihood: Of the features of a clip; see `musicssl.likelihoods`.
+        summary: What the features are; see `ClipSummary`.
+        generative: False trains the classifiers alone, on the same batches: the thesis's DNN.
+        h1: Width of the first hidden layers.
+        h2: Width of the second ones; 0 for none.
+        h3: Width of the third ones; 0 for none.
+        latent_dim: Dimensions of z.
+        dropout: Probability of dropping a hidden unit of a classifier.
+        beta: Weight of the cross-entropy; without effect on classifiers alone.
+        prior: See `M2Method`.
+        select: See `M2Method`.
+        parts: See `M2Method` and `ClassificationMethod`.
+
+    Raises:
+        InputError: See `M2Method`.
+    """
+
+    def __init__(
+        self,
+        *,
+        likelihood: Likelihood,
+        summary: str = "mean_std",
+        generative: bool = True,
+        h1: int = 512,
+        h2: int = 256,
+        h3: int = 0,
+        latent_dim: int = 64,
+        dropout: float = 0.5,
+        beta: float = 32.0,
+        prior: Literal["uniform", "labelled"] = "uniform",
+        select: str = "val/loss",
+        **parts: Any,
+    ) -> None:
+        super().__init__(
+            features=partial(ClipSummary, kind=summary, standardised=likelihood.standardised),
+            likelihood=likelihood if generative else None,
+            hidden=hidden_layers(h1=h1, h2=h2, h3=h3),
+            latent_dim=latent_dim,
+            dropout=dropout,
+            beta=beta,
+            prior=prior,
+            select=select,
+            **parts,
+        )
+
+
+def hidden_layers(**widths: int) -> tuple[int, ...]:
+    """Return the widths of hidden layers, in order, without those that are 0.
+
+    Raises:
+        InputError: If one is negative or no whole number, or all are 0.
+    """
+    for name, width in widths.items():
+        if not isinstance(width, int) or isinstance(width, bool) or width < 0:
+            raise InputError(f"method.{name} must be a whole number from 0 up, got {width}.")
+    kept = tuple(width for width in widths.values() if width)
+    if not kept:
+        raise InputError("the networks need a hidden layer; set method.h1 to 1 or more.")
+    return kept

@@ -1,0 +1,177 @@
+"""`joint_dgm`: one M2 for all labels of a clip together."""
+
+import math
+from functools import partial
+from typing import Any, Literal
+
+from torch import Tensor
+
+from musicssl.batch import Batch
+from musicssl.errors import InputError
+from musicssl.generative.clip_weights import ClipWeights
+from musicssl.generative.joint import JointM2
+from musicssl.generative.showing import FeatureModel, shown_joint
+from musicssl.generative.summary_encoder import SummaryEncoder
+from musicssl.generative.training_clips import answer_shares
+from musicssl.likelihoods import Likelihood
+from musicssl.losses.masked_bce import masked_bce
+from musicssl.methods.base import ClassificationMethod
+from musicssl.methods.dgm import hidden_layers
+from musicssl.pooling import MeanPooling
+
+
+class JointDGM(ClassificationMethod):
+    """Explain clips by all of their labels together, and learn from those that are not observed.
+
+    An extension of ours to M2 (Kingma et al. 2014, https://arxiv.org/abs/1406.5298), which has one
+    y that is enumerated: a sum over all combinations of C labels has 2^C terms. Here q(y|x) is
+    factorised into C Bernoulli distributions, and labels that are not observed are drawn from their
+    relaxation, as in the hybrid estimators of Maddison et al. 2017,
+    https://arxiv.org/abs/1611.00712, and Jang et al. 2017. A clip may have any of its labels
+    observed. Where one of several classes is to be told there are only C combinations, which
+    `method=dgm` enumerates.
+
+    Minimised is, for the N clips that batches are drawn from,
+
+        1/N * sum of bounds of -log p(x, observed labels) + beta * mean cross-entropy,
+
+    the cross-entropy that of q(y|x) with the observed labels of a batch, averaged over these. See
+    `JointM2.partly_labelled_bound`. With `data.b_s=null` the first term is the mean of a batch.
+    Otherwise labelled clips are drawn more often than others and count less, and those that come
+    with hidden labels do not count: see `ClipWeights`. A target counts as present from 0.5 up in
+    the bound.
+
+    Logged with each epoch, besides `train/loss`: its parts `train/bound`, in nats a clip, and
+    `train/cross_entropy`.
+
+    Args:
+        likelihood: Of the features of a clip; see `musicssl.likelihoods`.
+        num_classes: Number of classes, C.
+        task: What the targets are; see `musicssl.corpus.Corpus`.
+        summary: What the features are; see `ClipSummary`.
+        h1: Width of the first hidden layers of encoder and classifier; the decoder's are reversed.
+        h2: Width of the second ones; 0 for none.
+        h3: Width of the third ones; 0 for none.
+        latent_dim: Dimensions of z.
+        dropout: Probability of dropping a hidden unit of the classifier.
+        temperature: Of the relaxed labels; see `relaxed_bernoulli`.
+        beta: Weight of the cross-entropy. It is a mean over labels, so that of `method=dgm`, where
+            each label has a bound of its own, corresponds to C times as much here.
+        prior: p(y): "uniform", or "labelled", the shares of the values in the labelled clips.
+        parts: See `ClassificationMethod`; encoder and pooling are the method's own.
+
+    Raises:
+        InputError: If clips do not have any number of labels, or a setting cannot be.
+    """
+
+    def __init__(
+        self,
+        *,
+        likelihood: Likelihood,
+        num_classes: int,
+        task: str = "multi_label",
+        summary: str = "mean_std",
+        h1: int = 512,
+        h2: int = 256,
+        h3: int = 0,
+        latent_dim: int = 64,
+        dropout: float = 0.5,
+        temperature: float = 0.5,
+        beta: float = 256.0,
+        prior: Literal["uniform", "labelled"] = "uniform",
+        **parts: Any,
+    ) -> None:
+        _check_task(task)
+        _check_settings(temperature, beta, prior)
+        hidden = hidden_layers(h1=h1, h2=h2, h3=h3)
+        super().__init__(
+            encoder=partial(
+                SummaryEncoder,
+                summary=summary,
+                standardised=likelihood.standardised,
+                hidden=hidden,
+                dropout=dropout,
+            ),
+            pooling=MeanPooling,
+            num_classes=num_classes,
+            task=task,
+            **parts,
+        )
+        self.generator = JointM2(num_classes, self.summary.dim, hidden, latent_dim, likelihood)
+        self.temperature = temperature
+        self.beta = beta
+        self.prior_of_labels = prior
+
+    @property
+    def summary(self) -> Any:
+        """What is explained: the `ClipSummary` that the classifier reads too."""
+        return self.classifier.encoder.summary
+
+    def setup(self, stage: str) -> None:
+        """Learn the scale of the features, and p(y).
+
+        Raises:
+            InputError: If the likelihood is not for such features.
+        """
+        super().setup(stage)
+        if stage != "fit":
+            return
+        datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
+        rows = datamodule.training_rows()
+        self.summary.fit(datamodule.batches_of(rows))
+        for batch in datamodule.batches_of(rows):
+            here = batch.to(self.summary.shift.device)
+            self.generator.likelihood.check(self.summary.of(here))
+        if self.prior_of_labels == "labelled":
+            targets, mask = datamodule.labels("train")
+            shares = answer_shares(targets, mask, self.task)  # (C, 2)
+            self.generator.prior_logits.copy_(shares[:, 1].logit())
+
+    def on_fit_start(self) -> None:
+        """Count the clips that batches are drawn from."""
+        plan = self.trainer.datamodule.batch_plan()  # type: ignore[attr-defined]
+        self._weights = ClipWeights(plan, self.device)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the loss of a batch."""
+        bounds, cross_entropy = self.terms(batch)
+        bound = self._weights.of(batch) @ bounds
+        loss = bound + self.beta * cross_entropy
+        self.record(loss=loss, bound=bound, cross_entropy=cross_entropy)
+        return loss
+
+    def terms(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the bound of each clip, (B,), and the cross-entropy of what was observed."""
+        x = self.summary.of(batch)
+        h = self.classifier.encoder.layers(x)
+        logits = self.classifier.pooling.classifier(h)  # (B, C)
+        bounds = self.generator.partly_labelled_bound(
+            x, batch.y >= 0.5, batch.mask, logits, self.temperature
+        )
+        return bounds, masked_bce(logits, batch.y, batch.mask)
+
+    def shown(self) -> FeatureModel:
+        """Return the generative part for pictures."""
+        return shown_joint(self.generator, self.summary)
+
+
+def _check_task(task: str) -> None:
+    if task == "multi_class":
+        raise InputError(
+            "method=joint_dgm is for clips that may have several labels, and those of this corpus "
+            "have one class each; choose method=dgm, which goes through all classes."
+        )
+    if task == "regression":
+        raise InputError(
+            "method=joint_dgm tells classes apart, but this corpus is a regression; choose another "
+            "method, such as method=att."
+        )
+
+
+def _check_settings(temperature: float, beta: float, prior: str) -> None:
+    if not 0 < temperature < math.inf:
+        raise InputError(f"method.temperature must be above 0 and finite, got {temperature}.")
+    if not 0 <= beta < math.inf:
+        raise InputError(f"method.beta must be 0 or more, and finite, got {beta}.")
+    if prior not in ("uniform", "labelled"):
+        raise InputError(f"method.prior must be uniform or labelled, got {prior}.")

@@ -1,0 +1,234 @@
+"""M1+M2: an M2 of each label on what an M1 of all clips has learnt."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from musicssl.batch import Batch
+from musicssl.errors import InputError
+from musicssl.generative.latent_features import KeptLikelihood, LatentFeatures
+from musicssl.generative.showing import FeatureModel, shown_m2, shown_stacked
+from musicssl.generative.training_clips import Answered, TrainingClips
+from musicssl.generative.vae import Decoder, vae_bound
+from musicssl.label_streams import LabelRows
+from musicssl.likelihoods import BoundedGaussian, Likelihood
+from musicssl.methods.dgm import hidden_layers
+from musicssl.methods.m2 import M2Method
+from musicssl.streams import Stream
+
+_M1_STREAM = 2  # tells the order of M1's clips from those of musicssl.label_streams
+_AT_ONCE = 4096  # clips that are encoded at a time
+
+
+class M1M2(M2Method):
+    """Train an M1 on all clips, then an M2 of each label on samples of M1's latent variables z1.
+
+    Kingma et al. 2014, https://arxiv.org/abs/1406.5298, section 3.1, the "stacked generative
+    semi-supervised model". Training has two phases. For `m1_epochs` epochs M1, an autoencoder of
+    all training clips, is trained by its bound, and no such epoch is kept as the best. From then on
+    it is frozen. Its latent variables whose posterior means vary over the training clips by no more
+    than 0.1 (standard deviation) are dropped, as in the authors' code, which looks at 1,000 clips.
+    The others are the features of the M2s: in training sampled anew from q(z1|x) at each step, in
+    validation, test and prediction the means. The M2s' likelihood of z1 is a Gaussian whose
+    variance they learn, bounded from below, as z1 is what the M2s explain. (The "stacked" model of
+    wohlert/semi-supervised-pytorch reconstructs x instead, and is another.)
+
+    In the first phase batches are of M1's own: all training clips, in one permutation after
+    another. An epoch has as many steps in either phase.
+
+    Logged besides what `M2Method` logs: `train/m1_reconstruction` and `train/m1_kl`, whose sum is
+    the loss of the first phase, in nats a clip; they are NaN in the second, which has
+    `train/m1_kept`, how many latent variables were not dropped. What validates in the first phase
+    are classifiers that have not learnt yet.
+
+    Args:
+        likelihood: Of the features of a clip, for M1; see `musicssl.likelihoods`.
+        summary: What these features are; see `ClipSummary`.
+        m1_epochs: Epochs of M1; 0 to take that of `finetune.checkpoint` as it is.
+        m1_hidden: Widths of the hidden layers of M1's encoder; the decoder's are in reverse order.
+        m1_latent_dim: Dimensions of z1.
+        h1: Width of the first hidden layers of the M2s' encoders and classifiers.
+        h2: Width of the second ones; 0 for none.
+        h3: Width of the third ones; 0 for none.
+        latent_dim: Dimensions of the M2s' z.
+        dropout: Probability of dropping a hidden unit of a classifier.
+        beta: Weight of the cross-entropy.
+        prior: See `M2Method`.
+        select: See `M2Method`.
+        parts: See `M2Method` and `ClassificationMethod`.
+
+    Raises:
+        InputError: See `M2Method`; also if a number cannot be.
+    """
+
+    features: LatentFeatures
+
+    def __init__(
+        self,
+        *,
+        likelihood: Likelihood,
+        m1_hidden: Sequence[int],
+        summary: str = "mean_std",
+        m1_epochs: int = 50,
+        m1_latent_dim: int = 50,
+        h1: int = 512,
+        h2: int = 256,
+        h3: int = 0,
+        latent_dim: int = 64,
+        dropout: float = 0.5,
+        beta: float = 32.0,
+        prior: Literal["uniform", "labelled"] = "uniform",
+        select: str = "val/loss",
+        **parts: Any,
+    ) -> None:
+        _check_numbers(m1_epochs, m1_hidden, m1_latent_dim)
+        super().__init__(
+            features=partial(
+                LatentFeatures,
+                summary=summary,
+                standardised=likelihood.standardised,
+                hidden=m1_hidden,
+                latent_dim=m1_latent_dim,
+            ),
+            likelihood=BoundedGaussian(),
+            hidden=hidden_layers(h1=h1, h2=h2, h3=h3),
+            latent_dim=latent_dim,
+            dropout=dropout,
+            beta=beta,
+            prior=prior,
+            select=select,
+            **parts,
+        )
+        self.m1_epochs = m1_epochs
+        num_inputs = self.features.encoder.summary.dim
+        self.decoder = Decoder(m1_latent_dim, m1_hidden[::-1], num_inputs, likelihood)
+        assert self.generator is not None
+        assert self.best_generator is not None
+        kept = KeptLikelihood(self.generator.likelihood, self.features.kept)
+        self.generator.likelihood = self.best_generator.likelihood = kept
+
+    @property
+    def pretraining(self) -> bool:
+        """Whether this epoch trains M1."""
+        return self.trainer.current_epoch < self.m1_epochs
+
+    def setup(self, stage: str) -> None:
+        """Check that there are epochs for the M2s.
+
+        Raises:
+            InputError: If there are none; see `M2Method`.
+        """
+        super().setup(stage)
+        epochs = self.trainer.max_epochs
+        if stage == "fit" and epochs is not None and 0 <= epochs <= self.m1_epochs:
+            raise InputError(
+                f"method.m1_epochs={self.m1_epochs} leaves none of the trainer.max_epochs={epochs} "
+                "for the M2s; raise these, or lower the former."
+            )
+
+    def prepare(self, batches: Iterable[Batch]) -> None:
+        """Take in the training clips; see `M2Method`."""
+        summary = self.features.encoder.summary
+        summary.to("cpu").fit(batches)
+        summary.to(self.device)
+        self._clips = TrainingClips(batches, summary, self.task, self.device)
+        self.decoder.likelihood.check(self._clips.x)
+        self._encoded = False  # whether the clips are kept as q(z1|x) already
+
+    def draw(self, rows: Tensor) -> Answered:
+        """Return clips of the corpus, (M, B) int64, each by a new sample of z1."""
+        clips = super().draw(rows)
+        mean, std = clips.x.chunk(2, dim=-1)  # (M, B, Z) each
+        return clips._replace(x=mean + std * torch.randn_like(mean))
+
+    def training_step(self, batch: LabelRows, batch_idx: int) -> Tensor:
+        """Return the loss of M1, or the sum of the losses of all M2s."""
+        if self.pretraining:
+            count = batch.labelled.shape[1] + batch.unlabelled.shape[1]
+            loss = self._m1_step(count, batch_idx)
+        else:
+            if not self._encoded:  # the phase begins, or a resumed run goes on in it
+                self._encode()
+            loss = super().training_step(batch, batch_idx)
+            none = loss.new_tensor(math.nan)  # what is logged once stays in the history
+            kept = self.features.kept.mask.sum().float()
+            self.record(m1_reconstruction=none, m1_kl=none, m1_kept=kept)
+        if self.trainer.world_size == 1:
+            return loss
+        # Several devices must have a gradient of every parameter at every step.
+        return loss + 0 * sum(parameter.sum() for parameter in self._resting())
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Take gradients of 0 from what rests: its weights would decay all the same."""
+        for parameter in self._resting():
+            parameter.grad = None
+
+    def on_validation_epoch_end(self) -> None:
+        """Select the models that have become better, but none in the first phase."""
+        super().on_validation_epoch_end()
+        if self.pretraining:
+            self.selected.best.fill_(math.inf)
+
+    def _m1_step(self, count: int, batch_idx: int) -> Tensor:
+        """Return M1's bound of the clips of a step, `count` on each device: the mean of them."""
+        trainer = self.trainer
+        step = trainer.current_epoch * int(trainer.num_training_batches) + batch_idx
+        turn = step * trainer.world_size + trainer.global_rank
+        every = np.arange(len(self._clips.x))
+        seed = trainer.datamodule.seed  # type: ignore[attr-defined]
+        drawn = Stream(every, (seed, _M1_STREAM)).draw(turn * count, count)
+        x = self._clips.x[torch.from_numpy(drawn).to(self.device)]  # (count, D)
+        bound = vae_bound(self.features.encoder, self.decoder, x)
+        reconstruction, kl = bound.reconstruction.mean(), bound.kl.mean()
+        self.record(loss=reconstruction + kl, m1_reconstruction=reconstruction, m1_kl=kl)
+        return reconstruction + kl
+
+    @torch.no_grad()
+    def _encode(self) -> None:
+        """Put means and deviations of q(z1|x) in the place of the features of all clips.
+
+        All of it follows from M1's weights, so that a resumed run comes to the same.
+
+        Raises:
+            InputError: If no latent variable says anything about clips.
+        """
+        chunks = self._clips.x.chunk(-(-len(self._clips.x) // _AT_ONCE))
+        parts = [self.features.encoder.posterior(x) for x in chunks]
+        mean, log_variance = (torch.cat(part) for part in zip(*parts, strict=True))  # (N, Z) each
+        self.features.kept.choose(mean)
+        if not self.features.kept.mask.any():
+            raise InputError(
+                "no latent variable of M1 varies from clip to clip; raise method.m1_epochs or "
+                "optimizer.lr, or lower likelihood.std."
+            )
+        both = torch.cat([mean, (0.5 * log_variance).exp()], dim=1).float()
+        self._clips.x = self.features.kept(both)
+        self._encoded = True
+
+    def _resting(self) -> Iterator[nn.Parameter]:
+        """Return the parameters that this epoch does not train."""
+        of_m1 = {*self.features.parameters(), *self.decoder.parameters()}
+        for parameter in self.parameters():
+            if parameter.requires_grad and (parameter in of_m1) != self.pretraining:
+                yield parameter
+
+    def shown(self) -> FeatureModel:
+        """Return both models as one of the features of clips, for pictures."""
+        generator, summary = self.best_generator, self.features.encoder.summary
+        assert generator is not None
+        model = shown_m2(generator, summary, self.task, self.selected.best)
+        return shown_stacked(model, self.features, self.decoder)
+
+
+def _check_numbers(m1_epochs: int, m1_hidden: Sequence[int], m1_latent_dim: int) -> None:
+    if m1_epochs < 0:
+        raise InputError(f"method.m1_epochs must be 0 or more, got {m1_epochs}.")
+    if min(m1_hidden, default=0) < 1:
+        raise InputError(f"method.m1_hidden must be numbers from 1 up, got {list(m1_hidden)}.")
+    if m1_latent_dim < 1:
+        raise InputError(f"method.m1_latent_dim must be 1 or more, got {m1_latent_dim}.")

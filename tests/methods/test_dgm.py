@@ -1,0 +1,408 @@
+"""`dgm` in runs of a real trainer and of train.py: what it learns, selects, keeps and refuses."""
+
+import copy
+import json
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+from sklearn.metrics import roc_auc_score
+
+from musicssl.batch import Batch
+from musicssl.checkpoint import AtomicCheckpointIO, DescribeCheckpoint, load_method, load_weights
+from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.errors import InputError
+from musicssl.generative.selected import values_of_models
+from musicssl.history import History, read_history
+from musicssl.likelihoods import Bernoulli, BoundedGaussian
+from musicssl.losses.cross_entropy import cross_entropy
+from musicssl.losses.masked_bce import masked_bce
+from musicssl.methods.dgm import DeepGenerativeModel, hidden_layers
+from musicssl.resume import BestCheckpoint, ResumeCheckpoint, StepSeed
+from tests import probing_command, test_train
+from tests.kinds import OneClass, Values
+from tests.test_resume import Stop, validation_of
+from tests.tiny import Tiny
+from tests.training import dgm_parts, quiet_trainer
+
+SMALL = ("method=dgm", "method.h1=16", "method.h2=12", "method.latent_dim=4", "optimizer.lr=0.01")
+BOTH = pytest.mark.parametrize("generative", [True, False])
+
+
+def dgm(**changes):
+    torch.manual_seed(0)
+    return DeepGenerativeModel(**dgm_parts(**changes))
+
+
+def data(corpus=None, **settings):
+    chosen = {"p_s": 0.3, "b_s": 0.5, "batch_size": 16, "by_label": True} | settings
+    return SemiSupervisedDataModule(corpus or Tiny(), **chosen)
+
+
+def fit(method, folder, datamodule=None, callbacks=(), **settings):
+    trainer = quiet_trainer(folder, callbacks=[StepSeed(0), *callbacks], **settings)
+    trainer.fit(method, datamodule or data())
+    return trainer
+
+
+class Watch(pl.Callback):
+    """Keep the weights of each epoch, and what the latest models say of the validation clips."""
+
+    def __init__(self, datamodule):
+        self.datamodule = datamodule
+        self.weights, self.logits, self.logged = [], [], []
+
+    def on_validation_end(self, trainer, method):
+        if trainer.sanity_checking:
+            return
+        with torch.no_grad():
+            self.logits.append(method.classifier(self.datamodule.clips("val")))
+        parts = (method.classifier, method.generator)
+        self.weights.append([copy.deepcopy(part.state_dict()) for part in parts])
+        self.logged.append({k: v.item() for k, v in trainer.callback_metrics.items()})
+
+
+@pytest.mark.parametrize("select", ["val/loss", "val/auroc"])
+def test_every_label_keeps_the_epoch_that_was_best_for_it(tmp_path, select):
+    """Against a slow loop over the history; the epochs differ from label to label."""
+    datamodule = data(Tiny(num_clips=200), p_cells=0.8)
+    method = dgm(select=select, optimizer=partial(torch.optim.Adam, lr=0.05))
+    watch = Watch(datamodule)
+    trainer = fit(method, tmp_path, datamodule, [watch], max_epochs=6)
+    val = datamodule.clips("val")
+    values = torch.stack(
+        [values_of_models(select, logits, val.y, val.mask, method.task) for logits in watch.logits]
+    )
+    best = [min(range(6), key=lambda e, m=m: (float(values[e, m]), e)) for m in range(3)]
+    assert len(set(best)) > 1
+
+    selected = (method.network.state_dict(), method.best_generator.state_dict())
+    for ours, part in zip(selected, (0, 1), strict=True):
+        for name, value in ours.items():
+            if "features" in name or "log_prior" in name:
+                continue
+            for m, epoch in enumerate(best):
+                assert torch.equal(value[m], watch.weights[epoch][part][name][m]), (name, m)
+
+    composed = torch.stack([watch.logits[epoch][:, m] for m, epoch in enumerate(best)], dim=1)
+    with torch.no_grad():
+        torch.testing.assert_close(method.eval()(val), composed)
+        torch.testing.assert_close(method.scores(val), composed.sigmoid())
+        torch.testing.assert_close(method.instances(val).logits[:, 0], composed)
+    logged = {name: value.item() for name, value in trainer.callback_metrics.items()}
+    of_both = {"val/": composed, "val/latest_": watch.logits[-1]}
+    for prefix, logits in of_both.items():
+        assert logged[f"{prefix}loss"] == pytest.approx(masked_bce(logits, val.y, val.mask).item())
+        expected = method.task.metrics(logits.sigmoid(), val.y, val.mask).macro["auroc"]
+        assert logged[f"{prefix}auroc"] == pytest.approx(expected)
+
+    history = [row[select] for row in watch.logged]  # never worse than it was
+    assert history == sorted(history, reverse=select == "val/loss")
+    assert [row[f"val/latest_{select[4:]}"] for row in watch.logged] != history
+
+
+def test_what_was_selected_drops_nothing_in_training():
+    method = dgm().train()
+    batch = Batch(torch.randn(9, 5, 8), torch.zeros(9, 3), torch.zeros(9, 3).bool())
+    assert torch.equal(method(batch), method(batch))
+    assert not torch.equal(method.classifier(batch), method.classifier(batch))
+
+
+def test_a_rehearsal_and_a_validation_of_its_own_select_nothing(tmp_path):
+    """A few batches before training, or other clips after it, would be no epoch of the run."""
+    datamodule = data()
+    worse = {"optimizer": partial(torch.optim.Adam, lr=1.0), "generative": False}  # than at first
+    rehearsed, plain = dgm(**worse), dgm(**worse)
+    fit(rehearsed, tmp_path, datamodule, num_sanity_val_steps=1)
+    trainer = fit(plain, tmp_path, data(), num_sanity_val_steps=0)
+    before = copy.deepcopy(plain.state_dict())
+    for name, value in rehearsed.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+    for parameter in plain.classifier.parameters():
+        parameter.data.zero_()
+    plain.selected.best.fill_(100.0)
+    before = copy.deepcopy(plain.state_dict())
+    trainer.validate(plain, data(), verbose=False)
+    for name, value in plain.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+@BOTH
+def test_it_learns_the_tiny_corpus_from_few_labels(tmp_path, generative):
+    datamodule = data(Tiny(num_clips=400), p_s=0.5, batch_size=32)
+    method = dgm(generative=generative)
+    fit(method, tmp_path, datamodule, max_epochs=12)
+    test = datamodule.clips("test")
+    with torch.inference_mode():
+        scores = method.eval().scores(test)
+    assert roc_auc_score(test.y, scores, average="macro") > 0.85
+
+
+def test_the_baseline_is_the_classifiers_alone_on_the_same_batches(tmp_path):
+    """Their cross-entropy, whatever beta: there is nothing to weigh it against."""
+    method, other = dgm(generative=False, dropout=0.0), dgm(generative=False, dropout=0.0, beta=0.5)
+    assert method.generator is method.best_generator is None
+    names = {name.split(".")[0] for name, _ in method.named_parameters()}
+    assert names == {"classifier", "selected"}
+    both = dgm(dropout=0.0)
+    sizes = [sum(p.numel() for p in m.parameters() if p.requires_grad) for m in (method, both)]
+    assert sizes[0] == sum(p.numel() for p in both.classifier.parameters()) < sizes[1]
+    trainer = fit(method, tmp_path, max_epochs=3)
+    fit(other, tmp_path, max_epochs=3)
+    for name, value in method.state_dict().items():
+        assert torch.equal(other.state_dict()[name], value), name
+    logged = trainer.callback_metrics
+    assert logged["train/loss"] == logged["train/cross_entropy"] > 0
+
+
+@BOTH
+def test_one_class_a_clip_is_a_single_model(tmp_path, generative):
+    datamodule = data(OneClass(unlabelled=40), p_s=1.0)
+    method = dgm(task="multi_class", generative=generative, select="val/accuracy")
+    trainer = fit(method, tmp_path, datamodule, max_epochs=15)
+    assert method.selected.best.shape == (1,)
+    if generative:
+        assert method.generator.log_prior.shape == (1, 3)
+    test = datamodule.clips("test")
+    with torch.inference_mode():
+        scores, logits = method.eval().scores(test), method(test)
+    torch.testing.assert_close(scores.sum(dim=1), torch.ones(len(scores)))
+    metrics = method.task.metrics(scores, test.y, test.mask).macro
+    assert metrics["accuracy"] > 0.9
+    trainer.test(method, datamodule, verbose=False)
+    loss = cross_entropy(logits, test.y, test.mask).item()
+    assert trainer.callback_metrics["test/loss"].item() == pytest.approx(loss, rel=1e-4)
+    assert -method.selected.best.item() == pytest.approx(
+        trainer.validate(method, datamodule, verbose=False)[0]["val/accuracy"]
+    )
+
+
+def test_the_prior_of_answers_may_be_their_shares_in_the_labelled_clips(tmp_path):
+    datamodule = data(Tiny(), p_s=0.5)
+    method = dgm(prior="labelled")
+    fit(method, tmp_path, datamodule)
+    y, mask = (part.numpy() for part in datamodule.labels("train"))
+    for c in range(3):
+        present = y[mask[:, c], c].sum() + 1
+        expected = np.log([1 - present / (mask[:, c].sum() + 2), present / (mask[:, c].sum() + 2)])
+        for generator in (method.generator, method.best_generator):
+            np.testing.assert_allclose(generator.log_prior[c], expected, rtol=1e-5)
+    uniform = dgm()
+    fit(uniform, tmp_path, datamodule)
+    torch.testing.assert_close(uniform.generator.log_prior.exp(), torch.full((3, 2), 0.5))
+
+
+class HardlyObserved(Tiny):
+    """Of the first class two training clips are observed, and no validation clip."""
+
+    def load(self):
+        corpus = super().load()
+        corpus.mask[corpus.split != "test", 0] = False
+        train = np.flatnonzero(corpus.split == "train")
+        first = [train[corpus.y[train, 0] == value][0] for value in (0, 1)]
+        corpus.mask[first, 0] = True
+        return corpus
+
+
+@pytest.mark.parametrize("b_s", [1.0, 0.5])
+def test_a_label_of_which_nothing_is_known_does_no_harm(tmp_path, b_s):
+    method, datamodule = dgm(), data(HardlyObserved(), b_s=b_s)
+    trainer = fit(method, tmp_path, datamodule, max_epochs=2)
+    counts = datamodule.label_plan().counts
+    assert counts.labelled[0] == 0 < counts.labelled[1]
+    assert all(torch.isfinite(p).all() for p in method.parameters())
+    assert np.isfinite(trainer.callback_metrics["train/loss"].item())
+    assert method.selected.best.isinf().tolist() == [True, False, False]
+    latest = method.classifier.encoder.hidden.layers[0].weight[0]
+    assert torch.equal(method.network.encoder.hidden.layers[0].weight[0], latest)
+
+
+def test_without_unlabelled_clips_a_labelled_one_counts_once(tmp_path):
+    """mean L + beta mean cross-entropy."""
+    trainer = fit(dgm(), tmp_path, data(p_s=0.3, b_s=1.0))
+    logged = {name: value.item() for name, value in trainer.callback_metrics.items()}
+    assert logged["train/unlabelled"] == 0
+    expected = logged["train/labelled"] + 8 * logged["train/cross_entropy"]
+    assert logged["train/loss"] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("likelihood", [BoundedGaussian(0.05), Bernoulli()])
+def test_other_likelihoods_train_too(tmp_path, likelihood):
+    """Features are standardised where the likelihood is for such."""
+
+    class Unit(Tiny):
+        def load(self):
+            corpus = super().load()
+            corpus.x[:] = np.clip(corpus.x / 2, 0, 1)
+            corpus.x[..., 0] = 0.5  # the same everywhere
+            return corpus
+
+    method = dgm(likelihood=likelihood)
+    first = fit(method, tmp_path, data(Unit()))
+    second = fit(method, tmp_path, data(Unit()), max_epochs=8)
+    losses = [trainer.callback_metrics["train/loss"].item() for trainer in (first, second)]
+    assert losses[1] < losses[0]
+    raw = torch.equal(method.features.scale, torch.ones(16))
+    assert raw == isinstance(likelihood, Bernoulli)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_gradients_of_several_batches_add_up(tmp_path, accumulate):
+    """Two batches of half the size are one, where nothing is drawn: they are neighbours."""
+    sgd = {"optimizer": partial(torch.optim.SGD, lr=0.01), "generative": False, "dropout": 0.0}
+    method, datamodule = dgm(**sgd), data(batch_size=16 // accumulate)
+    trainer = fit(method, tmp_path, datamodule, accumulate_grad_batches=accumulate, max_steps=3)
+    whole = dgm(**sgd)
+    fit(whole, tmp_path, data(batch_size=16), max_steps=3)
+    assert trainer.global_step == 3
+    for name, value in whole.classifier.state_dict().items():
+        torch.testing.assert_close(method.classifier.state_dict()[name], value, msg=name)
+
+
+def stoppable(folder: Path, place: str | None = None) -> dict[str, torch.Tensor]:
+    """Train three epochs with everything that train.py puts around a run."""
+    torch.manual_seed(0)
+    method, datamodule = dgm(select="val/auroc", prior="labelled"), data()
+    last = folder / "checkpoints" / "last.ckpt"
+    datamodule.setup()
+    trainer = quiet_trainer(
+        folder,
+        max_epochs=3,
+        enable_checkpointing=True,
+        num_sanity_val_steps=0,
+        callbacks=[
+            *(StepSeed(0), History(folder / "history.csv"), Stop(place)),
+            DescribeCheckpoint({}, datamodule.corpus.classes, datamodule.sizes),
+            *(BestCheckpoint(last.with_name("best.ckpt"), "val/auroc"), ResumeCheckpoint(last)),
+        ],
+        plugins=[AtomicCheckpointIO()],
+    )
+    trainer.fit(method, datamodule, ckpt_path=last if last.is_file() else None, weights_only=True)
+    return method.state_dict()
+
+
+@pytest.mark.parametrize("place", ["validation", "step 3"])
+def test_a_run_that_is_stopped_ends_with_the_same_bits(tmp_path, place):
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    for folder in (whole, stopped):
+        folder.mkdir()
+    expected = stoppable(whole)
+    with pytest.raises(SIGTERMException):
+        stoppable(stopped, place)
+    found = stoppable(stopped)
+    for name, value in expected.items():
+        assert torch.equal(found[name], value), name
+    assert validation_of(stopped) == validation_of(whole)
+    best = [
+        torch.load(run / "checkpoints" / "best.ckpt", weights_only=True) for run in (whole, stopped)
+    ]
+    assert best[0]["epoch"] == best[1]["epoch"]
+    for name, value in best[0]["state_dict"].items():
+        assert torch.equal(best[1]["state_dict"][name], value), name
+
+
+@pytest.fixture(scope="module")
+def a_run(tmp_path_factory):
+    overrides = ("data.p_s=0.3", "dataset.variable_lengths=true", "trainer.max_epochs=4")
+    return test_train.run(tmp_path_factory.mktemp("run"), *SMALL, *overrides)
+
+
+def test_a_run_leaves_scores_that_its_checkpoint_agrees_with(a_run):
+    saved = np.load(a_run.path / "predictions.npz")
+    method, _ = load_method(a_run.best)
+    datamodule = data(Tiny(variable_lengths=True))
+    datamodule.setup()
+    test = datamodule.clips("test")
+    with torch.inference_mode():
+        np.testing.assert_allclose(method.scores(test), saved["scores"], atol=1e-6)
+    document = json.loads(a_run.metrics.read_text())
+    rows = read_history(a_run.history)
+    kept = rows[document["best_epoch"]]
+    assert kept["val/loss"] == min(row["val/loss"] for row in rows)
+    val = datamodule.clips("val")
+    with torch.inference_mode():
+        loss = masked_bce(method(val), val.y, val.mask).item()
+    assert kept["val/loss"] == pytest.approx(loss, rel=1e-5)
+
+
+def test_what_it_has_learnt_can_be_probed(tmp_path, a_run):
+    probe = probing_command.run(
+        tmp_path / "probe",
+        *(f"checkpoint={a_run.best}", "dataset=tiny", "data.p_s=1.0", "baselines=[]"),
+    )
+    [fitted] = probe.document()["fits"]
+    assert fitted["macro"]["auroc"] > 0.6
+
+
+def test_the_baseline_runs_by_one_switch(tmp_path):
+    folder = test_train.run(tmp_path, *SMALL, "method.generative=false", "data.p_s=0.3")
+    method, _ = load_method(folder.best)
+    assert method.generator is None
+
+
+def test_another_run_starts_from_the_selected_classifiers(tmp_path, a_run):
+    source, classes = load_method(a_run.best)
+    method = dgm()
+    load_weights(method, a_run.best, classes)
+    for network in (method.classifier, method.network):
+        for name, value in source.network.state_dict().items():
+            assert torch.equal(network.state_dict()[name], value), name
+
+    method.freeze_parts(["encoder"])
+    other = Tiny(seed=3)  # with means and deviations of its own
+    fit(method, tmp_path, data(other), max_epochs=2)
+    for name, value in source.network.encoder.state_dict().items():
+        for network in (method.classifier, method.network):
+            assert torch.equal(network.encoder.state_dict()[name], value), name
+    head = source.network.pooling.classifier.weight
+    assert not torch.equal(method.classifier.pooling.classifier.weight, head)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (("select=val/rocauc",), "select=val/rocauc is not measured of each model; choose val/lo"),
+        (("method.prior=known",), "method.prior must be uniform or labelled, got known"),
+        (("method.beta=-1",), r"method\.beta must be 0 or more, got -1"),
+        (("method.latent_dim=0",), r"method\.latent_dim must be a whole number from 1 up, got 0"),
+        (("method.h2=-4",), r"method\.h2 must be a whole number from 0 up, got -4"),
+        (("method.h1=0", "method.h2=0"), "set method.h1 to 1 or more"),
+        (("method.summary=median",), "method.summary must be one of mean, mean_std, flat"),
+        (("likelihood.std=0",), "likelihood.std must be positive, got 0"),
+        (("likelihood=bernoulli",), "likelihood=bernoulli is for features in .0, 1., but these"),
+        (("data.by_label=false",), "data.by_label=false; leave that out"),
+        (
+            ("dataset=tiny_sound", "features=waveform"),
+            "the data are sound; choose features=log_mel",
+        ),
+        (
+            ("method.summary=flat", "dataset.variable_lengths=true"),
+            "method.summary=flat needs clips of exactly 5 instances; choose mean or mean_std",
+        ),
+        (("encoder=fc",), "encoder=fc has no effect on this method"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_sentence(tmp_path, overrides, sentence):
+    with pytest.raises(InputError, match=sentence) as error:
+        test_train.run(tmp_path, *SMALL, *overrides)
+    assert str(error.value).count(". ") == 0
+
+
+def test_a_regression_is_refused(tmp_path):
+    with pytest.raises(InputError, match="this corpus is a regression; choose another method"):
+        dgm(task="regression")
+    with pytest.raises(InputError, match="is a regression; choose another method"):
+        data(Values()).setup()
+
+
+def test_layers_of_width_0_are_left_out():
+    assert hidden_layers(h1=512, h2=0, h3=256) == (512, 256)
+    assert hidden_layers(h1=8) == (8,)
+    for width in (1.5, True, -1):
+        with pytest.raises(InputError, match=r"method\.h1 must be a whole number"):
+            hidden_layers(h1=width)
