@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from musicssl.checkpoint import read_checkpoint
+from musicssl.cluster_results import show_clusters, write_clusters
 from musicssl.corpus import Corpus
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.evaluation import (
@@ -21,10 +22,12 @@ from musicssl.evaluation import (
     predict_clips,
     predict_instances,
 )
+from musicssl.generative_results import write_generative
 from musicssl.history import read_history
 from musicssl.localisation import localisation_metrics
 from musicssl.methods.base import ClassificationMethod
-from musicssl.methods.representation import RepresentationMethod
+from musicssl.methods.probed import ProbedMethod
+from musicssl.methods.vade import VaDE
 from musicssl.metrics import Metrics
 from musicssl.multi_class import weighted_accuracy
 from musicssl.places import fits_places
@@ -47,6 +50,9 @@ def write_results(
 ) -> None:
     """Test a trained method; write scores, tables, pictures and, last of all, metrics.json.
 
+    There the same metrics of the validation clips stand beside those of the test clips, so that
+    settings can be chosen without looking at the latter.
+
     Args:
         folder: Of the run.
         datamodule: That the method was trained with.
@@ -54,31 +60,34 @@ def write_results(
         layout: Of a map of embeddings, if the method learns some; see `musicssl.report.plane`.
     """
     corpus, rows = datamodule.corpus, datamodule.rows("test")
-    batches = datamodule.batches("test")
-    clip_ids = corpus.clip_ids[rows]
-    predictions = predict_clips(method, batches, corpus.classes, clip_ids, corpus.task)
+    predictions = predict_split(method, datamodule, "test")
     predictions.save(folder.path / "predictions.npz")
-    metrics = measure(predictions, corpus.credit)
-    by_class = {name: values.tolist() for name, values in metrics.per_class.items()}
-    write_metrics_csv(folder.path / "metrics.csv", corpus.classes, by_class, metrics.macro)
+    result = _plain(measure(predictions, corpus.credit))
+    by_class = result["per_class"]
+    write_metrics_csv(folder.path / "metrics.csv", corpus.classes, by_class, result["macro"])
     draw_bars(folder.figures, corpus.classes, by_class)
     draw_answers(folder.figures, predictions)
+    validated = measure(predict_split(method, datamodule, "val"), corpus.credit)
     document = {
-        "macro": metrics.macro,
-        "per_class": by_class,
+        **result,
+        "validation": _plain(validated),
         "classes": list(corpus.classes),
         "labels": asdict(datamodule.label_count()),
         "best_epoch": None,
         "localisation": None,
         "resolution": None,
         "effective_rank": None,
+        "clusters": None,
     }
-    if isinstance(method, RepresentationMethod):
+    if isinstance(method, ProbedMethod):
         document["effective_rank"] = write_representation(folder, datamodule, method, layout)
+    if isinstance(method, VaDE):
+        document["clusters"] = write_clusters(folder, datamodule, method)
     if isinstance(method, ClassificationMethod):
         document["best_epoch"] = best = int(read_checkpoint(folder.best)["epoch"])
         draw_curves(folder.figures, read_history(folder.history), best)
-        instances = predict_instances(method, batches)
+        write_generative(folder, datamodule, method)
+        instances = predict_instances(method, datamodule.batches("test"))
         chunk = getattr(method.classifier.encoder, "chunk_samples", None)
         if fits_places(chunk, corpus) and in_places(corpus, rows, instances):
             document |= in_time(datamodule, instances)
@@ -86,11 +95,18 @@ def write_results(
     write_json(folder.metrics, document)
 
 
+def predict_split(method: Scorer, datamodule: SemiSupervisedDataModule, split: str) -> Predictions:
+    """Score the clips of a split; its targets are those that the run may see."""
+    corpus, rows = datamodule.corpus, datamodule.rows(split)
+    batches, clip_ids = datamodule.batches(split), corpus.clip_ids[rows]
+    return predict_clips(method, batches, corpus.classes, clip_ids, corpus.task)
+
+
 def measure(predictions: Predictions, credit: NDArray[np.float32] | None = None) -> Metrics:
     """Judge predictions as their task has it.
 
     Args:
-        predictions: Of the test clips.
+        predictions: Of the clips of a split.
         credit: What answers are worth, (C, C), see `Corpus`; `weighted_accuracy` is measured too.
     """
     tensors = map(torch.from_numpy, (predictions.scores, predictions.targets, predictions.mask))
@@ -171,10 +187,18 @@ def show_results(folder: RunFolder) -> None:
         )
     if document.get("effective_rank"):
         show_representation(folder, document["effective_rank"], console)
+    if document.get("clusters"):
+        show_clusters(document["clusters"], console)
     if folder.robustness.is_file():
         show_robustness(folder, console)
     place = f"Tables, scores, pictures and checkpoints: {folder.path}"
     console.print(place, highlight=False, markup=False)  # a folder may have [brackets] in its name
+
+
+def _plain(metrics: Metrics) -> dict[str, Any]:
+    """Return metrics as JSON has them."""
+    by_class = {name: values.tolist() for name, values in metrics.per_class.items()}
+    return {"macro": metrics.macro, "per_class": by_class}
 
 
 def _means(columns: Mapping[str, NDArray[np.floating]]) -> dict[str, float]:

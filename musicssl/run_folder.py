@@ -3,10 +3,12 @@
 config.yaml        the resolved configuration
 checkpoints/       best.ckpt (lowest validation loss) and last.ckpt (to resume from)
 history.csv        losses and validation metrics of each epoch
-metrics.json       the test result; written last, so its presence says the run is complete
+metrics.json       the test result, and that of validation beside it; written last, so its presence
+                   says the run is complete
 metrics.csv        the same by class
 predictions.npz    scores, targets, mask, clip_ids and classes of the test split
 label_curve.csv    of methods that learn embeddings: test results of probes with fewer labels
+clusters.csv       of methods that find clusters: the classes of the test clips in each
 robustness.csv     test results under corruptions of the sound, with corruption=...
 figures/
 log.txt            what a job of a parallel sweep printed
@@ -110,6 +112,11 @@ class RunFolder(ResultFolder):
         return self.path / "label_curve.csv"
 
     @property
+    def clusters(self) -> Path:
+        """Which classes are in which cluster of test clips, of a method that finds some."""
+        return self.path / "clusters.csv"
+
+    @property
     def embedding_map(self) -> str | None:
         """The layout of the map of embeddings that was drawn last, None for none."""
         layout: str | None = yaml.safe_load(self.config.read_text()).get("embedding_map")
@@ -152,7 +159,7 @@ class RunFolder(ResultFolder):
             if folder.is_dir():
                 shutil.rmtree(folder)
         scores = (self.path / "metrics.csv", self.path / "predictions.npz")
-        tables = (self.history, self.label_curve, self.robustness, *scores)
+        tables = (self.history, self.label_curve, self.clusters, self.robustness, *scores)
         for file in (self.metrics, self.config, *tables):
             file.unlink(missing_ok=True)
 

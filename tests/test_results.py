@@ -7,10 +7,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, r2_score
+from sklearn.metrics import accuracy_score, r2_score, roc_auc_score
 
+from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.evaluation import InstancePredictions, Predictions
+from musicssl.history import read_history
 from musicssl.localisation import localisation_metrics
+from musicssl.methods.random_forest import RandomForest
 from musicssl.report.runs import read_run
 from musicssl.resolution import resolution_metrics
 from musicssl.results import in_places, in_time, measure, show_results
@@ -65,6 +68,39 @@ def test_a_run_of_a_regression(tmp_path, capsys):
     capsys.readouterr()
     show_results(folder)
     assert "RMSE" in capsys.readouterr().out
+
+
+def test_validation_is_measured_with_the_weights_that_are_kept(tmp_path):
+    """What was logged at the epoch whose weights were kept, and no other, is found again."""
+    folder = run_of(tmp_path / "run", "Values", "trainer.max_epochs=3", "optimizer.lr=0.1")
+    document = json.loads(folder.metrics.read_text())
+    logged, best = read_history(folder.history), document["best_epoch"]
+    assert best < 2
+    validated = document["validation"]
+    for name, value in validated["macro"].items():
+        assert logged[best][f"val/{name}"] == pytest.approx(value, abs=1e-5)
+        assert logged[2][f"val/{name}"] != pytest.approx(value, abs=1e-5)
+    assert validated.keys() == {"macro", "per_class"}
+    assert validated["per_class"].keys() == document["per_class"].keys()
+    assert np.mean(validated["per_class"]["r2"]) == pytest.approx(validated["macro"]["r2"])
+    np.testing.assert_allclose(read_run(folder.path).validation, validated["per_class"]["r2"])
+
+
+def test_a_forest_leaves_validation_too_of_the_labels_that_the_run_may_see(tmp_path):
+    few = ("method=random_forest", "method.num_workers=1", "method.num_trees=5")
+    folder = run(tmp_path / "run", *few, "data.p_cells=0.5")
+    document = json.loads(folder.metrics.read_text())
+    datamodule = SemiSupervisedDataModule(Tiny(), p_cells=0.5)
+    datamodule.setup()
+    forest = RandomForest(num_features=8, num_instances=5, num_classes=3, num_trees=5)
+    forest.fit(datamodule.clips("train"))
+    val = datamodule.clips("val")
+    for c in range(3):
+        seen = val.mask[:, c]
+        expected = roc_auc_score(val.y[seen, c], forest.scores(val)[seen, c])
+        validated = document["validation"]["per_class"]
+        assert validated["auroc"][c] == pytest.approx(expected)
+        assert validated["observed"][c] == int(seen.sum()) < len(seen)
 
 
 def answers(task="multi_class"):

@@ -158,6 +158,19 @@ def test_label_fraction_is_figure_5_3():
     }
 
 
+def test_dgm_grid_is_table_4_1():
+    config, found = composed("sweep=dgm_grid")
+    assert {key: [float(value) for value in values] for key, values in found.items()} == {
+        "method.beta": [16, 32, 64],
+        "optimizer.lr": [9e-5, 1e-4, 2e-4],
+        "method.h1": [256, 512],
+        "method.h3": [0, 256],
+        "seed": [0, 1, 2, 3, 4],
+    }
+    assert config.method._target_ == "musicssl.methods.dgm.DeepGenerativeModel"
+    assert config.method.h2 == 256
+
+
 @pytest.mark.parametrize("sweep", ["batch_mix", "severity"])
 def test_an_experiment_and_the_command_line_choose_the_method_of_a_sweep(sweep):
     config, found = composed(f"sweep={sweep}", "experiment=synthband_semisupcon", "data.p_s=0.1")

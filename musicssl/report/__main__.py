@@ -6,7 +6,7 @@ from pathlib import Path
 
 from musicssl.command_line import user_errors
 from musicssl.report.finding import holding
-from musicssl.report.markup import markdown
+from musicssl.report.markup import Table, markdown
 from musicssl.report.probe_sentences import probe_notes, probe_verdict
 from musicssl.report.probe_study import ProbeStudy, check_wishes, read_probe_study
 from musicssl.report.sentences import notes, verdict
@@ -44,9 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def show(study: Study | None, probes: ProbeStudy | None) -> None:
     """Print the tables and what they say."""
-    grids, lines = [], []
+    grids: list[Table] = []
+    lines = []
     if study is not None:
-        grids, lines = study.main_grids, [*verdict(study), *notes(study)]
+        grids += [*study.main_grids, *study.best_settings.tables, *study.chosen_grids]
+        lines += [*verdict(study), *notes(study)]
     if probes is not None:
         grids += probes.grids
         lines += [*probe_verdict(probes), *probe_notes(probes)]

@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from musicssl.report.choice_table import ALL, ChoiceTable
 from musicssl.report.comparisons import Comparison
 from musicssl.report.corrupted import Corrupted
 from musicssl.report.grouping import Method
@@ -42,6 +43,23 @@ def write_comparisons(path: Path, comparisons: Sequence[Comparison]) -> None:
             tested = [test.difference, *test.interval, *variances, test.dof, test.p]
         key = [one.p_s, one.labelled, one.method, one.other, len(one.seeds)]
         rows.append([*key, *tested, one.p_baseline, one.p_all, one.caveat])
+    _write(path, heads, rows)
+
+
+def write_best_settings(path: Path, tables: Sequence[ChoiceTable]) -> None:
+    """Write a row for each choice and class, and for the best single setting; its class is empty.
+
+    There `metric` is the macro mean.
+    """
+    heads = ["name", "p_s", "class", "setting", "metric"]
+    heads += ["validation_mean", "validation_sd", "test_mean", "test_sd", "n"]
+    rows: list[list[object]] = []
+    for table in tables:
+        choice = table.choice
+        for label, (setting, validation, test) in table.rows.items():
+            key = [choice.name, choice.p_s, "" if label == ALL else label, setting.text]
+            values = [validation.mean, validation.sd, test.mean, test.sd, len(choice.seeds)]
+            rows.append([*key, choice.metric, *values])
     _write(path, heads, rows)
 
 

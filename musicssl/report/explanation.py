@@ -7,6 +7,16 @@ SEVERITY = (
     "they were published."
 )
 
+CHOICE = (
+    "Where several settings share a name, the one with the greatest mean over seeds on the "
+    "validation clips is chosen, for each class by itself and for all classes at once. Only "
+    "settings with all seeds take part; of equals the first is taken. Test clips choose nothing, "
+    "so the scores on them are as honest as those of a single setting; those on validation clips "
+    "are the best of several and thus too high. A classifier that judges each class by its best "
+    "setting is put together seed by seed, from the test scores of the runs with that seed, and is "
+    "compared like any other method."
+)
+
 EXPLANATION = """
 Runs that differ only in their seed form a cell: mean ± standard deviation over seeds (n - 1 in
 the denominator). Cells that differ only in p_s, the fraction of labelled training clips that keep

@@ -92,6 +92,24 @@ def grids(methods: Sequence[Method], metrics: Mapping[str, str]) -> list[Grid]:
     return [Grid(title, tuple(present.values()), _rows(methods, keys), errors)]
 
 
+def main_grids(methods: Sequence[Method], metric: str, name: str) -> list[Grid]:
+    """Lay out the main metric; at a single fraction of labels, all usual ones.
+
+    Args:
+        methods: In the order of the rows.
+        metric: The main one.
+        name: What to call it.
+    """
+    names = {metric: name}
+    return grids(methods, names if len(fractions(methods)) > 1 else names | METRICS)
+
+
+def other_grids(methods: Sequence[Method], metric: str) -> list[Grid]:
+    """Lay out the other usual metrics, if they are not in `main_grids`."""
+    others = {key: name for key, name in METRICS.items() if key != metric}
+    return grids(methods, others) if len(fractions(methods)) > 1 else []
+
+
 def _over_fractions(methods: Sequence[Method], metric: str, head: str) -> Grid:
     columns = fractions(methods)
     rows = _rows(methods, [(p_s, metric) for p_s in columns])

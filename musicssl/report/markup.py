@@ -2,7 +2,10 @@
 
 from html import escape
 
+from musicssl.report.choice_table import ChoiceTable
 from musicssl.report.grids import Grid
+
+Table = Grid | ChoiceTable
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -15,7 +18,7 @@ _LATEX = {
 }
 
 
-def markdown(grid: Grid) -> str:
+def markdown(grid: Table) -> str:
     """Write a table for Markdown, its title above."""
     lines = [
         f"{grid.title}, {grid.seeds}" if grid.note is None else f"{grid.title}: {grid.note}",
@@ -32,7 +35,7 @@ def markdown(grid: Grid) -> str:
     return "\n".join(lines) + "\n"
 
 
-def latex(grid: Grid) -> str:
+def latex(grid: Table) -> str:
     r"""Write a table for LaTeX; needs `\usepackage{booktabs}`."""
     note = grid.note or f"mean and standard deviation, {grid.seeds}"
     lines = [
@@ -53,7 +56,7 @@ def latex(grid: Grid) -> str:
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"]) + "\n"
 
 
-def html(grid: Grid) -> str:
+def html(grid: Table) -> str:
     """Write a table for a page."""
     rows = []
     for label in grid.rows:

@@ -1,5 +1,6 @@
 """The tables of the page that are not of mean and spread."""
 
+from collections.abc import Sequence
 from html import escape
 
 from musicssl.report.comparisons import Comparison
@@ -11,8 +12,13 @@ from musicssl.report.settings import ABSENT, differing
 from musicssl.report.study import Study
 
 
-def comparisons_table(study: Study) -> list[str]:
-    """Lay out the comparisons with the baseline; empty if there are none."""
+def comparisons_table(comparisons: Sequence[Comparison], baseline: str) -> list[str]:
+    """Lay out the comparisons with the baseline; empty if there are none.
+
+    Args:
+        comparisons: Those of other pairs are left out.
+        baseline: Its label.
+    """
     heads = [
         "method",
         "labels (clips)",
@@ -22,11 +28,11 @@ def comparisons_table(study: Study) -> list[str]:
         "p, Holm",
         "seeds",
     ]
-    shown = [one for one in study.comparisons if one.with_baseline]
+    shown = [one for one in comparisons if one.with_baseline]
     if any(one.caveat for one in shown):
         heads.append("note")
     caption = (
-        f"macro AUROC less that of {study.baseline.label}; paired by seed and clip, p corrected "
+        f"macro AUROC less that of {baseline}; paired by seed and clip, p corrected "
         f"for {len(shown)} comparisons, bold below {SIGNIFICANT}"
     )
     rows = [_comparison(one)[: len(heads)] for one in shown]

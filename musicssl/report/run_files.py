@@ -49,6 +49,9 @@ def load_config(file: Path) -> dict[str, Any]:
 def read_metrics(file: Path) -> dict[str, Any]:
     """Read a test result: `macro`, `localisation` (empty if there is none), `labels`, `best_epoch`.
 
+    `validation` has the metrics of the validation clips, (C) by name; of a run of an older version
+    it is None.
+
     Raises:
         InputError: If the file is missing, damaged or of something else.
     """
@@ -59,7 +62,20 @@ def read_metrics(file: Path) -> dict[str, Any]:
             "localisation": with_nan(document["localisation"] or {}),
             "labels": {"labelled": int(document["labels"]["labelled"])},
             "best_epoch": document["best_epoch"],
+            "validation": _validation(document),
         }
+
+
+def _validation(document: Mapping[str, Any]) -> dict[str, NDArray[np.float64]] | None:
+    if "validation" not in document:
+        return None
+    by_class = {
+        name: np.array([math.nan if value is None else value for value in values], np.float64)
+        for name, values in document["validation"]["per_class"].items()
+    }
+    if any(column.shape != (len(document["classes"]),) for column in by_class.values()):
+        raise ValueError("its validation metrics are not those of its classes")
+    return by_class
 
 
 def read_predictions(file: Path, settings: Mapping[str, str]) -> tuple[NDArray[np.floating], Truth]:

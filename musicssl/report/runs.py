@@ -5,6 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from musicssl.errors import InputError
 from musicssl.report.finding import check_folders, holding, is_of_a_run
 from musicssl.report.judgement import Judgement, judge
@@ -34,6 +37,8 @@ class Run:
         truth: What it was tested on.
         best_epoch: The one whose weights were kept; None for a method without epochs.
         robustness: Its metrics under corruptions of sound; None if it was not tested so.
+        validation: `judgement.metric` of the validation clips by class, (C), NaN where undefined;
+            None for a run of an older version.
     """
 
     folder: Path
@@ -47,6 +52,12 @@ class Run:
     truth: Truth
     best_epoch: int | None
     robustness: Robustness | None
+    validation: NDArray[np.float64] | None
+
+    @property
+    def predictions(self) -> Path:
+        """Scores and truth of the test clips."""
+        return self.folder / "predictions.npz"
 
 
 def read_runs(folders: Sequence[Path]) -> tuple[list[Run], list[Path]]:
@@ -90,6 +101,7 @@ def read_run(folder: Path) -> Run:
             f"{judgement.macro:.4f}, metrics.json beside it says {reported:.4f}; delete "
             "metrics.json and run the training command again, or leave the folder out."
         )
+    validation = document["validation"]
     return Run(
         folder=folder,
         name=str(config["name"]),
@@ -102,6 +114,7 @@ def read_run(folder: Path) -> Run:
         truth=truth,
         best_epoch=document["best_epoch"],
         robustness=read_corrupted(files.robustness),
+        validation=None if validation is None else validation[judgement.metric],
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from math import ceil
 from pathlib import Path
 
+from musicssl.report.choice_sentences import choice_notes
 from musicssl.report.comparisons import Comparison
 from musicssl.report.coverage import covered
 from musicssl.report.grids import percent
@@ -20,7 +21,10 @@ _LISTED = 5
 
 
 def verdict(study: Study) -> list[str]:
-    """Say for each fraction of labels whether a method beats the baseline."""
+    """Say for each fraction of labels whether a method beats the baseline.
+
+    Where validation chooses among settings, the same is said of what comes of it.
+    """
     if len(study.methods) == 1:
         return [f"There is one method, {study.baseline.label}: nothing to compare it with."]
     if study.is_regression:
@@ -28,7 +32,12 @@ def verdict(study: Study) -> list[str]:
             "Differences in a regression are not tested; the tables have the spread over seeds."
         ]
     shown = [one for one in study.comparisons if one.with_baseline]
-    return [_at(p_s, [one for one in shown if one.p_s == p_s], study) for p_s in study.p_s]
+    lines = [_at(p_s, shown, study.baseline) for p_s in study.p_s]
+    best = study.best_settings
+    for p_s in sorted({choice.p_s for choice in best.choices}):
+        compared = [one for one in best.comparisons if one.with_baseline]
+        lines.append(f"Settings chosen on validation: {_at(p_s, compared, best.contenders[0])}")
+    return lines
 
 
 def notes(study: Study) -> list[str]:
@@ -46,6 +55,12 @@ def notes(study: Study) -> list[str]:
             "many labels it needs to match the others."
         )
     lines += [*_judged_by_probes(study.methods), *_partly_known(study)]
+    lines += choice_notes(study.best_settings)
+    if study.is_crowded:
+        lines.append(
+            f"Pictures of classes and of labelled clips show the settings chosen on validation, "
+            f"for there are {len(study.methods)} methods."
+        )
     uneven = sum(bool(one.left_out) for one in study.comparisons if one.with_baseline)
     if uneven:
         lines.append(
@@ -138,13 +153,13 @@ def _unequal_training(methods: Sequence[Method]) -> list[str]:
     return lines
 
 
-def _at(p_s: float, comparisons: Sequence[Comparison], study: Study) -> str:
-    baseline = study.baseline.label
+def _at(p_s: float, comparisons: Sequence[Comparison], compared_with: Method) -> str:
+    baseline = compared_with.label
     place = f"At {percent(p_s)} of the labels"
-    if p_s not in study.baseline.cells:
+    if p_s not in compared_with.cells:
         return f"{place} {baseline} has no runs, so nothing can be compared with it."
-    place += f" ({count(round(study.baseline.cells[p_s].labelled), 'clip')})"
-    tested = [one for one in comparisons if one.test is not None]
+    place += f" ({count(round(compared_with.cells[p_s].labelled), 'clip')})"
+    tested = [one for one in comparisons if one.p_s == p_s and one.test is not None]
     if not tested:
         return f"{place} no other method has a run with a seed of {baseline}."
     winners = [one for one in tested if _difference(one) > 0 and _is_significant(one)]

@@ -4,13 +4,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from musicssl.report.best_settings import BestSettings, best_settings
 from musicssl.report.comparisons import Comparison, compare_all
 from musicssl.report.corrupted import Corrupted, corrupted
-from musicssl.report.grids import LOCALISATION, METRICS, Grid, grids, is_known, metric_name
+from musicssl.report.grids import (
+    LOCALISATION,
+    METRICS,
+    Grid,
+    grids,
+    is_known,
+    main_grids,
+    metric_name,
+    other_grids,
+)
 from musicssl.report.grouping import Method, baseline_first, fractions, group
 from musicssl.report.matching import Match, match_all
 from musicssl.report.probed import Probed, probed
 from musicssl.report.runs import read_runs
+
+_MOST_PICTURED = 16  # methods; of more, dots hide each other and a legend leaves the picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +37,7 @@ class Study:
         matches: How many labels the baseline needs.
         corrupted: What corruptions of sound do; None if not all methods were tested under the same.
         probed: What linear probes make of fewer labels; None if not all methods have embeddings.
+        best_settings: What validation chooses among methods of one name.
         unfinished: Folders of runs that were left out.
     """
 
@@ -35,6 +48,7 @@ class Study:
     matches: Sequence[Match]
     corrupted: Corrupted | None
     probed: Probed | None
+    best_settings: BestSettings
     unfinished: Sequence[Path]
 
     @property
@@ -50,14 +64,22 @@ class Study:
     @property
     def main_grids(self) -> list[Grid]:
         """The table of the main metric; at a single fraction, of all usual ones."""
-        names = {self.metric: self.metric_name}
-        return grids(self.methods, names if len(self.p_s) > 1 else names | METRICS)
+        return main_grids(self.methods, self.metric, self.metric_name)
 
     @property
     def other_grids(self) -> list[Grid]:
         """The tables of the other metrics, if they are not in the main one."""
-        others = {key: name for key, name in METRICS.items() if key != self.metric}
-        return grids(self.methods, others) if len(self.p_s) > 1 else []
+        return other_grids(self.methods, self.metric)
+
+    @property
+    def chosen_grids(self) -> list[Grid]:
+        """The main tables of methods whose settings validation chose, beside the others."""
+        return self.best_settings.main_grids(self.metric, self.metric_name)
+
+    @property
+    def other_chosen_grids(self) -> list[Grid]:
+        """The tables of their other metrics."""
+        return self.best_settings.other_grids(self.metric)
 
     @property
     def localisation_grids(self) -> list[Grid]:
@@ -80,9 +102,20 @@ class Study:
         return METRICS[self.baseline.runs[0].judgement.metric]
 
     @property
+    def is_crowded(self) -> bool:
+        """Whether pictures show chosen settings alone, for there are too many to tell apart."""
+        return len(self.methods) > _MOST_PICTURED and bool(self.best_settings.choices)
+
+    @property
+    def pictured(self) -> Sequence[Method]:
+        """The methods that pictures show."""
+        return self.best_settings.contenders if self.is_crowded else self.methods
+
+    @property
     def dots_at(self) -> float:
         """The fraction to show by class: the smallest among those with the most methods."""
-        return max(self.p_s, key=lambda p_s: (sum(p_s in m.cells for m in self.methods), -p_s))
+        shown = self.pictured
+        return max(fractions(shown), key=lambda p_s: (sum(p_s in m.cells for m in shown), -p_s))
 
 
 def read_study(
@@ -106,5 +139,5 @@ def read_study(
         metric = "auroc" if is_known(methods, "auroc") else "r2"
     name = metric_name(methods, metric)
     comparisons, matches = compare_all(methods), match_all(methods, metric)
-    parts = corrupted(methods, metric), probed(methods, metric)
+    parts = corrupted(methods, metric), probed(methods, metric), best_settings(methods)
     return Study(methods, metric, name, comparisons, matches, *parts, unfinished)

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from musicssl.report.explanation import SEVERITY
+from musicssl.report.explanation import CHOICE, SEVERITY
 from musicssl.report.grids import percent
-from musicssl.report.markup import html
+from musicssl.report.markup import Table, html
 from musicssl.report.page_tables import comparisons_table, matches_table, runs_table, settings_table
 from musicssl.report.sentences import notes, verdict
 from musicssl.report.study import Study
@@ -44,7 +44,8 @@ def study_body(study: Study, pictures: Pictures) -> list[str]:
             picture(pictures.curve, f"{name} of each method over labelled clips"),
         ),
         *section(name if len(study.p_s) > 1 else "Metrics", map(html, study.main_grids)),
-        *section(f"Compared with {baseline}", comparisons_table(study)),
+        *section(f"Compared with {baseline}", comparisons_table(study.comparisons, baseline)),
+        *section("Best setting of each class, chosen on validation", _best_settings(study)),
         *section(f"How many labels does {baseline} need to match?", matches_table(study)),
         *section(
             "Class by class",
@@ -54,10 +55,19 @@ def study_body(study: Study, pictures: Pictures) -> list[str]:
         ),
         *section("Linear probes of fewer labels", _probes(study, pictures.probes)),
         *section("Corrupted sound", _corrupted(study, pictures.robustness)),
-        *section("Other metrics", map(html, study.other_grids)),
+        *section("Other metrics", map(html, [*study.other_grids, *study.other_chosen_grids])),
         *section("When does a class sound?", map(html, study.localisation_grids)),
         *section("Runs", [*settings_table(study), runs_table(study)]),
     ]
+
+
+def _best_settings(study: Study) -> list[str]:
+    best = study.best_settings
+    if not best.choices:
+        return []
+    tables: list[Table] = [*best.tables, *study.chosen_grids]
+    tests = comparisons_table(best.comparisons, best.contenders[0].label)
+    return [paragraph(CHOICE), *map(html, tables), *tests]
 
 
 def _probes(study: Study, file: Path | None) -> list[str]:

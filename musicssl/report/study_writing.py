@@ -2,9 +2,15 @@
 
 from pathlib import Path
 
-from musicssl.report.csv_files import write_comparisons, write_corrupted, write_metrics
+from musicssl.report.csv_files import (
+    write_best_settings,
+    write_comparisons,
+    write_corrupted,
+    write_metrics,
+)
 from musicssl.report.figures import class_dots, label_curves
 from musicssl.report.grids import percent
+from musicssl.report.grouping import fractions
 from musicssl.report.label_curve import Point, draw_label_curves
 from musicssl.report.robustness_curve import draw_robustness_curves
 from musicssl.report.saving import save_png
@@ -14,6 +20,7 @@ from musicssl.report.study_page import Pictures
 _FILES = (
     *("table.csv", "comparisons.csv", "curve.png", "per_class.png"),
     *("robustness.csv", "robustness.png", "probes.png"),
+    *("best_settings.csv", "best_settings_comparisons.csv"),
 )
 
 
@@ -21,14 +28,16 @@ def write_study_files(study: Study, folder: Path) -> Pictures:
     """Write table.csv, comparisons.csv, curve.png and per_class.png.
 
     Where all runs were tested under corruptions, robustness.csv and .png too; where all have
-    probes of few labels, probes.png. Files of these names are replaced, or removed where there is
-    nothing to show any more.
+    probes of few labels, probes.png; where validation chooses among settings, best_settings.csv,
+    best_settings_comparisons.csv, and rows in table.csv of what comes of it. Files of these names
+    are replaced, or removed where there is nothing to show any more.
 
     Returns:
         The pictures.
     """
-    write_metrics(folder / "table.csv", study.methods)
+    write_metrics(folder / "table.csv", [*study.methods, *study.best_settings.chosen])
     write_comparisons(folder / "comparisons.csv", study.comparisons)
+    _write_best_settings(study, folder)
     return Pictures(
         curve=_draw_curve(study, folder),
         per_class=_draw_dots(study, folder),
@@ -45,7 +54,7 @@ def remove_study_files(folder: Path) -> None:
 
 def _draw_curve(study: Study, folder: Path) -> Path | None:
     path = folder / "curve.png"
-    if len(study.p_s) == 1:
+    if len(fractions(study.pictured)) == 1:
         path.unlink(missing_ok=True)
         return None
     curves = {
@@ -53,10 +62,20 @@ def _draw_curve(study: Study, folder: Path) -> Path | None:
             Point(percent(p_s), cell.labelled, list(cell.values(study.metric).values()))
             for p_s, cell in method.cells.items()
         ]
-        for method in study.methods
+        for method in study.pictured
     }
     title = "Means with 95 % intervals, and single seeds"
     return label_curves(path, curves, study.metric_name, title)
+
+
+def _write_best_settings(study: Study, folder: Path) -> None:
+    best = study.best_settings
+    table, comparisons = folder / "best_settings.csv", folder / "best_settings_comparisons.csv"
+    table.unlink(missing_ok=True)
+    comparisons.unlink(missing_ok=True)
+    if best.choices:
+        write_best_settings(table, best.tables)
+        write_comparisons(comparisons, best.comparisons)
 
 
 def _write_corrupted(study: Study, folder: Path) -> Path | None:
@@ -81,7 +100,7 @@ def _draw_probes(study: Study, folder: Path) -> Path | None:
 
 def _draw_dots(study: Study, folder: Path) -> Path:
     p_s = study.dots_at
-    shown = {m.label: m.cells[p_s].by_class() for m in study.methods if p_s in m.cells}
+    shown = {m.label: m.cells[p_s].by_class() for m in study.pictured if p_s in m.cells}
     classes = study.baseline.runs[0].truth.classes
     name, reference = study.dots_name, (0.5, "chance")
     if study.is_regression:

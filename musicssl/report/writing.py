@@ -4,8 +4,7 @@ from pathlib import Path
 
 from musicssl.errors import InputError
 from musicssl.report.explanation import EXPLANATION, PROBES
-from musicssl.report.grids import Grid
-from musicssl.report.markup import latex, markdown
+from musicssl.report.markup import Table, latex, markdown
 from musicssl.report.probe_page import probe_body, probe_heading, probe_title
 from musicssl.report.probe_sentences import probe_notes, probe_verdict
 from musicssl.report.probe_study import ProbeStudy
@@ -58,11 +57,12 @@ def _of_study(study: Study | None) -> list[str]:
     return [*verdict(study), *notes(study), *matches]
 
 
-def _grids(study: Study | None) -> list[Grid]:
+def _grids(study: Study | None) -> list[Table]:
     if study is None:
         return []
-    others = (study.other_grids, study.localisation_grids, study.corrupted_grids)
-    return [*study.main_grids, *(grid for part in others for grid in part)]
+    tables: list[Table] = [*study.main_grids, *study.best_settings.tables, *study.chosen_grids]
+    tables += [*study.other_grids, *study.other_chosen_grids]
+    return [*tables, *study.localisation_grids, *study.corrupted_grids]
 
 
 def _title(study: Study | None, probes: ProbeStudy | None) -> str:

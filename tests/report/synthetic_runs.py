@@ -1,6 +1,5 @@
 """Folders of runs as train.py leaves them, with scores that we choose."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import torch
 from musicssl.datamodule import LabelCount
 from musicssl.evaluation import Predictions
 from musicssl.metrics import macro, per_class_metrics
-from musicssl.run_folder import RunFolder
+from musicssl.run_folder import RunFolder, write_json
 
 CLASSES = ("violin", "drums & <bass>", "voice")
 TRAIN = 1000
@@ -56,7 +55,16 @@ def scores(quality, targets, rng):
     return (1 / (1 + np.exp(-logits))).round(2).astype(np.float32)
 
 
-def write_run(folder, config, quality=0.5, test=None, given=None, localisation=None, best_epoch=1):
+def write_run(
+    folder,
+    config,
+    quality=0.5,
+    test=None,
+    given=None,
+    localisation=None,
+    best_epoch=1,
+    validation=None,
+):
     """Write a complete run.
 
     Args:
@@ -67,6 +75,7 @@ def write_run(folder, config, quality=0.5, test=None, given=None, localisation=N
         given: Scores to write instead, (N, C).
         localisation: As in metrics.json.
         best_epoch: None: a method without epochs.
+        validation: Scores, targets and mask of validation clips; None: a run of an older version.
     """
     files = RunFolder(Path(folder))
     files.claim(config)
@@ -85,7 +94,11 @@ def write_run(folder, config, quality=0.5, test=None, given=None, localisation=N
         "best_epoch": best_epoch,
         "localisation": localisation,
     }
-    files.metrics.write_text(json.dumps(document))
+    if validation is not None:
+        columns = per_class_metrics(*map(torch.from_numpy, validation))
+        by_class = {name: column.tolist() for name, column in columns.items()}
+        document["validation"] = {"macro": macro(columns), "per_class": by_class}
+    write_json(files.metrics, document)
     return files.path
 
 

@@ -6,11 +6,13 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import r2_score
 
 from musicssl.datamodule import LabelCount
 from musicssl.errors import InputError
 from musicssl.evaluation import Predictions
+from musicssl.regression import regression_metrics
 from musicssl.report.__main__ import main as report
 from musicssl.report.judgement import judge
 from musicssl.report.runs import read_run, read_runs
@@ -32,8 +34,11 @@ def truth(num_clips=50, seed=9):
     return targets, rng.random(targets.shape) < 0.8
 
 
-def write_regression(folder, config, noise, test=None):
-    """Write a complete run whose predictions miss the targets by so much noise."""
+def write_regression(folder, config, noise, test=None, on_validation=None):
+    """Write a complete run whose predictions miss the targets by so much noise.
+
+    On validation clips it is that of each target; None: a run of an older version.
+    """
     files = RunFolder(folder)
     files.claim(config)
     targets, mask = truth() if test is None else test
@@ -42,7 +47,12 @@ def write_regression(folder, config, noise, test=None):
     clip_ids = np.array([f"clip-{row:03d}" for row in range(len(targets))])
     predictions = Predictions(TARGETS, clip_ids, values, targets, mask, "regression")
     predictions.save(files.path / "predictions.npz")
-    metrics = measure(predictions)
+    metrics, validated = measure(predictions), {}
+    if on_validation is not None:
+        missed = targets + np.array(on_validation) * rng.normal(size=targets.shape)
+        found = regression_metrics(*map(torch.from_numpy, (missed, targets, mask))).per_class
+        by_class = {name: column.tolist() for name, column in found.items()}
+        validated["validation"] = {"per_class": by_class}
     document = {
         "macro": metrics.macro,
         "per_class": {name: column.tolist() for name, column in metrics.per_class.items()},
@@ -50,6 +60,7 @@ def write_regression(folder, config, noise, test=None):
         "labels": asdict(LabelCount(TRAIN, round(TRAIN * config["data"]["p_s"]), ())),
         "best_epoch": 1,
         "localisation": None,
+        **validated,
     }
     files.metrics.write_text(json.dumps(document))
     return files.path

@@ -36,6 +36,27 @@ def test_a_method_without_epochs_has_no_best_one(tmp_path):
     assert read_run(write_run(tmp_path / "run", settings(), best_epoch=None)).best_epoch is None
 
 
+def test_validation_is_read_and_absent_from_a_run_of_an_older_version(tmp_path):
+    targets, mask = truth(40, seed=1)
+    targets[:, 1] = 0
+    given = scores(0.5, targets, np.random.default_rng(0))
+    run = read_run(write_run(tmp_path / "run", settings(), validation=(given, targets, mask)))
+    expected = per_class_metrics(*map(torch.from_numpy, (given, targets, mask)))["auroc"]
+    np.testing.assert_array_equal(run.validation, expected)
+    assert np.isnan(run.validation).tolist() == [False, True, False]
+    assert read_run(write_run(tmp_path / "old", settings())).validation is None
+
+
+def test_validation_of_other_classes_is_damage(tmp_path):
+    validation = (scores(0.5, truth()[0], np.random.default_rng(0)), *truth())
+    folder = write_run(tmp_path / "run", settings(), validation=validation)
+    document = json.loads((folder / "metrics.json").read_text())
+    document["validation"]["per_class"]["auroc"].pop()
+    (folder / "metrics.json").write_text(json.dumps(document))
+    with pytest.raises(InputError, match=r"metrics.json is missing or damaged .*validation"):
+        read_run(folder)
+
+
 def test_overlapping_folders_count_a_run_once_and_truth_is_kept_once(tmp_path):
     for seed in range(2):
         write_run(tmp_path / "a" / f"s{seed}", settings(seed=seed))

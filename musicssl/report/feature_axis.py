@@ -1,0 +1,102 @@
+"""How features are named and measured in pictures."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicssl.corpus import Dataset
+from musicssl.features.log_mel import LogMel
+
+Floats = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class FeatureAxis:
+    """What the features of a corpus are to a reader.
+
+    A value v is shown as `scale * v + offset`, a difference or a deviation d as `scale * d`.
+
+    Attributes:
+        feature: What they count, for the axis along them.
+        value: What a value is.
+        difference: What a difference of values is.
+        scale: See above.
+        offset: See above.
+    """
+
+    feature: str = "feature"
+    value: str = "value"
+    difference: str = "difference"
+    scale: float = 1.0
+    offset: float = 0.0
+
+
+def feature_axis(dataset: Dataset, num_features: int) -> FeatureAxis:
+    """Return what the features of a corpus are, decibels if they are log-mel spectra."""
+    features = getattr(dataset, "features", None)
+    if not isinstance(features, LogMel) or features.num_mels != num_features:
+        return FeatureAxis()
+    return FeatureAxis(
+        feature=f"mel band, 0 to {features.sample_rate / 2000:g} kHz",
+        value="dB re full scale",
+        difference="dB",
+        scale=-features.floor_db,
+        offset=features.floor_db,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A part of what is known of clips: so many values for each feature.
+
+    Attributes:
+        name: What it is.
+        value: What its values are, with their unit.
+        values: (..., F).
+    """
+
+    name: str
+    value: str
+    values: Floats
+
+
+def level_parts(summaries: Floats, kind: str, num_instances: int, axis: FeatureAxis) -> list[Part]:
+    """Return the parts of summaries, (..., D), for the eye; those of `flat` are averaged over time.
+
+    Args:
+        summaries: In the units of the features.
+        kind: As `musicssl.generative.clip_summary.ClipSummary` has it.
+        num_instances: T.
+        axis: What the features are.
+    """
+    first, *others = _parts(summaries, kind, num_instances)
+    parts = [Part(first[0], axis.value, axis.scale * first[1] + axis.offset)]
+    return parts + [Part(name, axis.difference, axis.scale * values) for name, values in others]
+
+
+def difference_parts(
+    differences: Floats, kind: str, num_instances: int, axis: FeatureAxis
+) -> list[Part]:
+    """Return the parts of differences of summaries, (..., D); see `level_parts`."""
+    parts = _parts(differences, kind, num_instances)
+    return [Part(name, axis.difference, axis.scale * values) for name, values in parts]
+
+
+def images(summaries: Floats, num_instances: int, axis: FeatureAxis) -> Floats:
+    """Return flat summaries, (..., T F), as (..., T, F)."""
+    instances = summaries.reshape(*summaries.shape[:-1], num_instances, -1)
+    shown: Floats = axis.scale * instances + axis.offset
+    return shown
+
+
+def _parts(summaries: Floats, kind: str, num_instances: int) -> list[tuple[str, Floats]]:
+    if num_instances == 1:
+        return [("features", summaries)]
+    if kind == "mean":
+        return [("mean over time", summaries)]
+    if kind == "flat":
+        instances = summaries.reshape(*summaries.shape[:-1], num_instances, -1)
+        return [("mean over time", instances.mean(axis=-2))]
+    mean, deviation = np.split(summaries, 2, axis=-1)
+    return [("mean over time", mean), ("standard deviation over time", deviation)]
