@@ -261,8 +261,8 @@ def load_weights(method: ClassificationMethod, path: Path | str, classes: Sequen
         method.start_from(_weights(checkpoint, made))
     except RuntimeError as error:
         raise InputError(
-            f"{path} holds another network than encoder and pooling of this run; "
-            "choose those that it was trained with."
+            f"{path} holds another network than that of this run; choose the method, or the "
+            "encoder and the pooling, that it was trained with."
         ) from error
 
 

@@ -138,6 +138,12 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
                 f"data.by_label=true (method=dgm) needs a share of labelled clips, which data.b_s="
                 f"{share} is not; set it above 0, such as data.b_s=0.5."
             )
+        if by_label and (strong or num_crops > 1):
+            setting = "data.strong=true" if strong else f"data.num_crops={num_crops}"
+            raise InputError(
+                f"{setting} has no effect on batches of each label by itself (method=dgm); leave "
+                "it out."
+            )
         self._num_labelled = batch_size if b_s is None else labelled_share(b_s, batch_size)
         if unlabelled is not None and self._num_labelled == batch_size:
             raise InputError(
@@ -386,9 +392,10 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
                 )
         if self.b_s != 0 and len(self._labelled) == 0:
             share = "null" if self.b_s is None else f"{self.b_s:g}"
+            cure = "raise data.p_s" + ("" if self.by_label else " or set data.b_s=0")
             raise InputError(
                 f"data.p_s={self.p_s:g} leaves no labelled clip, but data.b_s={share} draws them; "
-                "raise data.p_s or set data.b_s=0."
+                f"{cure}."
             )
 
 

@@ -10,12 +10,12 @@ from musicssl.generative.shown import ShownClips, decided
 from musicssl.methods.base import ClassificationMethod
 from musicssl.report.feature_axis import feature_axis
 from musicssl.report.generative_pictures import (
-    Scene,
     classes_figure,
     reconstructions_figure,
     samples_figure,
     traversals_figure,
 )
+from musicssl.report.generative_scene import Scene
 from musicssl.report.saving import save_png
 from musicssl.run_folder import RunFolder
 

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from musicssl.errors import InputError
+
 
 class Dropout(nn.Dropout):
     """Dropout whose random numbers are cheap on the CPU.
@@ -11,7 +13,19 @@ class Dropout(nn.Dropout):
     a training step of ATT. Here four units share one 64-bit draw, 16 bits each, so the probability
     is exact to 2^-17; what is kept is scaled by the probability that was drawn with, so the mean is
     exact. On other devices this is `nn.Dropout`. `benchmarks/dropout.py` has the figures.
+
+    Args:
+        p: Probability of dropping a unit.
+
+    Raises:
+        InputError: If it is no number.
+        ValueError: If it is not in [0, 1].
     """
+
+    def __init__(self, p: float = 0.5) -> None:
+        if not isinstance(p, int | float):
+            raise InputError(f"dropout must be a number from 0 to 1, got {p}.")
+        super().__init__(p)
 
     def forward(self, x: Tensor) -> Tensor:
         """Zero units at random while training, (...) -> (...)."""

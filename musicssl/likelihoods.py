@@ -64,8 +64,7 @@ class FixedGaussian:
     outputs_per_feature = 1
 
     def __post_init__(self) -> None:
-        if not self.std > 0:
-            raise InputError(f"likelihood.std must be positive, got {self.std:g}.")
+        _check_deviation("std", self.std)
 
     def negative_log(self, outputs: Tensor, x: Tensor) -> Tensor:
         """Return the nats of features, (..., D) -> (...)."""
@@ -99,8 +98,7 @@ class BoundedGaussian:
     outputs_per_feature = 2
 
     def __post_init__(self) -> None:
-        if not self.min_std > 0:
-            raise InputError(f"likelihood.min_std must be positive, got {self.min_std:g}.")
+        _check_deviation("min_std", self.min_std)
 
     def negative_log(self, outputs: Tensor, x: Tensor) -> Tensor:
         """Return the nats of features, (..., D) -> (...)."""
@@ -150,3 +148,8 @@ class Bernoulli:
                 f"likelihood=bernoulli is for features in [0, 1], but these go from "
                 f"{float(x.min()):.3g} to {float(x.max()):.3g}; choose likelihood=gaussian."
             )
+
+
+def _check_deviation(name: str, value: object) -> None:
+    if not isinstance(value, int | float) or not value > 0:
+        raise InputError(f"likelihood.{name} must be positive, got {value}.")

@@ -193,6 +193,8 @@ def _explain(
         )
         if places:
             return _ambiguous_group(quoted[0], places[1].split(", "), conf, overrides)
+        if (conf / quoted[0]).is_dir():
+            return _group_without_place(quoted[0], conf, name)
         return _unknown_setting(quoted[0], conf, name, overrides)
     if line.startswith("Could not append to config"):
         return f"{quoted[0]} is there already; change it without the plus sign, {quoted[0]}=..."
@@ -222,6 +224,19 @@ def _ambiguous_group(key: str, places: Sequence[str], conf: Path, overrides: Seq
     sections = sorted({_place(place.partition("@")[2]) for place in places})
     meant += [f"{s}={choice} for all" for s in sections if (conf / s / f"{choice}.yaml").is_file()]
     return f"{key} is chosen for each place by itself: {' or '.join(meant)}."
+
+
+def _group_without_place(group: str, conf: Path, name: str) -> str:
+    """Say which choices have a place for those of a group, where none was made that has."""
+    takers = []
+    for file in sorted(conf.glob("*/*.yaml")):
+        settings = OmegaConf.load(file)
+        assert isinstance(settings, DictConfig)
+        if any(f"/{group}" in default for default in settings.get("defaults", [])):
+            takers.append(f"{file.parent.name}={file.stem}")
+    if not takers:
+        return f"{group}=... is no choice of {name}.py; leave it out."
+    return f"{group}=... has no effect here; it is a choice for {' or '.join(takers)}."
 
 
 def _any_unknown_setting(conf: Path, name: str, overrides: Sequence[str]) -> str | None:

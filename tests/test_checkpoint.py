@@ -128,7 +128,7 @@ def test_a_checkpoint_of_other_classes_is_refused(run, classes, said):
     ],
 )
 def test_a_checkpoint_of_another_network_is_refused(run, other):
-    with pytest.raises(InputError, match="another network than encoder and pooling of this run"):
+    with pytest.raises(InputError, match="another network than that of this run"):
         load_weights(build(other), run[2], CLASSES)
 
 

@@ -207,3 +207,17 @@ def test_the_published_recipe_reads_whole_chunks_of_the_published_encoder():
     assert published == 2_368_512
     steps_per_epoch = -(-18_706 // config.data.batch_size)
     assert 0 <= config.trainer.max_epochs * steps_per_epoch - 200_000 < steps_per_epoch
+
+
+@pytest.mark.parametrize(
+    ("choices_made", "epochs"),
+    [
+        (("method=att",), 60),
+        (("method=att", "trainer=ddp"), 60),
+        (("method=vade",), OmegaConf.load(CONF / "method" / "vade.yaml").trainer.max_epochs),
+        (("method=vade", "trainer=debug"), 2),
+        (("method=vade", "trainer.max_epochs=7"), 7),
+    ],
+)
+def test_a_method_has_epochs_of_its_own_unless_the_trainer_is_chosen(choices_made, epochs):
+    assert composed(*choices_made).trainer.max_epochs == epochs

@@ -382,14 +382,23 @@ def test_by_label_needs_a_share_of_labelled_clips(b_s, said):
         by_label(b_s=b_s)
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [({"strong": True}, r"data\.strong=true"), ({"num_crops": 2}, r"data\.num_crops=2")],
+)
+def test_by_label_refuses_what_would_have_no_effect(settings, said):
+    with pytest.raises(InputError, match=f"{said} has no effect"):
+        by_label(**settings)
+
+
 def test_by_label_refuses_a_regression():
     with pytest.raises(InputError, match=r"by_label=true .*values is a regression; choose another"):
         by_label(Values())
     assert datamodule(Values(), b_s=0.5)  # which other methods learn
 
 
-def test_by_label_without_any_label_is_refused_as_ever():
-    with pytest.raises(InputError, match=r"p_s=0 leaves no labelled clip"):
+def test_by_label_without_any_label_is_refused():
+    with pytest.raises(InputError, match=r"p_s=0 leaves no labelled clip.*; raise data\.p_s\.$"):
         by_label(p_s=0.0)
 
 

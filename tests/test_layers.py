@@ -1,7 +1,13 @@
 import pytest
 import torch
 
+from musicssl.errors import InputError
 from musicssl.layers import Dropout
+
+
+def test_dropout_of_null_is_one_sentence():
+    with pytest.raises(InputError, match="from 0 to 1, got None"):
+        Dropout(None)
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.6])

@@ -91,7 +91,7 @@ def test_nats_are_not_of_half_precision(likelihood):
 
 
 @pytest.mark.parametrize("likelihood", [FixedGaussian, BoundedGaussian])
-@pytest.mark.parametrize("deviation", [0.0, -1.0, math.nan])
+@pytest.mark.parametrize("deviation", [0.0, -1.0, math.nan, None])
 def test_a_deviation_that_is_not_positive_is_refused(likelihood, deviation):
     with pytest.raises(InputError, match=r"likelihood\.(min_)?std must be positive, got"):
         likelihood(deviation)

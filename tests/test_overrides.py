@@ -47,6 +47,12 @@ def complaint(*overrides: str, root: str = "train") -> str:
             ["sweep=seeds", "datta.p_s=1", "seed=0,1"],
             "there is no setting datta.p_s; did you mean data.p_s?",
         ),
+        (
+            ["likelihood=bernoulli"],
+            "likelihood=... has no effect here; it is a choice for method=dgm or method=joint_dgm "
+            "or method=m1 or method=m1_m2 or method=vade.",
+        ),
+        (["probe=mlp"], "probe=... is no choice of train.py; leave it out."),
         (["jobs=2"], "there is no setting jobs; it is a setting of launcher=joblib."),
         (
             ["method=mean_teacher", "augment=strong"],

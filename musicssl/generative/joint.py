@@ -96,6 +96,7 @@ class JointM2(nn.Module):
             noise: Standard normal, (B, Z); None to draw it.
             uniform: Uniform in [0, 1), (B, C), for the samples; None to draw it.
         """
+        logits = logits.float()  # nats add up, whatever the precision of the network
         observed = present.to(logits.dtype)
         y = torch.where(mask, observed, relaxed_bernoulli(logits, temperature, uniform))
         prior = self.prior_logits.expand_as(logits)

@@ -8,9 +8,19 @@ from torch import Tensor, nn
 from musicssl.generative.vae import GaussianEncoder
 from musicssl.likelihoods import Likelihood
 
-_ACTIVE = (
-    0.1  # least standard deviation of a posterior mean, as in the code of the authors of M1+M2
-)
+_LEAST_DEVIATION = 0.1  # of a posterior mean, as in the code of the authors of M1+M2
+
+
+def says_something(means: Tensor) -> Tensor:
+    """Return which latent variables vary from clip to clip by a standard deviation above 0.1.
+
+    Args:
+        means: Posterior means of clips, (N, Z).
+
+    Returns:
+        (Z,) bool.
+    """
+    return means.std(dim=0, correction=0) > _LEAST_DEVIATION
 
 
 class KeptDimensions(nn.Module):
@@ -27,8 +37,8 @@ class KeptDimensions(nn.Module):
         self.register_buffer("mask", torch.ones(latent_dim, dtype=torch.bool))
 
     def choose(self, means: Tensor) -> None:
-        """Keep those whose posterior mean, (N, Z), varies by a standard deviation above 0.1."""
-        self.mask.copy_(means.std(dim=0, correction=0) > _ACTIVE)
+        """Keep those that say something, by their posterior means, (N, Z)."""
+        self.mask.copy_(says_something(means))
 
     def forward(self, values: Tensor) -> Tensor:
         """Set what is dropped to 0, (..., k Z) -> (..., k Z): k numbers of each, Z by Z."""

@@ -3,8 +3,8 @@
 from functools import partial
 from typing import Any, Literal
 
-from musicssl.errors import InputError
 from musicssl.generative.clip_summary import ClipSummary
+from musicssl.generative.sizes import hidden_layers
 from musicssl.likelihoods import Likelihood
 from musicssl.methods.m2 import M2Method
 
@@ -61,18 +61,3 @@ class DeepGenerativeModel(M2Method):
             select=select,
             **parts,
         )
-
-
-def hidden_layers(**widths: int) -> tuple[int, ...]:
-    """Return the widths of hidden layers, in order, without those that are 0.
-
-    Raises:
-        InputError: If one is negative or no whole number, or all are 0.
-    """
-    for name, width in widths.items():
-        if not isinstance(width, int) or isinstance(width, bool) or width < 0:
-            raise InputError(f"method.{name} must be a whole number from 0 up, got {width}.")
-    kept = tuple(width for width in widths.values() if width)
-    if not kept:
-        raise InputError("the networks need a hidden layer; set method.h1 to 1 or more.")
-    return kept

@@ -11,12 +11,12 @@ from musicssl.errors import InputError
 from musicssl.generative.clip_weights import ClipWeights
 from musicssl.generative.joint import JointM2
 from musicssl.generative.showing import FeatureModel, shown_joint
+from musicssl.generative.sizes import check_latent_dim, hidden_layers
 from musicssl.generative.summary_encoder import SummaryEncoder
 from musicssl.generative.training_clips import answer_shares
 from musicssl.likelihoods import Likelihood
 from musicssl.losses.masked_bce import masked_bce
 from musicssl.methods.base import ClassificationMethod
-from musicssl.methods.dgm import hidden_layers
 from musicssl.pooling import MeanPooling
 
 
@@ -83,6 +83,7 @@ class JointDGM(ClassificationMethod):
     ) -> None:
         _check_task(task)
         _check_settings(temperature, beta, prior)
+        check_latent_dim(latent_dim)
         hidden = hidden_layers(h1=h1, h2=h2, h3=h3)
         super().__init__(
             encoder=partial(
@@ -135,7 +136,7 @@ class JointDGM(ClassificationMethod):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a batch."""
         bounds, cross_entropy = self.terms(batch)
-        bound = self._weights.of(batch) @ bounds
+        bound = (self._weights.of(batch) * bounds).sum()  # mixed precision halves that of `@`
         loss = bound + self.beta * cross_entropy
         self.record(loss=loss, bound=bound, cross_entropy=cross_entropy)
         return loss
@@ -169,9 +170,9 @@ def _check_task(task: str) -> None:
 
 
 def _check_settings(temperature: float, beta: float, prior: str) -> None:
-    if not 0 < temperature < math.inf:
+    if not isinstance(temperature, int | float) or not 0 < temperature < math.inf:
         raise InputError(f"method.temperature must be above 0 and finite, got {temperature}.")
-    if not 0 <= beta < math.inf:
+    if not isinstance(beta, int | float) or not 0 <= beta < math.inf:
         raise InputError(f"method.beta must be 0 or more, and finite, got {beta}.")
     if prior not in ("uniform", "labelled"):
         raise InputError(f"method.prior must be uniform or labelled, got {prior}.")

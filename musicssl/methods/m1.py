@@ -9,14 +9,14 @@ from torch import Tensor
 from torchmetrics import MeanMetric
 
 from musicssl.batch import Batch
+from musicssl.generative.latent_features import says_something
 from musicssl.generative.showing import FeatureModel, shown_vae
+from musicssl.generative.sizes import check_latent_dim, check_widths
 from musicssl.generative.vae import Bound, Decoder, GaussianEncoder, vae_bound
 from musicssl.likelihoods import Likelihood
 from musicssl.methods.probed import ProbedMethod
 from musicssl.pooling import MeanPooling
 from musicssl.probing.probe import Embeddings
-
-_ACTIVE = 0.1  # least standard deviation of the posterior mean, as in the code of the authors of M1
 
 
 class M1(ProbedMethod):
@@ -37,6 +37,9 @@ class M1(ProbedMethod):
         hidden: Widths of the encoder's hidden layers; the decoder's are in reverse order.
         latent_dim: Latent variables, Z.
         parts: See `ProbedMethod`; encoder and pooling are the method's own.
+
+    Raises:
+        InputError: If networks cannot have such sizes.
     """
 
     def __init__(
@@ -48,6 +51,8 @@ class M1(ProbedMethod):
         latent_dim: int,
         **parts: Any,
     ) -> None:
+        check_widths(hidden)
+        check_latent_dim(latent_dim)
         encoder = partial(
             GaussianEncoder,
             summary=summary,
@@ -58,7 +63,7 @@ class M1(ProbedMethod):
         super().__init__(encoder=encoder, pooling=MeanPooling, **parts)
         num_inputs = self.encoder.summary.dim
         self.decoder = Decoder(latent_dim, hidden[::-1], num_inputs, likelihood)
-        self._val_bound = MeanMetric()
+        self._val_bound = MeanMetric("disable")  # NaN is of account: training diverged
 
     @property
     def encoder(self) -> GaussianEncoder:
@@ -101,7 +106,7 @@ class M1(ProbedMethod):
     def judge(self, val: Embeddings) -> None:
         """Log what becomes of the validation clips."""
         super().judge(val)
-        active = (val.h.std(dim=0, correction=0) > _ACTIVE).sum()
+        active = says_something(val.h).sum()
         units = {"val/bound_loss": self._val_bound.compute(), "val/active_units": active.float()}
         self.log_dict(units, sync_dist=True)  # alike on all ranks
         self._val_bound.reset()

@@ -1,7 +1,7 @@
 """M1+M2: an M2 of each label on what an M1 of all clips has learnt."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -13,19 +13,20 @@ from musicssl.batch import Batch
 from musicssl.errors import InputError
 from musicssl.generative.latent_features import KeptLikelihood, LatentFeatures
 from musicssl.generative.showing import FeatureModel, shown_m2, shown_stacked
+from musicssl.generative.sizes import check_latent_dim, check_widths, hidden_layers
 from musicssl.generative.training_clips import Answered, TrainingClips
 from musicssl.generative.vae import Decoder, vae_bound
 from musicssl.label_streams import LabelRows
 from musicssl.likelihoods import BoundedGaussian, Likelihood
-from musicssl.methods.dgm import hidden_layers
 from musicssl.methods.m2 import M2Method
+from musicssl.methods.phased import PhasedMethod
 from musicssl.streams import Stream
 
 _M1_STREAM = 2  # tells the order of M1's clips from those of musicssl.label_streams
 _AT_ONCE = 4096  # clips that are encoded at a time
 
 
-class M1M2(M2Method):
+class M1M2(PhasedMethod, M2Method):
     """Train an M1 on all clips, then an M2 of each label on samples of M1's latent variables z1.
 
     Kingma et al. 2014, https://arxiv.org/abs/1406.5298, section 3.1, the "stacked generative
@@ -49,7 +50,7 @@ class M1M2(M2Method):
     Args:
         likelihood: Of the features of a clip, for M1; see `musicssl.likelihoods`.
         summary: What these features are; see `ClipSummary`.
-        m1_epochs: Epochs of M1; 0 to take that of `finetune.checkpoint` as it is.
+        m1_epochs: Epochs of M1; 0 to take that of another run as it is, `finetune.checkpoint`.
         m1_hidden: Widths of the hidden layers of M1's encoder; the decoder's are in reverse order.
         m1_latent_dim: Dimensions of z1.
         h1: Width of the first hidden layers of the M2s' encoders and classifiers.
@@ -67,6 +68,7 @@ class M1M2(M2Method):
     """
 
     features: LatentFeatures
+    pretrain_setting = "m1_epochs"
 
     def __init__(
         self,
@@ -74,7 +76,7 @@ class M1M2(M2Method):
         likelihood: Likelihood,
         m1_hidden: Sequence[int],
         summary: str = "mean_std",
-        m1_epochs: int = 50,
+        m1_epochs: int = 15,
         m1_latent_dim: int = 50,
         h1: int = 512,
         h2: int = 256,
@@ -86,8 +88,10 @@ class M1M2(M2Method):
         select: str = "val/loss",
         **parts: Any,
     ) -> None:
-        _check_numbers(m1_epochs, m1_hidden, m1_latent_dim)
+        check_widths(m1_hidden, "m1_hidden")
+        check_latent_dim(m1_latent_dim, "m1_latent_dim")
         super().__init__(
+            pretrain_epochs=m1_epochs,
             features=partial(
                 LatentFeatures,
                 summary=summary,
@@ -104,38 +108,41 @@ class M1M2(M2Method):
             select=select,
             **parts,
         )
-        self.m1_epochs = m1_epochs
         num_inputs = self.features.encoder.summary.dim
         self.decoder = Decoder(m1_latent_dim, m1_hidden[::-1], num_inputs, likelihood)
         assert self.generator is not None
         assert self.best_generator is not None
         kept = KeptLikelihood(self.generator.likelihood, self.features.kept)
         self.generator.likelihood = self.best_generator.likelihood = kept
+        self._taken_up = False  # whether M1 is that of another run
 
-    @property
-    def pretraining(self) -> bool:
-        """Whether this epoch trains M1."""
-        return self.trainer.current_epoch < self.m1_epochs
+    def start_from(self, state: Mapping[str, Tensor]) -> None:
+        """Take M1 and the selected classifiers of another run of this method; see `M2Method`."""
+        super().start_from(state)
+        prefix = "decoder."
+        mine = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+        self.decoder.load_state_dict(mine)
+        self._taken_up = True
 
     def setup(self, stage: str) -> None:
-        """Check that there are epochs for the M2s.
+        """Check that there will be an M1; see `PhasedMethod` and `M2Method`.
 
         Raises:
-            InputError: If there are none; see `M2Method`.
+            InputError: If there will not.
         """
-        super().setup(stage)
-        epochs = self.trainer.max_epochs
-        if stage == "fit" and epochs is not None and 0 <= epochs <= self.m1_epochs:
+        if stage == "fit" and self.pretrain_epochs == 0 and not self._taken_up:
             raise InputError(
-                f"method.m1_epochs={self.m1_epochs} leaves none of the trainer.max_epochs={epochs} "
-                "for the M2s; raise these, or lower the former."
+                "method.m1_epochs=0 takes M1 from another run of m1_m2; name it, "
+                "finetune.checkpoint=..., or raise method.m1_epochs."
             )
+        super().setup(stage)
 
     def prepare(self, batches: Iterable[Batch]) -> None:
         """Take in the training clips; see `M2Method`."""
         summary = self.features.encoder.summary
-        summary.to("cpu").fit(batches)
-        summary.to(self.device)
+        if self.pretrain_epochs > 0:  # otherwise M1 came with the scale that it knows
+            summary.to("cpu").fit(batches)
+            summary.to(self.device)
         self._clips = TrainingClips(batches, summary, self.task, self.device)
         self.decoder.likelihood.check(self._clips.x)
         self._encoded = False  # whether the clips are kept as q(z1|x) already
@@ -158,15 +165,7 @@ class M1M2(M2Method):
             none = loss.new_tensor(math.nan)  # what is logged once stays in the history
             kept = self.features.kept.mask.sum().float()
             self.record(m1_reconstruction=none, m1_kl=none, m1_kept=kept)
-        if self.trainer.world_size == 1:
-            return loss
-        # Several devices must have a gradient of every parameter at every step.
-        return loss + 0 * sum(parameter.sum() for parameter in self._resting())
-
-    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Take gradients of 0 from what rests: its weights would decay all the same."""
-        for parameter in self._resting():
-            parameter.grad = None
+        return self.reaching_all(loss)
 
     def on_validation_epoch_end(self) -> None:
         """Select the models that have become better, but none in the first phase."""
@@ -210,8 +209,8 @@ class M1M2(M2Method):
         self._clips.x = self.features.kept(both)
         self._encoded = True
 
-    def _resting(self) -> Iterator[nn.Parameter]:
-        """Return the parameters that this epoch does not train."""
+    def resting(self) -> Iterator[nn.Parameter]:
+        """Return the parameters of the M2s in the first phase, those of M1 in the second."""
         of_m1 = {*self.features.parameters(), *self.decoder.parameters()}
         for parameter in self.parameters():
             if parameter.requires_grad and (parameter in of_m1) != self.pretraining:
@@ -223,12 +222,3 @@ class M1M2(M2Method):
         assert generator is not None
         model = shown_m2(generator, summary, self.task, self.selected.best)
         return shown_stacked(model, self.features, self.decoder)
-
-
-def _check_numbers(m1_epochs: int, m1_hidden: Sequence[int], m1_latent_dim: int) -> None:
-    if m1_epochs < 0:
-        raise InputError(f"method.m1_epochs must be 0 or more, got {m1_epochs}.")
-    if min(m1_hidden, default=0) < 1:
-        raise InputError(f"method.m1_hidden must be numbers from 1 up, got {list(m1_hidden)}.")
-    if m1_latent_dim < 1:
-        raise InputError(f"method.m1_latent_dim must be 1 or more, got {m1_latent_dim}.")

@@ -15,6 +15,7 @@ from musicssl.generative.labelwise import LabelwiseEncoder, LabelwiseHead
 from musicssl.generative.m2 import M2
 from musicssl.generative.selected import SelectedWeights, check_criterion, values_of_models
 from musicssl.generative.showing import FeatureModel, shown_m2
+from musicssl.generative.sizes import check_latent_dim
 from musicssl.generative.training_clips import Answered, TrainingClips, answer_shares
 from musicssl.label_streams import LabelRows
 from musicssl.likelihoods import Likelihood
@@ -43,8 +44,9 @@ class M2Method(ClassificationMethod):
     Kingma et al. 2014, https://arxiv.org/abs/1406.5298, by binary relevance: the clips of which a
     label is known and those of which it is not are the data of its model, and each model draws
     batches of both (`data.by_label`). Where a clip has one class there is a single model, whose y
-    is the class. The models share nothing and learn what each would learn alone; they are trained
-    together because that is faster.
+    is the class. The models share nothing and learn what each would learn alone (unless gradients
+    are clipped, which is by the norm of all of them); they are trained together because that is
+    faster.
 
     Minimised is, for each model,
 
@@ -56,7 +58,8 @@ class M2Method(ClassificationMethod):
 
     (To add the means of batches with equal weights, as some implementations do, is to minimise
     something else.) Without unlabelled clips in a batch (`data.b_s=1`) it is mean L + beta * mean
-    cross-entropy.
+    cross-entropy. Where a label is known of all training clips, D_u is all of them, their label
+    hidden, and a clip counts in both sums.
 
     Each model is kept as it was in its own best epoch: that is what validates as `val/...`,
     predicts and is saved. What the models of the latest epoch do is `val/latest_...`.
@@ -106,12 +109,9 @@ class M2Method(ClassificationMethod):
             )
         if prior not in ("uniform", "labelled"):
             raise InputError(f"method.prior must be uniform or labelled, got {prior}.")
-        if not beta >= 0:
+        if not isinstance(beta, int | float) or not beta >= 0:
             raise InputError(f"method.beta must be 0 or more, got {beta}.")
-        if not isinstance(latent_dim, int) or latent_dim < 1:
-            raise InputError(
-                f"method.latent_dim must be a whole number from 1 up, got {latent_dim}."
-            )
+        check_latent_dim(latent_dim)
         num_models, num_values = (num_classes, 2) if task == "multi_label" else (1, num_classes)
         super().__init__(
             encoder=partial(

@@ -1,28 +1,30 @@
 """VaDE: a variational autoencoder whose latent variables come from a mixture of Gaussians."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import nll_loss
 
 from musicssl.batch import Batch
 from musicssl.clustering import cluster_accuracy
 from musicssl.errors import InputError
+from musicssl.generative.clip_weights import ClipWeights
 from musicssl.generative.mixture import MixturePrior, fit_mixture
 from musicssl.generative.showing import FeatureModel
 from musicssl.generative.vae import Bound
 from musicssl.losses.vade import component_costs, log_responsibilities, vade_kl
 from musicssl.methods.base import ServesClips
 from musicssl.methods.m1 import M1
+from musicssl.methods.phased import PhasedMethod
 from musicssl.pooling import Instances
 from musicssl.probing.probe import Embeddings
 
 
-class VaDE(M1):
+class VaDE(PhasedMethod, M1):
     """Cluster clips, or, with labels, let each class be a component of the mixture.
 
     Jiang et al. 2017, "Variational Deep Embedding", https://arxiv.org/abs/1611.05148; see
@@ -41,11 +43,12 @@ class VaDE(M1):
 
     With any other `b_s` a component is a class. A labelled clip is of the component of its class,
     and pays -log pi of it; the mixture starts from the classes' means. The probabilities of classes
-    are the responsibilities for the mean of q(z|x), and no probe decides. The loss is
-    N_l / N times the mean bound of the labelled clips of a batch, plus N_u / N times that of the
-    others, plus `classification_weight` times the cross-entropy of the labelled: in expectation
-    the mean over all N = N_l + N_u clips that batches draw. A labelled clip that comes among the
-    unlabelled ones of a batch does not count there, or it would twice.
+    are the responsibilities for the mean of q(z|x), and no probe decides. To the
+    loss is added `classification_weight` times the cross-entropy of the labelled clips of a batch.
+
+    The loss of either phase is, in expectation, the mean over all clips that batches are drawn
+    from. Labelled clips are drawn more often than others and count less, and those that come with
+    hidden labels do not count: see `ClipWeights`.
 
     Logged besides what `M1` logs: `train/cross_entropy` where there are labels.
 
@@ -62,7 +65,6 @@ class VaDE(M1):
     """
 
     initialised: Tensor
-    labelled_rows: Tensor
 
     def __init__(
         self,
@@ -73,7 +75,7 @@ class VaDE(M1):
         classification_weight: float,
         **parts: Any,
     ) -> None:
-        super().__init__(**parts)
+        super().__init__(pretrain_epochs=pretrain_epochs, **parts)
         num_classes = self.prior.numel()
         count = num_classes if num_components is None else num_components
         self.b_s = b_s
@@ -88,21 +90,17 @@ class VaDE(M1):
                 f"method.num_components={count}, but with labels each of the {num_classes} classes "
                 "is a component; leave it out, or set data.b_s=0."
             )
-        _check_numbers(count, pretrain_epochs, classification_weight)
-        self.pretrain_epochs = pretrain_epochs
+        _check_numbers(count, classification_weight)
         self.classification_weight = classification_weight
         self.mixture = MixturePrior(count, self.encoder.embed_dim)
         self.register_buffer("initialised", torch.tensor(False))
-        self.register_buffer("labelled_rows", torch.empty(0, dtype=torch.int64), persistent=False)
-        self._shares = 0.0, 1.0  # N_l / N and N_u / N
 
-    @property
-    def pretraining(self) -> bool:
-        """Whether this epoch trains the autoencoder alone."""
-        return self.trainer.current_epoch < self.pretrain_epochs
+    def resting(self) -> Iterable[nn.Parameter]:
+        """Return the parameters of the mixture in pretraining, and none afterwards."""
+        return self.mixture.parameters() if self.pretraining else ()
 
     def setup(self, stage: str) -> None:
-        """Count the labelled clips.
+        """Check that there are clips for every component.
 
         Raises:
             InputError: If nothing is left after pretraining, labels are to be seen here and not in
@@ -112,12 +110,7 @@ class VaDE(M1):
         super().setup(stage)
         if stage != "fit":
             return
-        datamodule, epochs = self.trainer.datamodule, self.trainer.max_epochs  # type: ignore[attr-defined]
-        if epochs is not None and 0 <= epochs <= self.pretrain_epochs:
-            raise InputError(
-                f"method.pretrain_epochs={self.pretrain_epochs} leaves none of the "
-                f"trainer.max_epochs={epochs}; raise these, or lower the former."
-            )
+        datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
         if datamodule.b_s != self.b_s:
             raise InputError("method.b_s is not for itself; leave it out and set data.b_s alone.")
         count, clips = len(self.mixture.logits), len(datamodule.training_rows())
@@ -126,27 +119,20 @@ class VaDE(M1):
                 f"method.num_components={count} is more than the {clips} training clips; lower it."
             )
         if self.semi_supervised:
-            self._count_labelled()
+            targets, mask = datamodule.labels("train")
+            missing = (targets[mask.all(dim=1)] < 0.5).all(dim=0)
+            if missing.any():
+                names = [datamodule.corpus.classes[c] for c in missing.nonzero()[:, 0]]
+                raise InputError(
+                    "method=vade starts each component from labelled clips of its class, and there "
+                    f"is none of {', '.join(names)}; set data.stratified=true, raise data.p_s, or "
+                    "set data.b_s=0."
+                )
 
-    def _count_labelled(self) -> None:
-        datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
-        targets, mask = datamodule.labels("train")
-        known = mask.all(dim=1)
-        missing = (targets[known] < 0.5).all(dim=0)
-        if missing.any():
-            names = [datamodule.corpus.classes[c] for c in missing.nonzero()[:, 0]]
-            raise InputError(
-                f"method=vade starts each component from labelled clips of its class, and there is "
-                f"none of {', '.join(names)}; set data.stratified=true, raise data.p_s, or set "
-                "data.b_s=0."
-            )
-        labelled = datamodule.rows("train")[known.numpy()]
-        plan = datamodule.batch_plan()
-        drawn = plan.labelled.pool if self.b_s is None else plan.unlabelled.pool
-        others = len(np.setdiff1d(drawn, labelled))
-        total = len(labelled) + others
-        self._shares = len(labelled) / total, others / total
-        self.labelled_rows = torch.from_numpy(labelled).to(self.labelled_rows.device)
+    def on_fit_start(self) -> None:
+        """Count the clips that batches are drawn from."""
+        plan = self.trainer.datamodule.batch_plan()  # type: ignore[attr-defined]
+        self._weights = ClipWeights(plan, self.device)
 
     def on_train_epoch_start(self) -> None:
         """Fit the mixture when pretraining is over, once in a run however often it is resumed."""
@@ -164,42 +150,28 @@ class VaDE(M1):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the reconstruction error in pretraining, then the loss."""
-        x = self.encoder.summary.of(batch)
-        if self.pretraining:
-            return self._pretraining_step(x)
+        x, weights = self.encoder.summary.of(batch), self._weights.of(batch)
         q = self.encoder.posterior(x)
+        if self.pretraining:
+            loss = (weights * self.decoder.negative_log(q.mean, x)).sum()
+            self.record(loss=loss, reconstruction=loss)
+            return self.reaching_all(loss)
         z = q.sample(torch.randn_like(q.mean))
-        reconstruction = self.decoder.negative_log(z, x)  # (B,)
         mixture = self.mixture()
         costs, log_gamma = component_costs(*q, mixture), log_responsibilities(z, mixture)  # (B, K)
-        kl = vade_kl(costs, log_gamma)
-        if not self.semi_supervised:
-            loss = (reconstruction + kl).mean()
-            self.record(loss=loss, reconstruction=reconstruction.mean(), kl=kl.mean())
-            return loss
-        labelled, answer = batch.mask.all(dim=1), batch.y.argmax(dim=1)  # (B,)
-        kl = torch.where(labelled, costs.gather(1, answer[:, None])[:, 0], kl)
-        weight = self._weights(labelled, batch)
-        answers = nll_loss(log_gamma[labelled], answer[labelled], reduction="sum")
-        cross_entropy = answers / labelled.sum().clamp_min(1)
-        parts = {"reconstruction": weight @ reconstruction, "kl": weight @ kl}
-        loss = sum(parts.values()) + self.classification_weight * cross_entropy
-        self.record(loss=loss, cross_entropy=cross_entropy, **parts)
+        kl = vade_kl(costs, log_gamma)  # (B,)
+        cross_entropy = kl.new_zeros(())
+        if self.semi_supervised:
+            labelled, answer = batch.mask.all(dim=1), batch.y.argmax(dim=1)  # (B,)
+            kl = costs.gather(1, answer[:, None])[:, 0].where(labelled, kl)
+            answers = nll_loss(log_gamma[labelled], answer[labelled], reduction="sum")
+            cross_entropy = answers / labelled.sum().clamp_min(1)
+            self.record(cross_entropy=cross_entropy)
+        reconstruction = (weights * self.decoder.negative_log(z, x)).sum()
+        kl = (weights * kl).sum()
+        loss = reconstruction + kl + self.classification_weight * cross_entropy
+        self.record(loss=loss, reconstruction=reconstruction, kl=kl)
         return loss
-
-    def _pretraining_step(self, x: Tensor) -> Tensor:
-        reconstruction = self.decoder.negative_log(self.encoder.posterior(x).mean, x).mean()
-        self.record(loss=reconstruction, reconstruction=reconstruction)
-        # Several devices must have a gradient of every parameter at every step.
-        return reconstruction + 0 * sum(values.sum() for values in self.mixture.parameters())
-
-    def _weights(self, labelled: Tensor, batch: Batch) -> Tensor:
-        """Return what the bound of each clip counts in the loss, (B,)."""
-        assert batch.rows is not None
-        others = ~labelled & ~torch.isin(batch.rows, self.labelled_rows)
-        share_l, share_u = self._shares
-        of_labelled = share_l / labelled.sum().clamp_min(1) * labelled
-        return of_labelled + share_u / others.sum().clamp_min(1) * others
 
     def bound(self, x: Tensor) -> Bound:
         """Bound -log p(x) of summaries, (B, D), from above with one sample of z; see `M1`."""
@@ -248,11 +220,9 @@ class VaDE(M1):
         return replace(model, prior=self.mixture(), components_are_classes=self.semi_supervised)
 
 
-def _check_numbers(num_components: int, pretrain_epochs: int, classification_weight: float) -> None:
+def _check_numbers(num_components: int, classification_weight: float) -> None:
     if num_components < 1:
         raise InputError(f"method.num_components must be 1 or more, got {num_components}.")
-    if pretrain_epochs < 0:
-        raise InputError(f"method.pretrain_epochs must be 0 or more, got {pretrain_epochs}.")
     if not 0 <= classification_weight < math.inf:
         raise InputError(
             "method.classification_weight must be 0 or more, and finite, got "

@@ -183,13 +183,16 @@ def of_checkpoint(path: Path, trusted: Sequence[str] = ()) -> NetworkSource:
 def untrained(path: Path, seed: int, trusted: Sequence[str] = ()) -> NetworkSource:
     """Return the network of a checkpoint as it was before it learnt anything, with other weights.
 
+    It is called by its encoder, or by the method if that brings a network of its own.
+
     Args:
         path: Of the checkpoint.
         seed: Of the weights.
         trusted: See `load_method`.
     """
     made = describe(path)
-    settings = made.setting("method.encoder")
+    method_settings = made.setting("method")
+    settings = method_settings.get("encoder", method_settings)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         method, _ = load_method(path, trusted, trained=False)

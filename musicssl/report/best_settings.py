@@ -18,7 +18,8 @@ class BestSettings:
     Attributes:
         choices: By name and fraction of labels; empty if nothing can be chosen.
         chosen: Of each name that there is a choice for, the best single setting and then the
-            composite, which judges each class by the best setting of that class.
+            composite, which judges each class by the best setting of that class. Where a clip has
+            one class there is no composite: probabilities that sum to 1 are of one model.
         contenders: `chosen` and the methods whose names are not among theirs, at the fractions at
             which there is a choice; the baseline first.
         comparisons: All pairs of contenders on macro AUROC.
@@ -74,15 +75,11 @@ def _chosen(choices: Sequence[Choice]) -> list[Method]:
     for name in dict.fromkeys(choice.name for choice in choices):
         own = [choice for choice in choices if choice.name == name]
         single = {choice.p_s: Cell(choice.of_all.runs) for choice in own}
-        methods += [
-            Method(f"{name} (best single setting)", name, single),
-            Method(f"{name} (best setting of each class)", name, _composites(own)),
-        ]
+        methods.append(Method(f"{name} (best single setting)", name, single))
+        if next(iter(own[0].of_all.runs.values())).truth.task != "multi_class":
+            composites = {choice.p_s: composite(choice) for choice in own}
+            methods.append(Method(f"{name} (best setting of each class)", name, composites))
     return methods
-
-
-def _composites(choices: Sequence[Choice]) -> dict[float, Cell]:
-    return {choice.p_s: composite(choice) for choice in choices}
 
 
 def _contenders(methods: Sequence[Method], chosen: Sequence[Method]) -> list[Method]:

@@ -1,15 +1,10 @@
 """Which clips, classes and latent variables the pictures of a generative model show."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from torch import Tensor
 
-from musicssl.generative.showing import FeatureModel
 from musicssl.generative.shown import (
     ShownClips,
     added,
@@ -20,14 +15,6 @@ from musicssl.generative.shown import (
     sampled,
     traversal,
 )
-from musicssl.report.feature_axis import (
-    FeatureAxis,
-    Floats,
-    Part,
-    difference_parts,
-    images,
-    level_parts,
-)
 from musicssl.report.feature_curves import Curves
 from musicssl.report.generative_figures import (
     draw_classes,
@@ -36,7 +23,7 @@ from musicssl.report.generative_figures import (
     draw_samples,
     draw_traversals,
 )
-from musicssl.tasks import Task
+from musicssl.report.generative_scene import Scene, floats
 
 _RECONSTRUCTED = 6  # clips
 _MOST_CLASSES = 50
@@ -46,55 +33,6 @@ _MOST_COMPONENTS = 23
 _COLUMNS = 4
 _MOVED = 6  # latent variables
 _STEPS = torch.linspace(-3, 3, 13)
-
-
-class Scene(NamedTuple):
-    """What is to be drawn.
-
-    Attributes:
-        model: The generative model.
-        clips: Test clips, N >= 1.
-        present: Whether a class was observed to be present in each, (N, C) bool.
-        clip_ids: Their names, (N,).
-        classes: Names, (C).
-        task: What the targets are.
-        axis: What the features are.
-    """
-
-    model: FeatureModel
-    clips: ShownClips
-    present: NDArray[np.bool_]
-    clip_ids: NDArray[np.str_]
-    classes: Sequence[str]
-    task: Task
-    axis: FeatureAxis
-
-    @property
-    def observed(self) -> Tensor:
-        """The clips in the units of the features, (N, D)."""
-        return self.model.summary.unscaled(self.clips.x)
-
-    def levels(self, summaries: Tensor) -> list[Part]:
-        """Return parts of summaries, (..., D)."""
-        return level_parts(_numpy(summaries), *self._form)
-
-    def differences(self, summaries: Tensor) -> list[Part]:
-        """Return parts of differences of summaries, (..., D)."""
-        return difference_parts(_numpy(summaries), *self._form)
-
-    def curve(self, summaries: Tensor) -> Floats:
-        """Return the first part of summaries, (..., D) -> (..., F)."""
-        return self.levels(summaries)[0].values
-
-    @property
-    def curve_value(self) -> str:
-        """What the values of `curve` are."""
-        part = self.levels(self.clips.x[:1])[0]
-        return f"{part.name}\n({part.value})"
-
-    @property
-    def _form(self) -> tuple[str, int, FeatureAxis]:
-        return self.model.summary.kind, self.model.summary.num_instances, self.axis
 
 
 def first_of_classes(present: NDArray[np.bool_], count: int) -> list[tuple[int, int | None]]:
@@ -136,9 +74,9 @@ def reconstructions_figure(scene: Scene) -> Figure:
         head += f"; {100 * shares[0]:z.0f} % of the variance of test clips is explained"
     seen = scene.observed[places]
     made = torch.stack([decoded[label][clip] for clip, label in zip(places, labels, strict=True)])
-    axis, num_instances = scene.axis, model.summary.num_instances
-    if model.summary.kind == "flat" and num_instances > 1:
-        x, again = (images(_numpy(part), num_instances, axis) for part in (seen, made))
+    axis = scene.axis
+    if scene.has_images:
+        x, again = scene.images(seen), scene.images(made)
         return draw_image_reconstructions(titles, x, again, axis.feature, axis.value, head)
     return draw_reconstructions(titles, scene.levels(seen), scene.levels(made), axis.feature, head)
 
@@ -170,7 +108,7 @@ def classes_figure(scene: Scene) -> Figure:
     sizes = (effects / model.summary.scale).square().sum(dim=1)
     order = sizes.argsort(descending=True, stable=True).tolist()
     examples = [shown[place] for place in order][:_EXAMPLES]
-    with_class = [_clips_with(scene, label) for label in examples]
+    with_class = [scene.clips_with(label) for label in examples]
     flips = [_flip(scene, int(c[0]), label) for c, label in zip(with_class, examples, strict=True)]
     samples = [_samples(scene, c, label) for c, label in zip(with_class, examples, strict=True)]
     what = "present less absent"
@@ -192,12 +130,6 @@ def classes_figure(scene: Scene) -> Figure:
 def _most_frequent(present: NDArray[np.bool_], most: int) -> list[int]:
     """Return the classes that occur most often, in the order of the classes."""
     return sorted(np.argsort(-present.sum(axis=0), kind="stable")[:most].tolist())
-
-
-def _clips_with(scene: Scene, label: int) -> NDArray[np.int64]:
-    """Return the clips with a class, as far as that is known or answered, or else all."""
-    places = np.flatnonzero(_numpy(scene.clips.y[:, label]) >= 0.5)
-    return places if len(places) else np.arange(len(scene.clip_ids))
 
 
 def _flip(scene: Scene, clip: int, label: int) -> Curves:
@@ -268,8 +200,4 @@ def traversals_figure(scene: Scene) -> Figure:
         "its posterior means over test clips"
     )
     parts = scene.differences(moved.values - middle)
-    return draw_traversals(names, _numpy(moved.steps), parts, scene.axis.feature, head)
-
-
-def _numpy(values: Tensor) -> Floats:
-    return values.detach().cpu().double().numpy()
+    return draw_traversals(names, floats(moved.steps), parts, scene.axis.feature, head)

@@ -21,7 +21,7 @@ from musicssl.history import History, read_history
 from musicssl.likelihoods import Bernoulli, BoundedGaussian
 from musicssl.losses.cross_entropy import cross_entropy
 from musicssl.losses.masked_bce import masked_bce
-from musicssl.methods.dgm import DeepGenerativeModel, hidden_layers
+from musicssl.methods.dgm import DeepGenerativeModel
 from musicssl.resume import BestCheckpoint, ResumeCheckpoint, StepSeed
 from tests import probing_command, test_train
 from tests.kinds import OneClass, Values
@@ -369,13 +369,17 @@ def test_another_run_starts_from_the_selected_classifiers(tmp_path, a_run):
         (("select=val/rocauc",), "select=val/rocauc is not measured of each model; choose val/lo"),
         (("method.prior=known",), "method.prior must be uniform or labelled, got known"),
         (("method.beta=-1",), r"method\.beta must be 0 or more, got -1"),
+        (("method.beta=null",), r"method\.beta must be 0 or more, got None"),
         (("method.latent_dim=0",), r"method\.latent_dim must be a whole number from 1 up, got 0"),
         (("method.h2=-4",), r"method\.h2 must be a whole number from 0 up, got -4"),
         (("method.h1=0", "method.h2=0"), "set method.h1 to 1 or more"),
         (("method.summary=median",), "method.summary must be one of mean, mean_std, flat"),
         (("likelihood.std=0",), "likelihood.std must be positive, got 0"),
         (("likelihood=bernoulli",), "likelihood=bernoulli is for features in .0, 1., but these"),
-        (("data.by_label=false",), "data.by_label=false; leave that out"),
+        (
+            ("data.by_label=false",),
+            "this method needs data.by_label=true, its default; leave it out",
+        ),
         (
             ("dataset=tiny_sound", "features=waveform"),
             "the data are sound; choose features=log_mel",
@@ -398,11 +402,3 @@ def test_a_regression_is_refused(tmp_path):
         dgm(task="regression")
     with pytest.raises(InputError, match="is a regression; choose another method"):
         data(Values()).setup()
-
-
-def test_layers_of_width_0_are_left_out():
-    assert hidden_layers(h1=512, h2=0, h3=256) == (512, 256)
-    assert hidden_layers(h1=8) == (8,)
-    for width in (1.5, True, -1):
-        with pytest.raises(InputError, match=r"method\.h1 must be a whole number"):
-            hidden_layers(h1=width)

@@ -1,6 +1,7 @@
 """Oracles: torch.distributions, numpy over the training clips, and clips one by one."""
 
 import json
+import math
 from functools import partial
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch.distributions import Normal, kl_divergence
 from musicssl.checkpoint import load_method
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
+from musicssl.generative.vae import Bound
 from musicssl.likelihoods import Bernoulli, FixedGaussian
 from musicssl.methods.m1 import M1
 from tests.kinds import OneClass
@@ -125,6 +127,33 @@ def test_labels_change_the_probe_and_nothing_else(tmp_path):
 def test_features_that_the_likelihood_is_not_for_are_refused(tmp_path):
     with pytest.raises(InputError, match="likelihood=bernoulli is for features in"):
         trained(tmp_path, method(likelihood=Bernoulli()), data())
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"hidden": [8, 0]}, r"method\.hidden must be a list of whole numbers from 1 up"),
+        ({"hidden": None}, r"method\.hidden must be .*, got None"),
+        ({"latent_dim": 0}, r"method\.latent_dim must be a whole number from 1 up, got 0"),
+    ],
+)
+def test_sizes_that_networks_cannot_have_are_refused(changes, words):
+    with pytest.raises(InputError, match=words):
+        method(**changes)
+
+
+def test_a_bound_that_is_not_a_number_is_not_left_out_of_the_mean(tmp_path, monkeypatch):
+    subject = method(optimizer=STILL)
+    whole = subject.bound
+
+    def spoilt(x):
+        reconstruction, kl = whole(x)
+        if not subject.training:
+            reconstruction[0] = math.nan
+        return Bound(reconstruction, kl)
+
+    monkeypatch.setattr(subject, "bound", spoilt)
+    assert trained(tmp_path, subject, data()).callback_metrics["val/bound_loss"].isnan()
 
 
 @pytest.mark.parametrize(

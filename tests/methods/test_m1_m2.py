@@ -183,6 +183,7 @@ def test_what_hardly_varies_is_dropped_from_the_features_and_their_likelihood(tm
         last = subject.features.encoder.layers[-1]
         last.weight[1] = 0  # the mean of the second dimension
         last.bias[1] = 5.0
+    subject.start_from(subject.state_dict())
     clips = data()
     trained(tmp_path, subject, clips, 1)
     assert subject.features.kept.mask[1].item() is False
@@ -200,6 +201,7 @@ def test_what_hardly_varies_is_dropped_from_the_features_and_their_likelihood(tm
 def test_an_m1_that_has_learnt_nothing_is_named(tmp_path):
     subject = method(m1_epochs=0)
     torch.nn.init.zeros_(subject.features.encoder.layers[-1].weight)
+    subject.start_from(subject.state_dict())
     with pytest.raises(InputError, match=r"no latent variable of M1 varies.*m1_epochs"):
         trained(tmp_path, subject, data(), 1)
 
@@ -293,17 +295,25 @@ def test_an_m1_of_another_run_can_be_taken(folder, tmp_path):
     again = ("likelihood.std=0.3", "method.m1_epochs=0", f"finetune.checkpoint={folder.best}")
     tuned = run(tmp_path, *SMALL, *again, "trainer.max_epochs=1")
     weights = [torch.load(f, weights_only=True)["state_dict"] for f in (folder.best, tuned.best)]
-    name = "classifier.encoder.features.encoder.layers.0.weight"
-    assert torch.equal(weights[0][name], weights[1][name])
+    for name in (
+        "classifier.encoder.features.encoder.layers.0.weight",
+        "classifier.encoder.features.encoder.summary.scale",
+        "decoder.layers.0.weight",
+    ):
+        assert torch.equal(weights[0][name], weights[1][name])
+
+
+def test_no_m1_at_all_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"m1_epochs=0 takes M1 from another run.*finetune"):
+        trained(tmp_path, method(m1_epochs=0), data(), 1)
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"m1_epochs": -1}, "method.m1_epochs must be 0 or more, got -1"),
-        ({"m1_hidden": []}, r"method.m1_hidden must be numbers from 1 up, got \[\]"),
-        ({"m1_hidden": [8, 0]}, r"method.m1_hidden must be numbers from 1 up, got \[8, 0\]"),
-        ({"m1_latent_dim": 0}, "method.m1_latent_dim must be 1 or more, got 0"),
+        ({"m1_hidden": [8, 0]}, r"method.m1_hidden must be a list of .* got \[8, 0\]"),
+        ({"m1_latent_dim": 0}, "method.m1_latent_dim must be a whole number from 1 up, got 0"),
         ({"task": "regression"}, "this corpus is a regression"),
     ],
 )

@@ -3,6 +3,8 @@
 import csv
 import json
 from functools import partial
+from itertools import chain, islice, repeat
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +14,6 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from sklearn.mixture import GaussianMixture
 from torch.nn.functional import nll_loss
 
-from musicssl.batch import Batch
 from musicssl.checkpoint import AtomicCheckpointIO, DescribeCheckpoint, load_method
 from musicssl.clustering import cluster_accuracy
 from musicssl.datamodule import SemiSupervisedDataModule
@@ -87,8 +88,26 @@ def test_pretraining_reconstructs_from_means_and_leaves_the_mixture_alone(tmp_pa
     torch.testing.assert_close(recorded, {"loss": loss, "reconstruction": loss})
     loss.backward()
     assert all(values.grad.any() for values in subject.decoder.parameters())
-    assert not any(values.grad.any() for values in subject.mixture.parameters())
+    assert all(values.grad is None for values in subject.mixture.parameters())
     assert not subject.encoder.layers[-1].bias.grad[4:].any()  # of logarithms of variances
+
+
+def test_on_several_devices_the_mixture_rests_in_pretraining_all_the_same(tmp_path):
+    subject, clips = method(), data()
+    trainer = trained(tmp_path, subject, clips)
+    batch = next(iter(clips.train_dataloader()))
+    for epoch in (0, 1):
+        subject.trainer = SimpleNamespace(
+            world_size=2, current_epoch=epoch, is_last_batch=False, datamodule=clips
+        )
+        subject.zero_grad()
+        subject.train().training_step(batch, 0).backward()
+        trained_ones = {name: p for name, p in subject.named_parameters() if p.requires_grad}
+        assert all(parameter.grad is not None for parameter in trained_ones.values())
+        subject.on_before_optimizer_step(trainer.optimizers[0])
+        resting = {name for name, parameter in trained_ones.items() if parameter.grad is None}
+        mixture = {f"mixture.{name}" for name in ("logits", "means", "log_variances")}
+        assert resting == (mixture if epoch == 0 else set())
 
 
 def test_the_mixture_is_fitted_once_when_pretraining_is_over(tmp_path, monkeypatch):
@@ -168,55 +187,65 @@ def test_without_labels_the_loss_is_the_mean_bound(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("weight", [0.0, 3.0])
 def test_with_labels_the_loss_weighs_clips_as_a_mean_over_all(tmp_path, monkeypatch, weight):
+    """Of 84 clips 42 are labelled; 15 of these and 45 of all are in a batch."""
     subject = method(b_s=0.25, classification_weight=weight)
     clips = data(b_s=0.25, p_s=0.5, batch_size=60)
     trained(tmp_path, subject, clips)
     recorded = recording(subject, monkeypatch)
     batch = next(iter(clips.train_dataloader()))
     reconstruction, costs, log_gamma = terms(subject, batch)
-    labelled, known = [], set(clips.labelled().tolist())
-    others, answers = [], []
+    known = set(clips.labelled().tolist())
+    labelled, others, answers = [], [], []
     for i, row in enumerate(batch.rows.tolist()):
-        if batch.mask[i].all():
+        if i < 15:
             c = int(batch.y[i].argmax())
             labelled.append(reconstruction[i] + costs[i, c])
             answers.append(-log_gamma[i, c])
         elif row not in known:  # it counts among the labelled ones
             others.append(reconstruction[i] + vade_kl(costs[i], log_gamma[i]))
-    assert (len(labelled), len(known), len(clips.rows("train"))) == (15, 42, 84)
+    assert len(known) == 42
     assert 0 < len(others) < 45
-    mean = [torch.stack(part).mean() for part in (labelled, others, answers)]
-    expected = 42 / 84 * mean[0] + 42 / 84 * mean[1] + weight * mean[2]
+    bound = 42 / 84 * sum(labelled) / 15 + sum(others) / 45
+    cross_entropy = torch.stack(answers).mean()
     torch.manual_seed(1)
     loss = subject.training_step(batch, 0)
-    torch.testing.assert_close(loss, expected)
-    torch.testing.assert_close(recorded["cross_entropy"], mean[2])
-    parts = recorded["reconstruction"] + recorded["kl"] + weight * mean[2]
+    torch.testing.assert_close(loss, bound + weight * cross_entropy)
+    torch.testing.assert_close(recorded["cross_entropy"], cross_entropy)
+    parts = recorded["reconstruction"] + recorded["kl"] + weight * cross_entropy
     torch.testing.assert_close(parts, loss)
 
 
-@pytest.mark.parametrize("settings", [{"p_s": 0.1}, {"p_s": 1.0}, {"p_s": 0.5, "b_s": None}])
-def test_a_batch_of_all_clips_counts_each_of_them_once(tmp_path, settings):
-    b_s = settings.get("b_s", 0.5)
-    subject, clips = method(b_s=b_s), data(**{"b_s": b_s, "stratified": True} | settings)
-    trained(tmp_path, subject, clips)
-    labels = torch.cat([batch.mask.all(1) for batch in clips.batches("train")])
-    rows = torch.from_numpy(clips.rows("train"))
-    if b_s is not None:  # the labelled ones, then all with their labels hidden
-        rows = torch.cat([rows[labels], rows])
-        labels = torch.arange(len(rows)) < labels.sum()
-    weights = subject._weights(labels, Batch(rows, rows, rows, rows=rows))
-    of_clip = torch.zeros(120).index_add(0, rows, weights)[clips.rows("train")]
-    torch.testing.assert_close(of_clip, torch.full((84,), 1 / 84))
-
-
-def test_unlabelled_clips_of_a_second_corpus_count_as_many_as_they_are(tmp_path):
-    second = SemiSupervisedDataModule(
-        OneClass(), b_s=0.5, p_s=0.5, batch_size=28, unlabelled=OneClass(num_clips=200, seed=1)
-    )
-    subject = method(b_s=0.5)
-    trained(tmp_path, subject, second)
-    assert subject._shares == (42 / 182, 140 / 182)
+@pytest.mark.parametrize("pretraining", [True, False])
+@pytest.mark.parametrize(
+    ("b_s", "p_s"), [(0, 0.5), (0.25, 0.5), (0.5, 1.0), (1.0, 0.5), (None, 0.5)]
+)
+def test_the_losses_of_batches_average_to_the_mean_over_their_clips(
+    tmp_path, monkeypatch, b_s, p_s, pretraining
+):
+    """With a posterior of next to no variance the loss does not depend on what is drawn."""
+    settings = {"b_s": b_s, "p_s": p_s, "batch_size": 60}
+    subject = method(b_s=b_s)
+    trained(tmp_path, subject, data(**settings))
+    recording(subject, monkeypatch, pretraining)
+    with torch.no_grad():
+        subject.encoder.layers[-1].weight[4:] = 0
+        subject.encoder.layers[-1].bias[4:] = -30
+    clips = data(**settings)
+    clips.setup()
+    loader = clips.train_dataloader()
+    batches = islice(chain.from_iterable(repeat(loader)), 84)  # whole turns of all streams
+    with torch.no_grad():
+        mean = torch.stack([subject.training_step(batch, 0) for batch in batches]).mean()
+        rows = clips.labelled() if b_s == 1 else clips.rows("train")
+        costs = []
+        for batch in clips.batches_of(rows):
+            reconstruction, of_components, log_gamma = terms(subject, batch)
+            kl = vade_kl(of_components, log_gamma)
+            if b_s != 0:
+                of_class = (of_components * batch.y).sum(dim=1)
+                kl = of_class.where(batch.mask.all(dim=1), kl)
+            costs.append(reconstruction if pretraining else reconstruction + kl)
+    torch.testing.assert_close(mean, torch.cat(costs).mean(), rtol=1e-4, atol=0)
 
 
 # Answers

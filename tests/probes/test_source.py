@@ -84,6 +84,18 @@ def test_an_untrained_network_is_drawn_from_its_seed_and_from_nothing_else(check
     assert "weights" not in untrained(path, 1).settings["encoder"]
 
 
+def test_the_network_of_a_method_that_brings_its_own_is_called_by_the_method(tmp_path):
+    small = ("method=dgm", "method.h1=8", "method.h2=0", "method.latent_dim=2")
+    path = test_train.run(tmp_path, *small).best
+    sources = [of_checkpoint(path), untrained(path, 1), untrained(path, 1), untrained(path, 2)]
+    trained, *drawn = (source.network.clip_embeddings(clips()) for source in sources)
+    assert trained.shape == (6, 3 * 8)
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+    assert not torch.equal(drawn[0], trained)
+    assert sources[1].origin.label == "dgm, untrained"
+
+
 def test_an_encoder_by_itself_is_drawn_from_its_seed():
     encoder = partial(LogMelStatistics, sample_rate=800, chunk_samples=800)
     state = torch.get_rng_state()

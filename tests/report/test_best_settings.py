@@ -1,12 +1,15 @@
 """Oracle: the loop of `tests.report.tuned_runs`; a report of runs without a choice as it was."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from musicssl.report.__main__ import main
+from musicssl.report.best_settings import best_settings
 from musicssl.report.choice_sentences import choice_notes
+from musicssl.report.grouping import Cell, Method
 from musicssl.report.sentences import notes, verdict
 from musicssl.report.significance import holm, paired_test
 from musicssl.report.study import read_study
@@ -61,6 +64,21 @@ def test_the_composite_and_the_best_single_setting_stand_beside_other_methods(ru
         )
     att = next(method for method in study.methods if method.label == "att")
     assert grid.rows["att"][0] == att.cells[0.1].spread("auroc")
+
+
+def test_where_a_clip_has_one_class_no_model_is_put_together_from_columns(runs):
+    def told(run):
+        return replace(run, truth=replace(run.truth, task="multi_class"))
+
+    def of_one_class(method):
+        cells = {
+            p_s: Cell({seed: told(run) for seed, run in cell.runs.items()})
+            for p_s, cell in method.cells.items()
+        }
+        return Method(method.label, method.name, cells)
+
+    methods = [of_one_class(method) for method in read_study([runs]).methods]
+    assert [method.label for method in best_settings(methods).chosen] == [SINGLE]
 
 
 def test_contenders_are_tested_like_methods_and_corrected_among_themselves(runs):

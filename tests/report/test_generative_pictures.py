@@ -7,13 +7,13 @@ import torch
 from musicssl.generative.shown import ShownClips
 from musicssl.report.feature_axis import FeatureAxis
 from musicssl.report.generative_pictures import (
-    Scene,
     classes_figure,
     first_of_classes,
     reconstructions_figure,
     samples_figure,
     traversals_figure,
 )
+from musicssl.report.generative_scene import Scene
 from musicssl.tasks import task_named
 from tests.generative.known_models import B, W, identity, linear, summary, two_components
 

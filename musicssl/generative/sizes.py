@@ -1,0 +1,56 @@
+"""Which sizes of networks can be, and what to say of those that cannot."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from musicssl.errors import InputError
+
+
+def check_widths(widths: Any, name: str = "hidden") -> None:
+    """Make sure that hidden layers have units; none at all is a linear network.
+
+    Args:
+        widths: Of the layers, as they were set.
+        name: Of the setting.
+
+    Raises:
+        InputError: If it is no list, or one of them is no whole number from 1 up.
+    """
+    if not isinstance(widths, Sequence) or not all(_counts(width) for width in widths):
+        raise InputError(
+            f"method.{name} must be a list of whole numbers from 1 up, such as [512,256], got "
+            f"{widths}."
+        )
+
+
+def check_latent_dim(latent_dim: Any, name: str = "latent_dim") -> None:
+    """Make sure that there are latent variables.
+
+    Args:
+        latent_dim: How many, as it was set.
+        name: Of the setting.
+
+    Raises:
+        InputError: If it is no whole number from 1 up.
+    """
+    if not _counts(latent_dim):
+        raise InputError(f"method.{name} must be a whole number from 1 up, got {latent_dim}.")
+
+
+def hidden_layers(**widths: int) -> tuple[int, ...]:
+    """Return the widths of hidden layers, in order, without those that are 0.
+
+    Raises:
+        InputError: If one is negative or no whole number, or all are 0.
+    """
+    for name, width in widths.items():
+        if not isinstance(width, int) or isinstance(width, bool) or width < 0:
+            raise InputError(f"method.{name} must be a whole number from 0 up, got {width}.")
+    kept = tuple(width for width in widths.values() if width)
+    if not kept:
+        raise InputError("the networks need a hidden layer; set method.h1 to 1 or more.")
+    return kept
+
+
+def _counts(number: Any) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool) and number >= 1
