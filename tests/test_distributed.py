@@ -14,18 +14,26 @@ def train(folder: Path, *overrides: str) -> Path:
     folder.mkdir()
     result = shell(
         *(folder, *TINY, "dataset.num_clips=400", "trainer=cpu", "trainer.max_epochs=3"),
-        # No batch norm and no dropout: nothing but the gradient links the clips of a batch.
-        *("encoder=fc_t", "encoder.dropout=0", "pooling=mean", "threads=1"),
-        *("data.p_s=0.2", "data.b_s=0.5", *overrides),
+        *("threads=1", "data.p_s=0.2", "data.b_s=0.5", *overrides),
     )
     assert result.returncode == 0, result.stderr
     return next(folder.rglob("metrics.json")).parent
 
 
-@pytest.mark.parametrize("method", ["att", "temporal_ensembling"])
-def test_two_ranks_train_like_one_with_twice_the_batch(tmp_path, method):
+# No batch norm, no dropout and no noise: nothing but the gradient links the clips of a batch.
+PLAIN = ("views=none", "encoder=fc_t", "encoder.dropout=0", "pooling=mean")
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        ("method=att", *PLAIN),
+        ("method=temporal_ensembling", *PLAIN),
+        ("method=dgm", "method.generative=false", "method.dropout=0", "method.h1=16"),
+    ],
+)
+def test_two_ranks_train_like_one_with_twice_the_batch(tmp_path, chosen):
     """Clips change ranks between epochs, so an ensemble must know what both have said."""
-    chosen = (f"method={method}", "views=none")
     alone = train(tmp_path / "alone", *chosen, "data.batch_size=16")
     pair = train(
         *(tmp_path / "pair", *chosen, "data.batch_size=8"),

@@ -16,8 +16,9 @@ from musicssl.tasks import Task
 class SelectedWeights(nn.Module):
     """Keep a copy of stacked modules: of each model, the weights with which it validated best.
 
-    Every parameter of the modules has M as its first dimension. Copies, and the values they were
-    chosen by, are part of the `state_dict`: a resumed run goes on selecting.
+    Every parameter of the modules has M as its first dimension. Copies, the values they were chosen
+    by, and their epochs, from 0 (-1 while nothing was chosen), are part of the `state_dict`: a
+    resumed run goes on selecting.
 
     Args:
         modules: What to copy, by name.
@@ -25,20 +26,23 @@ class SelectedWeights(nn.Module):
     """
 
     best: Tensor
+    epochs: Tensor
 
     def __init__(self, modules: Mapping[str, nn.Module], num_models: int) -> None:
         super().__init__()
         self.copies = copy.deepcopy(nn.ModuleDict(modules)).requires_grad_(False)
         self.register_buffer("best", torch.full((num_models,), math.inf))
+        self.register_buffer("epochs", torch.full((num_models,), -1, dtype=torch.int64))
 
     @torch.no_grad()
-    def take(self, modules: Mapping[str, nn.Module], values: Tensor) -> Tensor:
+    def take(self, modules: Mapping[str, nn.Module], values: Tensor, epoch: int = 0) -> Tensor:
         """Copy those models that are better than ever.
 
         Args:
             modules: As they are now. What they share with the copies is not copied.
             values: Of each model, (M,), the less the better. A model of which that is not defined,
                 NaN, is copied as long as it never was.
+            epoch: That they were validated after.
 
         Returns:
             Which models were copied, (M,) bool.
@@ -46,6 +50,7 @@ class SelectedWeights(nn.Module):
         values = values.to(self.best)
         taken = (values < self.best) | (values.isnan() & self.best.isinf())
         self.best.copy_(values.where(taken & ~values.isnan(), self.best))
+        self.epochs[taken] = epoch
         now = nn.ModuleDict(modules).parameters()
         for kept, new in zip(self.copies.parameters(), now, strict=True):
             if kept is not new:

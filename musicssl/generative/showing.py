@@ -12,6 +12,7 @@ from musicssl.generative.clip_summary import ClipSummary
 from musicssl.generative.joint import JointM2
 from musicssl.generative.latent_features import LatentFeatures
 from musicssl.generative.m2 import M2
+from musicssl.generative.selected import SelectedWeights
 from musicssl.generative.vae import Decoder, GaussianEncoder
 from musicssl.losses.vade import Mixture
 from musicssl.tasks import Task
@@ -33,6 +34,7 @@ class FeatureModel:
         reads_classes: Whether y makes any difference.
         label: The class whose model is to be shown where one has to do; None if there is but one.
         components_are_classes: Whether component c of the prior is class c.
+        epochs: After which each class's own model was kept, from 0; empty where there is but one.
     """
 
     summary: ClipSummary
@@ -42,6 +44,7 @@ class FeatureModel:
     reads_classes: bool = True
     label: int | None = None
     components_are_classes: bool = False
+    epochs: tuple[int, ...] = ()
 
 
 @runtime_checkable
@@ -52,14 +55,16 @@ class ShowsFeatures(Protocol):
         """Return what pictures are to show, with the selected weights; None if there is nothing."""
 
 
-def shown_m2(generator: M2, summary: ClipSummary, task: Task, values: Tensor) -> FeatureModel:
+def shown_m2(
+    generator: M2, summary: ClipSummary, task: Task, selected: SelectedWeights
+) -> FeatureModel:
     """Show the M2s of all labels, or the one of all classes where a clip has one class.
 
     Args:
         generator: In evaluation mode.
         summary: What it explains.
         task: What the targets are.
-        values: How good each model is, (M,), the less the better.
+        selected: How good each model is, and since when.
     """
     one_class = task.name == "multi_class"
 
@@ -76,9 +81,12 @@ def shown_m2(generator: M2, summary: ClipSummary, task: Task, values: Tensor) ->
         model, answer = of_label(y, label)
         return model.decode(z[None], answer)[0]
 
-    prior = standard_normal(generator.latent_dim, values.device)
-    best = None if one_class else int(values.argmin())
-    return FeatureModel(summary, prior, inferred, decoded, label=best)
+    prior = standard_normal(generator.latent_dim, selected.best.device)
+    model = FeatureModel(summary, prior, inferred, decoded)
+    if one_class:
+        return model
+    epochs = tuple(selected.epochs.tolist())
+    return replace(model, label=int(selected.best.argmin()), epochs=epochs)
 
 
 def shown_vae(encoder: GaussianEncoder, decoder: Decoder) -> FeatureModel:

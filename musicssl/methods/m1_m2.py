@@ -220,5 +220,5 @@ class M1M2(PhasedMethod, M2Method):
         """Return both models as one of the features of clips, for pictures."""
         generator, summary = self.best_generator, self.features.encoder.summary
         assert generator is not None
-        model = shown_m2(generator, summary, self.task, self.selected.best)
+        model = shown_m2(generator, summary, self.task, self.selected)
         return shown_stacked(model, self.features, self.decoder)

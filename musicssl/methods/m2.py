@@ -289,7 +289,7 @@ class M2Method(ClassificationMethod):
         self._val_outputs.reset()
         if self.trainer.state.fn == TrainerFn.FITTING and not self.trainer.sanity_checking:
             values = values_of_models(self.select, latest, targets, mask, self.task)
-            taken = self.selected.take(self._models, values)  # (M,)
+            taken = self.selected.take(self._models, values, self.current_epoch)  # (M,)
             selected = latest.where(taken, selected)
         self._log_metrics("val/", selected, targets, mask)
         self._log_metrics("val/latest_", latest, targets, mask)
@@ -299,7 +299,7 @@ class M2Method(ClassificationMethod):
         generator = self.best_generator
         if generator is None:
             return None
-        return shown_m2(generator, self.features, self.task, self.selected.best)
+        return shown_m2(generator, self.features, self.task, self.selected)
 
 
 def _mean(values: Tensor, known: Tensor) -> Tensor:

@@ -26,8 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument(
         "--baseline",
-        help="name of the method to compare with; else supervised, or att; of probes, a network "
-        "that has learnt nothing",
+        help="name of the method to compare with; else supervised, att or dnn; of probes, a "
+        "network that has learnt nothing",
     )
     options = parser.parse_intermixed_args(arguments)
     with user_errors():

@@ -121,6 +121,9 @@ def classes_figure(scene: Scene) -> Figure:
     if len(shown) < len(scene.classes):
         head += f"; the {len(shown)} most frequent of {len(scene.classes)} classes"
     names = [scene.classes[label] for label in shown]
+    if model.epochs:
+        head += "; in brackets the epochs that the classes' models are of"
+        names = [f"{scene.classes[label]} ({model.epochs[label] + 1})" for label in shown]
     axis, value = scene.axis, scene.curve_value
     return draw_classes(
         names, scene.differences(effects), [flips, samples], axis.feature, value, head

@@ -12,7 +12,7 @@ from musicssl.report.runs import Run
 from musicssl.report.settings import telling
 from musicssl.report.spread import Spread, spread
 
-_USUAL_BASELINES = ("supervised", "att")
+_USUAL_BASELINES = ("supervised", "att", "dnn")
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +94,7 @@ def baseline_first(methods: Sequence[Method], name: str | None = None) -> list[M
     Args:
         methods: In any order.
         name: Label or name of the baseline; None: the first that is called supervised, else att,
-            else the first.
+            else dnn, else the first.
 
     Raises:
         InputError: If no method, or more than one, is called `name`.

@@ -43,16 +43,25 @@ def draw_curves(folder: Path, rows: Sequence[Mapping[str, float]], best_epoch: i
     """Draw losses and the main validation metrics over the epochs; R² below -1 is drawn as -1.
 
     Of a method that learns embeddings val/loss is left out: it is that of the linear probe, another
-    quantity than train/loss, on a scale of its own.
+    quantity than train/loss, on a scale of its own. Of one whose loss has the cross-entropy for a
+    part that part is drawn, which is what val/loss is of; of models that are each kept from an
+    epoch of their own, val/latest_loss.
     """
     metrics = [f"val/{name}" for name in _CURVES if f"val/{name}" in rows[0]]
-    losses = ["train/loss"] if "val/effective_rank" in rows[0] else ["train/loss", "val/loss"]
-    names = [*losses, *metrics]
+    names = [*_losses(rows[0]), *metrics]
     epochs = [int(row["epoch"]) for row in rows]
     curves = {name: (epochs, [row[name] for row in rows]) for name in names}
     if "val/r2" in curves:  # far below 0, as it is at first, it would flatten the rest
         curves["val/r2"] = (epochs, [max(row["val/r2"], -1.0) for row in rows])
     training_curves(folder / "training.png", curves, "Course of training", best_epoch)
+
+
+def _losses(row: Mapping[str, float]) -> list[str]:
+    """Name the losses that can be drawn on one scale."""
+    if "val/effective_rank" in row:
+        return ["train/loss"]
+    of_val = "val/latest_loss" if "val/latest_loss" in row else "val/loss"
+    return ["train/cross_entropy" if "train/cross_entropy" in row else "train/loss", of_val]
 
 
 def draw_answers(folder: Path, predictions: Predictions, title: str | None = None) -> None:

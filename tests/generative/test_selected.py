@@ -39,13 +39,14 @@ def test_every_model_has_the_weights_of_its_best_epoch():
             for parameter in nn.ModuleDict(now).parameters():
                 parameter.normal_()
         past.append(copy.deepcopy(nn.ModuleDict(now)))
-        taken = selected.take(now, values[epoch])
+        taken = selected.take(now, values[epoch], epoch)
 
         for model in range(M):
             seen = [float(v) for v in values[: epoch + 1, model]]
             defined = [v for v in seen if not math.isnan(v)]
             best = seen.index(min(defined)) if defined else epoch
             assert bool(taken[model]) == (best == epoch), (epoch, model)
+            assert int(selected.epochs[model]) == best
             kept = selected.copies.parameters()
             for ours, theirs in zip(kept, past[best].parameters(), strict=True):
                 assert torch.equal(ours[model], theirs[model]), (epoch, model)

@@ -7,6 +7,7 @@ from musicssl.generative.clip_summary import ClipSummary
 from musicssl.generative.joint import JointM2
 from musicssl.generative.latent_features import KeptLikelihood, LatentFeatures
 from musicssl.generative.m2 import M2
+from musicssl.generative.selected import SelectedWeights
 from musicssl.generative.showing import shown_joint, shown_m2, shown_stacked, shown_vae
 from musicssl.generative.vae import Decoder, GaussianEncoder
 from musicssl.likelihoods import BoundedGaussian, FixedGaussian
@@ -31,26 +32,35 @@ def y():
     return (torch.rand(N, C, generator=torch.Generator().manual_seed(2)) < 0.5).float()
 
 
+def selected(*values):
+    """Models of these values, each kept from an epoch of its own."""
+    weights = SelectedWeights({}, len(values))
+    weights.best.copy_(torch.tensor(values))
+    weights.epochs.copy_(torch.arange(len(values)))
+    return weights
+
+
 def test_each_label_is_shown_by_its_own_m2(x, z, y):
     m2 = M2(C, 2, D, (7,), Z, FixedGaussian())
-    model = shown_m2(m2, ClipSummary(D, 1), LABELS, torch.tensor([0.4, 0.2, 0.9]))
+    model = shown_m2(m2, ClipSummary(D, 1), LABELS, selected(0.4, 0.2, 0.9))
     means = m2.posterior(x.expand(C, N, D), y.T.long()).mean
     decoded = m2.decode(z.expand(C, N, Z), y.T.long())
     for label in range(C):
         torch.testing.assert_close(model.inferred(x, y, label), means[label])
         torch.testing.assert_close(model.decoded(z, y, label), decoded[label])
     assert model.label == 1  # the least loss
+    assert model.epochs == (0, 1, 2)
 
 
 def test_a_model_that_never_validated_is_not_shown_before_one_that_did():
     m2 = M2(C, 2, D, (7,), Z, FixedGaussian())
-    values = torch.tensor([torch.inf, 3.0, torch.inf])
+    values = selected(torch.inf, 3.0, torch.inf)
     assert shown_m2(m2, ClipSummary(D, 1), LABELS, values).label == 1
 
 
 def test_one_m2_of_all_classes_reads_the_class(x, z):
     m2 = M2(1, C, D, (7,), Z, FixedGaussian())
-    model = shown_m2(m2, ClipSummary(D, 1), CLASS, torch.tensor([0.4]))
+    model = shown_m2(m2, ClipSummary(D, 1), CLASS, selected(0.4))
     answers = torch.tensor([0, 2, 1, 1, 0, 2])
     y = torch.eye(C)[answers]
     [means] = m2.posterior(x[None], answers[None]).mean
@@ -59,12 +69,13 @@ def test_one_m2_of_all_classes_reads_the_class(x, z):
         torch.testing.assert_close(model.inferred(x, y, label), means)
         torch.testing.assert_close(model.decoded(z, y, label), decoded)
     assert model.label is None
+    assert model.epochs == ()
 
 
 def test_showing_one_of_many_models_copies_no_weights_and_changes_none(x, y):
     m2 = M2(C, 2, D, (7,), Z, FixedGaussian())
     before = {name: values.clone() for name, values in m2.state_dict().items()}
-    model = shown_m2(m2, ClipSummary(D, 1), LABELS, torch.zeros(C))
+    model = shown_m2(m2, ClipSummary(D, 1), LABELS, selected(*[0.0] * C))
     with torch.no_grad():
         one = model.inferred(x, y, 1)
         m2.encoder_z.last.bias[1] += 1  # is seen: the weights are the same
@@ -91,7 +102,7 @@ def test_a_stack_is_shown_from_the_features_to_the_features(x, z, y):
     decoder = Decoder(5, (6,), D, FixedGaussian())
     m2 = M2(C, 2, 5, (7,), Z, KeptLikelihood(BoundedGaussian(), features.kept))
     summary = features.encoder.summary
-    model = shown_stacked(shown_m2(m2, summary, LABELS, torch.zeros(C)), features, decoder)
+    model = shown_stacked(shown_m2(m2, summary, LABELS, selected(*[0.0] * C)), features, decoder)
     z1 = features.encoder.posterior(x).mean * torch.tensor([1.0, 0, 1, 1, 1])
     means = m2.posterior(z1.expand(C, N, 5), y.T.long()).mean
     decoded = decoder(m2.decode(z.expand(C, N, Z), y.T.long()))

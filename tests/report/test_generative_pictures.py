@@ -152,6 +152,14 @@ def test_of_many_classes_the_most_frequent_are_drawn_and_that_is_said():
     assert heading(figure).endswith("20 test clips; the 50 most frequent of 60 classes")
 
 
+def test_models_that_were_kept_from_epochs_of_their_own_say_so():
+    drawn = scene(linear(epochs=tuple(range(10, 60))))
+    figure = classes_figure(drawn)
+    names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert names == [f"{name} ({11 + label})" for label, name in enumerate(drawn.classes)]
+    assert "in brackets the epochs" in heading(figure)
+
+
 def test_components_are_drawn_by_weight_with_what_their_means_decode_to():
     drawn = scene(linear(two_components(), reads_classes=False))
     test, *components = samples_figure(drawn).axes

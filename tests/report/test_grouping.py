@@ -67,6 +67,12 @@ def test_the_baseline_is_supervised_or_att_or_the_first_or_the_one_that_is_named
     assert baseline_first(methods, "aaa")[0].label == "aaa"
 
 
+def test_the_classifiers_of_generative_models_are_their_baseline(tmp_path):
+    for name in ("dgm", "dnn"):
+        write_run(tmp_path / name, settings(name))
+    assert baseline_first(read(tmp_path))[0].label == "dnn"
+
+
 def test_a_baseline_that_is_not_there_or_not_unique_is_refused(tmp_path):
     for b_s in (0.5, 1.0):
         write_run(tmp_path / f"b{b_s}", settings("att", b_s=b_s))

@@ -138,6 +138,17 @@ def test_the_loss_of_a_probe_is_not_drawn_beside_that_of_what_it_judges(drawn, t
     assert curves == {"train/loss": ([0], [4.2]), "val/auroc": ([0], [0.8])}
 
 
+def test_what_counts_clips_too_is_drawn_by_its_cross_entropy(drawn, tmp_path):
+    row = {"epoch": 0, "train/loss": 400.0, "train/cross_entropy": 0.4, "val/loss": 0.5}
+    run_figures.draw_curves(tmp_path, [row], 0)
+    run_figures.draw_curves(tmp_path, [row | {"val/latest_loss": 0.6}], 0)
+    curves = [picture[1] for picture in drawn["training_curves"]]
+    assert curves == [
+        {"train/cross_entropy": ([0], [0.4]), "val/loss": ([0], [0.5])},
+        {"train/cross_entropy": ([0], [0.4]), "val/latest_loss": ([0], [0.6])},
+    ]
+
+
 def predictions(task):
     scores = np.array([[0.7, 0.3], [0.2, 0.8], [0.6, 0.4]], np.float32)
     targets = np.array([[1, 0], [1, 0], [0, 1]], np.float32)
