@@ -54,8 +54,8 @@ class PhasedMethod(ClassificationMethod):
         if stage == "fit" and epochs is not None and 0 <= epochs <= self.pretrain_epochs:
             raise InputError(
                 f"method.{self.pretrain_setting}={self.pretrain_epochs} leaves none of the "
-                f"trainer.max_epochs={epochs} for what comes after; raise these, or lower the "
-                "former."
+                f"trainer.max_epochs={epochs} for what comes after; raise trainer.max_epochs, or "
+                f"lower method.{self.pretrain_setting}."
             )
         super().setup(stage)
 

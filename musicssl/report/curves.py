@@ -35,7 +35,7 @@ def _panels(history: Mapping[str, Curve]) -> dict[str, dict[str, Curve]]:
     panels: dict[str, dict[str, Curve]] = {"loss": {}, "metric": {}}
     for name, curve in history.items():
         if len(curve[0]):
-            panels["loss" if name.endswith("loss") else "metric"][name] = curve
+            panels["loss" if name.endswith(("loss", "cross_entropy")) else "metric"][name] = curve
     return {label: curves for label, curves in panels.items() if curves}
 
 

@@ -104,7 +104,8 @@ def training_curves(
 
     Args:
         path: The PNG file to write; its folder is made if needed.
-        history: (epochs, values) by name; a name that ends in "loss" goes to the upper panel.
+        history: (epochs, values) by name; one that ends in "loss" or "cross_entropy" goes to the
+            upper panel.
         title: Above the picture.
         best_epoch: Where to draw a vertical line: the epoch whose weights were kept.
         unit: What the first of each pair counts, and so does `best_epoch`.

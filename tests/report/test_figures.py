@@ -271,6 +271,8 @@ def test_the_best_epoch_is_the_callers() -> None:
 
 def test_a_panel_without_curves_is_left_out() -> None:
     assert len(draw_training_curves({"train/loss": ([0], [1.0])}, "title").axes) == 1
+    both = {"train/cross_entropy": ([0], [1.0]), "val/latest_loss": ([0], [2.0])}
+    assert len(draw_training_curves(both, "title").axes) == 1
     empty = {"train/loss": ([0], [1.0]), "val/auroc": ([], [])}
     assert len(draw_training_curves(empty, "title").axes) == 1
 
