@@ -108,7 +108,7 @@ def test_the_first_phase_has_as_many_epochs_as_said():
 
 
 def test_a_second_phase_without_epochs_is_refused(tmp_path):
-    message = r"method.first_epochs=2 leaves none of the trainer.max_epochs=2 .* raise trainer.max_epochs, or lower method.first_epochs"
+    message = r"method.first_epochs=2 leaves none of the trainer.max_epochs=2 .* raise trainer.max_"
     with pytest.raises(InputError, match=message):
         trained(tmp_path, method(2), 2)
     assert len(trained(tmp_path, method(2), 3)) == 3
