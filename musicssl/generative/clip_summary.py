@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from musicssl.batch import Batch, valid_instances
 from musicssl.errors import InputError
+from musicssl.likelihoods import Likelihood
 
 KINDS = ("mean", "mean_std", "flat")
 
@@ -101,6 +102,22 @@ class ClipSummary(nn.Module):
             return first + offset
         square = (from_first - offset[:, None]).square().where(counted > 0, 0).sum(dim=1) / size
         return torch.cat([first + offset, square.sqrt()], dim=1)
+
+
+def learn_scale(summary: ClipSummary, likelihood: Likelihood, batches: Iterable[Batch]) -> None:
+    """Fit a summary to clips, and make sure of what it then makes of them.
+
+    Args:
+        summary: To be fitted.
+        likelihood: Of what it makes of clips.
+        batches: The clips; read twice.
+
+    Raises:
+        InputError: If the likelihood is not for such features; see `ClipSummary.fit`.
+    """
+    summary.fit(batches)
+    for batch in batches:
+        likelihood.check(summary.of(batch.to(summary.shift.device)))
 
 
 def _instances(batch: Batch) -> tuple[Tensor, Tensor | None]:

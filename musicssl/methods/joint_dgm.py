@@ -8,6 +8,7 @@ from torch import Tensor
 
 from musicssl.batch import Batch
 from musicssl.errors import InputError
+from musicssl.generative.clip_summary import learn_scale
 from musicssl.generative.clip_weights import ClipWeights
 from musicssl.generative.joint import JointM2
 from musicssl.generative.showing import FeatureModel, shown_joint
@@ -118,11 +119,8 @@ class JointDGM(ClassificationMethod):
         if stage != "fit":
             return
         datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
-        rows = datamodule.training_rows()
-        self.summary.fit(datamodule.batches_of(rows))
-        for batch in datamodule.batches_of(rows):
-            here = batch.to(self.summary.shift.device)
-            self.generator.likelihood.check(self.summary.of(here))
+        batches = datamodule.batches_of(datamodule.training_rows())
+        learn_scale(self.summary, self.generator.likelihood, batches)
         if self.prior_of_labels == "labelled":
             targets, mask = datamodule.labels("train")
             shares = answer_shares(targets, mask, self.task)  # (C, 2)

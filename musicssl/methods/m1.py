@@ -9,6 +9,7 @@ from torch import Tensor
 from torchmetrics import MeanMetric
 
 from musicssl.batch import Batch
+from musicssl.generative.clip_summary import learn_scale
 from musicssl.generative.latent_features import says_something
 from musicssl.generative.showing import FeatureModel, shown_vae
 from musicssl.generative.sizes import check_latent_dim, check_widths
@@ -81,10 +82,8 @@ class M1(ProbedMethod):
         if stage != "fit":
             return
         datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
-        rows, summary = datamodule.training_rows(), self.encoder.summary
-        summary.fit(datamodule.batches_of(rows))
-        for batch in datamodule.batches_of(rows):
-            self.decoder.likelihood.check(summary.of(batch.to(summary.shift.device)))
+        batches = datamodule.batches_of(datamodule.training_rows())
+        learn_scale(self.encoder.summary, self.decoder.likelihood, batches)
 
     def bound(self, x: Tensor) -> Bound:
         """Bound -log p(x) of summaries, (B, D), from above with one sample of z."""

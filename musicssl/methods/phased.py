@@ -1,5 +1,6 @@
 """What the methods share that prepare for some epochs before they train what decides."""
 
+from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
@@ -40,9 +41,9 @@ class PhasedMethod(ClassificationMethod):
         """Whether this epoch is of the first phase."""
         return self.trainer.current_epoch < self.pretrain_epochs
 
+    @abstractmethod
     def resting(self) -> Iterable[nn.Parameter]:
         """Return the parameters that this epoch does not train."""
-        raise NotImplementedError
 
     def setup(self, stage: str) -> None:
         """Check that there are epochs for the second phase.

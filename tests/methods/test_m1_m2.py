@@ -288,7 +288,11 @@ def test_a_corpus_of_one_class_per_clip_has_one_model(tmp_path):
 
 
 def test_without_unlabelled_clips_it_learns_from_the_labelled(tmp_path):
-    trained(tmp_path, telling(m1_epochs=1), data(b_s=1.0), 2)
+    subject = trained(tmp_path, telling(m1_epochs=1), data(b_s=1.0), 2)
+    logged = subject.trainer.callback_metrics
+    assert logged["train/unlabelled"] == 0
+    assert logged["train/labelled"] > 0
+    assert subject.selected.epochs.tolist() == [1, 1, 1]  # of the second phase
 
 
 def test_an_m1_of_another_run_can_be_taken(folder, tmp_path):
