@@ -11,7 +11,7 @@ from musicssl.errors import InputError
 from musicssl.multi_class import weighted_accuracy
 from musicssl.report.delong import macro_auroc
 from musicssl.tasks import MULTI_CLASS, MULTI_LABEL, REGRESSION, TASKS
-from tests.resampled.repeated import measured_on_repeated_clips
+from tests.support.repeated import measured_on_repeated_clips
 
 CREDIT = np.array([[1, 0.5, 0], [0.2, 1, 0.3], [0, 0, 1]], np.float32)
 

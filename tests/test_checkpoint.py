@@ -21,7 +21,7 @@ from musicssl.checkpoint import (
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.encoders.att import AttEmbedding
 from musicssl.errors import InputError
-from tests.tiny import Tiny
+from tests.support.tiny import Tiny
 
 CLASSES = ("a", "b", "c")
 SIZES = {"num_features": 8, "num_instances": 5, "num_classes": 3}

@@ -4,8 +4,8 @@ import torch
 
 from musicssl.clips import InstanceClips, JoinedClips, SoundClips, clips_of
 from musicssl.errors import InputError
-from tests.tiny import Tiny
-from tests.tiny_sound import RATE, ArraySound, TinySound
+from tests.support.tiny import Tiny
+from tests.support.tiny_sound import RATE, ArraySound, TinySound
 
 RECORDINGS = [np.arange(1, n + 1, dtype=np.float32) for n in (10, 4, 25)]
 

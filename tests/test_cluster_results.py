@@ -11,9 +11,9 @@ from musicssl.clustering import cluster_accuracy, normalised_mutual_information
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.methods.vade import VaDE
 from musicssl.run_folder import RunFolder
-from tests.kinds import OneClass, Values
-from tests.tiny import Tiny
-from tests.training import m1_parts
+from tests.support.kinds import OneClass, Values
+from tests.support.tiny import Tiny
+from tests.support.training import m1_parts
 
 
 def written(folder, corpus):

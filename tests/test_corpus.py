@@ -5,7 +5,7 @@ import pytest
 
 from musicssl.corpus import check_corpus
 from musicssl.errors import InputError
-from tests.tiny import Tiny
+from tests.support.tiny import Tiny
 
 
 def corpus(**changes):

@@ -5,7 +5,7 @@ from rich.console import Console
 from rich.table import Table
 
 from musicssl.corpus_command import corpus_command, print_whole
-from tests.bird_calls import RATE, BirdCalls, write_bird_calls
+from tests.support.bird_calls import RATE, BirdCalls, write_bird_calls
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import torch
 from musicssl.augment.published import published_transforms
 from musicssl.corruptions import corruptions
 from musicssl.errors import InputError
-from tests.augment.tones import RATE, level_db, tone, trembling, tremor
+from tests.support.tones import RATE, level_db, tone, trembling, tremor
 
 ALL = corruptions(RATE)
 GRADED = ["reverb", "chorus", "distortion", "compression", "bit_crush", "mp3"]

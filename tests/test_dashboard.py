@@ -27,8 +27,8 @@ from musicssl.errors import InputError
 from musicssl.history import read_history
 from musicssl.report.run_figures import draw_timelines
 from musicssl.run_folder import RunFolder, write_atomically
-from tests.commands import ROOT
-from tests.report.synthetic_probes import document, source, write_probe
+from tests.support.commands import ROOT
+from tests.support.synthetic_probes import document, source, write_probe
 from tests.test_architecture import imports
 from tests.test_train import QUICK
 from tests.test_train import run as run_without

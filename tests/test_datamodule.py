@@ -13,11 +13,11 @@ from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.label_streams import LabelRows
 from musicssl.resume import ResumeCheckpoint
-from tests.kinds import OneClass, Values
+from tests.support.kinds import OneClass, Values
+from tests.support.tiny import Tiny
+from tests.support.tiny_sound import RATE, TinySound
+from tests.support.training import quiet_trainer
 from tests.test_resume import Stop
-from tests.tiny import Tiny
-from tests.tiny_sound import RATE, TinySound
-from tests.training import quiet_trainer
 
 
 def datamodule(dataset=None, **settings):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from musicssl.history import read_history
-from tests.commands import shell
+from tests.support.commands import shell
 from tests.test_train import TINY
 
 

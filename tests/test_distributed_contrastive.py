@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from musicssl.history import read_history
-from tests.commands import SEARCH_PATH, shell
+from tests.support.commands import SEARCH_PATH, shell
 
 
 def train(folder: Path, *overrides: str) -> tuple[float, dict[str, torch.Tensor]]:

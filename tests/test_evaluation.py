@@ -10,9 +10,9 @@ from musicssl.evaluation import Predictions, predict_clips, predict_instances
 from musicssl.methods.att import AttentionMIL
 from musicssl.pooling import AttentionPooling, Instances, MaxPooling
 from musicssl.tasks import MULTI_CLASS, MULTI_LABEL, REGRESSION, TASKS
-from tests.kinds import OneClass, Values
-from tests.tiny import Tiny
-from tests.training import supervised_parts
+from tests.support.kinds import OneClass, Values
+from tests.support.tiny import Tiny
+from tests.support.training import supervised_parts
 
 
 def method(**parts):

@@ -8,8 +8,8 @@ from musicssl.errors import InputError
 from musicssl.gathered import gathered, world_size
 from musicssl.losses.contrastive import contrastive_loss
 from musicssl.methods.vicreg import VICReg
-from tests.ranks import on_ranks
-from tests.training import representation_parts
+from tests.support.ranks import on_ranks
+from tests.support.training import representation_parts
 
 ROWS, FEATURES = 12, 5
 NOTHING_SEEN = Batch(*[torch.empty(0)] * 3)  # VICReg looks at projections alone

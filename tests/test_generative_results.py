@@ -12,9 +12,9 @@ from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.generative.shown import reconstructed
 from musicssl.generative_results import scene_of, write_generative
 from musicssl.run_folder import RunFolder
-from tests.kinds import OneClass
+from tests.support.kinds import OneClass
+from tests.support.tiny import Tiny
 from tests.test_train import run
-from tests.tiny import Tiny
 
 PICTURES = {"reconstructions.png", "samples.png", "traversals.png"}
 SMALL = ("method.h1=16", "method.h2=0", "method.latent_dim=4")
@@ -124,7 +124,7 @@ def test_what_is_shown_are_the_selected_weights_and_not_the_latest(dgm):
 
 
 def test_one_class_a_clip_is_answered_by_one_class(tmp_path):
-    folder = run(tmp_path, "method=dgm", *SMALL, "dataset._target_=tests.kinds.OneClass")
+    folder = run(tmp_path, "method=dgm", *SMALL, "dataset._target_=tests.support.kinds.OneClass")
     assert pictures(folder) == PICTURES
     datamodule = SemiSupervisedDataModule(OneClass(), batch_size=16)
     method = trained(folder)

@@ -13,7 +13,7 @@ from musicssl.losses.masked_bce import masked_bce
 from musicssl.methods.att import AttentionMIL
 from musicssl.pooling import AttentionPooling
 from musicssl.schedules import constant
-from tests.tiny import Tiny
+from tests.support.tiny import Tiny
 
 
 class Witness(pl.Callback):

@@ -4,8 +4,8 @@ import pytest
 
 from musicssl.errors import InputError
 from musicssl.places import check_crops, fits_places, samples_per_place
-from tests.tiny import Tiny
-from tests.tiny_sound import RATE, TinySound
+from tests.support.tiny import Tiny
+from tests.support.tiny_sound import RATE, TinySound
 
 
 def test_crops_shorter_than_a_chunk_are_refused_and_short_clips_are_not():

@@ -18,10 +18,10 @@ from musicssl.errors import InputError
 from musicssl.probes.folder import ProbeFolder
 from musicssl.robustness_table import read_robustness
 from tests import test_train
-from tests.commands import SEARCH_PATH, shell
-from tests.probing_command import run
-from tests.tiny import Tiny
-from tests.tiny_keys import TinyKeys
+from tests.support.commands import SEARCH_PATH, shell
+from tests.support.probing_command import run
+from tests.support.tiny import Tiny
+from tests.support.tiny_keys import TinyKeys
 
 SMALL = ("data.p_s=[0.1,1]", "seeds=2", "probe.strengths=[0.01,1,100]")
 

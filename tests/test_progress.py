@@ -8,8 +8,8 @@ from rich.console import Console
 
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.progress import EpochProgress
+from tests.support.tiny import Tiny
 from tests.test_confs import CONF
-from tests.tiny import Tiny
 
 
 def shown(tmp_path, epochs, overrides=(), num_crops=1, width=120, **console):

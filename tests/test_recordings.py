@@ -10,7 +10,7 @@ from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.features.log_mel import LogMel
 from musicssl.features.waveform import Waveform
-from tests.bird_calls import RATE, SECONDS, BirdCalls, write_bird_calls
+from tests.support.bird_calls import RATE, SECONDS, BirdCalls, write_bird_calls
 
 MEL = LogMel(sample_rate=RATE, num_mels=16, n_fft=512)
 SOUND = Waveform(RATE)

@@ -17,13 +17,13 @@ from musicssl.methods.random_forest import RandomForest
 from musicssl.report.runs import read_run
 from musicssl.resolution import resolution_metrics
 from musicssl.results import in_places, in_time, measure, show_results
+from tests.support.tiny import Tiny
 from tests.test_train import run
-from tests.tiny import Tiny
 
 
 def run_of(folder, dataset, *overrides):
-    """Train on one of the corpora of `tests.kinds`."""
-    target = (f"dataset._target_=tests.kinds.{dataset}", "pooling=mean")
+    """Train on one of the corpora of `tests.support.kinds`."""
+    target = (f"dataset._target_=tests.support.kinds.{dataset}", "pooling=mean")
     return run(folder, *target, *overrides)
 
 

@@ -18,7 +18,7 @@ from musicssl.checkpoint import AtomicCheckpointIO, DescribeCheckpoint
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.history import History, read_history
 from musicssl.resume import BestCheckpoint, ResumeCheckpoint, StepSeed
-from tests.tiny import Tiny
+from tests.support.tiny import Tiny
 
 ROOT = Path(__file__).parents[1]
 COMMAND = (

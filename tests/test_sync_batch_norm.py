@@ -8,7 +8,7 @@ from torch import nn
 
 from musicssl.gathered import world_size
 from musicssl.sync_batch_norm import SyncBatchNorm, SyncBatchNorms
-from tests.ranks import on_ranks
+from tests.support.ranks import on_ranks
 
 CASES = {
     "of vectors": (nn.BatchNorm1d(3), (10, 3)),

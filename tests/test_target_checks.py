@@ -6,8 +6,8 @@ import pytest
 from musicssl.corpus import check_corpus
 from musicssl.errors import InputError
 from musicssl.target_checks import learnable
-from tests.kinds import OneClass, Values
-from tests.tiny import Tiny
+from tests.support.kinds import OneClass, Values
+from tests.support.tiny import Tiny
 
 
 def changed(corpus, **cells):

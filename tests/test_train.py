@@ -14,9 +14,9 @@ from musicssl.errors import InputError
 from musicssl.history import read_history
 from musicssl.metrics import macro, per_class_metrics
 from musicssl.run_folder import RunFolder
-from tests.commands import ROOT, SEARCH_PATH, composed, shell
-from tests.tiny import Tiny
-from tests.tiny_sound import TinySound
+from tests.support.commands import ROOT, SEARCH_PATH, composed, shell
+from tests.support.tiny import Tiny
+from tests.support.tiny_sound import TinySound
 
 TINY = (SEARCH_PATH, "dataset=tiny")
 QUICK = (*TINY, "trainer=cpu", "trainer.max_epochs=2", "data.batch_size=16")

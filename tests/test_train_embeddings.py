@@ -14,8 +14,8 @@ from musicssl.probing.linear import fit_linear
 from musicssl.probing.probe import Embeddings
 from musicssl.report.probe_curve import read_probe_curves
 from musicssl.robustness_table import read_robustness
+from tests.support.tiny_sound import TinySound
 from tests.test_train import run
-from tests.tiny_sound import TinySound
 
 SMALL = (
     *("dataset=tiny_sound", "features.sample_rate=800", "data.crop_seconds=1.0"),
@@ -68,7 +68,7 @@ def test_relatives_run_from_the_command_line(tmp_path, method):
 
 @pytest.mark.parametrize(("dataset", "metric"), [("OneClass", "accuracy"), ("Values", "r2")])
 def test_instances_and_other_kinds_of_targets(tmp_path, dataset, metric):
-    target = f"dataset._target_=tests.kinds.{dataset}"
+    target = f"dataset._target_=tests.support.kinds.{dataset}"
     folder = run(tmp_path / "run", target, "method=semisupcon", "encoder=att", "views=weak")
     assert (folder.figures / "embedding_map.png").is_file()
     curves = read_probe_curves(folder.label_curve)

@@ -10,8 +10,8 @@ from musicssl.encoders.samplecnn import SampleCNN
 from musicssl.evaluation import predict_clips
 from musicssl.methods.att import AttentionMIL
 from musicssl.pooling import AttentionPooling, MaxPooling, MeanPooling
-from tests.tiny_sound import TinySound
-from tests.training import supervised_parts
+from tests.support.tiny_sound import TinySound
+from tests.support.training import supervised_parts
 
 CHUNK = 729  # 3^6 samples: a clip of 2 to 4 s has 3 to 5 chunks, the last one cut short
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.archives.publisher import Publisher, publishing
+from tests.support.publisher import Publisher, publishing
 
 
 @pytest.fixture

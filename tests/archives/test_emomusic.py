@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 from musicssl.archives.emomusic import CLIPS, TABLES, download
-from tests.archives.publisher import Publisher, files_in
+from tests.support.publisher import Publisher, files_in
 
 
 def test_tables_and_clips_come_into_one_folder(publisher: Publisher, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from musicssl.archives.fma import ARCHIVES, download
 from musicssl.download import Archive
 from musicssl.errors import InputError
-from tests.archives.publisher import Publisher, files_in
+from tests.support.publisher import Publisher, files_in
 
 MEMBERS = {
     "metadata": {"fma_metadata/tracks.csv": b",album\n", "fma_metadata/README.txt": b"read"},

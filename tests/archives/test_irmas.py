@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from musicssl.archives.irmas import ARCHIVES, download
-from tests.archives.publisher import Publisher, files_in
+from tests.support.publisher import Publisher, files_in
 
 TRAINING = {"IRMAS-TrainingData/cla/[cla][cla]0189__2.wav": b"train"}
 TESTING = {"Part1/02 - And The Body Will Die-8.wav": b"test", "Part1/a.txt": b"gel\t\n"}

@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 from musicssl.archives.magnatagatune import PARTS, TABLES, download
-from tests.archives.publisher import Publisher, files_in, zip_of
+from tests.support.publisher import Publisher, files_in, zip_of
 
 CLIPS = {"0/a-0-29.mp3": b"a", "f/b-30-59.mp3": bytes(range(256))}
 

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from musicssl.archives.medley_solos_db import CLIPS, TABLE, download
-from tests.archives.publisher import Publisher, files_in
+from tests.support.publisher import Publisher, files_in
 
 
 def test_the_table_and_the_clips_come_into_one_folder(publisher: Publisher, tmp_path: Path) -> None:

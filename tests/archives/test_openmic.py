@@ -7,8 +7,8 @@ from musicssl.archives.openmic import download
 from musicssl.corpus_command import corpus_command
 from musicssl.datasets.openmic import OpenMIC, OpenMICAudio
 from musicssl.download import Archive
-from tests.archives.publisher import Publisher, files_in
-from tests.datasets.openmic_folder import KEYS, write_openmic
+from tests.support.openmic_folder import KEYS, write_openmic
+from tests.support.publisher import Publisher, files_in
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from musicssl.audio.store import build_store
 from musicssl.errors import InputError
-from tests.audio.clip_store_builder import GATED, NAMES, RATE, UNREADABLE, clip
+from tests.support.clip_store_builder import GATED, NAMES, RATE, UNREADABLE, clip
 
 SCRIPT = Path(__file__).with_name("clip_store_builder.py")
 

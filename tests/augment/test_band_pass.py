@@ -3,7 +3,7 @@ import pytest
 
 from musicssl.augment.band_pass import BandPass
 from musicssl.errors import InputError
-from tests.augment.filtering import OCTAVE, RATE, butterworth, gain_of_tone, gains
+from tests.support.filtering import OCTAVE, RATE, butterworth, gain_of_tone, gains
 
 CENTRE, WIDTH = 800, 0.5  # from 600 to 1,000 Hz
 

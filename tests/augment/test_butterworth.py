@@ -5,7 +5,7 @@ from musicssl.augment.butterworth import Bands, Frequencies
 from musicssl.augment.high_pass import HighPass
 from musicssl.augment.low_pass import LowPass
 from musicssl.errors import InputError
-from tests.augment.filtering import RATE
+from tests.support.filtering import RATE
 
 
 def is_uniform(u):

@@ -19,7 +19,7 @@ from musicssl.augment.shuffle import Shuffle
 from musicssl.augment.tilt import Tilt
 from musicssl.augment.time_mask import TimeMask
 from musicssl.batch import valid_instances
-from tests.augment.contract import (
+from tests.support.contract import (
     assert_padding_is_not_heard,
     assert_same_kind,
     assert_seed_alone_decides,

@@ -33,7 +33,7 @@ from musicssl.augment.splice_out import SpliceOut
 from musicssl.augment.time_stretch import TimeStretch
 from musicssl.augment.white_noise import WhiteNoise
 from musicssl.batch import valid_instances
-from tests.augment.contract import (
+from tests.support.contract import (
     assert_padding_is_not_heard,
     assert_same_kind,
     assert_seed_alone_decides,

@@ -3,7 +3,7 @@ import pytest
 
 from musicssl.augment.high_pass import HighPass
 from musicssl.errors import InputError
-from tests.augment.filtering import OCTAVE, RATE, butterworth, gain_of_tone, gains
+from tests.support.filtering import OCTAVE, RATE, butterworth, gain_of_tone, gains
 
 
 def test_the_response_is_that_of_scipy():

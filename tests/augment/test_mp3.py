@@ -3,7 +3,7 @@ import torch
 
 from musicssl.augment.mp3 import MP3
 from musicssl.errors import InputError
-from tests.augment.tones import RATE, level_db, pitch, tone
+from tests.support.tones import RATE, level_db, pitch, tone
 
 
 def noise(num_samples=10_000, num_clips=1):

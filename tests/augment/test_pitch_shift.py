@@ -5,7 +5,7 @@ import torch
 
 from musicssl.augment.pitch_shift import PitchShift
 from musicssl.errors import InputError
-from tests.augment.tones import RATE, level_db, pitch, tone, trembling, tremor
+from tests.support.tones import RATE, level_db, pitch, tone, trembling, tremor
 
 
 def shifted(x, semitones):

@@ -3,7 +3,7 @@ import torch
 
 from musicssl.augment.time_stretch import TimeStretch
 from musicssl.errors import InputError
-from tests.augment.tones import RATE, level_db, pitch, tone, trembling, tremor
+from tests.support.tones import RATE, level_db, pitch, tone, trembling, tremor
 
 
 @pytest.mark.parametrize("rate", [0.7, 0.9, 1.3])

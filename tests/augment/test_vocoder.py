@@ -3,7 +3,7 @@ import torch
 from torchaudio.functional import phase_vocoder
 
 from musicssl.augment.vocoder import stretch, window_size
-from tests.augment.tones import RATE, level_db, pitch, tone
+from tests.support.tones import RATE, level_db, pitch, tone
 
 SIZE = 1024
 HOP = SIZE // 4

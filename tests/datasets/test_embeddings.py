@@ -10,8 +10,8 @@ from musicssl.datasets.embeddings import EmbeddingsFile
 from musicssl.embeddings.corpus import embedded_corpus
 from musicssl.embeddings.files import save_embeddings
 from musicssl.errors import InputError
-from tests.tiny import Tiny
-from tests.tiny_sound import TinySound
+from tests.support.tiny import Tiny
+from tests.support.tiny_sound import TinySound
 
 H = np.random.default_rng(0).standard_normal((60, 5)).astype(np.float32)
 suffixes = pytest.mark.parametrize("suffix", [".npz", ".parquet"])

@@ -17,7 +17,7 @@ from musicssl.datasets.medleydb import (
 from musicssl.errors import InputError
 from musicssl.features.log_mel import LogMel
 from musicssl.features.waveform import Waveform
-from tests.datasets.medleydb_folder import METADATA, song_metadata, write_audio, write_package
+from tests.support.medleydb_folder import METADATA, song_metadata, write_audio, write_package
 
 FEATURES = LogMel(sample_rate=8_000, num_mels=16, n_fft=512)
 

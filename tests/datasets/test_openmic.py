@@ -15,7 +15,7 @@ from musicssl.errors import InputError
 from musicssl.features.log_mel import LogMel
 from musicssl.features.waveform import Waveform
 from musicssl.openmic.vggish import SCALINGS
-from tests.datasets.openmic_folder import (
+from tests.support.openmic_folder import (
     CODES,
     KEYS,
     MASK,

@@ -11,7 +11,7 @@ from musicssl.datasets.openmic import OpenMIC, OpenMICAudio, main
 from musicssl.errors import InputError
 from musicssl.features.log_mel import LogMel
 from musicssl.features.waveform import Waveform
-from tests.datasets.openmic_folder import (
+from tests.support.openmic_folder import (
     KEYS,
     MASK,
     NUM_CLIPS,

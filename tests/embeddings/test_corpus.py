@@ -3,8 +3,8 @@ import pytest
 
 from musicssl.corpus import check_corpus
 from musicssl.embeddings.corpus import embedded_corpus
-from tests.tiny import Tiny
-from tests.tiny_sound import TinySound
+from tests.support.tiny import Tiny
+from tests.support.tiny_sound import TinySound
 
 
 @pytest.mark.parametrize("corpus", [Tiny(40, variable_lengths=True).load(), TinySound(40).load()])

@@ -14,8 +14,8 @@ from musicssl.encoders.att import AttEmbedding
 from musicssl.encoders.log_mel_statistics import LogMelStatistics
 from musicssl.errors import InputError
 from musicssl.pooling import MeanPooling
-from tests.tiny import Tiny
-from tests.tiny_sound import RATE, ArraySound, TinySound
+from tests.support.tiny import Tiny
+from tests.support.tiny_sound import RATE, ArraySound, TinySound
 
 IDENTITY = {"checkpoint": "0123"}
 

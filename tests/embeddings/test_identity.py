@@ -7,8 +7,8 @@ import pytest
 
 from musicssl.embeddings.identity import corpus_identity, file_identity
 from musicssl.errors import InputError
-from tests.tiny import Tiny
-from tests.tiny_sound import ArraySound, TinySound
+from tests.support.tiny import Tiny
+from tests.support.tiny_sound import ArraySound, TinySound
 
 
 @pytest.fixture(params=[Tiny(20, variable_lengths=True), TinySound(20, variable_lengths=True)])

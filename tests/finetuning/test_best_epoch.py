@@ -9,8 +9,8 @@ from torch.utils.data import DataLoader
 
 from musicssl.finetuning.best_epoch import BestEpoch
 from musicssl.finetuning.quiet_lightning import quiet_lightning
-from tests.finetuning.told import Told
-from tests.training import quiet_trainer
+from tests.support.told import Told
+from tests.support.training import quiet_trainer
 
 NO_WORKERS = "ignore:The '.*_dataloader' does not have many workers"
 

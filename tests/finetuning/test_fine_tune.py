@@ -22,8 +22,8 @@ from musicssl.pooling import MeanPooling
 from musicssl.probing.linear import fit_linear
 from musicssl.probing.probe import Embeddings
 from musicssl.tasks import task_named
-from tests.tiny import Tiny
-from tests.tiny_sound import TinySound
+from tests.support.tiny import Tiny
+from tests.support.tiny_sound import TinySound
 
 CPU = torch.device("cpu")
 FEW, MORE = torch.arange(10), torch.arange(30)

@@ -9,7 +9,7 @@ import torch
 from musicssl.clips import InstanceClips, SoundClips
 from musicssl.finetuning.labelled_batches import labelled_batches
 from musicssl.probing.probe import Embeddings
-from tests.tiny_sound import RATE, ArraySound
+from tests.support.tiny_sound import RATE, ArraySound
 
 ROWS = np.array([3, 5, 8, 9, 11, 14, 17])
 Y = torch.arange(14.0).view(7, 2)

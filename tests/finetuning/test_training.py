@@ -9,7 +9,7 @@ from rich.progress import Progress
 from musicssl.errors import InputError
 from musicssl.finetuning.quiet_lightning import quiet_lightning
 from musicssl.finetuning.training import EpochsBar, progress_of_epochs, train_in_memory
-from tests.finetuning.told import Told
+from tests.support.told import Told
 
 pytestmark = pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers")
 

@@ -6,7 +6,7 @@ from musicssl.batch import Batch
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.generative.clip_weights import ClipWeights
 from musicssl.streams import BatchPlan, Stream
-from tests.tiny import Tiny
+from tests.support.tiny import Tiny
 
 
 def batch_of(rows):

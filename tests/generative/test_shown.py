@@ -18,7 +18,7 @@ from musicssl.generative.shown import (
     traversal,
 )
 from musicssl.tasks import task_named
-from tests.generative.known_models import B, W, identity, linear, two_components
+from tests.support.known_models import B, W, identity, linear, two_components
 
 LABELS, CLASS, VALUES = (task_named(n) for n in ("multi_label", "multi_class", "regression"))
 

@@ -7,8 +7,8 @@ from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.generative.clip_summary import ClipSummary
 from musicssl.generative.training_clips import TrainingClips, answer_shares, answers
 from musicssl.tasks import MULTI_CLASS, MULTI_LABEL
-from tests.kinds import OneClass
-from tests.tiny import Tiny
+from tests.support.kinds import OneClass
+from tests.support.tiny import Tiny
 
 
 def in_memory(corpus, task, **settings):

@@ -10,8 +10,8 @@ from musicssl.losses.masked_bce import masked_bce
 from musicssl.losses.partial_bce import partial_bce
 from musicssl.methods.att import AttentionMIL
 from musicssl.metrics import macro, per_class_metrics
-from tests.tiny import Tiny
-from tests.training import quiet_trainer, supervised_parts
+from tests.support.tiny import Tiny
+from tests.support.training import quiet_trainer, supervised_parts
 
 
 def att(lr=1e-2, loss=masked_bce):

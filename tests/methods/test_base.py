@@ -17,8 +17,8 @@ from musicssl.losses.masked_bce import masked_bce
 from musicssl.methods.att import AttentionMIL
 from musicssl.metrics import macro, per_class_metrics
 from musicssl.schedules import halving
-from tests.tiny import Tiny
-from tests.training import quiet_trainer, supervised_parts
+from tests.support.tiny import Tiny
+from tests.support.training import quiet_trainer, supervised_parts
 
 
 class Ragged(Tiny):

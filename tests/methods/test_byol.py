@@ -8,9 +8,9 @@ from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.methods.byol import BYOL
 from musicssl.projector import Projector
 from musicssl.teacher import Teacher
-from tests.methods.on_sound import trained_on_sound
-from tests.tiny import Tiny
-from tests.training import quiet_trainer, representation_parts
+from tests.support.on_sound import trained_on_sound
+from tests.support.tiny import Tiny
+from tests.support.training import quiet_trainer, representation_parts
 
 PARTS = {
     "teacher": partial(Teacher, decay=0.6, batch_norm="own"),

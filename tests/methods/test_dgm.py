@@ -24,10 +24,10 @@ from musicssl.losses.masked_bce import masked_bce
 from musicssl.methods.dgm import DeepGenerativeModel
 from musicssl.resume import BestCheckpoint, ResumeCheckpoint, StepSeed
 from tests import probing_command, test_train
-from tests.kinds import OneClass, Values
+from tests.support.kinds import OneClass, Values
+from tests.support.tiny import Tiny
+from tests.support.training import dgm_parts, quiet_trainer
 from tests.test_resume import Stop, validation_of
-from tests.tiny import Tiny
-from tests.training import dgm_parts, quiet_trainer
 
 SMALL = ("method=dgm", "method.h1=16", "method.h2=12", "method.latent_dim=4", "optimizer.lr=0.01")
 BOTH = pytest.mark.parametrize("generative", [True, False])

@@ -10,7 +10,7 @@ from musicssl.encoders.att import AttEmbedding
 from musicssl.methods.fixmatch import FixMatch
 from musicssl.thresholds import PriorMatchedThresholds
 from tests.methods.test_semi_supervised import data, mixed_batch
-from tests.training import UNCHANGED, quiet_trainer, semi_supervised_parts
+from tests.support.training import UNCHANGED, quiet_trainer, semi_supervised_parts
 
 
 def method(share=0.5, **changes):

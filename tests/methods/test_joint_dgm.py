@@ -21,9 +21,9 @@ from musicssl.likelihoods import Bernoulli
 from musicssl.methods.joint_dgm import JointDGM
 from musicssl.metrics import per_class_metrics
 from tests import interrupted, probing_command
+from tests.support.tiny import Tiny
+from tests.support.training import dgm_parts, quiet_trainer
 from tests.test_train import run
-from tests.tiny import Tiny
-from tests.training import dgm_parts, quiet_trainer
 
 SMALL = (
     *("method=joint_dgm", "method.h1=32", "method.h2=0", "method.latent_dim=4"),

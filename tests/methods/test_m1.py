@@ -15,10 +15,10 @@ from musicssl.errors import InputError
 from musicssl.generative.vae import Bound
 from musicssl.likelihoods import Bernoulli, FixedGaussian
 from musicssl.methods.m1 import M1
-from tests.kinds import OneClass
+from tests.support.kinds import OneClass
+from tests.support.tiny import Tiny
+from tests.support.training import m1_parts, quiet_trainer
 from tests.test_train import run
-from tests.tiny import Tiny
-from tests.training import m1_parts, quiet_trainer
 
 STILL = partial(torch.optim.SGD, lr=0.0)
 
@@ -160,8 +160,8 @@ def test_a_bound_that_is_not_a_number_is_not_left_out_of_the_mean(tmp_path, monk
     "kind",
     [
         ("dataset.variable_lengths=true",),
-        ("dataset._target_=tests.kinds.OneClass", "likelihood=bounded_gaussian"),
-        ("dataset._target_=tests.kinds.Values", "method.summary=flat"),
+        ("dataset._target_=tests.support.kinds.OneClass", "likelihood=bounded_gaussian"),
+        ("dataset._target_=tests.support.kinds.Values", "method.summary=flat"),
     ],
 )
 def test_it_runs_from_the_command_line_and_its_checkpoint_predicts_alike(tmp_path, kind):

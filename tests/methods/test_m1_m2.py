@@ -21,10 +21,10 @@ from musicssl.likelihoods import FixedGaussian
 from musicssl.methods import m1_m2
 from musicssl.methods.m1_m2 import M1M2
 from tests import interrupted, probing_command
-from tests.kinds import OneClass, Values
+from tests.support.kinds import OneClass, Values
+from tests.support.tiny import Tiny
+from tests.support.training import dgm_parts, quiet_trainer
 from tests.test_train import run
-from tests.tiny import Tiny
-from tests.training import dgm_parts, quiet_trainer
 
 SMALL = (
     "method=m1_m2",

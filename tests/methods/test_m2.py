@@ -14,8 +14,8 @@ from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.generative.training_clips import Answered
 from musicssl.likelihoods import BoundedGaussian, FixedGaussian
 from musicssl.methods.dgm import DeepGenerativeModel
-from tests.tiny import Tiny
-from tests.training import dgm_parts, quiet_trainer
+from tests.support.tiny import Tiny
+from tests.support.training import dgm_parts, quiet_trainer
 
 D = 16  # features of a clip of Tiny: mean and deviation of 8
 

@@ -6,7 +6,7 @@ from musicssl.batch import Batch
 from musicssl.encoders.att import AttEmbedding
 from musicssl.methods.mean_teacher import MeanTeacher
 from musicssl.teacher import Teacher
-from tests.training import UNCHANGED, semi_supervised_parts
+from tests.support.training import UNCHANGED, semi_supervised_parts
 
 
 def method(**changes):

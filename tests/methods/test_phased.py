@@ -11,8 +11,8 @@ from torch import nn
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.methods.phased import PhasedMethod
-from tests.tiny import Tiny
-from tests.training import quiet_trainer, supervised_parts
+from tests.support.tiny import Tiny
+from tests.support.training import quiet_trainer, supervised_parts
 
 
 class TwoWeights(PhasedMethod):

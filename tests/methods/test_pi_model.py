@@ -6,7 +6,7 @@ import torch
 from musicssl.encoders.att import AttEmbedding
 from musicssl.methods.pi_model import PiModel
 from tests.methods.test_semi_supervised import mixed_batch
-from tests.training import UNCHANGED, semi_supervised_parts
+from tests.support.training import UNCHANGED, semi_supervised_parts
 
 
 def method(**changes):

@@ -11,8 +11,8 @@ from musicssl.pooling import AttentionPooling
 from musicssl.probing.linear import fit_linear
 from musicssl.probing.probe import Embeddings
 from musicssl.tasks import MULTI_LABEL
-from tests.tiny import Tiny
-from tests.training import probed_parts, quiet_trainer
+from tests.support.tiny import Tiny
+from tests.support.training import probed_parts, quiet_trainer
 
 
 class SpreadOut(ProbedMethod):

@@ -6,8 +6,8 @@ from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.methods.representation import Objective, RepresentationMethod
 from musicssl.views import Views
-from tests.tiny import Tiny
-from tests.training import quiet_trainer, representation_parts
+from tests.support.tiny import Tiny
+from tests.support.training import quiet_trainer, representation_parts
 
 
 class PullTogether(RepresentationMethod):

@@ -21,8 +21,8 @@ from musicssl.metrics import macro, per_class_metrics
 from musicssl.schedules import sigmoid_rampup
 from musicssl.teacher import Teacher
 from musicssl.thresholds import PriorMatchedThresholds
-from tests.tiny import Tiny
-from tests.training import UNCHANGED, quiet_trainer, semi_supervised_parts, supervised_parts
+from tests.support.tiny import Tiny
+from tests.support.training import UNCHANGED, quiet_trainer, semi_supervised_parts, supervised_parts
 
 CONSISTENT = [MeanTeacher, PiModel, TemporalEnsembling]
 

@@ -11,8 +11,8 @@ from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.methods.semisupcon import SemiSupCon
 from musicssl.similarity import Labels, dice, kernel, same_class, shared_labels
-from tests.tiny import Tiny
-from tests.training import quiet_trainer, representation_parts
+from tests.support.tiny import Tiny
+from tests.support.training import quiet_trainer, representation_parts
 
 
 def method(**changes):

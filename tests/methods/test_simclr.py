@@ -2,9 +2,9 @@ import torch
 
 from musicssl.methods.semisupcon import SemiSupCon
 from musicssl.methods.simclr import SimCLR
-from tests.methods.on_sound import trained_on_sound
 from tests.methods.test_semisupcon import projections, seen
-from tests.training import representation_parts
+from tests.support.on_sound import trained_on_sound
+from tests.support.training import representation_parts
 
 
 def test_its_loss_is_semisupcons_without_labels_whatever_the_batch_holds():

@@ -13,9 +13,9 @@ from musicssl.losses.masked_bce import masked_bce
 from musicssl.methods.strong import StrongSupervision
 from musicssl.metrics import macro, per_class_metrics
 from musicssl.pooling import AttentionPooling, MaxPooling
-from tests.tiny import Tiny
-from tests.tiny_sound import RATE, TinySound
-from tests.training import quiet_trainer, supervised_parts
+from tests.support.tiny import Tiny
+from tests.support.tiny_sound import RATE, TinySound
+from tests.support.training import quiet_trainer, supervised_parts
 
 
 class Spectrum(AudioEncoder):

@@ -5,9 +5,9 @@ from pytorch_metric_learning.losses import SupConLoss
 from musicssl.errors import InputError
 from musicssl.methods.semisupcon import SemiSupCon
 from musicssl.methods.supcon import SupCon
-from tests.methods.on_sound import trained_on_sound
 from tests.methods.test_semisupcon import projections, seen
-from tests.training import representation_parts
+from tests.support.on_sound import trained_on_sound
+from tests.support.training import representation_parts
 
 
 def test_of_several_classes_it_is_the_papers_loss():

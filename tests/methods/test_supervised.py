@@ -3,7 +3,7 @@ import torch
 from musicssl.losses.masked_bce import masked_bce
 from musicssl.methods.supervised import Supervised
 from tests.methods.test_semi_supervised import mixed_batch
-from tests.training import semi_supervised_parts
+from tests.support.training import semi_supervised_parts
 
 
 def test_it_learns_observed_labels_from_one_view_and_nothing_else():

@@ -25,8 +25,8 @@ from musicssl.methods.temporal_ensembling import TemporalEnsembling
 from musicssl.pooling import AttentionPooling, MeanPooling
 from musicssl.teacher import Teacher
 from musicssl.thresholds import PriorMatchedThresholds
-from tests.kinds import OneClass, Values
-from tests.training import quiet_trainer, semi_supervised_parts, supervised_parts
+from tests.support.kinds import OneClass, Values
+from tests.support.training import quiet_trainer, semi_supervised_parts, supervised_parts
 
 CONSISTENT = [MeanTeacher, PiModel, TemporalEnsembling]
 MAIN = {"multi_class": "val/accuracy", "regression": "val/r2"}

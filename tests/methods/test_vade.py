@@ -24,10 +24,10 @@ from musicssl.losses.vade import component_costs, log_responsibilities, vade_kl
 from musicssl.methods.m1 import M1
 from musicssl.methods.vade import VaDE
 from musicssl.resume import BestCheckpoint, ResumeCheckpoint, StepSeed
-from tests.kinds import OneClass
+from tests.support.kinds import OneClass
+from tests.support.training import m1_parts, quiet_trainer
 from tests.test_resume import Stop
 from tests.test_train import run
-from tests.training import m1_parts, quiet_trainer
 
 
 class AsTheyAre(FixedGaussian):
@@ -343,7 +343,7 @@ def test_a_signal_in_the_epoch_that_starts_the_mixture_costs_nothing(tmp_path, p
 
 
 def command(tmp_path, *overrides):
-    one_class = "dataset._target_=tests.kinds.OneClass"
+    one_class = "dataset._target_=tests.support.kinds.OneClass"
     small = ("method=vade", "method.hidden=[16,12]", "method.latent_dim=4")
     return run(tmp_path / "run", *small, "method.pretrain_epochs=1", one_class, *overrides)
 
@@ -378,8 +378,8 @@ def test_a_run_leaves_clusters_and_a_checkpoint_that_answers_alike(tmp_path, set
 @pytest.mark.parametrize(
     "settings",
     [
-        ("dataset._target_=tests.tiny.Tiny", "method.num_components=5"),
-        ("dataset._target_=tests.kinds.Values",),
+        ("dataset._target_=tests.support.tiny.Tiny", "method.num_components=5"),
+        ("dataset._target_=tests.support.kinds.Values",),
     ],
 )
 def test_other_kinds_of_targets_are_clustered_without_labels(tmp_path, settings):
@@ -396,7 +396,7 @@ def test_other_kinds_of_targets_are_clustered_without_labels(tmp_path, settings)
     ("settings", "message"),
     [
         (
-            ("dataset._target_=tests.tiny.Tiny", "data.b_s=0.5"),
+            ("dataset._target_=tests.support.tiny.Tiny", "data.b_s=0.5"),
             "components of method=vade are classes, .* data.b_s=0, or choose method=dgm",
         ),
         (

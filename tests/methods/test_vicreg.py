@@ -6,8 +6,8 @@ import torch
 from musicssl.batch import Batch
 from musicssl.errors import InputError
 from musicssl.methods.vicreg import VICReg
-from tests.methods.on_sound import trained_on_sound
-from tests.training import representation_parts
+from tests.support.on_sound import trained_on_sound
+from tests.support.training import representation_parts
 
 NOTHING_SEEN = Batch(*[torch.empty(0)] * 3)  # no labels either
 

@@ -9,7 +9,7 @@ import torch
 from musicssl.probes.plan import Plan
 from musicssl.probes.source import of_statistics
 from musicssl.probing.linear import Linear
-from tests.tiny import Tiny
+from tests.support.tiny import Tiny
 
 PLAN = Plan(
     name="linear",

@@ -22,8 +22,8 @@ from musicssl.probes.source import (
     untrained,
 )
 from tests import test_train
-from tests.tiny import Tiny
-from tests.tiny_sound import TinySound
+from tests.support.tiny import Tiny
+from tests.support.tiny_sound import TinySound
 
 CPU = torch.device("cpu")
 

@@ -8,7 +8,7 @@ import torch
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.probes.trials import draws, embeddings_of, fit_all
 from musicssl.probing.probe import FittedProbe
-from tests.tiny import Tiny
+from tests.support.tiny import Tiny
 
 CPU = torch.device("cpu")
 

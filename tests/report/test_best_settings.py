@@ -1,4 +1,4 @@
-"""Oracle: the loop of `tests.report.tuned_runs`; a report of runs without a choice as it was."""
+"""Oracle: the loop of `tests.support.tuned_runs`; a report of runs without a choice as it was."""
 
 import csv
 from dataclasses import replace
@@ -14,11 +14,11 @@ from musicssl.report.sentences import notes, verdict
 from musicssl.report.significance import holm, paired_test
 from musicssl.report.study import read_study
 from musicssl.report.study_writing import write_study_files
-from tests.report.synthetic_runs import CLASSES, settings, write_run
 from tests.report.test_composite import by_hand
 from tests.report.test_regression_study import write_regression
 from tests.report.test_report import Page
-from tests.report.tuned_runs import (
+from tests.support.synthetic_runs import CLASSES, settings, write_run
+from tests.support.tuned_runs import (
     SEEDS,
     TEST,
     TEXTS,

@@ -6,8 +6,8 @@ import pytest
 from musicssl.report.choosing import choose, rivals
 from musicssl.report.grouping import group
 from musicssl.report.runs import read_runs
-from tests.report.synthetic_runs import CLASSES, settings, write_run
-from tests.report.tuned_runs import (
+from tests.support.synthetic_runs import CLASSES, settings, write_run
+from tests.support.tuned_runs import (
     DROPOUTS,
     SEEDS,
     TEST,

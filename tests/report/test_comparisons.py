@@ -7,7 +7,7 @@ from musicssl.report.comparisons import compare_all
 from musicssl.report.grouping import baseline_first, group
 from musicssl.report.runs import read_runs
 from musicssl.report.significance import holm, paired_test
-from tests.report.synthetic_runs import settings, write_run, write_sweep
+from tests.support.synthetic_runs import settings, write_run, write_sweep
 
 
 def compare(root, baseline="att"):

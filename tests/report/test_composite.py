@@ -12,9 +12,9 @@ from musicssl.report.composite import composite
 from musicssl.report.delong import macro_auroc
 from musicssl.report.grouping import group
 from musicssl.report.runs import read_runs
-from tests.report.synthetic_runs import settings
 from tests.report.test_regression_study import write_regression
-from tests.report.tuned_runs import SEEDS, TEST, auroc, by_loop, drawn, write_tuned
+from tests.support.synthetic_runs import settings
+from tests.support.tuned_runs import SEEDS, TEST, auroc, by_loop, drawn, write_tuned
 
 
 def chosen(root):

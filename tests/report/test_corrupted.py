@@ -10,8 +10,8 @@ from musicssl.report.__main__ import main
 from musicssl.report.study import read_study
 from musicssl.robustness_table import Robustness
 from musicssl.run_folder import RunFolder
-from tests.report.synthetic_runs import settings, write_run
 from tests.report.test_report import Page
+from tests.support.synthetic_runs import settings, write_run
 
 HARM = {"gain": 0.001, "reverb": 0.02, "bit_crush": 0.01}  # of AUROC, for each unit of severity
 

@@ -15,7 +15,7 @@ from musicssl.report.generative_pictures import (
 )
 from musicssl.report.generative_scene import Scene
 from musicssl.tasks import task_named
-from tests.generative.known_models import B, W, identity, linear, summary, two_components
+from tests.support.known_models import B, W, identity, linear, summary, two_components
 
 CLASSES = ("none", "some", "nothing")
 

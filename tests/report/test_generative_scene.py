@@ -7,7 +7,7 @@ from musicssl.generative.shown import ShownClips
 from musicssl.report.feature_axis import FeatureAxis
 from musicssl.report.generative_scene import Scene
 from musicssl.tasks import task_named
-from tests.generative.known_models import identity, summary
+from tests.support.known_models import identity, summary
 
 
 def scene(y, model=None):

@@ -6,7 +6,7 @@ import pytest
 from musicssl.errors import InputError
 from musicssl.report.grouping import baseline_first, fractions, group
 from musicssl.report.runs import read_runs
-from tests.report.synthetic_runs import TRAIN, settings, write_run, write_sweep
+from tests.support.synthetic_runs import TRAIN, settings, write_run, write_sweep
 
 
 def read(root):

@@ -9,7 +9,7 @@ from musicssl.report.grouping import baseline_first, group
 from musicssl.report.matching import Match, labels_needed, match_all
 from musicssl.report.runs import read_runs
 from musicssl.report.sentences import match_sentence
-from tests.report.synthetic_runs import write_sweep
+from tests.support.synthetic_runs import write_sweep
 
 CLIPS = np.array([10.0, 100.0, 1000.0])
 

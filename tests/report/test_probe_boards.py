@@ -8,7 +8,7 @@ import pytest
 from musicssl.errors import InputError
 from musicssl.report.probe_boards import Bootstrapped, boards_of
 from musicssl.report.probe_results import read_probes
-from tests.report.synthetic_probes import (
+from tests.support.synthetic_probes import (
     STATISTICS,
     UNTRAINED,
     document,

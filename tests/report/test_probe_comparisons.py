@@ -11,7 +11,7 @@ from musicssl.report.probe_comparisons import compare_board
 from musicssl.report.probe_results import read_probes
 from musicssl.report.significance import holm
 from musicssl.tasks import task_named
-from tests.report.synthetic_probes import UNTRAINED, document, source, truth, write_probe
+from tests.support.synthetic_probes import UNTRAINED, document, source, truth, write_probe
 
 
 def compared(root, metric=None):

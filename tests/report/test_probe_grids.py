@@ -6,7 +6,7 @@ from musicssl.report.markup import markdown
 from musicssl.report.probe_boards import boards_of
 from musicssl.report.probe_grids import board_grid, matrices
 from musicssl.report.probe_results import read_probes
-from tests.report.synthetic_probes import UNTRAINED, document, source, write_probe
+from tests.support.synthetic_probes import UNTRAINED, document, source, write_probe
 
 
 def read(root, metric=None):

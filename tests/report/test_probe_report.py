@@ -6,8 +6,8 @@ import pytest
 
 from musicssl.report.__main__ import main
 from tests.report import synthetic_runs
-from tests.report.synthetic_probes import UNTRAINED, document, source, write_probe
 from tests.report.test_report import FILES, Page
+from tests.support.synthetic_probes import UNTRAINED, document, source, write_probe
 
 OF_PROBES = {"probes.csv", "probe_comparisons.csv", "probes_gtzan_linear.png"}
 ALONE = {"index.html", "table.md", "table.tex"} | OF_PROBES

@@ -9,7 +9,7 @@ from musicssl.errors import InputError
 from musicssl.report.probe_results import read_probe, read_probes
 from musicssl.report.runs import read_runs
 from tests.report import synthetic_runs
-from tests.report.synthetic_probes import (
+from tests.support.synthetic_probes import (
     STATISTICS,
     UNTRAINED,
     document,

@@ -4,7 +4,7 @@ import numpy as np
 
 from musicssl.report.probe_sentences import probe_notes, probe_verdict
 from musicssl.report.probe_study import read_probe_study
-from tests.report.synthetic_probes import UNTRAINED, source, truth, write_probe
+from tests.support.synthetic_probes import UNTRAINED, source, truth, write_probe
 
 
 def test_a_clear_difference_is_a_verdict(tmp_path):

@@ -8,8 +8,8 @@ from musicssl.report.__main__ import main
 from musicssl.report.probe_curve import write_probe_curves
 from musicssl.report.study import read_study
 from musicssl.run_folder import RunFolder
-from tests.report.synthetic_runs import settings, write_run
 from tests.report.test_report import Page
+from tests.support.synthetic_runs import settings, write_run
 
 
 def auroc(seed, share):

@@ -21,7 +21,7 @@ from musicssl.report.study import read_study
 from musicssl.report.truth import Truth
 from musicssl.results import measure
 from musicssl.run_folder import RunFolder
-from tests.report.synthetic_runs import TRAIN, settings, write_run
+from tests.support.synthetic_runs import TRAIN, settings, write_run
 
 TARGETS = ("arousal", "valence")
 FRACTIONS, SEEDS = (0.1, 0.5), (0, 1, 2)

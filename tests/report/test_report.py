@@ -11,7 +11,7 @@ from musicssl.report.__main__ import main
 from musicssl.report.study import read_study
 from musicssl.run_folder import RunFolder
 from tests import test_train
-from tests.report.synthetic_runs import settings, write_run, write_sweep
+from tests.support.synthetic_runs import settings, write_run, write_sweep
 
 FILES = {
     *("index.html", "table.md", "table.csv", "table.tex", "comparisons.csv"),

@@ -9,7 +9,7 @@ import pytest
 from musicssl.evaluation import InstancePredictions, Predictions
 from musicssl.features.log_mel import LogMel
 from musicssl.report import run_figures
-from tests.tiny import Tiny
+from tests.support.tiny import Tiny
 
 
 @pytest.fixture

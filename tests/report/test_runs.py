@@ -10,7 +10,7 @@ from musicssl.errors import InputError
 from musicssl.metrics import per_class_metrics
 from musicssl.report.runs import read_run, read_runs
 from musicssl.run_folder import RunFolder
-from tests.report.synthetic_runs import scores, settings, truth, write_run
+from tests.support.synthetic_runs import scores, settings, truth, write_run
 
 
 def test_a_run_is_read_as_it_was_written(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from musicssl.report.sentences import notes, verdict
 from musicssl.report.study import read_study
 from musicssl.run_folder import RunFolder
-from tests.report.synthetic_runs import settings, write_run, write_sweep
+from tests.support.synthetic_runs import settings, write_run, write_sweep
 
 
 @pytest.fixture

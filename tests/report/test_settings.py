@@ -1,7 +1,7 @@
 """Oracle: settings written by hand."""
 
 from musicssl.report.settings import bearing, differing, telling
-from tests.report.synthetic_runs import settings
+from tests.support.synthetic_runs import settings
 
 
 def test_seed_label_fraction_and_what_has_no_bearing_do_not_count():

@@ -8,7 +8,7 @@ from torch.nn.functional import one_hot
 
 from musicssl.resampled.decisions import class_decisions, label_decisions
 from musicssl.tasks import MULTI_CLASS, MULTI_LABEL
-from tests.resampled.repeated import draw_counts, measured_on_repeated_clips
+from tests.support.repeated import draw_counts, measured_on_repeated_clips
 
 
 def labels(num_clips=40, num_classes=5):

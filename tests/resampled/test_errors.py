@@ -6,7 +6,7 @@ from sklearn.metrics import r2_score, root_mean_squared_error
 
 from musicssl.resampled.errors import errors
 from musicssl.tasks import REGRESSION
-from tests.resampled.repeated import draw_counts, measured_on_repeated_clips
+from tests.support.repeated import draw_counts, measured_on_repeated_clips
 
 
 def predicted(num_clips=40):

@@ -7,7 +7,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from musicssl.resampled.ranking import ranking
 from musicssl.tasks import MULTI_LABEL
-from tests.resampled.repeated import draw_counts, measured_on_repeated_clips
+from tests.support.repeated import draw_counts, measured_on_repeated_clips
 
 NAMES = ("auroc", "average_precision")
 

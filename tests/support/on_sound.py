@@ -6,8 +6,8 @@ import torch
 
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.encoders.samplecnn import SampleCNN
-from tests.tiny_sound import TinySound
-from tests.training import UNCHANGED, quiet_trainer, representation_parts
+from tests.support.tiny_sound import TinySound
+from tests.support.training import UNCHANGED, quiet_trainer, representation_parts
 
 
 def trained_on_sound(folder, kind, data, **changes):

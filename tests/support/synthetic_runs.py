@@ -20,7 +20,7 @@ def settings(name="att", seed=0, p_s=0.1, **changes):
     values = {"b_s": 1.0, "dropout": 0.6, "corpus_seed": 0, "threads": 1, "checkpoint": None}
     values |= changes
     dataset = {
-        "_target_": "tests.tiny.Tiny",
+        "_target_": "tests.support.tiny.Tiny",
         "seed": values["corpus_seed"],
         "features": {"num_mels": 64},
         "cache": "cache",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from musicssl.corpus import Corpus
-from tests.tiny import Tiny
+from tests.support.tiny import Tiny
 
 
 @dataclass(frozen=True)

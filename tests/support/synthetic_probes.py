@@ -9,7 +9,7 @@ import torch
 import yaml
 
 from musicssl.tasks import task_named
-from tests.report.synthetic_runs import scores
+from tests.support.synthetic_runs import scores
 
 CLASSES = ("violin", "drums & <bass>", "voice")
 TRAIN = 1000

@@ -13,7 +13,7 @@ from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.history import History, read_history
 from musicssl.methods.base import ClassificationMethod
 from musicssl.resume import BestCheckpoint, ResumeCheckpoint, StepSeed
-from tests.training import quiet_trainer
+from tests.support.training import quiet_trainer
 
 
 class StopAfter(pl.Callback):

@@ -6,7 +6,7 @@ import numpy as np
 
 from musicssl.corpus import Corpus
 from musicssl.errors import InputError
-from tests.tiny_sound import RATE, ArraySound
+from tests.support.tiny_sound import RATE, ArraySound
 
 
 @dataclass(frozen=True)

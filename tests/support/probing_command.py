@@ -4,7 +4,7 @@ from pathlib import Path
 
 import probe
 from musicssl.probes.folder import ProbeFolder
-from tests.commands import SEARCH_PATH, composed
+from tests.support.commands import SEARCH_PATH, composed
 
 
 def run(folder: Path, *overrides: str) -> ProbeFolder:

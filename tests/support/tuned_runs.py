@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from tests.report.synthetic_runs import CLASSES, scores, settings, truth, write_run
+from tests.support.synthetic_runs import CLASSES, scores, settings, truth, write_run
 
 DROPOUTS = (0.1, 0.2, 0.3)
 TEXTS = tuple(f"encoder.dropout={dropout}" for dropout in DROPOUTS)
