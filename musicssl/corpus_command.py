@@ -13,11 +13,11 @@ from rich.table import Table
 
 from musicssl.audio.files import audio_files
 from musicssl.audio.store import ClipStore
+from musicssl.audio.waveform import Waveform
 from musicssl.cache import default_cache
 from musicssl.command_line import user_errors
 from musicssl.corpus import Corpus
 from musicssl.corpus_table import corpus_table
-from musicssl.features.waveform import Waveform
 from musicssl.recordings import Recordings
 
 PREPARE = "decode all of it into a clip store; check the store if it is there"

@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 from musicssl.annotations import Annotations
 from musicssl.audio.decode import read_audio
 from musicssl.audio.instances import instance_store
+from musicssl.audio.log_mel import LogMel
 from musicssl.audio.sound import Sound
 from musicssl.audio.sound_files import SoundFiles, sound_files
 from musicssl.audio.store import ClipStore, file_store, find_file_store
+from musicssl.audio.waveform import Waveform
 from musicssl.corpus import Corpus
 from musicssl.corpus_folder import corpus_folder
 from musicssl.errors import InputError
-from musicssl.features.log_mel import LogMel
-from musicssl.features.waveform import Waveform
 
 _SHOWN = 10  # names in a message; the rest is counted
 _log = logging.getLogger(__name__)

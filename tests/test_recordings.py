@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from musicssl.audio.decode import read_audio
+from musicssl.audio.log_mel import LogMel
 from musicssl.audio.sound_files import SoundFiles
 from musicssl.audio.store import ClipStore
+from musicssl.audio.waveform import Waveform
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
-from musicssl.features.log_mel import LogMel
-from musicssl.features.waveform import Waveform
 from tests.support.bird_calls import RATE, SECONDS, BirdCalls, write_bird_calls
 
 MEL = LogMel(sample_rate=RATE, num_mels=16, n_fft=512)

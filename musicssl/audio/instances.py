@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from musicssl.audio.decode import DECODING, UnreadableAudioError, read_audio
 from musicssl.audio.files import file_identities
+from musicssl.audio.log_mel import LogMel
+from musicssl.audio.parallel import in_parallel
 from musicssl.cache import build_once, fingerprint
 from musicssl.errors import InputError
-from musicssl.features.log_mel import LogMel
-from musicssl.parallel import in_parallel
 
 _CHUNK = 16  # files a worker takes at a time
 Outcome = NDArray[np.float32] | str  # instances, (T, F), or why there are none

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from musicssl.audio.decode import DECODING, UnreadableAudioError, count_samples, read_stretch
 from musicssl.audio.files import file_identities
+from musicssl.audio.parallel import in_parallel
 from musicssl.cache import build_once, fingerprint
 from musicssl.errors import InputError
-from musicssl.parallel import in_parallel
 
 _CHUNK = 256  # files a worker looks at at a time
 

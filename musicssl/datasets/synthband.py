@@ -17,13 +17,13 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
+from musicssl.audio.log_mel import LogMel
+from musicssl.audio.parallel import in_parallel
 from musicssl.audio.store import ClipStore, build_store
+from musicssl.audio.waveform import Waveform
 from musicssl.cache import build_once, fingerprint
 from musicssl.corpus import Corpus
 from musicssl.errors import InputError
-from musicssl.features.log_mel import LogMel
-from musicssl.features.waveform import Waveform
-from musicssl.parallel import in_parallel
 from musicssl.synthband.activity import activity
 from musicssl.synthband.compose import Part, compose
 from musicssl.synthband.instruments import CLASSES

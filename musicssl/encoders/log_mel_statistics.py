@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from musicssl.audio.log_mel import LogMelFrontend
 from musicssl.encoders.audio import AudioEncoder
-from musicssl.frontends.log_mel import LogMelFrontend
 
 
 class LogMelStatistics(AudioEncoder):

@@ -5,8 +5,8 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from musicssl.audio.log_mel import LogMelFrontend
 from musicssl.encoders.spectral import SpectralEncoder
-from musicssl.frontends.log_mel import LogMelFrontend
 from musicssl.layers import Dropout
 
 

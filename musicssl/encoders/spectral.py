@@ -4,9 +4,9 @@ from abc import abstractmethod
 
 from torch import Tensor, nn
 
+from musicssl.audio.log_mel import LogMelFrontend
 from musicssl.encoders.audio import AudioEncoder
 from musicssl.errors import InputError
-from musicssl.frontends.log_mel import LogMelFrontend
 
 
 class SpectralEncoder(AudioEncoder):

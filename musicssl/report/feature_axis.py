@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from musicssl.audio.log_mel import LogMel
 from musicssl.corpus import Dataset
-from musicssl.features.log_mel import LogMel
 
 Floats = NDArray[np.floating]
 

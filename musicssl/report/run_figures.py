@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from musicssl.audio.log_mel import LogMel
 from musicssl.corpus import Corpus, Dataset
 from musicssl.errors import InputError
 from musicssl.evaluation import InstancePredictions, Predictions
-from musicssl.features.log_mel import LogMel
 from musicssl.report.figures import (
     attention_timeline,
     confusion,

@@ -7,8 +7,8 @@ import soundfile
 from musicssl.audio import instances
 from musicssl.audio.decode import read_audio
 from musicssl.audio.instances import instance_store
+from musicssl.audio.log_mel import LogMel
 from musicssl.errors import InputError
-from musicssl.features.log_mel import LogMel
 
 FEATURES = LogMel(sample_rate=8_000, num_mels=16, n_fft=512)
 

@@ -6,10 +6,10 @@ import soundfile
 
 from musicssl.audio import instances
 from musicssl.audio.decode import read_audio
+from musicssl.audio.log_mel import LogMel
 from musicssl.corpus import check_corpus
 from musicssl.datasets.audio_folder import AudioFolder, main
 from musicssl.errors import InputError
-from musicssl.features.log_mel import LogMel
 
 FEATURES = LogMel(sample_rate=8_000, num_mels=16, n_fft=512)
 TABLE = """path,labels,split,group

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from musicssl.audio.log_mel import LogMel
+from musicssl.audio.waveform import Waveform
 from musicssl.datasets.emomusic import CLASSES, EmoMusic, main
 from musicssl.errors import InputError
-from musicssl.features.log_mel import LogMel
-from musicssl.features.waveform import Waveform
 
 FEATURES = LogMel(sample_rate=8_000, num_mels=16, n_fft=512)
 MEANS, DEVIATIONS = (4.7561, 4.9739), (1.3860, 1.2546)  # of jukemir

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from musicssl.audio.log_mel import LogMel
+from musicssl.audio.waveform import Waveform
 from musicssl.datasets.giantsteps_key import (
     CLASSES,
     TEST_FOLDER,
@@ -15,8 +17,6 @@ from musicssl.datasets.giantsteps_key import (
     mirex_credit,
 )
 from musicssl.errors import InputError
-from musicssl.features.log_mel import LogMel
-from musicssl.features.waveform import Waveform
 
 FEATURES = LogMel(sample_rate=8_000, num_mels=16, n_fft=512)
 FLATS = {"c#": "Db", "d#": "Eb", "f#": "Gb", "g#": "Ab", "a#": "Bb"}

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from musicssl.audio.log_mel import LogMel
+from musicssl.audio.waveform import Waveform
 from musicssl.corpus import check_corpus
 from musicssl.datasets.magnatagatune import ALL, BROKEN, TOP50, MagnaTagATune, main
 from musicssl.errors import InputError
-from musicssl.features.log_mel import LogMel
-from musicssl.features.waveform import Waveform
 
 FEATURES = LogMel(sample_rate=8_000, num_mels=16, n_fft=512)
 

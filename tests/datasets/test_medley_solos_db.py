@@ -7,11 +7,11 @@ import soundfile
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from musicssl.audio.log_mel import LogMel
+from musicssl.audio.waveform import Waveform
 from musicssl.corpus import check_corpus
 from musicssl.datasets.medley_solos_db import CLASSES, TABLE, MedleySolosDB, main
 from musicssl.errors import InputError
-from musicssl.features.log_mel import LogMel
-from musicssl.features.waveform import Waveform
 
 RATE = 44_100
 NUM_SAMPLES = 131_072  # 2.97 s
@@ -152,7 +152,7 @@ def test_the_conf_makes_the_dataset() -> None:
     config = OmegaConf.create(
         {
             "data": {"root": "somewhere", "cache": "cache"},
-            "features": {"_target_": "musicssl.features.log_mel.LogMel"},
+            "features": {"_target_": "musicssl.audio.log_mel.LogMel"},
             "dataset": OmegaConf.load(conf),
         }
     )

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import yaml
 
+from musicssl.audio.log_mel import LogMel
+from musicssl.audio.waveform import Waveform
 from musicssl.datasets.medleydb import (
     BLEEDING_STEMS,
     CLASSES,
@@ -15,8 +17,6 @@ from musicssl.datasets.medleydb import (
     main,
 )
 from musicssl.errors import InputError
-from musicssl.features.log_mel import LogMel
-from musicssl.features.waveform import Waveform
 from tests.support.medleydb_folder import METADATA, song_metadata, write_audio, write_package
 
 FEATURES = LogMel(sample_rate=8_000, num_mels=16, n_fft=512)

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from musicssl.audio.log_mel import LogMel
+from musicssl.audio.waveform import Waveform
 from musicssl.datasets.msd import CLASSES, MSD, main
 from musicssl.errors import InputError
-from musicssl.features.log_mel import LogMel
-from musicssl.features.waveform import Waveform
 
 FEATURES = LogMel(sample_rate=8_000, num_mels=16, n_fft=512)
 

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from musicssl.audio.log_mel import LogMel
+from musicssl.audio.waveform import Waveform
 from musicssl.datasets.mtg_jamendo import (
     CLASSES,
     FILES,
@@ -15,8 +17,6 @@ from musicssl.datasets.mtg_jamendo import (
     main,
 )
 from musicssl.errors import InputError
-from musicssl.features.log_mel import LogMel
-from musicssl.features.waveform import Waveform
 
 FEATURES = LogMel(sample_rate=8_000, num_mels=16, n_fft=512)
 HEAD = "TRACK_ID\tARTIST_ID\tALBUM_ID\tPATH\tDURATION\tTAGS"

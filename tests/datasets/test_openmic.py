@@ -9,11 +9,11 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from scipy.signal import resample_poly
 
+from musicssl.audio.log_mel import LogMel
+from musicssl.audio.waveform import Waveform
 from musicssl.corpus import Corpus, check_corpus
 from musicssl.datasets.openmic import CLASSES, OpenMIC, OpenMICAudio, openmic
 from musicssl.errors import InputError
-from musicssl.features.log_mel import LogMel
-from musicssl.features.waveform import Waveform
 from musicssl.openmic.vggish import SCALINGS
 from tests.support.openmic_folder import (
     CODES,
@@ -295,8 +295,8 @@ def composed(root: Path, features: dict, *overrides: str) -> OpenMIC | OpenMICAu
     return instantiate(config.dataset)
 
 
-LOG_MEL = {"_target_": "musicssl.features.log_mel.LogMel"}
-WAVEFORM = {"_target_": "musicssl.features.waveform.Waveform"}
+LOG_MEL = {"_target_": "musicssl.audio.log_mel.LogMel"}
+WAVEFORM = {"_target_": "musicssl.audio.waveform.Waveform"}
 
 
 def test_the_conf_makes_the_dataset(root: Path) -> None:

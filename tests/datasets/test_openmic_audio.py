@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from musicssl.audio.log_mel import LogMel
+from musicssl.audio.waveform import Waveform
 from musicssl.corpus import check_corpus
 from musicssl.datasets.openmic import OpenMIC, OpenMICAudio, main
 from musicssl.errors import InputError
-from musicssl.features.log_mel import LogMel
-from musicssl.features.waveform import Waveform
 from tests.support.openmic_folder import (
     KEYS,
     MASK,

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
+from musicssl.audio.log_mel import LogMel
 from musicssl.audio.store import ClipStore
+from musicssl.audio.waveform import Waveform
 from musicssl.corpus import check_corpus
 from musicssl.datasets import synthband as module
 from musicssl.datasets.synthband import Synthband
 from musicssl.errors import InputError
-from musicssl.features.log_mel import LogMel
-from musicssl.features.waveform import Waveform
 from musicssl.synthband.instruments import CLASSES
 
 

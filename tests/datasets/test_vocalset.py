@@ -8,6 +8,8 @@ import pytest
 import soundfile
 
 from musicssl.audio.decode import read_audio
+from musicssl.audio.log_mel import LogMel
+from musicssl.audio.waveform import Waveform
 from musicssl.corpus import check_corpus
 from musicssl.datasets.vocalset import (
     OTHER_TECHNIQUES,
@@ -19,8 +21,6 @@ from musicssl.datasets.vocalset import (
     main,
 )
 from musicssl.errors import InputError
-from musicssl.features.log_mel import LogMel
-from musicssl.features.waveform import Waveform
 
 RATE = 4_000
 FEATURES = LogMel(sample_rate=RATE, num_mels=8, n_fft=256)

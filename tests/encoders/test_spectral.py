@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torchaudio.transforms import MelSpectrogram
 
+from musicssl.audio.log_mel import LogMel, LogMelFrontend
 from musicssl.encoders.cnn import CNN
 from musicssl.encoders.crnn import CRNN
 from musicssl.encoders.mlp import MLP
@@ -12,8 +13,6 @@ from musicssl.encoders.musicnn import Musicnn
 from musicssl.encoders.short_chunk import ShortChunk
 from musicssl.encoders.spectral import SpectralEncoder
 from musicssl.errors import InputError
-from musicssl.features.log_mel import LogMel
-from musicssl.frontends.log_mel import LogMelFrontend
 
 SMALL = {
     Musicnn: {"chunk_samples": 128 * 256, "mid_filters": 4},

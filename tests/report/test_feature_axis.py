@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from musicssl.features.log_mel import LogMel
-from musicssl.features.waveform import Waveform
+from musicssl.audio.log_mel import LogMel
+from musicssl.audio.waveform import Waveform
 from musicssl.report.feature_axis import (
     FeatureAxis,
     difference_parts,

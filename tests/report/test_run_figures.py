@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from musicssl.audio.log_mel import LogMel
 from musicssl.evaluation import InstancePredictions, Predictions
-from musicssl.features.log_mel import LogMel
 from musicssl.report import run_figures
 from tests.support.tiny import Tiny
 

@@ -1,6 +1,6 @@
 import pytest
 
-from musicssl.parallel import in_parallel
+from musicssl.audio.parallel import in_parallel
 
 
 def inverse(number):

@@ -3,9 +3,8 @@ import pytest
 import torch
 from torchaudio.functional import melscale_fbanks
 
+from musicssl.audio.log_mel import LogMel, LogMelFrontend
 from musicssl.errors import InputError
-from musicssl.features.log_mel import LogMel
-from musicssl.frontends.log_mel import LogMelFrontend
 
 RATE = 16_000
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torchaudio.functional import melscale_fbanks
 
+from musicssl.audio.log_mel import LogMel
 from musicssl.errors import InputError
-from musicssl.features.log_mel import LogMel
 
 RATE = 16_000
 
