@@ -18,7 +18,7 @@ from omegaconf import OmegaConf
 from rounds import milliseconds, options, show
 from torch import Tensor
 
-from musicssl.augment.shuffle import Shuffle
+from musicssl.augment.instances.shuffle import Shuffle
 from musicssl.batch import Batch
 
 CONF = Path(__file__).parents[1] / "conf" / "augment"

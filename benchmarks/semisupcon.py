@@ -23,6 +23,7 @@ from rich.table import Table
 from samplecnn import CLASSES, CROP, RATE, StoredNoise, endless, noise, turn
 
 from musicssl.audio.store import build_store
+from musicssl.augment.views import published_views
 from musicssl.batch import Batch
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.encoders.samplecnn import SampleCNN
@@ -31,7 +32,6 @@ from musicssl.monitors import alignment, uniformity
 from musicssl.pooling import MeanPooling
 from musicssl.projector import Projector
 from musicssl.schedules import constant
-from musicssl.views import published_views
 
 CLIPS, STORED = 16, 200
 

@@ -21,8 +21,8 @@ from rounds import milliseconds, show
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from musicssl.augment.corruptions import corruptions
 from musicssl.augment.published import published_chain, published_transforms
-from musicssl.corruptions import corruptions
 
 RATE = 16_000  # Hz
 SAMPLES = round(2.7 * RATE)

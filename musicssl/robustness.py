@@ -41,7 +41,7 @@ def robustness(
         method: In evaluation mode.
         batches: The clips of a split, of sound; gone through once for each corruption.
         corruptions: From a severity to a transform that every clip goes through, by name; see
-            `musicssl.corruptions`.
+            `musicssl.augment.corruptions`.
         measure: Judges scores by targets and mask, each (N, C), as `Task.metrics` does.
         severities: Above 0, ascending.
         seed: Of what the corruptions draw.

@@ -9,8 +9,8 @@ from rich.console import Console
 from torch import Tensor
 
 from musicssl.augment.chain import Transform
+from musicssl.augment.corruptions import corruptions
 from musicssl.corpus import Corpus
-from musicssl.corruptions import corruptions
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.evaluation import Scorer

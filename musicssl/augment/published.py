@@ -1,18 +1,15 @@
 """The augmentations with which SemiSupCon was published."""
 
-from musicssl.augment.band_pass import BandPass
-from musicssl.augment.band_stop import BandStop
 from musicssl.augment.chain import Chain, Transform
-from musicssl.augment.coloured_noise import ColouredNoise
-from musicssl.augment.delay import Delay
-from musicssl.augment.high_pass import HighPass
-from musicssl.augment.level import Level
-from musicssl.augment.low_pass import LowPass
+from musicssl.augment.dsp.spectral import DECIBELS_PER_OCTAVE
 from musicssl.augment.one_of import OneOf
-from musicssl.augment.pitch_shift import PitchShift
-from musicssl.augment.polarity import Polarity
 from musicssl.augment.sometimes import Sometimes
-from musicssl.augment.spectral import DECIBELS_PER_OCTAVE
+from musicssl.augment.sound.coloured_noise import ColouredNoise
+from musicssl.augment.sound.delay import Delay
+from musicssl.augment.sound.filters import BandPass, BandStop, HighPass, LowPass
+from musicssl.augment.sound.level import Level
+from musicssl.augment.sound.pitch_shift import PitchShift
+from musicssl.augment.sound.polarity import Polarity
 from musicssl.errors import InputError
 
 _PINK = DECIBELS_PER_OCTAVE / 2  # dB per octave of power, of an f_decay of 1

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from musicssl.augment.chain import Transform
-from musicssl.augment.check import check_fraction
+from musicssl.augment.dsp.check import check_fraction
 
 
 class Sometimes:

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from musicssl.augment.views import Views
 from musicssl.batch import Batch
 from musicssl.errors import InputError
 from musicssl.methods.probed import ProbedMethod
 from musicssl.monitors import alignment, uniformity
-from musicssl.views import Views
 
 
 class Objective(NamedTuple):

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from musicssl.augment.views import Views
 from musicssl.batch import Batch
 from musicssl.classifier import Classifier
 from musicssl.errors import InputError
 from musicssl.methods.base import ClassificationMethod, EpochOutputs
 from musicssl.pooling import Instances
 from musicssl.teacher import Teacher
-from musicssl.views import Views
 
 
 class Step(NamedTuple):

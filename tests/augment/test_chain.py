@@ -6,9 +6,9 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from musicssl.augment.chain import Chain
-from musicssl.augment.feature_gain import FeatureGain
-from musicssl.augment.level import Level
-from musicssl.augment.noise import Noise
+from musicssl.augment.instances.feature_gain import FeatureGain
+from musicssl.augment.instances.noise import Noise
+from musicssl.augment.sound.level import Level
 from musicssl.errors import InputError
 from tests.test_confs import composed
 

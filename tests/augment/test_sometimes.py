@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from musicssl.augment.level import Level
-from musicssl.augment.noise import Noise
+from musicssl.augment.instances.noise import Noise
 from musicssl.augment.sometimes import Sometimes
+from musicssl.augment.sound.level import Level
 from musicssl.errors import InputError
 
 

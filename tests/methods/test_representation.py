@@ -1,11 +1,11 @@
 import pytest
 import torch
 
+from musicssl.augment.views import Views
 from musicssl.batch import Batch
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.methods.representation import Objective, RepresentationMethod
-from musicssl.views import Views
 from tests.support.tiny import Tiny
 from tests.support.training import quiet_trainer, representation_parts
 

@@ -36,7 +36,10 @@ def write_severities(root, p_s=0.1, tested=True):
     for views in (0, 2):
         for seed in (0, 1):
             config = settings("semisupcon", seed, p_s)
-            config["views"] = {"_target_": "musicssl.views.published_views", "severity": views}
+            config["views"] = {
+                "_target_": "musicssl.augment.views.published_views",
+                "severity": views,
+            }
             config["method"]["views"] = dict(config["views"])
             folder = write_run(root / f"v{views}_p{p_s}_s{seed}", config)
             if tested:

@@ -6,7 +6,8 @@ import pytorch_lightning as pl
 import torch
 
 from musicssl.augment.chain import Chain
-from musicssl.augment.noise import Noise
+from musicssl.augment.instances.noise import Noise
+from musicssl.augment.views import Views
 from musicssl.encoders.att import AttEmbedding
 from musicssl.likelihoods import FixedGaussian
 from musicssl.losses.masked_bce import masked_bce
@@ -14,7 +15,6 @@ from musicssl.pooling import AttentionPooling, MeanPooling
 from musicssl.projector import Projector
 from musicssl.schedules import constant
 from musicssl.teacher import Teacher
-from musicssl.views import Views
 
 UNCHANGED = Views(Chain(), Chain())
 NOISY = Views(Chain(noise=Noise(0.2)), Chain(noise=Noise(0.2)))

@@ -1,0 +1,40 @@
+"""A stretch of time hidden."""
+
+import torch
+from torch import Tensor
+
+from musicssl.augment.dsp.check import check_fraction
+from musicssl.augment.dsp.stretch import ROUNDING, random_stretches
+from musicssl.augment.instances.clip_mean import clip_mean
+
+
+class TimeMask:
+    """Replace neighbouring instances of a clip by the mean of its valid instances.
+
+    The time mask of SpecAugment, Park et al. 2019, https://arxiv.org/abs/1904.08779, on instances
+    instead of frames. They write the mean of the spectrogram, as one number; we write it for each
+    feature, so that what is hidden looks like an average instance of its own clip. The width is
+    uniform from none to `max_fraction` of the valid instances, rounded down: of a clip of three
+    instances, 0.3 hides none. At least one instance is always left.
+
+    Args:
+        max_fraction: Largest share of a clip's valid instances that is hidden, in [0, 1]. 0 changes
+            nothing.
+
+    Raises:
+        InputError: If `max_fraction` lies outside [0, 1].
+    """
+
+    def __init__(self, max_fraction: float) -> None:
+        self.max_fraction = check_fraction("time_mask.max_fraction", max_fraction)
+
+    def __call__(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Transform clips, (B, T, F), of which the first `lengths`, (B,), instances are valid."""
+        num_clips, num_instances, _ = x.shape
+        sizes = lengths
+        if sizes is None:
+            sizes = torch.full((num_clips,), num_instances, device=x.device)
+        share = (self.max_fraction * sizes + ROUNDING).long()
+        largest = share.minimum(sizes - 1)  # (B,)
+        hidden = random_stretches(largest, sizes, num_instances)  # (B, T)
+        return torch.where(hidden[..., None], clip_mean(x, lengths), x)

@@ -1,0 +1,52 @@
+"""Echoes of sound."""
+
+import torch
+from torch import Tensor
+
+from musicssl.augment.dsp.check import check_positive, check_range, check_strength
+from musicssl.augment.sound.echo import earlier
+from musicssl.errors import InputError
+
+
+class Delay:
+    """Add echoes to each clip, at one, two, three... times a random delay.
+
+        y(t) = x(t) + sum over k from 1 to repeats of volume^k x(t - k delay)
+
+    Args:
+        min_ms: Least delay, in ms; rounded to samples.
+        max_ms: Largest delay, in ms; each between is as likely.
+        volume: How strong an echo is relative to the one before it, a ratio of amplitudes; the
+            first, to the sound. 0 changes nothing. Samples may leave [-1, 1].
+        repeats: Number of echoes.
+        sample_rate: In Hz.
+
+    Raises:
+        InputError: If a number is negative, the delays are in the wrong order, or there is no echo.
+    """
+
+    of_sound = True
+
+    def __init__(
+        self, min_ms: float, max_ms: float, volume: float, repeats: int, sample_rate: int
+    ) -> None:
+        check_strength("delay.min_ms", min_ms)
+        check_range("delay", min_ms=min_ms, max_ms=max_ms)
+        if repeats < 1:
+            raise InputError(
+                f"delay.repeats must be 1 or more, got {repeats}; for no echo, set delay.volume=0."
+            )
+        rate = check_positive("delay.sample_rate", sample_rate) / 1000  # samples in a ms
+        self.min_samples, self.max_samples = round(min_ms * rate), round(max_ms * rate)
+        self.volume = check_strength("delay.volume", volume)
+        self.repeats = repeats
+
+    def __call__(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Transform clips of sound, (B, S)."""
+        delays = torch.randint(self.min_samples, self.max_samples + 1, (len(x), 1), device=x.device)
+        echoed = x
+        for repeat in range(1, self.repeats + 1):
+            echoed = echoed + self.volume**repeat * earlier(
+                x, repeat * delays, repeat * self.max_samples
+            )
+        return echoed

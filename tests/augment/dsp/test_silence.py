@@ -1,0 +1,29 @@
+import math
+
+import torch
+
+from musicssl.augment.dsp.silence import mean_power, silence_padding
+
+
+def test_padding_alone_becomes_silence():
+    x = torch.rand(3, 5) + 1
+    x[1, 2:] = math.nan
+    y = silence_padding(x, torch.tensor([5, 2, 4]))
+    expected = [[*x[0]], [*x[1, :2], 0, 0, 0], [*x[2, :4], 0]]
+    assert torch.equal(y, torch.tensor(expected))
+    assert silence_padding(x, None) is x
+
+
+def test_the_power_is_that_of_the_valid_samples():
+    x = torch.randn(3, 50, dtype=torch.float64)
+    lengths = [50, 1, 20]
+    x[1, 1:] = math.nan
+    power = mean_power(x, torch.tensor(lengths))
+    for clip, length, mean in zip(x.tolist(), lengths, power[:, 0].tolist(), strict=True):
+        assert math.isclose(mean, sum(value**2 for value in clip[:length]) / length)
+    torch.testing.assert_close(mean_power(x[:1], None), power[:1])
+
+
+def test_the_power_of_a_long_clip_in_half_precision_does_not_overflow():
+    x = torch.full((1, 100_000), 2.0, dtype=torch.float16)
+    assert mean_power(x, torch.tensor([100_000])).item() == 4.0

@@ -1,0 +1,62 @@
+import pytest
+import torch
+
+from musicssl.augment.sound.delay import Delay
+from musicssl.errors import InputError
+
+RATE = 1000  # Hz: a sample lasts 1 ms
+
+
+def echoes(transform, num_clips=3000):
+    """What impulses become."""
+    torch.manual_seed(0)
+    x = torch.zeros(num_clips, 100)
+    x[:, 0] = 1
+    return transform(x)
+
+
+def test_an_impulse_comes_again_and_again_and_weaker():
+    y = echoes(Delay(10, 20, 0.5, 3, RATE))
+    delays = y[:, 1:].argmax(dim=1) + 1
+    for clip, delay in zip(y[:200], delays[:200].tolist(), strict=True):
+        expected = torch.zeros(100)
+        for repeat in range(4):
+            expected[repeat * delay] = 0.5**repeat
+        assert torch.equal(clip, expected)
+
+
+def test_each_delay_of_the_range_is_as_likely():
+    delays = echoes(Delay(10, 20, 0.5, 1, RATE))[:, 1:].argmax(dim=1) + 1
+    counts = delays.bincount(minlength=21)
+    assert counts[:10].sum() == 0
+    assert (counts[10:] - 3000 / 11).abs().max() < 5 * (3000 / 11) ** 0.5
+
+
+def test_an_echo_after_the_end_is_not_heard():
+    y = echoes(Delay(60, 60, 0.5, 2, RATE), num_clips=1)
+    assert y.nonzero()[:, 1].tolist() == [0, 60]
+
+
+def test_echoes_are_those_of_all_that_sounded():
+    torch.manual_seed(0)
+    x = torch.randn(2, 50, dtype=torch.float64)
+    y = Delay(7, 7, 0.8, 2, RATE)(x)
+    for clip, result in zip(x.tolist(), y.tolist(), strict=True):
+        for t, value in enumerate(result):
+            parts = (0.8**k * clip[t - 7 * k] for k in range(3) if t >= 7 * k)
+            assert value == pytest.approx(sum(parts))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ((-1, 20, 0.5, 1, RATE), r"delay\.min_ms must be 0"),
+        ((30, 20, 0.5, 1, RATE), r"delay\.min_ms=30 is larger"),
+        ((10, 20, -0.5, 1, RATE), r"delay\.volume must be 0"),
+        ((10, 20, 0.5, 0, RATE), r"delay\.repeats must be 1 or more, got 0; .*delay\.volume=0"),
+        ((10, 20, 0.5, 1, 0), r"delay\.sample_rate must be more than 0"),
+    ],
+)
+def test_what_is_no_delay_is_refused(settings, message):
+    with pytest.raises(InputError, match=message):
+        Delay(*settings)
