@@ -25,7 +25,7 @@ from rich.table import Table
 from torch import Tensor
 
 from musicssl.losses.contrastive import chunked_contrastive_loss, contrastive_loss
-from musicssl.similarity import Labels, same_clip, shared_labels, union
+from musicssl.losses.similarity import Labels, same_clip, shared_labels, union
 
 CLASSES, PROJECTIONS, TEMPERATURE, CHUNK_ROWS, WARM_ROWS = 50, 128, 0.1, 512, 64
 DIRECT = "direct"

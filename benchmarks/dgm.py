@@ -28,7 +28,7 @@ from musicssl.corpus import Corpus
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.generative.stacked import ConditionedMLP
 from musicssl.generative.training_clips import Answered
-from musicssl.likelihoods import FixedGaussian
+from musicssl.losses.likelihoods import FixedGaussian
 from musicssl.methods.dgm import DeepGenerativeModel
 from musicssl.methods.m2 import Terms
 from musicssl.progress import EpochProgress

@@ -304,7 +304,7 @@ def homes(config: Any) -> list[str]:
 
 
 def _called(node: Mapping[str, Any]) -> list[str]:
-    """Return the dotted names of what is called for a node, also by `musicssl.similarity`."""
+    """Return the dotted names of what is called for a node, also by `musicssl.losses.similarity`."""
     if "_target_" not in node:
         return []
     by_name = [node.get("function"), *node.get("_args_", ())]

@@ -254,8 +254,8 @@ def test_a_checkpoint_that_would_call_anything_else_is_refused(run, tmp_path, ta
 @pytest.mark.parametrize(
     "similarity",
     [
-        part("musicssl.similarity.of_targets", function="os.mkdir"),
-        part("musicssl.similarity.of_targets", _args_=[None, None, "os.mkdir"]),
+        part("musicssl.losses.similarity.of_targets", function="os.mkdir"),
+        part("musicssl.losses.similarity.of_targets", _args_=[None, None, "os.mkdir"]),
     ],
 )
 def test_a_function_by_name_is_a_call_like_any_other(run, tmp_path, similarity):
@@ -407,8 +407,8 @@ def test_parts_of_others_load_when_they_are_trusted(run, tmp_path):
     assert set(own) - {home for home in own if home.startswith(("musicssl.", "torch."))} == {
         "tests.test_checkpoint"
     }
-    assert homes(part("musicssl.similarity.of_targets", function="torch.cdist")) == [
-        "musicssl.similarity",
+    assert homes(part("musicssl.losses.similarity.of_targets", function="torch.cdist")) == [
+        "musicssl.losses.similarity",
         "torch.functional",
     ]
     load_method(path, trusted=own)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from musicssl.batch import Batch, valid_instances
 from musicssl.errors import InputError
-from musicssl.likelihoods import Likelihood
+from musicssl.losses.likelihoods import Likelihood
 
 KINDS = ("mean", "mean_std", "flat")
 

@@ -8,8 +8,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from musicssl.generative.gaussian import Gaussian, gaussian_of
 from musicssl.generative.vae import mlp
-from musicssl.likelihoods import Likelihood
 from musicssl.losses.gaussian_kl import gaussian_kl
+from musicssl.losses.likelihoods import Likelihood
 from musicssl.losses.relaxed_bernoulli import bernoulli_kl, relaxed_bernoulli
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from musicssl.generative.vae import GaussianEncoder
-from musicssl.likelihoods import Likelihood
+from musicssl.losses.likelihoods import Likelihood
 
 _LEAST_DEVIATION = 0.1  # of a posterior mean, as in the code of the authors of M1+M2
 

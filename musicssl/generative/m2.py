@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from musicssl.generative.gaussian import Gaussian, gaussian_of
 from musicssl.generative.stacked import ConditionedMLP
-from musicssl.likelihoods import Likelihood
 from musicssl.losses.gaussian_kl import gaussian_kl
+from musicssl.losses.likelihoods import Likelihood
 
 
 class M2(nn.Module):

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from musicssl.generative.clip_summary import ClipSummary
 from musicssl.generative.gaussian import Gaussian, gaussian_of
-from musicssl.likelihoods import Likelihood
 from musicssl.losses.gaussian_kl import gaussian_kl
+from musicssl.losses.likelihoods import Likelihood
 
 
 class GaussianEncoder(nn.Module):

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from musicssl.generative.clip_summary import ClipSummary
 from musicssl.generative.sizes import hidden_layers
-from musicssl.likelihoods import Likelihood
+from musicssl.losses.likelihoods import Likelihood
 from musicssl.methods.m2 import M2Method
 
 
@@ -17,7 +17,7 @@ class DeepGenerativeModel(M2Method):
     order. Rectifiers, and dropout in the classifiers alone, are ours.
 
     Args:
-        likelihood: Of the features of a clip; see `musicssl.likelihoods`.
+        likelihood: Of the features of a clip; see `musicssl.losses.likelihoods`.
         summary: What the features are; see `ClipSummary`.
         generative: False trains the classifiers alone, on the same batches: the thesis's DNN.
         h1: Width of the first hidden layers.

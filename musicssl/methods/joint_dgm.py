@@ -15,7 +15,7 @@ from musicssl.generative.showing import FeatureModel, shown_joint
 from musicssl.generative.sizes import check_latent_dim, hidden_layers
 from musicssl.generative.summary_encoder import SummaryEncoder
 from musicssl.generative.training_clips import answer_shares
-from musicssl.likelihoods import Likelihood
+from musicssl.losses.likelihoods import Likelihood
 from musicssl.losses.masked_bce import masked_bce
 from musicssl.methods.base import ClassificationMethod
 from musicssl.pooling import MeanPooling
@@ -46,7 +46,7 @@ class JointDGM(ClassificationMethod):
     `train/cross_entropy`.
 
     Args:
-        likelihood: Of the features of a clip; see `musicssl.likelihoods`.
+        likelihood: Of the features of a clip; see `musicssl.losses.likelihoods`.
         num_classes: Number of classes, C.
         task: What the targets are; see `musicssl.corpus.Corpus`.
         summary: What the features are; see `ClipSummary`.

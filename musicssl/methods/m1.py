@@ -14,7 +14,7 @@ from musicssl.generative.latent_features import says_something
 from musicssl.generative.showing import FeatureModel, shown_vae
 from musicssl.generative.sizes import check_latent_dim, check_widths
 from musicssl.generative.vae import Bound, Decoder, GaussianEncoder, vae_bound
-from musicssl.likelihoods import Likelihood
+from musicssl.losses.likelihoods import Likelihood
 from musicssl.methods.probed import ProbedMethod
 from musicssl.pooling import MeanPooling
 from musicssl.probing.probe import Embeddings

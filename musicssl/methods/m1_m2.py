@@ -17,7 +17,7 @@ from musicssl.generative.sizes import check_latent_dim, check_widths, hidden_lay
 from musicssl.generative.training_clips import Answered, TrainingClips
 from musicssl.generative.vae import Decoder, vae_bound
 from musicssl.label_streams import LabelRows
-from musicssl.likelihoods import BoundedGaussian, Likelihood
+from musicssl.losses.likelihoods import BoundedGaussian, Likelihood
 from musicssl.methods.m2 import M2Method
 from musicssl.methods.phased import PhasedMethod
 from musicssl.streams import Stream
@@ -48,7 +48,7 @@ class M1M2(PhasedMethod, M2Method):
     are classifiers that have not learnt yet.
 
     Args:
-        likelihood: Of the features of a clip, for M1; see `musicssl.likelihoods`.
+        likelihood: Of the features of a clip, for M1; see `musicssl.losses.likelihoods`.
         summary: What these features are; see `ClipSummary`.
         m1_epochs: Epochs of M1; 0 to take that of another run as it is, `finetune.checkpoint`.
         m1_hidden: Widths of the hidden layers of M1's encoder; the decoder's are in reverse order.

@@ -18,7 +18,7 @@ from musicssl.generative.showing import FeatureModel, shown_m2
 from musicssl.generative.sizes import check_latent_dim
 from musicssl.generative.training_clips import Answered, TrainingClips, answer_shares
 from musicssl.label_streams import LabelRows
-from musicssl.likelihoods import Likelihood
+from musicssl.losses.likelihoods import Likelihood
 from musicssl.losses.m2 import log_answers, unlabelled_bound
 from musicssl.methods.base import ClassificationMethod, EpochOutputs
 from musicssl.pooling import Instances

@@ -9,8 +9,8 @@ from musicssl.batch import Batch
 from musicssl.errors import InputError
 from musicssl.gathered import gathered
 from musicssl.losses.contrastive import chunked_contrastive_loss, contrastive_loss
+from musicssl.losses.similarity import Labels, Similarity, same_clip, similarity_of, union
 from musicssl.methods.representation import Objective, RepresentationMethod
-from musicssl.similarity import Labels, Similarity, same_clip, similarity_of, union
 
 
 class SemiSupCon(RepresentationMethod):
@@ -36,7 +36,7 @@ class SemiSupCon(RepresentationMethod):
 
     Args:
         similarity: Takes the labels of n and of N rows to what they have in common, (n, N) in
-            [0, 1]; None for that of the task, see `musicssl.similarity`.
+            [0, 1]; None for that of the task, see `musicssl.losses.similarity`.
         temperature: Divides the cosines.
         chunk_rows: Rows whose similarities are held in memory at a time; None for all.
         parts: See `RepresentationMethod`.

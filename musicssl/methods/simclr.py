@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
+from musicssl.losses.similarity import Labels, same_clip
 from musicssl.methods.semisupcon import SemiSupCon
-from musicssl.similarity import Labels, same_clip
 
 
 class SimCLR(SemiSupCon):

@@ -7,7 +7,7 @@ from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from musicssl.generative.joint import JointM2
 from musicssl.generative.m2 import M2
-from musicssl.likelihoods import BoundedGaussian, FixedGaussian
+from musicssl.losses.likelihoods import BoundedGaussian, FixedGaussian
 from musicssl.losses.m2 import log_answers, unlabelled_bound
 
 D, H, Z = 5, (7, 6), 3

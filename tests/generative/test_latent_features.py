@@ -3,7 +3,7 @@ import torch
 from torch.distributions import Normal
 
 from musicssl.generative.latent_features import KeptDimensions, KeptLikelihood, LatentFeatures
-from musicssl.likelihoods import BoundedGaussian, FixedGaussian
+from musicssl.losses.likelihoods import BoundedGaussian, FixedGaussian
 
 
 def kept_dimensions(*kept):

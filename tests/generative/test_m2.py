@@ -8,7 +8,7 @@ from torch.distributions import MultivariateNormal
 
 from musicssl.generative.m2 import M2
 from musicssl.generative.vae import Decoder, GaussianEncoder, vae_bound
-from musicssl.likelihoods import Bernoulli, BoundedGaussian, FixedGaussian
+from musicssl.losses.likelihoods import Bernoulli, BoundedGaussian, FixedGaussian
 from musicssl.losses.m2 import unlabelled_bound
 
 M, K, B, D, Z = 2, 3, 4, 5, 2

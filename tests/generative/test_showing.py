@@ -10,7 +10,7 @@ from musicssl.generative.m2 import M2
 from musicssl.generative.selected import SelectedWeights
 from musicssl.generative.showing import shown_joint, shown_m2, shown_stacked, shown_vae
 from musicssl.generative.vae import Decoder, GaussianEncoder
-from musicssl.likelihoods import BoundedGaussian, FixedGaussian
+from musicssl.losses.likelihoods import BoundedGaussian, FixedGaussian
 from musicssl.tasks import task_named
 
 D, Z, C, N = 8, 2, 3, 6

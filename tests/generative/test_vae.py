@@ -7,7 +7,7 @@ import torch
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
 from musicssl.generative.vae import Decoder, GaussianEncoder, mlp, vae_bound
-from musicssl.likelihoods import Bernoulli, BoundedGaussian, FixedGaussian
+from musicssl.losses.likelihoods import Bernoulli, BoundedGaussian, FixedGaussian
 
 D, Z, B = 6, 3, 8
 

@@ -18,8 +18,8 @@ from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.generative.selected import values_of_models
 from musicssl.history import History, read_history
-from musicssl.likelihoods import Bernoulli, BoundedGaussian
 from musicssl.losses.cross_entropy import cross_entropy
+from musicssl.losses.likelihoods import Bernoulli, BoundedGaussian
 from musicssl.losses.masked_bce import masked_bce
 from musicssl.methods.dgm import DeepGenerativeModel
 from musicssl.resume import BestCheckpoint, ResumeCheckpoint, StepSeed

@@ -17,7 +17,7 @@ from musicssl.checkpoint import load_method
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.history import read_history
-from musicssl.likelihoods import Bernoulli
+from musicssl.losses.likelihoods import Bernoulli
 from musicssl.methods.joint_dgm import JointDGM
 from musicssl.metrics import per_class_metrics
 from tests import interrupted, probing_command

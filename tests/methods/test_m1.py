@@ -13,7 +13,7 @@ from musicssl.checkpoint import load_method
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.generative.vae import Bound
-from musicssl.likelihoods import Bernoulli, FixedGaussian
+from musicssl.losses.likelihoods import Bernoulli, FixedGaussian
 from musicssl.methods.m1 import M1
 from tests.support.kinds import OneClass
 from tests.support.tiny import Tiny

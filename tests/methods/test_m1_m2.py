@@ -17,7 +17,7 @@ from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.generative.vae import vae_bound
 from musicssl.history import read_history
-from musicssl.likelihoods import FixedGaussian
+from musicssl.losses.likelihoods import FixedGaussian
 from musicssl.methods import m1_m2
 from musicssl.methods.m1_m2 import M1M2
 from tests import interrupted, probing_command

@@ -12,7 +12,7 @@ from torch.nn.functional import linear, logsigmoid, one_hot, relu
 
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.generative.training_clips import Answered
-from musicssl.likelihoods import BoundedGaussian, FixedGaussian
+from musicssl.losses.likelihoods import BoundedGaussian, FixedGaussian
 from musicssl.methods.dgm import DeepGenerativeModel
 from tests.support.tiny import Tiny
 from tests.support.training import dgm_parts, quiet_trainer

@@ -9,8 +9,8 @@ from pytorch_metric_learning.losses import NTXentLoss, SupConLoss
 from musicssl.batch import Batch
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
+from musicssl.losses.similarity import Labels, dice, kernel, same_class, shared_labels
 from musicssl.methods.semisupcon import SemiSupCon
-from musicssl.similarity import Labels, dice, kernel, same_class, shared_labels
 from tests.support.tiny import Tiny
 from tests.support.training import quiet_trainer, representation_parts
 

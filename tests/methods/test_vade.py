@@ -19,7 +19,7 @@ from musicssl.clustering import cluster_accuracy
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.generative.mixture import fit_mixture
 from musicssl.history import History, read_history
-from musicssl.likelihoods import FixedGaussian
+from musicssl.losses.likelihoods import FixedGaussian
 from musicssl.losses.vade import component_costs, log_responsibilities, vade_kl
 from musicssl.methods.m1 import M1
 from musicssl.methods.vade import VaDE

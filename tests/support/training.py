@@ -9,7 +9,7 @@ from musicssl.augment.chain import Chain
 from musicssl.augment.instances.noise import Noise
 from musicssl.augment.views import Views
 from musicssl.encoders.att import AttEmbedding
-from musicssl.likelihoods import FixedGaussian
+from musicssl.losses.likelihoods import FixedGaussian
 from musicssl.losses.masked_bce import masked_bce
 from musicssl.pooling import AttentionPooling, MeanPooling
 from musicssl.projector import Projector

@@ -8,7 +8,7 @@ from torch.distributions import Bernoulli as TorchBernoulli
 from torch.distributions import Normal
 
 from musicssl.errors import InputError
-from musicssl.likelihoods import Bernoulli, BoundedGaussian, FixedGaussian
+from musicssl.losses.likelihoods import Bernoulli, BoundedGaussian, FixedGaussian
 
 ALL = [FixedGaussian(0.7), BoundedGaussian(0.2), Bernoulli()]
 SHAPE = (3, 4, 5)  # of features, (..., D)

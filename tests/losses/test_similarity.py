@@ -10,7 +10,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from musicssl.errors import InputError
-from musicssl.similarity import (
+from musicssl.losses.similarity import (
     Labels,
     dice,
     kernel,
@@ -22,7 +22,7 @@ from musicssl.similarity import (
     union,
 )
 
-CONF = Path(__file__).parents[1] / "conf" / "similarity"
+CONF = Path(__file__).parents[2] / "conf" / "similarity"
 
 
 def draw(count, seed, num_classes=6, binary=True):
