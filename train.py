@@ -47,6 +47,7 @@ from musicssl.history import History, check_convergence
 from musicssl.job import Outcome
 from musicssl.methods.base import ClassificationMethod
 from musicssl.methods.probed import ProbedMethod
+from musicssl.networks.distributed import SyncBatchNorms
 from musicssl.overrides import check_kinds, check_use, override_errors
 from musicssl.progress import EpochProgress
 from musicssl.report.plane import check_layout
@@ -60,7 +61,6 @@ from musicssl.robustness_results import (
 )
 from musicssl.run_folder import RunFolder
 from musicssl.stopping import stops_kindly
-from musicssl.sync_batch_norm import SyncBatchNorms
 from musicssl.worker import explained_loss
 
 logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)

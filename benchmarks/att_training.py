@@ -29,7 +29,7 @@ from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.encoders.att import AttEmbedding
 from musicssl.losses.masked_bce import masked_bce
 from musicssl.methods.att import AttentionMIL
-from musicssl.pooling import AttentionPooling
+from musicssl.networks.pooling import AttentionPooling
 from musicssl.progress import EpochProgress
 from musicssl.resume import StepSeed
 from musicssl.schedules import constant

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from musicssl.layers import Dropout
+from musicssl.networks.layers import Dropout
 
 ROUNDS = 200
 

@@ -28,14 +28,14 @@ from rich.table import Table
 
 from musicssl.audio.store import build_store
 from musicssl.batch import Batch
-from musicssl.classifier import Classifier
 from musicssl.clips import clips_of
 from musicssl.corpus import Corpus
 from musicssl.embeddings.extraction import embed
 from musicssl.encoders.cnn import CNN
 from musicssl.encoders.log_mel_statistics import LogMelStatistics
 from musicssl.encoders.samplecnn import SampleCNN
-from musicssl.pooling import MeanPooling
+from musicssl.networks.classifier import Classifier
+from musicssl.networks.pooling import MeanPooling
 
 RATE, SECONDS, BATCH = 16_000, 10, 16
 ENCODERS: dict[str, Callable[..., Any]] = {

@@ -36,7 +36,7 @@ from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.encoders.samplecnn import SampleCNN
 from musicssl.losses.masked_bce import masked_bce
 from musicssl.methods.att import AttentionMIL
-from musicssl.pooling import AttentionPooling
+from musicssl.networks.pooling import AttentionPooling
 from musicssl.schedules import constant
 
 RATE, SECONDS, CROP = 16_000, 29, 59_049

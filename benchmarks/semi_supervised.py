@@ -21,9 +21,9 @@ from hydra.utils import instantiate
 from rounds import milliseconds, options, show
 
 from musicssl.batch import Batch
-from musicssl.ensemble import PredictionEnsemble
 from musicssl.methods.base import ClassificationMethod
 from musicssl.methods.semi_supervised import SemiSupervisedMethod
+from musicssl.networks.ensemble import PredictionEnsemble
 
 CONF = Path(__file__).parents[1] / "conf"
 CLIPS, LABELLED, INSTANCES, FEATURES, CLASSES = 192, 64, 10, 128, 20

@@ -29,8 +29,8 @@ from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.encoders.samplecnn import SampleCNN
 from musicssl.methods.semisupcon import SemiSupCon
 from musicssl.monitors import alignment, uniformity
-from musicssl.pooling import MeanPooling
-from musicssl.projector import Projector
+from musicssl.networks.pooling import MeanPooling
+from musicssl.networks.projector import Projector
 from musicssl.schedules import constant
 
 CLIPS, STORED = 16, 200

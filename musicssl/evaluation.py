@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from musicssl.batch import Batch, valid_instances
-from musicssl.pooling import Instances
+from musicssl.networks.pooling import Instances
 from musicssl.tasks import Task
 
 

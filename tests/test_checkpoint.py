@@ -34,7 +34,7 @@ def part(target, **settings):
 METHOD = {
     "_target_": "musicssl.methods.att.AttentionMIL",
     "encoder": part("musicssl.encoders.att.AttEmbedding", num_layers=2, dropout=0.5),
-    "pooling": part("musicssl.pooling.AttentionPooling"),
+    "pooling": part("musicssl.networks.pooling.AttentionPooling"),
     "loss": part("musicssl.losses.balanced_bce.balanced_bce"),
     "optimizer": part("torch.optim.Adam", lr=1e-2),
     "schedule": part("musicssl.schedules.constant"),
@@ -122,7 +122,7 @@ def test_a_checkpoint_of_other_classes_is_refused(run, classes, said):
 @pytest.mark.parametrize(
     "other",
     [
-        METHOD | {"pooling": part("musicssl.pooling.MeanPooling")},
+        METHOD | {"pooling": part("musicssl.networks.pooling.MeanPooling")},
         METHOD | {"encoder": part("musicssl.encoders.att.AttEmbedding", num_layers=3)},
         METHOD | {"encoder": part("musicssl.encoders.gru.GRUEncoder")},
     ],

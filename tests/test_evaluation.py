@@ -8,7 +8,7 @@ from musicssl.batch import Batch
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.evaluation import Predictions, predict_clips, predict_instances
 from musicssl.methods.att import AttentionMIL
-from musicssl.pooling import AttentionPooling, Instances, MaxPooling
+from musicssl.networks.pooling import AttentionPooling, Instances, MaxPooling
 from musicssl.tasks import MULTI_CLASS, MULTI_LABEL, REGRESSION, TASKS
 from tests.support.kinds import OneClass, Values
 from tests.support.tiny import Tiny

@@ -11,7 +11,7 @@ from musicssl.encoders.att import AttEmbedding
 from musicssl.history import History, read_history
 from musicssl.losses.masked_bce import masked_bce
 from musicssl.methods.att import AttentionMIL
-from musicssl.pooling import AttentionPooling
+from musicssl.networks.pooling import AttentionPooling
 from musicssl.schedules import constant
 from tests.support.tiny import Tiny
 

@@ -9,7 +9,7 @@ from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.encoders.samplecnn import SampleCNN
 from musicssl.evaluation import predict_clips
 from musicssl.methods.att import AttentionMIL
-from musicssl.pooling import AttentionPooling, MaxPooling, MeanPooling
+from musicssl.networks.pooling import AttentionPooling, MaxPooling, MeanPooling
 from tests.support.tiny_sound import TinySound
 from tests.support.training import supervised_parts
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from musicssl.errors import InputError
-from musicssl.layers import Dropout
+from musicssl.networks.layers import Dropout
 
 
 class FullyConnected(nn.Module):

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from musicssl.layers import Dropout
+from musicssl.networks.layers import Dropout
 
 
 class FullyConnectedPerInstance(nn.Module):

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from musicssl.audio.log_mel import LogMelFrontend
 from musicssl.encoders.spectral import SpectralEncoder
-from musicssl.layers import Dropout
+from musicssl.networks.layers import Dropout
 
 _NUM_MELS = 128
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from musicssl.encoders.audio import AudioEncoder
 from musicssl.errors import InputError
-from musicssl.layers import Dropout
+from musicssl.networks.layers import Dropout
 
 
 class SampleCNN(AudioEncoder):

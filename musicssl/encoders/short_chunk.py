@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from musicssl.audio.log_mel import LogMelFrontend
 from musicssl.encoders.spectral import SpectralEncoder
-from musicssl.layers import Dropout
+from musicssl.networks.layers import Dropout
 
 
 class ShortChunk(SpectralEncoder):

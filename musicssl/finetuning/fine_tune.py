@@ -16,7 +16,6 @@ import torch
 from torch import Tensor, nn
 
 from musicssl.batch import Batch
-from musicssl.classifier import Classifier
 from musicssl.clips import clips_of
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
@@ -24,6 +23,7 @@ from musicssl.finetuning.labelled_batches import labelled_batches
 from musicssl.finetuning.network import FineTunedNetwork, with_linear_head
 from musicssl.finetuning.quiet_lightning import quiet_lightning
 from musicssl.finetuning.training import EpochsBar, progress_of_epochs, train_in_memory
+from musicssl.networks.classifier import Classifier
 from musicssl.places import check_crops
 from musicssl.probing.linear import LinearProbe, fit_linear
 from musicssl.probing.probe import Embeddings

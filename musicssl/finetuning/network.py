@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from musicssl.batch import Batch
-from musicssl.classifier import Classifier
 from musicssl.methods.base import EpochOutputs
-from musicssl.pooling import MeanPooling
+from musicssl.networks.classifier import Classifier
+from musicssl.networks.pooling import MeanPooling
 from musicssl.probing.linear import LinearProbe
 from musicssl.tasks import Task
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from musicssl.generative.stacked import StackedLinear, StackedMLP
-from musicssl.pooling import Instances
+from musicssl.networks.pooling import Instances
 
 
 class LabelwiseEncoder(nn.Module):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from musicssl.layers import Dropout
+from musicssl.networks.layers import Dropout
 
 
 class StackedLinear(nn.Module):

@@ -6,7 +6,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from musicssl.generative.clip_summary import ClipSummary
-from musicssl.layers import Dropout
+from musicssl.networks.layers import Dropout
 
 
 class SummaryEncoder(nn.Module):

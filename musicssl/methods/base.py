@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from musicssl.batch import Batch
-from musicssl.classifier import Classifier
 from musicssl.errors import InputError
 from musicssl.losses.balanced_bce import label_prior
+from musicssl.networks.classifier import Classifier
+from musicssl.networks.pooling import Instances
 from musicssl.places import check_crops
-from musicssl.pooling import Instances
 from musicssl.tasks import Loss, task_named
 
 

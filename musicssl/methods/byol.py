@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from musicssl.batch import Batch
 from musicssl.losses.byol import prediction_loss
 from musicssl.methods.representation import Objective, RepresentationMethod
-from musicssl.teacher import Teacher
+from musicssl.networks.teacher import Teacher
 
 
 class BYOL(RepresentationMethod):

@@ -10,8 +10,8 @@ from musicssl.batch import Batch
 from musicssl.errors import InputError
 from musicssl.losses.pseudo_label_bce import pseudo_label_bce
 from musicssl.methods.semi_supervised import SemiSupervisedMethod, Step
+from musicssl.networks.thresholds import PriorMatchedThresholds
 from musicssl.tasks import MULTI_LABEL
-from musicssl.thresholds import PriorMatchedThresholds
 
 
 class FixMatch(SemiSupervisedMethod):

@@ -18,7 +18,7 @@ from musicssl.generative.training_clips import answer_shares
 from musicssl.losses.likelihoods import Likelihood
 from musicssl.losses.masked_bce import masked_bce
 from musicssl.methods.base import ClassificationMethod
-from musicssl.pooling import MeanPooling
+from musicssl.networks.pooling import MeanPooling
 
 
 class JointDGM(ClassificationMethod):

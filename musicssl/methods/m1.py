@@ -16,7 +16,7 @@ from musicssl.generative.sizes import check_latent_dim, check_widths
 from musicssl.generative.vae import Bound, Decoder, GaussianEncoder, vae_bound
 from musicssl.losses.likelihoods import Likelihood
 from musicssl.methods.probed import ProbedMethod
-from musicssl.pooling import MeanPooling
+from musicssl.networks.pooling import MeanPooling
 from musicssl.probing.probe import Embeddings
 
 

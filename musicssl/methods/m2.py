@@ -9,7 +9,6 @@ from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor, nn
 
 from musicssl.batch import Batch
-from musicssl.classifier import Classifier
 from musicssl.errors import InputError
 from musicssl.generative.labelwise import LabelwiseEncoder, LabelwiseHead
 from musicssl.generative.m2 import M2
@@ -21,7 +20,8 @@ from musicssl.label_streams import LabelRows
 from musicssl.losses.likelihoods import Likelihood
 from musicssl.losses.m2 import log_answers, unlabelled_bound
 from musicssl.methods.base import ClassificationMethod, EpochOutputs
-from musicssl.pooling import Instances
+from musicssl.networks.classifier import Classifier
+from musicssl.networks.pooling import Instances
 
 
 class Terms(NamedTuple):

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from musicssl.augment.views import Views
 from musicssl.batch import Batch
-from musicssl.classifier import Classifier
 from musicssl.errors import InputError
 from musicssl.methods.base import ClassificationMethod, EpochOutputs
-from musicssl.pooling import Instances
-from musicssl.teacher import Teacher
+from musicssl.networks.classifier import Classifier
+from musicssl.networks.pooling import Instances
+from musicssl.networks.teacher import Teacher
 
 
 class Step(NamedTuple):

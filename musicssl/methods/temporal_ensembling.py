@@ -5,9 +5,9 @@ from typing import Any
 from torch import Tensor
 
 from musicssl.batch import Batch
-from musicssl.ensemble import PredictionEnsemble
 from musicssl.errors import InputError
 from musicssl.methods.semi_supervised import SemiSupervisedMethod, Step
+from musicssl.networks.ensemble import PredictionEnsemble
 
 
 class TemporalEnsembling(SemiSupervisedMethod):

@@ -20,7 +20,7 @@ from musicssl.losses.vade import component_costs, log_responsibilities, vade_kl
 from musicssl.methods.base import ServesClips
 from musicssl.methods.m1 import M1
 from musicssl.methods.phased import PhasedMethod
-from musicssl.pooling import Instances
+from musicssl.networks.pooling import Instances
 from musicssl.probing.probe import Embeddings
 
 

@@ -6,9 +6,9 @@ from torch import Tensor
 
 from musicssl.batch import Batch
 from musicssl.errors import InputError
-from musicssl.gathered import gathered
 from musicssl.losses.vicreg import vicreg_terms
 from musicssl.methods.representation import Objective, RepresentationMethod
+from musicssl.networks.distributed import gathered
 
 
 class VICReg(RepresentationMethod):

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from musicssl.checkpoint import describe, load_method
-from musicssl.classifier import Classifier
 from musicssl.corpus import Corpus
 from musicssl.datasets.embeddings import EmbeddingsFile
 from musicssl.embeddings.corpus import embedded_corpus
@@ -20,7 +19,8 @@ from musicssl.encoders.log_mel_statistics import LogMelStatistics
 from musicssl.errors import InputError
 from musicssl.loaded_corpus import LoadedCorpus
 from musicssl.methods.base import ClassificationMethod
-from musicssl.pooling import MeanPooling
+from musicssl.networks.classifier import Classifier
+from musicssl.networks.pooling import MeanPooling
 from musicssl.probes.instance_statistics import InstanceStatistics
 from musicssl.probes.origin import Origin
 from musicssl.probes.settings import run_of

@@ -8,12 +8,12 @@ import torch
 from torch import nn
 
 from musicssl.batch import Batch
-from musicssl.classifier import Classifier
 from musicssl.embeddings.extraction import embed
 from musicssl.encoders.att import AttEmbedding
 from musicssl.encoders.log_mel_statistics import LogMelStatistics
 from musicssl.errors import InputError
-from musicssl.pooling import MeanPooling
+from musicssl.networks.classifier import Classifier
+from musicssl.networks.pooling import MeanPooling
 from tests.support.tiny import Tiny
 from tests.support.tiny_sound import RATE, ArraySound, TinySound
 

@@ -4,10 +4,10 @@ import torch
 from torch import nn
 
 from musicssl.batch import Batch
-from musicssl.classifier import Classifier
 from musicssl.encoders.samplecnn import SampleCNN
 from musicssl.errors import InputError
-from musicssl.pooling import MeanPooling
+from musicssl.networks.classifier import Classifier
+from musicssl.networks.pooling import MeanPooling
 
 CONVOLUTIONS = [(1, 128, 3), (128, 128, 3), (128, 128, 3), (128, 256, 3)]
 CONVOLUTIONS += [(256, 256, 3)] * 5 + [(256, 512, 3)]

@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import nn
 
-from musicssl.classifier import Classifier
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.encoders.att import AttEmbedding
 from musicssl.encoders.gru import GRUEncoder
@@ -18,7 +17,8 @@ from musicssl.encoders.samplecnn import SampleCNN
 from musicssl.errors import InputError
 from musicssl.evaluation import predict_clips
 from musicssl.finetuning.fine_tune import FineTune
-from musicssl.pooling import MeanPooling
+from musicssl.networks.classifier import Classifier
+from musicssl.networks.pooling import MeanPooling
 from musicssl.probing.linear import fit_linear
 from musicssl.probing.probe import Embeddings
 from musicssl.tasks import task_named

@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from musicssl.batch import Batch
-from musicssl.classifier import Classifier
 from musicssl.encoders.att import AttEmbedding
 from musicssl.encoders.crnn import CRNN
 from musicssl.encoders.gru import GRUEncoder
 from musicssl.encoders.samplecnn import SampleCNN
 from musicssl.finetuning.network import FineTunedNetwork, with_linear_head
-from musicssl.pooling import MeanPooling
+from musicssl.networks.classifier import Classifier
+from musicssl.networks.pooling import MeanPooling
 from musicssl.probing.linear import LinearProbe
 from musicssl.tasks import MULTI_CLASS
 

@@ -7,9 +7,9 @@ import torch
 from torch.nn.functional import linear, relu
 
 from musicssl.batch import Batch
-from musicssl.classifier import Classifier
 from musicssl.generative.clip_summary import ClipSummary
 from musicssl.generative.labelwise import LabelwiseEncoder, LabelwiseHead
+from musicssl.networks.classifier import Classifier
 
 
 def classifier(num_models, num_classes, dropout=0.5):

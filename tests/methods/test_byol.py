@@ -6,8 +6,8 @@ import torch
 from musicssl.batch import Batch
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.methods.byol import BYOL
-from musicssl.projector import Projector
-from musicssl.teacher import Teacher
+from musicssl.networks.projector import Projector
+from musicssl.networks.teacher import Teacher
 from tests.support.on_sound import trained_on_sound
 from tests.support.tiny import Tiny
 from tests.support.training import quiet_trainer, representation_parts

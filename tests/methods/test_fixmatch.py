@@ -8,7 +8,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from musicssl.batch import Batch
 from musicssl.encoders.att import AttEmbedding
 from musicssl.methods.fixmatch import FixMatch
-from musicssl.thresholds import PriorMatchedThresholds
+from musicssl.networks.thresholds import PriorMatchedThresholds
 from tests.methods.test_semi_supervised import data, mixed_batch
 from tests.support.training import UNCHANGED, quiet_trainer, semi_supervised_parts
 

@@ -5,7 +5,7 @@ import torch
 from musicssl.batch import Batch
 from musicssl.encoders.att import AttEmbedding
 from musicssl.methods.mean_teacher import MeanTeacher
-from musicssl.teacher import Teacher
+from musicssl.networks.teacher import Teacher
 from tests.support.training import UNCHANGED, semi_supervised_parts
 
 

@@ -7,7 +7,7 @@ import torch
 from musicssl.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.methods.probed import ProbedMethod
-from musicssl.pooling import AttentionPooling
+from musicssl.networks.pooling import AttentionPooling
 from musicssl.probing.linear import fit_linear
 from musicssl.probing.probe import Embeddings
 from musicssl.tasks import MULTI_LABEL

@@ -18,9 +18,9 @@ from musicssl.methods.pi_model import PiModel
 from musicssl.methods.supervised import Supervised
 from musicssl.methods.temporal_ensembling import TemporalEnsembling
 from musicssl.metrics import macro, per_class_metrics
+from musicssl.networks.teacher import Teacher
+from musicssl.networks.thresholds import PriorMatchedThresholds
 from musicssl.schedules import sigmoid_rampup
-from musicssl.teacher import Teacher
-from musicssl.thresholds import PriorMatchedThresholds
 from tests.support.tiny import Tiny
 from tests.support.training import UNCHANGED, quiet_trainer, semi_supervised_parts, supervised_parts
 

@@ -12,7 +12,7 @@ from musicssl.errors import InputError
 from musicssl.losses.masked_bce import masked_bce
 from musicssl.methods.strong import StrongSupervision
 from musicssl.metrics import macro, per_class_metrics
-from musicssl.pooling import AttentionPooling, MaxPooling
+from musicssl.networks.pooling import AttentionPooling, MaxPooling
 from tests.support.tiny import Tiny
 from tests.support.tiny_sound import RATE, TinySound
 from tests.support.training import quiet_trainer, supervised_parts

@@ -22,9 +22,9 @@ from musicssl.methods.pi_model import PiModel
 from musicssl.methods.random_forest import RandomForest
 from musicssl.methods.supervised import Supervised
 from musicssl.methods.temporal_ensembling import TemporalEnsembling
-from musicssl.pooling import AttentionPooling, MeanPooling
-from musicssl.teacher import Teacher
-from musicssl.thresholds import PriorMatchedThresholds
+from musicssl.networks.pooling import AttentionPooling, MeanPooling
+from musicssl.networks.teacher import Teacher
+from musicssl.networks.thresholds import PriorMatchedThresholds
 from tests.support.kinds import OneClass, Values
 from tests.support.training import quiet_trainer, semi_supervised_parts, supervised_parts
 

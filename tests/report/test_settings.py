@@ -45,5 +45,5 @@ def test_the_shortest_list_that_tells_all_apart():
 
 def test_a_class_is_named_without_its_module_and_what_is_absent_is_null():
     assert telling([{"a": "1"}, {"b": "2"}]) == ["a=1", "a=null"]
-    pair = [{"pooling._target_": f"musicssl.pooling.{name}"} for name in ("Max", "Mean")]
+    pair = [{"pooling._target_": f"musicssl.networks.pooling.{name}"} for name in ("Max", "Mean")]
     assert telling(pair) == ["pooling=Max", "pooling=Mean"]

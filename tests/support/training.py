@@ -11,10 +11,10 @@ from musicssl.augment.views import Views
 from musicssl.encoders.att import AttEmbedding
 from musicssl.losses.likelihoods import FixedGaussian
 from musicssl.losses.masked_bce import masked_bce
-from musicssl.pooling import AttentionPooling, MeanPooling
-from musicssl.projector import Projector
+from musicssl.networks.pooling import AttentionPooling, MeanPooling
+from musicssl.networks.projector import Projector
+from musicssl.networks.teacher import Teacher
 from musicssl.schedules import constant
-from musicssl.teacher import Teacher
 
 UNCHANGED = Views(Chain(), Chain())
 NOISY = Views(Chain(noise=Noise(0.2)), Chain(noise=Noise(0.2)))

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from musicssl.augment.instances.resample import Resample
-from musicssl.pooling import AttentionPooling
+from musicssl.networks.pooling import AttentionPooling
 
 
 def numbered(num_clips=64, num_instances=10):

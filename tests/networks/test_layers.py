@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from musicssl.errors import InputError
-from musicssl.layers import Dropout
+from musicssl.networks.layers import Dropout
 
 
 def test_dropout_of_null_is_one_sentence():

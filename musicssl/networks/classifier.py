@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from musicssl.batch import Batch, valid_instances
 from musicssl.errors import InputError
-from musicssl.pooling import Instances, Pooling
+from musicssl.networks.pooling import Instances, Pooling
 
 
 class Classifier(nn.Module):

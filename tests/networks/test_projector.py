@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from musicssl.errors import InputError
-from musicssl.projector import Projector
+from musicssl.networks.projector import Projector
 
 
 def test_the_default_is_the_published_head():

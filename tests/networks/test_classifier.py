@@ -5,12 +5,12 @@ import torch
 from torch import nn
 
 from musicssl.batch import Batch
-from musicssl.classifier import Classifier
 from musicssl.encoders.att import AttEmbedding
 from musicssl.encoders.fc import FullyConnected
 from musicssl.encoders.fc_t import FullyConnectedPerInstance
 from musicssl.encoders.gru import GRUEncoder
-from musicssl.pooling import (
+from musicssl.networks.classifier import Classifier
+from musicssl.networks.pooling import (
     AttentionPooling,
     AutoPooling,
     GatedAttentionPooling,

@@ -6,12 +6,12 @@ import torch
 from torch.optim.swa_utils import AveragedModel
 
 from musicssl.batch import Batch
-from musicssl.classifier import Classifier
 from musicssl.encoders.att import AttEmbedding
 from musicssl.encoders.gru import GRUEncoder
 from musicssl.errors import InputError
-from musicssl.pooling import AttentionPooling
-from musicssl.teacher import Teacher
+from musicssl.networks.classifier import Classifier
+from musicssl.networks.pooling import AttentionPooling
+from musicssl.networks.teacher import Teacher
 
 NOISY_ATT = partial(AttEmbedding, dropout=0.5)
 

@@ -6,8 +6,7 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
-from musicssl.gathered import world_size
-from musicssl.sync_batch_norm import SyncBatchNorm, SyncBatchNorms
+from musicssl.networks.distributed import SyncBatchNorm, SyncBatchNorms, world_size
 from tests.support.ranks import on_ranks
 
 CASES = {

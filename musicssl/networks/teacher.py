@@ -9,7 +9,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from musicssl.batch import Batch
 from musicssl.errors import InputError
-from musicssl.pooling import Instances
+from musicssl.networks.pooling import Instances
 
 BatchNormRule = Literal["own", "copied", "averaged"]
 

@@ -7,7 +7,7 @@ from torch.autograd import gradcheck
 from torch.func import functional_call
 
 from musicssl.batch import valid_instances
-from musicssl.pooling import (
+from musicssl.networks.pooling import (
     AttentionPooling,
     AutoPooling,
     GatedAttentionPooling,

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from musicssl.ensemble import PredictionEnsemble
+from musicssl.networks.ensemble import PredictionEnsemble
 
 
 def test_the_ensemble_of_a_constant_is_that_constant_at_every_visit():

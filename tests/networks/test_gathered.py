@@ -5,9 +5,9 @@ from torch.distributed.nn import functional
 
 from musicssl.batch import Batch
 from musicssl.errors import InputError
-from musicssl.gathered import gathered, world_size
 from musicssl.losses.contrastive import contrastive_loss
 from musicssl.methods.vicreg import VICReg
+from musicssl.networks.distributed import gathered, world_size
 from tests.support.ranks import on_ranks
 from tests.support.training import representation_parts
 
