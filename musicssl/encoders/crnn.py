@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from musicssl.audio.log_mel import LogMelFrontend
+from musicssl.encoders.base.spectral import SpectralEncoder
 from musicssl.encoders.cnn import NUM_MELS, conv_block
-from musicssl.encoders.spectral import SpectralEncoder
 from musicssl.networks.layers import Dropout
 
 _POOLED = ((4, 2), (4, 2), (4, 1))  # bands and frames that each block makes one

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from musicssl.audio.log_mel import LogMelFrontend
-from musicssl.encoders.audio import AudioEncoder
+from musicssl.encoders.base.audio import AudioEncoder
 
 
 class LogMelStatistics(AudioEncoder):

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from musicssl.audio.log_mel import LogMelFrontend
-from musicssl.encoders.spectral import SpectralEncoder
+from musicssl.encoders.base.spectral import SpectralEncoder
 from musicssl.networks.layers import Dropout
 
 _NUM_MELS = 96

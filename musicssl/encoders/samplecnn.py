@@ -5,7 +5,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from musicssl.encoders.audio import AudioEncoder
+from musicssl.encoders.base.audio import AudioEncoder
 from musicssl.errors import InputError
 from musicssl.networks.layers import Dropout
 

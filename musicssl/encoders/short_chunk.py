@@ -6,7 +6,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from musicssl.audio.log_mel import LogMelFrontend
-from musicssl.encoders.spectral import SpectralEncoder
+from musicssl.encoders.base.spectral import SpectralEncoder
 from musicssl.networks.layers import Dropout
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from musicssl.datamodule import SemiSupervisedDataModule
-from musicssl.encoders.audio import AudioEncoder
+from musicssl.encoders.base.audio import AudioEncoder
 from musicssl.encoders.fc import FullyConnected
 from musicssl.encoders.fc_t import FullyConnectedPerInstance
 from musicssl.errors import InputError

@@ -6,12 +6,12 @@ from torch import nn
 from torchaudio.transforms import MelSpectrogram
 
 from musicssl.audio.log_mel import LogMel, LogMelFrontend
+from musicssl.encoders.base.spectral import SpectralEncoder
 from musicssl.encoders.cnn import CNN
 from musicssl.encoders.crnn import CRNN
 from musicssl.encoders.mlp import MLP
 from musicssl.encoders.musicnn import Musicnn
 from musicssl.encoders.short_chunk import ShortChunk
-from musicssl.encoders.spectral import SpectralEncoder
 from musicssl.errors import InputError
 
 SMALL = {

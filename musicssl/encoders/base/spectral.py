@@ -5,7 +5,7 @@ from abc import abstractmethod
 from torch import Tensor, nn
 
 from musicssl.audio.log_mel import LogMelFrontend
-from musicssl.encoders.audio import AudioEncoder
+from musicssl.encoders.base.audio import AudioEncoder
 from musicssl.errors import InputError
 
 

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from musicssl.batch import valid_instances
-from musicssl.encoders.audio import AudioEncoder, counting, cut
+from musicssl.encoders.base.audio import AudioEncoder, counting, cut
 from musicssl.errors import InputError
 
 CHUNK = 12
