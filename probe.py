@@ -26,7 +26,7 @@ from musicssl.composed import (
     typed,
     use_threads,
 )
-from musicssl.corpus import Corpus, Dataset, check_corpus
+from musicssl.data.corpus import Corpus, Dataset, check_corpus
 from musicssl.embeddings.files import checked_suffix, save_embeddings
 from musicssl.errors import InputError
 from musicssl.finetuning.fine_tune import FineTune

@@ -41,7 +41,7 @@ from musicssl.composed import (
     typed,
     use_threads,
 )
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.history import History, check_convergence
 from musicssl.job import Outcome
@@ -234,7 +234,7 @@ def build_trainer(
         logger=logger,
         log_every_n_steps=0,  # what a method logs, it logs by the epoch
         plugins=plugins,
-        use_distributed_sampler=False,  # each rank draws its own batches, see musicssl.streams
+        use_distributed_sampler=False,  # each rank draws its own batches, see musicssl.data.batches
         enable_model_summary=False,
         num_sanity_val_steps=0,
         default_root_dir=folder.path,

@@ -24,8 +24,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from musicssl.batch import Batch
-from musicssl.corpus import Corpus
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.corpus import Corpus
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.encoders.att import AttEmbedding
 from musicssl.losses.masked_bce import masked_bce
 from musicssl.methods.att import AttentionMIL

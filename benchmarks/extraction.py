@@ -28,8 +28,8 @@ from rich.table import Table
 
 from musicssl.audio.store import build_store
 from musicssl.batch import Batch
-from musicssl.clips import clips_of
-from musicssl.corpus import Corpus
+from musicssl.data.clips import clips_of
+from musicssl.data.corpus import Corpus
 from musicssl.embeddings.extraction import embed
 from musicssl.encoders.cnn import CNN
 from musicssl.encoders.log_mel_statistics import LogMelStatistics

@@ -31,8 +31,8 @@ from rich.table import Table
 
 from musicssl.audio.store import ClipStore, build_store
 from musicssl.batch import Batch
-from musicssl.corpus import Corpus
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.corpus import Corpus
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.encoders.samplecnn import SampleCNN
 from musicssl.losses.masked_bce import masked_bce
 from musicssl.methods.att import AttentionMIL

@@ -25,7 +25,7 @@ from samplecnn import CLASSES, CROP, RATE, StoredNoise, endless, noise, turn
 from musicssl.audio.store import build_store
 from musicssl.augment.views import published_views
 from musicssl.batch import Batch
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.encoders.samplecnn import SampleCNN
 from musicssl.methods.semisupcon import SemiSupCon
 from musicssl.monitors import alignment, uniformity

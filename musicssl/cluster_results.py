@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from musicssl.clustering import class_shares, cluster_accuracy, normalised_mutual_information
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.methods.vade import VaDE
 from musicssl.report.clusters import draw_clusters
 from musicssl.report.saving import save_png

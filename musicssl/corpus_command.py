@@ -16,8 +16,8 @@ from musicssl.audio.store import ClipStore
 from musicssl.audio.waveform import Waveform
 from musicssl.cache import default_cache
 from musicssl.command_line import user_errors
-from musicssl.corpus import Corpus
 from musicssl.corpus_table import corpus_table
+from musicssl.data.corpus import Corpus
 from musicssl.recordings import Recordings
 
 PREPARE = "decode all of it into a clip store; check the store if it is there"

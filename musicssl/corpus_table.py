@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
-from musicssl.corpus import SPLITS, Corpus
+from musicssl.data.corpus import SPLITS, Corpus
 
 Column = Callable[[NDArray[np.float32]], str]
 

@@ -26,7 +26,7 @@ class Predictions:
         scores: Probability of each class, or predicted values in a regression, (N, C) float32.
         targets: (N, C) float32.
         mask: True where the target was observed, (N, C) bool.
-        task: What the targets are; see `musicssl.corpus.Corpus`.
+        task: What the targets are; see `musicssl.data.corpus.Corpus`.
     """
 
     classes: tuple[str, ...]

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.generative.showing import FeatureModel, ShowsFeatures
 from musicssl.generative.shown import ShownClips, decided
 from musicssl.methods.base import ClassificationMethod

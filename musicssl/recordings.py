@@ -25,8 +25,8 @@ from musicssl.audio.sound import Sound
 from musicssl.audio.sound_files import SoundFiles, sound_files
 from musicssl.audio.store import ClipStore, file_store, find_file_store
 from musicssl.audio.waveform import Waveform
-from musicssl.corpus import Corpus
 from musicssl.corpus_folder import corpus_folder
+from musicssl.data.corpus import Corpus
 from musicssl.errors import InputError
 
 _SHOWN = 10  # names in a message; the rest is counted

@@ -5,8 +5,8 @@ from functools import partial
 
 from rich.console import Console
 
-from musicssl.corpus import Corpus
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.corpus import Corpus
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.methods.probed import ProbedMethod
 from musicssl.metrics import USUAL, usual_metric
 from musicssl.monitors import effective_rank

@@ -13,8 +13,9 @@ from rich.console import Console
 
 from musicssl.checkpoint import read_checkpoint
 from musicssl.cluster_results import show_clusters, write_clusters
-from musicssl.corpus import Corpus
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.corpus import Corpus
+from musicssl.data.datamodule import SemiSupervisedDataModule
+from musicssl.data.label_grid import fits_places
 from musicssl.evaluation import (
     InstancePredictions,
     Predictions,
@@ -30,7 +31,6 @@ from musicssl.methods.probed import ProbedMethod
 from musicssl.methods.vade import VaDE
 from musicssl.metrics import Metrics
 from musicssl.multi_class import weighted_accuracy
-from musicssl.places import fits_places
 from musicssl.report.run_figures import draw_answers, draw_bars, draw_curves, draw_timelines
 from musicssl.report.tables import metrics_table, write_metrics_csv
 from musicssl.representation_results import show_representation, write_representation

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from musicssl.augment.chain import Transform
 from musicssl.augment.corruptions import corruptions
-from musicssl.corpus import Corpus
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.corpus import Corpus
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.evaluation import Scorer
 from musicssl.metrics import USUAL, Metrics, usual_metric

@@ -18,7 +18,7 @@ from musicssl.checkpoint import (
     load_weights,
     read_checkpoint,
 )
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.encoders.att import AttEmbedding
 from musicssl.errors import InputError
 from tests.support.tiny import Tiny

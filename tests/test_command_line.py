@@ -24,7 +24,7 @@ def clumsily_handled():
 
 
 def inside_a_config():
-    instantiate({"_target_": "musicssl.streams.labelled_share", "b_s": 2, "batch_size": 8})
+    instantiate({"_target_": "musicssl.data.batches.labelled_share", "b_s": 2, "batch_size": 8})
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import numpy as np
 
-from musicssl.corpus import Corpus
 from musicssl.corpus_table import corpus_table
+from musicssl.data.corpus import Corpus
 
 
 def test_counts_are_of_observed_cells_and_empty_splits_are_left_out() -> None:

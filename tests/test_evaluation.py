@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from musicssl.batch import Batch
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.evaluation import Predictions, predict_clips, predict_instances
 from musicssl.methods.att import AttentionMIL
 from musicssl.networks.pooling import AttentionPooling, Instances, MaxPooling

@@ -8,7 +8,7 @@ import torch
 
 from musicssl import generative_results
 from musicssl.checkpoint import load_method
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.generative.shown import reconstructed
 from musicssl.generative_results import scene_of, write_generative
 from musicssl.run_folder import RunFolder

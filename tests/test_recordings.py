@@ -8,7 +8,7 @@ from musicssl.audio.log_mel import LogMel
 from musicssl.audio.sound_files import SoundFiles
 from musicssl.audio.store import ClipStore
 from musicssl.audio.waveform import Waveform
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from tests.support.bird_calls import RATE, SECONDS, BirdCalls, write_bird_calls
 

@@ -15,7 +15,7 @@ from hydra.utils import instantiate
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from musicssl.checkpoint import AtomicCheckpointIO, DescribeCheckpoint
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.history import History, read_history
 from musicssl.resume import BestCheckpoint, ResumeCheckpoint, StepSeed
 from tests.support.tiny import Tiny

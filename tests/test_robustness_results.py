@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.robustness_results import show_robustness, write_robustness
 from musicssl.robustness_table import read_robustness
 from tests.support.tiny_sound import TinySound

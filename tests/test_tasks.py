@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import mse_loss
 
+from musicssl.data.checks import TASKS as KNOWN_TO_CORPORA
 from musicssl.errors import InputError
 from musicssl.losses.balanced_bce import balanced_bce
 from musicssl.losses.cross_entropy import cross_entropy
@@ -13,7 +14,6 @@ from musicssl.losses.squared_error import squared_error
 from musicssl.metrics import macro, per_class_metrics
 from musicssl.multi_class import multi_class_metrics
 from musicssl.regression import regression_metrics
-from musicssl.target_checks import TASKS as KNOWN_TO_CORPORA
 from musicssl.tasks import MULTI_CLASS, MULTI_LABEL, REGRESSION, TASKS, task_named
 
 LOSSES = {masked_bce, balanced_bce, partial_bce, cross_entropy, squared_error}

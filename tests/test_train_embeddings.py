@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from musicssl.checkpoint import load_method, read_checkpoint
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.probing.linear import fit_linear
 from musicssl.probing.probe import Embeddings

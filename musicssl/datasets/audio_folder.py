@@ -23,9 +23,9 @@ from musicssl.audio.files import audio_files
 from musicssl.audio.waveform import Waveform
 from musicssl.cache import default_cache
 from musicssl.command_line import user_errors
-from musicssl.corpus import Corpus, check_corpus
 from musicssl.corpus_command import PREPARE, print_whole, show_store
 from musicssl.corpus_table import corpus_table
+from musicssl.data.corpus import Corpus, check_corpus
 from musicssl.errors import InputError
 from musicssl.labels.held_out import drawn_split, fold_split, groups_by_path
 from musicssl.labels.table import LabelTable, read_label_table

@@ -11,12 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from musicssl.corpus import Corpus, Dataset
-from musicssl.embeddings.corpus import embedded_corpus
+from musicssl.data.checks import TASKS
+from musicssl.data.corpus import Corpus, Dataset, embedded_corpus
 from musicssl.embeddings.files import read_embeddings
 from musicssl.embeddings.saved import SavedEmbeddings
 from musicssl.errors import InputError
-from musicssl.target_checks import TASKS
 
 _log = logging.getLogger(__name__)
 

@@ -45,8 +45,8 @@ from musicssl.archives.openmic import download
 from musicssl.audio.decode import read_audio
 from musicssl.audio.log_mel import LogMel
 from musicssl.audio.waveform import Waveform
-from musicssl.corpus import Corpus
 from musicssl.corpus_command import corpus_command
+from musicssl.data.corpus import Corpus
 from musicssl.errors import InputError
 from musicssl.openmic.classes import CLASSES, check_class_map
 from musicssl.openmic.clips import read_artists, read_partitions

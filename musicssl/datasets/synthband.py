@@ -22,7 +22,7 @@ from musicssl.audio.parallel import in_parallel
 from musicssl.audio.store import ClipStore, build_store
 from musicssl.audio.waveform import Waveform
 from musicssl.cache import build_once, fingerprint
-from musicssl.corpus import Corpus
+from musicssl.data.corpus import Corpus
 from musicssl.errors import InputError
 from musicssl.synthband.activity import activity
 from musicssl.synthband.compose import Part, compose

@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 from torch import Tensor, nn
 
-from musicssl.ahead import made_ahead
 from musicssl.batch import Batch
 from musicssl.cache import build_on, fingerprint
-from musicssl.clips import Rows, clips_of
-from musicssl.corpus import Corpus
+from musicssl.data.clips import Rows, clips_of
+from musicssl.data.corpus import Corpus
+from musicssl.data.loaders import made_ahead
 from musicssl.embeddings.array_file import ArrayFile, open_array
 from musicssl.embeddings.frozen import frozen
 from musicssl.embeddings.identity import corpus_identity

@@ -9,7 +9,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musicssl.corpus import Corpus
+from musicssl.data.corpus import Corpus
 from musicssl.embeddings.npz_file import read_npz, write_npz
 from musicssl.embeddings.parquet_file import read_parquet, write_parquet
 from musicssl.embeddings.saved import SavedEmbeddings, saved_embeddings

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musicssl.corpus import Corpus
+from musicssl.data.corpus import Corpus
 from musicssl.errors import InputError
 
 _CHUNK = 1024  # clips hashed at a time: of a memory map no more is held

@@ -24,9 +24,9 @@ class SavedEmbeddings:
         mask: True where the target was observed, (N, C) bool.
         split: "train", "val" or "test" of each clip, (N,) str.
         classes: The name of each class, in column order, (C,) str.
-        task: What the targets are; see `musicssl.corpus.Corpus`.
+        task: What the targets are; see `musicssl.data.corpus.Corpus`.
         groups: What must not be torn apart by a split, (N,) str.
-        credit: What an answer is worth, (C, C) float32; see `musicssl.corpus.Corpus`.
+        credit: What an answer is worth, (C, C) float32; see `musicssl.data.corpus.Corpus`.
     """
 
     embeddings: NDArray[np.float32]

@@ -16,19 +16,19 @@ import torch
 from torch import Tensor, nn
 
 from musicssl.batch import Batch
-from musicssl.clips import clips_of
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.batches import BatchLoader
+from musicssl.data.clips import clips_of
+from musicssl.data.datamodule import SemiSupervisedDataModule
+from musicssl.data.label_grid import check_crops
+from musicssl.data.loaders import SplitLoader
 from musicssl.errors import InputError
 from musicssl.finetuning.labelled_batches import labelled_batches
 from musicssl.finetuning.network import FineTunedNetwork, with_linear_head
 from musicssl.finetuning.quiet_lightning import quiet_lightning
 from musicssl.finetuning.training import EpochsBar, progress_of_epochs, train_in_memory
 from musicssl.networks.classifier import Classifier
-from musicssl.places import check_crops
 from musicssl.probing.linear import LinearProbe, fit_linear
 from musicssl.probing.probe import Embeddings
-from musicssl.split_loader import SplitLoader
-from musicssl.streams import BatchLoader
 from musicssl.tasks import Task, task_named
 
 

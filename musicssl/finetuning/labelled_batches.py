@@ -7,9 +7,9 @@ import torch
 from numpy.typing import NDArray
 
 from musicssl.batch import Batch
-from musicssl.clips import Clips, InstanceClips
+from musicssl.data.batches import BatchLoader, BatchPlan, Stream
+from musicssl.data.clips import Clips, InstanceClips
 from musicssl.probing.probe import Embeddings
-from musicssl.streams import BatchLoader, BatchPlan, Stream
 
 _LEAST_STEPS = 10  # of an epoch: after a single step there is nothing new to validate
 

@@ -5,11 +5,11 @@ import torch
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 
+from musicssl.data.batches import BatchLoader
+from musicssl.data.loaders import SplitLoader
 from musicssl.errors import InputError
 from musicssl.finetuning.best_epoch import BestEpoch
 from musicssl.resume import StepSeed
-from musicssl.split_loader import SplitLoader
-from musicssl.streams import BatchLoader
 
 
 class EpochsBar(pl.Callback):

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from musicssl.batch import Batch
-from musicssl.streams import BatchPlan
+from musicssl.data.batches import BatchPlan
 
 
 class ClipWeights:

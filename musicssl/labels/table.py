@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 
-from musicssl.corpus import SPLITS
+from musicssl.data.corpus import SPLITS
 from musicssl.errors import InputError
 
 COLUMNS = ("path", "label", "labels", "split", "group", "fold")

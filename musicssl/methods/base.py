@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from musicssl.batch import Batch
+from musicssl.data.label_grid import check_crops
 from musicssl.errors import InputError
 from musicssl.losses.balanced_bce import label_prior
 from musicssl.networks.classifier import Classifier
 from musicssl.networks.pooling import Instances
-from musicssl.places import check_crops
 from musicssl.tasks import Loss, task_named
 
 
@@ -51,7 +51,7 @@ class ClassificationMethod(pl.LightningModule):
         num_classes: Number of classes, C.
         loss: Takes logits, targets, mask, each (B, C), and the classes' prior, (C,), to a scalar;
             None for that of the task.
-        task: What the targets are; see `musicssl.corpus.Corpus`.
+        task: What the targets are; see `musicssl.data.corpus.Corpus`.
 
     Raises:
         InputError: If the loss is for targets of another kind.

@@ -48,7 +48,7 @@ class JointDGM(ClassificationMethod):
     Args:
         likelihood: Of the features of a clip; see `musicssl.losses.likelihoods`.
         num_classes: Number of classes, C.
-        task: What the targets are; see `musicssl.corpus.Corpus`.
+        task: What the targets are; see `musicssl.data.corpus.Corpus`.
         summary: What the features are; see `ClipSummary`.
         h1: Width of the first hidden layers of encoder and classifier; the decoder's are reversed.
         h2: Width of the second ones; 0 for none.

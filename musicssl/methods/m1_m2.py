@@ -10,19 +10,19 @@ import torch
 from torch import Tensor, nn
 
 from musicssl.batch import Batch
+from musicssl.data.batches import Stream
+from musicssl.data.label_batches import LabelRows
 from musicssl.errors import InputError
 from musicssl.generative.latent_features import KeptLikelihood, LatentFeatures
 from musicssl.generative.showing import FeatureModel, shown_m2, shown_stacked
 from musicssl.generative.sizes import check_latent_dim, check_widths, hidden_layers
 from musicssl.generative.training_clips import Answered, TrainingClips
 from musicssl.generative.vae import Decoder, vae_bound
-from musicssl.label_streams import LabelRows
 from musicssl.losses.likelihoods import BoundedGaussian, Likelihood
 from musicssl.methods.m2 import M2Method
 from musicssl.methods.phased import PhasedMethod
-from musicssl.streams import Stream
 
-_M1_STREAM = 2  # tells the order of M1's clips from those of musicssl.label_streams
+_M1_STREAM = 2  # tells the order of M1's clips from those of musicssl.data.label_batches
 _AT_ONCE = 4096  # clips that are encoded at a time
 
 

@@ -9,6 +9,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor, nn
 
 from musicssl.batch import Batch
+from musicssl.data.label_batches import LabelRows
 from musicssl.errors import InputError
 from musicssl.generative.labelwise import LabelwiseEncoder, LabelwiseHead
 from musicssl.generative.m2 import M2
@@ -16,7 +17,6 @@ from musicssl.generative.selected import SelectedWeights, check_criterion, value
 from musicssl.generative.showing import FeatureModel, shown_m2
 from musicssl.generative.sizes import check_latent_dim
 from musicssl.generative.training_clips import Answered, TrainingClips, answer_shares
-from musicssl.label_streams import LabelRows
 from musicssl.losses.likelihoods import Likelihood
 from musicssl.losses.m2 import log_answers, unlabelled_bound
 from musicssl.methods.base import ClassificationMethod, EpochOutputs
@@ -70,7 +70,7 @@ class M2Method(ClassificationMethod):
         num_features: Features of an instance, F.
         num_instances: Instances of the longest clip, T.
         num_classes: Number of classes, C.
-        task: What the targets are; see `musicssl.corpus.Corpus`.
+        task: What the targets are; see `musicssl.data.corpus.Corpus`.
         hidden: Widths of the hidden layers of encoder and classifier; the decoder's are reversed.
         latent_dim: Dimensions of z.
         dropout: Probability of dropping a hidden unit of a classifier.

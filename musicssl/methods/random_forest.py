@@ -31,7 +31,7 @@ class RandomForest:
         summary: "mean" of a clip's instances, as OpenMIC's baseline, or "mean_std" of them.
         num_workers: Processes to fit with; the result does not depend on it.
         seed: Of the forests.
-        task: What the targets are; see `musicssl.corpus.Corpus`.
+        task: What the targets are; see `musicssl.data.corpus.Corpus`.
 
     Raises:
         InputError: If the corpus is a regression.

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from musicssl.batch import Batch
+from musicssl.data.label_grid import fits_places, samples_per_place
 from musicssl.errors import InputError
 from musicssl.methods.base import ClassificationMethod, EpochOutputs
-from musicssl.places import fits_places, samples_per_place
 
 
 class StrongSupervision(ClassificationMethod):

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from musicssl.batch import Batch
-from musicssl.corpus import Corpus
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.corpus import Corpus
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.embeddings.extraction import Embedder
 from musicssl.evaluation import Scorer
 from musicssl.finetuning.fine_tune import FineTune

@@ -11,11 +11,10 @@ import numpy as np
 import torch
 
 from musicssl.cache import fingerprint
-from musicssl.corpus import Corpus
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.corpus import Corpus, LoadedCorpus
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.embeddings.identity import corpus_identity
 from musicssl.finetuning.fine_tune import FineTune
-from musicssl.loaded_corpus import LoadedCorpus
 from musicssl.probes.source import Source
 from musicssl.probing.probe import Probe
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from musicssl.bootstrap import interval, replicates
 from musicssl.chance import chance
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.evaluation import Predictions
 from musicssl.metrics import usual_metric
 from musicssl.probes.folder import ProbeFolder

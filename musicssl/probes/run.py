@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from musicssl.corpus import Corpus
+from musicssl.data.corpus import Corpus
 from musicssl.errors import InputError
 from musicssl.evaluation import Scorer
 from musicssl.finetuning.fine_tune import FineTune

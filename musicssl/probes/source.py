@@ -10,14 +10,12 @@ import numpy as np
 import torch
 
 from musicssl.checkpoint import describe, load_method
-from musicssl.corpus import Corpus
+from musicssl.data.corpus import Corpus, LoadedCorpus, embedded_corpus
 from musicssl.datasets.embeddings import EmbeddingsFile
-from musicssl.embeddings.corpus import embedded_corpus
 from musicssl.embeddings.extraction import Embedder, embed
 from musicssl.embeddings.identity import file_identity
 from musicssl.encoders.log_mel_statistics import LogMelStatistics
 from musicssl.errors import InputError
-from musicssl.loaded_corpus import LoadedCorpus
 from musicssl.methods.base import ClassificationMethod
 from musicssl.networks.classifier import Classifier
 from musicssl.networks.pooling import MeanPooling

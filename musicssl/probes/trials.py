@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.datamodule import SemiSupervisedDataModule
+from musicssl.data.splits import labelled_subset
 from musicssl.probing.probe import Embeddings, FittedProbe, Probe
-from musicssl.splits import labelled_subset
 from musicssl.tasks import task_named
 
 

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import torch
 
+from musicssl.data.splits import labelled_subset
 from musicssl.errors import InputError
 from musicssl.probing.probe import Embeddings, Judge
-from musicssl.splits import labelled_subset
 from musicssl.tasks import Task
 
 FRACTIONS = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
@@ -46,7 +46,7 @@ def label_curve(
         test: To judge by.
         task: What the targets are.
         fractions: Of the labelled clips, each in [0, 1]; ascending, at least one clip above 0.
-        seed: Of the draw; see `musicssl.splits.labelled_subset`.
+        seed: Of the draw; see `musicssl.data.splits.labelled_subset`.
 
     Raises:
         InputError: If no training clip has a label, or a fraction is not in [0, 1].

@@ -42,7 +42,7 @@ def draw_embedding_map(
         y: Targets, (N, C); without meaning where `mask` is False.
         mask: True where observed, (N, C).
         classes: Names, (C).
-        task: What the targets are; see `musicssl.corpus.Corpus`.
+        task: What the targets are; see `musicssl.data.corpus.Corpus`.
         method: See `musicssl.report.plane.laid_out`.
 
     Returns:

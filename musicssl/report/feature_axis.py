@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicssl.audio.log_mel import LogMel
-from musicssl.corpus import Dataset
+from musicssl.data.corpus import Dataset
 
 Floats = NDArray[np.floating]
 

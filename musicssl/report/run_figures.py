@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicssl.audio.log_mel import LogMel
-from musicssl.corpus import Corpus, Dataset
+from musicssl.data.corpus import Corpus, Dataset
 from musicssl.errors import InputError
 from musicssl.evaluation import InstancePredictions, Predictions
 from musicssl.report.figures import (

@@ -13,10 +13,10 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from musicssl.data.checks import learnable
 from musicssl.errors import InputError
 from musicssl.report.truth import Truth
 from musicssl.robustness_table import Robustness, read_robustness
-from musicssl.target_checks import learnable
 
 _DAMAGE = (OSError, ValueError, LookupError, TypeError, EOFError, BadZipFile, zlib.error)
 

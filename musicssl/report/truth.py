@@ -21,7 +21,7 @@ class Truth:
         clip_ids: Of the test clips, (N,) str.
         targets: (N, C); without meaning where `mask` is False.
         mask: True where the target was observed, (N, C).
-        task: What the targets are; see `musicssl.corpus.Corpus`.
+        task: What the targets are; see `musicssl.data.corpus.Corpus`.
     """
 
     corpus: Mapping[str, str]

@@ -7,7 +7,7 @@ import soundfile
 from musicssl.audio import instances
 from musicssl.audio.decode import read_audio
 from musicssl.audio.log_mel import LogMel
-from musicssl.corpus import check_corpus
+from musicssl.data.corpus import check_corpus
 from musicssl.datasets.audio_folder import AudioFolder, main
 from musicssl.errors import InputError
 

@@ -4,10 +4,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from musicssl.corpus import Corpus, check_corpus
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.corpus import Corpus, check_corpus, embedded_corpus
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.datasets.embeddings import EmbeddingsFile
-from musicssl.embeddings.corpus import embedded_corpus
 from musicssl.embeddings.files import save_embeddings
 from musicssl.errors import InputError
 from tests.support.tiny import Tiny

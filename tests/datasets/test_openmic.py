@@ -11,7 +11,7 @@ from scipy.signal import resample_poly
 
 from musicssl.audio.log_mel import LogMel
 from musicssl.audio.waveform import Waveform
-from musicssl.corpus import Corpus, check_corpus
+from musicssl.data.corpus import Corpus, check_corpus
 from musicssl.datasets.openmic import CLASSES, OpenMIC, OpenMICAudio, openmic
 from musicssl.errors import InputError
 from musicssl.openmic.vggish import SCALINGS

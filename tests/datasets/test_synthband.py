@@ -12,7 +12,7 @@ import torch
 from musicssl.audio.log_mel import LogMel
 from musicssl.audio.store import ClipStore
 from musicssl.audio.waveform import Waveform
-from musicssl.corpus import check_corpus
+from musicssl.data.corpus import check_corpus
 from musicssl.datasets import synthband as module
 from musicssl.datasets.synthband import Synthband
 from musicssl.errors import InputError

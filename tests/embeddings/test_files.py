@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from musicssl.corpus import Corpus
+from musicssl.data.corpus import Corpus
 from musicssl.embeddings import files as module
 from musicssl.embeddings.files import read_embeddings, save_embeddings
 from musicssl.embeddings.saved import SavedEmbeddings

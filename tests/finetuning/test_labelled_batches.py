@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from musicssl.clips import InstanceClips, SoundClips
+from musicssl.data.clips import InstanceClips, SoundClips
 from musicssl.finetuning.labelled_batches import labelled_batches
 from musicssl.probing.probe import Embeddings
 from tests.support.tiny_sound import RATE, ArraySound

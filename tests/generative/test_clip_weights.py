@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from musicssl.batch import Batch
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.batches import BatchPlan, Stream
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.generative.clip_weights import ClipWeights
-from musicssl.streams import BatchPlan, Stream
 from tests.support.tiny import Tiny
 
 

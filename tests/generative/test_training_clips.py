@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.generative.clip_summary import ClipSummary
 from musicssl.generative.training_clips import TrainingClips, answer_shares, answers
 from musicssl.tasks import MULTI_CLASS, MULTI_LABEL

@@ -3,7 +3,7 @@ from functools import partial
 import pytest
 import torch
 
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.encoders.att import AttEmbedding
 from musicssl.errors import InputError
 from musicssl.losses.masked_bce import masked_bce

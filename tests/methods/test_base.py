@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 import torch
 
 from musicssl.batch import Batch
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.losses.balanced_bce import balanced_bce
 from musicssl.losses.masked_bce import masked_bce

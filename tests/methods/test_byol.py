@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from musicssl.batch import Batch
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.methods.byol import BYOL
 from musicssl.networks.projector import Projector
 from musicssl.networks.teacher import Teacher

@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 from musicssl.batch import Batch
 from musicssl.checkpoint import AtomicCheckpointIO, DescribeCheckpoint, load_method, load_weights
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.generative.selected import values_of_models
 from musicssl.history import History, read_history

@@ -14,7 +14,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from musicssl.batch import Batch
 from musicssl.checkpoint import load_method
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.history import read_history
 from musicssl.losses.likelihoods import Bernoulli

@@ -10,7 +10,7 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from musicssl.checkpoint import load_method
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.generative.vae import Bound
 from musicssl.losses.likelihoods import Bernoulli, FixedGaussian

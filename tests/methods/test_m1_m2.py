@@ -13,7 +13,7 @@ from torch.distributions import Normal, kl_divergence
 
 from musicssl.batch import Batch
 from musicssl.checkpoint import load_method
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.generative.vae import vae_bound
 from musicssl.history import read_history

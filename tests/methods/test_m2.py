@@ -10,7 +10,7 @@ import torch
 from torch.distributions import Normal, kl_divergence
 from torch.nn.functional import linear, logsigmoid, one_hot, relu
 
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.generative.training_clips import Answered
 from musicssl.losses.likelihoods import BoundedGaussian, FixedGaussian
 from musicssl.methods.dgm import DeepGenerativeModel

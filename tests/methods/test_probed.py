@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.methods.probed import ProbedMethod
 from musicssl.networks.pooling import AttentionPooling

@@ -3,7 +3,7 @@ import torch
 
 from musicssl.augment.views import Views
 from musicssl.batch import Batch
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.methods.representation import Objective, RepresentationMethod
 from tests.support.tiny import Tiny

@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 import torch
 
 from musicssl.batch import Batch
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.encoders.att import AttEmbedding
 from musicssl.errors import InputError
 from musicssl.methods.att import AttentionMIL

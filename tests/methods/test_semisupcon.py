@@ -7,7 +7,7 @@ import torch
 from pytorch_metric_learning.losses import NTXentLoss, SupConLoss
 
 from musicssl.batch import Batch
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.losses.similarity import Labels, dice, kernel, same_class, shared_labels
 from musicssl.methods.semisupcon import SemiSupCon

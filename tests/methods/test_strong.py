@@ -4,7 +4,7 @@ from functools import partial
 import pytest
 import torch
 
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.encoders.base.audio import AudioEncoder
 from musicssl.encoders.fc import FullyConnected
 from musicssl.encoders.fc_t import FullyConnectedPerInstance

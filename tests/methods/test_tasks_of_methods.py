@@ -8,7 +8,7 @@ import torch
 from sklearn.metrics import accuracy_score, r2_score
 
 from musicssl.batch import Batch
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.encoders.att import AttEmbedding
 from musicssl.errors import InputError
 from musicssl.losses.balanced_bce import balanced_bce

@@ -16,7 +16,7 @@ from torch.nn.functional import nll_loss
 
 from musicssl.checkpoint import AtomicCheckpointIO, DescribeCheckpoint, load_method
 from musicssl.clustering import cluster_accuracy
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.generative.mixture import fit_mixture
 from musicssl.history import History, read_history
 from musicssl.losses.likelihoods import FixedGaussian

@@ -8,11 +8,11 @@ import torch
 
 from musicssl.batch import Batch
 from musicssl.checkpoint import load_method
+from musicssl.data.corpus import LoadedCorpus
 from musicssl.encoders.att import AttEmbedding
 from musicssl.encoders.fc_t import FullyConnectedPerInstance
 from musicssl.encoders.log_mel_statistics import LogMelStatistics
 from musicssl.errors import InputError
-from musicssl.loaded_corpus import LoadedCorpus
 from musicssl.probes.instance_statistics import InstanceStatistics
 from musicssl.probes.source import (
     NetworkSource,

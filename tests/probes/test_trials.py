@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.probes.trials import draws, embeddings_of, fit_all
 from musicssl.probing.probe import FittedProbe
 from tests.support.tiny import Tiny

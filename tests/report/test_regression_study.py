@@ -9,7 +9,7 @@ import pytest
 import torch
 from sklearn.metrics import r2_score
 
-from musicssl.datamodule import LabelCount
+from musicssl.data.datamodule import LabelCount
 from musicssl.errors import InputError
 from musicssl.evaluation import Predictions
 from musicssl.regression import regression_metrics

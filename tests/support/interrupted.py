@@ -9,7 +9,7 @@ import torch
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from musicssl.checkpoint import AtomicCheckpointIO, DescribeCheckpoint
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.history import History, read_history
 from musicssl.methods.base import ClassificationMethod
 from musicssl.resume import BestCheckpoint, ResumeCheckpoint, StepSeed

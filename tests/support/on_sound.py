@@ -4,7 +4,7 @@ from functools import partial
 
 import torch
 
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.encoders.samplecnn import SampleCNN
 from tests.support.tiny_sound import TinySound
 from tests.support.training import UNCHANGED, quiet_trainer, representation_parts

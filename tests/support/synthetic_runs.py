@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from musicssl.datamodule import LabelCount
+from musicssl.data.datamodule import LabelCount
 from musicssl.evaluation import Predictions
 from musicssl.metrics import macro, per_class_metrics
 from musicssl.run_folder import RunFolder, write_json

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from musicssl.data.batches import BatchLoader, BatchPlan, Stream, labelled_share
 from musicssl.errors import InputError
-from musicssl.streams import BatchLoader, BatchPlan, Stream, labelled_share
 
 
 def plan(b_s=0.25, batch_size=8, pool=20, clips=100, **changes):

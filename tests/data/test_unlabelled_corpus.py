@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from musicssl.errors import InputError
+from tests.data.test_datamodule import datamodule
 from tests.support.tiny import Tiny
 from tests.support.tiny_sound import TinySound
-from tests.test_datamodule import datamodule
 
 
 def test_unlabelled_clips_come_from_the_second_corpus():

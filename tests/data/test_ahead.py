@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from musicssl.ahead import made_ahead
+from musicssl.data.loaders import made_ahead
 
 
 def test_the_next_item_is_made_while_the_current_one_is_used():

@@ -14,8 +14,8 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from musicssl.ahead import made_ahead
 from musicssl.batch import Batch
+from musicssl.data.loaders import made_ahead
 from musicssl.errors import InputError
 
 _BLOCK = 4096  # fractions that are drawn at a time

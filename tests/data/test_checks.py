@@ -3,9 +3,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from musicssl.corpus import check_corpus
+from musicssl.data.checks import learnable
+from musicssl.data.corpus import check_corpus
 from musicssl.errors import InputError
-from musicssl.target_checks import learnable
 from tests.support.kinds import OneClass, Values
 from tests.support.tiny import Tiny
 

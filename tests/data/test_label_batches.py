@@ -5,8 +5,8 @@ import pytest
 import torch
 from lightning_fabric.utilities.apply_func import move_data_to_device
 
-from musicssl.label_streams import LabelRows, plan_labels
-from musicssl.streams import StepLoader, Stream
+from musicssl.data.batches import StepLoader, Stream
+from musicssl.data.label_batches import LabelRows, plan_labels
 
 TRAIN = 100 + 2 * np.arange(60)  # no clip's number is its place
 KNOWN = np.random.default_rng(0).random((60, 4)) < [0.1, 0.3, 0.5, 0.9]

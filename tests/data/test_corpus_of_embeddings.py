@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from musicssl.corpus import check_corpus
-from musicssl.embeddings.corpus import embedded_corpus
+from musicssl.data.corpus import check_corpus, embedded_corpus
 from tests.support.tiny import Tiny
 from tests.support.tiny_sound import TinySound
 

@@ -9,7 +9,7 @@ choice where every clip is partly labelled, as in OpenMIC-2018. Where a second c
 unlabelled clips are drawn from its training clips instead.
 
 With `by_label` a batch is the rows of clips alone, drawn for each label by itself, and a clip is
-labelled or unlabelled to one label at a time: see `musicssl.label_streams`. There the unlabelled
+labelled or unlabelled to one label at a time: see `musicssl.data.label_batches`. There the unlabelled
 clips of a label are those of which it is not known; only where there are none are they all training
 clips, as above.
 
@@ -27,16 +27,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from musicssl.batch import Batch
-from musicssl.clip_labels import ClipLabels
-from musicssl.clips import InstanceClips, JoinedClips, clips_of
-from musicssl.corpus import Corpus, Dataset, check_clips, check_corpus
+from musicssl.data.batches import BatchLoader, BatchPlan, StepLoader, Stream, labelled_share
+from musicssl.data.checks import learnable
+from musicssl.data.clips import InstanceClips, JoinedClips, clips_of
+from musicssl.data.corpus import Corpus, Dataset, check_clips, check_corpus
+from musicssl.data.label_batches import LabelPlan, LabelRows, plan_labels
+from musicssl.data.labels import ClipLabels
+from musicssl.data.loaders import SplitLoader
+from musicssl.data.splits import carve_validation, labelled_subset, observed_cells, strata
+from musicssl.data.unlabelled_corpus import told_of_the_second, training_pool
 from musicssl.errors import InputError
-from musicssl.label_streams import LabelPlan, LabelRows, plan_labels
-from musicssl.second_corpus import told_of_the_second, training_pool
-from musicssl.split_loader import SplitLoader
-from musicssl.splits import carve_validation, labelled_subset, observed_cells, strata
-from musicssl.streams import BatchLoader, BatchPlan, StepLoader, Stream, labelled_share
-from musicssl.target_checks import learnable
 
 _LABELLED_STREAM, _UNLABELLED_STREAM = 0, 1  # tell the orders of the two streams apart
 

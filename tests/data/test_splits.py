@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from musicssl.data.splits import carve_validation, labelled_subset, observed_cells, strata
 from musicssl.errors import InputError
-from musicssl.splits import carve_validation, labelled_subset, observed_cells, strata
 
 
 def random_labels(num_clips=400, num_classes=20, seed=0, density=0.2):

@@ -9,9 +9,9 @@ import torch
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from musicssl.batch import Batch
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.datamodule import SemiSupervisedDataModule
+from musicssl.data.label_batches import LabelRows
 from musicssl.errors import InputError
-from musicssl.label_streams import LabelRows
 from musicssl.resume import ResumeCheckpoint
 from tests.support.kinds import OneClass, Values
 from tests.support.tiny import Tiny

@@ -1,15 +1,15 @@
-"""A corpus in memory: what every dataset module hands over, whatever its files look like."""
+"""A corpus in memory: what every dataset module returns, whatever its files look like."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musicssl.audio.sound import Sound
+from musicssl.data.checks import check_targets
 from musicssl.errors import InputError
-from musicssl.target_checks import check_targets
 
 SPLITS = ("train", "val", "test")
 
@@ -25,7 +25,7 @@ class Corpus:
         y: Targets in [0, 1], (N, C) float32; without meaning where `mask` is False.
         mask: True where a target was observed, (N, C) bool.
         split: "train", "val" or "test" of each clip, (N,) str. A corpus without "val" clips has
-            its validation set carved out of "train" by `musicssl.splits`.
+            its validation set carved out of "train" by `musicssl.data.splits`.
         clip_ids: A unique name of each clip, (N,) str.
         lengths: Valid instances of each clip, (N,) int64, or None if all T are valid; None for
             sound, which knows its own lengths.
@@ -168,3 +168,41 @@ def _check_finite(corpus: Corpus, x: NDArray[np.float32], chunk: int = 1024) -> 
 
 def _quoted(names: Sequence[str]) -> str:
     return ", ".join(repr(name) for name in names)
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedCorpus:
+    """A `Dataset` that hands over one corpus.
+
+    Attributes:
+        corpus: To hand over.
+    """
+
+    corpus: Corpus
+
+    def prepare(self) -> None:
+        """Nothing is derived."""
+
+    def load(self) -> Corpus:
+        """Return the corpus."""
+        return self.corpus
+
+    def audio(self, clip_id: str) -> tuple[NDArray[np.float32], int]:
+        """Refuse: whoever loaded the corpus knows its sound.
+
+        Raises:
+            InputError: Always.
+        """
+        raise InputError(f"{clip_id}: this corpus is in memory; ask the dataset that it came from.")
+
+
+def embedded_corpus(corpus: Corpus, h: NDArray[np.float32]) -> Corpus:
+    """Return the same clips, each as its embedding.
+
+    Nothing is copied. What sounds when is left out: an embedding is of a whole clip.
+
+    Args:
+        corpus: Of instances or of sound.
+        h: The embeddings of its clips, (N, D), in their order.
+    """
+    return replace(corpus, x=h[:, None, :], lengths=None, activity=None)

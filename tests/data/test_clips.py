@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from musicssl.clips import InstanceClips, JoinedClips, SoundClips, clips_of
+from musicssl.data.clips import InstanceClips, JoinedClips, SoundClips, clips_of
 from musicssl.errors import InputError
 from tests.support.tiny import Tiny
 from tests.support.tiny_sound import RATE, ArraySound, TinySound
@@ -52,7 +52,7 @@ def test_whole_clips_are_padded_to_the_longest_of_their_batch():
 
 
 def test_batches_of_whole_clips_keep_order_and_bounds(monkeypatch):
-    monkeypatch.setattr("musicssl.clips._MOST_SAMPLES", 30)
+    monkeypatch.setattr("musicssl.data.clips._MOST_SAMPLES", 30)
     rows = np.array([1, 0, 1, 2, 1, 1, 1])
     batches = [batch.tolist() for batch in sound().batches(rows, 3)]
     assert [row for batch in batches for row in batch] == rows.tolist()

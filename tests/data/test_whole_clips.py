@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 import torch
 
-from musicssl.datamodule import SemiSupervisedDataModule
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.encoders.samplecnn import SampleCNN
 from musicssl.evaluation import predict_clips
 from musicssl.methods.att import AttentionMIL

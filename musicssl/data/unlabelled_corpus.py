@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-from musicssl.corpus import Corpus
+from musicssl.data.corpus import Corpus
 from musicssl.errors import InputError
 
 _log = logging.getLogger(__name__)

@@ -26,7 +26,7 @@ def check_targets(
 
     Args:
         corpus: Its name, for messages.
-        task: See `musicssl.corpus.Corpus`.
+        task: See `musicssl.data.corpus.Corpus`.
         classes: Names, (C).
         clip_ids: Names, (N,).
         y: Targets, (N, C).
@@ -57,7 +57,7 @@ def learnable(y: Floats, mask: Bools, task: str) -> Bools:
     Args:
         y: Targets, (N, C).
         mask: True where observed, (N, C).
-        task: See `musicssl.corpus.Corpus`.
+        task: See `musicssl.data.corpus.Corpus`.
     """
     values = y if task == "regression" else y >= 0.5
     least = np.where(mask, values, np.inf).min(axis=0, initial=np.inf)

@@ -6,9 +6,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from musicssl.batch import Batch
-from musicssl.clips import Piece
-from musicssl.corpus import Corpus
-from musicssl.places import samples_per_place
+from musicssl.data.clips import Piece
+from musicssl.data.corpus import Corpus
+from musicssl.data.label_grid import samples_per_place
 
 
 class ClipLabels:

@@ -86,7 +86,7 @@ def labelled_subset(
             possible: the classes take turns, each time picking the next clip in which the class is
             present, and then one in which it is absent. Where a clip has one class, each turn is
             one clip of a class; in a regression the `strata` take turns.
-        task: What the targets are; see `musicssl.corpus.Corpus`.
+        task: What the targets are; see `musicssl.data.corpus.Corpus`.
 
     Returns:
         The kept clips, ascending. For one seed they contain those of every smaller `p_s`.
@@ -121,7 +121,7 @@ def strata(y: NDArray[np.float32], mask: NDArray[np.bool_], task: str) -> NDArra
     Args:
         y: Targets, (N, C).
         mask: True where observed, (N, C).
-        task: What the targets are; see `musicssl.corpus.Corpus`.
+        task: What the targets are; see `musicssl.data.corpus.Corpus`.
     """
     if task != "regression":
         present: NDArray[np.bool_] = (y >= 0.5) & mask
@@ -172,7 +172,7 @@ def observed_cells(
         mask: True where observed, (N, C).
         fraction: Share of the classes that stay observed, in (0, 1].
         seed: Of the draw.
-        task: What the targets are; see `musicssl.corpus.Corpus`.
+        task: What the targets are; see `musicssl.data.corpus.Corpus`.
 
     Returns:
         The cells that stay observed, (N, C); a subset of `mask`, nested over `fraction`.

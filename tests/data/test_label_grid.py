@@ -2,8 +2,8 @@ import dataclasses
 
 import pytest
 
+from musicssl.data.label_grid import check_crops, fits_places, samples_per_place
 from musicssl.errors import InputError
-from musicssl.places import check_crops, fits_places, samples_per_place
 from tests.support.tiny import Tiny
 from tests.support.tiny_sound import RATE, TinySound
 

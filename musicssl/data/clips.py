@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from musicssl.audio.sound import Sound
-from musicssl.corpus import Corpus
+from musicssl.data.corpus import Corpus
+from musicssl.data.label_grid import samples_per_place
 from musicssl.errors import InputError
-from musicssl.places import samples_per_place
 
 Rows = NDArray[np.int64]
 

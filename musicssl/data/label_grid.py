@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from musicssl.corpus import Corpus
+from musicssl.data.corpus import Corpus
 from musicssl.errors import InputError
 
 

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from musicssl.corpus import check_corpus
+from musicssl.data.corpus import check_corpus
 from musicssl.errors import InputError
 from tests.support.tiny import Tiny
 
