@@ -19,9 +19,9 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from musicssl.bootstrap import replicates
-from musicssl.metrics import ranking_metrics
-from musicssl.tasks import MULTI_LABEL
+from musicssl.evaluation.metrics import ranking_metrics
+from musicssl.evaluation.statistics.bootstrap import replicates
+from musicssl.evaluation.tasks import MULTI_LABEL
 
 RESAMPLES, ROUNDS = 1000, 3
 NAMES = ("auroc", "average_precision")
@@ -58,7 +58,7 @@ def main() -> None:
     times: dict[str, list[float]] = {}
     for _ in range(ROUNDS):
         ours = seconds(lambda: replicates(scores[None], targets, mask, MULTI_LABEL, NAMES))
-        times.setdefault("musicssl.bootstrap", []).append(ours)
+        times.setdefault("musicssl.evaluation.statistics.bootstrap", []).append(ours)
         for _ in range(chosen.looped):
             rows = torch.from_numpy(rng.integers(chosen.clips, size=chosen.clips))
             clips = scores[rows], targets[rows], mask[rows]
@@ -68,7 +68,7 @@ def main() -> None:
             times.setdefault("loop: ranking_metrics", []).append(RESAMPLES * two)
     title = f"{RESAMPLES:,} resamples of {chosen.clips:,} x {chosen.classes}"
     table = Table("", "seconds", "range", "ratio", title=title)
-    reference = median(times["musicssl.bootstrap"])
+    reference = median(times["musicssl.evaluation.statistics.bootstrap"])
     for way, taken in times.items():
         extent = f"{min(taken):.2f}-{max(taken):.2f}"
         table.add_row(way, f"{median(taken):.2f}", extent, f"{median(taken) / reference:.0f} x")

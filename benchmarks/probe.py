@@ -35,10 +35,10 @@ from torch import Tensor
 from torch.nn.functional import gelu, one_hot
 
 from musicssl.data.splits import labelled_subset
-from musicssl.metrics import usual_metric
+from musicssl.evaluation.metrics import usual_metric
+from musicssl.evaluation.tasks import MULTI_LABEL, Task, task_named
 from musicssl.probing.linear import Linear, standardisation
 from musicssl.probing.probe import Embeddings
-from musicssl.tasks import MULTI_LABEL, Task, task_named
 
 FRACTIONS, SEEDS = (0.01, 0.03, 0.1, 0.3, 1.0), 3
 STRENGTHS = np.logspace(-5, 2, 20).tolist()

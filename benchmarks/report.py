@@ -19,8 +19,8 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from musicssl.evaluation import Predictions
-from musicssl.report.delong import macro_auroc
+from musicssl.evaluation.predictions import Predictions
+from musicssl.evaluation.statistics.delong import macro_auroc
 
 CLIPS, CLASSES, TRAIN, SEEDS = 2400, 20, 8400, 5
 FRACTIONS = [0.01 * 1.6**k for k in range(10)]

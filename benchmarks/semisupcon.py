@@ -27,8 +27,8 @@ from musicssl.augment.views import published_views
 from musicssl.batch import Batch
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.encoders.samplecnn import SampleCNN
+from musicssl.evaluation.monitors import alignment, uniformity
 from musicssl.methods.semisupcon import SemiSupCon
-from musicssl.monitors import alignment, uniformity
 from musicssl.networks.pooling import MeanPooling
 from musicssl.networks.projector import Projector
 from musicssl.schedules import constant

@@ -10,8 +10,12 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
-from musicssl.clustering import class_shares, cluster_accuracy, normalised_mutual_information
 from musicssl.data.datamodule import SemiSupervisedDataModule
+from musicssl.evaluation.clustering import (
+    class_shares,
+    cluster_accuracy,
+    normalised_mutual_information,
+)
 from musicssl.methods.vade import VaDE
 from musicssl.report.clusters import draw_clusters
 from musicssl.report.saving import save_png
@@ -31,7 +35,7 @@ def write_clusters(
         method: Trained, in evaluation mode.
 
     Returns:
-        Accuracy and mutual information, see `musicssl.clustering`, where a clip has one class.
+        Accuracy and mutual information, see `musicssl.evaluation.clustering`, where a clip has one class.
     """
     if method.task.name == "regression":
         return None

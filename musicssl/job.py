@@ -17,7 +17,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from musicssl import worker
 from musicssl.command_line import input_error
 from musicssl.errors import InputError
-from musicssl.metrics import USUAL, usual_metric
+from musicssl.evaluation.metrics import USUAL, usual_metric
 from musicssl.run_folder import ResultFolder
 from musicssl.stopping import termination
 

@@ -16,28 +16,27 @@ from musicssl.cluster_results import show_clusters, write_clusters
 from musicssl.data.corpus import Corpus
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.label_grid import fits_places
-from musicssl.evaluation import (
+from musicssl.evaluation.localisation import localisation_metrics, resolution_metrics
+from musicssl.evaluation.metrics import Metrics
+from musicssl.evaluation.multi_class import weighted_accuracy
+from musicssl.evaluation.predictions import (
     InstancePredictions,
     Predictions,
     Scorer,
     predict_clips,
     predict_instances,
 )
+from musicssl.evaluation.tasks import task_named
 from musicssl.generative_results import write_generative
 from musicssl.history import read_history
-from musicssl.localisation import localisation_metrics
 from musicssl.methods.base import ClassificationMethod
 from musicssl.methods.probed import ProbedMethod
 from musicssl.methods.vade import VaDE
-from musicssl.metrics import Metrics
-from musicssl.multi_class import weighted_accuracy
 from musicssl.report.run_figures import draw_answers, draw_bars, draw_curves, draw_timelines
 from musicssl.report.tables import metrics_table, write_metrics_csv
 from musicssl.representation_results import show_representation, write_representation
-from musicssl.resolution import resolution_metrics
 from musicssl.robustness_results import show_robustness
 from musicssl.run_folder import RunFolder, write_json
-from musicssl.tasks import task_named
 
 _WIDTH = 100  # columns of the table
 
@@ -143,7 +142,7 @@ def in_time(
 ) -> dict[str, dict[str, float]]:
     """Return how well test instances were judged in time, macro means; nothing without a truth.
 
-    See `musicssl.localisation` and `musicssl.resolution`.
+    See `musicssl.evaluation.localisation` and `musicssl.evaluation.localisation`.
     """
     corpus = datamodule.corpus
     if corpus.activity is None:

@@ -10,7 +10,7 @@ from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from musicssl.errors import InputError
-from musicssl.metrics import smaller_is_better
+from musicssl.evaluation.metrics import smaller_is_better
 
 
 class StepSeed(pl.Callback):

@@ -13,14 +13,14 @@ from musicssl.augment.corruptions import corruptions
 from musicssl.data.corpus import Corpus
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
-from musicssl.evaluation import Scorer
-from musicssl.metrics import USUAL, Metrics, usual_metric
-from musicssl.multi_class import weighted_accuracy
+from musicssl.evaluation.metrics import USUAL, Metrics, usual_metric
+from musicssl.evaluation.multi_class import weighted_accuracy
+from musicssl.evaluation.predictions import Scorer
+from musicssl.evaluation.robustness import Measure, robustness
+from musicssl.evaluation.robustness_table import read_robustness
+from musicssl.evaluation.tasks import task_named
 from musicssl.report.robustness_curve import draw_robustness_curves
-from musicssl.robustness import Measure, robustness
-from musicssl.robustness_table import read_robustness
 from musicssl.run_folder import ResultFolder
-from musicssl.tasks import task_named
 
 Corruptions = Mapping[str, Callable[[float], Transform]]
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from musicssl.cluster_results import show_clusters, write_clusters
-from musicssl.clustering import cluster_accuracy, normalised_mutual_information
 from musicssl.data.datamodule import SemiSupervisedDataModule
+from musicssl.evaluation.clustering import cluster_accuracy, normalised_mutual_information
 from musicssl.methods.vade import VaDE
 from musicssl.run_folder import RunFolder
 from tests.support.kinds import OneClass, Values

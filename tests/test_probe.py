@@ -15,8 +15,8 @@ from sklearn.preprocessing import StandardScaler
 
 from musicssl.checkpoint import describe
 from musicssl.errors import InputError
+from musicssl.evaluation.robustness_table import read_robustness
 from musicssl.probes.folder import ProbeFolder
-from musicssl.robustness_table import read_robustness
 from tests import test_train
 from tests.support.commands import SEARCH_PATH, shell
 from tests.support.probing_command import run

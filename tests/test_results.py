@@ -10,12 +10,11 @@ import pytest
 from sklearn.metrics import accuracy_score, r2_score, roc_auc_score
 
 from musicssl.data.datamodule import SemiSupervisedDataModule
-from musicssl.evaluation import InstancePredictions, Predictions
+from musicssl.evaluation.localisation import localisation_metrics, resolution_metrics
+from musicssl.evaluation.predictions import InstancePredictions, Predictions
 from musicssl.history import read_history
-from musicssl.localisation import localisation_metrics
 from musicssl.methods.random_forest import RandomForest
 from musicssl.report.runs import read_run
-from musicssl.resolution import resolution_metrics
 from musicssl.results import in_places, in_time, measure, show_results
 from tests.support.tiny import Tiny
 from tests.test_train import run

@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from musicssl.data.datamodule import SemiSupervisedDataModule
+from musicssl.evaluation.robustness_table import read_robustness
 from musicssl.robustness_results import show_robustness, write_robustness
-from musicssl.robustness_table import read_robustness
 from tests.support.tiny_sound import TinySound
 
 CREDIT = np.array([[1, 0.5, 0], [0.2, 1, 0.3], [0, 0, 1]], np.float32)

@@ -11,8 +11,8 @@ import train
 from musicssl.batch import Batch
 from musicssl.checkpoint import load_method
 from musicssl.errors import InputError
+from musicssl.evaluation.metrics import macro, per_class_metrics
 from musicssl.history import read_history
-from musicssl.metrics import macro, per_class_metrics
 from musicssl.run_folder import RunFolder
 from tests.support.commands import ROOT, SEARCH_PATH, composed, shell
 from tests.support.tiny import Tiny

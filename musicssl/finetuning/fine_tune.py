@@ -22,6 +22,7 @@ from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.label_grid import check_crops
 from musicssl.data.loaders import SplitLoader
 from musicssl.errors import InputError
+from musicssl.evaluation.tasks import Task, task_named
 from musicssl.finetuning.labelled_batches import labelled_batches
 from musicssl.finetuning.network import FineTunedNetwork, with_linear_head
 from musicssl.finetuning.quiet_lightning import quiet_lightning
@@ -29,7 +30,6 @@ from musicssl.finetuning.training import EpochsBar, progress_of_epochs, train_in
 from musicssl.networks.classifier import Classifier
 from musicssl.probing.linear import LinearProbe, fit_linear
 from musicssl.probing.probe import Embeddings
-from musicssl.tasks import Task, task_named
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from musicssl.errors import InputError
+from musicssl.evaluation.metrics import COUNTS, smaller_is_better
+from musicssl.evaluation.tasks import Task
 from musicssl.losses.masked_bce import cell_losses
-from musicssl.metrics import COUNTS, smaller_is_better
-from musicssl.tasks import Task
 
 
 class SelectedWeights(nn.Module):

@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from musicssl.evaluation.tasks import Task
 from musicssl.generative.clip_summary import ClipSummary
 from musicssl.generative.joint import JointM2
 from musicssl.generative.latent_features import LatentFeatures
@@ -15,7 +16,6 @@ from musicssl.generative.m2 import M2
 from musicssl.generative.selected import SelectedWeights
 from musicssl.generative.vae import Decoder, GaussianEncoder
 from musicssl.losses.vade import Mixture
-from musicssl.tasks import Task
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from musicssl.evaluation.tasks import Task
 from musicssl.generative.showing import FeatureModel
 from musicssl.losses.vade import Mixture
-from musicssl.tasks import Task
 
 
 class ShownClips(NamedTuple):

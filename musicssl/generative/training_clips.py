@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from musicssl.batch import Batch
+from musicssl.evaluation.tasks import Task
 from musicssl.generative.clip_summary import ClipSummary
-from musicssl.tasks import Task
 
 
 class Answered(NamedTuple):

@@ -161,7 +161,7 @@ def similarity_of(task: str, chosen: Similarity | None) -> Similarity:
     A similarity that is not of musicssl may do as it likes, and so may `of_targets`.
 
     Args:
-        task: The name of the task; see `musicssl.tasks`.
+        task: The name of the task; see `musicssl.evaluation.tasks`.
         chosen: Takes the labels of n and of N rows to (n, N), or None.
 
     Raises:

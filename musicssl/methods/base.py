@@ -15,10 +15,10 @@ from torchmetrics import Metric
 from musicssl.batch import Batch
 from musicssl.data.label_grid import check_crops
 from musicssl.errors import InputError
+from musicssl.evaluation.tasks import Loss, task_named
 from musicssl.losses.balanced_bce import label_prior
 from musicssl.networks.classifier import Classifier
 from musicssl.networks.pooling import Instances
-from musicssl.tasks import Loss, task_named
 
 
 class ServesClips(Protocol):

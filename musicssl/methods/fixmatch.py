@@ -8,10 +8,10 @@ from torch import Tensor
 
 from musicssl.batch import Batch
 from musicssl.errors import InputError
+from musicssl.evaluation.tasks import MULTI_LABEL
 from musicssl.losses.pseudo_label_bce import pseudo_label_bce
 from musicssl.methods.semi_supervised import SemiSupervisedMethod, Step
 from musicssl.networks.thresholds import PriorMatchedThresholds
-from musicssl.tasks import MULTI_LABEL
 
 
 class FixMatch(SemiSupervisedMethod):

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from musicssl.batch import Batch
 from musicssl.errors import InputError
+from musicssl.evaluation.monitors import effective_rank
 from musicssl.methods.base import ClassificationMethod, EpochOutputs, ServesClips
-from musicssl.monitors import effective_rank
 from musicssl.networks.pooling import MeanPooling
 from musicssl.probing.linear import fit_linear
 from musicssl.probing.probe import Embeddings

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from musicssl.augment.views import Views
 from musicssl.batch import Batch
 from musicssl.errors import InputError
+from musicssl.evaluation.monitors import alignment, uniformity
 from musicssl.methods.probed import ProbedMethod
-from musicssl.monitors import alignment, uniformity
 
 
 class Objective(NamedTuple):

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn.functional import nll_loss
 
 from musicssl.batch import Batch
-from musicssl.clustering import cluster_accuracy
 from musicssl.errors import InputError
+from musicssl.evaluation.clustering import cluster_accuracy
 from musicssl.generative.clip_weights import ClipWeights
 from musicssl.generative.mixture import MixturePrior, fit_mixture
 from musicssl.generative.showing import FeatureModel
@@ -37,7 +37,7 @@ class VaDE(PhasedMethod, M1):
     once, and take weights, means and variances from the fit.
 
     With `b_s=0` no label is seen. What is learnt is judged as M1 is, by a linear probe. If a clip
-    has one class, `val/cluster_accuracy` is logged, see `musicssl.clustering`: that of the
+    has one class, `val/cluster_accuracy` is logged, see `musicssl.evaluation.clustering`: that of the
     component most responsible for the mean of q(z|x). The authors' code decides by a sample of it,
     which is noisy.
 

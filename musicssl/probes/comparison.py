@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from musicssl.bootstrap import replicates
 from musicssl.errors import InputError
-from musicssl.paired import compare
+from musicssl.evaluation.statistics.bootstrap import replicates
+from musicssl.evaluation.statistics.paired import compare
+from musicssl.evaluation.tasks import task_named
 from musicssl.probes.folder import ProbeFolder
 from musicssl.probes.pictures import draw_curve
 from musicssl.run_folder import write_json
-from musicssl.tasks import task_named
 
 _TRUTH = ("clip_ids", "targets", "mask", "groups", "credit")
 
@@ -43,7 +43,7 @@ def against(
     """Compare a probe with another one at each fraction of labels that both have.
 
     The mean over the draws of the one less that of the other, by the metric that is usual for the
-    task; see `musicssl.paired` for interval and p value.
+    task; see `musicssl.evaluation.statistics.paired` for interval and p value.
 
     Args:
         folder: Of the probe, with its predictions.

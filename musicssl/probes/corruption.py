@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Sequence
 
 from musicssl.errors import InputError
-from musicssl.evaluation import Scorer
+from musicssl.evaluation.predictions import Scorer
+from musicssl.evaluation.robustness_table import read_robustness
 from musicssl.probes.fitting import Load, fit
 from musicssl.probes.folder import ProbeFolder
 from musicssl.probes.plan import Plan
 from musicssl.probes.source import NetworkSource, Source
 from musicssl.probes.trials import draws
 from musicssl.robustness_results import chosen_corruptions, write_robustness
-from musicssl.robustness_table import read_robustness
 
 
 def check_corruption(

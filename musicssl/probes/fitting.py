@@ -10,7 +10,7 @@ from musicssl.batch import Batch
 from musicssl.data.corpus import Corpus
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.embeddings.extraction import Embedder
-from musicssl.evaluation import Scorer
+from musicssl.evaluation.predictions import Scorer
 from musicssl.finetuning.fine_tune import FineTune
 from musicssl.probes.plan import Plan
 from musicssl.probes.source import NetworkSource, Source

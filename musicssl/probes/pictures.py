@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musicssl.evaluation import Predictions
-from musicssl.metrics import USUAL
+from musicssl.evaluation.metrics import USUAL
+from musicssl.evaluation.predictions import Predictions
 from musicssl.probes.folder import ProbeFolder
 from musicssl.report.grids import percent
 from musicssl.report.label_curve import Point, draw_label_curves

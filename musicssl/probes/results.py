@@ -10,18 +10,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from musicssl.bootstrap import interval, replicates
-from musicssl.chance import chance
 from musicssl.data.datamodule import SemiSupervisedDataModule
-from musicssl.evaluation import Predictions
-from musicssl.metrics import usual_metric
+from musicssl.evaluation.chance import chance
+from musicssl.evaluation.metrics import usual_metric
+from musicssl.evaluation.predictions import Predictions
+from musicssl.evaluation.statistics.bootstrap import interval, replicates
+from musicssl.evaluation.tasks import task_named
 from musicssl.probes.folder import ProbeFolder
 from musicssl.probes.origin import Origin
 from musicssl.probes.pictures import draw_classes, draw_curve
 from musicssl.probes.trials import Trial
 from musicssl.results import measure
 from musicssl.run_folder import write_json
-from musicssl.tasks import task_named
 
 FIELD = {  # what is reported of a task, the first one first
     "multi_label": ("auroc", "average_precision"),

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from musicssl.data.corpus import Corpus
 from musicssl.errors import InputError
-from musicssl.evaluation import Scorer
+from musicssl.evaluation.predictions import Scorer
 from musicssl.finetuning.fine_tune import FineTune
 from musicssl.job import claimed
 from musicssl.probes.fitting import Load, fit

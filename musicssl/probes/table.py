@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from musicssl.metrics import USUAL
+from musicssl.evaluation.metrics import USUAL
 from musicssl.probes.folder import ProbeFolder
 from musicssl.probes.results import FIELD
 from musicssl.report.grids import METRICS, percent

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.splits import labelled_subset
+from musicssl.evaluation.tasks import task_named
 from musicssl.probing.probe import Embeddings, FittedProbe, Probe
-from musicssl.tasks import task_named
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,11 +13,11 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from musicssl.errors import InputError
+from musicssl.evaluation.tasks import Task
 from musicssl.probing.labels import answer_of, check_learnable, counted, prior_scores
 from musicssl.probing.probe import Embeddings, FittedProbe
 from musicssl.probing.scales import Scales, scales_of
 from musicssl.probing.scores import loss_of_scores
-from musicssl.tasks import Task
 
 METRICS = ("cosine", "euclidean")
 NEIGHBOURS = (1, 3, 5, 10, 20, 50)

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from musicssl.errors import InputError
+from musicssl.evaluation.tasks import Task
 from musicssl.probing.probe import Embeddings
-from musicssl.tasks import Task
 
 
 def counted(mask: Tensor, task: Task) -> Tensor:

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from musicssl.errors import InputError
+from musicssl.evaluation.tasks import Task
 from musicssl.probing.logistic import TOLERANCE, logistic_regressions, softmax_regression
 from musicssl.probing.probe import Embeddings, FittedProbe, Judge
 from musicssl.probing.ridge import ridge_regressions
-from musicssl.tasks import Task
 
 _LEAST_SPREAD = 0.03  # of a feature, relative to the typical one
 _ROUNDING = 8 * torch.finfo(torch.float32).eps  # of means of embeddings, relative to their size

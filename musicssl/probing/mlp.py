@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from musicssl.errors import InputError
+from musicssl.evaluation.tasks import Task
 from musicssl.probing.labels import check_learnable, counted, prior_scores
 from musicssl.probing.networks import Course, Network, Run, train_together
 from musicssl.probing.probe import Embeddings, FittedProbe
 from musicssl.probing.scales import Scales, scales_of
 from musicssl.probing.scores import outputs_of
-from musicssl.tasks import Task
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from musicssl.evaluation.tasks import Loss
 from musicssl.probing.probe import Embeddings
-from musicssl.tasks import Loss
 
 _LEAST_STEPS = 5  # of an epoch
 _NUMBERS = 1 << 24  # of hidden units in memory at once while validating: 64 MiB

@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
-from musicssl.tasks import Task
+from musicssl.evaluation.tasks import Task
 
 Judge = Callable[[Tensor], Tensor]  # takes embeddings, (N, D), to scores, (N, C)
 

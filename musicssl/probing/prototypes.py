@@ -14,11 +14,11 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from musicssl.errors import InputError
+from musicssl.evaluation.tasks import Task
 from musicssl.probing.labels import check_learnable
 from musicssl.probing.linear import standardisation, varying
 from musicssl.probing.probe import Embeddings, FittedProbe, Judge
 from musicssl.probing.scores import loss_of_scores
-from musicssl.tasks import Task
 
 
 def prototypes(z: Tensor, y: Tensor, mask: Tensor) -> Tensor:

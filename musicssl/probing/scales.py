@@ -5,10 +5,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from musicssl.evaluation.tasks import Task
 from musicssl.probing.labels import prior_scores
 from musicssl.probing.linear import standardisation, varying
 from musicssl.probing.probe import Embeddings
-from musicssl.tasks import Task
 
 
 class Scales(NamedTuple):

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from musicssl.tasks import Task
+from musicssl.evaluation.tasks import Task
 
 _LEAST = 1e-6  # of a probability, of which the loss is 13.8 nats
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from musicssl.evaluation.statistics.spread import Spread, spread
 from musicssl.report.choosing import Choice, Setting, macro
 from musicssl.report.grids import METRICS, percent
-from musicssl.report.spread import Spread, spread
 
 ALL = "all classes, one setting"
 

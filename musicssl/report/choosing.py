@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from musicssl.evaluation.statistics.resampled_means import mean_over_classes
 from musicssl.report.grouping import Method
 from musicssl.report.runs import Run
 from musicssl.report.settings import telling
-from musicssl.resampled.means import mean_over_classes
 
 Floats = NDArray[np.float64]
 

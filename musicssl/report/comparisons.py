@@ -7,9 +7,9 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from musicssl.evaluation.statistics.significance import PairedTest, holm, paired_test
 from musicssl.report.grouping import Cell, Method, fractions
 from musicssl.report.runs import Run
-from musicssl.report.significance import PairedTest, holm, paired_test
 
 
 @dataclass(frozen=True)

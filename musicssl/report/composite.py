@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from musicssl.evaluation.tasks import task_named
 from musicssl.report.choosing import Choice
 from musicssl.report.grouping import Cell
 from musicssl.report.judgement import judge
 from musicssl.report.run_files import read_predictions
 from musicssl.report.runs import Run
-from musicssl.tasks import task_named
 
 
 def composite(choice: Choice) -> Cell:

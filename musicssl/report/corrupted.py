@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from musicssl.metrics import smaller_is_better, usual_metric
+from musicssl.evaluation.metrics import smaller_is_better, usual_metric
+from musicssl.evaluation.robustness_table import Robustness
+from musicssl.evaluation.statistics.spread import Spread, spread
 from musicssl.report.coverage import covered
 from musicssl.report.grids import METRICS, Grid, percent
 from musicssl.report.grouping import Method
 from musicssl.report.robustness_curve import most_harmful_first
-from musicssl.report.spread import Spread, spread
-from musicssl.robustness_table import Robustness
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,13 +5,13 @@ import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from musicssl.evaluation.robustness_table import CLEAN
 from musicssl.report.choice_table import ALL, ChoiceTable
 from musicssl.report.comparisons import Comparison
 from musicssl.report.corrupted import Corrupted
 from musicssl.report.grouping import Method
 from musicssl.report.probe_boards import Bootstrapped, ProbeBoard
 from musicssl.report.probe_study import ProbeStudy
-from musicssl.robustness_table import CLEAN
 
 
 def write_metrics(path: Path, methods: Sequence[Method]) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from musicssl.evaluation.tasks import Task
 from musicssl.generative.showing import FeatureModel
 from musicssl.generative.shown import ShownClips
 from musicssl.report.feature_axis import (
@@ -17,7 +18,6 @@ from musicssl.report.feature_axis import (
     images,
     level_parts,
 )
-from musicssl.tasks import Task
 
 
 class Scene(NamedTuple):

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from musicssl.errors import InputError
-from musicssl.metrics import smaller_is_better
+from musicssl.evaluation.metrics import smaller_is_better
+from musicssl.evaluation.statistics.spread import Spread, spread
 from musicssl.report.grouping import Method, fractions
-from musicssl.report.spread import Spread, spread
 
 METRICS = {
     "auroc": "AUROC",

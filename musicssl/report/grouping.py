@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicssl.errors import InputError
+from musicssl.evaluation.statistics.spread import Spread, spread
 from musicssl.report.runs import Run
 from musicssl.report.settings import telling
-from musicssl.report.spread import Spread, spread
 
 _USUAL_BASELINES = ("supervised", "att", "dnn")
 

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from musicssl.regression import regression_metrics
-from musicssl.report.delong import macro_auroc
+from musicssl.evaluation.regression import regression_metrics
+from musicssl.evaluation.statistics.delong import macro_auroc
 from musicssl.report.truth import Truth
 
 
@@ -18,7 +18,7 @@ class Judgement:
     Attributes:
         metric: Its name in metrics.json: that by which classes are shown.
         by_class: (C), NaN where undefined.
-        influence: Of each clip on the macro mean, (N,), see `musicssl.report.delong`; None where
+        influence: Of each clip on the macro mean, (N,), see `musicssl.evaluation.statistics.delong`; None where
             that is not known, and nothing is tested.
     """
 

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 
-from musicssl.report.spread import spread
+from musicssl.evaluation.statistics.spread import spread
 from musicssl.report.style import GREY, PLAIN, SMALL, Look, looks, spacious, wrapped
 
 _DODGE = 0.012  # of the axis, between neighbouring methods, or less where fractions are close

@@ -11,7 +11,7 @@ from math import inf, isinf, isnan, nan
 import numpy as np
 from numpy.typing import NDArray
 
-from musicssl.metrics import smaller_is_better
+from musicssl.evaluation.metrics import smaller_is_better
 from musicssl.report.grouping import Cell, Method
 
 Floats = NDArray[np.float64]

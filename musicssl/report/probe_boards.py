@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from math import isnan
 
 from musicssl.errors import InputError
-from musicssl.metrics import usual_metric
+from musicssl.evaluation.metrics import usual_metric
+from musicssl.evaluation.statistics.spread import Spread, spread
 from musicssl.report.grids import METRICS
 from musicssl.report.grouping import unique_labels
 from musicssl.report.probe_results import ProbeResult
-from musicssl.report.spread import Spread, spread
 from musicssl.report.truth import Truth
 
 _USUAL_BASELINES = ("untrained", "statistics")  # kinds of embeddings, the first there is

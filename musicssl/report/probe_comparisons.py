@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from musicssl.bootstrap import replicates
-from musicssl.metrics import usual_metric
-from musicssl.paired import Comparison, compare, corrected
+from musicssl.evaluation.metrics import usual_metric
+from musicssl.evaluation.statistics.bootstrap import replicates
+from musicssl.evaluation.statistics.paired import Comparison, compare, corrected
+from musicssl.evaluation.tasks import task_named
 from musicssl.report.probe_boards import ProbeBoard, ProbedModel
 from musicssl.report.probe_results import ProbeResult
-from musicssl.tasks import task_named
 
 _RESAMPLES = 1000  # of the test clips, at least
 _FOR_EACH = 200  # comparison, so that the least p value is 0.01 after Holm's correction

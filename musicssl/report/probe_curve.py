@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from musicssl.metrics import USUAL, usual_metric
+from musicssl.evaluation.metrics import USUAL, usual_metric
 from musicssl.probing.label_curve import CurvePoint
 from musicssl.report.grids import percent
 from musicssl.report.label_curve import Point, draw_label_curves

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from musicssl.metrics import smaller_is_better
+from musicssl.evaluation.metrics import smaller_is_better
+from musicssl.evaluation.statistics.spread import Spread, spread
 from musicssl.report.grids import Grid, percent
 from musicssl.report.probe_boards import Bootstrapped, ProbeBoard, ProbedModel
-from musicssl.report.spread import Spread, spread
 
 
 def board_grid(board: ProbeBoard) -> Grid:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from musicssl.metrics import smaller_is_better
+from musicssl.evaluation.metrics import smaller_is_better
 from musicssl.report.grids import METRICS, percent
 from musicssl.report.probe_boards import ProbeBoard
 from musicssl.report.probe_comparisons import ProbeComparison

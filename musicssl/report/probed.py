@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
-from musicssl.metrics import usual_metric
+from musicssl.evaluation.metrics import usual_metric
 from musicssl.probing.label_curve import CurvePoint
 from musicssl.report.coverage import covered
 from musicssl.report.grids import METRICS, percent

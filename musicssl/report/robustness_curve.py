@@ -7,11 +7,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from musicssl.metrics import smaller_is_better
+from musicssl.evaluation.metrics import smaller_is_better
+from musicssl.evaluation.robustness_table import Robustness
 from musicssl.report.grids import METRICS
 from musicssl.report.saving import save_png
 from musicssl.report.style import PLAIN, SMALL, Look, looks, spacious, wrapped
-from musicssl.robustness_table import Robustness
 
 _COLUMNS = 5
 _PANEL_INCHES = 1.9

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from musicssl.audio.log_mel import LogMel
 from musicssl.data.corpus import Corpus, Dataset
 from musicssl.errors import InputError
-from musicssl.evaluation import InstancePredictions, Predictions
+from musicssl.evaluation.predictions import InstancePredictions, Predictions
 from musicssl.report.figures import (
     attention_timeline,
     confusion,

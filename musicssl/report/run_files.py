@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from musicssl.data.checks import learnable
 from musicssl.errors import InputError
+from musicssl.evaluation.robustness_table import Robustness, read_robustness
 from musicssl.report.truth import Truth
-from musicssl.robustness_table import Robustness, read_robustness
 
 _DAMAGE = (OSError, ValueError, LookupError, TypeError, EOFError, BadZipFile, zlib.error)
 
@@ -82,7 +82,7 @@ def read_predictions(file: Path, settings: Mapping[str, str]) -> tuple[NDArray[n
     """Read the scores of the test clips, (N, C), and what is true of them.
 
     Args:
-        file: As `musicssl.evaluation.Predictions` writes it.
+        file: As `musicssl.evaluation.predictions.Predictions` writes it.
         settings: Of the run, by path. Those of its corpus go with the truth, but for the features:
             they are a choice of the method, as its encoder is.
 

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicssl.errors import InputError
+from musicssl.evaluation.robustness_table import Robustness
 from musicssl.report.finding import check_folders, holding, is_of_a_run
 from musicssl.report.judgement import Judgement, judge
 from musicssl.report.run_files import read_config, read_corrupted, read_metrics, read_predictions
 from musicssl.report.settings import bearing
 from musicssl.report.truth import Truth, check_comparable
-from musicssl.robustness_table import Robustness
 from musicssl.run_folder import RunFolder
 
 _TOLERANCE = 1e-4  # metrics.json has its AUROC from sums in float32

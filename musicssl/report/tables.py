@@ -11,7 +11,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from musicssl.metrics import COUNTS
+from musicssl.evaluation.metrics import COUNTS
 
 PerClass = Mapping[str, Sequence[float] | NDArray[np.floating]]
 
@@ -38,7 +38,7 @@ def metrics_table(classes: Sequence[str], per_class: PerClass, macro: Mapping[st
 
     Args:
         classes: Names, (C).
-        per_class: As in `musicssl.metrics.Metrics`, (C) each. "both" heads the means over the
+        per_class: As in `musicssl.evaluation.metrics.Metrics`, (C) each. "both" heads the means over the
             values absent and present.
         macro: As there.
 
@@ -75,7 +75,7 @@ def write_metrics_csv(
     Args:
         path: The file to write; its folder is made if needed.
         classes: Names, (C).
-        per_class: As in `musicssl.metrics.Metrics`, (C) each; the columns.
+        per_class: As in `musicssl.evaluation.metrics.Metrics`, (C) each; the columns.
         macro: As there.
 
     Returns:

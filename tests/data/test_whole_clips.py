@@ -7,7 +7,7 @@ import torch
 
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.encoders.samplecnn import SampleCNN
-from musicssl.evaluation import predict_clips
+from musicssl.evaluation.predictions import predict_clips
 from musicssl.methods.att import AttentionMIL
 from musicssl.networks.pooling import AttentionPooling, MaxPooling, MeanPooling
 from tests.support.tiny_sound import TinySound

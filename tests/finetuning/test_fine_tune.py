@@ -15,13 +15,13 @@ from musicssl.encoders.att import AttEmbedding
 from musicssl.encoders.gru import GRUEncoder
 from musicssl.encoders.samplecnn import SampleCNN
 from musicssl.errors import InputError
-from musicssl.evaluation import predict_clips
+from musicssl.evaluation.predictions import predict_clips
+from musicssl.evaluation.tasks import task_named
 from musicssl.finetuning.fine_tune import FineTune
 from musicssl.networks.classifier import Classifier
 from musicssl.networks.pooling import MeanPooling
 from musicssl.probing.linear import fit_linear
 from musicssl.probing.probe import Embeddings
-from musicssl.tasks import task_named
 from tests.support.tiny import Tiny
 from tests.support.tiny_sound import TinySound
 

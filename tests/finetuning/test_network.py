@@ -10,11 +10,11 @@ from musicssl.encoders.att import AttEmbedding
 from musicssl.encoders.crnn import CRNN
 from musicssl.encoders.gru import GRUEncoder
 from musicssl.encoders.samplecnn import SampleCNN
+from musicssl.evaluation.tasks import MULTI_CLASS
 from musicssl.finetuning.network import FineTunedNetwork, with_linear_head
 from musicssl.networks.classifier import Classifier
 from musicssl.networks.pooling import MeanPooling
 from musicssl.probing.linear import LinearProbe
-from musicssl.tasks import MULTI_CLASS
 
 ENCODERS = {
     "att": AttEmbedding,

@@ -6,8 +6,8 @@ import torch
 from sklearn.mixture import GaussianMixture
 from torch.distributions import Normal
 
-from musicssl.clustering import cluster_accuracy
 from musicssl.errors import InputError
+from musicssl.evaluation.clustering import cluster_accuracy
 from musicssl.generative.mixture import MixturePrior, fit_mixture
 from musicssl.losses.vade import Mixture, log_responsibilities
 

@@ -9,9 +9,9 @@ from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 from torch import nn
 
 from musicssl.errors import InputError
+from musicssl.evaluation.tasks import MULTI_CLASS, MULTI_LABEL
 from musicssl.generative.selected import SelectedWeights, check_criterion, values_of_models
 from musicssl.generative.stacked import StackedLinear, StackedMLP
-from musicssl.tasks import MULTI_CLASS, MULTI_LABEL
 
 M, EPOCHS = 4, 9
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from musicssl.evaluation.tasks import task_named
 from musicssl.generative.clip_summary import ClipSummary
 from musicssl.generative.joint import JointM2
 from musicssl.generative.latent_features import KeptLikelihood, LatentFeatures
@@ -11,7 +12,6 @@ from musicssl.generative.selected import SelectedWeights
 from musicssl.generative.showing import shown_joint, shown_m2, shown_stacked, shown_vae
 from musicssl.generative.vae import Decoder, GaussianEncoder
 from musicssl.losses.likelihoods import BoundedGaussian, FixedGaussian
-from musicssl.tasks import task_named
 
 D, Z, C, N = 8, 2, 3, 6
 LABELS, CLASS = task_named("multi_label"), task_named("multi_class")

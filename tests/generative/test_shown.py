@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from musicssl.evaluation.tasks import task_named
 from musicssl.generative.shown import (
     ShownClips,
     added,
@@ -17,7 +18,6 @@ from musicssl.generative.shown import (
     sampled,
     traversal,
 )
-from musicssl.tasks import task_named
 from tests.support.known_models import B, W, identity, linear, two_components
 
 LABELS, CLASS, VALUES = (task_named(n) for n in ("multi_label", "multi_class", "regression"))

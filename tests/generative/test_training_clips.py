@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from musicssl.data.datamodule import SemiSupervisedDataModule
+from musicssl.evaluation.tasks import MULTI_CLASS, MULTI_LABEL
 from musicssl.generative.clip_summary import ClipSummary
 from musicssl.generative.training_clips import TrainingClips, answer_shares, answers
-from musicssl.tasks import MULTI_CLASS, MULTI_LABEL
 from tests.support.kinds import OneClass
 from tests.support.tiny import Tiny
 

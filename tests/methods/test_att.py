@@ -6,10 +6,10 @@ import torch
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.encoders.att import AttEmbedding
 from musicssl.errors import InputError
+from musicssl.evaluation.metrics import macro, per_class_metrics
 from musicssl.losses.masked_bce import masked_bce
 from musicssl.losses.partial_bce import partial_bce
 from musicssl.methods.att import AttentionMIL
-from musicssl.metrics import macro, per_class_metrics
 from tests.support.tiny import Tiny
 from tests.support.training import quiet_trainer, supervised_parts
 

@@ -12,10 +12,10 @@ import torch
 from musicssl.batch import Batch
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
+from musicssl.evaluation.metrics import macro, per_class_metrics
 from musicssl.losses.balanced_bce import balanced_bce
 from musicssl.losses.masked_bce import masked_bce
 from musicssl.methods.att import AttentionMIL
-from musicssl.metrics import macro, per_class_metrics
 from musicssl.schedules import halving
 from tests.support.tiny import Tiny
 from tests.support.training import quiet_trainer, supervised_parts

@@ -16,10 +16,10 @@ from musicssl.batch import Batch
 from musicssl.checkpoint import load_method
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
+from musicssl.evaluation.metrics import per_class_metrics
 from musicssl.history import read_history
 from musicssl.losses.likelihoods import Bernoulli
 from musicssl.methods.joint_dgm import JointDGM
-from musicssl.metrics import per_class_metrics
 from tests import interrupted, probing_command
 from tests.support.tiny import Tiny
 from tests.support.training import dgm_parts, quiet_trainer

@@ -6,11 +6,11 @@ import torch
 
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
+from musicssl.evaluation.tasks import MULTI_LABEL
 from musicssl.methods.probed import ProbedMethod
 from musicssl.networks.pooling import AttentionPooling
 from musicssl.probing.linear import fit_linear
 from musicssl.probing.probe import Embeddings
-from musicssl.tasks import MULTI_LABEL
 from tests.support.tiny import Tiny
 from tests.support.training import probed_parts, quiet_trainer
 

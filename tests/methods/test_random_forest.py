@@ -4,8 +4,8 @@ import torch
 from sklearn.ensemble import RandomForestClassifier
 
 from musicssl.batch import Batch
+from musicssl.evaluation.metrics import per_class_metrics
 from musicssl.methods.random_forest import RandomForest
-from musicssl.metrics import per_class_metrics
 
 
 def clips(num_clips=80, seed=0):

@@ -11,13 +11,13 @@ from musicssl.batch import Batch
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.encoders.att import AttEmbedding
 from musicssl.errors import InputError
+from musicssl.evaluation.metrics import macro, per_class_metrics
 from musicssl.methods.att import AttentionMIL
 from musicssl.methods.fixmatch import FixMatch
 from musicssl.methods.mean_teacher import MeanTeacher
 from musicssl.methods.pi_model import PiModel
 from musicssl.methods.supervised import Supervised
 from musicssl.methods.temporal_ensembling import TemporalEnsembling
-from musicssl.metrics import macro, per_class_metrics
 from musicssl.networks.teacher import Teacher
 from musicssl.networks.thresholds import PriorMatchedThresholds
 from musicssl.schedules import sigmoid_rampup

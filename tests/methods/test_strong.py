@@ -9,9 +9,9 @@ from musicssl.encoders.base.audio import AudioEncoder
 from musicssl.encoders.fc import FullyConnected
 from musicssl.encoders.fc_t import FullyConnectedPerInstance
 from musicssl.errors import InputError
+from musicssl.evaluation.metrics import macro, per_class_metrics
 from musicssl.losses.masked_bce import masked_bce
 from musicssl.methods.strong import StrongSupervision
-from musicssl.metrics import macro, per_class_metrics
 from musicssl.networks.pooling import AttentionPooling, MaxPooling
 from tests.support.tiny import Tiny
 from tests.support.tiny_sound import RATE, TinySound

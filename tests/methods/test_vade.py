@@ -15,8 +15,8 @@ from sklearn.mixture import GaussianMixture
 from torch.nn.functional import nll_loss
 
 from musicssl.checkpoint import AtomicCheckpointIO, DescribeCheckpoint, load_method
-from musicssl.clustering import cluster_accuracy
 from musicssl.data.datamodule import SemiSupervisedDataModule
+from musicssl.evaluation.clustering import cluster_accuracy
 from musicssl.generative.mixture import fit_mixture
 from musicssl.history import History, read_history
 from musicssl.losses.likelihoods import FixedGaussian

@@ -5,10 +5,10 @@ from sklearn.metrics import roc_auc_score
 
 from musicssl.data.splits import labelled_subset
 from musicssl.errors import InputError
+from musicssl.evaluation.tasks import MULTI_LABEL
 from musicssl.probing.label_curve import label_curve
 from musicssl.probing.probe import Embeddings
 from musicssl.probing.prototypes import nearest_prototype
-from musicssl.tasks import MULTI_LABEL
 from tests.probing.test_prototypes import N, clips
 
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from musicssl.errors import InputError
+from musicssl.evaluation.tasks import MULTI_CLASS, MULTI_LABEL, REGRESSION, TASKS
 from musicssl.probing.labels import answer_of, check_learnable, counted, prior_scores
 from musicssl.probing.probe import Embeddings
-from musicssl.tasks import MULTI_CLASS, MULTI_LABEL, REGRESSION, TASKS
 
 NAN = math.nan
 MASK = torch.tensor([[True, True, True], [True, False, True], [False, False, False]])

@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
 from musicssl.errors import InputError
+from musicssl.evaluation.tasks import MULTI_CLASS, MULTI_LABEL, REGRESSION, TASKS
 from musicssl.probing.linear import (
     STRENGTHS,
     Linear,
@@ -18,7 +19,6 @@ from musicssl.probing.linear import (
     standardisation,
 )
 from musicssl.probing.probe import Embeddings
-from musicssl.tasks import MULTI_CLASS, MULTI_LABEL, REGRESSION, TASKS
 
 C, D = 4, 12
 TIGHT = 1e-9

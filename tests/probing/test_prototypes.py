@@ -13,6 +13,7 @@ from sklearn.neighbors import NearestCentroid
 from sklearn.preprocessing import StandardScaler
 
 from musicssl.errors import InputError
+from musicssl.evaluation.tasks import MULTI_CLASS, MULTI_LABEL, REGRESSION
 from musicssl.probing.probe import Embeddings
 from musicssl.probing.prototypes import (
     Prototypes,
@@ -20,7 +21,6 @@ from musicssl.probing.prototypes import (
     prototype_scores,
     prototypes,
 )
-from musicssl.tasks import MULTI_CLASS, MULTI_LABEL, REGRESSION
 
 N, C, P = 40, 3, 5
 NAN = math.nan

@@ -7,9 +7,9 @@ import pytest
 import torch
 from sklearn.preprocessing import StandardScaler
 
+from musicssl.evaluation.tasks import MULTI_CLASS, MULTI_LABEL, REGRESSION
 from musicssl.probing.probe import Embeddings
 from musicssl.probing.scales import scales_of
-from musicssl.tasks import MULTI_CLASS, MULTI_LABEL, REGRESSION
 
 
 def clips():

@@ -6,8 +6,8 @@ import pytest
 import torch
 from sklearn.metrics import log_loss, mean_squared_error
 
+from musicssl.evaluation.tasks import MULTI_CLASS, MULTI_LABEL, REGRESSION, TASKS
 from musicssl.probing.scores import loss_of_scores, outputs_of
-from musicssl.tasks import MULTI_CLASS, MULTI_LABEL, REGRESSION, TASKS
 
 
 def drawn(task, seed=0):

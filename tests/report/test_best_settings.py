@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from musicssl.evaluation.statistics.significance import holm, paired_test
 from musicssl.report.__main__ import main
 from musicssl.report.best_settings import best_settings
 from musicssl.report.choice_sentences import choice_notes
 from musicssl.report.grouping import Cell, Method
 from musicssl.report.sentences import notes, verdict
-from musicssl.report.significance import holm, paired_test
 from musicssl.report.study import read_study
 from musicssl.report.study_writing import write_study_files
 from tests.report.test_composite import by_hand

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from musicssl.evaluation.statistics.significance import holm, paired_test
 from musicssl.report.comparisons import compare_all
 from musicssl.report.grouping import baseline_first, group
 from musicssl.report.runs import read_runs
-from musicssl.report.significance import holm, paired_test
 from tests.support.synthetic_runs import settings, write_run, write_sweep
 
 

@@ -7,9 +7,9 @@ import pytest
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score
 
 from musicssl.errors import InputError
+from musicssl.evaluation.statistics.delong import macro_auroc
 from musicssl.report.choosing import Setting, choose, rivals
 from musicssl.report.composite import composite
-from musicssl.report.delong import macro_auroc
 from musicssl.report.grouping import group
 from musicssl.report.runs import read_runs
 from tests.report.test_regression_study import write_regression

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from musicssl.errors import InputError
+from musicssl.evaluation.robustness_table import Robustness
 from musicssl.report.__main__ import main
 from musicssl.report.study import read_study
-from musicssl.robustness_table import Robustness
 from musicssl.run_folder import RunFolder
 from tests.report.test_report import Page
 from tests.support.synthetic_runs import settings, write_run

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from musicssl.evaluation.tasks import task_named
 from musicssl.generative.shown import ShownClips
 from musicssl.report.feature_axis import FeatureAxis
 from musicssl.report.generative_pictures import (
@@ -14,7 +15,6 @@ from musicssl.report.generative_pictures import (
     traversals_figure,
 )
 from musicssl.report.generative_scene import Scene
-from musicssl.tasks import task_named
 from tests.support.known_models import B, W, identity, linear, summary, two_components
 
 CLASSES = ("none", "some", "nothing")

@@ -5,9 +5,9 @@ from html.parser import HTMLParser
 
 import pytest
 
+from musicssl.evaluation.statistics.spread import Spread, spread
 from musicssl.report.grids import Grid
 from musicssl.report.markup import html, latex, markdown
-from musicssl.report.spread import Spread, spread
 
 GRID = Grid(
     "AUROC",

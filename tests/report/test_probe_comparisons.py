@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from musicssl.bootstrap import replicates
-from musicssl.paired import compare
+from musicssl.evaluation.statistics.bootstrap import replicates
+from musicssl.evaluation.statistics.paired import compare
+from musicssl.evaluation.statistics.significance import holm
+from musicssl.evaluation.tasks import task_named
 from musicssl.report.probe_boards import boards_of
 from musicssl.report.probe_comparisons import compare_board
 from musicssl.report.probe_results import read_probes
-from musicssl.report.significance import holm
-from musicssl.tasks import task_named
 from tests.support.synthetic_probes import UNTRAINED, document, source, truth, write_probe
 
 

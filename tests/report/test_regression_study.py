@@ -11,8 +11,8 @@ from sklearn.metrics import r2_score
 
 from musicssl.data.datamodule import LabelCount
 from musicssl.errors import InputError
-from musicssl.evaluation import Predictions
-from musicssl.regression import regression_metrics
+from musicssl.evaluation.predictions import Predictions
+from musicssl.evaluation.regression import regression_metrics
 from musicssl.report.__main__ import main as report
 from musicssl.report.judgement import judge
 from musicssl.report.runs import read_run, read_runs

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from musicssl.evaluation.robustness_table import Robustness
 from musicssl.report.robustness_curve import draw_robustness_curves, robustness_curves
-from musicssl.robustness_table import Robustness
 from tests.report.test_figures import BAD_MATH, PNG, text_beyond_the_edge
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from musicssl.audio.log_mel import LogMel
-from musicssl.evaluation import InstancePredictions, Predictions
+from musicssl.evaluation.predictions import InstancePredictions, Predictions
 from musicssl.report import run_figures
 from tests.support.tiny import Tiny
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from musicssl.errors import InputError
-from musicssl.metrics import per_class_metrics
+from musicssl.evaluation.metrics import per_class_metrics
 from musicssl.report.runs import read_run, read_runs
 from musicssl.run_folder import RunFolder
 from tests.support.synthetic_runs import scores, settings, truth, write_run

@@ -9,9 +9,9 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from musicssl.metrics import macro, per_class_metrics
-from musicssl.multi_class import multi_class_metrics
-from musicssl.regression import regression_metrics
+from musicssl.evaluation.metrics import macro, per_class_metrics
+from musicssl.evaluation.multi_class import multi_class_metrics
+from musicssl.evaluation.regression import regression_metrics
 from musicssl.report.tables import metrics_table, write_metrics_csv
 
 CLASSES = ["violin", "mallet_percussion", "voice"]

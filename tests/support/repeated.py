@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from musicssl.multi_class import weighted_accuracy
-from musicssl.tasks import Task
+from musicssl.evaluation.multi_class import weighted_accuracy
+from musicssl.evaluation.tasks import Task
 
 
 def draw_counts(num_clips: int, num_resamples: int = 8, seed: int = 0) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 import yaml
 
-from musicssl.tasks import task_named
+from musicssl.evaluation.tasks import task_named
 from tests.support.synthetic_runs import scores
 
 CLASSES = ("violin", "drums & <bass>", "voice")

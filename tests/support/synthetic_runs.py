@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from musicssl.data.datamodule import LabelCount
-from musicssl.evaluation import Predictions
-from musicssl.metrics import macro, per_class_metrics
+from musicssl.evaluation.metrics import macro, per_class_metrics
+from musicssl.evaluation.predictions import Predictions
 from musicssl.run_folder import RunFolder, write_json
 
 CLASSES = ("violin", "drums & <bass>", "voice")

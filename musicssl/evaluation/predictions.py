@@ -1,0 +1,148 @@
+"""What a trained method says about every clip of a split, and how right it is."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from musicssl.batch import Batch, valid_instances
+from musicssl.evaluation.tasks import Task
+from musicssl.networks.pooling import Instances
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """The scores of a split's clips beside the truth, all arrays in the order of the clips.
+
+    Attributes:
+        classes: The name of each class, (C).
+        clip_ids: (N,) str.
+        scores: Probability of each class, or predicted values in a regression, (N, C) float32.
+        targets: (N, C) float32.
+        mask: True where the target was observed, (N, C) bool.
+        task: What the targets are; see `musicssl.data.corpus.Corpus`.
+    """
+
+    classes: tuple[str, ...]
+    clip_ids: NDArray[np.str_]
+    scores: NDArray[np.float32]
+    targets: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+    task: str = "multi_label"
+
+    def save(self, path: Path) -> None:
+        """Write everything to one .npz file that loads without pickle."""
+        np.savez_compressed(
+            path,
+            classes=np.array(self.classes),
+            clip_ids=self.clip_ids,
+            scores=self.scores,
+            targets=self.targets,
+            mask=self.mask,
+            task=np.array(self.task),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class InstancePredictions:
+    """What was decided about each instance; T is the number of instances of the longest clip.
+
+    Attributes:
+        scores: Probability of each class in the instance, or predicted values in a regression,
+            (N, T, C) float32; 0 where padded.
+        weights: The instance's share in the clip's decision, (N, T, C) float32; 0 where padded.
+        lengths: Instances of each clip, (N,) int64.
+    """
+
+    scores: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    lengths: NDArray[np.int64]
+
+    @property
+    def valid(self) -> NDArray[np.bool_]:
+        """True for the instances that are not padding, (N, T) bool."""
+        lengths = torch.from_numpy(self.lengths)
+        valid: NDArray[np.bool_] = valid_instances(lengths, self.scores.shape[1]).numpy()
+        return valid
+
+
+class Scorer(Protocol):
+    """A trained method: a network or anything else that gives probabilities, or values."""
+
+    def scores(self, batch: Batch) -> Tensor:
+        """Return the probability of each class, or the values of a regression, (B, C)."""
+
+
+class InstanceScorer(Protocol):
+    """A trained method that judges instances too."""
+
+    task: Task
+
+    def instances(self, batch: Batch) -> Instances:
+        """Return what is decided about each instance, and its weight."""
+
+
+def predict_clips(
+    method: Scorer,
+    batches: Iterable[Batch],
+    classes: tuple[str, ...],
+    clip_ids: NDArray[np.str_],
+    task: str = "multi_label",
+) -> Predictions:
+    """Score every clip once.
+
+    Args:
+        method: In evaluation mode.
+        batches: The clips of a split in order.
+        classes: Their classes.
+        clip_ids: Their names, (N,).
+        task: What their targets are.
+    """
+    scores, targets, mask = [], [], []
+    with torch.inference_mode():
+        for batch in batches:
+            scores.append(method.scores(batch).float().cpu())
+            targets.append(batch.y)
+            mask.append(batch.mask)
+    return Predictions(
+        classes,
+        clip_ids,
+        torch.cat(scores).numpy(),
+        torch.cat(targets).numpy(),
+        torch.cat(mask).numpy(),
+        task,
+    )
+
+
+def predict_instances(method: InstanceScorer, batches: Iterable[Batch]) -> InstancePredictions:
+    """Judge every instance of every clip once.
+
+    Clips of different lengths are judged one by one, without their padding: how many instances an
+    encoder makes of a clip is its own affair, and so is what it makes of padding.
+    """
+    scores: list[Tensor] = []  # N x (T', C)
+    weights: list[Tensor] = []
+    with torch.inference_mode():
+        for batch in batches:
+            for clips in _without_padding(batch):
+                logits, log_weights = method.instances(clips)
+                scores += method.task.scores(logits.float()).cpu().unbind()
+                weights += log_weights.float().exp().cpu().unbind()
+        lengths = torch.tensor([len(clip) for clip in scores], dtype=torch.int64)
+        padded = [pad_sequence(clips, batch_first=True) for clips in (scores, weights)]
+    return InstancePredictions(padded[0].numpy(), padded[1].numpy(), lengths.numpy())
+
+
+def _without_padding(batch: Batch) -> Iterator[Batch]:
+    if batch.lengths is None:
+        yield batch
+        return
+    for place, length in enumerate(batch.lengths.tolist()):
+        clip = batch.select(torch.tensor([place]))
+        yield clip._replace(x=clip.x[:, :length], lengths=None)
