@@ -27,7 +27,7 @@ from musicssl.composed import (
     use_threads,
 )
 from musicssl.data.corpus import Corpus, Dataset, check_corpus
-from musicssl.embeddings.files import checked_suffix, save_embeddings
+from musicssl.datasets.formats.embeddings_file import checked_suffix, save_embeddings
 from musicssl.errors import InputError
 from musicssl.finetuning.fine_tune import FineTune
 from musicssl.job import Outcome

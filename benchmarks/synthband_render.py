@@ -19,9 +19,9 @@ from rich.console import Console
 from rich.table import Table
 
 from musicssl.datasets.synthband import Synthband
-from musicssl.synthband.compose import Part, compose
-from musicssl.synthband.mix import mix
-from musicssl.synthband.render import render
+from musicssl.datasets.synthesis.compose import Part, compose
+from musicssl.datasets.synthesis.mix import mix
+from musicssl.datasets.synthesis.render import render
 
 Seconds = dict[str, list[float]]
 

@@ -1,7 +1,7 @@
 """Your own audio: a folder of recordings, and a table of labels for some of them.
 
 `python -m musicssl.datasets.audio_folder --root DIR --labels labels.csv` shows what is found.
-`musicssl.labels.table` describes the table. A clip is a file. A labelled file is observed
+`musicssl.datasets.formats.labels_csv` describes the table. A clip is a file. A labelled file is observed
 for every class: present if its row names it, absent if not. Files that the table does not name, or
 whose label is empty, are unlabelled and train.
 """
@@ -17,20 +17,25 @@ from typing import ClassVar
 import numpy as np
 from rich.console import Console
 
-from musicssl.annotations import Annotations
 from musicssl.audio.decode import AUDIO_SUFFIXES
 from musicssl.audio.files import audio_files
 from musicssl.audio.waveform import Waveform
 from musicssl.cache import default_cache
 from musicssl.command_line import user_errors
-from musicssl.corpus_command import PREPARE, print_whole, show_store
-from musicssl.corpus_table import corpus_table
 from musicssl.data.corpus import Corpus, check_corpus
+from musicssl.datasets.base.annotations import Annotations
+from musicssl.datasets.base.command import PREPARE, corpus_table, print_whole, show_store
+from musicssl.datasets.base.recordings import Recordings, shortened
+from musicssl.datasets.formats.labels_csv import (
+    LabelTable,
+    choose_classes,
+    drawn_split,
+    fold_split,
+    groups_by_path,
+    read_label_table,
+    targets,
+)
 from musicssl.errors import InputError
-from musicssl.labels.held_out import drawn_split, fold_split, groups_by_path
-from musicssl.labels.table import LabelTable, read_label_table
-from musicssl.labels.targets import choose_classes, targets
-from musicssl.recordings import Recordings, shortened
 
 _log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """Embeddings in a file, of this project or of any other, as a corpus.
 
-The file is .npz or .parquet; `musicssl.embeddings.files` tells what it holds. A clip is one
+The file is .npz or .parquet; `musicssl.datasets.formats.embeddings_file` tells what it holds. A clip is one
 instance of D features. Labels are those of the file, or those of any corpus whose clips it names.
 """
 
@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from musicssl.data.checks import TASKS
 from musicssl.data.corpus import Corpus, Dataset, embedded_corpus
-from musicssl.embeddings.files import read_embeddings
-from musicssl.embeddings.saved import SavedEmbeddings
+from musicssl.datasets.formats.embeddings_file import SavedEmbeddings, read_embeddings
 from musicssl.errors import InputError
 
 _log = logging.getLogger(__name__)

@@ -40,12 +40,34 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from musicssl.annotation_table import read_table
-from musicssl.annotations import Annotations
-from musicssl.archives.emomusic import download
-from musicssl.corpus_command import corpus_command
+from musicssl.datasets.base.annotations import Annotations
+from musicssl.datasets.base.command import corpus_command
+from musicssl.datasets.base.download import Archive, fetch_unpacked
+from musicssl.datasets.base.recordings import Recordings
+from musicssl.datasets.formats.tables import read_table
 from musicssl.errors import InputError
-from musicssl.recordings import Recordings
+
+_HOST = "http://cvml.unige.ch/databases/emoMusic"
+TABLES = Archive(
+    f"{_HOST}/annotations.tar.gz",
+    "sha256:e0cb0b06e1b0ce7f04b1572fc410937699b7fad9dae67ddaa745f06cda4b0b33",
+)
+CLIPS = Archive(
+    f"{_HOST}/clips_45sec.tar.gz",
+    "sha256:3994a5d5fefc27f9540d1a69cd7f1294c68e6cb311ce49765021e2e9c7a1057b",
+)
+
+
+def download(root: Path, tables: Archive = TABLES, clips: Archive = CLIPS) -> None:
+    """Get the corpus as `root/emomusic`: its tables, and beside them the folder of its clips.
+
+    Raises:
+        InputError: As `musicssl.datasets.base.download.fetch_unpacked`.
+    """
+    folder = root / "emomusic"
+    fetch_unpacked(tables, root, folder)
+    fetch_unpacked(clips, root, folder / "clips_45seconds")
+
 
 CLASSES = ("arousal", "valence")
 SONGS = "songs_info.csv"

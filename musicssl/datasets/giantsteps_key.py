@@ -44,12 +44,11 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from musicssl.annotation_file import annotation_text
-from musicssl.annotation_table import read_table
-from musicssl.annotations import Annotations, one_hot
-from musicssl.corpus_command import corpus_command
+from musicssl.datasets.base.annotations import Annotations, one_hot
+from musicssl.datasets.base.command import corpus_command
+from musicssl.datasets.base.recordings import Recordings
+from musicssl.datasets.formats.tables import annotation_text, read_table
 from musicssl.errors import InputError
-from musicssl.recordings import Recordings
 
 TRAIN_FOLDER = "giantsteps-mtg-key-dataset"
 TEST_FOLDER = "giantsteps-key-dataset"

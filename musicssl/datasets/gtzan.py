@@ -29,11 +29,11 @@ from pathlib import Path
 
 import numpy as np
 
-from musicssl.annotation_file import annotation_lines
-from musicssl.annotations import Annotations, one_hot
-from musicssl.corpus_command import corpus_command
+from musicssl.datasets.base.annotations import Annotations, one_hot
+from musicssl.datasets.base.command import corpus_command
+from musicssl.datasets.base.recordings import Recordings
+from musicssl.datasets.formats.tables import annotation_lines
 from musicssl.errors import InputError
-from musicssl.recordings import Recordings
 
 CLASSES = (
     "blues",

@@ -21,20 +21,43 @@ for testing are unpacked there or, as here, each into a folder of its name:
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from musicssl.annotation_file import annotation_lines
-from musicssl.annotations import Annotations
-from musicssl.archives.irmas import download
 from musicssl.audio.files import audio_files
-from musicssl.corpus_command import corpus_command
+from musicssl.datasets.base.annotations import Annotations
+from musicssl.datasets.base.command import corpus_command
+from musicssl.datasets.base.download import Archive, fetch_unpacked
+from musicssl.datasets.base.recordings import Recordings
+from musicssl.datasets.formats.tables import annotation_lines
 from musicssl.errors import InputError
-from musicssl.recordings import Recordings
+
+_RECORD = "https://zenodo.org/record/1290750/files"
+ARCHIVES = {
+    name: Archive(f"{_RECORD}/{name}.zip", f"md5:{digest}")
+    for name, digest in (
+        ("IRMAS-TrainingData", "4fd9f5ed5a18d8e2687e6360b5f60afe"),
+        ("IRMAS-TestingData-Part1", "5a2e65520dcedada565dff2050bb2a56"),
+        ("IRMAS-TestingData-Part2", "afb0c8ea92f34ee653693106be95c895"),
+        ("IRMAS-TestingData-Part3", "9b3fb2d0c89cdc98037121c25bd5b556"),
+    )
+}
+"""Of each folder of the corpus what it is made from."""
+
+
+def download(root: Path, archives: Mapping[str, Archive] = ARCHIVES) -> None:
+    """Get the four folders of the corpus into `root`, but those that are there.
+
+    Raises:
+        InputError: As `musicssl.datasets.base.download.fetch_unpacked`.
+    """
+    for name, archive in archives.items():
+        fetch_unpacked(archive, root, root / name)
+
 
 INSTRUMENTS = {
     "cel": "cello",

@@ -20,16 +20,35 @@ A clip has one instrument. Clips of one song are a group.
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from musicssl.annotation_table import Line, read_table
-from musicssl.annotations import Annotations, one_hot
-from musicssl.archives.medley_solos_db import download
-from musicssl.corpus_command import corpus_command
+from musicssl.datasets.base.annotations import Annotations, one_hot
+from musicssl.datasets.base.command import corpus_command
+from musicssl.datasets.base.download import Archive, fetch, fetch_unpacked
+from musicssl.datasets.base.recordings import Recordings
+from musicssl.datasets.formats.tables import Line, read_table
 from musicssl.errors import InputError
-from musicssl.recordings import Recordings
+
+_RECORD = "https://zenodo.org/record/3464194/files"
+METADATA = Archive(
+    f"{_RECORD}/Medley-solos-DB_metadata.csv", "md5:fda6a589c56785f2195c9227809c521a"
+)
+CLIPS = Archive(f"{_RECORD}/Medley-solos-DB.tar.gz", "md5:f5facf398793ef5c1f80c013afdf3e5f")
+
+
+def download(root: Path, table: Archive = METADATA, clips: Archive = CLIPS) -> None:
+    """Get the corpus as `root/Medley-solos-DB`: its table, and its clips in a folder `audio`.
+
+    Raises:
+        InputError: As `musicssl.datasets.base.download.fetch` and `fetch_unpacked`.
+    """
+    folder = root / "Medley-solos-DB"
+    fetch(table, folder)
+    fetch_unpacked(clips, folder, folder / "audio")
+
 
 CLASSES = (
     "clarinet",

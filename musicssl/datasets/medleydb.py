@@ -61,18 +61,19 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from musicssl.annotation_file import annotation_text
-from musicssl.annotations import Annotations, one_hot
-from musicssl.corpus_command import corpus_command
-from musicssl.errors import InputError
-from musicssl.labels.activity import (
+from musicssl.datasets.base.annotations import Annotations, one_hot
+from musicssl.datasets.base.command import corpus_command
+from musicssl.datasets.base.recordings import Recordings
+from musicssl.datasets.formats.activity import (
     Activity,
     activity_of_frames,
     activity_of_intervals,
+    read_confidences,
+    read_intervals,
     stacked,
 )
-from musicssl.labels.activity_files import read_confidences, read_intervals
-from musicssl.recordings import Recordings
+from musicssl.datasets.formats.tables import annotation_text
+from musicssl.errors import InputError
 
 CLASSES = (  # by number of stems in V1 and V2, most first; ties by name
     "drum set",

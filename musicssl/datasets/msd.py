@@ -27,12 +27,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from musicssl.annotation_file import annotation_lines
-from musicssl.annotations import Annotations
 from musicssl.audio.layout import file_ending, recordings_folder
-from musicssl.corpus_command import corpus_command
+from musicssl.datasets.base.annotations import Annotations
+from musicssl.datasets.base.command import corpus_command
+from musicssl.datasets.base.recordings import Recordings
+from musicssl.datasets.formats.tables import annotation_lines
 from musicssl.errors import InputError
-from musicssl.recordings import Recordings
 
 # In the order of the columns of Choi's arrays, which is that of tags.py.
 # fmt: off

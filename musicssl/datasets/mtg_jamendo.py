@@ -34,12 +34,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from musicssl.annotation_table import annotation_rows
-from musicssl.annotations import Annotations
 from musicssl.audio.layout import file_ending, recordings_folder
-from musicssl.corpus_command import corpus_command
+from musicssl.datasets.base.annotations import Annotations
+from musicssl.datasets.base.command import corpus_command
+from musicssl.datasets.base.recordings import Recordings
+from musicssl.datasets.formats.tables import annotation_rows
 from musicssl.errors import InputError
-from musicssl.recordings import Recordings
 
 
 def _tags(category: str, *names: str) -> tuple[str, ...]:

@@ -32,11 +32,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from musicssl.annotation_file import annotation_file
-from musicssl.annotations import Annotations, one_hot
-from musicssl.corpus_command import corpus_command
+from musicssl.datasets.base.annotations import Annotations, one_hot
+from musicssl.datasets.base.command import corpus_command
+from musicssl.datasets.base.recordings import Recordings
+from musicssl.datasets.formats.tables import annotation_file
 from musicssl.errors import InputError
-from musicssl.recordings import Recordings
 
 FAMILIES = (
     "bass",

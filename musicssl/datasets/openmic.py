@@ -40,36 +40,52 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from musicssl.annotations import Annotations
-from musicssl.archives.openmic import download
 from musicssl.audio.decode import read_audio
 from musicssl.audio.log_mel import LogMel
 from musicssl.audio.waveform import Waveform
-from musicssl.corpus_command import corpus_command
 from musicssl.data.corpus import Corpus
-from musicssl.errors import InputError
-from musicssl.openmic.classes import CLASSES, check_class_map
-from musicssl.openmic.clips import read_artists, read_partitions
-from musicssl.openmic.folder import (
+from musicssl.datasets.base.annotations import Annotations
+from musicssl.datasets.base.command import corpus_command
+from musicssl.datasets.base.download import Archive, fetch_unpacked
+from musicssl.datasets.base.recordings import Recordings
+from musicssl.datasets.formats.openmic import (
     AGAIN,
     CLASS_MAP,
+    CLASSES,
     FEATURES,
     FOLDER,
     GET,
+    INSTANCE_SECONDS,
     LABELS,
     MARKS,
-    audio_path,
-    check_complete,
-    openmic_folder,
-)
-from musicssl.openmic.labels import check_same, read_labels
-from musicssl.openmic.vggish import (
-    INSTANCE_SECONDS,
     SAMPLE_RATE,
+    audio_path,
+    check_class_map,
+    check_complete,
+    check_same,
+    openmic_folder,
+    read_artists,
     read_instances,
+    read_labels,
+    read_partitions,
     read_stored_labels,
 )
-from musicssl.recordings import Recordings
+from musicssl.errors import InputError
+
+ARCHIVE = Archive(
+    url="https://zenodo.org/record/1432913/files/openmic-2018-v1.0.0.tgz",
+    checksum="md5:e4ccf187e2bb5ab2e115416e8aafe7f4",
+)
+
+
+def download(root: Path, archive: Archive = ARCHIVE) -> None:
+    """Get the corpus as `root/openmic-2018`; do nothing if it is there.
+
+    Raises:
+        InputError: As `musicssl.datasets.base.download.fetch_unpacked`, or if that folder is incomplete.
+    """
+    fetch_unpacked(archive, root, root / FOLDER)
+    check_complete(root / FOLDER, (CLASS_MAP, FEATURES, LABELS))
 
 
 def openmic(

@@ -23,12 +23,12 @@ from musicssl.audio.store import ClipStore, build_store
 from musicssl.audio.waveform import Waveform
 from musicssl.cache import build_once, fingerprint
 from musicssl.data.corpus import Corpus
+from musicssl.datasets.synthesis.activity import activity
+from musicssl.datasets.synthesis.compose import Part, compose
+from musicssl.datasets.synthesis.instruments import CLASSES
+from musicssl.datasets.synthesis.mix import mix
+from musicssl.datasets.synthesis.render import SAMPLE_RATES, render
 from musicssl.errors import InputError
-from musicssl.synthband.activity import activity
-from musicssl.synthband.compose import Part, compose
-from musicssl.synthband.instruments import CLASSES
-from musicssl.synthband.mix import mix
-from musicssl.synthband.render import SAMPLE_RATES, render
 
 _VERSION = 1  # of what a seed sounds like; a new one renders caches again
 _CHUNK = 50  # clips a worker takes at a time
@@ -44,7 +44,7 @@ class Synthband:
     """A corpus of synthesised band clips with exact weak and strong labels.
 
     A clip's label is that the class is active in any of its instances; what active means is said by
-    `musicssl.synthband.activity`. Every label is given; splits draw those that shall be missing.
+    `musicssl.datasets.synthesis.activity`. Every label is given; splits draw those that shall be missing.
 
     Attributes:
         num_clips: Clips, at least 10, so that each split has one.

@@ -34,12 +34,12 @@ from pathlib import Path
 
 import numpy as np
 
-from musicssl.annotation_file import annotation_lines
-from musicssl.annotations import Annotations, one_hot
 from musicssl.audio.files import audio_files
-from musicssl.corpus_command import corpus_command
+from musicssl.datasets.base.annotations import Annotations, one_hot
+from musicssl.datasets.base.command import corpus_command
+from musicssl.datasets.base.recordings import Recordings
+from musicssl.datasets.formats.tables import annotation_lines
 from musicssl.errors import InputError
-from musicssl.recordings import Recordings
 
 SINGERS = (
     *(f"female{number}" for number in range(1, 10)),

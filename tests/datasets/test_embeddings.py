@@ -7,7 +7,7 @@ import pytest
 from musicssl.data.corpus import Corpus, check_corpus, embedded_corpus
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.datasets.embeddings import EmbeddingsFile
-from musicssl.embeddings.files import save_embeddings
+from musicssl.datasets.formats.embeddings_file import save_embeddings
 from musicssl.errors import InputError
 from tests.support.tiny import Tiny
 from tests.support.tiny_sound import TinySound

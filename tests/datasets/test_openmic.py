@@ -12,9 +12,9 @@ from scipy.signal import resample_poly
 from musicssl.audio.log_mel import LogMel
 from musicssl.audio.waveform import Waveform
 from musicssl.data.corpus import Corpus, check_corpus
+from musicssl.datasets.formats.openmic import SCALINGS
 from musicssl.datasets.openmic import CLASSES, OpenMIC, OpenMICAudio, openmic
 from musicssl.errors import InputError
-from musicssl.openmic.vggish import SCALINGS
 from tests.support.openmic_folder import (
     CODES,
     KEYS,

@@ -15,8 +15,8 @@ from musicssl.audio.waveform import Waveform
 from musicssl.data.corpus import check_corpus
 from musicssl.datasets import synthband as module
 from musicssl.datasets.synthband import Synthband
+from musicssl.datasets.synthesis.instruments import CLASSES
 from musicssl.errors import InputError
-from musicssl.synthband.instruments import CLASSES
 
 
 @pytest.fixture(scope="module")

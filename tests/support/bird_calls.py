@@ -7,8 +7,8 @@ from typing import ClassVar
 import numpy as np
 import soundfile
 
-from musicssl.annotations import Annotations
-from musicssl.recordings import Recordings
+from musicssl.datasets.base.annotations import Annotations
+from musicssl.datasets.base.recordings import Recordings
 
 RATE = 8_000
 SECONDS = {"a.wav": 2.0, "b/c.flac": 3.0, "d.ogg": 1.0, "e.wav": 2.0}

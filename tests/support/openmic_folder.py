@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from musicssl.openmic.classes import CLASSES
+from musicssl.datasets.formats.openmic import CLASSES
 
 NUM_CLIPS = 30
 KEYS = [f"{17 * n + 46:06d}_{3840 * n}" for n in range(NUM_CLIPS)]

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Thread
 from zipfile import ZIP_DEFLATED, ZipFile
 
-from musicssl.download import Archive
+from musicssl.datasets.base.download import Archive
 
 
 class Publisher:

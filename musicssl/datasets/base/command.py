@@ -1,0 +1,181 @@
+"""`python -m musicssl.datasets.NAME`: count, download and prepare the corpus in a folder."""
+
+import argparse
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+
+from musicssl.audio.files import audio_files
+from musicssl.audio.store import ClipStore
+from musicssl.audio.waveform import Waveform
+from musicssl.cache import default_cache
+from musicssl.command_line import user_errors
+from musicssl.data.corpus import SPLITS, Corpus
+from musicssl.datasets.base.recordings import Recordings
+
+Column = Callable[[NDArray[np.float32]], str]
+
+
+def corpus_table(corpus: Corpus) -> Table:
+    """Tabulate the observed labels of each class, and those of them that are present, by split.
+
+    A label counts as present from 0.5 on. In a regression there are the least value, the mean and
+    the greatest value instead. Splits without clips are left out; the number in a head is that of
+    the split's clips, labelled or not.
+    """
+    table = Table(title=corpus.name)
+    table.add_column("class")
+    columns, totals = _VALUES if corpus.task == "regression" else _LABELS, []
+    rows: list[list[str]] = [[] for _ in corpus.classes]
+    for split in SPLITS:
+        clips = corpus.indices(split)
+        if len(clips) == 0:
+            continue
+        y, mask = corpus.y[clips], corpus.mask[clips]
+        for word, text in columns.items():
+            table.add_column(f"{word}\n{split} {len(clips)}", justify="right")
+            for row, values, seen in zip(rows, y.T, mask.T, strict=True):
+                row.append(text(values[seen]))
+            totals.append(text(y[mask]) if word in _LABELS else "")
+    for name, row in zip(corpus.classes, rows, strict=True):
+        table.add_row(name, *row)
+    table.add_section()
+    table.add_row("all", *totals)
+    return table
+
+
+def _value(statistic: Callable[[NDArray[np.float32]], np.floating]) -> Column:
+    return lambda observed: f"{statistic(observed):.4g}" if len(observed) else "–"
+
+
+_LABELS: Mapping[str, Column] = {
+    "observed": lambda observed: str(len(observed)),
+    "present": lambda observed: str(np.count_nonzero(observed >= 0.5)),
+}
+_VALUES: Mapping[str, Column] = {
+    "observed": _LABELS["observed"],
+    "least": _value(np.min),
+    "mean": _value(np.mean),
+    "greatest": _value(np.max),
+}
+
+
+PREPARE = "decode all of it into a clip store; check the store if it is there"
+
+Download = Callable[[Path], None]
+
+
+def corpus_command(
+    corpus: type[Recordings],
+    arguments: Sequence[str] | None = None,
+    download: Download | None = None,
+) -> int:
+    """Run the command of one corpus.
+
+    It has an option for each setting that the corpus has beyond those of all `Recordings`.
+
+    Args:
+        corpus: Its class.
+        arguments: Of the command line; None for those of the process.
+        download: Gets the corpus into a folder; None if its authors' host does not allow that.
+
+    Returns:
+        The exit status; a user's mistake exits with 2 at once.
+    """
+    given = vars(_parser(corpus, download).parse_args(arguments))
+    root, prepare = Path(given.pop("root")).expanduser(), given.pop("prepare")
+    logging.basicConfig(format="%(message)s", level=logging.INFO)
+    with user_errors():
+        features = Waveform(given.pop("sample_rate"))
+        if given.pop("download", False):
+            assert download is not None
+            root.mkdir(parents=True, exist_ok=True)
+            download(root)
+        recordings = corpus(root=root, features=features, unreadable="skip", **given)
+        if prepare:
+            show_store(recordings.prepare_store())
+        _show(recordings)
+    return 0
+
+
+def show_store(store: ClipStore) -> None:
+    """Say where a clip store lies and what it holds."""
+    samples = int(store.lengths.sum())
+    print(
+        f"Clip store: {len(store.clip_ids)} clips, {samples / store.sample_rate / 3600:.2f} h at "
+        f"{store.sample_rate} Hz, {2 * samples / 1e9:.2f} GB, checksums right, in {store.folder}"
+    )
+
+
+def _parser(corpus: type[Recordings], download: Download | None) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"python -m musicssl.datasets.{corpus.name}",
+        description=f"Show what a folder of {corpus.name} holds. If you have none, {corpus.get}.",
+    )
+    parser.add_argument("--root", required=True, help="folder of the corpus, or the one above it")
+    if download is not None:
+        parser.add_argument("--download", action="store_true", help="get the corpus into the root")
+    parser.add_argument("--prepare", action="store_true", help=PREPARE)
+    parser.add_argument("--sample-rate", type=int, default=16_000, help="of the store, in Hz")
+    parser.add_argument("--cache", default=default_cache(), help="folder of derived data")
+    parser.add_argument("--num-workers", type=int, default=-1, help="processes; -1: one per core")
+    common = {field.name for field in fields(Recordings)}
+    for option in fields(corpus):
+        if option.name not in common:
+            default: Any = option.default
+            kind = str if default is None else type(default)
+            parser.add_argument(
+                f"--{option.name.replace('_', '-')}", type=kind, default=default,
+                help=f"default: {default}",
+            )  # fmt: skip
+    return parser
+
+
+def print_whole(console: Console, table: Table) -> None:
+    """Print a table as wide as it is: numbers that do not fit would be cut."""
+    unbounded = console.options.update(max_width=10_000)
+    console.width = max(console.width, Measurement.get(console, unbounded, table).maximum)
+    console.print(table, soft_wrap=True)
+
+
+def _show(recordings: Recordings) -> None:
+    annotations, missing = recordings.found
+    corpus = recordings.load()
+    unreadable = {
+        path: cause for path, cause in recordings.unreadable_files().items() if path not in missing
+    }
+    console = Console()
+    if corpus.classes:
+        print_whole(console, corpus_table(corpus))
+    named = {*annotations.paths, *missing, *annotations.left_out}
+    others = audio_files(recordings.folder) - named
+    lines = [
+        f"{len(corpus.clip_ids)} clips: {_split_sizes(corpus)}",
+        *_listed("left out as known to be broken or wrong", annotations.left_out),
+        *_listed("annotated but missing", missing),
+        *_listed("cannot be decoded", unreadable),
+        f"other audio files, not used: {len(others)}",
+    ]
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _split_sizes(corpus: Corpus) -> str:
+    sizes = {split: len(corpus.indices(split)) for split in ("train", "val", "test")}
+    return ", ".join(f"{size} {split}" for split, size in sizes.items() if size)
+
+
+def _listed(what: str, files: Mapping[str, str], shown: int = 10) -> list[str]:
+    lines = [f"{what}: {len(files)}"]
+    lines += [f"  {path} {cause}" for path, cause in list(files.items())[:shown]]
+    if len(files) > shown:
+        lines.append(f"  and {len(files) - shown} more")
+    return lines

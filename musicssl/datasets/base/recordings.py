@@ -1,0 +1,281 @@
+"""A corpus of recordings: annotation files and audio files below one folder.
+
+A module in `musicssl.datasets` says what its annotation files hold; all that follows is the same
+for every corpus and done here: which files are there and readable, and their way into a `Corpus`,
+as instances or as sound.
+"""
+
+import logging
+import shlex
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicssl.audio.decode import read_audio
+from musicssl.audio.instances import instance_store
+from musicssl.audio.log_mel import LogMel
+from musicssl.audio.sound import Sound
+from musicssl.audio.sound_files import SoundFiles, sound_files
+from musicssl.audio.store import ClipStore, file_store, find_file_store
+from musicssl.audio.waveform import Waveform
+from musicssl.data.corpus import Corpus
+from musicssl.datasets.base.annotations import Annotations
+from musicssl.datasets.base.folder import corpus_folder
+from musicssl.errors import InputError
+
+_SHOWN = 10  # names in a message; the rest is counted
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Recordings(ABC):
+    """A corpus in the files of its authors.
+
+    Attributes:
+        root: The folder of the corpus, or the one that holds it under its usual name.
+        features: Turns recordings into instances, or `Waveform`, which leaves them sound.
+        cache: Folder of derived data: instances, clip stores, lists of readable files.
+        unreadable: What to do about annotated files that are missing, cannot be decoded or are too
+            short: "error" lists them and stops, "skip" leaves them out and says so.
+        max_seconds: Use only so much from the start of each recording, for instances; None for all
+            of it.
+        num_workers: Processes that decode; -1 for one per core.
+    """
+
+    name: ClassVar[str]
+    folders: ClassVar[Sequence[str]] = ()
+    marks: ClassVar[Sequence[str]] = ()
+    get: ClassVar[str]
+
+    root: str | Path | None
+    features: LogMel | Waveform = field(default_factory=LogMel)
+    cache: str | Path = "cache"
+    unreadable: Literal["error", "skip"] = "error"
+    max_seconds: float | None = None
+    num_workers: int = -1
+
+    @abstractmethod
+    def annotations(self) -> Annotations:
+        """Read the annotation files; decodes nothing, and does not ask which recordings exist."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the corpus.
+
+        Raises:
+            InputError: If there is none.
+        """
+        return corpus_folder(self.root, self.name, self.folders, self.marks, self.get)
+
+    def prepare(self) -> None:
+        """Make the instances, unless that was done; sound can be read as it is.
+
+        Raises:
+            InputError: As `load` does, but for files that are there and unreadable.
+        """
+        annotations, missing = self.found
+        if self.unreadable == "error":  # before hours of decoding
+            self._apply_policy(missing, len(annotations.paths) + len(missing))
+        self._open(annotations.paths)
+
+    def prepare_store(self) -> ClipStore:
+        """Decode all recordings into a clip store, or go on with one; check all of it.
+
+        Raises:
+            InputError: As `load` does, or if it cannot be written or is damaged.
+        """
+        paths, rate = self.found.annotations.paths, self.features.sample_rate
+        store = file_store(self.folder, paths, rate, self._cache, self.name, self.num_workers)
+        store.verify()
+        return store
+
+    def load(self) -> Corpus:
+        """Read the annotations and open the recordings.
+
+        Raises:
+            InputError: If root or an annotation file is missing or malformed, or a recording is
+                missing or unreadable and the policy is "error".
+        """
+        annotations, missing = self.found
+        opened = self._open(annotations.paths)
+        self._apply_policy({**missing, **opened.unreadable}, len(annotations.paths) + len(missing))
+        if isinstance(opened.x, SoundFiles):
+            _log.info(
+                "%s is read from its files; `%s` makes a clip store, which serves crops many times "
+                "as fast.",
+                self.name,
+                self._prepare_command(),
+            )
+        row_of = {path: row for row, path in enumerate(annotations.paths)}
+        known = annotations.select(np.array([row_of[path] for path in opened.clip_ids], np.int64))
+        return Corpus(
+            name=self.name,
+            classes=known.classes,
+            x=opened.x,
+            y=known.y,
+            mask=known.mask,
+            split=known.split,
+            clip_ids=np.array(known.paths),
+            lengths=opened.lengths,
+            groups=known.groups,
+            activity=_in_time(known, opened),
+            instance_seconds=opened.instance_seconds or known.activity_seconds,
+            task=known.task,
+            credit=known.credit,
+            sources=self._sources(known),
+        )
+
+    def audio(self, clip_id: str) -> tuple[NDArray[np.float32], int]:
+        """Decode one recording, (S,) mono; its clip_id is its path in the corpus's folder."""
+        rate = self.features.sample_rate
+        return read_audio(self.folder / clip_id, rate, self.max_seconds), rate
+
+    @cached_property
+    def found(self) -> "Found":
+        """The annotations, read once, and which of their recordings are there.
+
+        Raises:
+            InputError: If none is, or an annotation file is missing or malformed.
+        """
+        self._check_settings()
+        annotations, folder = self.annotations(), self.folder
+        if not annotations.paths:
+            raise InputError(f"the annotations of {self.name} in {folder} name no recording.")
+        there = np.array([(folder / path).exists() for path in annotations.paths], np.bool_)
+        if not there.any():
+            raise InputError(
+                f"none of the {len(there)} recordings that {self.name}'s annotations name is in "
+                f"{folder}, not even {annotations.paths[0]}; put the audio there, or {self.get}."
+            )
+        missing = [annotations.paths[row] for row in np.flatnonzero(~there)]
+        return Found(
+            annotations.select(np.flatnonzero(there)), dict.fromkeys(missing, "is missing")
+        )
+
+    def unreadable_files(self) -> dict[str, str]:
+        """Name the annotated files that cannot be used, and what is wrong with each."""
+        annotations, missing = self.found
+        return {**missing, **self._open(annotations.paths).unreadable}
+
+    @property
+    def _cache(self) -> Path:
+        return Path(self.cache).expanduser()
+
+    def _prepare_command(self) -> str:
+        """Return what to type for a clip store of these very recordings."""
+        settings: dict[str, object] = {"root": self.root, "cache": self.cache}
+        settings["sample_rate"] = self.features.sample_rate
+        common = {known.name for known in fields(Recordings)}
+        for own in fields(self):
+            value = getattr(self, own.name)
+            if own.name not in common and value != own.default:
+                settings[own.name] = value
+        words = ["python", "-m", f"musicssl.datasets.{self.name}", "--prepare"]
+        for name, value in settings.items():
+            words += [f"--{name.replace('_', '-')}", str(value)]
+        return shlex.join(words)
+
+    def _sources(self, annotations: Annotations) -> NDArray[np.str_]:
+        if annotations.sources is not None:
+            return annotations.sources
+        folder = self.folder.resolve()
+        return np.array([str(folder / path) for path in annotations.paths])
+
+    def _check_settings(self) -> None:
+        if self.unreadable not in ("error", "skip"):
+            raise InputError(f"dataset.unreadable must be error or skip, got {self.unreadable!r}.")
+        if self.max_seconds is not None and self.max_seconds <= 0:
+            raise InputError(f"dataset.max_seconds must be positive, got {self.max_seconds:g}.")
+        if self.max_seconds is not None and isinstance(self.features, Waveform):
+            raise InputError(
+                "dataset.max_seconds shortens instances only; sound is read in crops of "
+                "data.crop_seconds, so leave it at null with features=waveform."
+            )
+        if self.num_workers == 0:
+            raise InputError("dataset.num_workers must not be 0; -1 means one process per core.")
+
+    def _open(self, paths: Sequence[str]) -> "_Opened":
+        """Open what the features ask for; instances are made if need be."""
+        folder, features = self.folder, self.features
+        if isinstance(features, Waveform):
+            rate = features.sample_rate
+            sound: ClipStore | SoundFiles | None = find_file_store(
+                folder, paths, rate, self._cache, self.name
+            )
+            if sound is None:
+                sound = sound_files(folder, paths, rate, self._cache, self.num_workers)
+            return _Opened(sound.clip_ids, sound, sound.unreadable, sound.folder)
+        store = instance_store(
+            folder, paths, features, self._cache, self.name, self.max_seconds, self.num_workers
+        )
+        ragged = (store.lengths < store.x.shape[1]).any()
+        return _Opened(
+            store.clip_ids,
+            store.x,
+            store.unreadable,
+            store.folder,
+            lengths=store.lengths if ragged else None,
+            instance_seconds=features.instance_seconds,
+        )
+
+    def _apply_policy(self, unusable: Mapping[str, str], count: int) -> None:
+        """Stop at files that cannot be used, or say that they are left out."""
+        if not unusable:
+            return
+        listed = shortened([f"{path} {cause}" for path, cause in unusable.items()])
+        said = f"{len(unusable)} of {count} files under {self.folder} cannot be used"
+        if self.unreadable == "error":
+            raise InputError(
+                f"{said}: {listed}; mend or remove them, or leave them out with "
+                "dataset.unreadable=skip."
+            )
+        _log.warning("%s and are skipped: %s", said, listed)
+
+
+class Found(NamedTuple):
+    """What the annotations say of recordings that exist, and why others are left out.
+
+    Attributes:
+        annotations: Of the recordings that are there.
+        missing: Path of each other one, and what is wrong with it.
+    """
+
+    annotations: Annotations
+    missing: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """Recordings as a corpus takes them: x, and whose it is."""
+
+    clip_ids: Sequence[str]
+    x: NDArray[np.float32] | Sound
+    unreadable: Mapping[str, str]
+    folder: Path
+    lengths: NDArray[np.int64] | None = None
+    instance_seconds: float | None = None
+
+
+def _in_time(annotations: Annotations, opened: _Opened) -> NDArray[np.bool_] | None:
+    """Fit the activity to the instances: as many places as there are, if they last as long."""
+    activity, seconds = annotations.activity, opened.instance_seconds
+    if activity is None or seconds is None:
+        return activity
+    if seconds != annotations.activity_seconds:
+        return None
+    assert isinstance(opened.x, np.ndarray)
+    count = opened.x.shape[1]
+    short = max(0, count - activity.shape[1])
+    return np.pad(activity, ((0, 0), (0, short), (0, 0)))[:, :count]
+
+
+def shortened(names: Sequence[str]) -> str:
+    """Join names for a message: the first ten, and how many more there are."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

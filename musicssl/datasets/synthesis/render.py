@@ -1,0 +1,66 @@
+"""From notes to sound, through symusic's synthesizer and the SoundFont that pretty_midi ships.
+
+symusic 0.5.9 with TimGM6mb.sf2 has traps, each measured, and each avoided here or in `instruments`:
+
+- Above key 87 some samples have loops that round to no length, and `render` never returns (at a
+  sample rate of 8 kHz far below that; hence `SAMPLE_RATES`).
+- Alto saxophone (65) and trumpet (56) below key 64 read past the end of a sample: another sound
+  in each process.
+- A note that outlasts the last one grows the buffer by memory that is not cleared; hence a last
+  note after the end of the clip, which is cut off.
+- A synthesizer keeps a resampled sample under its key alone, though programs that share it differ
+  in level: what it played before changes what is heard. Hence one synthesizer to a program.
+- Velocity and controllers do nothing; levels are made in `musicssl.datasets.synthesis.mix`.
+"""
+
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from symusic.core import NoteSecondList, ScoreSecond, Synthesizer, TrackSecond
+
+from musicssl.datasets.synthesis.compose import MIN_NOTE_SECONDS, Part
+
+SAMPLE_RATES = (16_000, 22_050, 24_000, 32_000, 44_100, 48_000)  # Hz; every key checked
+_VELOCITY = 100
+_BEST_QUALITY = 0  # of resampling
+
+
+def render(part: Part, clip_seconds: float, sample_rate: int) -> NDArray[np.float32]:
+    """Let one part sound alone, dry, at the level the SoundFont gives it.
+
+    Args:
+        part: What is played.
+        clip_seconds: Duration of the clip, in seconds.
+        sample_rate: In Hz, one of `SAMPLE_RATES`.
+
+    Returns:
+        Samples, (S,), S = `round(clip_seconds * sample_rate)`.
+    """
+    starts = np.append(part.starts, clip_seconds).astype(np.float32)
+    durations = np.append(part.durations, MIN_NOTE_SECONDS).astype(np.float32)
+    keys = np.append(part.keys, part.keys[0]).astype(np.int8)
+    velocities = np.full_like(keys, _VELOCITY)
+    percussion = part.instrument.percussion
+    track = TrackSecond("", part.program, percussion)
+    track.notes = NoteSecondList.from_numpy(starts, durations, keys, velocities)
+    score = ScoreSecond(0)
+    score.tracks.append(track)
+    sound = _synthesizer(part.program, percussion, sample_rate).render(score, stereo=False)
+    return np.array(sound[0, : round(clip_seconds * sample_rate)])
+
+
+@cache
+def _synthesizer(program: int, percussion: bool, sample_rate: int) -> Synthesizer:
+    """Open the SoundFont for one program; the 60 of synthband take 150 MB in all."""
+    return Synthesizer(_sound_font(), sample_rate, _BEST_QUALITY)
+
+
+def _sound_font() -> Path:
+    """Find the SoundFont without importing pretty_midi, which would take its time."""
+    spec = find_spec("pretty_midi")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError("pretty_midi, whose SoundFont synthband plays, is not installed")
+    return Path(spec.origin).with_name("TimGM6mb.sf2")
