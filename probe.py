@@ -29,7 +29,6 @@ from musicssl.composed import (
 from musicssl.data.corpus import Corpus, Dataset, check_corpus
 from musicssl.datasets.formats.embeddings_file import checked_suffix, save_embeddings
 from musicssl.errors import InputError
-from musicssl.finetuning.fine_tune import FineTune
 from musicssl.job import Outcome
 from musicssl.overrides import check_kinds, override_errors
 from musicssl.probes.comparison import compare_with
@@ -55,6 +54,7 @@ from musicssl.probes.source import (
     untrained,
 )
 from musicssl.probes.table import show_probe
+from musicssl.probing.finetune import FineTune
 from musicssl.robustness_results import chosen_severities
 from musicssl.stopping import stops_kindly
 from musicssl.worker import explained_loss

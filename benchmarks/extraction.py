@@ -1,6 +1,6 @@
 """Milliseconds of extracting the embeddings of a corpus, against the bare forward of the encoder.
 
-"extraction" is `musicssl.embeddings.extraction.embed` into an empty cache: the corpus hashed, clips
+"extraction" is `musicssl.probing.embeddings.extraction.embed` into an empty cache: the corpus hashed, clips
 read from a store of 16 bits, whole clips embedded, and everything written, checked and mapped.
 "bare" is the same network in evaluation mode on one batch that lies ready, as many times as there
 are batches. They take turns, so that a busy machine slows both alike; figures are medians, and so
@@ -30,12 +30,12 @@ from musicssl.audio.store import build_store
 from musicssl.batch import Batch
 from musicssl.data.clips import clips_of
 from musicssl.data.corpus import Corpus
-from musicssl.embeddings.extraction import embed
 from musicssl.encoders.cnn import CNN
 from musicssl.encoders.log_mel_statistics import LogMelStatistics
 from musicssl.encoders.samplecnn import SampleCNN
 from musicssl.networks.classifier import Classifier
 from musicssl.networks.pooling import MeanPooling
+from musicssl.probing.embeddings.extraction import embed
 
 RATE, SECONDS, BATCH = 16_000, 10, 16
 ENCODERS: dict[str, Callable[..., Any]] = {

@@ -37,8 +37,8 @@ from torch.nn.functional import gelu, one_hot
 from musicssl.data.splits import labelled_subset
 from musicssl.evaluation.metrics import usual_metric
 from musicssl.evaluation.tasks import MULTI_LABEL, Task, task_named
+from musicssl.probing.base import Embeddings
 from musicssl.probing.linear import Linear, standardisation
-from musicssl.probing.probe import Embeddings
 
 FRACTIONS, SEEDS = (0.01, 0.03, 0.1, 0.3, 1.0), 3
 STRENGTHS = np.logspace(-5, 2, 20).tolist()

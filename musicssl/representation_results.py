@@ -10,9 +10,9 @@ from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.evaluation.metrics import USUAL, usual_metric
 from musicssl.evaluation.monitors import effective_rank
 from musicssl.methods.probed import ProbedMethod
+from musicssl.probing.base import Embeddings
 from musicssl.probing.label_curve import CurvePoint, label_curve
 from musicssl.probing.linear import linear_judge
-from musicssl.probing.probe import Embeddings
 from musicssl.probing.prototypes import nearest_prototype
 from musicssl.report.embedding_map import draw_embedding_map
 from musicssl.report.plane import FEWEST

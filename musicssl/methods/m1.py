@@ -17,7 +17,7 @@ from musicssl.generative.vae import Bound, Decoder, GaussianEncoder, vae_bound
 from musicssl.losses.likelihoods import Likelihood
 from musicssl.methods.probed import ProbedMethod
 from musicssl.networks.pooling import MeanPooling
-from musicssl.probing.probe import Embeddings
+from musicssl.probing.base import Embeddings
 
 
 class M1(ProbedMethod):

@@ -11,8 +11,8 @@ from musicssl.errors import InputError
 from musicssl.evaluation.monitors import effective_rank
 from musicssl.methods.base import ClassificationMethod, EpochOutputs, ServesClips
 from musicssl.networks.pooling import MeanPooling
+from musicssl.probing.base import Embeddings
 from musicssl.probing.linear import fit_linear
-from musicssl.probing.probe import Embeddings
 
 
 class ProbedMethod(ClassificationMethod):

@@ -21,7 +21,7 @@ from musicssl.methods.base import ServesClips
 from musicssl.methods.m1 import M1
 from musicssl.methods.phased import PhasedMethod
 from musicssl.networks.pooling import Instances
-from musicssl.probing.probe import Embeddings
+from musicssl.probing.base import Embeddings
 
 
 class VaDE(PhasedMethod, M1):

@@ -9,13 +9,13 @@ from torch import Tensor
 from musicssl.batch import Batch
 from musicssl.data.corpus import Corpus
 from musicssl.data.datamodule import SemiSupervisedDataModule
-from musicssl.embeddings.extraction import Embedder
 from musicssl.evaluation.predictions import Scorer
-from musicssl.finetuning.fine_tune import FineTune
 from musicssl.probes.plan import Plan
 from musicssl.probes.source import NetworkSource, Source
 from musicssl.probes.trials import Draw, Trial, embeddings_of, fit_all
-from musicssl.probing.probe import Judge
+from musicssl.probing.base import Judge
+from musicssl.probing.embeddings.extraction import Embedder
+from musicssl.probing.finetune import FineTune
 
 Load = Callable[[], Corpus]
 

@@ -13,10 +13,10 @@ import torch
 from musicssl.cache import fingerprint
 from musicssl.data.corpus import Corpus, LoadedCorpus
 from musicssl.data.datamodule import SemiSupervisedDataModule
-from musicssl.embeddings.identity import corpus_identity
-from musicssl.finetuning.fine_tune import FineTune
 from musicssl.probes.source import Source
-from musicssl.probing.probe import Probe
+from musicssl.probing.base import Probe
+from musicssl.probing.embeddings.identity import corpus_identity
+from musicssl.probing.finetune import FineTune
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,6 @@ from rich.console import Console
 from musicssl.data.corpus import Corpus
 from musicssl.errors import InputError
 from musicssl.evaluation.predictions import Scorer
-from musicssl.finetuning.fine_tune import FineTune
 from musicssl.job import claimed
 from musicssl.probes.fitting import Load, fit
 from musicssl.probes.folder import ProbeFolder
@@ -18,6 +17,7 @@ from musicssl.probes.plan import Plan
 from musicssl.probes.results import Probed, write_probe
 from musicssl.probes.source import FileSource, Source
 from musicssl.probes.trials import draws
+from musicssl.probing.finetune import FineTune
 from musicssl.probing.linear import varying
 
 

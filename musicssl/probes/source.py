@@ -12,8 +12,6 @@ import torch
 from musicssl.checkpoint import describe, load_method
 from musicssl.data.corpus import Corpus, LoadedCorpus, embedded_corpus
 from musicssl.datasets.embeddings import EmbeddingsFile
-from musicssl.embeddings.extraction import Embedder, embed
-from musicssl.embeddings.identity import file_identity
 from musicssl.encoders.log_mel_statistics import LogMelStatistics
 from musicssl.errors import InputError
 from musicssl.methods.base import ClassificationMethod
@@ -22,6 +20,8 @@ from musicssl.networks.pooling import MeanPooling
 from musicssl.probes.instance_statistics import InstanceStatistics
 from musicssl.probes.origin import Origin
 from musicssl.probes.settings import run_of
+from musicssl.probing.embeddings.extraction import Embedder, embed
+from musicssl.probing.embeddings.identity import file_identity
 
 
 class Source(Protocol):

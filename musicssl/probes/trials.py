@@ -11,7 +11,7 @@ from torch import Tensor
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.splits import labelled_subset
 from musicssl.evaluation.tasks import task_named
-from musicssl.probing.probe import Embeddings, FittedProbe, Probe
+from musicssl.probing.base import Embeddings, FittedProbe, Probe
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,10 +14,10 @@ from torch.nn.functional import normalize
 
 from musicssl.errors import InputError
 from musicssl.evaluation.tasks import Task
-from musicssl.probing.labels import answer_of, check_learnable, counted, prior_scores
-from musicssl.probing.probe import Embeddings, FittedProbe
-from musicssl.probing.scales import Scales, scales_of
-from musicssl.probing.scores import loss_of_scores
+from musicssl.probing.base import Embeddings, FittedProbe
+from musicssl.probing.solvers.labels import answer_of, check_learnable, counted, prior_scores
+from musicssl.probing.solvers.scales import Scales, scales_of
+from musicssl.probing.solvers.scores import loss_of_scores
 
 METRICS = ("cosine", "euclidean")
 NEIGHBOURS = (1, 3, 5, 10, 20, 50)
@@ -33,7 +33,7 @@ class KNearest:
     if they are fewer. The answer is the mean of their targets. Unlike that of scikit-learn, the
     share of a class is drawn away from 0 and 1, where one wrong neighbour makes the logarithmic
     loss infinite: (positives + 0.5) / (k + 1), or / (k + 0.5 C) where a clip has one of C classes;
-    see `musicssl.probing.labels.answer_of`. For one k the order of clips, and of the classes of a
+    see `musicssl.probing.solvers.labels.answer_of`. For one k the order of clips, and of the classes of a
     clip, stays. (With the average clip of the subset added as one more neighbour, k = 1 validated
     best on 50 made-up clips of 20 classes, with an AUROC of 0.53; as it is, k = 5 does, with 0.56.)
 
@@ -62,7 +62,7 @@ class KNearest:
     def fit(
         self, train: Embeddings, subsets: Sequence[Tensor], val: Embeddings, task: Task
     ) -> list[FittedProbe]:
-        """Choose k for each subset; see `musicssl.probing.probe.Probe`."""
+        """Choose k for each subset; see `musicssl.probing.base.Probe`."""
         check_learnable(train, subsets, val, task)
         return [self._fit(train.select(rows), val, task) for rows in subsets]
 

@@ -8,7 +8,7 @@ import torch
 from musicssl.data.splits import labelled_subset
 from musicssl.errors import InputError
 from musicssl.evaluation.tasks import Task
-from musicssl.probing.probe import Embeddings, Judge
+from musicssl.probing.base import Embeddings, Judge
 
 FRACTIONS = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from musicssl.errors import InputError
 from musicssl.evaluation.tasks import Task
-from musicssl.probing.logistic import TOLERANCE, logistic_regressions, softmax_regression
-from musicssl.probing.probe import Embeddings, FittedProbe, Judge
-from musicssl.probing.ridge import ridge_regressions
+from musicssl.probing.base import Embeddings, FittedProbe, Judge
+from musicssl.probing.solvers.logistic import TOLERANCE, logistic_regressions, softmax_regression
+from musicssl.probing.solvers.ridge import ridge_regressions
 
 _LEAST_SPREAD = 0.03  # of a feature, relative to the typical one
 _ROUNDING = 8 * torch.finfo(torch.float32).eps  # of means of embeddings, relative to their size
@@ -51,7 +51,7 @@ class Linear:
 
     Attributes:
         strengths: To choose among; see `fit_linear`.
-        tolerance: Of the fit; see `musicssl.probing.logistic`.
+        tolerance: Of the fit; see `musicssl.probing.solvers.logistic`.
     """
 
     strengths: Sequence[float] = STRENGTHS
@@ -60,7 +60,7 @@ class Linear:
     def fit(
         self, train: Embeddings, subsets: Sequence[Tensor], val: Embeddings, task: Task
     ) -> list[FittedProbe]:
-        """Fit one probe to each subset; see `musicssl.probing.probe.Probe`."""
+        """Fit one probe to each subset; see `musicssl.probing.base.Probe`."""
         return [self._fitted(train.select(rows.to(train.h.device)), val, task) for rows in subsets]
 
     def _fitted(self, train: Embeddings, val: Embeddings, task: Task) -> FittedProbe:
@@ -82,7 +82,7 @@ def fit_linear(
     the logistic loss of each class in the clips in which it was observed; the cross-entropy of a
     softmax over the clips whose classes were all observed; the squared error of each target, in
     units of its standard deviation, so that no unit of a target decides. What cannot be fitted
-    decides alike for all clips; see `musicssl.probing.logistic`. All strengths are solved together
+    decides alike for all clips; see `musicssl.probing.solvers.logistic`. All strengths are solved together
     on the device of the tensors. Nothing is random.
 
     Args:
@@ -90,7 +90,7 @@ def fit_linear(
         val: To choose by: the natural loss of the task, averaged over what was observed.
         task: What the targets are.
         strengths: To try; of equal losses the first one is kept.
-        tolerance: Of the fit; see `musicssl.probing.logistic`. A regression needs none.
+        tolerance: Of the fit; see `musicssl.probing.solvers.logistic`. A regression needs none.
 
     Raises:
         InputError: If nothing was observed in one of the two, an embedding is not finite, there is

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from musicssl.errors import InputError
 from musicssl.evaluation.tasks import Task
-from musicssl.probing.labels import check_learnable, counted, prior_scores
-from musicssl.probing.networks import Course, Network, Run, train_together
-from musicssl.probing.probe import Embeddings, FittedProbe
-from musicssl.probing.scales import Scales, scales_of
-from musicssl.probing.scores import outputs_of
+from musicssl.probing.base import Embeddings, FittedProbe
+from musicssl.probing.solvers.labels import check_learnable, counted, prior_scores
+from musicssl.probing.solvers.networks import Course, Network, Run, train_together
+from musicssl.probing.solvers.scales import Scales, scales_of
+from musicssl.probing.solvers.scores import outputs_of
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class MLP:
     epoch that validated best; of the pairs the one that validated best is kept. The networks of all
     subsets with the same number of labelled clips are trained together. All start from the same
     hidden units, and from outer weights of 0 with what
-    `musicssl.probing.labels.prior_scores` has as the answer to every clip: that is kept if nothing
+    `musicssl.probing.solvers.labels.prior_scores` has as the answer to every clip: that is kept if nothing
     validates better. Only labelled clips are trained on; the targets of a regression are
     standardised by them.
 
@@ -73,7 +73,7 @@ class MLP:
     def fit(
         self, train: Embeddings, subsets: Sequence[Tensor], val: Embeddings, task: Task
     ) -> list[FittedProbe]:
-        """Train on each subset; see `musicssl.probing.probe.Probe`."""
+        """Train on each subset; see `musicssl.probing.base.Probe`."""
         check_learnable(train, subsets, val, task)
         labelled = counted(train.mask, task).any(1)
         of_size = defaultdict(list)

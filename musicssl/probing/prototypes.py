@@ -15,10 +15,10 @@ from torch.nn.functional import normalize
 
 from musicssl.errors import InputError
 from musicssl.evaluation.tasks import Task
-from musicssl.probing.labels import check_learnable
+from musicssl.probing.base import Embeddings, FittedProbe, Judge
 from musicssl.probing.linear import standardisation, varying
-from musicssl.probing.probe import Embeddings, FittedProbe, Judge
-from musicssl.probing.scores import loss_of_scores
+from musicssl.probing.solvers.labels import check_learnable
+from musicssl.probing.solvers.scores import loss_of_scores
 
 
 def prototypes(z: Tensor, y: Tensor, mask: Tensor) -> Tensor:
@@ -83,7 +83,7 @@ class Prototypes:
     def fit(
         self, train: Embeddings, subsets: Sequence[Tensor], val: Embeddings, task: Task
     ) -> list[FittedProbe]:
-        """Find the prototypes of each subset; see `musicssl.probing.probe.Probe`.
+        """Find the prototypes of each subset; see `musicssl.probing.base.Probe`.
 
         Raises:
             InputError: If the targets are values, a subset or the validation clips have no label,

@@ -9,8 +9,8 @@ from musicssl.errors import InputError
 from musicssl.evaluation.tasks import MULTI_LABEL
 from musicssl.methods.probed import ProbedMethod
 from musicssl.networks.pooling import AttentionPooling
+from musicssl.probing.base import Embeddings
 from musicssl.probing.linear import fit_linear
-from musicssl.probing.probe import Embeddings
 from tests.support.tiny import Tiny
 from tests.support.training import probed_parts, quiet_trainer
 

@@ -7,7 +7,7 @@ import torch
 
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.probes.trials import draws, embeddings_of, fit_all
-from musicssl.probing.probe import FittedProbe
+from musicssl.probing.base import FittedProbe
 from tests.support.tiny import Tiny
 
 CPU = torch.device("cpu")

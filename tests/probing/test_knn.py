@@ -14,10 +14,10 @@ from sklearn.preprocessing import StandardScaler
 from musicssl.errors import InputError
 from musicssl.evaluation.tasks import MULTI_CLASS, MULTI_LABEL, REGRESSION, TASKS
 from musicssl.probing import knn
+from musicssl.probing.base import Embeddings
 from musicssl.probing.knn import METRICS, KNearest
-from musicssl.probing.labels import prior_scores
-from musicssl.probing.probe import Embeddings
-from musicssl.probing.scores import loss_of_scores
+from musicssl.probing.solvers.labels import prior_scores
+from musicssl.probing.solvers.scores import loss_of_scores
 
 C, D, N = 4, 6, 80
 ANSWERS = {"multi_label": 2, "multi_class": C}

@@ -6,8 +6,8 @@ from sklearn.metrics import roc_auc_score
 from musicssl.data.splits import labelled_subset
 from musicssl.errors import InputError
 from musicssl.evaluation.tasks import MULTI_LABEL
+from musicssl.probing.base import Embeddings
 from musicssl.probing.label_curve import label_curve
-from musicssl.probing.probe import Embeddings
 from musicssl.probing.prototypes import nearest_prototype
 from tests.probing.test_prototypes import N, clips
 

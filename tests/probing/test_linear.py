@@ -10,6 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from musicssl.errors import InputError
 from musicssl.evaluation.tasks import MULTI_CLASS, MULTI_LABEL, REGRESSION, TASKS
+from musicssl.probing.base import Embeddings
 from musicssl.probing.linear import (
     STRENGTHS,
     Linear,
@@ -18,7 +19,6 @@ from musicssl.probing.linear import (
     linear_judge,
     standardisation,
 )
-from musicssl.probing.probe import Embeddings
 
 C, D = 4, 12
 TIGHT = 1e-9

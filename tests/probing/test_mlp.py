@@ -13,10 +13,10 @@ from torch import nn
 
 from musicssl.errors import InputError
 from musicssl.evaluation.tasks import MULTI_CLASS, MULTI_LABEL, REGRESSION, TASKS
-from musicssl.probing.labels import prior_scores
+from musicssl.probing.base import Embeddings
 from musicssl.probing.linear import linear_judge
 from musicssl.probing.mlp import MLP
-from musicssl.probing.probe import Embeddings
+from musicssl.probing.solvers.labels import prior_scores
 
 C, D, H, N = 3, 6, 16, 60
 CONF = Path(__file__).parents[2] / "conf" / "probe" / "mlp.yaml"

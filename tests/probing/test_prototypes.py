@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from musicssl.errors import InputError
 from musicssl.evaluation.tasks import MULTI_CLASS, MULTI_LABEL, REGRESSION
-from musicssl.probing.probe import Embeddings
+from musicssl.probing.base import Embeddings
 from musicssl.probing.prototypes import (
     Prototypes,
     nearest_prototype,
