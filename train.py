@@ -45,8 +45,8 @@ from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.history import History, check_convergence
 from musicssl.job import Outcome
-from musicssl.methods.base import ClassificationMethod
-from musicssl.methods.probed import ProbedMethod
+from musicssl.methods.base.method import ClassificationMethod
+from musicssl.methods.base.probed import ProbedMethod
 from musicssl.networks.distributed import SyncBatchNorms
 from musicssl.overrides import check_kinds, check_use, override_errors
 from musicssl.progress import EpochProgress

@@ -26,11 +26,11 @@ from torch import Tensor
 
 from musicssl.data.corpus import Corpus
 from musicssl.data.datamodule import SemiSupervisedDataModule
-from musicssl.generative.stacked import ConditionedMLP
-from musicssl.generative.training_clips import Answered
 from musicssl.losses.likelihoods import FixedGaussian
+from musicssl.methods.base.m2 import Terms
 from musicssl.methods.dgm import DeepGenerativeModel
-from musicssl.methods.m2 import Terms
+from musicssl.methods.generative.labelwise import ConditionedMLP
+from musicssl.methods.generative.training_clips import Answered
 from musicssl.progress import EpochProgress
 from musicssl.resume import StepSeed
 from musicssl.schedules import constant

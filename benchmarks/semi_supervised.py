@@ -21,8 +21,8 @@ from hydra.utils import instantiate
 from rounds import milliseconds, options, show
 
 from musicssl.batch import Batch
-from musicssl.methods.base import ClassificationMethod
-from musicssl.methods.semi_supervised import SemiSupervisedMethod
+from musicssl.methods.base.method import ClassificationMethod
+from musicssl.methods.base.semi_supervised import SemiSupervisedMethod
 from musicssl.networks.ensemble import PredictionEnsemble
 
 CONF = Path(__file__).parents[1] / "conf"

@@ -14,7 +14,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from musicssl.errors import InputError
-from musicssl.methods.base import ClassificationMethod
+from musicssl.methods.base.method import ClassificationMethod
 
 _KEY = "musicssl"
 _ROOMS = (
@@ -269,7 +269,7 @@ def load_weights(method: ClassificationMethod, path: Path | str, classes: Sequen
 def _check_targets(node: Any, trusted: Sequence[str], path: Path | str) -> None:
     """Refuse a configuration that would call anything but the parts of a method.
 
-    Hydra calls whatever `_target_` names, and finds `musicssl.methods.base.torch.load` too: what
+    Hydra calls whatever `_target_` names, and finds `musicssl.methods.base.method.torch.load` too: what
     counts is the module in which the object was defined.
     """
     if isinstance(node, str) and "${" in node:

@@ -5,9 +5,8 @@ import torch
 from torch import Tensor
 
 from musicssl.data.datamodule import SemiSupervisedDataModule
-from musicssl.generative.showing import FeatureModel, ShowsFeatures
-from musicssl.generative.shown import ShownClips, decided
-from musicssl.methods.base import ClassificationMethod
+from musicssl.methods.base.method import ClassificationMethod
+from musicssl.methods.generative.pictures import FeatureModel, ShownClips, ShowsFeatures, decided
 from musicssl.report.feature_axis import feature_axis
 from musicssl.report.generative_pictures import (
     classes_figure,

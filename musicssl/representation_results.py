@@ -9,7 +9,7 @@ from musicssl.data.corpus import Corpus
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.evaluation.metrics import USUAL, usual_metric
 from musicssl.evaluation.monitors import effective_rank
-from musicssl.methods.probed import ProbedMethod
+from musicssl.methods.base.probed import ProbedMethod
 from musicssl.probing.base import Embeddings
 from musicssl.probing.label_curve import CurvePoint, label_curve
 from musicssl.probing.linear import linear_judge

@@ -29,8 +29,8 @@ from musicssl.evaluation.predictions import (
 from musicssl.evaluation.tasks import task_named
 from musicssl.generative_results import write_generative
 from musicssl.history import read_history
-from musicssl.methods.base import ClassificationMethod
-from musicssl.methods.probed import ProbedMethod
+from musicssl.methods.base.method import ClassificationMethod
+from musicssl.methods.base.probed import ProbedMethod
 from musicssl.methods.vade import VaDE
 from musicssl.report.run_figures import draw_answers, draw_bars, draw_curves, draw_timelines
 from musicssl.report.tables import metrics_table, write_metrics_csv

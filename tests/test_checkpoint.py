@@ -238,7 +238,7 @@ def altered(run, tmp_path, change):
         "pathlib.Path.write_text",
         "joblib.load",
         "musicssl.run_folder.write_atomically",
-        "musicssl.methods.base.torch.load",  # through a module of ours
+        "musicssl.methods.base.method.torch.load",  # through a module of ours
         "torch.optim.adam.torch.load",
     ],
 )

@@ -9,8 +9,8 @@ import torch
 from musicssl import generative_results
 from musicssl.checkpoint import load_method
 from musicssl.data.datamodule import SemiSupervisedDataModule
-from musicssl.generative.shown import reconstructed
 from musicssl.generative_results import scene_of, write_generative
+from musicssl.methods.generative.pictures import reconstructed
 from musicssl.run_folder import RunFolder
 from tests.support.kinds import OneClass
 from tests.support.tiny import Tiny

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from musicssl.batch import Batch
-from musicssl.methods.base import ClassificationMethod
+from musicssl.methods.base.method import ClassificationMethod
 
 
 class AttentionMIL(ClassificationMethod):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from musicssl.batch import Batch
 from musicssl.losses.byol import prediction_loss
-from musicssl.methods.representation import Objective, RepresentationMethod
+from musicssl.methods.base.representation import Objective, RepresentationMethod
 from musicssl.networks.teacher import Teacher
 
 

@@ -3,10 +3,10 @@
 from functools import partial
 from typing import Any, Literal
 
-from musicssl.generative.clip_summary import ClipSummary
-from musicssl.generative.sizes import hidden_layers
 from musicssl.losses.likelihoods import Likelihood
-from musicssl.methods.m2 import M2Method
+from musicssl.methods.base.m2 import M2Method
+from musicssl.methods.generative.sizes import hidden_layers
+from musicssl.methods.generative.summary import ClipSummary
 
 
 class DeepGenerativeModel(M2Method):

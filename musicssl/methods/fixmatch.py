@@ -10,7 +10,7 @@ from musicssl.batch import Batch
 from musicssl.errors import InputError
 from musicssl.evaluation.tasks import MULTI_LABEL
 from musicssl.losses.pseudo_label_bce import pseudo_label_bce
-from musicssl.methods.semi_supervised import SemiSupervisedMethod, Step
+from musicssl.methods.base.semi_supervised import SemiSupervisedMethod, Step
 from musicssl.networks.thresholds import PriorMatchedThresholds
 
 

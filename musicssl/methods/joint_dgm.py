@@ -8,16 +8,15 @@ from torch import Tensor
 
 from musicssl.batch import Batch
 from musicssl.errors import InputError
-from musicssl.generative.clip_summary import learn_scale
-from musicssl.generative.clip_weights import ClipWeights
-from musicssl.generative.joint import JointM2
-from musicssl.generative.showing import FeatureModel, shown_joint
-from musicssl.generative.sizes import check_latent_dim, hidden_layers
-from musicssl.generative.summary_encoder import SummaryEncoder
-from musicssl.generative.training_clips import answer_shares
 from musicssl.losses.likelihoods import Likelihood
 from musicssl.losses.masked_bce import masked_bce
-from musicssl.methods.base import ClassificationMethod
+from musicssl.methods.base.method import ClassificationMethod
+from musicssl.methods.generative.joint import JointM2
+from musicssl.methods.generative.pictures import FeatureModel, shown_joint
+from musicssl.methods.generative.sizes import check_latent_dim, hidden_layers
+from musicssl.methods.generative.summary import ClipWeights, learn_scale
+from musicssl.methods.generative.training_clips import answer_shares
+from musicssl.methods.generative.vae import SummaryEncoder
 from musicssl.networks.pooling import MeanPooling
 
 

@@ -9,13 +9,13 @@ from torch import Tensor
 from torchmetrics import MeanMetric
 
 from musicssl.batch import Batch
-from musicssl.generative.clip_summary import learn_scale
-from musicssl.generative.latent_features import says_something
-from musicssl.generative.showing import FeatureModel, shown_vae
-from musicssl.generative.sizes import check_latent_dim, check_widths
-from musicssl.generative.vae import Bound, Decoder, GaussianEncoder, vae_bound
 from musicssl.losses.likelihoods import Likelihood
-from musicssl.methods.probed import ProbedMethod
+from musicssl.methods.base.probed import ProbedMethod
+from musicssl.methods.generative.latent_features import says_something
+from musicssl.methods.generative.pictures import FeatureModel, shown_vae
+from musicssl.methods.generative.sizes import check_latent_dim, check_widths
+from musicssl.methods.generative.summary import learn_scale
+from musicssl.methods.generative.vae import Bound, Decoder, GaussianEncoder, vae_bound
 from musicssl.networks.pooling import MeanPooling
 from musicssl.probing.base import Embeddings
 
@@ -34,7 +34,7 @@ class M1(ProbedMethod):
 
     Args:
         likelihood: Of the features.
-        summary: What of a clip is explained; see `musicssl.generative.clip_summary.ClipSummary`.
+        summary: What of a clip is explained; see `musicssl.methods.generative.summary.ClipSummary`.
         hidden: Widths of the encoder's hidden layers; the decoder's are in reverse order.
         latent_dim: Latent variables, Z.
         parts: See `ProbedMethod`; encoder and pooling are the method's own.

@@ -13,14 +13,14 @@ from musicssl.batch import Batch
 from musicssl.data.batches import Stream
 from musicssl.data.label_batches import LabelRows
 from musicssl.errors import InputError
-from musicssl.generative.latent_features import KeptLikelihood, LatentFeatures
-from musicssl.generative.showing import FeatureModel, shown_m2, shown_stacked
-from musicssl.generative.sizes import check_latent_dim, check_widths, hidden_layers
-from musicssl.generative.training_clips import Answered, TrainingClips
-from musicssl.generative.vae import Decoder, vae_bound
 from musicssl.losses.likelihoods import BoundedGaussian, Likelihood
-from musicssl.methods.m2 import M2Method
-from musicssl.methods.phased import PhasedMethod
+from musicssl.methods.base.m2 import M2Method
+from musicssl.methods.base.phased import PhasedMethod
+from musicssl.methods.generative.latent_features import KeptLikelihood, LatentFeatures
+from musicssl.methods.generative.pictures import FeatureModel, shown_m2, shown_stacked
+from musicssl.methods.generative.sizes import check_latent_dim, check_widths, hidden_layers
+from musicssl.methods.generative.training_clips import Answered, TrainingClips
+from musicssl.methods.generative.vae import Decoder, vae_bound
 
 _M1_STREAM = 2  # tells the order of M1's clips from those of musicssl.data.label_batches
 _AT_ONCE = 4096  # clips that are encoded at a time

@@ -4,7 +4,7 @@ import torch
 from torch.nn.functional import mse_loss
 
 from musicssl.batch import Batch
-from musicssl.methods.semi_supervised import SemiSupervisedMethod, Step
+from musicssl.methods.base.semi_supervised import SemiSupervisedMethod, Step
 
 
 class MeanTeacher(SemiSupervisedMethod):

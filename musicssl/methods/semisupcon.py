@@ -9,7 +9,7 @@ from musicssl.batch import Batch
 from musicssl.errors import InputError
 from musicssl.losses.contrastive import chunked_contrastive_loss, contrastive_loss
 from musicssl.losses.similarity import Labels, Similarity, same_clip, similarity_of, union
-from musicssl.methods.representation import Objective, RepresentationMethod
+from musicssl.methods.base.representation import Objective, RepresentationMethod
 from musicssl.networks.distributed import gathered
 
 

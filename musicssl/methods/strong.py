@@ -8,7 +8,7 @@ from torch import Tensor
 from musicssl.batch import Batch
 from musicssl.data.label_grid import fits_places, samples_per_place
 from musicssl.errors import InputError
-from musicssl.methods.base import ClassificationMethod, EpochOutputs
+from musicssl.methods.base.method import ClassificationMethod, EpochOutputs
 
 
 class StrongSupervision(ClassificationMethod):

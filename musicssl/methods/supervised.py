@@ -1,7 +1,7 @@
 """`supervised`: the fair baseline of the methods that learn from unlabelled clips."""
 
 from musicssl.batch import Batch
-from musicssl.methods.semi_supervised import SemiSupervisedMethod, Step
+from musicssl.methods.base.semi_supervised import SemiSupervisedMethod, Step
 
 
 class Supervised(SemiSupervisedMethod):

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from musicssl.batch import Batch
 from musicssl.errors import InputError
-from musicssl.methods.semi_supervised import SemiSupervisedMethod, Step
+from musicssl.methods.base.semi_supervised import SemiSupervisedMethod, Step
 from musicssl.networks.ensemble import PredictionEnsemble
 
 

@@ -12,14 +12,14 @@ from torch.nn.functional import nll_loss
 from musicssl.batch import Batch
 from musicssl.errors import InputError
 from musicssl.evaluation.clustering import cluster_accuracy
-from musicssl.generative.clip_weights import ClipWeights
-from musicssl.generative.mixture import MixturePrior, fit_mixture
-from musicssl.generative.showing import FeatureModel
-from musicssl.generative.vae import Bound
 from musicssl.losses.vade import component_costs, log_responsibilities, vade_kl
-from musicssl.methods.base import ServesClips
+from musicssl.methods.base.method import ServesClips
+from musicssl.methods.base.phased import PhasedMethod
+from musicssl.methods.generative.mixture import MixturePrior, fit_mixture
+from musicssl.methods.generative.pictures import FeatureModel
+from musicssl.methods.generative.summary import ClipWeights
+from musicssl.methods.generative.vae import Bound
 from musicssl.methods.m1 import M1
-from musicssl.methods.phased import PhasedMethod
 from musicssl.networks.pooling import Instances
 from musicssl.probing.base import Embeddings
 

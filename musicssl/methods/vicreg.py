@@ -7,7 +7,7 @@ from torch import Tensor
 from musicssl.batch import Batch
 from musicssl.errors import InputError
 from musicssl.losses.vicreg import vicreg_terms
-from musicssl.methods.representation import Objective, RepresentationMethod
+from musicssl.methods.base.representation import Objective, RepresentationMethod
 from musicssl.networks.distributed import gathered
 
 

@@ -14,7 +14,7 @@ from musicssl.data.corpus import Corpus, LoadedCorpus, embedded_corpus
 from musicssl.datasets.embeddings import EmbeddingsFile
 from musicssl.encoders.log_mel_statistics import LogMelStatistics
 from musicssl.errors import InputError
-from musicssl.methods.base import ClassificationMethod
+from musicssl.methods.base.method import ClassificationMethod
 from musicssl.networks.classifier import Classifier
 from musicssl.networks.pooling import MeanPooling
 from musicssl.probes.instance_statistics import InstanceStatistics

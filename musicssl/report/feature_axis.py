@@ -66,7 +66,7 @@ def level_parts(summaries: Floats, kind: str, num_instances: int, axis: FeatureA
 
     Args:
         summaries: In the units of the features.
-        kind: As `musicssl.generative.clip_summary.ClipSummary` has it.
+        kind: As `musicssl.methods.generative.summary.ClipSummary` has it.
         num_instances: T.
         axis: What the features are.
     """

@@ -5,7 +5,7 @@ import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from musicssl.generative.shown import (
+from musicssl.methods.generative.pictures import (
     ShownClips,
     added,
     component_means,

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from musicssl.evaluation.tasks import Task
-from musicssl.generative.showing import FeatureModel
-from musicssl.generative.shown import ShownClips
+from musicssl.methods.generative.pictures import FeatureModel, ShownClips
 from musicssl.report.feature_axis import (
     FeatureAxis,
     Floats,

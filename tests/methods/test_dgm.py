@@ -16,12 +16,12 @@ from musicssl.batch import Batch
 from musicssl.checkpoint import AtomicCheckpointIO, DescribeCheckpoint, load_method, load_weights
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
-from musicssl.generative.selected import values_of_models
 from musicssl.history import History, read_history
 from musicssl.losses.cross_entropy import cross_entropy
 from musicssl.losses.likelihoods import Bernoulli, BoundedGaussian
 from musicssl.losses.masked_bce import masked_bce
 from musicssl.methods.dgm import DeepGenerativeModel
+from musicssl.methods.generative.selected import values_of_models
 from musicssl.resume import BestCheckpoint, ResumeCheckpoint, StepSeed
 from tests import probing_command, test_train
 from tests.support.kinds import OneClass, Values

@@ -1,7 +1,7 @@
 """Oracles: sums over clips one by one, and what padding, order and missing labels must not change.
 
-The bound of a clip is tested in tests/generative/test_joint.py, the weights of clips in
-tests/generative/test_clip_weights.py.
+The bound of a clip is tested in tests/methods/generative/test_joint.py, the weights of clips in
+tests/methods/generative/test_clip_weights.py.
 """
 
 import json

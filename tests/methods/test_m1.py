@@ -12,8 +12,8 @@ from torch.distributions import Normal, kl_divergence
 from musicssl.checkpoint import load_method
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
-from musicssl.generative.vae import Bound
 from musicssl.losses.likelihoods import Bernoulli, FixedGaussian
+from musicssl.methods.generative.vae import Bound
 from musicssl.methods.m1 import M1
 from tests.support.kinds import OneClass
 from tests.support.tiny import Tiny

@@ -17,10 +17,10 @@ from torch.nn.functional import nll_loss
 from musicssl.checkpoint import AtomicCheckpointIO, DescribeCheckpoint, load_method
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.evaluation.clustering import cluster_accuracy
-from musicssl.generative.mixture import fit_mixture
 from musicssl.history import History, read_history
 from musicssl.losses.likelihoods import FixedGaussian
 from musicssl.losses.vade import component_costs, log_responsibilities, vade_kl
+from musicssl.methods.generative.mixture import fit_mixture
 from musicssl.methods.m1 import M1
 from musicssl.methods.vade import VaDE
 from musicssl.resume import BestCheckpoint, ResumeCheckpoint, StepSeed

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from musicssl.evaluation.tasks import task_named
-from musicssl.generative.shown import ShownClips
+from musicssl.methods.generative.pictures import ShownClips
 from musicssl.report.feature_axis import FeatureAxis
 from musicssl.report.generative_pictures import (
     classes_figure,

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from musicssl.evaluation.tasks import task_named
-from musicssl.generative.shown import ShownClips
+from musicssl.methods.generative.pictures import ShownClips
 from musicssl.report.feature_axis import FeatureAxis
 from musicssl.report.generative_scene import Scene
 from tests.support.known_models import identity, summary

@@ -11,7 +11,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from musicssl.checkpoint import AtomicCheckpointIO, DescribeCheckpoint
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.history import History, read_history
-from musicssl.methods.base import ClassificationMethod
+from musicssl.methods.base.method import ClassificationMethod
 from musicssl.resume import BestCheckpoint, ResumeCheckpoint, StepSeed
 from tests.support.training import quiet_trainer
 

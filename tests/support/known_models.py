@@ -2,9 +2,9 @@
 
 import torch
 
-from musicssl.generative.clip_summary import ClipSummary
-from musicssl.generative.showing import FeatureModel, standard_normal
 from musicssl.losses.vade import Mixture
+from musicssl.methods.generative.pictures import FeatureModel, standard_normal
+from musicssl.methods.generative.summary import ClipSummary
 
 W = torch.tensor([[1.0, 0, 2, 0], [0, 3, 0, 1]])  # (Z, D)
 B = torch.tensor([[0.5, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0.0, 0]])  # (C, D), none of the last class

@@ -9,7 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from musicssl.batch import Batch
 from musicssl.evaluation.tasks import Task
-from musicssl.methods.base import EpochOutputs
+from musicssl.methods.base.method import EpochOutputs
 from musicssl.networks.classifier import Classifier
 from musicssl.networks.pooling import MeanPooling
 from musicssl.probing.linear import LinearProbe

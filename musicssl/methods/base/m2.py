@@ -1,0 +1,307 @@
+"""What the methods share that train an M2 for each label."""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import torch
+from pytorch_lightning.trainer.states import TrainerFn
+from torch import Tensor, nn
+
+from musicssl.batch import Batch
+from musicssl.data.label_batches import LabelRows
+from musicssl.errors import InputError
+from musicssl.losses.likelihoods import Likelihood
+from musicssl.losses.m2 import log_answers, unlabelled_bound
+from musicssl.methods.base.method import ClassificationMethod, EpochOutputs
+from musicssl.methods.generative.labelwise import LabelwiseEncoder, LabelwiseHead
+from musicssl.methods.generative.m2 import M2
+from musicssl.methods.generative.pictures import FeatureModel, shown_m2
+from musicssl.methods.generative.selected import SelectedWeights, check_criterion, values_of_models
+from musicssl.methods.generative.sizes import check_latent_dim
+from musicssl.methods.generative.training_clips import Answered, TrainingClips, answer_shares
+from musicssl.networks.classifier import Classifier
+from musicssl.networks.pooling import Instances
+
+
+class Terms(NamedTuple):
+    """What a batch costs each model, (M,) each, in nats a clip.
+
+    Attributes:
+        labelled: Mean of L(x, y) over the labelled clips.
+        unlabelled: Mean of U(x) over the unlabelled ones.
+        cross_entropy: Mean of -log q(y|x) over the labelled ones.
+    """
+
+    labelled: Tensor
+    unlabelled: Tensor
+    cross_entropy: Tensor
+
+
+class M2Method(ClassificationMethod):
+    """Learn each label by an M2 of its own: what clips are like, with the label and without it.
+
+    Kingma et al. 2014, https://arxiv.org/abs/1406.5298, by binary relevance: the clips of which a
+    label is known and those of which it is not are the data of its model, and each model draws
+    batches of both (`data.by_label`). Where a clip has one class there is a single model, whose y
+    is the class. The models share nothing and learn what each would learn alone (unless gradients
+    are clipped, which is by the norm of all of them); they are trained together because that is
+    faster.
+
+    Minimised is, for each model,
+
+        sum over D_l of L(x, y) + sum over D_u of U(x) + alpha * sum over D_l of -log q(y|x)
+
+    with alpha = beta |D_u| / |D_l|, as in Gururani's thesis, divided by |D_u|: batches estimate
+
+        |D_l| / |D_u| * mean L + mean U + beta * mean cross-entropy.
+
+    (To add the means of batches with equal weights, as some implementations do, is to minimise
+    something else.) Without unlabelled clips in a batch (`data.b_s=1`) it is mean L + beta * mean
+    cross-entropy. Where a label is known of all training clips, D_u is all of them, their label
+    hidden, and a clip counts in both sums.
+
+    Each model is kept as it was in its own best epoch: that is what validates as `val/...`,
+    predicts and is saved. What the models of the latest epoch do is `val/latest_...`.
+
+    Args:
+        features: Builds what models are of; see `LabelwiseEncoder`.
+        likelihood: Of these features; None trains the classifiers alone, on the same batches.
+        num_features: Features of an instance, F.
+        num_instances: Instances of the longest clip, T.
+        num_classes: Number of classes, C.
+        task: What the targets are; see `musicssl.data.corpus.Corpus`.
+        hidden: Widths of the hidden layers of encoder and classifier; the decoder's are reversed.
+        latent_dim: Dimensions of z.
+        dropout: Probability of dropping a hidden unit of a classifier.
+        beta: Weight of the cross-entropy; classifiers alone have nothing to weigh it against.
+        prior: p(y): "uniform", or "labelled", the shares of the values in the labelled clips.
+        select: The metric by which the best epoch of each model is chosen, such as "val/loss".
+        parts: See `ClassificationMethod`.
+
+    Raises:
+        InputError: If the corpus is a regression, or a setting cannot be.
+    """
+
+    by_label = True
+
+    def __init__(
+        self,
+        *,
+        features: Callable[..., Any],
+        likelihood: Likelihood | None,
+        num_features: int,
+        num_instances: int,
+        num_classes: int,
+        task: str = "multi_label",
+        hidden: tuple[int, ...],
+        latent_dim: int,
+        dropout: float,
+        beta: float,
+        prior: Literal["uniform", "labelled"],
+        select: str,
+        **parts: Any,
+    ) -> None:
+        if task == "regression":
+            raise InputError(
+                "this method tells classes apart, but this corpus is a regression; choose another "
+                "method, such as method=att."
+            )
+        if prior not in ("uniform", "labelled"):
+            raise InputError(f"method.prior must be uniform or labelled, got {prior}.")
+        if not isinstance(beta, int | float) or not beta >= 0:
+            raise InputError(f"method.beta must be 0 or more, got {beta}.")
+        check_latent_dim(latent_dim)
+        num_models, num_values = (num_classes, 2) if task == "multi_label" else (1, num_classes)
+        super().__init__(
+            encoder=partial(
+                LabelwiseEncoder,
+                num_models=num_models,
+                features=features,
+                hidden=hidden,
+                dropout=dropout,
+            ),
+            pooling=partial(LabelwiseHead, num_models=num_models),
+            num_features=num_features,
+            num_instances=num_instances,
+            num_classes=num_classes,
+            task=task,
+            **parts,
+        )
+        self.features: Any = self.classifier.encoder.features
+        self.generator = None
+        if likelihood is not None:
+            sizes = (num_models, num_values, self.features.dim)
+            self.generator = M2(*sizes, hidden, latent_dim, likelihood)
+        self.beta = beta
+        self.prior_of_answers = prior
+        self.select = select
+        check_criterion(select, self.task)
+        self.selected = SelectedWeights(self._models, num_models)
+        self.network.encoder.features = self.features  # models do not differ in what they read
+        self._latest_outputs = EpochOutputs()
+
+    @property
+    def _models(self) -> dict[str, nn.Module]:
+        """What is learnt for each label, as it is now."""
+        if self.generator is None:
+            return {"classifier": self.classifier}
+        return {"classifier": self.classifier, "generator": self.generator}
+
+    @property
+    def network(self) -> Classifier:
+        """The classifiers as they were selected."""
+        classifier = self.selected.copies["classifier"]
+        assert isinstance(classifier, Classifier)
+        return classifier
+
+    @property
+    def best_generator(self) -> M2 | None:
+        """The generative parts as they were selected; None if there are none."""
+        if self.generator is None:
+            return None
+        generator = self.selected.copies["generator"]
+        assert isinstance(generator, M2)
+        return generator
+
+    def _networks(self) -> tuple[nn.Module, ...]:
+        return (self.classifier, self.network)
+
+    def start_from(self, state: Mapping[str, Tensor]) -> None:
+        """Take the selected classifiers of another run of such a method.
+
+        Args:
+            state: Its `state_dict`.
+
+        Raises:
+            RuntimeError: If the networks differ.
+        """
+        selected = "selected.copies."
+        super().start_from(
+            {k.removeprefix(selected): v for k, v in state.items() if k.startswith(selected)}
+        )
+
+    def train(self, mode: bool = True) -> "M2Method":
+        """Switch between training and evaluation; what was selected stays in evaluation."""
+        super().train(mode)
+        self.selected.eval()
+        return self
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return the logits of the selected models, (B, C)."""
+        logits: Tensor = self.network(batch)
+        return logits
+
+    def instances(self, batch: Batch) -> Instances:
+        """Return what the selected models decide, for a batch on any device."""
+        return self.network.instances(batch.to(self.device))
+
+    def setup(self, stage: str) -> None:
+        """Count the values of y among the labelled clips; see `ClassificationMethod`."""
+        super().setup(stage)
+        if stage != "fit":
+            return
+        if self.prior_of_answers == "labelled":
+            targets, mask = self.trainer.datamodule.labels("train")  # type: ignore[attr-defined]
+            log_shares = answer_shares(targets, mask, self.task).log()
+            for generator in filter(None, (self.generator, self.best_generator)):
+                generator.log_prior.copy_(log_shares)
+
+    def on_fit_start(self) -> None:
+        """Read all training clips, once."""
+        datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
+        self.prepare(datamodule.batches_of(datamodule.training_rows()))
+        num_labelled, num_unlabelled = datamodule.label_plan().counts  # (M,) each
+        ratio = num_labelled / num_unlabelled
+        self._ratio = (ratio if datamodule.b_s < 1 else torch.ones_like(ratio)).to(self.device)
+
+    def prepare(self, batches: Iterable[Batch]) -> None:
+        """Take in the training clips; features that are not frozen learn their scale from them.
+
+        Args:
+            batches: All of them, with the labels that this run may see; to be read more than once.
+        """
+        if not self._is_frozen(self.features):
+            self.features.to("cpu").fit(batches)
+            self.features.to(self.device)
+        self._clips = TrainingClips(batches, self.features, self.task, self.device)
+        if self.generator is not None:
+            self.generator.likelihood.check(self._clips.x)
+
+    def _is_frozen(self, part: nn.Module) -> bool:
+        return any(part is module for frozen in self._frozen for module in frozen.modules())
+
+    def draw(self, rows: Tensor) -> Answered:
+        """Return clips of the corpus, (M, B) int64, as a step sees them."""
+        return self._clips.of(rows)
+
+    def training_step(self, batch: LabelRows, batch_idx: int) -> Tensor:
+        """Return the sum of the losses of all models."""
+        terms = self.terms(self.draw(batch.labelled), self.draw(batch.unlabelled))
+        losses = terms.cross_entropy  # (M,)
+        if self.generator is not None:
+            losses = self._ratio * terms.labelled + terms.unlabelled + self.beta * losses
+        means = {name: term.mean() for name, term in terms._asdict().items()}
+        self.record(loss=losses.mean(), **means)
+        return losses.sum()  # not the mean: each model learns at the rate of one by itself
+
+    def terms(self, labelled: Answered, unlabelled: Answered) -> Terms:
+        """Return what clips cost each model.
+
+        A bound is 0 where there is nothing to bound: no generative part, or no unlabelled clip.
+        """
+        num_labelled = labelled.x.shape[1]
+        alone = self.generator is None  # then unlabelled clips teach nothing
+        x = labelled.x if alone else torch.cat([labelled.x, unlabelled.x], dim=1)
+        log_q = log_answers(self._logits(x))  # (M, B, K)
+        right = log_q[:, :num_labelled].gather(2, labelled.y[..., None]).squeeze(2)  # (M, B_l)
+        cross_entropy = _mean(-right, labelled.known)
+        nothing = torch.zeros_like(cross_entropy)
+        if self.generator is None:
+            return Terms(nothing, nothing, cross_entropy)
+        of_labelled = self.generator.bound(labelled.x, labelled.y)
+        of_unlabelled = nothing
+        if unlabelled.x.shape[1]:
+            bounds = self.generator.bounds(unlabelled.x)
+            of_unlabelled = unlabelled_bound(bounds, log_q[:, num_labelled:]).mean(dim=1)
+        return Terms(_mean(of_labelled, labelled.known), of_unlabelled, cross_entropy)
+
+    def _logits(self, x: Tensor) -> Tensor:
+        """Return what the classifiers say, (M, B, D) -> (M, B, K), or (M, B, 1) of two answers."""
+        encoder, pooling = self.classifier.encoder, self.classifier.pooling
+        logits: Tensor = pooling.classifier(encoder.hidden(x))
+        return logits
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Keep what the selected and the latest models say until the epoch ends."""
+        super().validation_step(batch, batch_idx)
+        self._latest_outputs.update(self.classifier(batch), batch.y, batch.mask)
+
+    def on_validation_epoch_end(self) -> None:
+        """Select the models that have become better; log what all of them come to.
+
+        Nothing is selected outside of training, nor by the few batches with which Lightning may
+        rehearse validation.
+        """
+        latest, targets, mask = self._latest_outputs.compute()
+        selected, _, _ = self._val_outputs.compute()
+        self._latest_outputs.reset()
+        self._val_outputs.reset()
+        if self.trainer.state.fn == TrainerFn.FITTING and not self.trainer.sanity_checking:
+            values = values_of_models(self.select, latest, targets, mask, self.task)
+            taken = self.selected.take(self._models, values, self.current_epoch)  # (M,)
+            selected = latest.where(taken, selected)
+        self._log_metrics("val/", selected, targets, mask)
+        self._log_metrics("val/latest_", latest, targets, mask)
+
+    def shown(self) -> FeatureModel | None:
+        """Return the selected generative parts for pictures; None if there are none."""
+        generator = self.best_generator
+        if generator is None:
+            return None
+        return shown_m2(generator, self.features, self.task, self.selected)
+
+
+def _mean(values: Tensor, known: Tensor) -> Tensor:
+    """Average over the clips of which the answer is known, (M, B) -> (M,); 0 if there is none."""
+    return values.where(known, 0).sum(dim=1) / known.sum(dim=1).clamp_min(1)

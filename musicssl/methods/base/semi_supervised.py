@@ -1,0 +1,157 @@
+"""What the methods share that learn from unlabelled clips by asking for consistent answers."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from musicssl.augment.views import Views
+from musicssl.batch import Batch
+from musicssl.errors import InputError
+from musicssl.methods.base.method import ClassificationMethod, EpochOutputs
+from musicssl.networks.classifier import Classifier
+from musicssl.networks.pooling import Instances
+from musicssl.networks.teacher import Teacher
+
+
+class Step(NamedTuple):
+    """What a training step asks for.
+
+    Attributes:
+        logits: To learn the observed labels from, (B, C).
+        consistency: The loss that needs no labels, a scalar.
+        notes: Further scalars to log as `train/NAME`.
+    """
+
+    logits: Tensor
+    consistency: Tensor
+    notes: Mapping[str, Tensor] = MappingProxyType({})
+
+
+class SemiSupervisedMethod(ClassificationMethod):
+    """Learn observed labels, and to agree with a target on all clips.
+
+        loss = supervised + consistency_weight * ramp(epoch) * consistency
+
+    The supervised loss is the mean over what is observed in the batch. (Tarvainen and Valpola's
+    code divides it by the whole batch, so that its weight shrinks with the labelled share; a weight
+    of theirs is to be multiplied by b_s here.)
+
+    Every method of this kind keeps a `Teacher`, the moving average of its student, whether it
+    learns from it or not: it is what validates, is selected and predicts, so that methods differ in
+    what they learn and not in how they are averaged. The student is validated beside it, as
+    `val/student_...`.
+
+    Args:
+        views: Makes the student's view and the target's.
+        teacher: Builds the teacher from the student.
+        consistency_weight: Greatest weight of the consistency.
+        ramp: Maps the epochs trained so far, a fraction included, to a factor of that weight.
+        joint_batch_norm: Whether labelled and unlabelled clips of a batch share the statistics of
+            batch norms; otherwise student and teacher see them one after the other.
+        parts: See `ClassificationMethod`.
+
+    Raises:
+        InputError: If the weight is negative, or the teacher is to keep batch statistics of its own
+            and never sees a batch.
+    """
+
+    teaches = False  # whether `step` shows the teacher what it trains on
+
+    def __init__(
+        self,
+        *,
+        views: Views,
+        teacher: Callable[[Classifier], Teacher],
+        consistency_weight: float,
+        ramp: Callable[[float], float],
+        joint_batch_norm: bool = True,
+        **parts: Any,
+    ) -> None:
+        super().__init__(**parts)
+        if consistency_weight < 0:
+            raise InputError(
+                f"method.consistency_weight must be 0 or more, got {consistency_weight:g}."
+            )
+        self.views = views
+        self.teacher = teacher(self.classifier)
+        if self.teacher.batch_norm == "own" and not self.teaches:
+            raise InputError(
+                "teacher.batch_norm=own needs a teacher that sees the training clips, as that of "
+                "mean_teacher does; choose averaged or copied."
+            )
+        self.consistency_weight = consistency_weight
+        self.ramp = ramp
+        self.joint_batch_norm = joint_batch_norm
+        self._student_outputs = EpochOutputs()
+
+    @abstractmethod
+    def step(self, batch: Batch) -> Step:
+        """Look at a batch."""
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return the teacher's logits of the clips, (B, C)."""
+        logits: Tensor = self.teacher(batch)
+        return logits
+
+    def instances(self, batch: Batch) -> Instances:
+        """Return what the teacher decides about each instance, for a batch on any device."""
+        return self.teacher.instances(batch.to(self.device))
+
+    @property
+    def network(self) -> Classifier:
+        """The teacher's average."""
+        average = self.teacher.average
+        assert isinstance(average, Classifier)
+        return average
+
+    def _networks(self) -> tuple[nn.Module, ...]:
+        """Return student and teacher: they start alike, and what is frozen is frozen in both."""
+        return (self.classifier, self.teacher.average)
+
+    def answers(self, network: nn.Module, batch: Batch) -> Tensor:
+        """Return the logits of a network that trains or teaches, (B, C) float32."""
+        labelled = batch.mask.any(dim=1)
+        if self.joint_batch_norm or labelled.all():
+            whole: Tensor = network(batch)
+            return whole.float()
+        logits = torch.empty_like(batch.y)
+        for stream in (labelled, ~labelled):
+            if not stream.any():
+                continue
+            logits[stream] = network(batch.select(stream)).float()
+        return logits
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the loss of a batch."""
+        logits, consistency, notes = self.step(batch)
+        supervised = self.loss(logits, batch.y, batch.mask, self.prior)
+        epoch = self.trainer.current_epoch + batch_idx / self.trainer.num_training_batches
+        weight = self.consistency_weight * self.ramp(epoch)
+        loss = supervised + weight * consistency
+        self.record(
+            loss=loss,
+            supervised_loss=supervised,
+            consistency_loss=consistency,
+            consistency_weight=torch.tensor(weight),
+            **notes,
+        )
+        return loss
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Step, and let the teacher follow: once a step, however many batches are in it."""
+        super().optimizer_step(*args, **kwargs)
+        self.teacher.update(self.classifier, self.trainer.global_step + 1)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Keep what teacher and student say until the epoch ends."""
+        super().validation_step(batch, batch_idx)
+        self._student_outputs.update(self.classifier(batch), batch.y, batch.mask)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log loss and overall metrics of both."""
+        super().on_validation_epoch_end()
+        self._log_epoch("val/student_", self._student_outputs)

@@ -1,0 +1,177 @@
+"""Networks of one form, stacked: M of them are trained as one, each with weights of its own.
+
+Layers take (M, B, in) to (M, B, out): one batched product in the place of M small ones. No number
+of one network depends on another, so that M of them learn what each would learn alone.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import relu
+
+from musicssl.networks.layers import Dropout
+from musicssl.networks.pooling import Instances
+
+
+class StackedLinear(nn.Module):
+    """M linear layers, each drawn as `nn.Linear` draws its weights.
+
+    Args:
+        num_models: M.
+        in_features: Of each.
+        out_features: Of each.
+    """
+
+    def __init__(self, num_models: int, in_features: int, out_features: int) -> None:
+        super().__init__()
+        bound = 1 / math.sqrt(in_features)
+        self.weight = nn.Parameter(torch.empty(num_models, in_features, out_features))
+        self.bias = nn.Parameter(torch.empty(num_models, 1, out_features))
+        nn.init.uniform_(self.weight, -bound, bound)
+        nn.init.uniform_(self.bias, -bound, bound)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply each layer to its own rows, (M, B, in) -> (M, B, out)."""
+        return torch.baddbmm(self.bias, x, self.weight)
+
+
+class StackedMLP(nn.Module):
+    """M stacks of layers, each followed by a rectifier and dropout.
+
+    Args:
+        num_models: M.
+        widths: Of the input and of every layer; a single one makes a stack that changes nothing.
+        dropout: Probability of dropping a unit after each layer, drawn for each network by itself.
+    """
+
+    def __init__(self, num_models: int, widths: Sequence[int], dropout: float = 0.0) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(StackedLinear(num_models, *w) for w in pairwise(widths))
+        self.dropout = Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply each stack to its own rows, (M, B, in) -> (M, B, out)."""
+        for layer in self.layers:
+            x = self.dropout(relu(layer(x)))
+        return x
+
+
+class ConditionedMLP(nn.Module):
+    """M networks whose first layer reads a vector and one of K values.
+
+    The first layer's product with the vector is taken once, however many values it is to be joined
+    with: it is most of the work where vectors are long.
+
+    Args:
+        num_models: M.
+        num_values: K.
+        widths: Of the vector and of every hidden layer, at least one.
+        out_features: Of the linear layer at the end.
+    """
+
+    def __init__(
+        self, num_models: int, num_values: int, widths: Sequence[int], out_features: int
+    ) -> None:
+        super().__init__()
+        first = widths[1]
+        self.of_vector = StackedLinear(num_models, widths[0], first)
+        bound = 1 / math.sqrt(widths[0] + num_values)
+        self.of_value = nn.Parameter(torch.empty(num_models, num_values, first))
+        nn.init.uniform_(self.of_value, -bound, bound)
+        self.rest = StackedMLP(num_models, widths[1:])
+        self.last = StackedLinear(num_models, widths[-1], out_features)
+
+    def given(self, x: Tensor, values: Tensor) -> Tensor:
+        """Join each vector, (M, B, in), with its value, (M, B) int64, to outputs (M, B, out)."""
+        models = torch.arange(len(x), device=x.device)[:, None]
+        outputs: Tensor = self._after(self.of_vector(x) + self.of_value[models, values])
+        return outputs
+
+    def each(self, x: Tensor) -> Tensor:
+        """Join vectors with every value.
+
+        Args:
+            x: Vectors to be joined with all values, (M, B, in), or those of each value, (M, K, B,
+                in).
+
+        Returns:
+            Outputs, (M, K, B, out).
+        """
+        num_models, num_values, first = self.of_value.shape
+        read = self.of_vector(x.flatten(1, -2))  # (M, B, first) or (M, K B, first)
+        joined = read.view(num_models, -1, x.shape[-2], first) + self.of_value[:, :, None]
+        outputs = self._after(joined.flatten(1, 2))  # value-major: all rows of the first value, ...
+        return outputs.view(num_models, num_values, x.shape[-2], -1)
+
+    def _after(self, first: Tensor) -> Tensor:
+        outputs: Tensor = self.last(self.rest(relu(first)))
+        return outputs
+
+
+class LabelwiseEncoder(nn.Module):
+    """The hidden layers of M classifiers of clips.
+
+    As an encoder it embeds a clip as a bag of one instance: the last hidden layers of all M, one
+    after another.
+
+    Args:
+        num_features: Features of an instance, F.
+        num_instances: Instances of the longest clip, T.
+        num_models: M.
+        features: Builds what the classifiers read from `num_features` and `num_instances`: it maps
+            clips, (B, T, F), and the mask of valid instances or None to (B, D), and has `dim`, D.
+        hidden: Widths of the hidden layers.
+        dropout: Probability of dropping a unit after each of them.
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        num_instances: int,
+        num_models: int,
+        features: Callable[..., Any],
+        hidden: Sequence[int],
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.num_models = num_models
+        self.embed_dim = num_models * hidden[-1]
+        self.features = features(num_features=num_features, num_instances=num_instances)
+        self.hidden = StackedMLP(num_models, (self.features.dim, *hidden), dropout)
+
+    def forward(self, x: Tensor, valid: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Embed clips, (B, T, F), as one vector each, (B, 1, M H)."""
+        features = self.features(x, valid)  # (B, D)
+        h = self.hidden(features.expand(self.num_models, *features.shape))  # (M, B, H)
+        return h.transpose(0, 1).flatten(1).unsqueeze(1), None
+
+
+class LabelwiseHead(nn.Module):
+    """The linear layers of M classifiers, on what a `LabelwiseEncoder` makes of a clip.
+
+    Args:
+        embed_dim: M H.
+        num_classes: C.
+        num_models: M: C, with one logit each, or 1, with C.
+    """
+
+    def __init__(self, embed_dim: int, num_classes: int, num_models: int) -> None:
+        super().__init__()
+        self.classifier = StackedLinear(
+            num_models, embed_dim // num_models, num_classes // num_models
+        )
+
+    def forward(self, h: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Return the logits of clips, (B, 1, M H) -> (B, C)."""
+        of_models = h.view(len(h), len(self.classifier.weight), -1)  # (B, M, H)
+        logits: Tensor = self.classifier(of_models.transpose(0, 1))  # (M, B, C / M)
+        return logits.transpose(0, 1).flatten(1)
+
+    def instances(self, h: Tensor, valid: Tensor | None = None) -> Instances:
+        """Return the decision about the clip as that about its one instance, (B, 1, C)."""
+        logits = self(h).unsqueeze(1)
+        return Instances(logits, torch.zeros_like(logits))

@@ -1,0 +1,116 @@
+"""What M1 makes of clips, in the place of their features."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from musicssl.losses.likelihoods import Likelihood
+from musicssl.methods.generative.vae import GaussianEncoder
+
+_LEAST_DEVIATION = 0.1  # of a posterior mean, as in the code of the authors of M1+M2
+
+
+def says_something(means: Tensor) -> Tensor:
+    """Return which latent variables vary from clip to clip by a standard deviation above 0.1.
+
+    Args:
+        means: Posterior means of clips, (N, Z).
+
+    Returns:
+        (Z,) bool.
+    """
+    return means.std(dim=0, correction=0) > _LEAST_DEVIATION
+
+
+class KeptDimensions(nn.Module):
+    """Which latent variables say something about clips; at first, all.
+
+    Args:
+        latent_dim: Latent variables, Z.
+    """
+
+    mask: Tensor
+
+    def __init__(self, latent_dim: int) -> None:
+        super().__init__()
+        self.register_buffer("mask", torch.ones(latent_dim, dtype=torch.bool))
+
+    def choose(self, means: Tensor) -> None:
+        """Keep those that say something, by their posterior means, (N, Z)."""
+        self.mask.copy_(says_something(means))
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Set what is dropped to 0, (..., k Z) -> (..., k Z): k numbers of each, Z by Z."""
+        return values * self.mask.repeat(values.shape[-1] // len(self.mask))
+
+
+class LatentFeatures(nn.Module):
+    """Sum up clips by the mean of q(z1|x), an M1's latent variables; what is dropped is 0.
+
+    They are neither shifted nor scaled: on average over clips q(z1|x) comes close to p(z1), a
+    standard normal, so that samples of a variable that is kept have about mean 0 and deviation 1.
+
+    Args:
+        num_features: Features of an instance, F.
+        num_instances: Instances of the longest clip, T.
+        summary: Kind of a `ClipSummary`.
+        standardised: See `ClipSummary`.
+        hidden: Widths of the hidden layers of M1's encoder.
+        latent_dim: Latent variables of M1, Z.
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        num_instances: int,
+        summary: str,
+        standardised: bool,
+        hidden: Sequence[int],
+        latent_dim: int,
+    ) -> None:
+        super().__init__()
+        self.dim = latent_dim
+        self.encoder = GaussianEncoder(
+            num_features, num_instances, summary, standardised, hidden, latent_dim
+        )
+        self.kept = KeptDimensions(latent_dim)
+
+    def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Sum up clips, (B, T, F) -> (B, Z); `valid`, (B, T) bool, is False for padding."""
+        means, _ = self.encoder(x, valid)  # (B, 1, Z)
+        kept: Tensor = self.kept(means.squeeze(1))
+        return kept
+
+
+class KeptLikelihood(nn.Module):
+    """A likelihood of the features that are kept; the others must be 0 and add nothing.
+
+    Args:
+        likelihood: Of all features; of zeros it must be finite.
+        kept: Which are kept.
+    """
+
+    def __init__(self, likelihood: Likelihood, kept: KeptDimensions) -> None:
+        super().__init__()
+        self.likelihood = likelihood
+        self.kept = kept
+        self.standardised = likelihood.standardised
+        self.outputs_per_feature = likelihood.outputs_per_feature
+
+    def negative_log(self, outputs: Tensor, x: Tensor) -> Tensor:
+        """Return -log p(x) of the kept features, (..., Z), given outputs, (..., k Z): (...)."""
+        nothing = self.likelihood.negative_log(
+            outputs.new_zeros(self.outputs_per_feature), x.new_zeros(1)
+        )
+        dropped = (~self.kept.mask).sum()
+        return self.likelihood.negative_log(self.kept(outputs), x) - dropped * nothing
+
+    def mean(self, outputs: Tensor) -> Tensor:
+        """Return the expected features, (..., Z), 0 where dropped."""
+        expected: Tensor = self.kept(self.likelihood.mean(outputs))
+        return expected
+
+    def check(self, x: Tensor) -> None:
+        """Refuse features that cannot be distributed so; see `Likelihood`."""
+        self.likelihood.check(x)
