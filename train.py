@@ -43,6 +43,7 @@ from musicssl.composed import (
 )
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
+from musicssl.figures.embedding_map import check_layout
 from musicssl.history import History, check_convergence
 from musicssl.job import Outcome
 from musicssl.methods.base.method import ClassificationMethod
@@ -50,7 +51,6 @@ from musicssl.methods.base.probed import ProbedMethod
 from musicssl.networks.distributed import SyncBatchNorms
 from musicssl.overrides import check_kinds, check_use, override_errors
 from musicssl.progress import EpochProgress
-from musicssl.report.plane import check_layout
 from musicssl.representation_results import draw_map
 from musicssl.results import show_results, write_results
 from musicssl.resume import BestCheckpoint, ResumeCheckpoint, StepSeed

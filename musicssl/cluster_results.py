@@ -16,9 +16,9 @@ from musicssl.evaluation.clustering import (
     cluster_accuracy,
     normalised_mutual_information,
 )
+from musicssl.figures.clusters import draw_clusters
+from musicssl.figures.saving import save_png
 from musicssl.methods.vade import VaDE
-from musicssl.report.clusters import draw_clusters
-from musicssl.report.saving import save_png
 from musicssl.run_folder import RunFolder
 
 

@@ -5,17 +5,17 @@ import torch
 from torch import Tensor
 
 from musicssl.data.datamodule import SemiSupervisedDataModule
-from musicssl.methods.base.method import ClassificationMethod
-from musicssl.methods.generative.pictures import FeatureModel, ShownClips, ShowsFeatures, decided
-from musicssl.report.feature_axis import feature_axis
-from musicssl.report.generative_pictures import (
+from musicssl.figures.feature_axis import feature_axis
+from musicssl.figures.generative_pictures import (
     classes_figure,
     reconstructions_figure,
     samples_figure,
     traversals_figure,
 )
-from musicssl.report.generative_scene import Scene
-from musicssl.report.saving import save_png
+from musicssl.figures.generative_scene import Scene
+from musicssl.figures.saving import save_png
+from musicssl.methods.base.method import ClassificationMethod
+from musicssl.methods.generative.pictures import FeatureModel, ShownClips, ShowsFeatures, decided
 from musicssl.run_folder import RunFolder
 
 _MOST_CLIPS = 2000

@@ -9,13 +9,12 @@ from musicssl.data.corpus import Corpus
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.evaluation.metrics import USUAL, usual_metric
 from musicssl.evaluation.monitors import effective_rank
+from musicssl.figures.embedding_map import FEWEST, draw_embedding_map
 from musicssl.methods.base.probed import ProbedMethod
 from musicssl.probing.base import Embeddings
 from musicssl.probing.label_curve import CurvePoint, label_curve
 from musicssl.probing.linear import linear_judge
 from musicssl.probing.prototypes import nearest_prototype
-from musicssl.report.embedding_map import draw_embedding_map
-from musicssl.report.plane import FEWEST
 from musicssl.report.probe_curve import draw_probe_curves, read_probe_curves, write_probe_curves
 from musicssl.run_folder import RunFolder
 
@@ -57,7 +56,7 @@ def draw_map(folder: RunFolder, corpus: Corpus, test: Embeddings, layout: str | 
         folder: Of the run.
         corpus: That the clips are of.
         test: Their embeddings.
-        layout: See `musicssl.report.plane.laid_out`; None for no map.
+        layout: See `musicssl.figures.embedding_map.laid_out`; None for no map.
     """
     if layout is None:
         (folder.figures / "embedding_map.png").unlink(missing_ok=True)

@@ -27,12 +27,12 @@ from musicssl.evaluation.predictions import (
     predict_instances,
 )
 from musicssl.evaluation.tasks import task_named
+from musicssl.figures.run_figures import draw_answers, draw_bars, draw_curves, draw_timelines
 from musicssl.generative_results import write_generative
 from musicssl.history import read_history
 from musicssl.methods.base.method import ClassificationMethod
 from musicssl.methods.base.probed import ProbedMethod
 from musicssl.methods.vade import VaDE
-from musicssl.report.run_figures import draw_answers, draw_bars, draw_curves, draw_timelines
 from musicssl.report.tables import metrics_table, write_metrics_csv
 from musicssl.representation_results import show_representation, write_representation
 from musicssl.robustness_results import show_robustness
@@ -56,7 +56,7 @@ def write_results(
         folder: Of the run.
         datamodule: That the method was trained with.
         method: The trained method, in evaluation mode.
-        layout: Of a map of embeddings, if the method learns some; see `musicssl.report.plane`.
+        layout: Of a map of embeddings, if the method learns some; see `musicssl.figures.embedding_map`.
     """
     corpus, rows = datamodule.corpus, datamodule.rows("test")
     predictions = predict_split(method, datamodule, "test")

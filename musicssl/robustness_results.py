@@ -19,7 +19,7 @@ from musicssl.evaluation.predictions import Scorer
 from musicssl.evaluation.robustness import Measure, robustness
 from musicssl.evaluation.robustness_table import read_robustness
 from musicssl.evaluation.tasks import task_named
-from musicssl.report.robustness_curve import draw_robustness_curves
+from musicssl.figures.robustness_curve import draw_robustness_curves
 from musicssl.run_folder import ResultFolder
 
 Corruptions = Mapping[str, Callable[[float], Transform]]

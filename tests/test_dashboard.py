@@ -24,8 +24,8 @@ from wandb.proto.wandb_internal_pb2 import Record
 import train
 from musicssl.dashboard import _mode, log_probe
 from musicssl.errors import InputError
+from musicssl.figures.run_figures import draw_timelines
 from musicssl.history import read_history
-from musicssl.report.run_figures import draw_timelines
 from musicssl.run_folder import RunFolder, write_atomically
 from tests.support.commands import ROOT
 from tests.support.synthetic_probes import document, source, write_probe

@@ -148,7 +148,7 @@ def test_one_severity_is_a_list_of_one(tmp_path):
     ],
 )
 def test_a_map_that_cannot_be_is_refused_before_training(tmp_path, monkeypatch, layout, message):
-    monkeypatch.setattr("musicssl.report.plane.find_spec", lambda name: None)
+    monkeypatch.setattr("musicssl.figures.embedding_map.find_spec", lambda name: None)
     with pytest.raises(InputError, match=message):
         run(tmp_path / "run", "method=semisupcon", *SMALL, f"embedding_map={layout}")
     assert not (tmp_path / "run").exists()

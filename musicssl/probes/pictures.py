@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from musicssl.evaluation.metrics import USUAL
 from musicssl.evaluation.predictions import Predictions
+from musicssl.figures.label_curve import Point, draw_label_curves
+from musicssl.figures.run_figures import draw_answers, draw_bars
+from musicssl.figures.saving import save_png
 from musicssl.probes.folder import ProbeFolder
 from musicssl.report.grids import percent
-from musicssl.report.label_curve import Point, draw_label_curves
-from musicssl.report.run_figures import draw_answers, draw_bars
-from musicssl.report.saving import save_png
 from musicssl.report.tables import write_metrics_csv
 from musicssl.results import measure
 

@@ -7,10 +7,10 @@ from functools import cached_property
 from musicssl.evaluation.metrics import smaller_is_better, usual_metric
 from musicssl.evaluation.robustness_table import Robustness
 from musicssl.evaluation.statistics.spread import Spread, spread
+from musicssl.figures.robustness_curve import most_harmful_first
 from musicssl.report.coverage import covered
 from musicssl.report.grids import METRICS, Grid, percent
 from musicssl.report.grouping import Method
-from musicssl.report.robustness_curve import most_harmful_first
 
 
 @dataclass(frozen=True, eq=False)

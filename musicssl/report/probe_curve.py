@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from musicssl.evaluation.metrics import USUAL, usual_metric
+from musicssl.figures.label_curve import Point, draw_label_curves
+from musicssl.figures.saving import save_png
 from musicssl.probing.label_curve import CurvePoint
 from musicssl.report.grids import percent
-from musicssl.report.label_curve import Point, draw_label_curves
-from musicssl.report.saving import save_png
 
 Curves = Mapping[str, Sequence[CurvePoint]]
 

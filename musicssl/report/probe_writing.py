@@ -3,13 +3,13 @@
 import re
 from pathlib import Path
 
+from musicssl.figures.label_curve import Point, draw_label_curves
+from musicssl.figures.saving import save_png
 from musicssl.report.csv_files import write_probe_comparisons, write_probes
 from musicssl.report.grids import percent
-from musicssl.report.label_curve import Point, draw_label_curves
 from musicssl.report.probe_boards import ProbeBoard
 from musicssl.report.probe_grids import chance_text
 from musicssl.report.probe_study import ProbeStudy
-from musicssl.report.saving import save_png
 
 
 def write_probe_files(study: ProbeStudy | None, folder: Path) -> list[Path | None]:

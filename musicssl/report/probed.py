@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from statistics import mean
 
 from musicssl.evaluation.metrics import usual_metric
+from musicssl.figures.label_curve import Point
 from musicssl.probing.label_curve import CurvePoint
 from musicssl.report.coverage import covered
 from musicssl.report.grids import METRICS, percent
 from musicssl.report.grouping import Method
-from musicssl.report.label_curve import Point
 from musicssl.report.probe_curve import read_probe_curves
 from musicssl.report.run_files import readable
 from musicssl.report.runs import Run

@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
+from musicssl.figures.label_curve import Point, draw_label_curves
+from musicssl.figures.robustness_curve import draw_robustness_curves
+from musicssl.figures.saving import save_png
+from musicssl.figures.to_files import class_dots, label_curves
 from musicssl.report.csv_files import (
     write_best_settings,
     write_comparisons,
     write_corrupted,
     write_metrics,
 )
-from musicssl.report.figures import class_dots, label_curves
 from musicssl.report.grids import percent
 from musicssl.report.grouping import fractions
-from musicssl.report.label_curve import Point, draw_label_curves
-from musicssl.report.robustness_curve import draw_robustness_curves
-from musicssl.report.saving import save_png
 from musicssl.report.study import Study
 from musicssl.report.study_page import Pictures
 

@@ -7,7 +7,7 @@ import numpy as np
 from musicssl.probing.label_curve import CurvePoint
 from musicssl.report import probe_curve
 from musicssl.report.probe_curve import draw_probe_curves, read_probe_curves, write_probe_curves
-from tests.report.test_figures import PNG
+from tests.figures.test_figures import PNG
 
 
 def curve(*values):

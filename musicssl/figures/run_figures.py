@@ -1,0 +1,176 @@
+"""The pictures of a run: per-class bars, the course of training, and attention timelines."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicssl.audio.log_mel import LogMel
+from musicssl.data.corpus import Corpus, Dataset
+from musicssl.errors import InputError
+from musicssl.evaluation.predictions import InstancePredictions, Predictions
+from musicssl.figures.to_files import (
+    attention_timeline,
+    confusion,
+    per_class_bars,
+    scatter,
+    training_curves,
+)
+
+log = logging.getLogger(__name__)
+
+_ROWS = 5  # classes in one timeline
+_BARS = {"f1": "F1", "auroc": "AUROC", "r2": "R²", "pearson": "Pearson correlation"}
+_CURVES = ("accuracy", "auroc", "average_precision", "f1", "r2", "pearson")
+
+
+def draw_bars(
+    folder: Path,
+    classes: Sequence[str],
+    per_class: Mapping[str, Sequence[float]],
+    title: str = "Test metrics by class",
+) -> None:
+    """Draw F1 and AUROC of every class, or R² and correlation of every target of a regression."""
+    shown = {head: per_class[name] for name, head in _BARS.items() if name in per_class}
+    counts = per_class.get("positives")
+    positives = None if counts is None else [int(count) for count in counts]
+    per_class_bars(folder / "per_class.png", classes, shown, title, positives)
+
+
+def draw_curves(folder: Path, rows: Sequence[Mapping[str, float]], best_epoch: int) -> None:
+    """Draw losses and the main validation metrics over the epochs; R² below -1 is drawn as -1.
+
+    Of a method that learns embeddings val/loss is left out: it is that of the linear probe, another
+    quantity than train/loss, on a scale of its own. Of one whose loss has the cross-entropy for a
+    part that part is drawn, which is what val/loss is of; of models that are each kept from an
+    epoch of their own, val/latest_loss.
+    """
+    metrics = [f"val/{name}" for name in _CURVES if f"val/{name}" in rows[0]]
+    names = [*_losses(rows[0]), *metrics]
+    epochs = [int(row["epoch"]) for row in rows]
+    curves = {name: (epochs, [row[name] for row in rows]) for name in names}
+    if "val/r2" in curves:  # far below 0, as it is at first, it would flatten the rest
+        curves["val/r2"] = (epochs, [max(row["val/r2"], -1.0) for row in rows])
+    training_curves(folder / "training.png", curves, "Course of training", best_epoch)
+
+
+def _losses(row: Mapping[str, float]) -> list[str]:
+    """Name the losses that can be drawn on one scale."""
+    if "val/effective_rank" in row:
+        return ["train/loss"]
+    of_val = "val/latest_loss" if "val/latest_loss" in row else "val/loss"
+    return ["train/cross_entropy" if "train/cross_entropy" in row else "train/loss", of_val]
+
+
+def draw_answers(folder: Path, predictions: Predictions, title: str | None = None) -> None:
+    """Draw what was answered over what is true, where a clip has one class or a value."""
+    classes, scores, targets = predictions.classes, predictions.scores, predictions.targets
+    if predictions.task == "multi_class":
+        known = predictions.mask.all(axis=1)
+        answers, truth = scores[known].argmax(axis=1), targets[known].argmax(axis=1)
+        confusion(folder / "confusion.png", classes, truth, answers, title or "Test answers")
+    if predictions.task == "regression":
+        observed = np.where(predictions.mask, targets, np.nan)
+        heading = title or "Test predictions"
+        scatter(folder / "predictions.png", classes, observed, scores, heading)
+
+
+def draw_timelines(
+    folder: Path,
+    corpus: Corpus,
+    dataset: Dataset,
+    rows: NDArray[np.int64],
+    instances: InstancePredictions,
+    count: int = 3,
+) -> None:
+    """Draw attention over time for the test clips in which most happens.
+
+    The clips are chosen by the truth, never by how well the model does on them.
+
+    Args:
+        folder: To write to.
+        corpus: That the clips belong to.
+        dataset: That knows their sound.
+        rows: Of the test clips in the corpus, (N,).
+        instances: What the model made of them, in the same order.
+        count: Pictures to draw.
+    """
+    for place in _eventful(corpus, rows)[:count]:
+        length = int(instances.lengths[place])
+        if corpus.activity is not None:
+            length = min(length, corpus.activity.shape[1])
+        scores, weights = instances.scores[place, :length], instances.weights[place, :length]
+        _draw_timeline(folder, corpus, dataset, int(rows[place]), scores, weights)
+
+
+def _draw_timeline(
+    folder: Path,
+    corpus: Corpus,
+    dataset: Dataset,
+    row: int,
+    scores: NDArray[np.float32],
+    weights: NDArray[np.float32],
+) -> None:
+    shown = np.flatnonzero(_present(corpus, row))[:_ROWS]
+    length = len(scores)
+    clip_id = str(corpus.clip_ids[row])
+    spectrogram, seconds, sample_rate = _spectrogram(corpus, dataset, row, length)
+    attention_timeline(
+        folder / f"timeline_{clip_id.replace('/', '_')}.png",
+        spectrogram,
+        seconds,
+        [corpus.classes[c] for c in shown],
+        weights[:, shown],
+        scores[:, shown],
+        None if corpus.activity is None else corpus.activity[row, :length, shown].T,
+        corpus.instance_seconds,
+        f"Attention in {clip_id}",
+        sample_rate,
+    )
+
+
+def _eventful(corpus: Corpus, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Order the clips by entries and exits, or else by classes present; leave out empty ones."""
+    present = _present(corpus, rows).sum(axis=1)
+    events = present
+    if corpus.activity is not None:
+        activity = corpus.activity[rows]  # (N, T, C)
+        events = (activity[:, 1:] != activity[:, :-1]).sum(axis=(1, 2))
+    order: NDArray[np.int64] = np.argsort(-events, kind="stable")
+    eventful: NDArray[np.int64] = order[present[order] > 0]
+    return eventful
+
+
+def _present(corpus: Corpus, rows: NDArray[np.int64] | int) -> NDArray[np.bool_]:
+    present: NDArray[np.bool_] = corpus.mask[rows] & (corpus.y[rows] >= 0.5)
+    return present
+
+
+def _spectrogram(
+    corpus: Corpus, dataset: Dataset, row: int, length: int
+) -> tuple[NDArray[np.float32], float, int | None]:
+    """Return a fine spectrogram, its seconds and sample rate; the instances if there is no audio.
+
+    The spectrogram ends with the last instance, or with the audio if that is cut short.
+    """
+    seconds = length * corpus.instance_seconds
+    if not isinstance(corpus.x, np.ndarray):
+        num_samples, start = int(corpus.x.lengths[row]), np.zeros(1, np.int64)
+        [audio] = corpus.x.read(np.array([row]), start, num_samples)
+        return _frames(audio, seconds, corpus.x.sample_rate)
+    try:
+        audio, sample_rate = dataset.audio(str(corpus.clip_ids[row]))
+    except InputError as error:
+        log.warning("A timeline shows features instead of a spectrogram: %s", error)
+        x = np.asarray(corpus.x[row, :length])
+        return (x - x.min()) / max(float(np.ptp(x)), 1e-9), seconds, None
+    return _frames(audio, seconds, sample_rate)
+
+
+def _frames(
+    audio: NDArray[np.float32], seconds: float, sample_rate: int
+) -> tuple[NDArray[np.float32], float, int]:
+    audio = audio[: round(seconds * sample_rate)]
+    return LogMel(sample_rate).frames(audio), len(audio) / sample_rate, sample_rate

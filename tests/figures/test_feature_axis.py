@@ -1,0 +1,67 @@
+"""Oracle: the scale of log-mel features, and numpy's own means of instances."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from musicssl.audio.log_mel import LogMel
+from musicssl.audio.waveform import Waveform
+from musicssl.figures.feature_axis import (
+    FeatureAxis,
+    difference_parts,
+    feature_axis,
+    images,
+    level_parts,
+)
+
+T, F = 3, 4
+
+
+def test_log_mel_features_are_shown_in_the_decibels_that_they_stand_for():
+    log_mel = LogMel(sample_rate=8000, num_mels=F)
+    axis = feature_axis(SimpleNamespace(features=log_mel), F)
+    assert axis.feature == "mel band, 0 to 4 kHz"
+    time = np.arange(8000) / 8000
+    levels = []
+    for gain in (1.0, 0.1):  # a full-scale sine, and one that is 20 dB softer
+        [spectrum] = log_mel((gain * np.sin(2 * np.pi * 1000 * time)).astype(np.float32))
+        [part] = level_parts(spectrum, "mean", 5, axis)
+        levels.append(part.values.max())
+    assert levels[0] - levels[1] == pytest.approx(20, abs=0.5)
+    assert level_parts(np.ones(F), "mean", 5, axis)[0].values.tolist() == [0.0] * F
+    assert level_parts(np.zeros(F), "mean", 5, axis)[0].values.tolist() == [-80.0] * F
+
+
+@pytest.mark.parametrize("features", [None, Waveform(8000), LogMel(num_mels=F + 1)])
+def test_other_features_are_shown_as_they_are(features):
+    axis = feature_axis(SimpleNamespace(features=features), F)
+    assert axis == feature_axis(SimpleNamespace(), F) == FeatureAxis()
+    values = np.arange(F)
+    [part] = level_parts(values, "mean", 5, axis)
+    assert (part.value, part.values.tolist()) == ("value", values.tolist())
+
+
+def test_every_kind_of_summary_is_taken_apart():
+    axis = FeatureAxis("band", "level", "change", 10.0, 3.0)
+    clips = np.random.default_rng(0).normal(size=(2, T, F))
+    mean, deviation = clips.mean(axis=1), clips.std(axis=1)
+    both = np.concatenate([mean, deviation], axis=1)
+    for kind, summaries in (("mean", mean), ("flat", clips.reshape(2, -1)), ("mean_std", both)):
+        level, *others = level_parts(summaries, kind, T, axis)
+        change, *other_changes = difference_parts(summaries, kind, T, axis)
+        assert (level.name, level.value) == ("mean over time", "level")
+        assert (change.name, change.value) == ("mean over time", "change")
+        np.testing.assert_allclose(level.values, 10 * mean + 3)
+        np.testing.assert_allclose(change.values, 10 * mean)
+        assert len(others) == len(other_changes) == (kind == "mean_std")
+    for part in (*others, *other_changes):  # a deviation has no offset
+        assert (part.name, part.value) == ("standard deviation over time", "change")
+        np.testing.assert_allclose(part.values, 10 * deviation)
+    np.testing.assert_allclose(images(clips.reshape(2, -1), T, axis), 10 * clips + 3)
+
+
+@pytest.mark.parametrize("kind", ["mean", "flat"])
+def test_a_clip_of_one_instance_is_its_features(kind):
+    [part] = level_parts(np.arange(F), kind, 1, FeatureAxis())
+    assert (part.name, part.values.tolist()) == ("features", list(range(F)))
