@@ -13,7 +13,6 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from musicssl.checkpoint import Description, check_corpus_parts, describe
 from musicssl.command_line import user_errors
 from musicssl.composed import (
     device_named,
@@ -31,13 +30,16 @@ from musicssl.datasets.formats.embeddings_file import checked_suffix, save_embed
 from musicssl.errors import InputError
 from musicssl.job import Outcome
 from musicssl.overrides import check_kinds, override_errors
-from musicssl.probes.comparison import compare_with
-from musicssl.probes.corruption import check_corruption, corrupt
-from musicssl.probes.fitting import Load
-from musicssl.probes.folder import ProbeFolder
-from musicssl.probes.plan import Plan
-from musicssl.probes.run import probe_baseline, probe_source
-from musicssl.probes.settings import (
+from musicssl.probing.finetune import FineTune
+from musicssl.runs.artifacts.robustness import chosen_severities
+from musicssl.runs.checkpoint import Description, check_corpus_parts, describe
+from musicssl.runs.probes.comparison import compare_with
+from musicssl.runs.probes.corruption import check_corruption, corrupt
+from musicssl.runs.probes.fitting import Load
+from musicssl.runs.probes.folder import ProbeFolder
+from musicssl.runs.probes.plan import Plan
+from musicssl.runs.probes.run import probe_baseline, probe_source
+from musicssl.runs.probes.settings import (
     checked_baselines,
     checked_fractions,
     checked_seeds,
@@ -45,7 +47,7 @@ from musicssl.probes.settings import (
     probe_folder,
     saved_to,
 )
-from musicssl.probes.source import (
+from musicssl.runs.probes.source import (
     FileSource,
     Source,
     of_checkpoint,
@@ -53,9 +55,7 @@ from musicssl.probes.source import (
     of_statistics,
     untrained,
 )
-from musicssl.probes.table import show_probe
-from musicssl.probing.finetune import FineTune
-from musicssl.robustness_results import chosen_severities
+from musicssl.runs.probes.table import show_probe
 from musicssl.stopping import stops_kindly
 from musicssl.worker import explained_loss
 
@@ -117,7 +117,7 @@ def _do(
     if config.corruption is not None:
         corrupt(folder, source, plan, load, *corrupted, scorer)
     if config.logger:
-        from musicssl.dashboard import log_probe  # wandb takes a second that few want to spend
+        from musicssl.runs.dashboard import log_probe  # wandb takes a second that few want to spend
 
         log_probe(folder.path, os.environ.get("WANDB_PROJECT", "musicssl"))
     if not in_a_sweep():

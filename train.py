@@ -21,15 +21,6 @@ from pytorch_lightning.callbacks import LearningRateMonitor
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
-from musicssl.checkpoint import (
-    AtomicCheckpointIO,
-    DescribeCheckpoint,
-    homes,
-    load_method,
-    load_weights,
-    read_checkpoint,
-    replace_weights,
-)
 from musicssl.command_line import user_errors
 from musicssl.composed import (
     do_job,
@@ -44,22 +35,31 @@ from musicssl.composed import (
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.figures.embedding_map import check_layout
-from musicssl.history import History, check_convergence
 from musicssl.job import Outcome
 from musicssl.methods.base.method import ClassificationMethod
 from musicssl.methods.base.probed import ProbedMethod
 from musicssl.networks.distributed import SyncBatchNorms
 from musicssl.overrides import check_kinds, check_use, override_errors
-from musicssl.progress import EpochProgress
-from musicssl.representation_results import draw_map
-from musicssl.results import show_results, write_results
-from musicssl.resume import BestCheckpoint, ResumeCheckpoint, StepSeed
-from musicssl.robustness_results import (
+from musicssl.runs.artifacts.embeddings import draw_map
+from musicssl.runs.artifacts.robustness import (
     chosen_corruptions,
     chosen_severities,
     write_robustness,
 )
-from musicssl.run_folder import RunFolder
+from musicssl.runs.checkpoint import (
+    AtomicCheckpointIO,
+    DescribeCheckpoint,
+    homes,
+    load_method,
+    load_weights,
+    read_checkpoint,
+    replace_weights,
+)
+from musicssl.runs.folder import RunFolder
+from musicssl.runs.history import History, check_convergence
+from musicssl.runs.progress import EpochProgress
+from musicssl.runs.results import show_results, write_results
+from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint, StepSeed
 from musicssl.stopping import stops_kindly
 from musicssl.worker import explained_loss
 

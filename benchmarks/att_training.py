@@ -30,8 +30,8 @@ from musicssl.encoders.att import AttEmbedding
 from musicssl.losses.masked_bce import masked_bce
 from musicssl.methods.att import AttentionMIL
 from musicssl.networks.pooling import AttentionPooling
-from musicssl.progress import EpochProgress
-from musicssl.resume import StepSeed
+from musicssl.runs.progress import EpochProgress
+from musicssl.runs.resume import StepSeed
 from musicssl.schedules import constant
 
 logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)

@@ -31,8 +31,8 @@ from musicssl.methods.base.m2 import Terms
 from musicssl.methods.dgm import DeepGenerativeModel
 from musicssl.methods.generative.labelwise import ConditionedMLP
 from musicssl.methods.generative.training_clips import Answered
-from musicssl.progress import EpochProgress
-from musicssl.resume import StepSeed
+from musicssl.runs.progress import EpochProgress
+from musicssl.runs.resume import StepSeed
 from musicssl.schedules import constant
 
 logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)

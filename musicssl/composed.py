@@ -19,7 +19,7 @@ from musicssl.command_line import user_errors
 from musicssl.errors import InputError
 from musicssl.job import Outcome, attempt, claimed
 from musicssl.overrides import check_parts
-from musicssl.run_folder import ResultFolder
+from musicssl.runs.folder import ResultFolder
 from musicssl.stopping import stops_kindly
 from musicssl.sweep import jobs_at_a_time
 

@@ -18,7 +18,7 @@ from musicssl import worker
 from musicssl.command_line import input_error
 from musicssl.errors import InputError
 from musicssl.evaluation.metrics import USUAL, usual_metric
-from musicssl.run_folder import ResultFolder
+from musicssl.runs.folder import ResultFolder
 from musicssl.stopping import termination
 
 

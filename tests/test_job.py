@@ -5,7 +5,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from musicssl.errors import InputError
 from musicssl.job import attempt, claimed
-from musicssl.run_folder import RunFolder
+from musicssl.runs.folder import RunFolder
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
-from musicssl.checkpoint import describe
 from musicssl.errors import InputError
 from musicssl.evaluation.robustness_table import read_robustness
-from musicssl.probes.folder import ProbeFolder
+from musicssl.runs.checkpoint import describe
+from musicssl.runs.probes.folder import ProbeFolder
 from tests import test_train
 from tests.support.commands import SEARCH_PATH, shell
 from tests.support.probing_command import run
@@ -209,7 +209,7 @@ def test_the_seed_is_that_of_untrained_weights_and_of_draws(checkpoint, tmp_path
 
 def test_the_dashboard_is_told_if_asked(checkpoint, tmp_path, monkeypatch):
     told = []
-    monkeypatch.setattr("musicssl.dashboard.log_probe", lambda *given: told.append(given))
+    monkeypatch.setattr("musicssl.runs.dashboard.log_probe", lambda *given: told.append(given))
     asked = f"checkpoint={checkpoint}", "dataset=tiny", "data.p_s=1", "baselines=[]"
     run(tmp_path / "probe", *asked)
     assert told == []

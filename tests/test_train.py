@@ -9,11 +9,11 @@ import torch
 
 import train
 from musicssl.batch import Batch
-from musicssl.checkpoint import load_method
 from musicssl.errors import InputError
 from musicssl.evaluation.metrics import macro, per_class_metrics
-from musicssl.history import read_history
-from musicssl.run_folder import RunFolder
+from musicssl.runs.checkpoint import load_method
+from musicssl.runs.folder import RunFolder
+from musicssl.runs.history import read_history
 from tests.support.commands import ROOT, SEARCH_PATH, composed, shell
 from tests.support.tiny import Tiny
 from tests.support.tiny_sound import TinySound

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from musicssl.checkpoint import load_method, read_checkpoint
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.evaluation.robustness_table import read_robustness
 from musicssl.probing.base import Embeddings
 from musicssl.probing.linear import fit_linear
-from musicssl.report.probe_curve import read_probe_curves
+from musicssl.runs.artifacts.label_curve import read_probe_curves
+from musicssl.runs.checkpoint import load_method, read_checkpoint
 from tests.support.tiny_sound import TinySound
 from tests.test_train import run
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from musicssl.errors import InputError
-from musicssl.run_folder import write_atomically
+from musicssl.runs.folder import write_atomically
 
 CLEAN = "none"  # the corruption of severity 0
 

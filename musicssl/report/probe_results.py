@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from musicssl.probes.folder import ProbeFolder
-from musicssl.probes.settings import embeddings_file
 from musicssl.report.finding import check_folders, holding, is_of_a_probe
 from musicssl.report.run_files import load_config, readable, with_nan
 from musicssl.report.settings import bearing
 from musicssl.report.truth import Truth
-from musicssl.run_folder import RunFolder
+from musicssl.runs.folder import RunFolder
+from musicssl.runs.probes.folder import ProbeFolder
+from musicssl.runs.probes.settings import embeddings_file
 
 _SAME = 0.01  # of the metric: what another device, or another size of batches, may change
 _OF_THE_CORPUS = ("dataset.", "probe.", "data.stratified", "data.val_fraction", "data.split_seed")
@@ -59,7 +59,7 @@ class ProbeResult:
     Attributes:
         folder: As it was found.
         name: Of the training run, the encoder or the file.
-        kind: What made the embeddings; see `musicssl.probes.source.Origin`.
+        kind: What made the embeddings; see `musicssl.runs.probes.source.Origin`.
         seed: Of its training; None where there is no such thing.
         settings: What else tells it from others, by path: those of its training among them.
         corpus: That was probed.

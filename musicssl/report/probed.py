@@ -10,10 +10,10 @@ from musicssl.probing.label_curve import CurvePoint
 from musicssl.report.coverage import covered
 from musicssl.report.grids import METRICS, percent
 from musicssl.report.grouping import Method
-from musicssl.report.probe_curve import read_probe_curves
 from musicssl.report.run_files import readable
 from musicssl.report.runs import Run
-from musicssl.run_folder import RunFolder
+from musicssl.runs.artifacts.label_curve import read_probe_curves
+from musicssl.runs.folder import RunFolder
 
 _PROBE = "linear probe"
 

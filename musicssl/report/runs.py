@@ -15,7 +15,7 @@ from musicssl.report.judgement import Judgement, judge
 from musicssl.report.run_files import read_config, read_corrupted, read_metrics, read_predictions
 from musicssl.report.settings import bearing
 from musicssl.report.truth import Truth, check_comparable
-from musicssl.run_folder import RunFolder
+from musicssl.runs.folder import RunFolder
 
 _TOLERANCE = 1e-4  # metrics.json has its AUROC from sums in float32
 _NAMES = {"auroc": "AUROC", "r2": "R²"}

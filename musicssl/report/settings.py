@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
-from musicssl.run_folder import MAY_DIFFER, flattened
+from musicssl.runs.folder import MAY_DIFFER, flattened
 
 Settings = Mapping[str, str]  # leaves by path, `a.b.c`
 

@@ -12,12 +12,12 @@ from musicssl.batch import Batch
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.label_batches import LabelRows
 from musicssl.errors import InputError
-from musicssl.resume import ResumeCheckpoint
+from musicssl.runs.resume import ResumeCheckpoint
+from tests.runs.test_resume import Stop
 from tests.support.kinds import OneClass, Values
 from tests.support.tiny import Tiny
 from tests.support.tiny_sound import RATE, TinySound
 from tests.support.training import quiet_trainer
-from tests.test_resume import Stop
 
 
 def datamodule(dataset=None, **settings):

@@ -13,21 +13,26 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from sklearn.metrics import roc_auc_score
 
 from musicssl.batch import Batch
-from musicssl.checkpoint import AtomicCheckpointIO, DescribeCheckpoint, load_method, load_weights
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
-from musicssl.history import History, read_history
 from musicssl.losses.cross_entropy import cross_entropy
 from musicssl.losses.likelihoods import Bernoulli, BoundedGaussian
 from musicssl.losses.masked_bce import masked_bce
 from musicssl.methods.dgm import DeepGenerativeModel
 from musicssl.methods.generative.selected import values_of_models
-from musicssl.resume import BestCheckpoint, ResumeCheckpoint, StepSeed
+from musicssl.runs.checkpoint import (
+    AtomicCheckpointIO,
+    DescribeCheckpoint,
+    load_method,
+    load_weights,
+)
+from musicssl.runs.history import History, read_history
+from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint, StepSeed
 from tests import probing_command, test_train
+from tests.runs.test_resume import Stop, validation_of
 from tests.support.kinds import OneClass, Values
 from tests.support.tiny import Tiny
 from tests.support.training import dgm_parts, quiet_trainer
-from tests.test_resume import Stop, validation_of
 
 SMALL = ("method=dgm", "method.h1=16", "method.h2=12", "method.latent_dim=4", "optimizer.lr=0.01")
 BOTH = pytest.mark.parametrize("generative", [True, False])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from musicssl.history import read_history
+from musicssl.runs.history import read_history
 from tests.support.commands import SEARCH_PATH, shell
 
 

@@ -13,13 +13,13 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from musicssl.batch import Batch
-from musicssl.checkpoint import load_method
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.evaluation.metrics import per_class_metrics
-from musicssl.history import read_history
 from musicssl.losses.likelihoods import Bernoulli
 from musicssl.methods.joint_dgm import JointDGM
+from musicssl.runs.checkpoint import load_method
+from musicssl.runs.history import read_history
 from tests import interrupted, probing_command
 from tests.support.tiny import Tiny
 from tests.support.training import dgm_parts, quiet_trainer

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from musicssl.checkpoint import load_method
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.losses.likelihoods import Bernoulli, FixedGaussian
 from musicssl.methods.generative.vae import Bound
 from musicssl.methods.m1 import M1
+from musicssl.runs.checkpoint import load_method
 from tests.support.kinds import OneClass
 from tests.support.tiny import Tiny
 from tests.support.training import m1_parts, quiet_trainer

@@ -12,14 +12,14 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from musicssl.batch import Batch
-from musicssl.checkpoint import load_method
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
-from musicssl.history import read_history
 from musicssl.losses.likelihoods import FixedGaussian
 from musicssl.methods import m1_m2
 from musicssl.methods.generative.vae import vae_bound
 from musicssl.methods.m1_m2 import M1M2
+from musicssl.runs.checkpoint import load_method
+from musicssl.runs.history import read_history
 from tests import interrupted, probing_command
 from tests.support.kinds import OneClass, Values
 from tests.support.tiny import Tiny

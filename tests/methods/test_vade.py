@@ -14,19 +14,19 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from sklearn.mixture import GaussianMixture
 from torch.nn.functional import nll_loss
 
-from musicssl.checkpoint import AtomicCheckpointIO, DescribeCheckpoint, load_method
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.evaluation.clustering import cluster_accuracy
-from musicssl.history import History, read_history
 from musicssl.losses.likelihoods import FixedGaussian
 from musicssl.losses.vade import component_costs, log_responsibilities, vade_kl
 from musicssl.methods.generative.mixture import fit_mixture
 from musicssl.methods.m1 import M1
 from musicssl.methods.vade import VaDE
-from musicssl.resume import BestCheckpoint, ResumeCheckpoint, StepSeed
+from musicssl.runs.checkpoint import AtomicCheckpointIO, DescribeCheckpoint, load_method
+from musicssl.runs.history import History, read_history
+from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint, StepSeed
+from tests.runs.test_resume import Stop
 from tests.support.kinds import OneClass
 from tests.support.training import m1_parts, quiet_trainer
-from tests.test_resume import Stop
 from tests.test_train import run
 
 

@@ -9,7 +9,7 @@ from musicssl.errors import InputError
 from musicssl.evaluation.robustness_table import Robustness
 from musicssl.report.__main__ import main
 from musicssl.report.study import read_study
-from musicssl.run_folder import RunFolder
+from musicssl.runs.folder import RunFolder
 from tests.report.test_report import Page
 from tests.support.synthetic_runs import settings, write_run
 

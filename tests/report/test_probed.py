@@ -5,9 +5,9 @@ import pytest
 from musicssl.errors import InputError
 from musicssl.probing.label_curve import CurvePoint
 from musicssl.report.__main__ import main
-from musicssl.report.probe_curve import write_probe_curves
 from musicssl.report.study import read_study
-from musicssl.run_folder import RunFolder
+from musicssl.runs.artifacts.label_curve import write_probe_curves
+from musicssl.runs.folder import RunFolder
 from tests.report.test_report import Page
 from tests.support.synthetic_runs import settings, write_run
 

@@ -19,8 +19,8 @@ from musicssl.report.runs import read_run, read_runs
 from musicssl.report.sentences import verdict
 from musicssl.report.study import read_study
 from musicssl.report.truth import Truth
-from musicssl.results import measure
-from musicssl.run_folder import RunFolder
+from musicssl.runs.folder import RunFolder
+from musicssl.runs.results import measure
 from tests.support.synthetic_runs import TRAIN, settings, write_run
 
 TARGETS = ("arousal", "valence")

@@ -9,7 +9,7 @@ import torch
 from musicssl.errors import InputError
 from musicssl.evaluation.metrics import per_class_metrics
 from musicssl.report.runs import read_run, read_runs
-from musicssl.run_folder import RunFolder
+from musicssl.runs.folder import RunFolder
 from tests.support.synthetic_runs import scores, settings, truth, write_run
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from musicssl.report.sentences import notes, verdict
 from musicssl.report.study import read_study
-from musicssl.run_folder import RunFolder
+from musicssl.runs.folder import RunFolder
 from tests.support.synthetic_runs import settings, write_run, write_sweep
 
 

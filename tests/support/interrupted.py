@@ -8,11 +8,11 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from musicssl.checkpoint import AtomicCheckpointIO, DescribeCheckpoint
 from musicssl.data.datamodule import SemiSupervisedDataModule
-from musicssl.history import History, read_history
 from musicssl.methods.base.method import ClassificationMethod
-from musicssl.resume import BestCheckpoint, ResumeCheckpoint, StepSeed
+from musicssl.runs.checkpoint import AtomicCheckpointIO, DescribeCheckpoint
+from musicssl.runs.history import History, read_history
+from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint, StepSeed
 from tests.support.training import quiet_trainer
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import probe
-from musicssl.probes.folder import ProbeFolder
+from musicssl.runs.probes.folder import ProbeFolder
 from tests.support.commands import SEARCH_PATH, composed
 
 

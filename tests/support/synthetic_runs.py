@@ -9,7 +9,7 @@ import torch
 from musicssl.data.datamodule import LabelCount
 from musicssl.evaluation.metrics import macro, per_class_metrics
 from musicssl.evaluation.predictions import Predictions
-from musicssl.run_folder import RunFolder, write_json
+from musicssl.runs.folder import RunFolder, write_json
 
 CLASSES = ("violin", "drums & <bass>", "voice")
 TRAIN = 1000

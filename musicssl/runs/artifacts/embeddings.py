@@ -1,0 +1,99 @@
+"""What a run leaves of the embeddings that it learnt: a map, and what few labels make of them."""
+
+import logging
+from functools import partial
+
+from rich.console import Console
+
+from musicssl.data.corpus import Corpus
+from musicssl.data.datamodule import SemiSupervisedDataModule
+from musicssl.evaluation.metrics import USUAL, usual_metric
+from musicssl.evaluation.monitors import effective_rank
+from musicssl.figures.embedding_map import FEWEST, draw_embedding_map
+from musicssl.methods.base.probed import ProbedMethod
+from musicssl.probing.base import Embeddings
+from musicssl.probing.label_curve import CurvePoint, label_curve
+from musicssl.probing.linear import linear_judge
+from musicssl.probing.prototypes import nearest_prototype
+from musicssl.runs.artifacts.label_curve import (
+    draw_probe_curves,
+    read_probe_curves,
+    write_probe_curves,
+)
+from musicssl.runs.folder import RunFolder
+
+log = logging.getLogger(__name__)
+
+_COLLAPSED = 1.5  # effective rank
+
+
+def write_representation(
+    folder: RunFolder,
+    datamodule: SemiSupervisedDataModule,
+    method: ProbedMethod,
+    layout: str | None,
+) -> float:
+    """Draw a map of the test clips, and measure probes of 1 to 100 % of the labels.
+
+    Args:
+        folder: Of the run.
+        datamodule: That the method was trained with.
+        method: Trained, in evaluation mode.
+        layout: Of the map; see `draw_map`.
+
+    Returns:
+        The effective rank of the test clips' embeddings, 1 if they have collapsed.
+    """
+    test = method.embedded(datamodule.batches("test"))
+    draw_map(folder, datamodule.corpus, test, layout)
+    val = method.embedded(datamodule.batches("val"))
+    curves = probe_curves(method, method.labelled(datamodule), val, test, datamodule.seed)
+    write_probe_curves(folder.label_curve, curves)
+    draw_probe_curves(folder.figures, curves)
+    return float(effective_rank(test.h))
+
+
+def draw_map(folder: RunFolder, corpus: Corpus, test: Embeddings, layout: str | None) -> None:
+    """Draw a map of the test clips in place of the one that is there.
+
+    Args:
+        folder: Of the run.
+        corpus: That the clips are of.
+        test: Their embeddings.
+        layout: See `musicssl.figures.embedding_map.laid_out`; None for no map.
+    """
+    if layout is None:
+        (folder.figures / "embedding_map.png").unlink(missing_ok=True)
+        return
+    if len(test.h) < FEWEST:
+        log.warning("There is no map of embeddings: %d test clips show nothing.", len(test.h))
+        return
+    h, y, mask = (part.cpu().numpy() for part in test)
+    draw_embedding_map(folder.figures, h, y, mask, corpus.classes, corpus.task, layout)
+
+
+def probe_curves(
+    method: ProbedMethod, train: Embeddings, val: Embeddings, test: Embeddings, seed: int
+) -> dict[str, list[CurvePoint]]:
+    """Return how probes do with fewer of the labelled training clips.
+
+    A regression has no prototypes.
+    """
+    task = method.task
+    linear = partial(linear_judge, val=val, task=task)
+    curves = {"linear probe": label_curve(linear, train, test, task, seed=seed)}
+    if task.name != "regression":
+        curves["prototypes"] = label_curve(nearest_prototype, train, test, task, seed=seed)
+    return curves
+
+
+def show_representation(folder: RunFolder, rank: float, console: Console) -> None:
+    """Say how probes of few labels do, and whether the embeddings have collapsed."""
+    for name, points in read_probe_curves(folder.label_curve).items():
+        metric = usual_metric(points[0].macro)
+        steps = ", ".join(f"{p.macro[metric]:.3f} of {p.clips:,}" for p in points)
+        console.print(f"{name}, {USUAL[metric]} by labelled clips: {steps}.", highlight=False)
+    text = f"Effective rank of the embeddings: {rank:.1f}."
+    if rank < _COLLAPSED:
+        text += " They have collapsed: all clips look alike, and probes decide by next to nothing."
+    console.print(text, highlight=False)

@@ -1,0 +1,78 @@
+"""The folder of one probe: what was asked, and what came out.
+
+config.yaml        the resolved configuration
+probe.json         the results; written last, so its presence says the probe is complete
+fits.csv           a row for each fit: fraction of labels, draw, what was chosen, test metrics
+metrics.csv        test metrics of each class, with the most labels
+predictions.npz    test scores of each fit, targets, mask, clip_ids and classes
+robustness.csv     test results under corruptions of the sound, with corruption=...
+figures/
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from musicssl.errors import InputError
+from musicssl.runs.folder import ResultFolder, differences, write_atomically
+
+_MAY_DIFFER = ("data.cache", "data.batch_size", "dataset.cache", "dataset.num_workers")
+
+
+class ProbeFolder(ResultFolder):
+    """Paths in the folder of a probe."""
+
+    results = "probe.json"
+
+    @property
+    def fits(self) -> Path:
+        """The table of fits."""
+        return self.path / "fits.csv"
+
+    @property
+    def predictions(self) -> Path:
+        """Scores of the test clips."""
+        return self.path / "predictions.npz"
+
+    def document(self) -> dict[str, Any]:
+        """Return the results."""
+        document: dict[str, Any] = json.loads(self.metrics.read_text())
+        return document
+
+    def check(self, settings: Mapping[str, Any]) -> None:
+        """Make sure that the folder is free, or holds a probe on the same corpus.
+
+        Overrides that are part of the folder's name cannot differ; places of files are not.
+
+        Raises:
+            InputError: If the folder holds a probe on another corpus.
+        """
+        if not self.config.is_file():
+            return
+        earlier, now = (
+            {part: one[part] for part in ("dataset", "data")}
+            for one in (yaml.safe_load(self.config.read_text()), settings)
+        )
+        changed = differences(earlier, now, _MAY_DIFFER)
+        if changed:
+            raise InputError(
+                f"{self.path} holds a probe on another corpus ({', '.join(changed[:3])}); give "
+                "this one a name of its own (name=...) or set overwrite=true."
+            )
+
+    def holds(self, made_of: str) -> bool:
+        """Say whether the results are there that follow from some fingerprint."""
+        return self.is_complete and self.document()["made_of"] == made_of
+
+    def claim(self, settings: Mapping[str, Any]) -> None:
+        """Take the folder for a probe; what another one left in it goes."""
+        for file in (self.metrics, self.fits, self.predictions, self.robustness):
+            file.unlink(missing_ok=True)
+        if self.figures.is_dir():
+            shutil.rmtree(self.figures)
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.config, yaml.safe_dump(dict(settings), sort_keys=False))

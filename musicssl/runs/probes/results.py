@@ -1,0 +1,190 @@
+"""What a probe leaves in its folder: results, tables, scores and pictures."""
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from musicssl.data.datamodule import SemiSupervisedDataModule
+from musicssl.evaluation.chance import chance
+from musicssl.evaluation.metrics import usual_metric
+from musicssl.evaluation.predictions import Predictions
+from musicssl.evaluation.statistics.bootstrap import interval, replicates
+from musicssl.evaluation.tasks import task_named
+from musicssl.runs.folder import write_json
+from musicssl.runs.probes.folder import ProbeFolder
+from musicssl.runs.probes.origin import Origin
+from musicssl.runs.probes.pictures import draw_classes, draw_curve
+from musicssl.runs.probes.trials import Trial
+from musicssl.runs.results import measure
+
+FIELD = {  # what is reported of a task, the first one first
+    "multi_label": ("auroc", "average_precision"),
+    "multi_class": ("weighted_accuracy", "accuracy"),
+    "regression": ("r2",),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Probed:
+    """What was probed, with what, and how.
+
+    Attributes:
+        origin: Of the embeddings.
+        embed_dim: Their size, D.
+        probe: The word typed after `probe=`.
+        settings: The resolved configuration, plain values.
+        made_of: Fingerprint of all that the results follow from.
+    """
+
+    origin: Origin
+    embed_dim: int
+    probe: str
+    settings: Mapping[str, Any]
+    made_of: str
+
+
+def write_probe(
+    folder: ProbeFolder,
+    probed: Probed,
+    datamodule: SemiSupervisedDataModule,
+    trials: Sequence[Trial],
+) -> None:
+    """Write tables, scores, pictures and, last of all, probe.json.
+
+    Args:
+        folder: To write to.
+        probed: What it was.
+        datamodule: That the probe was fitted and tested with.
+        trials: By ascending fraction of labels.
+    """
+    folder.claim(probed.settings)
+    tested = [_predictions(datamodule, trial) for trial in trials]
+    macros = [measure(one, datamodule.corpus.credit).macro for one in tested]
+    document = _document(probed, datamodule, trials, macros)
+    _write_fits(folder, trials, macros)
+    _save_scores(folder, datamodule, trials, tested[0])
+    most = tested[next(i for i, t in enumerate(trials) if t.draw.p_s == trials[-1].draw.p_s)]
+    draw_classes(folder, document, most, datamodule.corpus.credit)
+    draw_curve(folder, document, [])
+    write_json(folder.metrics, document)
+
+
+def _predictions(datamodule: SemiSupervisedDataModule, trial: Trial) -> Predictions:
+    corpus, rows = datamodule.corpus, datamodule.rows("test")
+    y, mask = (part.numpy() for part in datamodule.labels("test"))
+    scores = trial.scores.numpy()
+    return Predictions(corpus.classes, corpus.clip_ids[rows], scores, y, mask, corpus.task)
+
+
+def _document(
+    probed: Probed,
+    datamodule: SemiSupervisedDataModule,
+    trials: Sequence[Trial],
+    macros: Sequence[Mapping[str, float]],
+) -> dict[str, Any]:
+    corpus = datamodule.corpus
+    cells = _cells(datamodule, trials, macros)
+    labels = (*datamodule.labels("train"), *datamodule.labels("test"))
+    known = chance(*labels, task_named(corpus.task), corpus.credit)
+    return {
+        "made_of": probed.made_of,
+        "source": probed.origin.as_dict(),
+        "corpus": corpus.name,
+        "task": corpus.task,
+        "metric": usual_metric(macros[0]),
+        "probe": probed.probe,
+        "embed_dim": probed.embed_dim,
+        "clips": {split: len(datamodule.rows(split)) for split in ("train", "val", "test")},
+        "chance": known,
+        "macro": cells[-1]["mean"],
+        "fits": [
+            {
+                "p_s": trial.draw.p_s,
+                "seed": trial.draw.seed,
+                "labelled": len(trial.draw.rows),
+                "macro": dict(macro),
+                "val_loss": trial.val_loss,
+                "chosen": dict(trial.chosen),
+            }
+            for trial, macro in zip(trials, macros, strict=True)
+        ],
+        "cells": cells,
+        "groups": None if corpus.groups is None else _count(corpus.groups[datamodule.rows("test")]),
+        "compared_with": [],
+        "against": [],
+    }
+
+
+def _count(groups: NDArray[np.str_]) -> int:
+    return len(np.unique(groups))
+
+
+def _cells(
+    datamodule: SemiSupervisedDataModule,
+    trials: Sequence[Trial],
+    macros: Sequence[Mapping[str, float]],
+) -> list[dict[str, Any]]:
+    """Return means over the draws at each fraction, with intervals over test clips."""
+    corpus = datamodule.corpus
+    names = [name for name in FIELD[corpus.task] if name in macros[0]]
+    groups = None if corpus.groups is None else corpus.groups[datamodule.rows("test")]
+    drawn = replicates(
+        torch.stack([trial.scores for trial in trials]),
+        *datamodule.labels("test"),
+        task_named(corpus.task),
+        names,
+        groups=groups,
+        credit=corpus.credit,
+    )
+    cells = []
+    for p_s in dict.fromkeys(trial.draw.p_s for trial in trials):
+        here = [i for i, trial in enumerate(trials) if trial.draw.p_s == p_s]
+        mean = {name: float(np.mean([macros[i][name] for i in here])) for name in macros[0]}
+        ends = {name: list(interval(drawn[name][here].mean(0), mean[name])) for name in names}
+        labelled = len(trials[here[0]].draw.rows)
+        cells.append({"p_s": p_s, "labelled": labelled, "mean": mean, "interval": ends})
+    return cells
+
+
+def _write_fits(
+    folder: ProbeFolder, trials: Sequence[Trial], macros: Sequence[Mapping[str, float]]
+) -> None:
+    settings = list(trials[0].chosen)
+    with folder.fits.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["p_s", "seed", "labelled", *settings, "val_loss", *macros[0]])
+        for trial, macro in zip(trials, macros, strict=True):
+            values = ("" if math.isnan(value) else repr(value) for value in macro.values())
+            chosen = (trial.chosen[name] for name in settings)
+            draw = trial.draw
+            writer.writerow([draw.p_s, draw.seed, len(draw.rows), *chosen, trial.val_loss, *values])
+
+
+def _save_scores(
+    folder: ProbeFolder,
+    datamodule: SemiSupervisedDataModule,
+    trials: Sequence[Trial],
+    first: Predictions,
+) -> None:
+    corpus = datamodule.corpus
+    known: dict[str, Any] = {}
+    if corpus.groups is not None:
+        known["groups"] = corpus.groups[datamodule.rows("test")]
+    if corpus.credit is not None:
+        known["credit"] = corpus.credit
+    np.savez_compressed(
+        folder.predictions,
+        classes=np.array(first.classes),
+        clip_ids=first.clip_ids,
+        scores=torch.stack([trial.scores for trial in trials]).numpy(),
+        targets=first.targets,
+        mask=first.mask,
+        task=np.array(first.task),
+        **known,
+    )

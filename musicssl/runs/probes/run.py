@@ -1,0 +1,103 @@
+"""One probe from its plan to its folder: embed, draw labels, fit, test."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+
+from musicssl.data.corpus import Corpus
+from musicssl.errors import InputError
+from musicssl.evaluation.predictions import Scorer
+from musicssl.job import claimed
+from musicssl.probing.finetune import FineTune
+from musicssl.probing.linear import varying
+from musicssl.runs.probes.fitting import Load, fit
+from musicssl.runs.probes.folder import ProbeFolder
+from musicssl.runs.probes.plan import Plan
+from musicssl.runs.probes.results import Probed, write_probe
+from musicssl.runs.probes.source import FileSource, Source
+from musicssl.runs.probes.trials import draws
+
+
+def probe_source(folder: ProbeFolder, source: Source, plan: Plan, load: Load) -> Scorer | None:
+    """Probe a source, unless the folder has its results.
+
+    Args:
+        folder: For the results; those of anything else in it go.
+        source: Of the embeddings.
+        plan: How they are judged.
+        load: Reads the corpus.
+
+    Returns:
+        What scores clips by the most labels, of the first draw; None if nothing was fitted, or
+        there is no network.
+
+    Raises:
+        InputError: If all clips have the same embedding.
+    """
+    corpus = None if isinstance(source, FileSource) and source.has_labels else load()
+    made_of = plan.made_of(source, corpus)
+    if folder.holds(made_of) and not plan.overwrite:
+        return None
+    if isinstance(plan.probe, FineTune):
+        _ = source.encoder  # says now, not after everything is embedded, if there is none
+    Console(stderr=True).print(f"probing {source.origin.label}", highlight=False)
+    embedded = source.embedded(load, plan.cache, plan.batch_size, plan.device)
+    dim = _checked_dim(source, embedded)
+    datamodule = plan.datamodule(embedded)
+    drawn = draws(datamodule, plan.fractions, plan.seeds, plan.stratified)
+    trials, scorers = fit(source, plan, load, datamodule, drawn)
+    settings = {**plan.settings, "dataset": plan.dataset, **source.settings}
+    write_probe(
+        folder, Probed(source.origin, dim, plan.name, settings, made_of), datamodule, trials
+    )
+    most = next(i for i, draw in enumerate(drawn) if draw.p_s == plan.fractions[-1])
+    return scorers[most] if scorers else None
+
+
+def probe_baseline(source: Source, plan: Plan, runs: Path, load: Load) -> ProbeFolder:
+    """Probe what others are compared with, unless that was done; return its folder.
+
+    Jobs that want the same one wait for the first of them. It is never overwritten: its folder is
+    named by all that it follows from.
+
+    Args:
+        source: To be probed.
+        plan: How.
+        runs: Folder of all runs.
+        load: Reads the corpus.
+
+    Raises:
+        InputError: If it cannot be probed.
+    """
+    corpus = load()
+    place = runs / "probes" / source.origin.name / corpus.name / plan.name
+    folder = ProbeFolder(place / plan.made_of(source, corpus))
+    with claimed(folder.path, wait=True):
+        try:
+            probe_source(folder, source, replace(plan, overwrite=False), load)
+        except InputError as error:
+            raise InputError(
+                f"the baseline {source.origin.label!r} cannot be probed: {error} "
+                "(baselines=[] leaves baselines out)"
+            ) from error
+    return folder
+
+
+def _checked_dim(source: Source, embedded: Corpus) -> int:
+    """Return the size of the embeddings, D.
+
+    Raises:
+        InputError: If all clips have the same one.
+    """
+    assert isinstance(embedded.x, np.ndarray)
+    h = torch.from_numpy(np.array(embedded.x[:, 0]))
+    if not varying(h, torch.ones_like(h, dtype=torch.bool)).any():
+        raise InputError(
+            f"{source.origin.label} gives all clips of {embedded.name} the same embedding, so "
+            "there is nothing to probe; its training has collapsed, or the file is not what it "
+            "should be."
+        )
+    return h.shape[1]

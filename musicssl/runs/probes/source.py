@@ -1,0 +1,281 @@
+"""What is probed: a network that was trained, or one that was not, or embeddings from elsewhere."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from musicssl.data.corpus import Corpus, LoadedCorpus, embedded_corpus
+from musicssl.datasets.embeddings import EmbeddingsFile
+from musicssl.encoders.log_mel_statistics import LogMelStatistics
+from musicssl.errors import InputError
+from musicssl.methods.base.method import ClassificationMethod
+from musicssl.networks.classifier import Classifier
+from musicssl.networks.pooling import MeanPooling
+from musicssl.probing.embeddings.extraction import Embedder, embed
+from musicssl.probing.embeddings.identity import file_identity
+from musicssl.runs.checkpoint import describe, load_method
+from musicssl.runs.probes.instance_statistics import InstanceStatistics
+from musicssl.runs.probes.origin import Origin
+from musicssl.runs.probes.settings import run_of
+
+
+class Source(Protocol):
+    """Where the embeddings of clips come from.
+
+    Attributes:
+        origin: What it is.
+        identity: What its embeddings follow from, beside the clips; plain values.
+    """
+
+    @property
+    def origin(self) -> Origin:
+        """What it is."""
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """What its embeddings follow from, beside the clips; plain values."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What the configuration does not say of it, by name."""
+
+    @property
+    def encoder(self) -> torch.nn.Module:
+        """What can be fine-tuned.
+
+        Raises:
+            InputError: If there is nothing.
+        """
+
+    def embedded(
+        self, load: Callable[[], Corpus], cache: Path, batch_size: int, device: torch.device
+    ) -> Corpus:
+        """Return a corpus of embeddings, whose clips are (N, 1, D).
+
+        Args:
+            load: Reads the corpus.
+            cache: Folder of derived data.
+            batch_size: Clips to embed at a time.
+            device: To embed on.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkSource:
+    """A network that makes embeddings.
+
+    Attributes:
+        origin: What it is.
+        identity: What its embeddings follow from, beside the clips; plain values.
+        network: That embeds clips, on the CPU, in evaluation mode.
+        num_features: Of the instances that it was made for; None for any, or for sound.
+    """
+
+    origin: Origin
+    identity: Mapping[str, Any]
+    network: Embedder
+    num_features: int | None = None
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The settings of an encoder that has learnt nothing."""
+        return {"encoder": self.identity["encoder"]} if "encoder" in self.identity else {}
+
+    @property
+    def encoder(self) -> torch.nn.Module:
+        """The encoder of the network.
+
+        Raises:
+            InputError: If it has none that could learn.
+        """
+        if not isinstance(self.network, Classifier) or self.origin.kind == "statistics":
+            raise _nothing_to_tune(self.origin)
+        encoder: torch.nn.Module = self.network.encoder
+        return encoder
+
+    def embedded(
+        self, load: Callable[[], Corpus], cache: Path, batch_size: int, device: torch.device
+    ) -> Corpus:
+        """Embed a corpus, or find that this was done.
+
+        Raises:
+            InputError: If its instances are not of the width that the network was made for.
+        """
+        corpus = load()
+        self._check_width(corpus)
+        h = embed(self.network, corpus, self.identity, cache, batch_size, device)
+        return embedded_corpus(corpus, h)
+
+    def _check_width(self, corpus: Corpus) -> None:
+        if self.num_features is None or not isinstance(corpus.x, np.ndarray):
+            return
+        width = corpus.x.shape[2]
+        if width != self.num_features:
+            raise InputError(
+                f"{self.origin.label} was made for instances of {self.num_features} features, but "
+                f"those of {corpus.name} have {width}; choose the corpus with the features that "
+                "it was trained on."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class FileSource:
+    """A file of embeddings.
+
+    Attributes:
+        path: Of the file.
+        has_labels: Whether the labels are those of the file, and not of a corpus.
+    """
+
+    path: Path
+    has_labels: bool
+
+    @property
+    def origin(self) -> Origin:
+        """The file."""
+        return Origin("embeddings", self.path.stem, self.path.name)
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """A hash of the file."""
+        return {"embeddings": file_identity(self.path)}
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Nothing."""
+        return {}
+
+    @property
+    def encoder(self) -> torch.nn.Module:
+        """Nothing.
+
+        Raises:
+            InputError: Always.
+        """
+        raise _nothing_to_tune(self.origin)
+
+    def embedded(
+        self, load: Callable[[], Corpus], cache: Path, batch_size: int, device: torch.device
+    ) -> Corpus:
+        """Read the file."""
+        labels = None if self.has_labels else LoadedCorpus(load())
+        return EmbeddingsFile(self.path, labels).load()
+
+
+def of_checkpoint(path: Path, trusted: Sequence[str] = ()) -> NetworkSource:
+    """Return the network that the method of a checkpoint predicts with.
+
+    Raises:
+        InputError: As `load_method` does; or if the method has no encoder.
+    """
+    method, _ = load_method(path, trusted)
+    identity = {"checkpoint": file_identity(path)}
+    return NetworkSource(_origin(path), identity, _network(method, path), _width(path))
+
+
+def untrained(path: Path, seed: int, trusted: Sequence[str] = ()) -> NetworkSource:
+    """Return the network of a checkpoint as it was before it learnt anything, with other weights.
+
+    It is called by its encoder, or by the method if that brings a network of its own.
+
+    Args:
+        path: Of the checkpoint.
+        seed: Of the weights.
+        trusted: See `load_method`.
+    """
+    made = describe(path)
+    method_settings = made.setting("method")
+    settings = method_settings.get("encoder", method_settings)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        method, _ = load_method(path, trusted, trained=False)
+    name = str(settings["_target_"]).split(".")[-2]
+    origin = Origin("untrained", f"untrained_{name}", f"{name}, untrained", seed=seed)
+    identity = {"encoder": settings, "seed": seed}
+    return NetworkSource(origin, identity, _network(method, path), _width(path))
+
+
+def of_encoder(
+    encoder: partial[Any], name: str, settings: Mapping[str, Any], seed: int, corpus: Corpus
+) -> NetworkSource:
+    """Return an encoder with weights that are drawn.
+
+    Args:
+        encoder: Builds it.
+        name: The word typed after `encoder=`.
+        settings: That it is built with, plain values.
+        seed: Of the weights.
+        corpus: Whose instances it is built for; sound needs no sizes.
+    """
+    num_instances, num_features = 1, 1
+    if isinstance(corpus.x, np.ndarray):
+        num_instances, num_features = corpus.x.shape[1:]
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        network = Classifier(encoder, MeanPooling, num_features, num_instances, num_classes=1)
+    origin = Origin("untrained", f"untrained_{name}", f"{name}, untrained", seed=seed)
+    sizes = {"num_features": num_features, "num_instances": num_instances}
+    identity = {"encoder": dict(settings), "seed": seed, "sizes": sizes}
+    width = num_features if isinstance(corpus.x, np.ndarray) else None
+    return NetworkSource(origin, identity, network.eval(), width)
+
+
+def of_statistics(sample_rate: int | None) -> NetworkSource:
+    """Return what needs no learning: mean and deviation over time of each feature of the input.
+
+    Args:
+        sample_rate: Of sound, in Hz, whose features are log-mel bands; None for instances, which
+            are features.
+    """
+    if sample_rate is None:
+        label = "statistics of its features"
+        origin = Origin("statistics", "statistics", label)
+        return NetworkSource(origin, {"statistics": "instances"}, InstanceStatistics())
+    encoder = partial(LogMelStatistics, sample_rate=sample_rate, chunk_samples=sample_rate)
+    network = Classifier(encoder, MeanPooling, num_features=1, num_instances=1, num_classes=1)
+    origin = Origin("statistics", "log_mel", "log-mel statistics")
+    return NetworkSource(
+        origin, {"statistics": "log_mel", "sample_rate": sample_rate}, network.eval()
+    )
+
+
+def _nothing_to_tune(origin: Origin) -> InputError:
+    return InputError(
+        f"probe=finetune trains an encoder on, and {origin.label} has none; choose probe=linear."
+    )
+
+
+def _origin(path: Path) -> Origin:
+    made, run = describe(path), run_of(path)
+    name = str(made.setting("name"))
+    return Origin(
+        "checkpoint",
+        name,
+        f"{name} {path.stem if run is None else run.name}",
+        None if run is None else str(run),
+        made.setting("seed"),
+        made.setting("data.p_s"),
+        made.setting("data.b_s"),
+        str(made.setting("dataset._target_")).split(".")[-2],
+    )
+
+
+def _width(path: Path) -> int | None:
+    """Return the features of an instance that a checkpoint was trained on; None of sound."""
+    num_features: int = describe(path).sizes.get("num_features", 1)
+    return None if num_features == 1 else num_features
+
+
+def _network(method: ClassificationMethod, path: Path) -> Classifier:
+    network = getattr(method, "network", None)
+    if not isinstance(network, Classifier):
+        raise InputError(
+            f"{path} is of a method without an encoder, which has no embeddings to probe; choose "
+            "the checkpoint of a network."
+        )
+    return network

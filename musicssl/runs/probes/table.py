@@ -1,0 +1,124 @@
+"""The results of a probe on the screen."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from musicssl.evaluation.metrics import USUAL
+from musicssl.report.grids import METRICS, percent
+from musicssl.report.sentences import p_equation
+from musicssl.runs.artifacts.robustness import show_robustness
+from musicssl.runs.probes.folder import ProbeFolder
+from musicssl.runs.probes.results import FIELD
+
+_WIDTH = 100  # columns where the output is no terminal
+
+Document = Mapping[str, Any]
+
+
+def show_probe(folder: ProbeFolder, baselines: Sequence[ProbeFolder] = ()) -> None:
+    """Print the table of a complete probe beside its baselines, and say where the rest lies."""
+    console = Console(soft_wrap=True, highlight=False)
+    if not console.is_terminal:
+        console.width = _WIDTH  # a log file has no width of its own
+    document = folder.document()
+    documents = [document, *(baseline.document() for baseline in baselines)]
+    for metric in FIELD[document["task"]]:
+        if metric in document["macro"]:
+            console.print(heading(document, metric), markup=False)
+            console.print(probe_table(documents, metric))
+    console.print(reading(document))
+    for sentence in comparisons(document):
+        console.print(sentence, markup=False)
+    if folder.robustness.is_file():
+        show_robustness(folder, console)
+    place = folder.path
+    place = place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else place
+    console.print(f"Tables, scores and pictures: {place}", markup=False)
+
+
+def heading(document: Document, metric: str) -> str:
+    """Say what a table is of."""
+    clips, probe = document["clips"], document["probe"]
+    name = METRICS[metric]
+    text = (
+        f"{name[0].upper()}{name[1:]} of {clips['test']:,} test clips of {document['corpus']}; "
+        f"{probe} probes"
+    )
+    chosen = ", ".join(document["fits"][0]["chosen"])
+    return text + (f", {chosen} chosen on {clips['val']:,} validation clips" if chosen else "")
+
+
+def reading(document: Document) -> str:
+    """Say what the numbers of the tables are."""
+    fits = [fit["p_s"] for fit in document["fits"]]
+    draws = max(map(fits.count, fits))
+    of = f"Means over {draws} draws of labels (of all there is one); " if draws > 1 else ""
+    groups = document["groups"]
+    drawn = "test clips" if groups is None else f"the {groups:,} groups of test clips"
+    return of + f"in brackets 95 % intervals over {drawn}."
+
+
+def probe_table(documents: Sequence[Document], metric: str) -> Table:
+    """Lay out a metric: a row for each encoder and one for chance, a column for each fraction.
+
+    Args:
+        documents: Results of probes of the same kind on the same clips, the main one first.
+        metric: In all of them.
+    """
+    main = documents[0]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("embeddings", overflow="fold")
+    table.add_column("size", justify="right")
+    for cell in main["cells"]:
+        clips = "clip" if cell["labelled"] == 1 else "clips"
+        head = f"{percent(cell['p_s'])}\n{cell['labelled']:,} {clips}"
+        table.add_column(head, justify="right", no_wrap=True)
+    for number, document in enumerate(documents):
+        cells = {cell["p_s"]: cell for cell in document["cells"]}
+        values = [_cell(cells.get(cell["p_s"]), metric) for cell in main["cells"]]
+        label = Text(document["source"]["label"])
+        style = "" if number else "bold"
+        table.add_row(label, str(document["embed_dim"]), *values, style=style)
+    chance = _rounded(main["chance"].get(metric))
+    table.add_row("chance", "", *[chance] * len(main["cells"]), style="dim")
+    return table
+
+
+def comparisons(document: Document) -> list[str]:
+    """Say how far the main probe is from each baseline with the most labels, and how surely."""
+    most = document["cells"][-1]["p_s"]
+    rows = [row for row in document["against"] if row["p_s"] == most]
+    return [_sentence(document, row) for row in rows if row["difference"] is not None]
+
+
+def _sentence(document: Document, row: Mapping[str, Any]) -> str:
+    p = p_equation(row["p"], is_bound=row["p_is_bound"])
+    return (
+        f"{USUAL[document['metric']]} against {row['with']}, {percent(row['p_s'])} of the labels: "
+        f"{row['difference']:+.3f} ({_signed(row['interval'])}), {p} "
+        "(paired bootstrap over test clips)."
+    )
+
+
+def _signed(interval: Sequence[float | None]) -> str:
+    return " to ".join("undefined" if end is None else f"{end:+.3f}" for end in interval)
+
+
+def _cell(cell: Mapping[str, Any] | None, metric: str) -> str:
+    if cell is None:
+        return ""
+    low, high = cell["interval"].get(metric, (None, None))
+    dash = "\N{EN DASH}" if low is None or low >= 0 else " to "
+    between = "" if low is None else f" ({_rounded(low)}{dash}{_rounded(high)})"
+    return _rounded(cell["mean"][metric]) + between
+
+
+def _rounded(value: float | None) -> str:
+    return "\N{EN DASH}" if value is None or math.isnan(value) else f"{value:.3f}"

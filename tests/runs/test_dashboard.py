@@ -1,0 +1,461 @@
+"""What Weights & Biases would be told, read back from the files that `wandb sync` uploads."""
+
+import http.server
+import json
+import logging
+import os
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import pytest
+import wandb
+import yaml
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+from wandb.proto.wandb_internal_pb2 import Record
+
+import train
+from musicssl.errors import InputError
+from musicssl.figures.run_figures import draw_timelines
+from musicssl.runs.dashboard import _mode, log_probe
+from musicssl.runs.folder import RunFolder, write_atomically
+from musicssl.runs.history import read_history
+from tests.support.commands import ROOT
+from tests.support.synthetic_probes import document, source, write_probe
+from tests.test_architecture import imports
+from tests.test_train import QUICK
+from tests.test_train import run as run_without
+
+KEY = "0123456789abcdef0123456789abcdef01234567"  # the form of one, and no more
+
+
+@pytest.fixture(autouse=True)
+def _nobody(tmp_path, monkeypatch) -> Iterator[None]:
+    """Be a user without account, settings or network."""
+    home = tmp_path / "home"
+    home.mkdir()
+    for name in [name for name in os.environ if name.startswith("WANDB_") or name == "NETRC"]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("MPLCONFIGDIR", matplotlib.get_cachedir())  # it lies in the home folder
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setattr(
+        "musicssl.runs.results.draw_timelines", lambda *_: None
+    )  # half of a run's time
+    yield
+    wandb.teardown()
+
+
+def run(folder: Path, *overrides: str) -> RunFolder:
+    """Run in this process."""
+    return run_without(folder, "logger=wandb", *overrides)
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, str(ROOT / "train.py"), *arguments, *QUICK, "logger=wandb"]
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(ROOT)}
+
+
+def records(path: Path) -> Iterator[Record]:
+    """Read a log in LevelDB's format: blocks of 32 KiB, records cut where a block ends."""
+    data, place, whole = path.read_bytes(), 7, b""
+    while place + 7 <= len(data):
+        left = 32768 - place % 32768
+        if left < 7:  # no room for a header: padding
+            place += left
+            continue
+        length, kind = struct.unpack_from("<HB", data, place + 4)  # behind a checksum
+        whole += data[place + 7 : place + 7 + length]
+        place += 7 + length
+        if kind in (1, 4):  # whole, or the last part
+            yield Record.FromString(whole)
+            whole = b""
+
+
+class Recorded:
+    """The one offline run in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        wandb.teardown()  # as at the end of a process: until then the last record may be on its way
+        (self.path,) = folder.glob("wandb/offline-run-*/*.wandb")
+        self.run = None
+        self.config: dict[str, Any] = {}
+        self.rows: list[dict[str, Any]] = []
+        self.summary: dict[str, Any] = {}
+        self.exit_codes: list[int] = []
+        for record in records(self.path):
+            self._read(record)
+
+    def _read(self, record: Record) -> None:
+        match record.WhichOneof("record_type"):
+            case "run":
+                self.run = record.run
+                self.config = {u.key: json.loads(u.value_json) for u in record.run.config.update}
+                del self.config["_wandb"]
+            case "history":
+                self.rows.append(values(record.history.item))
+            case "summary":
+                self.summary |= values(record.summary.update)
+            case "exit":
+                self.exit_codes.append(record.exit.exit_code)
+
+    @property
+    def epochs(self) -> list[dict[str, float]]:
+        """The rows of epochs, without what wandb adds."""
+        return [
+            {name: value for name, value in row.items() if not name.startswith("_")}
+            for row in self.rows
+            if "epoch" in row
+        ]
+
+    def file(self, path: str) -> bytes:
+        return (self.path.parent / "files" / path).read_bytes()
+
+
+def values(items: Any) -> dict[str, Any]:
+    """Join nested keys with a bar."""
+    return {"|".join(i.nested_key) or i.key: json.loads(i.value_json) for i in items}
+
+
+def test_a_run_is_recorded_whole_without_an_account(tmp_path, monkeypatch):
+    monkeypatch.setattr("musicssl.runs.results.draw_timelines", draw_timelines)
+    folder = run(tmp_path / "run")
+    found = Recorded(folder.path)
+    assert found.config == yaml.safe_load(folder.config.read_text())
+    assert found.config["method"]["_target_"] == "musicssl.methods.att.AttentionMIL"
+    assert found.exit_codes == [0]
+
+    assert found.epochs == read_history(folder.history)
+    assert [row["epoch"] for row in found.epochs] == [row["_step"] for row in found.rows[:-1]]
+    assert found.epochs[0]["lr-Adam"] == pytest.approx(5e-4)
+    assert {"train/loss", "val/loss", "val/auroc"} < set(found.epochs[1])
+
+    document = json.loads(folder.metrics.read_text())
+    for name, value in document["macro"].items():
+        assert found.summary[f"test/{name}"] == value
+    for name, value in document["localisation"].items():
+        assert found.summary[f"test/localisation/{name}"] == value
+
+    last = found.rows[-1]
+    table = json.loads(found.file(last["test/per_class|path"]))
+    assert table["columns"] == ["class", *document["per_class"]]
+    assert [row[0] for row in table["data"]] == ["a", "b", "c"]
+    for column, name in enumerate(document["per_class"], start=1):
+        assert [row[column] for row in table["data"]] == document["per_class"][name]
+    for picture in folder.figures.glob("*.png"):
+        assert found.file(last[f"figures/{picture.stem}|path"]) == picture.read_bytes()
+    assert sum(name.startswith("figures/timeline_") for name in last) > 3
+
+
+def test_the_jobs_of_a_sweep_are_runs_of_one_group(tmp_path):
+    done = subprocess.run(
+        command("sweep=label_fraction", "method=att", "data.p_s=0.2,0.5", "seed=0", "threads=1"),
+        cwd=tmp_path,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    folders = sorted(path.parent for path in tmp_path.rglob("metrics.json"))
+    first, second = (Recorded(folder).run for folder in folders)
+    names = [folder.relative_to(tmp_path / "runs").as_posix() for folder in folders]
+    assert [first.display_name, second.display_name] == names
+    assert first.run_group == second.run_group == "label_fraction"
+    assert first.run_id != second.run_id
+    assert [Recorded(folder).exit_codes for folder in folders] == [[0], [0]]
+
+
+def test_a_forest_has_no_epochs_and_all_results(tmp_path):
+    settings = ("method=random_forest", "method.num_workers=1", "seed=3", "data.p_s=0.5")
+    folder = run(tmp_path, *settings)
+    found = Recorded(folder.path)
+    assert found.epochs == []
+    assert found.exit_codes == [0]
+    assert found.summary["test/auroc"] == json.loads(folder.metrics.read_text())["macro"]["auroc"]
+    assert found.rows[-1]["figures/per_class|_type"] == "image-file"
+
+    assert found.run.project == "musicssl"
+    assert found.run.job_type == "random_forest"
+    assert sorted(found.run.tags) == ["random_forest", "tiny"]
+    assert found.run.run_group.endswith("p0.5_b1.0")
+    assert found.run.display_name == f"{found.run.run_group}_s3"
+
+
+def test_a_run_that_is_killed_goes_on_as_one_run_without_gap_or_repetition(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    process = subprocess.Popen(
+        [*command(f"hydra.run.dir={folder.path}"), "trainer.max_epochs=30"],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while not folder.last.is_file() or len(read_history(folder.history)) < 3:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait(timeout=60)
+    (killed,) = folder.path.glob("wandb/offline-run-*")
+
+    run(folder.path, "trainer.max_epochs=30")
+    found = Recorded(folder.path)
+    assert killed.name.endswith(found.run.run_id)
+    assert [row["epoch"] for row in found.epochs] == list(range(30))
+    assert found.epochs == read_history(folder.history)
+    assert found.exit_codes == [0]
+
+
+def fail(error: BaseException) -> Any:
+    def raising(*_: Any, **__: Any) -> None:
+        raise error
+
+    return raising
+
+
+@pytest.mark.parametrize(
+    ("place", "error"),
+    [
+        ("write_results", RuntimeError("out of memory")),
+        ("write_results", KeyboardInterrupt()),
+        ("EpochProgress.on_train_epoch_end", SIGTERMException()),
+    ],
+)
+def test_a_run_that_fails_is_closed_as_failed_and_can_go_on(tmp_path, monkeypatch, place, error):
+    with monkeypatch.context() as broken:
+        broken.setattr(f"train.{place}", fail(error))
+        with pytest.raises(type(error)):
+            run(tmp_path)
+    failed = Recorded(tmp_path)
+    assert failed.exit_codes == [1]
+    done = Recorded(run(tmp_path).path)
+    assert done.exit_codes == [0]
+    assert done.run.run_id == failed.run.run_id
+    assert [row["epoch"] for row in done.epochs] == [0, 1]
+
+
+def test_settings_that_train_nothing_are_a_failed_run_too(tmp_path):
+    with pytest.raises(InputError, match="no epoch was trained"):
+        run(tmp_path, "trainer.max_epochs=0")
+    assert Recorded(tmp_path).exit_codes == [1]
+
+
+def test_overwriting_begins_another_run(tmp_path):
+    first = Recorded(run(tmp_path).path)
+    second = Recorded(run(tmp_path, "overwrite=true").path)
+    assert first.run.run_id != second.run.run_id
+    assert [row["epoch"] for row in second.epochs] == [0, 1]
+
+
+def test_epochs_from_before_the_dashboard_are_shown_too(tmp_path, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr("train.write_results", fail(RuntimeError("out of memory")))
+        with pytest.raises(RuntimeError):
+            run_without(tmp_path)
+    found = Recorded(run(tmp_path).path)
+    assert [row["epoch"] for row in found.epochs] == [0, 1]
+
+
+def test_a_dashboard_that_fails_costs_no_training(tmp_path, monkeypatch, caplog):
+    """What wandb raises after its background process has died."""
+    monkeypatch.setattr("wandb.Run.log", fail(ConnectionResetError("Connection lost")))
+    with caplog.at_level(logging.WARNING):
+        folder = run(tmp_path)
+    assert folder.is_complete
+    assert "stopped recording this run: Connection lost" in caplog.text
+
+
+class Refuse(http.server.BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        self.send_response(401)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def refusing_server() -> Iterator[str]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refuse)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_server_that_refuses_is_said_and_the_run_recorded_offline(
+    tmp_path, monkeypatch, caplog, refusing_server
+):
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    monkeypatch.setenv("WANDB_BASE_URL", refusing_server)
+    with caplog.at_level(logging.WARNING):
+        folder = run(tmp_path)
+    assert "Weights & Biases refuses, recording offline" in caplog.text
+    found = Recorded(folder.path)
+    assert found.exit_codes == [0]
+    assert found.epochs == read_history(folder.history)
+
+
+def test_without_a_key_nothing_goes_online(monkeypatch, tmp_path):
+    assert _mode() == "offline"
+    wandb.teardown()
+    monkeypatch.setenv("WANDB_MODE", "online")  # wandb itself would ask for a key
+    assert _mode() == "offline"
+
+
+@pytest.mark.parametrize("mode", ["offline", "disabled"])
+def test_the_mode_that_is_asked_for_is_taken(monkeypatch, mode):
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    monkeypatch.setenv("WANDB_MODE", mode)
+    assert _mode() == mode
+
+
+def test_a_key_in_the_environment_or_in_netrc_goes_online(monkeypatch, tmp_path):
+    (tmp_path / "home" / ".netrc").write_text(f"machine api.wandb.ai login user password {KEY}\n")
+    assert _mode() == "online"
+    wandb.teardown()
+    (tmp_path / "home" / ".netrc").unlink()
+    assert _mode() == "offline"
+    wandb.teardown()
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    assert _mode() == "online"
+
+
+def test_wandb_is_imported_only_where_it_is_chosen():
+    """Hydra's `_target_` is the one way to the dashboard; to import it takes half a second."""
+    for path in (ROOT / "train.py", *(ROOT / "musicssl").rglob("*.py")):
+        names = imports(path)
+        assert "musicssl.runs.dashboard" not in names, path
+        assert path.name == "dashboard.py" or "wandb" not in {n.split(".")[0] for n in names}, path
+
+
+def test_disabled_records_nothing_and_removes_nothing(tmp_path, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr(train, "write_results", fail(RuntimeError("out of memory")))
+        with pytest.raises(RuntimeError):
+            run(tmp_path)
+    wandb.teardown()
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    assert run(tmp_path).is_complete
+    assert Recorded(tmp_path).exit_codes == [1]
+
+
+# --- probes
+
+
+SHOWN = {"project": "theirs", "name": "simclr/tiny//p1.0_b0.5_s0", "seed": 0, "sweep": None}
+
+
+def write_training(folder: Path, logger: Any) -> Path:
+    """Write what a run leaves that was in the dashboard; the id is "abc"."""
+    RunFolder(folder).claim({"name": "simclr", "seed": 0, "data": {"p_s": 1.0}, "logger": logger})
+    (folder / "wandb").mkdir()
+    write_atomically(folder / "wandb" / "id", "abc")
+    return folder
+
+
+def probe_of(training: Path | None, **how: Any) -> Path:
+    made_by = source() | {"run": None if training is None else str(training)}
+    place = Path("home") if training is None else training
+    return write_probe(place / "probes" / "gtzan", made_by, **how)
+
+
+def test_a_probe_is_recorded_whole(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = probe_of(None)
+    log_probe(folder, "mine")
+    found, written = Recorded(folder), document(folder)
+    for cell in written["cells"]:
+        for name, value in cell["mean"].items():
+            assert found.summary[f"probe/gtzan/linear/p{cell['p_s']}/{name}"] == value
+    assert found.summary["probe/gtzan/linear/chance/auroc"] == 0.5
+    table = json.loads(found.file(found.rows[-1]["probe/gtzan/linear/fits|path"]))
+    rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
+    assert [row["val_loss"] for row in rows] == [fit["val_loss"] for fit in written["fits"]]
+    assert [row["auroc"] for row in rows] == [fit["macro"]["auroc"] for fit in written["fits"]]
+    assert rows[0]["strength"] == 0.1
+    picture = found.rows[-1]["probe/gtzan/linear/figures/per_class|path"]
+    assert found.file(picture) == (folder / "figures" / "per_class.png").read_bytes()
+    assert found.config["checkpoint"] == "runs/simclr/checkpoints/best.ckpt"
+    assert (found.run.project, found.run.run_group) == ("mine", "simclr")
+    assert found.exit_codes == [0]
+
+
+def test_offline_a_probe_is_a_run_of_its_own_in_the_group_of_the_training(tmp_path):
+    training = write_training(tmp_path / "run", SHOWN)
+    folder = probe_of(training)
+    log_probe(folder, "mine")
+    found = Recorded(folder)
+    assert found.run.run_id != "abc"
+    assert (found.run.project, found.run.job_type) == ("theirs", "probe")
+    assert found.run.run_group == "simclr/tiny/p1.0_b0.5"  # as `Dashboard` has it
+    assert found.config["training_run"] == "simclr/tiny/p1.0_b0.5_s0"
+    assert not [*training.glob("wandb/offline-run-*")]
+
+
+def test_a_probe_shown_twice_is_one_run(tmp_path):
+    folder = probe_of(write_training(tmp_path / "run", SHOWN))
+    log_probe(folder, "mine")
+    first = Recorded(folder).run.run_id
+    log_probe(folder, "mine")
+    assert Recorded(folder).run.run_id == first
+
+
+def test_a_training_that_went_on_without_the_dashboard_has_no_run_to_join(tmp_path):
+    folder = probe_of(write_training(tmp_path / "run", logger=False))
+    log_probe(folder, "mine")
+    assert Recorded(folder).run.project == "mine"
+
+
+def test_online_a_probe_joins_the_run_of_the_training(tmp_path, monkeypatch):
+    """What wandb is asked for; the answer is recorded offline, for there is no server."""
+    asked = []
+    init = wandb.init
+
+    def answer(**how: Any) -> wandb.Run:
+        asked.append(how)
+        return init(id=how["id"], dir=how["dir"], mode="offline", settings=how["settings"])
+
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    monkeypatch.setattr(wandb, "init", answer)
+    folder = probe_of(write_training(tmp_path / "run", SHOWN))
+    log_probe(folder, "mine")
+    [how] = asked
+    assert (how["id"], how["resume"], how["project"]) == ("abc", "must", "theirs")
+    assert not {"name", "group", "config"} & how.keys()  # those of the training stay
+    assert "probe/gtzan/linear/p1.0/auroc" in Recorded(folder).summary
+
+
+def test_a_training_that_the_server_lacks_is_not_joined(
+    tmp_path, monkeypatch, caplog, refusing_server
+):
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    monkeypatch.setenv("WANDB_BASE_URL", refusing_server)
+    folder = probe_of(write_training(tmp_path / "run", SHOWN))
+    with caplog.at_level(logging.WARNING):
+        log_probe(folder, "mine")
+    assert "its training run is not online" in caplog.text
+    assert Recorded(folder).run.run_id != "abc"
+
+
+def test_a_dashboard_that_fails_costs_no_probe(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("wandb.Run.log", fail(ConnectionResetError("Connection lost")))
+    folder = probe_of(write_training(tmp_path / "run", SHOWN))
+    with caplog.at_level(logging.WARNING):
+        log_probe(folder, "mine")
+    assert f"does not record the probe in {folder}: Connection lost" in caplog.text

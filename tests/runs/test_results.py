@@ -1,0 +1,209 @@
+"""What a run leaves, for each kind of targets: files that agree with scikit-learn."""
+
+import csv
+import dataclasses
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, r2_score, roc_auc_score
+
+from musicssl.data.datamodule import SemiSupervisedDataModule
+from musicssl.evaluation.localisation import localisation_metrics, resolution_metrics
+from musicssl.evaluation.predictions import InstancePredictions, Predictions
+from musicssl.methods.random_forest import RandomForest
+from musicssl.report.runs import read_run
+from musicssl.runs.history import read_history
+from musicssl.runs.results import in_places, in_time, measure, show_results
+from tests.support.tiny import Tiny
+from tests.test_train import run
+
+
+def run_of(folder, dataset, *overrides):
+    """Train on one of the corpora of `tests.support.kinds`."""
+    target = (f"dataset._target_=tests.support.kinds.{dataset}", "pooling=mean")
+    return run(folder, *target, *overrides)
+
+
+def test_a_run_of_one_class_a_clip(tmp_path, capsys):
+    folder = run_of(tmp_path / "run", "OneClass", "select=val/accuracy")
+    saved = np.load(folder.path / "predictions.npz")
+    scores, targets = saved["scores"], saved["targets"]
+    np.testing.assert_allclose(scores.sum(axis=1), 1, rtol=1e-5)
+    document = json.loads(folder.metrics.read_text())
+    accuracy = accuracy_score(targets.argmax(axis=1), scores.argmax(axis=1))
+    assert document["macro"]["accuracy"] == pytest.approx(accuracy)
+    assert "accuracy" not in document["per_class"]
+    reported = read_run(folder.path)
+    np.testing.assert_allclose(
+        reported.judgement.by_class, document["per_class"]["auroc"], atol=1e-6
+    )
+    with (folder.path / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert float(rows[-1]["accuracy"]) == pytest.approx(accuracy)
+    assert [row["accuracy"] for row in rows[:-1]] == ["", "", ""]
+    figures = {path.name for path in folder.figures.iterdir()}
+    assert {"per_class.png", "training.png", "confusion.png"} < figures
+    assert sum(name.startswith("timeline_") for name in figures) == 3
+    capsys.readouterr()
+    show_results(folder)
+    assert f"accuracy {accuracy:.3f}, balanced accuracy 0." in capsys.readouterr().out
+
+
+def test_a_run_of_a_regression(tmp_path, capsys):
+    folder = run_of(tmp_path / "run", "Values", "select=val/r2")
+    saved = np.load(folder.path / "predictions.npz")
+    document = json.loads(folder.metrics.read_text())
+    for c in range(3):
+        seen = saved["mask"][:, c]
+        expected = r2_score(saved["targets"][seen, c], saved["scores"][seen, c])
+        assert document["per_class"]["r2"][c] == pytest.approx(expected, rel=1e-4)
+    reported = read_run(folder.path)
+    np.testing.assert_allclose(reported.judgement.by_class, document["per_class"]["r2"])
+    assert document["localisation"] is None
+    figures = {path.name for path in folder.figures.iterdir()}
+    assert figures == {"per_class.png", "training.png", "predictions.png"}
+    capsys.readouterr()
+    show_results(folder)
+    assert "RMSE" in capsys.readouterr().out
+
+
+def test_validation_is_measured_with_the_weights_that_are_kept(tmp_path):
+    """What was logged at the epoch whose weights were kept, and no other, is found again."""
+    folder = run_of(tmp_path / "run", "Values", "trainer.max_epochs=3", "optimizer.lr=0.1")
+    document = json.loads(folder.metrics.read_text())
+    logged, best = read_history(folder.history), document["best_epoch"]
+    assert best < 2
+    validated = document["validation"]
+    for name, value in validated["macro"].items():
+        assert logged[best][f"val/{name}"] == pytest.approx(value, abs=1e-5)
+        assert logged[2][f"val/{name}"] != pytest.approx(value, abs=1e-5)
+    assert validated.keys() == {"macro", "per_class"}
+    assert validated["per_class"].keys() == document["per_class"].keys()
+    assert np.mean(validated["per_class"]["r2"]) == pytest.approx(validated["macro"]["r2"])
+    np.testing.assert_allclose(read_run(folder.path).validation, validated["per_class"]["r2"])
+
+
+def test_a_forest_leaves_validation_too_of_the_labels_that_the_run_may_see(tmp_path):
+    few = ("method=random_forest", "method.num_workers=1", "method.num_trees=5")
+    folder = run(tmp_path / "run", *few, "data.p_cells=0.5")
+    document = json.loads(folder.metrics.read_text())
+    datamodule = SemiSupervisedDataModule(Tiny(), p_cells=0.5)
+    datamodule.setup()
+    forest = RandomForest(num_features=8, num_instances=5, num_classes=3, num_trees=5)
+    forest.fit(datamodule.clips("train"))
+    val = datamodule.clips("val")
+    for c in range(3):
+        seen = val.mask[:, c]
+        expected = roc_auc_score(val.y[seen, c], forest.scores(val)[seen, c])
+        validated = document["validation"]["per_class"]
+        assert validated["auroc"][c] == pytest.approx(expected)
+        assert validated["observed"][c] == int(seen.sum()) < len(seen)
+
+
+def answers(task="multi_class"):
+    rng = np.random.default_rng(0)
+    scores = rng.dirichlet(np.ones(4), 50).astype(np.float32)
+    targets = np.eye(4, dtype=np.float32)[rng.integers(4, size=50)]
+    ids = np.arange(50).astype(str)
+    return Predictions(("a", "b", "c", "d"), ids, scores, targets, targets >= 0, task)
+
+
+def test_credit_makes_a_weighted_accuracy():
+    predictions = answers()
+    credit = np.random.default_rng(1).random((4, 4)).astype(np.float32)
+    pairs = zip(predictions.scores.argmax(1), predictions.targets.argmax(1), strict=True)
+    expected = np.mean([credit[answer, right] for answer, right in pairs])
+    found = measure(predictions, credit).macro
+    assert found["weighted_accuracy"] == pytest.approx(expected, rel=1e-6)
+    assert "weighted_accuracy" not in measure(predictions).macro
+
+
+def judged(lengths):
+    """Instances of clips of these lengths, one class, at random."""
+    rng = np.random.default_rng(0)
+    scores, weights = rng.random((2, len(lengths), max(lengths), 1)).astype(np.float32)
+    return InstancePredictions(scores, weights, np.array(lengths))
+
+
+@dataclasses.dataclass(frozen=True)
+class Seconds:
+    """Recordings of so many seconds at 100 Hz."""
+
+    seconds: tuple[float, ...]
+    sample_rate: int = 100
+
+    @property
+    def lengths(self):
+        return np.array([round(100 * s) for s in self.seconds])
+
+
+@pytest.mark.parametrize(
+    ("lengths", "instances", "expected"),
+    [
+        (None, [5, 5, 5], True),
+        (None, [1, 1, 1], False),  # one embedding for all of a clip
+        (None, [5, 5, 4], False),
+        ([5, 2, 3], [5, 2, 3], True),
+        ([5, 2, 3], [5, 2, 2], False),
+        ([2, 2, 3], [2, 2, 3], True),  # no test clip is as long as the longest of all
+    ],
+)
+def test_instances_of_a_bag_are_its_places_if_there_are_as_many(lengths, instances, expected):
+    corpus, rows = Tiny(num_clips=10).load(), np.array([2, 4, 7])
+    if lengths is not None:
+        known = np.full(10, 5)
+        known[rows] = lengths
+        corpus = dataclasses.replace(corpus, lengths=known)
+    assert in_places(corpus, rows, judged(instances)) == expected
+    values = dataclasses.replace(corpus, task="regression")
+    assert not in_places(values, rows, judged(instances))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "instance_seconds", "instances", "expected"),
+    [
+        ((10.0, 3.0), 1.0, [10, 3], True),
+        ((10.4, 2.7), 1.0, [10, 3], True),  # the last part of a second counts or does not
+        ((10.0, 3.0), 1.0, [3, 1], False),  # of more than three seconds each
+        ((10.0, 3.0), 0.5, [10, 3], False),
+        ((10.0, 3.0), 0.5, [20, 6], True),
+    ],
+)
+def test_instances_of_sound_are_places_if_they_last_as_long(
+    seconds, instance_seconds, instances, expected
+):
+    corpus = SimpleNamespace(
+        x=Seconds(seconds), task="multi_label", lengths=None, instance_seconds=instance_seconds
+    )
+    assert in_places(corpus, np.arange(2), judged(instances)) == expected
+
+
+@pytest.mark.parametrize("places", [3, 4, 6])
+def test_localisation_is_of_the_instances_whose_activity_is_known(places):
+    """However many places the longest clip of the corpus has, and whatever padding holds."""
+    activity = np.random.default_rng(1).random((2, 6, 1)) < 0.5
+    instances = judged([4, 3])
+    others = ~activity[:, :places]  # of clips that do not test
+    corpus = SimpleNamespace(
+        activity=np.concatenate([others, activity[:, :places]]),
+        mask=np.ones((4, 1), bool),
+        instance_seconds=1.0,
+    )
+    found = in_time(SimpleNamespace(corpus=corpus, rows=lambda _: np.arange(2, 4)), instances)
+    known = min(places, 4)
+    real = [(n, t) for n, length in enumerate((4, 3)) for t in range(min(length, known))]
+    parts = (instances.scores, instances.weights, activity)
+    flat = [np.array([part[n, t] for n, t in real])[None] for part in parts]
+    expected = localisation_metrics(*flat)
+    for name in ("auroc_weighted", "auroc_instance"):
+        assert found["localisation"][name] == pytest.approx(float(expected[name][0]))
+    alone = np.concatenate(flat[0])[:, None], np.concatenate(flat[2])[:, None]  # (I, 1, 1)
+    by_second = resolution_metrics(*alone, 1.0)["clip"]  # each instance a clip of its own
+    assert found["resolution"]["1 s"] == pytest.approx(float(by_second[0]))
+
+
+def test_nothing_is_localised_without_a_truth():
+    data = SimpleNamespace(corpus=SimpleNamespace(activity=None))
+    assert in_time(data, judged([4])) == {}
