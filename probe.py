@@ -13,8 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from musicssl.command_line import user_errors
-from musicssl.composed import (
+from musicssl.cli.app import (
     device_named,
     do_job,
     in_a_sweep,
@@ -25,11 +24,14 @@ from musicssl.composed import (
     typed,
     use_threads,
 )
+from musicssl.cli.exits import stops_kindly
+from musicssl.cli.job import Outcome
+from musicssl.cli.overrides import check_kinds, override_errors
+from musicssl.cli.worker import explained_loss
+from musicssl.command_line import user_errors
 from musicssl.data.corpus import Corpus, Dataset, check_corpus
 from musicssl.datasets.formats.embeddings_file import checked_suffix, save_embeddings
 from musicssl.errors import InputError
-from musicssl.job import Outcome
-from musicssl.overrides import check_kinds, override_errors
 from musicssl.probing.finetune import FineTune
 from musicssl.runs.artifacts.robustness import chosen_severities
 from musicssl.runs.checkpoint import Description, check_corpus_parts, describe
@@ -56,8 +58,6 @@ from musicssl.runs.probes.source import (
     untrained,
 )
 from musicssl.runs.probes.table import show_probe
-from musicssl.stopping import stops_kindly
-from musicssl.worker import explained_loss
 
 CONF = Path(__file__).resolve().parent / "conf"
 OmegaConf.register_new_resolver("probe_folder", probe_folder, replace=True)

@@ -21,8 +21,7 @@ from pytorch_lightning.callbacks import LearningRateMonitor
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
-from musicssl.command_line import user_errors
-from musicssl.composed import (
+from musicssl.cli.app import (
     do_job,
     in_a_sweep,
     output_folder,
@@ -32,14 +31,17 @@ from musicssl.composed import (
     typed,
     use_threads,
 )
+from musicssl.cli.exits import stops_kindly
+from musicssl.cli.job import Outcome
+from musicssl.cli.overrides import check_kinds, check_use, override_errors
+from musicssl.cli.worker import explained_loss
+from musicssl.command_line import user_errors
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.figures.embedding_map import check_layout
-from musicssl.job import Outcome
 from musicssl.methods.base.method import ClassificationMethod
 from musicssl.methods.base.probed import ProbedMethod
 from musicssl.networks.distributed import SyncBatchNorms
-from musicssl.overrides import check_kinds, check_use, override_errors
 from musicssl.runs.artifacts.embeddings import draw_map
 from musicssl.runs.artifacts.robustness import (
     chosen_corruptions,
@@ -60,8 +62,6 @@ from musicssl.runs.history import History, check_convergence
 from musicssl.runs.progress import EpochProgress
 from musicssl.runs.results import show_results, write_results
 from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint, StepSeed
-from musicssl.stopping import stops_kindly
-from musicssl.worker import explained_loss
 
 logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
 warnings.filterwarnings("ignore", ".*in eval mode at the start of training")  # frozen parts are

@@ -27,7 +27,7 @@ from hydra.types import RunMode
 from rich.console import Console
 from rich.table import Table
 
-from musicssl.sweep import axes
+from musicssl.cli.sweep import axes
 
 ROOT = Path(__file__).resolve().parents[1]
 SHORT = ("sweep=seeds", "seed=0,1,2,3", "trainer.max_epochs=5", "data.p_s=0.1")

@@ -21,9 +21,9 @@ from musicssl.methods.joint_dgm import JointDGM
 from musicssl.runs.checkpoint import load_method
 from musicssl.runs.history import read_history
 from tests import interrupted, probing_command
+from tests.cli.test_train import run
 from tests.support.tiny import Tiny
 from tests.support.training import dgm_parts, quiet_trainer
-from tests.test_train import run
 
 SMALL = (
     *("method=joint_dgm", "method.h1=32", "method.h2=0", "method.latent_dim=4"),

@@ -24,10 +24,10 @@ from musicssl.methods.vade import VaDE
 from musicssl.runs.checkpoint import AtomicCheckpointIO, DescribeCheckpoint, load_method
 from musicssl.runs.history import History, read_history
 from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint, StepSeed
+from tests.cli.test_train import run
 from tests.runs.test_resume import Stop
 from tests.support.kinds import OneClass
 from tests.support.training import m1_parts, quiet_trainer
-from tests.test_train import run
 
 
 class AsTheyAre(FixedGaussian):

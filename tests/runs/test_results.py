@@ -16,8 +16,8 @@ from musicssl.methods.random_forest import RandomForest
 from musicssl.report.runs import read_run
 from musicssl.runs.history import read_history
 from musicssl.runs.results import in_places, in_time, measure, show_results
+from tests.cli.test_train import run
 from tests.support.tiny import Tiny
-from tests.test_train import run
 
 
 def run_of(folder, dataset, *overrides):

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from rich.console import Console
 
+from musicssl.cli.job import claimed
 from musicssl.data.corpus import Corpus
 from musicssl.errors import InputError
 from musicssl.evaluation.predictions import Scorer
-from musicssl.job import claimed
 from musicssl.probing.finetune import FineTune
 from musicssl.probing.linear import varying
 from musicssl.runs.probes.fitting import Load, fit

@@ -12,9 +12,9 @@ from musicssl.methods.generative.pictures import reconstructed
 from musicssl.runs.artifacts.generative import scene_of, write_generative
 from musicssl.runs.checkpoint import load_method
 from musicssl.runs.folder import RunFolder
+from tests.cli.test_train import run
 from tests.support.kinds import OneClass
 from tests.support.tiny import Tiny
-from tests.test_train import run
 
 PICTURES = {"reconstructions.png", "samples.png", "traversals.png"}
 SMALL = ("method.h1=16", "method.h2=0", "method.latent_dim=4")

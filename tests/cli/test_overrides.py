@@ -5,10 +5,10 @@ from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
+from musicssl.cli.overrides import check_kinds, check_parts, check_use, nearest, override_errors
 from musicssl.errors import InputError
-from musicssl.overrides import check_kinds, check_parts, check_use, nearest, override_errors
 
-CONF = Path(__file__).parents[1] / "conf"
+CONF = Path(__file__).parents[2] / "conf"
 
 
 def complaint(*overrides: str, root: str = "train") -> str:
@@ -233,7 +233,7 @@ def refusal(call, **settings):
 
 
 def test_a_setting_that_a_part_does_not_know_is_told_from_a_defect():
-    part = {"_target_": "tests.test_overrides.Part", "size": 1, "depth": 2}
+    part = {"_target_": "tests.cli.test_overrides.Part", "size": 1, "depth": 2}
     settings = {"method": {"encoder": part}, "encoder": part, "other": {"depth": 3}}
     error = refusal(Part, size=1, depth=2)
     with pytest.raises(InputError) as raised:

@@ -15,13 +15,13 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, MissingMandatoryValue, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
 
+from musicssl.cli.exits import stops_kindly
+from musicssl.cli.job import Outcome, attempt, claimed
+from musicssl.cli.overrides import check_parts
+from musicssl.cli.sweep import jobs_at_a_time
 from musicssl.command_line import user_errors
 from musicssl.errors import InputError
-from musicssl.job import Outcome, attempt, claimed
-from musicssl.overrides import check_parts
 from musicssl.runs.folder import ResultFolder
-from musicssl.stopping import stops_kindly
-from musicssl.sweep import jobs_at_a_time
 
 
 def in_a_sweep() -> bool:

@@ -29,10 +29,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from musicssl.cli.exits import termination
+from musicssl.cli.job import Outcome
 from musicssl.command_line import user_errors
 from musicssl.errors import InputError
-from musicssl.job import Outcome
-from musicssl.stopping import termination
 
 _WIDTH = 100  # columns where the output is no terminal
 _FEW = 4  # folders that fit into a command to type

@@ -3,8 +3,8 @@ import json
 import pytest
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from musicssl.cli.job import attempt, claimed
 from musicssl.errors import InputError
-from musicssl.job import attempt, claimed
 from musicssl.runs.folder import RunFolder
 
 

@@ -5,7 +5,7 @@ import sys
 import pytest
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from musicssl.stopping import Termination, stops_kindly
+from musicssl.cli.exits import Termination, stops_kindly
 
 
 def like_lightning():

@@ -15,11 +15,11 @@ from typing import Literal
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from musicssl import worker
+from musicssl.cli.exits import termination
 from musicssl.command_line import input_error
 from musicssl.errors import InputError
 from musicssl.evaluation.metrics import USUAL, usual_metric
 from musicssl.runs.folder import ResultFolder
-from musicssl.stopping import termination
 
 
 @dataclass(frozen=True)

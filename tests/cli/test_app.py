@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from musicssl.composed import device_named, use_threads
+from musicssl.cli.app import device_named, use_threads
 from musicssl.errors import InputError
 
 

@@ -16,10 +16,10 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
+from musicssl.cli.sweep import SweepProgress, axes, jobs_at_a_time, progress
 from musicssl.errors import InputError
-from musicssl.sweep import SweepProgress, axes, jobs_at_a_time, progress
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CONF = ROOT / "conf"
 SWEEPS = sorted(path.stem for path in (CONF / "sweep").glob("*.yaml"))
 QUICK = (
@@ -198,7 +198,7 @@ def test_how_a_run_was_started_is_not_in_the_name_of_its_folder():
 
 @pytest.mark.parametrize(("jobs", "expected"), [("3", 3), ("1", 1), ("-1", os.cpu_count())])
 def test_jobs_at_a_time(monkeypatch, jobs, expected):
-    monkeypatch.setattr("musicssl.sweep.cpu_count", os.cpu_count)
+    monkeypatch.setattr("musicssl.cli.sweep.cpu_count", os.cpu_count)
     config, _ = composed("launcher=joblib", f"jobs={jobs}")
     assert jobs_at_a_time(config.hydra.launcher) == expected
     assert config.threads is None  # the share that joblib gives it

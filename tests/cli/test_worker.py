@@ -8,10 +8,10 @@ import pytest
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from musicssl import worker
+from musicssl.cli.worker import claim_device, explained_loss, visible_devices
 from musicssl.errors import InputError
-from musicssl.worker import claim_device, explained_loss, visible_devices
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def test_no_device_is_shared_while_another_is_free(tmp_path):
 def test_a_process_claims_what_others_left_and_frees_it_when_it_ends(tmp_path):
     place = tmp_path / f"musicssl-{os.getuid()}"
     assert claim_device(["3", "5"], place) == "3"
-    command = "from musicssl.worker import settle_in; import os; settle_in(); settle_in()"
+    command = "from musicssl.cli.worker import settle_in; import os; settle_in(); settle_in()"
     result = subprocess.run(
         [sys.executable, "-c", f"{command}; print(os.environ['CUDA_VISIBLE_DEVICES'])"],
         env=os.environ
