@@ -11,7 +11,7 @@ from musicssl.evaluation.metrics import smaller_is_better
 from musicssl.evaluation.robustness_table import Robustness
 from musicssl.figures.saving import save_png
 from musicssl.figures.style import PLAIN, SMALL, Look, looks, spacious, wrapped
-from musicssl.report.grids import METRICS
+from musicssl.report.analysis.grids import METRICS
 
 _COLUMNS = 5
 _PANEL_INCHES = 1.9

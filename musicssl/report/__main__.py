@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from musicssl.command_line import user_errors
-from musicssl.report.finding import holding
-from musicssl.report.markup import Table, markdown
-from musicssl.report.probe_sentences import probe_notes, probe_verdict
-from musicssl.report.probe_study import ProbeStudy, check_wishes, read_probe_study
-from musicssl.report.sentences import notes, verdict
-from musicssl.report.study import Study, read_study
-from musicssl.report.writing import write_report
+from musicssl.report.analysis.probe_study import ProbeStudy, check_wishes, read_probe_study
+from musicssl.report.analysis.study import Study, read_study
+from musicssl.report.read.discovery import holding
+from musicssl.report.write.markup import Table, markdown
+from musicssl.report.write.probe_sentences import probe_notes, probe_verdict
+from musicssl.report.write.sentences import notes, verdict
+from musicssl.report.write.writing import write_report
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -14,11 +14,11 @@ from musicssl.errors import InputError
 from musicssl.evaluation.predictions import Predictions
 from musicssl.evaluation.regression import regression_metrics
 from musicssl.report.__main__ import main as report
-from musicssl.report.judgement import judge
-from musicssl.report.runs import read_run, read_runs
-from musicssl.report.sentences import verdict
-from musicssl.report.study import read_study
-from musicssl.report.truth import Truth
+from musicssl.report.analysis.study import read_study
+from musicssl.report.read.run_scores import judge
+from musicssl.report.read.runs import read_run, read_runs
+from musicssl.report.read.test_set import Truth
+from musicssl.report.write.sentences import verdict
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.results import measure
 from tests.support.synthetic_runs import TRAIN, settings, write_run

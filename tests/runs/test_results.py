@@ -13,7 +13,7 @@ from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.evaluation.localisation import localisation_metrics, resolution_metrics
 from musicssl.evaluation.predictions import InstancePredictions, Predictions
 from musicssl.methods.random_forest import RandomForest
-from musicssl.report.runs import read_run
+from musicssl.report.read.runs import read_run
 from musicssl.runs.history import read_history
 from musicssl.runs.results import in_places, in_time, measure, show_results
 from tests.cli.test_train import run

@@ -9,7 +9,7 @@ from musicssl.evaluation.metrics import USUAL, usual_metric
 from musicssl.figures.label_curve import Point, draw_label_curves
 from musicssl.figures.saving import save_png
 from musicssl.probing.label_curve import CurvePoint
-from musicssl.report.grids import percent
+from musicssl.report.analysis.grids import percent
 
 Curves = Mapping[str, Sequence[CurvePoint]]
 

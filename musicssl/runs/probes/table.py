@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from musicssl.evaluation.metrics import USUAL
-from musicssl.report.grids import METRICS, percent
-from musicssl.report.sentences import p_equation
+from musicssl.report.analysis.grids import METRICS, percent
+from musicssl.report.write.sentences import p_equation
 from musicssl.runs.artifacts.robustness import show_robustness
 from musicssl.runs.probes.folder import ProbeFolder
 from musicssl.runs.probes.results import FIELD

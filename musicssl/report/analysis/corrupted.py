@@ -1,0 +1,98 @@
+"""How methods bear corrupted sound: means and spread over seeds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from musicssl.evaluation.metrics import smaller_is_better, usual_metric
+from musicssl.evaluation.robustness_table import Robustness
+from musicssl.evaluation.statistics.spread import Spread, spread
+from musicssl.figures.robustness_curve import most_harmful_first
+from musicssl.report.analysis.common_fraction import covered
+from musicssl.report.analysis.grids import METRICS, Grid, percent
+from musicssl.report.analysis.grouping import Method
+
+
+@dataclass(frozen=True, eq=False)
+class Corrupted:
+    """Methods that were all tested under the same corruptions, at one fraction of labels.
+
+    Attributes:
+        p_s: The fraction.
+        metric: Of the tables.
+        tables: Of each seed, by the label of the method.
+    """
+
+    p_s: float
+    metric: str
+    tables: Mapping[str, Sequence[Robustness]]
+
+    @property
+    def metric_name(self) -> str:
+        """What to call the metric."""
+        return METRICS.get(self.metric, self.metric)
+
+    @cached_property
+    def means(self) -> dict[str, Robustness]:
+        """The metric of each method, mean over seeds."""
+        return {
+            label: Robustness(
+                {self.metric: self.clean(label).mean},
+                {key: {self.metric: self.at(label, *key).mean} for key in seeds[0].judged},
+            )
+            for label, seeds in self.tables.items()
+        }
+
+    def clean(self, label: str) -> Spread:
+        """Take mean and spread over the seeds of a method of clips as they are."""
+        return spread(table.clean[self.metric] for table in self.tables[label])
+
+    def at(self, label: str, name: str, severity: float) -> Spread:
+        """Take mean and spread over the seeds of a method under a corruption."""
+        return spread(table.judged[name, severity][self.metric] for table in self.tables[label])
+
+    @property
+    def grid(self) -> Grid:
+        """The table of the largest severity, the corruption that harms most first."""
+        means = list(self.means.values())
+        worst = means[0].severities[-1]
+        names = [
+            name
+            for name in most_harmful_first(means, self.metric)
+            if (name, worst) in means[0].judged
+        ]
+        rows = {
+            label: (self.clean(label), *(self.at(label, name, worst) for name in names))
+            for label in self.tables
+        }
+        errors = tuple(range(len(names) + 1)) if smaller_is_better(self.metric) else ()
+        title = f"{self.metric_name} at severity {worst:g} and {percent(self.p_s)} of the labels"
+        columns = ("clean", *(name.replace("_", " ") for name in names))
+        return Grid(title, columns, rows, errors)
+
+
+def corrupted(methods: Sequence[Method], metric: str) -> Corrupted | None:
+    """Gather what runs know of corruptions, at the most labels at which all of them know it.
+
+    Args:
+        methods: To compare.
+        metric: The one that is wanted; if the tables lack it, that by which runs are usually
+            compared is taken.
+
+    Returns:
+        None if not all methods know it, or some were tested under other corruptions or severities.
+    """
+    p_s = covered(methods, lambda run: run.robustness is not None)
+    if p_s is None:
+        return None
+    tables = {
+        method.label: [
+            run.robustness for run in method.cells[p_s].runs.values() if run.robustness is not None
+        ]
+        for method in methods
+    }
+    keys = {frozenset(table.judged) for seeds in tables.values() for table in seeds}
+    if len(keys) > 1 or not next(iter(keys)):
+        return None
+    known = tables[methods[0].label][0].clean
+    return Corrupted(p_s, usual_metric(known, wanted=metric), tables)

@@ -1,0 +1,140 @@
+"""From runs to methods: over seeds, then over label fractions."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicssl.errors import InputError
+from musicssl.evaluation.statistics.spread import Spread, spread
+from musicssl.report.read.runs import Run
+from musicssl.report.read.settings import telling
+
+_USUAL_BASELINES = ("supervised", "att", "dnn")
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """Runs that differ only in their seed.
+
+    Attributes:
+        runs: By seed.
+    """
+
+    runs: Mapping[int, Run]
+
+    @property
+    def labelled(self) -> float:
+        """Number of labelled training clips, mean over seeds."""
+        return float(np.mean([run.labelled for run in self.runs.values()]))
+
+    def spread(self, metric: str) -> Spread:
+        """Take mean and spread of a metric over the seeds."""
+        return spread(self.values(metric).values())
+
+    def values(self, metric: str) -> dict[int, float]:
+        """Return a metric of each seed; NaN where it is undefined."""
+        return {seed: run.metrics.get(metric, np.nan) for seed, run in self.runs.items()}
+
+    def by_class(self) -> NDArray[np.float64]:
+        """Return AUROC by class, or R² of a regression's targets, mean over seeds, (C)."""
+        values = [run.judgement.by_class for run in self.runs.values()]
+        means: NDArray[np.float64] = np.mean(values, axis=0)
+        return means
+
+
+@dataclass(frozen=True, eq=False)
+class Method:
+    """Cells that differ only in the fraction of labels: one row of a table, one curve.
+
+    Attributes:
+        label: The setting `name`, made unique by other settings where it is not.
+        name: The setting `name`.
+        cells: By p_s, in ascending order.
+    """
+
+    label: str
+    name: str
+    cells: Mapping[float, Cell]
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """What all its runs share, by path."""
+        return self.runs[0].settings
+
+    @property
+    def runs(self) -> list[Run]:
+        """All runs, by p_s and seed."""
+        return [run for cell in self.cells.values() for _, run in sorted(cell.runs.items())]
+
+
+def group(runs: Sequence[Run]) -> list[Method]:
+    """Sort runs into methods, in the order of their labels.
+
+    Raises:
+        InputError: If two runs have the same settings and the same seed.
+    """
+    curves: defaultdict[tuple[tuple[str, str], ...], list[Run]] = defaultdict(list)
+    for run in runs:
+        curves[tuple(sorted(run.settings.items()))].append(run)
+    members = list(curves.values())
+    labels = unique_labels([(curve[0].name, curve[0].settings) for curve in members])
+    methods = [
+        Method(label, curve[0].name, _cells(curve))
+        for label, curve in zip(labels, members, strict=True)
+    ]
+    return sorted(methods, key=lambda method: method.label)
+
+
+def baseline_first(methods: Sequence[Method], name: str | None = None) -> list[Method]:
+    """Put the method that the others are compared with in front.
+
+    Args:
+        methods: In any order.
+        name: Label or name of the baseline; None: the first that is called supervised, else att,
+            else dnn, else the first.
+
+    Raises:
+        InputError: If no method, or more than one, is called `name`.
+    """
+    if name is None:
+        usual = [m for usual in _USUAL_BASELINES for m in methods if m.name == usual]
+        baseline = [*usual, methods[0]][0]
+    else:
+        found = [m for m in methods if m.label == name] or [m for m in methods if m.name == name]
+        if len(found) != 1:
+            listed = "; ".join(method.label for method in methods)
+            count = "more than one method is" if found else "no method is"
+            raise InputError(f"{count} called {name}; set --baseline to one of: {listed}.")
+        baseline = found[0]
+    return [baseline, *(method for method in methods if method is not baseline)]
+
+
+def fractions(methods: Sequence[Method]) -> list[float]:
+    """List all p_s for which some method has runs."""
+    return sorted({p_s for method in methods for p_s in method.cells})
+
+
+def _cells(runs: Sequence[Run]) -> dict[float, Cell]:
+    cells: defaultdict[float, dict[int, Run]] = defaultdict(dict)
+    for run in runs:
+        twin = cells[run.p_s].setdefault(run.seed, run)
+        if twin is not run:
+            raise InputError(
+                f"{twin.folder} and {run.folder} hold the same settings and the same seed; "
+                "name only one of them."
+            )
+    return {p_s: Cell(cells[p_s]) for p_s in sorted(cells)}
+
+
+def unique_labels(curves: Sequence[tuple[str, Mapping[str, str]]]) -> list[str]:
+    """Label each of some names and settings by its name, and by settings where others share it."""
+    labels = [name for name, _ in curves]
+    for name in {name for name in labels if labels.count(name) > 1}:
+        places = [place for place, label in enumerate(labels) if label == name]
+        texts = telling([curves[place][1] for place in places])
+        for place, text in zip(places, texts, strict=True):
+            labels[place] = f"{name} ({text})"
+    return labels

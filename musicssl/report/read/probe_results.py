@@ -1,0 +1,255 @@
+"""Results of probe.py: what one kind of probe made of one set of embeddings on one corpus."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicssl.report.read.discovery import check_folders, holding, is_of_a_probe
+from musicssl.report.read.run_files import load_config, readable, with_nan
+from musicssl.report.read.settings import bearing
+from musicssl.report.read.test_set import Truth
+from musicssl.runs.folder import RunFolder
+from musicssl.runs.probes.folder import ProbeFolder
+from musicssl.runs.probes.settings import embeddings_file
+
+_SAME = 0.01  # of the metric: what another device, or another size of batches, may change
+_OF_THE_CORPUS = ("dataset.", "probe.", "data.stratified", "data.val_fraction", "data.split_seed")
+_NOT_OF_THE_CORPUS = ("dataset.features.", "dataset.root")  # the encoder's choice; where it lies
+
+
+@dataclass(frozen=True)
+class ProbeCell:
+    """The probes of one fraction of the labels, over draws of the labelled clips.
+
+    Attributes:
+        labelled: Clips that a probe learns from.
+        mean: Metrics by name, NaN where undefined.
+        interval: Their 95 % intervals over the draw of test clips; NaN where undefined.
+    """
+
+    labelled: int
+    mean: Mapping[str, float]
+    interval: Mapping[str, tuple[float, float]]
+
+
+class Fit(NamedTuple):
+    """One probe.
+
+    Attributes:
+        p_s: Fraction of labels.
+        draw: Seed of the draw of labelled clips.
+        value: The usual metric of the corpus; NaN where undefined.
+    """
+
+    p_s: float
+    draw: int
+    value: float
+
+
+@dataclass(frozen=True, eq=False)
+class ProbeResult:
+    """All probes of one kind on one set of embeddings.
+
+    Attributes:
+        folder: As it was found.
+        name: Of the training run, the encoder or the file.
+        kind: What made the embeddings; see `musicssl.runs.probes.source.Origin`.
+        seed: Of its training; None where there is no such thing.
+        settings: What else tells it from others, by path: those of its training among them.
+        corpus: That was probed.
+        probe: The word typed after `probe=`.
+        metric: By which the corpus is usually judged.
+        chance: Metrics of the best constant answer.
+        fits: In the order of the scores, (K).
+        cells: By fraction of the labels, ascending.
+        truth: The test clips, and all settings that must agree to compare results.
+        groups: What clips belong together, (N,); None if each stands for itself.
+        credit: What answers are worth, (C, C), see `musicssl.data.corpus.Corpus`; None if only right
+            ones are.
+    """
+
+    folder: Path
+    name: str
+    kind: str
+    seed: int | None
+    settings: Mapping[str, str]
+    corpus: str
+    probe: str
+    metric: str
+    chance: Mapping[str, float]
+    fits: tuple[Fit, ...]
+    cells: Mapping[float, ProbeCell]
+    truth: Truth
+    groups: NDArray[Any] | None
+    credit: NDArray[np.float32] | None
+
+    def rows(self, p_s: float) -> list[int]:
+        """List the places of the fits of a fraction of labels."""
+        return [place for place, fit in enumerate(self.fits) if fit.p_s == p_s]
+
+    def contradicts(self, other: "ProbeResult") -> bool:
+        """Say whether a fit of the same draw is so different that it is of another model."""
+        theirs = {(fit.p_s, fit.draw): fit.value for fit in other.fits}
+        return any(
+            abs(fit.value - theirs.get((fit.p_s, fit.draw), fit.value)) > _SAME for fit in self.fits
+        )
+
+    def scores(self) -> NDArray[np.floating]:
+        """Read the scores of all fits, (K, N, C); too large to keep those of many results.
+
+        Raises:
+            InputError: If the file has changed since.
+        """
+        file = ProbeFolder(self.folder).predictions
+        with _readable(file), _arrays(file) as arrays:
+            scores: NDArray[np.floating] = arrays["scores"]
+        return scores
+
+
+def read_probes(folders: Sequence[Path]) -> tuple[list[ProbeResult], list[Path]]:
+    """Read all complete results of probe.py under some folders, each once.
+
+    Returns:
+        The results, and the folders of those that are not finished.
+
+    Raises:
+        InputError: If there is no such folder, or a file is damaged.
+    """
+    check_folders(folders)
+    results: list[ProbeResult] = []
+    for folder in holding(folders, "probe.json"):
+        result = read_probe(folder)
+        twins = (one.truth for one in results if not one.truth.difference(result.truth))
+        results.append(replace(result, truth=next(twins, result.truth)))  # one copy is enough
+    unfinished = [
+        folder
+        for folder in holding(folders, "config.yaml")
+        if not ProbeFolder(folder).is_complete
+        and is_of_a_probe(ProbeFolder(folder).config.read_text())
+    ]
+    return results, unfinished
+
+
+def read_probe(folder: Path) -> ProbeResult:
+    """Read one complete result of probe.py.
+
+    Raises:
+        InputError: If a file of it is missing, damaged or at odds with another.
+    """
+    files = ProbeFolder(folder)
+    config = _read_config(files.config)
+    with _readable(files.metrics):
+        document = files.document()
+        cells = {float(cell["p_s"]): _cell(cell) for cell in document["cells"]}
+        source, metric = document["source"], str(document["metric"])
+        fits = tuple(_fit(fit, metric) for fit in document["fits"])
+        if not cells or set(cells) != {fit.p_s for fit in fits}:
+            raise ValueError("its fits and its cells are of different fractions of labels")
+        chance = with_nan(document["chance"])
+        settings = _settings(folder, document, config)
+        exam = {key: value for key, value in bearing(config).items() if _is_of_exam(key)}
+        exam |= {f"clips.{split}": str(document["clips"][split]) for split in ("train", "val")}
+        exam |= {"corpus": str(document["corpus"]), "probe": str(document["probe"])}
+    truth, groups, credit = _read_truth(folder, exam, len(fits))
+    return ProbeResult(
+        folder=folder,
+        name=str(source["name"]),
+        kind=str(source["kind"]),
+        seed=source["seed"],
+        settings=settings,
+        corpus=exam["corpus"],
+        probe=exam["probe"],
+        metric=metric,
+        chance=chance,
+        fits=fits,
+        cells=dict(sorted(cells.items())),
+        truth=truth,
+        groups=groups,
+        credit=credit,
+    )
+
+
+def _is_of_exam(key: str) -> bool:
+    return key.startswith(_OF_THE_CORPUS) and not key.startswith(_NOT_OF_THE_CORPUS)
+
+
+def _settings(
+    folder: Path, document: Mapping[str, Any], config: Mapping[str, Any]
+) -> dict[str, str]:
+    """Gather what tells a model from others of its name, but for its seed.
+
+    A probe of a run lies in the run's folder, so the settings of the training are at hand, also
+    where the folder was moved.
+    """
+    source = document["source"]
+    told = {key: source[key] for key in ("kind", "p_s", "b_s", "trained_on")}
+    told |= {"embed_dim": document["embed_dim"], "file": _file(source, config)}
+    if source["kind"] == "untrained":  # nothing but its encoder; null if it is a checkpoint's
+        told |= {"encoder": config["encoder"]}
+    settings = bearing(told)
+    for parent in folder.absolute().parents:
+        run = RunFolder(parent.parent)
+        if parent.name == "probes" and source["kind"] == "checkpoint" and run.config.is_file():
+            return bearing(_read_config(run.config)) | settings
+    return settings
+
+
+def _file(source: Mapping[str, Any], config: Mapping[str, Any]) -> str | None:
+    """Return the file that tells a model from others: all of its path if it is of no run here."""
+    if source["kind"] == "embeddings":
+        return str(embeddings_file(config["embeddings"]))
+    if source["kind"] != "checkpoint":
+        return None
+    path = str(config["checkpoint"])
+    return path if source["run"] is None else Path(path).name
+
+
+def _fit(fit: Mapping[str, Any], metric: str) -> Fit:
+    value = with_nan(fit["macro"])[metric]
+    return Fit(float(fit["p_s"]), int(fit["seed"]), value)
+
+
+def _cell(cell: Mapping[str, Any]) -> ProbeCell:
+    intervals = {
+        name: (math.nan, math.nan) if None in ends else (float(ends[0]), float(ends[1]))
+        for name, ends in cell["interval"].items()
+    }
+    return ProbeCell(int(cell["labelled"]), with_nan(cell["mean"]), intervals)
+
+
+def _read_config(file: Path) -> dict[str, Any]:
+    with _readable(file):
+        config = load_config(file)
+        _ = config["data"]["p_s"]
+    return config
+
+
+def _read_truth(
+    folder: Path, exam: Mapping[str, str], num_fits: int
+) -> tuple[Truth, NDArray[Any] | None, NDArray[np.float32] | None]:
+    file = ProbeFolder(folder).predictions
+    with _readable(file), _arrays(file) as arrays:
+        classes, clip_ids = tuple(arrays["classes"].tolist()), arrays["clip_ids"]
+        targets, mask = arrays["targets"], arrays["mask"]
+        shape = (len(clip_ids), len(classes))
+        if not targets.shape == mask.shape == shape or arrays["scores"].shape != (num_fits, *shape):
+            raise ValueError("its arrays have different sizes, or not as many scores as fits")
+        truth = Truth(exam, classes, clip_ids, targets, mask, str(arrays["task"]))
+        groups, credit = (arrays.get(key) for key in ("groups", "credit"))
+        return truth, groups, credit
+
+
+@contextmanager
+def _arrays(file: Path) -> Iterator[Any]:
+    with file.open("rb") as opened, np.load(opened) as arrays:
+        yield arrays
+
+
+def _readable(file: Path) -> AbstractContextManager[None]:
+    return readable(file, result="probe.json", command="probe.py")

@@ -1,0 +1,91 @@
+"""What a run was tested on, and whether two runs were tested on the same."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicssl.errors import InputError
+from musicssl.report.read.settings import ABSENT, differing
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """A corpus, the clips of its test split, and what is true of them.
+
+    Attributes:
+        corpus: The settings of the corpus, by path.
+        classes: Names, (C).
+        clip_ids: Of the test clips, (N,) str.
+        targets: (N, C); without meaning where `mask` is False.
+        mask: True where the target was observed, (N, C).
+        task: What the targets are; see `musicssl.data.corpus.Corpus`.
+    """
+
+    corpus: Mapping[str, str]
+    classes: tuple[str, ...]
+    clip_ids: NDArray[np.str_]
+    targets: NDArray[np.floating]
+    mask: NDArray[np.bool_]
+    task: str
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        """Whether the class is in the clip, (N, C)."""
+        present: NDArray[np.bool_] = self.targets >= 0.5
+        return present
+
+    def differs(self, other: "Truth") -> NDArray[np.bool_]:
+        """Say of each cell whether the two are at odds, (N, C); only for the same clips."""
+        differs: NDArray[np.bool_] = self.present != other.present
+        if self.task == "regression":
+            differs = self.targets != other.targets
+        return differs
+
+    def difference(self, other: "Truth") -> str | None:
+        """Say in a few words what differs first; None if two results compare."""
+        keys = differing([self.corpus, other.corpus])
+        values = [(self.corpus.get(key, ABSENT), other.corpus.get(key, ABSENT)) for key in keys]
+        settings = [
+            f"{key} is {first} in one and {second} in the other"
+            for key, (first, second) in zip(keys, values, strict=True)
+        ]
+        if settings:
+            return ", ".join(settings[:3])
+        if self.task != other.task:
+            return f"the targets are {self.task} in one and {other.task} in the other"
+        if self.classes != other.classes:
+            odd = sorted(set(self.classes) ^ set(other.classes))
+            return (
+                f"their classes differ ({', '.join(odd[:3])})"
+                if odd
+                else "their classes are in another order"
+            )
+        if not np.array_equal(self.clip_ids, other.clip_ids):
+            odd = sorted(set(self.clip_ids.tolist()) ^ set(other.clip_ids.tolist()))
+            counts = f"{len(self.clip_ids)} and {len(other.clip_ids)}"
+            return (
+                f"their test clips differ ({counts} clips; {', '.join(odd[:3]) or 'another order'})"
+            )
+        changed = int(np.count_nonzero(self.mask != other.mask))
+        if changed:
+            return f"{changed} cells of their test labels are observed in one of them only"
+        changed = int(np.count_nonzero(self.differs(other) & self.mask))
+        if changed:
+            return f"{changed} of their observed test labels differ"
+        return None
+
+
+def check_comparable(here: Path, mine: Truth, there: Path, other: Truth) -> None:
+    """Make sure that two runs were tested on the same clips of the same corpus.
+
+    Raises:
+        InputError: If they were not; it names both runs and what differs.
+    """
+    difference = mine.difference(other)
+    if difference is not None:
+        raise InputError(
+            f"{here} and {there} do not compare: {difference}; report them apart from each other."
+        )

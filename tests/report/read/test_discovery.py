@@ -1,0 +1,34 @@
+"""Oracle: files that were put there."""
+
+import pytest
+
+from musicssl.errors import InputError
+from musicssl.report.read.discovery import check_folders, holding, is_of_a_probe, is_of_a_run
+
+
+def test_a_folder_is_found_once_though_the_given_ones_overlap(tmp_path):
+    for name in ("b", "a/deep"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "probe.json").touch()
+    found = holding([tmp_path, tmp_path / "a"], "probe.json")
+    assert found == [tmp_path / "a" / "deep", tmp_path / "b"]
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    check_folders([tmp_path])
+    with pytest.raises(InputError, match=r"there is no folder .*absent; name folders"):
+        check_folders([tmp_path, tmp_path / "absent"])
+
+
+@pytest.mark.parametrize(
+    ("config", "run", "probe"),
+    [
+        ("name: att\ndata:\n  p_s: 0.1\n", True, False),
+        ("probe:\n  k: 5\ndata:\n  p_s:\n  - 0.1\n", False, True),
+        ("name: att\nmethod:\n  probe: linear\ndata:\n  p_s: 0.1\n", True, False),
+        ("data:\n  value:\n    p_s: 1.0\n", False, False),
+        ("probe: linear\n", False, False),
+    ],
+)
+def test_whose_configuration_it_is(config, run, probe):
+    assert (is_of_a_run(config), is_of_a_probe(config)) == (run, probe)

@@ -1,0 +1,166 @@
+"""Oracle: the run that was written; what is broken is named."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from musicssl.errors import InputError
+from musicssl.evaluation.metrics import per_class_metrics
+from musicssl.report.read.runs import read_run, read_runs
+from musicssl.runs.folder import RunFolder
+from tests.support.synthetic_runs import scores, settings, truth, write_run
+
+
+def test_a_run_is_read_as_it_was_written(tmp_path):
+    targets, mask = truth()
+    given = scores(0.5, targets, np.random.default_rng(0))
+    folder = write_run(
+        tmp_path / "run",
+        settings("att", seed=3, p_s=0.02),
+        given=given,
+        localisation={"auroc_weighted": 0.7, "auroc_instance": None},
+    )
+    run = read_run(folder)
+    assert (run.folder, run.name, run.seed, run.p_s) == (folder, "att", 3, 0.02)
+    assert (run.labelled, run.best_epoch) == (20, 1)
+    assert run.metrics["auroc_weighted"] == 0.7
+    assert np.isnan(run.metrics["auroc_instance"])
+    expected = per_class_metrics(*map(torch.from_numpy, (given, targets, mask)))
+    np.testing.assert_allclose(run.judgement.by_class, expected["auroc"], atol=1e-6)
+    assert run.metrics["f1"] == pytest.approx(float(expected["f1"].nanmean()))
+
+
+def test_a_method_without_epochs_has_no_best_one(tmp_path):
+    assert read_run(write_run(tmp_path / "run", settings(), best_epoch=None)).best_epoch is None
+
+
+def test_validation_is_read_and_absent_from_a_run_of_an_older_version(tmp_path):
+    targets, mask = truth(40, seed=1)
+    targets[:, 1] = 0
+    given = scores(0.5, targets, np.random.default_rng(0))
+    run = read_run(write_run(tmp_path / "run", settings(), validation=(given, targets, mask)))
+    expected = per_class_metrics(*map(torch.from_numpy, (given, targets, mask)))["auroc"]
+    np.testing.assert_array_equal(run.validation, expected)
+    assert np.isnan(run.validation).tolist() == [False, True, False]
+    assert read_run(write_run(tmp_path / "old", settings())).validation is None
+
+
+def test_validation_of_other_classes_is_damage(tmp_path):
+    validation = (scores(0.5, truth()[0], np.random.default_rng(0)), *truth())
+    folder = write_run(tmp_path / "run", settings(), validation=validation)
+    document = json.loads((folder / "metrics.json").read_text())
+    document["validation"]["per_class"]["auroc"].pop()
+    (folder / "metrics.json").write_text(json.dumps(document))
+    with pytest.raises(InputError, match=r"metrics.json is missing or damaged .*validation"):
+        read_run(folder)
+
+
+def test_overlapping_folders_count_a_run_once_and_truth_is_kept_once(tmp_path):
+    for seed in range(2):
+        write_run(tmp_path / "a" / f"s{seed}", settings(seed=seed))
+    runs, unfinished = read_runs([tmp_path, tmp_path / "a", tmp_path / "a" / "s1"])
+    assert [run.seed for run in runs] == [0, 1]
+    assert runs[0].truth is runs[1].truth
+    assert unfinished == []
+
+
+def test_a_run_that_is_not_finished_is_left_out_and_named(tmp_path):
+    write_run(tmp_path / "done", settings())
+    RunFolder(tmp_path / "started").claim(settings(seed=1))
+    dashboard = tmp_path / "done" / "wandb" / "files"
+    dashboard.mkdir(parents=True)
+    (dashboard / "config.yaml").write_text("data:\n  value:\n    p_s: 1.0\n")  # no run's
+    runs, unfinished = read_runs([tmp_path])
+    assert [run.folder.name for run in runs] == ["done"]
+    assert unfinished == [tmp_path / "started"]
+
+
+def test_no_run_is_a_mistake_of_the_user(tmp_path):
+    with pytest.raises(InputError, match=r"no complete run under .*; train one"):
+        read_runs([tmp_path])
+    with pytest.raises(InputError, match=r"there is no folder .*absent"):
+        read_runs([tmp_path / "absent"])
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "metrics.json", "predictions.npz"])
+@pytest.mark.parametrize("damage", ["empty", "half", "noise"])
+def test_a_damaged_file_is_named_with_the_cure(tmp_path, name, damage):
+    file = write_run(tmp_path / "run", settings()) / name
+    whole = file.read_bytes()
+    broken = {"empty": b"", "half": whole[: len(whole) // 2], "noise": b"\x93{:\x00" + whole}
+    file.write_bytes(broken[damage])
+    with pytest.raises(InputError, match=f"{name} is missing or damaged .* run the training"):
+        read_run(file.parent)
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "predictions.npz"])
+def test_a_missing_file_is_named_with_the_cure(tmp_path, name):
+    folder = write_run(tmp_path / "run", settings())
+    (folder / name).unlink()
+    with pytest.raises(InputError, match=f"{name} is missing or damaged"):
+        read_runs([folder])
+
+
+def test_arrays_that_do_not_belong_together_are_noticed(tmp_path):
+    file = write_run(tmp_path / "run", settings()) / "predictions.npz"
+    arrays = dict(np.load(file))
+    np.savez(file, **(arrays | {"scores": arrays["scores"][1:]}))
+    with pytest.raises(InputError, match=r"predictions.npz is .* its arrays have different sizes"):
+        read_run(file.parent)
+
+
+def test_scores_that_are_not_those_of_the_result_are_noticed(tmp_path):
+    folder = write_run(tmp_path / "run", settings())
+    document = json.loads((folder / "metrics.json").read_text())
+    document["macro"]["auroc"] += 0.01
+    (folder / "metrics.json").write_text(json.dumps(document))
+    with pytest.raises(InputError, match=r"predictions.npz gives a macro AUROC of 0\.\d+, metrics"):
+        read_run(folder)
+
+
+def test_test_clips_of_one_value_only_are_refused(tmp_path):
+    targets, mask = truth()
+    test = (np.ones_like(targets), mask)
+    with pytest.raises(InputError, match="no class has both values among the test clips"):
+        read_run(write_run(tmp_path / "run", settings(), test=test))
+
+
+def test_runs_that_do_not_compare_are_refused_with_both_names_and_the_difference(tmp_path):
+    targets, mask = truth()
+    flipped, hidden = targets.copy(), mask.copy()
+    row = int(np.flatnonzero(mask[:, 0])[0])
+    flipped[row, 0], hidden[row, 0] = 1 - flipped[row, 0], False
+    odd = {
+        "corpus": (settings(corpus_seed=7), None, "dataset.seed is 0 in one and 7 in the other"),
+        "clips": (settings(), truth(61), "test clips differ .60 and 61 clips; clip-060"),
+        "mask": (settings(), (targets, hidden), "1 cells of their test labels are observed in one"),
+        "truth": (settings(), (flipped, mask), "1 of their observed test labels differ"),
+    }
+    first = write_run(tmp_path / "first", settings(seed=1))
+    for name, (config, test, difference) in odd.items():
+        other = write_run(tmp_path / name, config, test=test)
+        with pytest.raises(InputError, match=f"first and .*{name} do not compare: .*{difference}"):
+            read_runs([first, other])
+
+
+def test_other_classes_are_refused(tmp_path):
+    first = write_run(tmp_path / "first", settings())
+    other = write_run(tmp_path / "other", settings(seed=1))
+    arrays = dict(np.load(other / "predictions.npz"))
+    np.savez(other / "predictions.npz", **(arrays | {"classes": np.array(["violin", "x", "y"])}))
+    with pytest.raises(InputError, match=r"their classes differ .*x"):
+        read_runs([first, other])
+    np.savez(other / "predictions.npz", **(arrays | {"classes": arrays["classes"][::-1]}))
+    with pytest.raises(InputError, match="their classes are in another order"):
+        read_runs([first, other])
+
+
+def test_what_was_not_observed_and_other_features_do_not_keep_runs_apart(tmp_path):
+    targets, mask = truth()
+    config = settings(seed=1)
+    config["dataset"]["features"] = {"num_mels": 128}
+    first = write_run(tmp_path / "first", settings())
+    other = write_run(tmp_path / "other", config, test=(np.where(mask, targets, 1), mask))
+    assert len(read_runs([first, other])[0]) == 2

@@ -1,0 +1,117 @@
+"""Oracle: tables written by hand, and parsers of Markdown and HTML that are not ours."""
+
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from musicssl.evaluation.statistics.spread import Spread, spread
+from musicssl.report.analysis.grids import Grid
+from musicssl.report.write.markup import html, latex, markdown
+
+GRID = Grid(
+    "AUROC",
+    ("2 % (168)", "10 %"),
+    {
+        "att_bl": (Spread(0.7, 0.01, 3), Spread(0.8, 0.02, 3)),
+        "a|b <i>&": (Spread(0.75, 0.01, 3), spread([])),
+    },
+)
+
+
+class Cells(HTMLParser):
+    """The text of each cell, and which of it is strong."""
+
+    def __init__(self):
+        super().__init__()
+        self.rows, self.strong, self.tags = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag):
+        while self.tags.pop() != tag:
+            pass
+
+    def handle_data(self, data):
+        if "td" in self.tags or "th" in self.tags:
+            self.rows[-1][-1] += data
+        if "strong" in self.tags:
+            self.strong.append(data)
+
+
+def test_markdown():
+    assert markdown(GRID).splitlines() == [
+        "AUROC, 3 seeds",
+        "",
+        "| method | 2 % (168) | 10 % |",
+        "|---|---|---|",
+        "| att_bl | 0.7000 ± 0.0100 | 0.8000 ± 0.0200 |",
+        r"| a\|b <i>& | **0.7500 ± 0.0100** | – |",
+    ]
+
+
+def test_a_table_of_other_things_says_what_they_are():
+    grid = replace(GRID, head="model", note="the <mean> of 3 & more")
+    assert markdown(grid).splitlines()[0] == "AUROC: the <mean> of 3 & more"
+    assert markdown(grid).splitlines()[2].startswith("| model |")
+    assert r"\caption{AUROC: the <mean> of 3 \& more.}" in latex(grid)
+    assert "model & " in latex(grid)
+    assert "AUROC: the &lt;mean&gt; of 3 &amp; more" in html(grid)
+    cells = Cells()
+    cells.feed(html(grid))
+    assert cells.rows[0][0] == "model"
+
+
+def test_a_table_without_any_value_has_no_seeds():
+    empty = Grid("AUROC", ("2 %",), {"att": (spread([]),)})
+    assert markdown(empty).splitlines()[0] == "AUROC, 0 seeds"
+    assert markdown(empty).splitlines()[-1] == "| att | – |"
+
+
+def test_latex():
+    text = latex(GRID)
+    assert r"att\_bl & 0.7000 $\pm$ 0.0100 & 0.8000 $\pm$ 0.0200 \\" in text
+    assert r"a|b <i>\& & \textbf{0.7500 $\pm$ 0.0100} & -- \\" in text
+    assert r"\begin{tabular}{lcc}" in text
+    assert r"method & 2 \% (168) & 10 \% \\" in text
+    for rule in (r"\toprule", r"\midrule", r"\bottomrule"):
+        assert text.count(rule) == 1
+    assert text.count(r"\begin") == text.count(r"\end")
+
+
+def test_html_reads_back_as_it_was_given():
+    parser = Cells()
+    parser.feed(html(GRID))
+    assert parser.rows == [
+        ["method", "2 % (168)", "10 %"],
+        ["att_bl", "0.7000 ± 0.0100", "0.8000 ± 0.0200"],
+        ["a|b <i>&", "0.7500 ± 0.0100", "–"],
+    ]
+    assert parser.strong == ["0.7500 ± 0.0100"]
+    assert parser.tags == []
+
+
+def test_where_the_numbers_of_seeds_differ_they_stand_in_the_cells():
+    rows = {"a": (Spread(0.7, 0.01, 3),), "b": (spread([0.6]),), "c": (spread([]),)}
+    grid = Grid("AUROC", ("2 %",), rows)
+    assert grid.seeds == "number of seeds in brackets"
+    assert [grid.texts(label) for label in rows] == [
+        ["0.7000 ± 0.0100 (3)"],
+        ["0.6000 (1)"],
+        ["–"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("means", "best"),
+    [([0.7, 0.8], [1]), ([0.8, 0.80001], [0, 1]), ([0.8], []), ([0.8, float("nan")], [])],
+)
+def test_the_best_of_several_is_bold_and_so_is_what_reads_the_same(means, best):
+    rows = {str(row): (spread([mean]),) for row, mean in enumerate(means)}
+    grid = Grid("AUROC", ("2 %",), rows)
+    assert [row for row in range(len(means)) if grid.is_best(str(row), 0)] == best
