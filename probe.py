@@ -28,10 +28,9 @@ from musicssl.cli.exits import stops_kindly
 from musicssl.cli.job import Outcome
 from musicssl.cli.overrides import check_kinds, override_errors
 from musicssl.cli.worker import explained_loss
-from musicssl.command_line import user_errors
 from musicssl.data.corpus import Corpus, Dataset, check_corpus
 from musicssl.datasets.formats.embeddings_file import checked_suffix, save_embeddings
-from musicssl.errors import InputError
+from musicssl.errors import InputError, user_errors
 from musicssl.probing.finetune import FineTune
 from musicssl.runs.artifacts.robustness import chosen_severities
 from musicssl.runs.checkpoint import Description, check_corpus_parts, describe

@@ -35,9 +35,8 @@ from musicssl.cli.exits import stops_kindly
 from musicssl.cli.job import Outcome
 from musicssl.cli.overrides import check_kinds, check_use, override_errors
 from musicssl.cli.worker import explained_loss
-from musicssl.command_line import user_errors
 from musicssl.data.datamodule import SemiSupervisedDataModule
-from musicssl.errors import InputError
+from musicssl.errors import InputError, user_errors
 from musicssl.figures.embedding_map import check_layout
 from musicssl.methods.base.method import ClassificationMethod
 from musicssl.methods.base.probed import ProbedMethod

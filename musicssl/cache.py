@@ -1,4 +1,7 @@
-"""Derived data on disk: built once, whole or not at all, under a name that is their settings."""
+"""Derived data on disk: named by its settings, built once, written whole or not at all.
+
+Journals record which parts of a large file are already written: one line of JSON for each part.
+"""
 
 import fcntl
 import hashlib
@@ -7,8 +10,9 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -107,3 +111,15 @@ def _umask() -> int:
     mask = os.umask(0)  # there is no way to read it but to set it
     os.umask(mask)
     return mask
+
+
+def line(content: Sequence[object]) -> bytes:
+    """Return a line of a journal, `[3, "abc"]` and its end."""
+    return json.dumps(content).encode() + b"\n"
+
+
+def write_all(file: FileIO, data: bytes) -> None:
+    """Write all of it: without a buffer, the last of a disk's space may take a part only."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]

@@ -1,8 +1,7 @@
 import pytest
 from hydra.utils import instantiate
 
-from musicssl.command_line import user_errors
-from musicssl.errors import InputError
+from musicssl.errors import InputError, user_errors
 
 
 def refuse():

@@ -23,9 +23,8 @@ from musicssl.audio.decode import UnreadableAudioError
 from musicssl.audio.parallel import in_parallel
 from musicssl.audio.pcm import quantise
 from musicssl.audio.store_index import SAMPLE_TYPE, SAMPLES, StoreIndex
-from musicssl.cache import fingerprint
+from musicssl.cache import fingerprint, line, write_all
 from musicssl.errors import InputError
-from musicssl.journal import line, write_all
 
 Decode = Callable[[str], NDArray[np.float32]]
 JOURNAL = "journal.jsonl"

@@ -19,8 +19,7 @@ from musicssl.cli.exits import stops_kindly
 from musicssl.cli.job import Outcome, attempt, claimed
 from musicssl.cli.overrides import check_parts
 from musicssl.cli.sweep import jobs_at_a_time
-from musicssl.command_line import user_errors
-from musicssl.errors import InputError
+from musicssl.errors import InputError, user_errors
 from musicssl.runs.folder import ResultFolder
 
 

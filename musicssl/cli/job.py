@@ -16,8 +16,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from musicssl import worker
 from musicssl.cli.exits import termination
-from musicssl.command_line import input_error
-from musicssl.errors import InputError
+from musicssl.errors import InputError, input_error
 from musicssl.evaluation.metrics import USUAL, usual_metric
 from musicssl.runs.folder import ResultFolder
 

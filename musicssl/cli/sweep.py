@@ -31,8 +31,7 @@ from rich.text import Text
 
 from musicssl.cli.exits import termination
 from musicssl.cli.job import Outcome
-from musicssl.command_line import user_errors
-from musicssl.errors import InputError
+from musicssl.errors import InputError, user_errors
 
 _WIDTH = 100  # columns where the output is no terminal
 _FEW = 4  # folders that fit into a command to type

@@ -21,7 +21,6 @@ from musicssl.audio.decode import AUDIO_SUFFIXES
 from musicssl.audio.files import audio_files
 from musicssl.audio.waveform import Waveform
 from musicssl.cache import default_cache
-from musicssl.command_line import user_errors
 from musicssl.data.corpus import Corpus, check_corpus
 from musicssl.datasets.base.annotations import Annotations
 from musicssl.datasets.base.command import PREPARE, corpus_table, print_whole, show_store
@@ -35,7 +34,7 @@ from musicssl.datasets.formats.labels_csv import (
     read_label_table,
     targets,
 )
-from musicssl.errors import InputError
+from musicssl.errors import InputError, user_errors
 
 _log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from musicssl.command_line import user_errors
+from musicssl.errors import user_errors
 from musicssl.report.analysis.probe_study import ProbeStudy, check_wishes, read_probe_study
 from musicssl.report.analysis.study import Study, read_study
 from musicssl.report.read.discovery import holding

@@ -17,9 +17,9 @@ from musicssl.audio.files import audio_files
 from musicssl.audio.store import ClipStore
 from musicssl.audio.waveform import Waveform
 from musicssl.cache import default_cache
-from musicssl.command_line import user_errors
 from musicssl.data.corpus import SPLITS, Corpus
 from musicssl.datasets.base.recordings import Recordings
+from musicssl.errors import user_errors
 
 Column = Callable[[NDArray[np.float32]], str]
 

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from musicssl.cache import line, write_all
 from musicssl.errors import InputError
-from musicssl.journal import line, write_all
 
 ROWS, JOURNAL = "h.npy", "journal.jsonl"
 _TYPE = np.dtype("<f4")
