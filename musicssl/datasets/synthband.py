@@ -1,6 +1,6 @@
 """The embedded corpus: short band clips, composed and synthesised, of which every label is known.
 
-Nothing is downloaded. `musicssl.synthband` composes and plays the clips; here they become a corpus,
+Nothing is downloaded. `musicssl.datasets.synthesis` composes and plays the clips; here they become a corpus,
 of instances or, with `features=waveform`, of sound in a clip store of 2 bytes a sample.
 A clip is a pure function of (seed, its number, difficulty), so that a corpus of 1,000 clips is the
 start of one of 20,000. Of each ten clips seven train, one validates and two test. The audio is

@@ -22,7 +22,7 @@ _ROOMS = (
     *("augment", "views", "teacher", "thresholds", "projector", "similarity", "likelihoods"),
 )
 _TRUSTED = (*(f"musicssl.{room}" for room in _ROOMS), "torch.optim")
-_TRUSTED_CORPORA = ("musicssl.datasets", "musicssl.features")
+_TRUSTED_CORPORA = ("musicssl.datasets", "musicssl.audio")
 
 
 class DescribeCheckpoint(pl.Callback):

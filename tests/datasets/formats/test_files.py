@@ -10,8 +10,8 @@ from musicssl.datasets.formats.embeddings_file import (
     read_embeddings,
     save_embeddings,
 )
-from musicssl.embeddings import files as module
 from musicssl.errors import InputError
+from musicssl.probing.embeddings import files as module
 
 suffixes = pytest.mark.parametrize("suffix", [".npz", ".parquet"])
 

@@ -5,11 +5,11 @@ import sys
 import numpy as np
 import pytest
 
+from musicssl.datasets.synthesis import render as module
 from musicssl.datasets.synthesis.activity import activity
 from musicssl.datasets.synthesis.compose import Part, compose
 from musicssl.datasets.synthesis.instruments import INSTRUMENTS
 from musicssl.datasets.synthesis.render import render
-from musicssl.synthband import render as module
 
 RATE = 16_000
 PLAYERS = [(column, p) for column, i in enumerate(INSTRUMENTS) for p in i.programs]
