@@ -60,7 +60,8 @@ from musicssl.runs.folder import RunFolder
 from musicssl.runs.history import History, check_convergence
 from musicssl.runs.progress import EpochProgress
 from musicssl.runs.results import show_results, write_results
-from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint, StepSeed
+from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint
+from musicssl.seeding import StepSeed
 
 logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
 warnings.filterwarnings("ignore", ".*in eval mode at the start of training")  # frozen parts are

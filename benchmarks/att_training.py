@@ -31,8 +31,8 @@ from musicssl.losses.masked_bce import masked_bce
 from musicssl.methods.att import AttentionMIL
 from musicssl.networks.pooling import AttentionPooling
 from musicssl.runs.progress import EpochProgress
-from musicssl.runs.resume import StepSeed
 from musicssl.schedules import constant
+from musicssl.seeding import StepSeed
 
 logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
 

@@ -3,14 +3,14 @@
 Two models score clips, either of one class of which some are positive or of several classes that
 exclude each other; they are equally good but where two qualities are given, and what makes a clip
 hard is half common to both. `percentile`, `moved` (the same less the bias, see
-`musicssl.evaluation.statistics.bootstrap.interval`) and `basic` (reflected in the estimate): how many of 100 intervals of
-95 % for the first model hold the mean score of all draws of so many clips, and, after the stroke,
-the score on very many clips. The two differ for average precision alone, which few clips flatter.
-`difference`: how many of the difference of both hold its mean, percentile and, after the stroke,
-moved. `p < 0.05`: in how many comparisons, by `musicssl.evaluation.statistics.paired`. `bias`: by how much the mean of
-the replicates exceeds the estimate; `error`: their standard deviation; `of both`: the bias of the
-difference over its error; averaged over the draws. 400 draws tell 95 from 92. It takes some
-minutes.
+`musicssl.evaluation.statistics.bootstrap.interval`) and `basic` (reflected in the estimate): how
+many of 100 intervals of 95 % for the first model hold the mean score of all draws of so many
+clips, and, after the stroke, the score on very many clips. The two differ for average precision
+alone, which few clips flatter. `difference`: how many of the difference of both hold its mean,
+percentile and, after the stroke, moved. `p < 0.05`: in how many comparisons, by
+`musicssl.evaluation.statistics.paired`. `bias`: by how much the mean of the replicates exceeds the
+estimate; `error`: their standard deviation; `of both`: the bias of the difference over its error;
+averaged over the draws. 400 draws tell 95 from 92. It takes some minutes.
 
 python benchmarks/coverage.py [--draws 400] [--resamples 400]
 """

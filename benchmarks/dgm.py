@@ -32,8 +32,8 @@ from musicssl.methods.dgm import DeepGenerativeModel
 from musicssl.methods.generative.labelwise import ConditionedMLP
 from musicssl.methods.generative.training_clips import Answered
 from musicssl.runs.progress import EpochProgress
-from musicssl.runs.resume import StepSeed
 from musicssl.schedules import constant
+from musicssl.seeding import StepSeed
 
 logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
 

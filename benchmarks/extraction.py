@@ -1,12 +1,12 @@
 """Milliseconds of extracting the embeddings of a corpus, against the bare forward of the encoder.
 
-"extraction" is `musicssl.probing.embeddings.extraction.embed` into an empty cache: the corpus hashed, clips
-read from a store of 16 bits, whole clips embedded, and everything written, checked and mapped.
-"bare" is the same network in evaluation mode on one batch that lies ready, as many times as there
-are batches. They take turns, so that a busy machine slows both alike; figures are medians, and so
-are the ratios of the two in one round. A machine that is very busy leaves only the processor's time
-to compare, which counts the reading in full, though it happens beside the forward. The store holds
-clips of 10 s of noise and is made for it.
+"extraction" is `musicssl.probing.embeddings.extraction.embed` into an empty cache: the corpus
+hashed, clips read from a store of 16 bits, whole clips embedded, and everything written, checked
+and mapped. "bare" is the same network in evaluation mode on one batch that lies ready, as many
+times as there are batches. They take turns, so that a busy machine slows both alike; figures are
+medians, and so are the ratios of the two in one round. A machine that is very busy leaves only the
+processor's time to compare, which counts the reading in full, though it happens beside the
+forward. The store holds clips of 10 s of noise and is made for it.
 
     python benchmarks/extraction.py [--device cpu] [--threads 2] [--rounds 9] [--clips 48]
 """

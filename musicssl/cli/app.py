@@ -16,11 +16,11 @@ from omegaconf import DictConfig, MissingMandatoryValue, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
 
 from musicssl.cli.exits import stops_kindly
-from musicssl.cli.job import Outcome, attempt, claimed
+from musicssl.cli.job import Outcome, attempt
 from musicssl.cli.overrides import check_parts
 from musicssl.cli.sweep import jobs_at_a_time
 from musicssl.errors import InputError, user_errors
-from musicssl.runs.folder import ResultFolder
+from musicssl.runs.folder import ResultFolder, claimed
 
 
 def in_a_sweep() -> bool:

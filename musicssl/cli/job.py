@@ -1,6 +1,5 @@
 """One job of a sweep: a run in a folder of its own, whose failure is an outcome like any other."""
 
-import fcntl
 import json
 import os
 import sys
@@ -14,11 +13,11 @@ from typing import Literal
 
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from musicssl import worker
+from musicssl.cli import worker
 from musicssl.cli.exits import termination
-from musicssl.errors import InputError, input_error
+from musicssl.errors import input_error
 from musicssl.evaluation.metrics import USUAL, usual_metric
-from musicssl.runs.folder import ResultFolder
+from musicssl.runs.folder import ResultFolder, claimed
 
 
 @dataclass(frozen=True)
@@ -85,33 +84,6 @@ def _result(folder: ResultFolder) -> str:
     name = usual_metric(means)
     value = means[name]
     return f"{USUAL[name]} " + ("undefined" if value is None else f"{value:.3f}")
-
-
-@contextmanager
-def claimed(folder: Path, wait: bool = False) -> Iterator[None]:
-    """Keep a folder for this process alone; the claim ends with the process at the latest.
-
-    Args:
-        folder: To be made if it is not there.
-        wait: Until it is free, where another process has it.
-
-    Raises:
-        InputError: If another process has it.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        os.close(handle)
-        raise InputError(
-            f"another process is at work in {folder}; wait for it, or give this run a name of its "
-            "own (name=...)."
-        ) from None
-    try:
-        yield
-    finally:
-        os.close(handle)
 
 
 @contextmanager

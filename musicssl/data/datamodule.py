@@ -9,9 +9,9 @@ choice where every clip is partly labelled, as in OpenMIC-2018. Where a second c
 unlabelled clips are drawn from its training clips instead.
 
 With `by_label` a batch is the rows of clips alone, drawn for each label by itself, and a clip is
-labelled or unlabelled to one label at a time: see `musicssl.data.label_batches`. There the unlabelled
-clips of a label are those of which it is not known; only where there are none are they all training
-clips, as above.
+labelled or unlabelled to one label at a time: see `musicssl.data.label_batches`. There the
+unlabelled clips of a label are those of which it is not known; only where there are none are they
+all training clips, as above.
 
 Instances are served clip by clip. Of sound, training sees a crop of each clip at a random place, a
 pure function of the seed and the batch's number; validation and test see whole clips.

@@ -4,8 +4,8 @@ In binary relevance a model of its own learns each label. To the model of label 
 clips D_l(c) are the training clips in which c was observed, and the unlabelled ones D_u(c) are all
 others, whatever else is known of them. Every step has a labelled and an unlabelled batch for each
 model, as numbers of clips alone: all models read the same clips, so that a method keeps them on its
-device. As in `musicssl.data.batches` a batch is a pure function of its position, and a model's batches
-do not depend on what is known of the other labels.
+device. As in `musicssl.data.batches` a batch is a pure function of its position, and a model's
+batches do not depend on what is known of the other labels.
 """
 
 from collections.abc import Sequence

@@ -1,9 +1,9 @@
 """Your own audio: a folder of recordings, and a table of labels for some of them.
 
 `python -m musicssl.datasets.audio_folder --root DIR --labels labels.csv` shows what is found.
-`musicssl.datasets.formats.labels_csv` describes the table. A clip is a file. A labelled file is observed
-for every class: present if its row names it, absent if not. Files that the table does not name, or
-whose label is empty, are unlabelled and train.
+`musicssl.datasets.formats.labels_csv` describes the table. A clip is a file. A labelled file is
+observed for every class: present if its row names it, absent if not. Files that the table does not
+name, or whose label is empty, are unlabelled and train.
 """
 
 import argparse

@@ -1,7 +1,8 @@
 """Embeddings in a file, of this project or of any other, as a corpus.
 
-The file is .npz or .parquet; `musicssl.datasets.formats.embeddings_file` tells what it holds. A clip is one
-instance of D features. Labels are those of the file, or those of any corpus whose clips it names.
+The file is .npz or .parquet; `musicssl.datasets.formats.embeddings_file` tells what it holds. A
+clip is one instance of D features. Labels are those of the file, or those of any corpus whose
+clips it names.
 """
 
 import logging

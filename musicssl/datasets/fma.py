@@ -56,7 +56,8 @@ def download(root: Path, subset: str = "small", archives: Mapping[str, Archive] 
     """Get the tables and one subset as `root/fma_metadata` and `root/fma_SUBSET`, if not there.
 
     Raises:
-        InputError: If the subset is unknown, and as `musicssl.datasets.base.download.fetch_unpacked`.
+        InputError: If the subset is unknown, and as
+            `musicssl.datasets.base.download.fetch_unpacked`.
     """
     subsets = [name for name in archives if name != "metadata"]
     if subset not in subsets:

@@ -82,7 +82,8 @@ def download(root: Path, archive: Archive = ARCHIVE) -> None:
     """Get the corpus as `root/openmic-2018`; do nothing if it is there.
 
     Raises:
-        InputError: As `musicssl.datasets.base.download.fetch_unpacked`, or if that folder is incomplete.
+        InputError: As `musicssl.datasets.base.download.fetch_unpacked`, or if that folder is
+            incomplete.
     """
     fetch_unpacked(archive, root, root / FOLDER)
     check_complete(root / FOLDER, (CLASS_MAP, FEATURES, LABELS))

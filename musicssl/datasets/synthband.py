@@ -1,7 +1,7 @@
 """The embedded corpus: short band clips, composed and synthesised, of which every label is known.
 
-Nothing is downloaded. `musicssl.datasets.synthesis` composes and plays the clips; here they become a corpus,
-of instances or, with `features=waveform`, of sound in a clip store of 2 bytes a sample.
+Nothing is downloaded. `musicssl.datasets.synthesis` composes and plays the clips; here they become
+a corpus, of instances or, with `features=waveform`, of sound in a clip store of 2 bytes a sample.
 A clip is a pure function of (seed, its number, difficulty), so that a corpus of 1,000 clips is the
 start of one of 20,000. Of each ten clips seven train, one validates and two test. The audio is
 synthesised: figures on it rank methods under control and say nothing of real recordings.
@@ -44,7 +44,8 @@ class Synthband:
     """A corpus of synthesised band clips with exact weak and strong labels.
 
     A clip's label is that the class is active in any of its instances; what active means is said by
-    `musicssl.datasets.synthesis.activity`. Every label is given; splits draw those that shall be missing.
+    `musicssl.datasets.synthesis.activity`. Every label is given; splits draw those that shall be
+    missing.
 
     Attributes:
         num_clips: Clips, at least 10, so that each split has one.

@@ -164,3 +164,36 @@ def ranking_metrics(scores: Tensor, present: Tensor, mask: Tensor) -> dict[str, 
             if not target.all():
                 auroc[c] = binary_auroc(score, target)
     return {"auroc": auroc, "average_precision": average_precision}
+
+
+METRICS = {
+    "auroc": "AUROC",
+    "average_precision": "average precision",
+    "f1": "F1",
+    "f1_both": "F1, both values",
+    "precision_both": "precision, both values",
+    "recall_both": "recall, both values",
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "weighted_accuracy": "weighted accuracy",
+    "r2": "R²",
+    "rmse": "RMSE",
+    "pearson": "Pearson correlation",
+}
+
+
+LOCALISATION = {
+    "auroc_weighted": "AUROC of instances, weighted",
+    "auroc_instance": "AUROC of instances, alone",
+    "auroc_within_weighted": "AUROC within a clip, weighted",
+    "auroc_within_instance": "AUROC within a clip, alone",
+}
+
+
+def percent(p_s: float) -> str:
+    """Write a fraction.
+
+    >>> percent(0.02), percent(0.005), percent(1)
+    ('2 %', '0.5 %', '100 %')
+    """
+    return f"{100 * p_s:.4g} %"

@@ -31,9 +31,9 @@ def multi_class_metrics(scores: Tensor, targets: Tensor, mask: Tensor) -> Metric
     Returns:
         By class `precision`, `recall` and `f1` of the answers (precision 0 for a class that is
         never answered, all NaN for one without a clip), `auroc` and `average_precision` of its
-        scores against the rest as in `musicssl.evaluation.metrics.per_class_metrics`, and `positives`,
-        `observed`. Overall their macro means, `accuracy`, the share of clips answered rightly, and
-        `balanced_accuracy`, the mean recall of the classes that occur.
+        scores against the rest as in `musicssl.evaluation.metrics.per_class_metrics`, and
+        `positives`, `observed`. Overall their macro means, `accuracy`, the share of clips answered
+        rightly, and `balanced_accuracy`, the mean recall of the classes that occur.
 
     Raises:
         InputError: If an observed score is no probability.

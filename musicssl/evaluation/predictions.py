@@ -12,7 +12,9 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from musicssl.batch import Batch, valid_instances
-from musicssl.evaluation.tasks import Task
+from musicssl.evaluation.metrics import Metrics
+from musicssl.evaluation.multi_class import weighted_accuracy
+from musicssl.evaluation.tasks import Task, task_named
 from musicssl.networks.pooling import Instances
 
 
@@ -146,3 +148,19 @@ def _without_padding(batch: Batch) -> Iterator[Batch]:
     for place, length in enumerate(batch.lengths.tolist()):
         clip = batch.select(torch.tensor([place]))
         yield clip._replace(x=clip.x[:, :length], lengths=None)
+
+
+def measure(predictions: Predictions, credit: NDArray[np.float32] | None = None) -> Metrics:
+    """Judge predictions as their task has it.
+
+    Args:
+        predictions: Of the clips of a split.
+        credit: What answers are worth, (C, C), see `Corpus`; `weighted_accuracy` is measured too.
+    """
+    tensors = map(torch.from_numpy, (predictions.scores, predictions.targets, predictions.mask))
+    scores, targets, mask = tensors
+    metrics = task_named(predictions.task).metrics(scores, targets, mask)
+    if credit is not None:
+        mean_credit = weighted_accuracy(scores, targets, mask, torch.from_numpy(credit))
+        metrics.macro["weighted_accuracy"] = mean_credit
+    return metrics

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from musicssl.cache import write_atomically
 from musicssl.errors import InputError
-from musicssl.runs.folder import write_atomically
 
 CLEAN = "none"  # the corruption of severity 0
 

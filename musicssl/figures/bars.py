@@ -20,7 +20,15 @@ def draw_per_class_bars(
     title: str,
     positives: Sequence[int] | None = None,
 ) -> Figure:
-    """Draw the picture that `musicssl.figures.to_files.per_class_bars` writes."""
+    """Draw a bar per class and metric, best class on top, and the macro mean as a line.
+
+    Args:
+        classes: Names, (C).
+        values: One or a few metrics of at most 1 by the name to show, (C) each; the first one
+            orders the classes. NaN is drawn as "undefined", comes last and is left out of the mean.
+        title: Above the picture.
+        positives: How many clips of each class were observed as positive, (C), shown with its name.
+    """
     table = {name: np.asarray(column, dtype=np.float64) for name, column in values.items()}
     order = _best_first(next(iter(table.values())))
     labels = [wrapped(name) for name in classes]

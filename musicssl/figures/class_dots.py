@@ -18,7 +18,15 @@ def draw_class_dots(
     title: str,
     reference: tuple[float, str] = (0.5, "chance"),
 ) -> Figure:
-    """Draw the picture that `musicssl.figures.to_files.class_dots` writes."""
+    """Draw a line per class and a dot on it per method, best class of the first method on top.
+
+    Args:
+        classes: Names, (C).
+        values: By the name of the method, (C) each; NaN for a class is drawn as "undefined".
+        metric: What the values are.
+        title: Above the picture.
+        reference: A value to mark, and what reaches it.
+    """
     first = next(iter(values.values()))
     order = np.argsort(-first, kind="stable")  # NaN comes last
     figure = Figure(figsize=(9, 1.6 + _ROW_INCHES * len(classes)), layout=spacious())

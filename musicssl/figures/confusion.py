@@ -19,7 +19,17 @@ def draw_confusion(
     answers: NDArray[np.integer],
     title: str,
 ) -> Figure:
-    """Draw the picture that `musicssl.figures.to_files.confusion` writes."""
+    """Draw a square of which class was answered where which was right.
+
+    A row is a true class and shows the share of its clips that got each answer; a class without a
+    clip is left white.
+
+    Args:
+        classes: Names, (C).
+        truth: The class of each clip, (N,).
+        answers: What was answered, (N,).
+        title: Above the picture.
+    """
     shares = confusion_shares(truth, answers, len(classes))
     side = min(_MARGIN_INCHES + _CELL_INCHES * len(classes), _LARGEST_INCHES)
     figure = Figure(figsize=(max(side, 4.5), max(side, 4.5)), layout=spacious())

@@ -15,7 +15,18 @@ Curve = tuple[Sequence[float], Sequence[float]]
 def draw_training_curves(
     history: Mapping[str, Curve], title: str, best_epoch: int | None = None, unit: str = "epoch"
 ) -> Figure:
-    """Draw the picture that `musicssl.figures.to_files.training_curves` writes."""
+    """Draw the course of a training: losses above, metrics beneath.
+
+    Args:
+        history: (epochs, values) by name; one that ends in "loss" or "cross_entropy" goes to the
+            upper panel.
+        title: Above the picture.
+        best_epoch: Where to draw a vertical line: the epoch whose weights were kept.
+        unit: What the first of each pair counts, and so does `best_epoch`.
+
+    Raises:
+        InputError: If there is nothing to draw.
+    """
     panels = _panels(history)
     if not panels:
         raise InputError("there are no curves to draw; train for at least one epoch.")

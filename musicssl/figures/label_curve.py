@@ -40,10 +40,13 @@ def draw_label_curves(
     fraction: str = "the fraction p_s that they are",
     reference: tuple[float, str] | None = None,
 ) -> Figure:
-    """Draw the picture that `musicssl.figures.to_files.label_curves` writes.
+    """Draw what each method makes of few labels and of more: means over seeds, single seeds faint.
+
+    Bars are 95 % t-intervals of the means. The methods of one fraction stand a little apart from
+    left to right so that their intervals can be told apart.
 
     Args:
-        curves: Points in ascending order by the name of the method.
+        curves: Points in ascending order by the name of the method; the first is drawn in black.
         metric: What the values are.
         title: Above the picture.
         fraction: What the per cent beneath the clips are.

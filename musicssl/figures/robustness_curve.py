@@ -7,11 +7,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from musicssl.evaluation.metrics import smaller_is_better
+from musicssl.evaluation.metrics import METRICS, smaller_is_better
 from musicssl.evaluation.robustness_table import Robustness
 from musicssl.figures.saving import save_png
 from musicssl.figures.style import PLAIN, SMALL, Look, looks, spacious, wrapped
-from musicssl.report.analysis.grids import METRICS
 
 _COLUMNS = 5
 _PANEL_INCHES = 1.9

@@ -11,13 +11,12 @@ from musicssl.audio.log_mel import LogMel
 from musicssl.data.corpus import Corpus, Dataset
 from musicssl.errors import InputError
 from musicssl.evaluation.predictions import InstancePredictions, Predictions
-from musicssl.figures.to_files import (
-    attention_timeline,
-    confusion,
-    per_class_bars,
-    scatter,
-    training_curves,
-)
+from musicssl.figures.bars import draw_per_class_bars
+from musicssl.figures.confusion import draw_confusion
+from musicssl.figures.curves import draw_training_curves
+from musicssl.figures.saving import save_png
+from musicssl.figures.scatter import draw_scatter
+from musicssl.figures.timeline import draw_attention_timeline
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +35,7 @@ def draw_bars(
     shown = {head: per_class[name] for name, head in _BARS.items() if name in per_class}
     counts = per_class.get("positives")
     positives = None if counts is None else [int(count) for count in counts]
-    per_class_bars(folder / "per_class.png", classes, shown, title, positives)
+    save_png(folder / "per_class.png", draw_per_class_bars(classes, shown, title, positives))
 
 
 def draw_curves(folder: Path, rows: Sequence[Mapping[str, float]], best_epoch: int) -> None:
@@ -53,7 +52,9 @@ def draw_curves(folder: Path, rows: Sequence[Mapping[str, float]], best_epoch: i
     curves = {name: (epochs, [row[name] for row in rows]) for name in names}
     if "val/r2" in curves:  # far below 0, as it is at first, it would flatten the rest
         curves["val/r2"] = (epochs, [max(row["val/r2"], -1.0) for row in rows])
-    training_curves(folder / "training.png", curves, "Course of training", best_epoch)
+    save_png(
+        folder / "training.png", draw_training_curves(curves, "Course of training", best_epoch)
+    )
 
 
 def _losses(row: Mapping[str, float]) -> list[str]:
@@ -70,11 +71,14 @@ def draw_answers(folder: Path, predictions: Predictions, title: str | None = Non
     if predictions.task == "multi_class":
         known = predictions.mask.all(axis=1)
         answers, truth = scores[known].argmax(axis=1), targets[known].argmax(axis=1)
-        confusion(folder / "confusion.png", classes, truth, answers, title or "Test answers")
+        save_png(
+            folder / "confusion.png",
+            draw_confusion(classes, truth, answers, title or "Test answers"),
+        )
     if predictions.task == "regression":
         observed = np.where(predictions.mask, targets, np.nan)
         heading = title or "Test predictions"
-        scatter(folder / "predictions.png", classes, observed, scores, heading)
+        save_png(folder / "predictions.png", draw_scatter(classes, observed, scores, heading))
 
 
 def draw_timelines(
@@ -117,17 +121,19 @@ def _draw_timeline(
     length = len(scores)
     clip_id = str(corpus.clip_ids[row])
     spectrogram, seconds, sample_rate = _spectrogram(corpus, dataset, row, length)
-    attention_timeline(
+    save_png(
         folder / f"timeline_{clip_id.replace('/', '_')}.png",
-        spectrogram,
-        seconds,
-        [corpus.classes[c] for c in shown],
-        weights[:, shown],
-        scores[:, shown],
-        None if corpus.activity is None else corpus.activity[row, :length, shown].T,
-        corpus.instance_seconds,
-        f"Attention in {clip_id}",
-        sample_rate,
+        draw_attention_timeline(
+            spectrogram,
+            seconds,
+            [corpus.classes[c] for c in shown],
+            weights[:, shown],
+            scores[:, shown],
+            None if corpus.activity is None else corpus.activity[row, :length, shown].T,
+            corpus.instance_seconds,
+            f"Attention in {clip_id}",
+            sample_rate,
+        ),
     )
 
 

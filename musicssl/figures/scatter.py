@@ -18,7 +18,14 @@ def draw_scatter(
     predictions: NDArray[np.floating],
     title: str,
 ) -> Figure:
-    """Draw the picture that `musicssl.figures.to_files.scatter` writes."""
+    """Draw a panel per target of a regression: what was predicted over what is true, clip by clip.
+
+    Args:
+        names: Of the targets, (C).
+        targets: (N, C); NaN is left out.
+        predictions: (N, C).
+        title: Above the picture.
+    """
     columns = min(len(names), _COLUMNS)
     rows = -(-len(names) // columns)
     size = (_PANEL_INCHES * max(columns, 2), 0.6 + _PANEL_INCHES * rows)

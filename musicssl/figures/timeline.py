@@ -52,7 +52,24 @@ def draw_attention_timeline(
     title: str,
     sample_rate: int | None = None,
 ) -> Figure:
-    """Draw the picture that `musicssl.figures.to_files.attention_timeline` writes."""
+    """Draw where in a clip a model looks for each class: the thesis's Figure 3.5, with the truth.
+
+    All strips share the time axis of the spectrogram. Instance t covers the seconds from t to t + 1
+    times `instance_seconds`, the last one ends with the clip.
+
+    Args:
+        spectrogram: Log-mel frames spread evenly over the clip, (K, F) in [0, 1].
+        clip_seconds: Duration of the clip, in seconds.
+        classes: Names of the R >= 1 classes shown, top to bottom.
+        attention: Pooling weights of the valid instances, (T, R), >= 0; drawn from 0 to the
+            greatest one.
+        scores: Instance probabilities, (T, R), or None to leave them out.
+        activity: True where the class sounds, (T, R), or None where that is not known.
+        instance_seconds: Duration of an instance, in seconds.
+        title: Above the picture.
+        sample_rate: Of the audio in Hz, if the F bands are spread evenly in mel from 0 Hz to half
+            of it, as those of `LogMel` are; the axis then reads in Hz. None: it counts bands.
+    """
     lanes = _lanes(attention, scores, activity)
     title, *names = (wrapped(text, 90) for text in (title, *classes))
     page = Page(width=9, left=0.95, right=0.2, bottom=0.42)

@@ -1,8 +1,8 @@
 """Contrastive learning: the cosines of projections are to follow a given similarity.
 
 One loss for self-supervised, supervised and semi-supervised learning. What differs is the target
-similarity W of the rows of a batch, see `musicssl.losses.similarity`: same clip makes it NT-Xent (Chen et
-al. 2020, https://arxiv.org/abs/2002.05709, eq. 1), same class SupCon (Khosla et al. 2020,
+similarity W of the rows of a batch, see `musicssl.losses.similarity`: same clip makes it NT-Xent
+(Chen et al. 2020, https://arxiv.org/abs/2002.05709, eq. 1), same class SupCon (Khosla et al. 2020,
 https://arxiv.org/abs/2004.11362, eq. 2), a union of both SemiSupCon (Guinot, Quinton and Fazekas
 2024, https://arxiv.org/abs/2407.13840).
 """

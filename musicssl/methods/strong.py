@@ -8,7 +8,8 @@ from torch import Tensor
 from musicssl.batch import Batch
 from musicssl.data.label_grid import fits_places, samples_per_place
 from musicssl.errors import InputError
-from musicssl.methods.base.method import ClassificationMethod, EpochOutputs
+from musicssl.evaluation.epoch_outputs import EpochOutputs
+from musicssl.methods.base.method import ClassificationMethod
 
 
 class StrongSupervision(ClassificationMethod):

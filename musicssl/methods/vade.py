@@ -37,9 +37,9 @@ class VaDE(PhasedMethod, M1):
     once, and take weights, means and variances from the fit.
 
     With `b_s=0` no label is seen. What is learnt is judged as M1 is, by a linear probe. If a clip
-    has one class, `val/cluster_accuracy` is logged, see `musicssl.evaluation.clustering`: that of the
-    component most responsible for the mean of q(z|x). The authors' code decides by a sample of it,
-    which is noisy.
+    has one class, `val/cluster_accuracy` is logged, see `musicssl.evaluation.clustering`: that of
+    the component most responsible for the mean of q(z|x). The authors' code decides by a sample of
+    it, which is noisy.
 
     With any other `b_s` a component is a class. A labelled clip is of the component of its class,
     and pays -log pi of it; the mixture starts from the classes' means. The probabilities of classes

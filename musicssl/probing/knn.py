@@ -33,9 +33,10 @@ class KNearest:
     if they are fewer. The answer is the mean of their targets. Unlike that of scikit-learn, the
     share of a class is drawn away from 0 and 1, where one wrong neighbour makes the logarithmic
     loss infinite: (positives + 0.5) / (k + 1), or / (k + 0.5 C) where a clip has one of C classes;
-    see `musicssl.probing.solvers.labels.answer_of`. For one k the order of clips, and of the classes of a
-    clip, stays. (With the average clip of the subset added as one more neighbour, k = 1 validated
-    best on 50 made-up clips of 20 classes, with an AUROC of 0.53; as it is, k = 5 does, with 0.56.)
+    see `musicssl.probing.solvers.labels.answer_of`. For one k the order of clips, and of the
+    classes of a clip, stays. (With the average clip of the subset added as one more neighbour, k =
+    1 validated best on 50 made-up clips of 20 classes, with an AUROC of 0.53; as it is, k = 5
+    does, with 0.56.)
 
     Attributes:
         neighbours: To choose k from. What exceeds the number of labelled clips is left out; if all

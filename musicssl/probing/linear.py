@@ -82,8 +82,8 @@ def fit_linear(
     the logistic loss of each class in the clips in which it was observed; the cross-entropy of a
     softmax over the clips whose classes were all observed; the squared error of each target, in
     units of its standard deviation, so that no unit of a target decides. What cannot be fitted
-    decides alike for all clips; see `musicssl.probing.solvers.logistic`. All strengths are solved together
-    on the device of the tensors. Nothing is random.
+    decides alike for all clips; see `musicssl.probing.solvers.logistic`. All strengths are solved
+    together on the device of the tensors. Nothing is random.
 
     Args:
         train: To fit to.

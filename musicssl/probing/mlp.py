@@ -26,8 +26,8 @@ class MLP:
     epoch that validated best; of the pairs the one that validated best is kept. The networks of all
     subsets with the same number of labelled clips are trained together. All start from the same
     hidden units, and from outer weights of 0 with what
-    `musicssl.probing.solvers.labels.prior_scores` has as the answer to every clip: that is kept if nothing
-    validates better. Only labelled clips are trained on; the targets of a regression are
+    `musicssl.probing.solvers.labels.prior_scores` has as the answer to every clip: that is kept if
+    nothing validates better. Only labelled clips are trained on; the targets of a regression are
     standardised by them.
 
     SemiSupCon's code has one rate, 3e-4, batches of 64, a patience of 15 and no bias.

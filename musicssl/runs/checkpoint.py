@@ -17,12 +17,30 @@ from musicssl.errors import InputError
 from musicssl.methods.base.method import ClassificationMethod
 
 _KEY = "musicssl"
-_ROOMS = (
-    *("methods", "encoders", "pooling", "losses", "schedules"),
-    *("augment", "views", "teacher", "thresholds", "projector", "similarity", "likelihoods"),
+_TRUSTED = (
+    *("musicssl.methods", "musicssl.encoders", "musicssl.networks", "musicssl.losses"),
+    *("musicssl.augment", "musicssl.schedules", "torch.optim"),
 )
-_TRUSTED = (*(f"musicssl.{room}" for room in _ROOMS), "torch.optim")
-_TRUSTED_CORPORA = ("musicssl.datasets", "musicssl.audio")
+_TRUSTED_CORPORA = ("musicssl.datasets", "musicssl.audio.log_mel", "musicssl.audio.waveform")
+_FORMER_MODULES = {  # where 0.1.0 had the parts that its checkpoints name; dropped with 0.3
+    **{
+        f"musicssl.augment.{name}": f"musicssl.augment.instances.{name}"
+        for name in ("feature_gain", "feature_mask", "gain", "noise", "resample", "tilt")
+    },
+    **{
+        f"musicssl.augment.{name}": f"musicssl.augment.sound.{name}"
+        for name in ("level", "polarity", "white_noise")
+    },
+    **{
+        f"musicssl.{name}": f"musicssl.networks.{name}"
+        for name in ("pooling", "projector", "teacher", "thresholds")
+    },
+    "musicssl.features.log_mel": "musicssl.audio.log_mel",
+    "musicssl.features.waveform": "musicssl.audio.waveform",
+    "musicssl.likelihoods": "musicssl.losses.likelihoods",
+    "musicssl.similarity": "musicssl.losses.similarity",
+    "musicssl.views": "musicssl.augment.views",
+}
 
 
 class DescribeCheckpoint(pl.Callback):
@@ -151,7 +169,22 @@ def _description(checkpoint: Mapping[str, Any], path: Path) -> Description:
     for name, kind in (("config", dict), ("classes", list), ("sizes", dict)):
         if not isinstance(made.get(name), kind):
             raise _unfit(path, made_by, f"it does not say its {name}")
-    return Description(made["config"], tuple(made["classes"]), made["sizes"], made_by, path)
+    config = _with_current_names(made["config"])
+    return Description(config, tuple(made["classes"]), made["sizes"], made_by, path)
+
+
+def _with_current_names(node: Any) -> Any:
+    """Return a configuration whose targets have the names that this version has for them."""
+    if isinstance(node, list):
+        return [_with_current_names(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    renamed = {key: _with_current_names(value) for key, value in node.items()}
+    target = renamed.get("_target_")
+    if isinstance(target, str):
+        module, dot, name = target.rpartition(".")
+        renamed["_target_"] = f"{_FORMER_MODULES.get(module, module)}{dot}{name}"
+    return renamed
 
 
 def _weights(checkpoint: Mapping[str, Any], made: Description) -> Mapping[str, Tensor]:
@@ -269,8 +302,8 @@ def load_weights(method: ClassificationMethod, path: Path | str, classes: Sequen
 def _check_targets(node: Any, trusted: Sequence[str], path: Path | str) -> None:
     """Refuse a configuration that would call anything but the parts of a method.
 
-    Hydra calls whatever `_target_` names, and finds `musicssl.methods.base.method.torch.load` too: what
-    counts is the module in which the object was defined.
+    Hydra calls whatever `_target_` names, and finds `musicssl.methods.base.method.torch.load` too:
+    what counts is the module in which the object was defined.
     """
     if isinstance(node, str) and "${" in node:
         raise InputError(f"{path} is not resolved, it holds {node!r}; do not use this file.")
@@ -304,7 +337,7 @@ def homes(config: Any) -> list[str]:
 
 
 def _called(node: Mapping[str, Any]) -> list[str]:
-    """Return the dotted names of what is called for a node, also by `musicssl.losses.similarity`."""
+    """Return the dotted names that a node calls, `function=` of a similarity included."""
     if "_target_" not in node:
         return []
     by_name = [node.get("function"), *node.get("_args_", ())]

@@ -35,7 +35,8 @@ from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities import rank_zero_only
 from wandb.sdk.lib.wbauth import read_netrc_auth
 
-from musicssl.runs.folder import RunFolder, write_atomically
+from musicssl.cache import write_atomically
+from musicssl.runs.folder import RunFolder
 from musicssl.runs.history import read_history
 from musicssl.runs.probes.folder import ProbeFolder
 

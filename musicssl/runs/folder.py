@@ -16,16 +16,18 @@ error.txt          the traceback of a defect that ended a job of a sweep
 wandb/             with logger=wandb
 """
 
-import json
-import math
+import fcntl
+import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import yaml
 
+from musicssl.cache import write_atomically
 from musicssl.errors import InputError
 
 MAY_DIFFER = (  # settings of no bearing on results; threads but on their last bits
@@ -164,26 +166,6 @@ class RunFolder(ResultFolder):
             file.unlink(missing_ok=True)
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text)
-    part.replace(path)
-
-
-def write_json(path: Path, document: Mapping[str, Any]) -> None:
-    """Write plain values as JSON, whole or not at all; NaN, which JSON has not, as null."""
-    write_atomically(path, json.dumps(_without_nan(document), indent=2) + "\n")
-
-
-def _without_nan(node: Any) -> Any:
-    if isinstance(node, Mapping):
-        return {key: _without_nan(value) for key, value in node.items()}
-    if isinstance(node, list | tuple):
-        return [_without_nan(value) for value in node]
-    return None if isinstance(node, float) and math.isnan(node) else node
-
-
 def differences(
     earlier: Mapping[str, Any], now: Mapping[str, Any], may_differ: Sequence[str]
 ) -> list[str]:
@@ -205,3 +187,30 @@ def flattened(node: Any, prefix: str = "") -> dict[str, Any]:
     for key, value in node.items():
         leaves |= flattened(value, f"{prefix}.{key}" if prefix else str(key))
     return leaves
+
+
+@contextmanager
+def claimed(folder: Path, wait: bool = False) -> Iterator[None]:
+    """Keep a folder for this process alone; the claim ends with the process at the latest.
+
+    Args:
+        folder: To be made if it is not there.
+        wait: Until it is free, where another process has it.
+
+    Raises:
+        InputError: If another process has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        os.close(handle)
+        raise InputError(
+            f"another process is at work in {folder}; wait for it, or give this run a name of its "
+            "own (name=...)."
+        ) from None
+    try:
+        yield
+    finally:
+        os.close(handle)

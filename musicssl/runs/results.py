@@ -7,24 +7,23 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
+from musicssl.cache import write_json
 from musicssl.data.corpus import Corpus
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.label_grid import fits_places
 from musicssl.evaluation.localisation import localisation_metrics, resolution_metrics
 from musicssl.evaluation.metrics import Metrics
-from musicssl.evaluation.multi_class import weighted_accuracy
 from musicssl.evaluation.predictions import (
     InstancePredictions,
     Predictions,
     Scorer,
+    measure,
     predict_clips,
     predict_instances,
 )
-from musicssl.evaluation.tasks import task_named
 from musicssl.figures.run_figures import draw_answers, draw_bars, draw_curves, draw_timelines
 from musicssl.methods.base.method import ClassificationMethod
 from musicssl.methods.base.probed import ProbedMethod
@@ -34,7 +33,7 @@ from musicssl.runs.artifacts.embeddings import show_representation, write_repres
 from musicssl.runs.artifacts.generative import write_generative
 from musicssl.runs.artifacts.robustness import show_robustness
 from musicssl.runs.checkpoint import read_checkpoint
-from musicssl.runs.folder import RunFolder, write_json
+from musicssl.runs.folder import RunFolder
 from musicssl.runs.history import read_history
 from musicssl.runs.tables import metrics_table, write_metrics_csv
 
@@ -56,7 +55,8 @@ def write_results(
         folder: Of the run.
         datamodule: That the method was trained with.
         method: The trained method, in evaluation mode.
-        layout: Of a map of embeddings, if the method learns some; see `musicssl.figures.embedding_map`.
+        layout: Of a map of embeddings, if the method learns some; see
+            `musicssl.figures.embedding_map`.
     """
     corpus, rows = datamodule.corpus, datamodule.rows("test")
     predictions = predict_split(method, datamodule, "test")
@@ -99,22 +99,6 @@ def predict_split(method: Scorer, datamodule: SemiSupervisedDataModule, split: s
     corpus, rows = datamodule.corpus, datamodule.rows(split)
     batches, clip_ids = datamodule.batches(split), corpus.clip_ids[rows]
     return predict_clips(method, batches, corpus.classes, clip_ids, corpus.task)
-
-
-def measure(predictions: Predictions, credit: NDArray[np.float32] | None = None) -> Metrics:
-    """Judge predictions as their task has it.
-
-    Args:
-        predictions: Of the clips of a split.
-        credit: What answers are worth, (C, C), see `Corpus`; `weighted_accuracy` is measured too.
-    """
-    tensors = map(torch.from_numpy, (predictions.scores, predictions.targets, predictions.mask))
-    scores, targets, mask = tensors
-    metrics = task_named(predictions.task).metrics(scores, targets, mask)
-    if credit is not None:
-        mean_credit = weighted_accuracy(scores, targets, mask, torch.from_numpy(credit))
-        metrics.macro["weighted_accuracy"] = mean_credit
-    return metrics
 
 
 def in_places(corpus: Corpus, rows: NDArray[np.int64], instances: InstancePredictions) -> bool:

@@ -38,8 +38,8 @@ def metrics_table(classes: Sequence[str], per_class: PerClass, macro: Mapping[st
 
     Args:
         classes: Names, (C).
-        per_class: As in `musicssl.evaluation.metrics.Metrics`, (C) each. "both" heads the means over the
-            values absent and present.
+        per_class: As in `musicssl.evaluation.metrics.Metrics`, (C) each. "both" heads the means
+            over the values absent and present.
         macro: As there.
 
     Returns:

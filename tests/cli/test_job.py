@@ -3,9 +3,9 @@ import json
 import pytest
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from musicssl.cli.job import attempt, claimed
+from musicssl.cli.job import attempt
 from musicssl.errors import InputError
-from musicssl.runs.folder import RunFolder
+from musicssl.runs.folder import RunFolder, claimed
 
 
 @pytest.fixture

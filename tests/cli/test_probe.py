@@ -17,7 +17,7 @@ from musicssl.errors import InputError
 from musicssl.evaluation.robustness_table import read_robustness
 from musicssl.runs.checkpoint import describe
 from musicssl.runs.probes.folder import ProbeFolder
-from tests import test_train
+from tests.cli import test_train
 from tests.support.commands import SEARCH_PATH, shell
 from tests.support.probing_command import run
 from tests.support.tiny import Tiny

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from musicssl import worker
+from musicssl.cli import worker
 from musicssl.cli.worker import claim_device, explained_loss, visible_devices
 from musicssl.errors import InputError
 

@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import confusion_matrix
 
 from musicssl.figures.confusion import confusion_shares, draw_confusion
-from musicssl.figures.to_files import confusion
+from musicssl.figures.saving import save_png
 from tests.figures.test_figures import BAD_MATH, PNG, text_beyond_the_edge
 
 
@@ -43,5 +43,7 @@ def test_many_long_names_fit(num_classes):
 
 
 def test_the_picture_is_a_file(tmp_path):
-    path = confusion(tmp_path / "new" / "confusion.png", ["a", "b"], *answers(2), "title")
+    path = save_png(
+        tmp_path / "new" / "confusion.png", draw_confusion(["a", "b"], *answers(2), "title")
+    )
     assert path.read_bytes().startswith(PNG)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
+from musicssl.figures import embedding_map
 from musicssl.figures.embedding_map import (
     Plane,
     class_map,
@@ -12,7 +13,6 @@ from musicssl.figures.embedding_map import (
     value_maps,
 )
 from musicssl.figures.style import COLOURS, GREY
-from musicssl.report import embedding_map
 from tests.figures.test_figures import BAD_MATH, PNG, text_beyond_the_edge
 
 N = 30

@@ -17,8 +17,8 @@ from torchaudio.functional import melscale_fbanks
 from musicssl.errors import InputError
 from musicssl.figures.bars import draw_per_class_bars
 from musicssl.figures.curves import draw_training_curves
+from musicssl.figures.saving import save_png
 from musicssl.figures.timeline import draw_attention_timeline
-from musicssl.figures.to_files import attention_timeline, per_class_bars, training_curves
 
 PNG = b"\x89PNG\r\n\x1a\n"
 NAN = float("nan")
@@ -303,11 +303,13 @@ def test_no_curves_are_refused(history: dict[str, tuple[list[float], list[float]
 def test_each_function_writes_a_picture_and_returns_its_path(tmp_path: Path) -> None:
     ones = np.ones((2, 1))
     folder = tmp_path / "run" / "pictures"
-    bars = per_class_bars(folder / "bars.png", ["a"], {"F1": [0.5]}, "title", [3])
-    curves = training_curves(folder / "curves.png", HISTORY, "title", 1)
-    attention = attention_timeline(
-        *(folder / "attention.png", np.ones((9, 8)), 2.0, ["a"], ones),
-        *(None, None, 1.0, "title", 16_000),
+    bars = save_png(folder / "bars.png", draw_per_class_bars(["a"], {"F1": [0.5]}, "title", [3]))
+    curves = save_png(folder / "curves.png", draw_training_curves(HISTORY, "title", 1))
+    attention = save_png(
+        folder / "attention.png",
+        draw_attention_timeline(
+            np.ones((9, 8)), 2.0, ["a"], ones, None, None, 1.0, "title", 16_000
+        ),
     )
     assert {bars, curves, attention} == set(folder.iterdir())
     for path in (bars, curves, attention):
@@ -317,6 +319,6 @@ def test_each_function_writes_a_picture_and_returns_its_path(tmp_path: Path) -> 
 
 def test_drawing_leaves_no_figure_and_no_setting_behind(tmp_path: Path) -> None:
     before = dict(mpl.rcParams)
-    per_class_bars(tmp_path / "bars.png", ["a"], {"F1": [0.5]}, "title")
+    save_png(tmp_path / "bars.png", draw_per_class_bars(["a"], {"F1": [0.5]}, "title"))
     assert dict(mpl.rcParams) == before
     assert not _pylab_helpers.Gcf.figs

@@ -8,7 +8,7 @@ import pytest
 
 from musicssl.audio.log_mel import LogMel
 from musicssl.evaluation.predictions import InstancePredictions, Predictions
-from musicssl.report import run_figures
+from musicssl.figures import run_figures
 from tests.support.tiny import Tiny
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from musicssl.figures.saving import save_png
 from musicssl.figures.scatter import draw_scatter
-from musicssl.figures.to_files import scatter
 from tests.figures.test_figures import BAD_MATH, PNG, text_beyond_the_edge
 
 
@@ -45,7 +45,7 @@ def test_there_are_as_many_panels_as_targets_and_long_names_fit(count):
 
 def test_the_picture_is_a_file(tmp_path):
     values = np.random.default_rng(0).random((2, 10, 2))
-    path = scatter(tmp_path / "new" / "scatter.png", ["a", "b"], *values, "title")
+    path = save_png(tmp_path / "new" / "scatter.png", draw_scatter(["a", "b"], *values, "title"))
     assert path.read_bytes().startswith(PNG)
 
 

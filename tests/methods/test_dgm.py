@@ -27,9 +27,11 @@ from musicssl.runs.checkpoint import (
     load_weights,
 )
 from musicssl.runs.history import History, read_history
-from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint, StepSeed
-from tests import probing_command, test_train
+from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint
+from musicssl.seeding import StepSeed
+from tests.cli import test_train
 from tests.runs.test_resume import Stop, validation_of
+from tests.support import probing_command
 from tests.support.kinds import OneClass, Values
 from tests.support.tiny import Tiny
 from tests.support.training import dgm_parts, quiet_trainer

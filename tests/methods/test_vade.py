@@ -23,7 +23,8 @@ from musicssl.methods.m1 import M1
 from musicssl.methods.vade import VaDE
 from musicssl.runs.checkpoint import AtomicCheckpointIO, DescribeCheckpoint, load_method
 from musicssl.runs.history import History, read_history
-from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint, StepSeed
+from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint
+from musicssl.seeding import StepSeed
 from tests.cli.test_train import run
 from tests.runs.test_resume import Stop
 from tests.support.kinds import OneClass

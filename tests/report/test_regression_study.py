@@ -11,7 +11,7 @@ from sklearn.metrics import r2_score
 
 from musicssl.data.datamodule import LabelCount
 from musicssl.errors import InputError
-from musicssl.evaluation.predictions import Predictions
+from musicssl.evaluation.predictions import Predictions, measure
 from musicssl.evaluation.regression import regression_metrics
 from musicssl.report.__main__ import main as report
 from musicssl.report.analysis.study import read_study
@@ -20,7 +20,6 @@ from musicssl.report.read.runs import read_run, read_runs
 from musicssl.report.read.test_set import Truth
 from musicssl.report.write.sentences import verdict
 from musicssl.runs.folder import RunFolder
-from musicssl.runs.results import measure
 from tests.support.synthetic_runs import TRAIN, settings, write_run
 
 TARGETS = ("arousal", "valence")

@@ -10,7 +10,7 @@ import pytest
 from musicssl.report.__main__ import main
 from musicssl.report.analysis.study import read_study
 from musicssl.runs.folder import RunFolder
-from tests import test_train
+from tests.cli import test_train
 from tests.support.synthetic_runs import settings, write_run, write_sweep
 
 FILES = {

@@ -22,10 +22,11 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from wandb.proto.wandb_internal_pb2 import Record
 
 import train
+from musicssl.cache import write_atomically
 from musicssl.errors import InputError
 from musicssl.figures.run_figures import draw_timelines
 from musicssl.runs.dashboard import _mode, log_probe
-from musicssl.runs.folder import RunFolder, write_atomically
+from musicssl.runs.folder import RunFolder
 from musicssl.runs.history import read_history
 from tests.cli.test_train import QUICK
 from tests.cli.test_train import run as run_without

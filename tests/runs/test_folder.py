@@ -3,8 +3,9 @@ import copy
 import pytest
 import yaml
 
+from musicssl.cache import write_atomically
 from musicssl.errors import InputError
-from musicssl.runs.folder import RunFolder, write_atomically
+from musicssl.runs.folder import RunFolder
 
 SETTINGS = {
     "seed": 0,

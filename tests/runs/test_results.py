@@ -11,11 +11,11 @@ from sklearn.metrics import accuracy_score, r2_score, roc_auc_score
 
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.evaluation.localisation import localisation_metrics, resolution_metrics
-from musicssl.evaluation.predictions import InstancePredictions, Predictions
+from musicssl.evaluation.predictions import InstancePredictions, Predictions, measure
 from musicssl.methods.random_forest import RandomForest
 from musicssl.report.read.runs import read_run
 from musicssl.runs.history import read_history
-from musicssl.runs.results import in_places, in_time, measure, show_results
+from musicssl.runs.results import in_places, in_time, show_results
 from tests.cli.test_train import run
 from tests.support.tiny import Tiny
 

@@ -17,7 +17,8 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.runs.checkpoint import AtomicCheckpointIO, DescribeCheckpoint
 from musicssl.runs.history import History, read_history
-from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint, StepSeed
+from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint
+from musicssl.seeding import StepSeed
 from tests.support.tiny import Tiny
 
 ROOT = Path(__file__).parents[2]

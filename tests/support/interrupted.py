@@ -12,7 +12,8 @@ from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.methods.base.method import ClassificationMethod
 from musicssl.runs.checkpoint import AtomicCheckpointIO, DescribeCheckpoint
 from musicssl.runs.history import History, read_history
-from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint, StepSeed
+from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint
+from musicssl.seeding import StepSeed
 from tests.support.training import quiet_trainer
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from musicssl.cache import write_json
 from musicssl.data.datamodule import LabelCount
 from musicssl.evaluation.metrics import macro, per_class_metrics
 from musicssl.evaluation.predictions import Predictions
-from musicssl.runs.folder import RunFolder, write_json
+from musicssl.runs.folder import RunFolder
 
 CLASSES = ("violin", "drums & <bass>", "voice")
 TRAIN = 1000

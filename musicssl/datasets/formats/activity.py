@@ -1,8 +1,9 @@
 """Strong labels: what sounds when, from annotations in time to stretches of equal length.
 
 A stretch is active if the annotation says so at any time in it, be it for a single frame: the
-instrument can be heard there. (`musicssl.datasets.synthesis` asks for 0.05 s, about one such frame.) With
-this rule the activity of a longer stretch is the maximum over the shorter ones that it is made of.
+instrument can be heard there. (`musicssl.datasets.synthesis` asks for 0.05 s, about one such
+frame.) With this rule the activity of a longer stretch is the maximum over the shorter ones that
+it is made of.
 
 MedleyDB's two formats, confidences of stems and intervals, are read here too.
 """

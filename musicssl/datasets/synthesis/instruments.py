@@ -2,8 +2,8 @@
 
 Eighteen classes of OpenMIC-2018 have General MIDI programs (mandolin and ukulele have none);
 electric guitar and harp make up the twenty. Programs count from 0, keys as in MIDI (middle C is
-60). A range is where the instrument is played, less the keys that `musicssl.datasets.synthesis.render`
-names as unsafe.
+60). A range is where the instrument is played, less the keys that
+`musicssl.datasets.synthesis.render` names as unsafe.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,9 @@
 """Is one model better than another on clips like these, or were the test clips lucky?
 
-Both are measured on the same resamples of the same test clips, see `musicssl.evaluation.statistics.bootstrap`, so what
-makes clips hard for both cancels. Where models were trained from several seeds,
-`musicssl.evaluation.statistics.significance` asks more: whether new seeds would say the same.
+Both are measured on the same resamples of the same test clips, see
+`musicssl.evaluation.statistics.bootstrap`, so what makes clips hard for both cancels. Where models
+were trained from several seeds, `musicssl.evaluation.statistics.significance` asks more: whether
+new seeds would say the same.
 """
 
 from collections.abc import Sequence

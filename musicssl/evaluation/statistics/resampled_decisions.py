@@ -1,7 +1,7 @@
 """F1 and accuracies of many resamples of the same clips at once.
 
-Decisions are made once; a resample counts them. Definitions are those of `musicssl.evaluation.metrics` and
-`musicssl.evaluation.multi_class`.
+Decisions are made once; a resample counts them. Definitions are those of
+`musicssl.evaluation.metrics` and `musicssl.evaluation.multi_class`.
 """
 
 from typing import NamedTuple

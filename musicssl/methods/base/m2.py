@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from musicssl.batch import Batch
 from musicssl.data.label_batches import LabelRows
 from musicssl.errors import InputError
+from musicssl.evaluation.epoch_outputs import EpochOutputs
 from musicssl.losses.likelihoods import Likelihood
 from musicssl.losses.m2 import log_answers, unlabelled_bound
-from musicssl.methods.base.method import ClassificationMethod, EpochOutputs
+from musicssl.methods.base.method import ClassificationMethod
 from musicssl.methods.generative.labelwise import LabelwiseEncoder, LabelwiseHead
 from musicssl.methods.generative.m2 import M2
 from musicssl.methods.generative.pictures import FeatureModel, shown_m2

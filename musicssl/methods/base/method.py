@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
-from torchmetrics import Metric
 
 from musicssl.batch import Batch
 from musicssl.data.label_grid import check_crops
 from musicssl.errors import InputError
+from musicssl.evaluation.epoch_outputs import EpochOutputs
 from musicssl.evaluation.tasks import Loss, task_named
 from musicssl.losses.balanced_bce import label_prior
 from musicssl.networks.classifier import Classifier
@@ -235,30 +235,3 @@ class ClassificationMethod(pl.LightningModule):
         loss = self.loss(logits, targets, mask, self.prior)
         values = {f"{prefix}{name}": value for name, value in metrics.macro.items()}
         self.log_dict({f"{prefix}loss": loss, **values}, sync_dist=True)  # alike on all ranks
-
-
-class EpochOutputs(Metric):
-    """All logits, targets and masks of an epoch, gathered from all ranks."""
-
-    logits: list[Tensor]
-    targets: list[Tensor]
-    mask: list[Tensor]
-
-    def __init__(self) -> None:
-        super().__init__()
-        for name in ("logits", "targets", "mask"):
-            self.add_state(name, default=[], dist_reduce_fx="cat")
-
-    def update(self, logits: Tensor, targets: Tensor, mask: Tensor) -> None:
-        """Add a batch, each (B, C)."""
-        self.logits.append(logits.float())
-        self.targets.append(targets)
-        self.mask.append(mask)
-
-    def compute(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Return logits, targets and mask of all clips, each (N, C)."""
-        return _joined(self.logits), _joined(self.targets), _joined(self.mask)
-
-
-def _joined(parts: list[Tensor] | Tensor) -> Tensor:
-    return parts if isinstance(parts, Tensor) else torch.cat(parts)

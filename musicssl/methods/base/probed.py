@@ -8,8 +8,9 @@ from torch import Tensor
 
 from musicssl.batch import Batch
 from musicssl.errors import InputError
+from musicssl.evaluation.epoch_outputs import EpochOutputs
 from musicssl.evaluation.monitors import effective_rank
-from musicssl.methods.base.method import ClassificationMethod, EpochOutputs, ServesClips
+from musicssl.methods.base.method import ClassificationMethod, ServesClips
 from musicssl.networks.pooling import MeanPooling
 from musicssl.probing.base import Embeddings
 from musicssl.probing.linear import fit_linear

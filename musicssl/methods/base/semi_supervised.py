@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from musicssl.augment.views import Views
 from musicssl.batch import Batch
 from musicssl.errors import InputError
-from musicssl.methods.base.method import ClassificationMethod, EpochOutputs
+from musicssl.evaluation.epoch_outputs import EpochOutputs
+from musicssl.methods.base.method import ClassificationMethod
 from musicssl.networks.classifier import Classifier
 from musicssl.networks.pooling import Instances
 from musicssl.networks.teacher import Teacher

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from musicssl.batch import Batch
+from musicssl.evaluation.epoch_outputs import EpochOutputs
 from musicssl.evaluation.tasks import Task
-from musicssl.methods.base.method import EpochOutputs
 from musicssl.networks.classifier import Classifier
 from musicssl.networks.pooling import MeanPooling
 from musicssl.probing.linear import LinearProbe

@@ -9,7 +9,7 @@ from musicssl.data.batches import BatchLoader
 from musicssl.data.loaders import SplitLoader
 from musicssl.errors import InputError
 from musicssl.probing.finetuning.best_epoch import BestEpoch
-from musicssl.runs.resume import StepSeed
+from musicssl.seeding import StepSeed
 
 
 class EpochsBar(pl.Callback):

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from musicssl.evaluation.metrics import METRICS, percent
 from musicssl.evaluation.statistics.spread import Spread, spread
 from musicssl.report.analysis.choosing import Choice, Setting, macro
-from musicssl.report.analysis.grids import METRICS, percent
 
 ALL = "all classes, one setting"
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from musicssl.evaluation.metrics import smaller_is_better, usual_metric
+from musicssl.evaluation.metrics import METRICS, percent, smaller_is_better, usual_metric
 from musicssl.evaluation.robustness_table import Robustness
 from musicssl.evaluation.statistics.spread import Spread, spread
 from musicssl.figures.robustness_curve import most_harmful_first
 from musicssl.report.analysis.common_fraction import covered
-from musicssl.report.analysis.grids import METRICS, Grid, percent
+from musicssl.report.analysis.grids import Grid
 from musicssl.report.analysis.grouping import Method
 
 

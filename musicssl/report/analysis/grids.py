@@ -4,30 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from musicssl.errors import InputError
-from musicssl.evaluation.metrics import smaller_is_better
+from musicssl.evaluation.metrics import LOCALISATION, METRICS, percent, smaller_is_better
 from musicssl.evaluation.statistics.spread import Spread, spread
 from musicssl.report.analysis.grouping import Method, fractions
-
-METRICS = {
-    "auroc": "AUROC",
-    "average_precision": "average precision",
-    "f1": "F1",
-    "f1_both": "F1, both values",
-    "precision_both": "precision, both values",
-    "recall_both": "recall, both values",
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "weighted_accuracy": "weighted accuracy",
-    "r2": "R²",
-    "rmse": "RMSE",
-    "pearson": "Pearson correlation",
-}
-LOCALISATION = {
-    "auroc_weighted": "AUROC of instances, weighted",
-    "auroc_instance": "AUROC of instances, alone",
-    "auroc_within_weighted": "AUROC within a clip, weighted",
-    "auroc_within_instance": "AUROC within a clip, alone",
-}
 
 
 @dataclass(frozen=True)
@@ -141,15 +120,6 @@ def fraction_heads(methods: Sequence[Method]) -> tuple[str, ...]:
         clips = {m.cells[p_s].labelled for m in methods if p_s in m.cells}
         heads.append(percent(p_s) + (f" ({clips.pop():,.0f})" if len(clips) == 1 else ""))
     return tuple(heads)
-
-
-def percent(p_s: float) -> str:
-    """Write a fraction.
-
-    >>> percent(0.02), percent(0.005), percent(1)
-    ('2 %', '0.5 %', '100 %')
-    """
-    return f"{100 * p_s:.4g} %"
 
 
 def _rows(

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from math import isnan
 
 from musicssl.errors import InputError
-from musicssl.evaluation.metrics import usual_metric
+from musicssl.evaluation.metrics import METRICS, usual_metric
 from musicssl.evaluation.statistics.spread import Spread, spread
-from musicssl.report.analysis.grids import METRICS
 from musicssl.report.analysis.grouping import unique_labels
 from musicssl.report.read.probe_results import ProbeResult
 from musicssl.report.read.test_set import Truth

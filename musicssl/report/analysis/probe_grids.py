@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from musicssl.evaluation.metrics import smaller_is_better
+from musicssl.evaluation.metrics import percent, smaller_is_better
 from musicssl.evaluation.statistics.spread import Spread, spread
-from musicssl.report.analysis.grids import Grid, percent
+from musicssl.report.analysis.grids import Grid
 from musicssl.report.analysis.probe_boards import Bootstrapped, ProbeBoard, ProbedModel
 
 

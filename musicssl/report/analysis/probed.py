@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
-from musicssl.evaluation.metrics import usual_metric
+from musicssl.evaluation.metrics import METRICS, percent, usual_metric
 from musicssl.figures.label_curve import Point
 from musicssl.probing.label_curve import CurvePoint
 from musicssl.report.analysis.common_fraction import covered
-from musicssl.report.analysis.grids import METRICS, percent
 from musicssl.report.analysis.grouping import Method
 from musicssl.report.read.run_files import readable
 from musicssl.report.read.runs import Run

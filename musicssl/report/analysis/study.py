@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from musicssl.evaluation.metrics import LOCALISATION, METRICS
 from musicssl.report.analysis.best_settings import BestSettings, best_settings
 from musicssl.report.analysis.comparisons import Comparison, compare_all
 from musicssl.report.analysis.corrupted import Corrupted, corrupted
 from musicssl.report.analysis.grids import (
-    LOCALISATION,
-    METRICS,
     Grid,
     grids,
     is_known,

@@ -70,8 +70,8 @@ class ProbeResult:
         cells: By fraction of the labels, ascending.
         truth: The test clips, and all settings that must agree to compare results.
         groups: What clips belong together, (N,); None if each stands for itself.
-        credit: What answers are worth, (C, C), see `musicssl.data.corpus.Corpus`; None if only right
-            ones are.
+        credit: What answers are worth, (C, C), see `musicssl.data.corpus.Corpus`; None if only
+            right ones are.
     """
 
     folder: Path

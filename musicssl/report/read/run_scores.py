@@ -18,8 +18,9 @@ class Judgement:
     Attributes:
         metric: Its name in metrics.json: that by which classes are shown.
         by_class: (C), NaN where undefined.
-        influence: Of each clip on the macro mean, (N,), see `musicssl.evaluation.statistics.delong`; None where
-            that is not known, and nothing is tested.
+        influence: Of each clip on the macro mean, (N,), see
+            `musicssl.evaluation.statistics.delong`; None where that is not known, and nothing is
+            tested.
     """
 
     metric: str

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from musicssl.evaluation.metrics import METRICS, percent
 from musicssl.report.analysis.best_settings import BestSettings
 from musicssl.report.analysis.choosing import Choice, Rivals
-from musicssl.report.analysis.grids import METRICS, percent
 
 
 def choice_notes(best: BestSettings) -> list[str]:

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from html import escape
 
+from musicssl.evaluation.metrics import percent
+from musicssl.evaluation.statistics.p_values import p_text
 from musicssl.report.analysis.comparisons import Comparison
-from musicssl.report.analysis.grids import fraction_heads, percent
+from musicssl.report.analysis.grids import fraction_heads
 from musicssl.report.analysis.matching import Match
 from musicssl.report.analysis.study import Study
 from musicssl.report.read.settings import ABSENT, differing
 from musicssl.report.write.markup import html_table
-from musicssl.report.write.sentences import SIGNIFICANT, p_text
+from musicssl.report.write.sentences import SIGNIFICANT
 
 
 def comparisons_table(comparisons: Sequence[Comparison], baseline: str) -> list[str]:

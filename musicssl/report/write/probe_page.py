@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from musicssl.report.analysis.grids import METRICS, percent
+from musicssl.evaluation.metrics import METRICS, percent
+from musicssl.evaluation.statistics.p_values import p_text
 from musicssl.report.analysis.probe_boards import ProbeBoard
 from musicssl.report.analysis.probe_comparisons import ProbeComparison
 from musicssl.report.analysis.probe_grids import board_grid
 from musicssl.report.analysis.probe_study import ProbeStudy
 from musicssl.report.write.markup import html, html_table
 from musicssl.report.write.probe_sentences import is_significant, probe_notes, probe_verdict
-from musicssl.report.write.sentences import SIGNIFICANT, p_text
+from musicssl.report.write.sentences import SIGNIFICANT
 from musicssl.report.write.web_page import bullets, count, heading, picture, remark, section
 
 

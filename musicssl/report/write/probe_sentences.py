@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from musicssl.evaluation.metrics import smaller_is_better
-from musicssl.report.analysis.grids import METRICS, percent
+from musicssl.evaluation.metrics import METRICS, percent, smaller_is_better
+from musicssl.evaluation.statistics.p_values import p_equation
 from musicssl.report.analysis.probe_boards import ProbeBoard
 from musicssl.report.analysis.probe_comparisons import ProbeComparison
 from musicssl.report.analysis.probe_study import ProbeStudy
-from musicssl.report.write.sentences import SIGNIFICANT, p_equation, unfinished_sentence
+from musicssl.report.write.sentences import SIGNIFICANT, unfinished_sentence
 from musicssl.report.write.web_page import count
 
 

@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
+from musicssl.evaluation.metrics import percent
 from musicssl.figures.label_curve import Point, draw_label_curves
 from musicssl.figures.saving import save_png
-from musicssl.report.analysis.grids import percent
 from musicssl.report.analysis.probe_boards import ProbeBoard
 from musicssl.report.analysis.probe_grids import chance_text
 from musicssl.report.analysis.probe_study import ProbeStudy

@@ -1,12 +1,12 @@
 """What a study shows, in plain sentences."""
 
 from collections.abc import Callable, Sequence
-from math import ceil
 from pathlib import Path
 
+from musicssl.evaluation.metrics import percent
+from musicssl.evaluation.statistics.p_values import p_equation
 from musicssl.report.analysis.common_fraction import covered
 from musicssl.report.analysis.comparisons import Comparison
-from musicssl.report.analysis.grids import percent
 from musicssl.report.analysis.grouping import Method
 from musicssl.report.analysis.matching import Match
 from musicssl.report.analysis.probed import has_probes
@@ -120,27 +120,6 @@ def match_sentence(match: Match, baseline: str) -> str:
         f"{match.method} at {percent(match.p_s)} ({count(round(match.labelled), 'clip')}) = "
         f"{baseline} with this many clips: {' '.join(match.parts)}"
     )
-
-
-def p_text(p: float, *, is_bound: bool = False) -> str:
-    """Write a p value; one that is but an upper bound is rounded up.
-
-    >>> p_text(0.0004), p_text(0.0312), p_text(1), p_text(0.0312, is_bound=True)
-    ('< 0.001', '0.031', '1.000', '≤ 0.032')
-    """
-    if p < 0.001:
-        return "< 0.001"
-    return f"≤ {ceil(1000 * p - 1e-9) / 1000:.3f}" if is_bound else f"{p:.3f}"
-
-
-def p_equation(p: float, *, is_bound: bool = False) -> str:
-    """Write a p value in a sentence.
-
-    >>> p_equation(0.0004), p_equation(0.0312), p_equation(2 / 1001, is_bound=True)
-    ('p < 0.001', 'p = 0.031', 'p ≤ 0.002')
-    """
-    text = p_text(p, is_bound=is_bound)
-    return f"p {text}" if text[0] in "<≤" else f"p = {text}"
 
 
 def _unequal_training(methods: Sequence[Method]) -> list[str]:

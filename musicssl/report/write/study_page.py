@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from musicssl.report.analysis.grids import percent
+from musicssl.evaluation.metrics import percent
 from musicssl.report.analysis.study import Study
 from musicssl.report.write.explanation import CHOICE, SEVERITY
 from musicssl.report.write.markup import Table, html

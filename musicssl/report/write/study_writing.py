@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from musicssl.evaluation.metrics import percent
+from musicssl.figures.class_dots import draw_class_dots
 from musicssl.figures.label_curve import Point, draw_label_curves
 from musicssl.figures.robustness_curve import draw_robustness_curves
 from musicssl.figures.saving import save_png
-from musicssl.figures.to_files import class_dots, label_curves
-from musicssl.report.analysis.grids import percent
 from musicssl.report.analysis.grouping import fractions
 from musicssl.report.analysis.study import Study
 from musicssl.report.write.csv_files import (
@@ -65,7 +65,7 @@ def _draw_curve(study: Study, folder: Path) -> Path | None:
         for method in study.pictured
     }
     title = "Means with 95 % intervals, and single seeds"
-    return label_curves(path, curves, study.metric_name, title)
+    return save_png(path, draw_label_curves(curves, study.metric_name, title))
 
 
 def _write_best_settings(study: Study, folder: Path) -> None:
@@ -106,4 +106,6 @@ def _draw_dots(study: Study, folder: Path) -> Path:
     if study.is_regression:
         reference = (0.0, "the mean target")
     title = f"{name} by class at {percent(p_s)} of the labels, mean over seeds"
-    return class_dots(folder / "per_class.png", classes, shown, name, title, reference)
+    return save_png(
+        folder / "per_class.png", draw_class_dots(classes, shown, name, title, reference)
+    )

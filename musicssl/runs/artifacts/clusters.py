@@ -35,7 +35,8 @@ def write_clusters(
         method: Trained, in evaluation mode.
 
     Returns:
-        Accuracy and mutual information, see `musicssl.evaluation.clustering`, where a clip has one class.
+        Accuracy and mutual information, see `musicssl.evaluation.clustering`, where a clip has one
+        class.
     """
     if method.task.name == "regression":
         return None

@@ -5,11 +5,10 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from musicssl.evaluation.metrics import USUAL, usual_metric
+from musicssl.evaluation.metrics import USUAL, percent, usual_metric
 from musicssl.figures.label_curve import Point, draw_label_curves
 from musicssl.figures.saving import save_png
 from musicssl.probing.label_curve import CurvePoint
-from musicssl.report.analysis.grids import percent
 
 Curves = Mapping[str, Sequence[CurvePoint]]
 

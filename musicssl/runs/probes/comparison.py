@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from musicssl.cache import write_json
 from musicssl.errors import InputError
 from musicssl.evaluation.statistics.bootstrap import replicates
 from musicssl.evaluation.statistics.paired import compare
 from musicssl.evaluation.tasks import task_named
-from musicssl.runs.folder import write_json
 from musicssl.runs.probes.folder import ProbeFolder
 from musicssl.runs.probes.pictures import draw_curve
 

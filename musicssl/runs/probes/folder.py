@@ -17,8 +17,9 @@ from typing import Any
 
 import yaml
 
+from musicssl.cache import write_atomically
 from musicssl.errors import InputError
-from musicssl.runs.folder import ResultFolder, differences, write_atomically
+from musicssl.runs.folder import ResultFolder, differences
 
 _MAY_DIFFER = ("data.cache", "data.batch_size", "dataset.cache", "dataset.num_workers")
 

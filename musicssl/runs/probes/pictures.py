@@ -7,14 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musicssl.evaluation.metrics import USUAL
-from musicssl.evaluation.predictions import Predictions
+from musicssl.evaluation.metrics import USUAL, percent
+from musicssl.evaluation.predictions import Predictions, measure
 from musicssl.figures.label_curve import Point, draw_label_curves
 from musicssl.figures.run_figures import draw_answers, draw_bars
 from musicssl.figures.saving import save_png
-from musicssl.report.analysis.grids import percent
 from musicssl.runs.probes.folder import ProbeFolder
-from musicssl.runs.results import measure
 from musicssl.runs.tables import write_metrics_csv
 
 Document = Mapping[str, Any]

@@ -10,18 +10,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from musicssl.cache import write_json
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.evaluation.chance import chance
 from musicssl.evaluation.metrics import usual_metric
-from musicssl.evaluation.predictions import Predictions
+from musicssl.evaluation.predictions import Predictions, measure
 from musicssl.evaluation.statistics.bootstrap import interval, replicates
 from musicssl.evaluation.tasks import task_named
-from musicssl.runs.folder import write_json
 from musicssl.runs.probes.folder import ProbeFolder
 from musicssl.runs.probes.origin import Origin
 from musicssl.runs.probes.pictures import draw_classes, draw_curve
 from musicssl.runs.probes.trials import Trial
-from musicssl.runs.results import measure
 
 FIELD = {  # what is reported of a task, the first one first
     "multi_label": ("auroc", "average_precision"),

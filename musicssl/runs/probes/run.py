@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from musicssl.cli.job import claimed
 from musicssl.data.corpus import Corpus
 from musicssl.errors import InputError
 from musicssl.evaluation.predictions import Scorer
 from musicssl.probing.finetune import FineTune
 from musicssl.probing.linear import varying
+from musicssl.runs.folder import claimed
 from musicssl.runs.probes.fitting import Load, fit
 from musicssl.runs.probes.folder import ProbeFolder
 from musicssl.runs.probes.plan import Plan

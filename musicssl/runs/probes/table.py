@@ -10,9 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from musicssl.evaluation.metrics import USUAL
-from musicssl.report.analysis.grids import METRICS, percent
-from musicssl.report.write.sentences import p_equation
+from musicssl.evaluation.metrics import METRICS, USUAL, percent
+from musicssl.evaluation.statistics.p_values import p_equation
 from musicssl.runs.artifacts.robustness import show_robustness
 from musicssl.runs.probes.folder import ProbeFolder
 from musicssl.runs.probes.results import FIELD

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 from musicssl.data.corpus import Corpus
+from musicssl.datasets.formats import embeddings_file as module
 from musicssl.datasets.formats.embeddings_file import (
     SavedEmbeddings,
     read_embeddings,
     save_embeddings,
 )
 from musicssl.errors import InputError
-from musicssl.probing.embeddings import files as module
 
 suffixes = pytest.mark.parametrize("suffix", [".npz", ".parquet"])
 

@@ -1,4 +1,5 @@
-"""Oracles: double loops from the formulas of 1988, musicssl.evaluation.metrics, and a bootstrap over clips."""
+"""Oracles: double loops from the formulas of 1988, musicssl.evaluation.metrics, and a bootstrap
+over clips."""
 
 import numpy as np
 import pytest

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from musicssl.probing import logistic
+from musicssl.probing.solvers import logistic
 from musicssl.probing.solvers.logistic import logistic_regressions, softmax_regression
 
 N, C, D = 80, 4, 10

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from musicssl import generative_results
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.methods.generative.pictures import reconstructed
+from musicssl.runs.artifacts import generative as generative_results
 from musicssl.runs.artifacts.generative import scene_of, write_generative
 from musicssl.runs.checkpoint import load_method
 from musicssl.runs.folder import RunFolder

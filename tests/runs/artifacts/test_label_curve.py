@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from musicssl.probing.label_curve import CurvePoint
-from musicssl.report import probe_curve
+from musicssl.runs.artifacts import label_curve as probe_curve
 from musicssl.runs.artifacts.label_curve import (
     draw_probe_curves,
     read_probe_curves,

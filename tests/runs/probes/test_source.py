@@ -21,7 +21,7 @@ from musicssl.runs.probes.source import (
     of_statistics,
     untrained,
 )
-from tests import test_train
+from tests.cli import test_train
 from tests.support.tiny import Tiny
 from tests.support.tiny_sound import TinySound
 

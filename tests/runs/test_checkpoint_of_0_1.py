@@ -1,0 +1,30 @@
+"""Checkpoints that version 0.1.0 wrote, before its modules moved; oracle: its own scores."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from musicssl.batch import Batch
+from musicssl.runs.checkpoint import describe, load_method
+
+RUNS = Path(__file__).parents[1] / "fixtures" / "runs_of_0_1"
+
+
+@pytest.mark.parametrize("name", ["att", "m1", "mean_teacher", "semisupcon"])
+def test_a_checkpoint_of_0_1_loads_and_scores_as_it_did(name):
+    method, classes = load_method(RUNS / name / "checkpoints" / "best.ckpt")
+    with np.load(RUNS / name / "expected.npz") as stored:
+        x, expected = torch.from_numpy(stored["x"]), stored["scores"]
+    nothing = torch.zeros(len(x), len(classes))
+    with torch.no_grad():
+        scores = method.scores(Batch(x, nothing, nothing.bool()))
+    np.testing.assert_allclose(scores.numpy(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_parts_of_0_1_have_the_names_of_today():
+    made = describe(RUNS / "mean_teacher" / "checkpoints" / "best.ckpt")
+    assert made.setting("method.pooling._target_") == "musicssl.networks.pooling.AttentionPooling"
+    assert made.setting("method.teacher._target_") == "musicssl.networks.teacher.Teacher"
+    assert made.setting("features._target_") == "musicssl.audio.log_mel.LogMel"
