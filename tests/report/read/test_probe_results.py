@@ -8,7 +8,7 @@ import pytest
 from musicssl.errors import InputError
 from musicssl.report.read.probe_results import read_probe, read_probes
 from musicssl.report.read.runs import read_runs
-from tests.report import synthetic_runs
+from tests.support import synthetic_runs
 from tests.support.synthetic_probes import (
     STATISTICS,
     UNTRAINED,
