@@ -12,7 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-import probe
+from musicssl.cli import probe
 
 CONF = Path(__file__).parents[1] / "conf"
 README = Path(__file__).parents[1] / "README.md"
@@ -179,7 +179,7 @@ def test_a_command_of_the_readme_builds_what_it_names(words):
 
 @pytest.mark.parametrize("words", commands("probe.py"), ids=" ".join)
 def test_a_probe_of_the_readme_builds_what_it_names(words):
-    assert callable(probe.main)  # has told omegaconf how the folder is named
+    assert callable(probe.main)
     typed = first_values(words)
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("probe", typed, return_hydra_config=True)

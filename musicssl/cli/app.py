@@ -15,7 +15,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, MissingMandatoryValue, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
 
-from musicssl.cli.exits import stops_kindly
+from musicssl.cli.exits import graceful_exit
 from musicssl.cli.job import Outcome, attempt
 from musicssl.cli.overrides import check_parts
 from musicssl.cli.sweep import jobs_at_a_time
@@ -26,6 +26,12 @@ from musicssl.runs.folder import ResultFolder, claimed
 def in_a_sweep() -> bool:
     """Say whether this run is one of several, whose tables would push each other off the screen."""
     return HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+def is_first_rank() -> bool:
+    """Whether this process is the one of a distributed run that prints and writes."""
+    rank: int = rank_zero_only.rank  # type: ignore[attr-defined]
+    return rank == 0
 
 
 def output_folder() -> Path:
@@ -46,22 +52,21 @@ def do_job(work: Callable[[], None], folder: ResultFolder) -> Outcome | None:
     if in_a_sweep():
         logging.getLogger("musicssl.report").setLevel(logging.ERROR)  # remarks on single pictures
         return attempt(work, folder, parallel=jobs_at_a_time(HydraConfig.get().launcher) > 1)
-    first = rank_zero_only.rank == 0  # type: ignore[attr-defined]
     with (
-        stops_kindly(str(folder.path)),
+        graceful_exit(str(folder.path)),
         user_errors(),
-        claimed(folder.path) if first else nullcontext(),
+        claimed(folder.path) if is_first_rank() else nullcontext(),
     ):
         work()
     return None
 
 
-def plain(node: Any) -> Any:
+def to_plain(node: Any) -> Any:
     """Return lists and dicts instead of Hydra's."""
     return OmegaConf.to_container(node) if OmegaConf.is_config(node) else node
 
 
-def typed() -> set[str]:
+def command_line_overrides() -> set[str]:
     """Return the settings that the command line names."""
     return {override.partition("=")[0] for override in HydraConfig.get().overrides.task}
 
@@ -116,7 +121,7 @@ def device_named(name: str) -> torch.device:
 
 
 @contextmanager
-def settings_to_blame(settings: dict[str, Any]) -> Iterator[None]:
+def explain_invalid_settings(settings: dict[str, Any]) -> Iterator[None]:
     """Say of a part that refused the values it was built with which values to mend.
 
     Raises:

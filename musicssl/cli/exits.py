@@ -1,4 +1,4 @@
-"""A command that is asked to stop says how to go on, and exits with the status shells expect."""
+"""What a command does when it is asked to stop: say how to continue, and exit as shells expect."""
 
 import signal
 import sys
@@ -6,31 +6,36 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from pytorch_lightning.utilities.exceptions import SIGTERMException
-
 _TERMINATED, _INTERRUPTED = 128 + signal.SIGTERM, 128 + signal.SIGINT
 
 
 @contextmanager
-def stops_kindly(what: str) -> Iterator[None]:
-    """Exit with 143 after SIGTERM and 130 after Ctrl-C, and say that nothing is lost.
+def graceful_exit(resumable: str) -> Iterator[None]:
+    """Exit with 143 after SIGTERM and with 130 after Ctrl-C, and say that nothing is lost.
 
     Args:
-        what: Goes on when the same command is given again.
+        resumable: What the same command continues, such as the folder of a run.
     """
     try:
         yield
         return
-    except SIGTERMException:
-        status = _TERMINATED
     except KeyboardInterrupt:
         status = _INTERRUPTED
     except SystemExit as stop:
-        if not isinstance(stop.__context__, KeyboardInterrupt):  # Lightning's way to end Ctrl-C
+        if _is_sigterm(stop):
+            status = _TERMINATED
+        elif isinstance(stop.__context__, KeyboardInterrupt):  # Lightning turns Ctrl-C into this
+            status = _INTERRUPTED
+        else:
             raise
-        status = _INTERRUPTED
-    print(f"Stopped; the same command goes on with {what}.", file=sys.stderr)
+    print(f"Stopped; the same command continues {resumable}.", file=sys.stderr)
     sys.exit(status)
+
+
+def _is_sigterm(stop: SystemExit) -> bool:
+    """Whether Lightning raised this after SIGTERM; importing Lightning to ask takes seconds."""
+    exceptions = sys.modules.get("pytorch_lightning.utilities.exceptions")
+    return exceptions is not None and isinstance(stop, exceptions.SIGTERMException)
 
 
 class Termination:
@@ -50,8 +55,9 @@ class Termination:
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """Stop at once, or leave it to Lightning, which calls the handler it found."""
         self.asked = True
-        if signal.getsignal(signal.SIGTERM) is self:
-            raise SIGTERMException
+        is_between_runs = signal.getsignal(signal.SIGTERM) is self
+        if is_between_runs:
+            self.check()
 
     def check(self) -> None:
         """Stop now if that was asked for.
@@ -60,6 +66,8 @@ class Termination:
             SIGTERMException: If so.
         """
         if self.asked:
+            from pytorch_lightning.utilities.exceptions import SIGTERMException
+
             raise SIGTERMException
 
 

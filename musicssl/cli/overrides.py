@@ -69,7 +69,7 @@ def override_errors(conf: Path, name: str, arguments: Sequence[str]) -> Iterator
         ) from error
 
 
-def check_kinds(settings: Mapping[str, Any], conf: Path, name: str, made: DictConfig) -> None:
+def check_kinds(settings: Mapping[str, Any], conf: Path, name: str, made: Any) -> None:
     """Check that a number was given where the files have one, and true or false where they do.
 
     Args:

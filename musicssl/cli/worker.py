@@ -10,15 +10,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, NoReturn
 
 import torch
-from joblib.externals.loky.process_executor import TerminatedWorkerError
-
-from musicssl.errors import InputError
 
 _SECONDS = 0.5  # between looks at the parent
 _held: list[IO[str]] = []  # open files: the kernel drops their locks when the process ends
@@ -73,22 +69,6 @@ def claim_device(devices: Sequence[str], place: Path) -> str:
             _held.append(file)
             return device
         turn += 1
-
-
-@contextmanager
-def explained_loss() -> Iterator[None]:
-    """Say what to do when the system has killed a worker, which ends joblib's sweep.
-
-    Raises:
-        InputError: In place of joblib's error.
-    """
-    try:
-        yield
-    except TerminatedWorkerError as error:
-        raise InputError(
-            "a process of the sweep was killed, perhaps for want of memory; the same command goes "
-            "on with the sweep, and fewer jobs at a time (jobs=...) need less."
-        ) from error
 
 
 def leave() -> NoReturn:

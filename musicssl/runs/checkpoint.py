@@ -50,11 +50,11 @@ class DescribeCheckpoint(pl.Callback):
         config: The resolved configuration of the run, plain dicts, lists, strings and numbers.
         classes: The name of each class, in column order.
         sizes: Keyword arguments of the method that the corpus decided: `num_features`,
-            `num_instances`, `num_classes`.
+            `num_instances`, `num_classes`, `task`.
     """
 
     def __init__(
-        self, config: Mapping[str, Any], classes: Sequence[str], sizes: Mapping[str, int]
+        self, config: Mapping[str, Any], classes: Sequence[str], sizes: Mapping[str, Any]
     ) -> None:
         self.description = {
             "config": config,

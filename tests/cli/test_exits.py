@@ -5,7 +5,7 @@ import sys
 import pytest
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from musicssl.cli.exits import Termination, stops_kindly
+from musicssl.cli.exits import Termination, graceful_exit
 
 
 def like_lightning():
@@ -27,14 +27,14 @@ def by(exception):
     [(by(SIGTERMException()), 143), (by(KeyboardInterrupt()), 130), (like_lightning, 130)],
 )
 def test_a_stop_is_said_to_lose_nothing(capsys, stop, status):
-    with pytest.raises(SystemExit) as exit_, stops_kindly("runs/one"):
+    with pytest.raises(SystemExit) as exit_, graceful_exit("runs/one"):
         stop()
     assert exit_.value.code == status
-    assert capsys.readouterr().err == "Stopped; the same command goes on with runs/one.\n"
+    assert capsys.readouterr().err == "Stopped; the same command continues runs/one.\n"
 
 
 def test_another_exit_is_left_alone(capsys):
-    with pytest.raises(SystemExit) as exit_, stops_kindly("runs/one"):
+    with pytest.raises(SystemExit) as exit_, graceful_exit("runs/one"):
         sys.exit(2)
     assert exit_.value.code == 2
     assert capsys.readouterr().err == ""

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-import train
 from musicssl.batch import Batch
+from musicssl.cli import training
 from musicssl.errors import InputError
 from musicssl.evaluation.metrics import macro, per_class_metrics
 from musicssl.runs.checkpoint import load_method
@@ -25,7 +25,7 @@ QUICK = (*TINY, "trainer=cpu", "trainer.max_epochs=2", "data.batch_size=16")
 def run(folder: Path, *overrides: str) -> RunFolder:
     """Run in this process, in a folder of our choice."""
     run_folder = RunFolder(folder)
-    train.run(composed("train", folder, *QUICK, *overrides), run_folder)
+    training.run(composed("train", folder, *QUICK, *overrides), run_folder)
     return run_folder
 
 
@@ -296,7 +296,7 @@ def test_a_run_that_diverged_is_never_complete(tmp_path, monkeypatch, loss):
     def log_once(callback, trainer, pl_module):
         trainer.callback_metrics["train/loss"].fill_(loss if trainer.current_epoch == 1 else 0.5)
 
-    monkeypatch.setattr(train.StepSeed, "on_train_epoch_end", log_once)
+    monkeypatch.setattr(training.StepSeed, "on_train_epoch_end", log_once)
     for _ in range(2):  # the second finds it trained to the end
         with pytest.raises(InputError, match=f"the loss was {loss} in epoch 1; try a smaller"):
             run(tmp_path, "trainer.max_epochs=3")

@@ -8,7 +8,8 @@ import pytest
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from musicssl.cli import worker
-from musicssl.cli.worker import claim_device, explained_loss, visible_devices
+from musicssl.cli.command import explain_killed_worker
+from musicssl.cli.worker import claim_device, visible_devices
 from musicssl.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -47,7 +48,10 @@ def test_a_process_claims_what_others_left_and_frees_it_when_it_ends(tmp_path):
 
 
 def test_the_death_of_a_worker_is_explained():
-    with pytest.raises(InputError, match=r"fewer jobs at a time \(jobs=...\)"), explained_loss():
+    with (
+        pytest.raises(InputError, match="jobs=N with a smaller N"),
+        explain_killed_worker(),
+    ):
         raise TerminatedWorkerError("exit codes of the workers are {SIGKILL(-9)}")
 
 

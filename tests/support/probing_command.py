@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-import probe
+from musicssl.cli import probing
 from musicssl.runs.probes.folder import ProbeFolder
 from tests.support.commands import SEARCH_PATH, composed
 
@@ -12,5 +12,5 @@ def run(folder: Path, *overrides: str) -> ProbeFolder:
     places = (f"runs={folder.parent / 'runs'}", f"data.cache={folder.parent / 'cache'}")
     probe_folder = ProbeFolder(folder)
     config = composed("probe", folder, SEARCH_PATH, *places, "threads=1", *overrides)
-    probe.run(config, probe_folder)
+    probing.run(config, probe_folder)
     return probe_folder

@@ -1,0 +1,22 @@
+"""Evaluate a checkpoint's embeddings with probes: `musicssl probe --help`."""
+
+from typing import Any
+
+import hydra
+from omegaconf import DictConfig
+
+from musicssl.cli.command import run_command
+from musicssl.cli.conf import conf_folder
+
+
+def main() -> None:
+    """Run the command line of `musicssl probe` and of `probe.py`."""
+    run_command("probe", compose_and_run)
+
+
+@hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="probe")
+def compose_and_run(config: DictConfig) -> Any:
+    """Do one job; Hydra has composed its configuration."""
+    from musicssl.cli.probing import probe  # imports torch, which --help does not need
+
+    return probe(config)

@@ -1,0 +1,277 @@
+"""What `musicssl probe` does with a composed configuration: embed, fit probes, test, compare."""
+
+import os
+from collections.abc import Collection
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from musicssl.cli.app import (
+    command_line_overrides,
+    device_named,
+    do_job,
+    explain_invalid_settings,
+    in_a_sweep,
+    output_folder,
+    resolved,
+    to_plain,
+    use_threads,
+)
+from musicssl.cli.conf import conf_folder
+from musicssl.cli.job import Outcome
+from musicssl.cli.overrides import check_kinds
+from musicssl.data.corpus import Corpus, Dataset, check_corpus
+from musicssl.datasets.formats.embeddings_file import checked_suffix, save_embeddings
+from musicssl.errors import InputError
+from musicssl.probing.finetune import FineTune
+from musicssl.runs.artifacts.robustness import chosen_severities
+from musicssl.runs.checkpoint import Description, check_corpus_parts, describe
+from musicssl.runs.probes.comparison import compare_with
+from musicssl.runs.probes.corruption import check_corruption, corrupt
+from musicssl.runs.probes.fitting import Load
+from musicssl.runs.probes.folder import ProbeFolder
+from musicssl.runs.probes.plan import Plan
+from musicssl.runs.probes.run import probe_baseline, probe_source
+from musicssl.runs.probes.settings import (
+    checked_baselines,
+    checked_fractions,
+    checked_seeds,
+    embeddings_file,
+    saved_to,
+)
+from musicssl.runs.probes.source import (
+    FileSource,
+    Source,
+    of_checkpoint,
+    of_encoder,
+    of_statistics,
+    untrained,
+)
+from musicssl.runs.probes.table import show_probe
+
+
+def probe(config: DictConfig) -> Outcome | None:
+    """Embed a corpus, fit probes to few labels and to more, and test them."""
+    folder = ProbeFolder(output_folder())
+    return do_job(partial(run, config, folder), folder)
+
+
+def run(config: DictConfig, folder: ProbeFolder) -> None:
+    """Do all that was asked for and is still to be done, inside its folder.
+
+    Raises:
+        InputError: If the settings cannot be.
+    """
+    file = embeddings_file(config.embeddings)
+    check_one_source(config, file)
+    name_logger(config)
+    if config.checkpoint is not None:
+        bring_features(config)
+    settings = resolved(config)
+    with explain_invalid_settings(settings):
+        _do(config, settings, folder, file)
+
+
+def _do(
+    config: DictConfig, settings: dict[str, Any], folder: ProbeFolder, file: Path | None
+) -> None:
+    check_kinds(settings, conf_folder(), "probe", HydraConfig.get().overrides)
+    use_threads(config.threads)
+    target, wanted = saving_to(config), checked_baselines(to_plain(config.baselines))
+    dataset = find_dataset(config, settings)
+    plan = make_plan(config, settings, dataset)
+    if not plan.overwrite:
+        folder.check({**settings, "dataset": dataset})
+    load = cache(partial(read, dataset))  # of several things to be done, the first one reads it
+    source = find_source(config, settings, file, load)
+    corrupted = to_plain(config.corruption), chosen_severities(to_plain(config.severities))
+    if config.corruption is not None:
+        check_corruption(source, load, *corrupted)
+    was_complete = folder.is_complete
+    scorer = probe_source(folder, source, plan, load)
+    if was_complete and scorer is None and not in_a_sweep():
+        print("This probe is complete; overwrite=true does it again.")
+    baselines = [
+        probe_baseline(baseline, plan, Path(config.runs), load)
+        for baseline in find_baselines(wanted, config, plan, source, load)
+    ]
+    compare_with(folder, baselines)
+    if target is not None:
+        embedded = source.embedded(load, plan.cache, plan.batch_size, plan.device)
+        save_embeddings(target, embedded)
+        print(f"Embeddings of {len(embedded.clip_ids):,} clips: {target}")
+    if config.corruption is not None:
+        corrupt(folder, source, plan, load, *corrupted, scorer)
+    if config.logger:
+        from musicssl.runs.dashboard import log_probe  # wandb takes a second that few want to spend
+
+        log_probe(folder.path, os.environ.get("WANDB_PROJECT", "musicssl"))
+    if not in_a_sweep():
+        show_probe(folder, baselines)
+
+
+def saving_to(config: DictConfig) -> Path | None:
+    """Return the file that embeddings are to be saved to, if they are.
+
+    Raises:
+        InputError: If it has no suffix of ours, or jobs of a sweep would overwrite each other's.
+    """
+    target = saved_to(config.embeddings)
+    if target is None:
+        return None
+    checked_suffix(target)
+    if not target.parent.is_dir():
+        raise InputError(f"embeddings.save={target}: there is no folder {target.parent}; make it.")
+    if in_a_sweep():
+        raise InputError(
+            "embeddings.save=... is one file, which each job of a sweep would write; save "
+            "embeddings of one checkpoint at a time, without -m."
+        )
+    return target
+
+
+def check_one_source(config: DictConfig, file: Path | None) -> None:
+    """Make sure that one thing is to be probed.
+
+    Raises:
+        InputError: If none is, or several are.
+    """
+    named = {"checkpoint": config.checkpoint, "embeddings": file, "encoder": config.encoder}
+    given = [name for name, value in named.items() if value is not None]
+    if len(given) != 1:
+        what = " and ".join(f"{name}=..." for name in given) or "nothing"
+        raise InputError(
+            f"{what} was given to probe; name one of checkpoint=RUN/checkpoints/best.ckpt, "
+            "embeddings=FILE and encoder=NAME (untrained)."
+        )
+    if config.checkpoint is None and file is None and config.dataset is None:
+        raise InputError("encoder=... needs a corpus to be probed on; name one with dataset=...")
+
+
+def name_logger(config: DictConfig) -> None:
+    """Leave of the logger whether there is one: its settings are those of a training run.
+
+    Raises:
+        InputError: If it is none for probes.
+    """
+    name = HydraConfig.get().runtime.choices["logger"]
+    if name not in ("none", "wandb"):
+        raise InputError(f"logger={name} is none for probes; choose logger=wandb.")
+    with open_dict(config):
+        config.logger = name == "wandb"
+
+
+def bring_features(config: DictConfig) -> None:
+    """Let a checkpoint hear the features that it was trained on, in crops of the same length.
+
+    On its own corpus it validates on the clips that it validated on then.
+
+    Raises:
+        InputError: If other features were asked for, or they are none of musicssl's.
+    """
+    asked = [name for name in command_line_overrides() if name.partition(".")[0] == "features"]
+    if asked:
+        raise InputError(f"{asked[0]}=... is for the checkpoint to say; leave it out.")
+    made = describe(config.checkpoint)
+    features = made.setting("features")
+    check_corpus_parts(features, config.checkpoint, config.trusted)
+    brought = ["val_fraction", "split_seed"] if is_its_own(config, made) else []
+    with open_dict(config):
+        OmegaConf.update(config, "features", features, merge=False)
+        if config.data.crop_seconds is None:
+            brought.append("crop_seconds")
+        for name in brought:
+            if f"data.{name}" not in command_line_overrides():
+                config.data[name] = made.setting(f"data.{name}")
+
+
+def is_its_own(config: DictConfig, made: Description) -> bool:
+    """Say whether a checkpoint is probed on the corpus that it was trained on.
+
+    Args:
+        config: Of the probe.
+        made: How the checkpoint was.
+    """
+    own = made.setting("dataset._target_")
+    return config.dataset is None or config.dataset._target_ == own
+
+
+def find_dataset(config: DictConfig, settings: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the settings of the corpus: what was chosen, or that of the checkpoint.
+
+    Raises:
+        InputError: If the latter is none of musicssl's.
+    """
+    if config.dataset is not None or config.checkpoint is None:
+        chosen: dict[str, Any] | None = settings["dataset"]
+        return chosen
+    dataset = dict(describe(config.checkpoint).setting("dataset"))
+    check_corpus_parts(dataset, config.checkpoint, config.trusted)
+    places = {"cache": config.data.cache, "root": config.data.root}
+    return dataset | {k: v for k, v in places.items() if k in dataset and v is not None}
+
+
+def read(dataset: dict[str, Any] | None) -> Corpus:
+    """Read a corpus.
+
+    Raises:
+        InputError: If there is none, or nothing can be learnt from it.
+    """
+    if dataset is None:
+        raise InputError("this needs the clips themselves; name their corpus with dataset=...")
+    built: Dataset = instantiate(dataset)
+    built.prepare()
+    return check_corpus(built.load())
+
+
+def make_plan(config: DictConfig, settings: dict[str, Any], dataset: dict[str, Any] | None) -> Plan:
+    """Read how embeddings are to be judged."""
+    data = settings["data"]
+    return Plan(
+        name=HydraConfig.get().runtime.choices["probe"],
+        probe=instantiate(config.probe),
+        fractions=checked_fractions(data["p_s"]),
+        seeds=checked_seeds(config.seed, config.seeds),
+        stratified=data["stratified"],
+        val_fraction=data["val_fraction"],
+        split_seed=data["split_seed"],
+        batch_size=data["batch_size"],
+        cache=Path(data["cache"]),
+        device=device_named(config.device),
+        settings=settings,
+        dataset=dataset,
+        overwrite=config.overwrite,
+    )
+
+
+def find_source(
+    config: DictConfig, settings: dict[str, Any], file: Path | None, load: Load
+) -> Source:
+    """Return what is to be probed."""
+    if file is not None:
+        return FileSource(file, has_labels=config.dataset is None)
+    if config.checkpoint is not None:
+        return of_checkpoint(Path(config.checkpoint).expanduser(), to_plain(config.trusted))
+    name = HydraConfig.get().runtime.choices["encoder"]
+    encoder = instantiate(config.encoder)
+    return of_encoder(encoder, name, settings["encoder"], config.seed, load())
+
+
+def find_baselines(
+    wanted: Collection[str], config: DictConfig, plan: Plan, source: Source, load: Load
+) -> list[Source]:
+    """Return those of the wanted baselines that a source can be compared with."""
+    found: list[Source] = []
+    if "untrained" in wanted and source.origin.kind == "checkpoint":
+        path = Path(config.checkpoint).expanduser()
+        found.append(untrained(path, config.seed, to_plain(config.trusted)))
+    has_corpus = plan.dataset is not None
+    if "log_mel" in wanted and has_corpus and not isinstance(plan.probe, FineTune):
+        x = load().x
+        found.append(of_statistics(None if isinstance(x, np.ndarray) else x.sample_rate))
+    return found

@@ -1,0 +1,270 @@
+"""What `musicssl train` does with a composed configuration: train, test and show a run."""
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from pytorch_lightning.callbacks import LearningRateMonitor
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities import rank_zero_only
+
+from musicssl.cli.app import (
+    command_line_overrides,
+    do_job,
+    explain_invalid_settings,
+    in_a_sweep,
+    is_first_rank,
+    output_folder,
+    resolved,
+    to_plain,
+    use_threads,
+)
+from musicssl.cli.conf import conf_folder
+from musicssl.cli.job import Outcome
+from musicssl.cli.overrides import check_kinds, check_use
+from musicssl.data.datamodule import SemiSupervisedDataModule
+from musicssl.errors import InputError
+from musicssl.figures.embedding_map import check_layout
+from musicssl.methods.base.method import ClassificationMethod
+from musicssl.methods.base.probed import ProbedMethod
+from musicssl.networks.distributed import SyncBatchNorms
+from musicssl.runs.artifacts.embeddings import draw_map
+from musicssl.runs.artifacts.robustness import (
+    chosen_corruptions,
+    chosen_severities,
+    write_robustness,
+)
+from musicssl.runs.checkpoint import (
+    AtomicCheckpointIO,
+    DescribeCheckpoint,
+    homes,
+    load_method,
+    load_weights,
+    read_checkpoint,
+    replace_weights,
+)
+from musicssl.runs.folder import RunFolder
+from musicssl.runs.history import History, check_convergence
+from musicssl.runs.progress import EpochProgress
+from musicssl.runs.results import show_results, write_results
+from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint
+from musicssl.seeding import StepSeed
+
+logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+warnings.filterwarnings("ignore", ".*in eval mode at the start of training")  # frozen parts are
+warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")  # a resume
+warnings.filterwarnings("ignore", ".*LeafSpec")  # Lightning's use of torch
+
+Data = Callable[[], SemiSupervisedDataModule]
+
+
+def train(config: DictConfig) -> Outcome | None:
+    """Train, or continue an interrupted run, then test; a complete run is only shown."""
+    folder = RunFolder(output_folder())
+    return do_job(partial(run, config, folder), folder)
+
+
+def run(config: DictConfig, folder: RunFolder) -> None:
+    """Do all that a run consists of and that is still to be done, inside its folder.
+
+    Raises:
+        InputError: If the settings cannot be.
+    """
+    settings = resolved(config)
+    with explain_invalid_settings(settings):
+        _do(config, settings, folder)
+
+
+def _do(config: DictConfig, settings: dict[str, Any], folder: RunFolder) -> None:
+    if not config.overwrite:
+        folder.check(settings)
+    complete = folder.is_complete and not config.overwrite
+    if not complete:
+        check_kinds(settings, conf_folder(), "train", HydraConfig.get().overrides)
+        check_use(config.method, HydraConfig.get().overrides.task)
+    use_threads(config.threads)
+    pl.seed_everything(config.seed, verbose=False)
+    if complete and not in_a_sweep():
+        print("This run is complete; overwrite=true trains it again.")
+    data = cache(partial(load_data, config))  # of several things to be done, the first one reads it
+    if not complete:
+        train_and_test(config, settings, folder, data)
+    elif (
+        "embedding_map" in command_line_overrides() and config.embedding_map != folder.embedding_map
+    ):
+        draw_again(config, settings, folder, data)
+    if config.corruption is not None:
+        corrupt_and_test(config, settings, folder, data)
+    if is_first_rank() and not in_a_sweep():
+        show_results(folder)
+
+
+def load_data(config: DictConfig) -> SemiSupervisedDataModule:
+    """Build the data module and let it read its corpus.
+
+    Raises:
+        InputError: If clips are to be corrupted that are no sound, or otherwise than they can be.
+    """
+    datamodule: SemiSupervisedDataModule = instantiate(config.datamodule)
+    datamodule.prepare_data()
+    datamodule.setup()
+    if config.corruption is not None:
+        severities = chosen_severities(to_plain(config.severities))
+        chosen_corruptions(to_plain(config.corruption), datamodule.corpus, severities)
+    return datamodule
+
+
+def train_and_test(
+    config: DictConfig, settings: dict[str, Any], folder: RunFolder, data: Data
+) -> None:
+    """Train a method and leave its results in the folder."""
+    check_layout(config.embedding_map)
+    datamodule = data()
+    say(datamodule.label_count())
+    method = instantiate(config.method, **datamodule.sizes)
+    if config.finetune.checkpoint is not None:
+        path = Path(config.finetune.checkpoint).expanduser()
+        load_weights(method, path, datamodule.corpus.classes)
+        method.freeze_parts(config.finetune.frozen)
+    elif config.finetune.frozen:
+        raise InputError("finetune.frozen keeps weights of a finetune.checkpoint; name one.")
+    trainer = build_trainer(config, settings, folder, datamodule)
+    if is_first_rank():
+        folder.claim(settings, config.overwrite)
+    with _logged(trainer.loggers, settings):
+        if isinstance(method, ClassificationMethod):
+            fit_network(trainer, folder, datamodule, method)
+        else:
+            if not isinstance(datamodule.corpus.x, np.ndarray):
+                raise InputError(f"method={config.name} reads instances; choose features=log_mel.")
+            method.fit(datamodule.clips("train"))
+        if is_first_rank():
+            write_results(folder, datamodule, method, config.embedding_map)
+
+
+@rank_zero_only
+def draw_again(config: DictConfig, settings: dict[str, Any], folder: RunFolder, data: Data) -> None:
+    """Draw another map of what a complete run has learnt, if it has learnt embeddings."""
+    check_layout(config.embedding_map)
+    method = trained(config, settings, folder) if folder.best.is_file() else None
+    if not isinstance(method, ProbedMethod):
+        raise InputError(
+            f"embedding_map={config.embedding_map} draws what methods learn that learn embeddings, "
+            f"and {config.name} is none; leave it out."
+        )
+    datamodule = data()
+    test = method.embedded(datamodule.batches("test"))
+    draw_map(folder, datamodule.corpus, test, config.embedding_map)
+    folder.note_embedding_map(config.embedding_map)
+
+
+def trained(
+    config: DictConfig, settings: dict[str, Any], folder: RunFolder
+) -> ClassificationMethod:
+    """Load the method of this run; what its settings name was named by its user."""
+    method, _ = load_method(folder.best, trusted=homes(settings["method"]))
+    on_gpu = torch.cuda.is_available() and config.trainer.accelerator != "cpu"
+    return method.to("cuda" if on_gpu else "cpu")
+
+
+@rank_zero_only
+def corrupt_and_test(
+    config: DictConfig, settings: dict[str, Any], folder: RunFolder, data: Data
+) -> None:
+    """Test the trained network on corrupted sound, as far as that was not done before."""
+    if not folder.best.is_file():
+        raise InputError(f"corruption=... tests networks, and {config.name} is none; leave it out.")
+    datamodule = data()
+    method = trained(config, settings, folder)
+    severities = chosen_severities(to_plain(config.severities))
+    chosen = chosen_corruptions(to_plain(config.corruption), datamodule.corpus, severities)
+    write_robustness(folder, datamodule, method, chosen, severities)
+
+
+@contextmanager
+def _logged(loggers: Sequence[Logger], settings: dict[str, Any]) -> Iterator[None]:
+    """Tell loggers the settings of a run, and at its end, whatever that is, how it ended."""
+    for logger in loggers:
+        logger.log_hyperparams(settings)
+    try:
+        yield
+    except BaseException:
+        for logger in loggers:
+            logger.finalize("failed")
+        raise
+    for logger in loggers:
+        logger.finalize("success")
+
+
+def build_trainer(
+    config: DictConfig,
+    settings: dict[str, Any],
+    folder: RunFolder,
+    datamodule: SemiSupervisedDataModule,
+) -> pl.Trainer:
+    """Build the trainer with what makes a run resumable, visible and self-contained."""
+    logger = instantiate(config.logger) if config.logger else False
+    callbacks = [
+        *([LearningRateMonitor("epoch")] if logger else []),
+        StepSeed(config.seed),
+        History(folder.history),
+        EpochProgress(),
+        DescribeCheckpoint(settings, datamodule.corpus.classes, datamodule.sizes),
+        BestCheckpoint(folder.best, config.select),
+        ResumeCheckpoint(folder.last),
+    ]
+    plugins = [AtomicCheckpointIO(), *([SyncBatchNorms()] if config.trainer.sync_batchnorm else [])]
+    trainer: pl.Trainer = instantiate(
+        config.trainer,
+        callbacks=callbacks,
+        logger=logger,
+        log_every_n_steps=0,  # what a method logs, it logs by the epoch
+        plugins=plugins,
+        use_distributed_sampler=False,  # each rank draws its own batches, see musicssl.data.batches
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        default_root_dir=folder.path,
+    )
+    if trainer.world_size > 1 and in_a_sweep():
+        raise InputError(
+            "a job of a sweep trains on one device; set trainer.devices=1 or run this job alone."
+        )
+    return trainer
+
+
+def fit_network(
+    trainer: pl.Trainer,
+    folder: RunFolder,
+    datamodule: SemiSupervisedDataModule,
+    method: ClassificationMethod,
+) -> None:
+    """Train to the last epoch, wherever the run stands; leave the method as its best epoch was."""
+    resume = folder.last if folder.last.is_file() else None
+    if resume is not None:
+        say(f"Going on with the interrupted run in {folder.path}.")
+    device = trainer.strategy.root_device
+    trainer.fit(method, datamodule, ckpt_path=resume, weights_only=True)
+    if is_first_rank():
+        check_convergence(folder.history)
+    if not folder.best.is_file():
+        raise InputError("no epoch was trained and validated; raise trainer.max_epochs.")
+    method.load_state_dict(read_checkpoint(folder.best)["state_dict"])
+    method.to(device).eval()  # Lightning has moved it to the CPU
+    if is_first_rank() and method.conclude(datamodule):
+        replace_weights(folder.best, method.state_dict())
+
+
+@rank_zero_only
+def say(text: object) -> None:
+    """Print, on one of the processes of a run."""
+    print(text)
