@@ -1,6 +1,12 @@
 """Where the configuration files are: `conf/` of a checkout, `musicssl/conf/` of a wheel."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from hydra import initialize_config_dir
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
 
 import musicssl
 from musicssl.errors import InputError
@@ -20,3 +26,19 @@ def conf_folder() -> Path:
     raise InputError(
         f"musicssl in {_PACKAGE} has no configuration files; install it again with pip."
     )
+
+
+@contextmanager
+def config_loader(conf: Path | None = None) -> Iterator[ConfigLoader]:
+    """Give Hydra's loader, and let `hydra.compose` work within a command and outside of one.
+
+    Args:
+        conf: The folder of the configuration files, outside of a command; None for musicssl's.
+    """
+    hydra = GlobalHydra.instance()
+    if hydra.is_initialized():
+        yield hydra.config_loader()
+        return
+    folder = conf_folder() if conf is None else conf.absolute()
+    with initialize_config_dir(str(folder), version_base="1.3"):
+        yield hydra.config_loader()

@@ -1,9 +1,9 @@
 """`musicssl COMMAND ...`: the commands of musicssl, each imported only when it is asked for."""
 
 import difflib
-import runpy
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
 from pathlib import Path
 
 import musicssl
@@ -60,12 +60,13 @@ def _data(arguments: list[str]) -> None:
     folder = Path(musicssl.__file__).parent / "datasets"
     names = [file.stem for file in sorted(folder.glob("*.py")) if "__main__" in file.read_text()]
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(f"usage: musicssl data CORPUS --root FOLDER ...\n\nCORPUS is one of {', '.join(names)}.")
+        print(
+            f"usage: musicssl data CORPUS --root FOLDER ...\n\nCORPUS is one of {', '.join(names)}."
+        )
         return
     if arguments[0] not in names:
         raise InputError(_unknown("corpus", arguments[0], names, "musicssl data --help"))
-    sys.argv[1:] = arguments[1:]
-    runpy.run_module(f"musicssl.datasets.{arguments[0]}", run_name="__main__", alter_sys=True)
+    sys.exit(import_module(f"musicssl.datasets.{arguments[0]}").main(arguments[1:]))
 
 
 _COMMANDS: dict[str, Callable[[list[str]], None]] = {

@@ -4,12 +4,11 @@ import difflib
 import errno
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
+from hydra import compose
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import (
@@ -20,6 +19,7 @@ from hydra.errors import (
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
+from musicssl.cli.conf import config_loader
 from musicssl.errors import InputError
 
 _LAUNCHER, _SEARCH_PATH = "hydra/launcher", "hydra.searchpath"
@@ -32,7 +32,8 @@ _TAKEN_BY = {  # parts that not all methods take: what to say to those who choos
     "loss": "what it minimises is its own",
 }
 _NOTHING = ("views=none", "similarity=null", "loss=null")
-_NUMBER_OR_WORD = ("trainer.devices",)  # auto, or several: Lightning checks it
+_SEVERAL_KINDS = ("trainer.devices", "trainer.limit_train_batches")  # Lightning checks them
+_FORMER_RECIPE = re.compile(r"(openmic|synthband)_(\w+)")  # experiments of 0.1: CORPUS_RECIPE
 
 
 @contextmanager
@@ -90,13 +91,20 @@ def check_kinds(settings: Mapping[str, Any], conf: Path, name: str, made: Any) -
         if key not in there and (lost := _lost(key, by_default, groups, both["task"])):
             raise InputError(lost)
     for key, value in there.items():
-        default = by_default.get(key)
-        if value is None or key in _NUMBER_OR_WORD or not isinstance(default, int | float):
-            continue
-        if isinstance(default, bool) and not isinstance(value, int):
+        if value is not None and key not in _SEVERAL_KINDS:
+            _check_kind(key, value, by_default.get(key))
+
+
+def _check_kind(key: str, value: Any, default: Any) -> None:
+    """Check a value against a default that is true or false, a whole number or a number."""
+    if isinstance(default, bool):
+        if not isinstance(value, bool):
             raise InputError(f"{key} must be true or false, got {value}.")
-        if not isinstance(default, bool) and not _is_number(value):
-            raise InputError(f"{key} must be a number such as {default}, got {value}.")
+    elif isinstance(default, int):
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise InputError(f"{key} must be a whole number such as {default}, got {value}.")
+    elif isinstance(default, float) and not _is_number(value):
+        raise InputError(f"{key} must be a number such as {default:g}, got {value}.")
 
 
 def check_use(method: Mapping[str, Any], overrides: Iterable[str]) -> None:
@@ -211,6 +219,12 @@ def _unknown_choice(error: MissingConfigException) -> str | None:
         return None
     if group == _LAUNCHER:
         return f"the launcher {choice} is not installed; see 'Sweeps' in README.md for its extra."
+    former = _FORMER_RECIPE.fullmatch(choice) if group == "experiment" else None
+    if former is not None and former[2] in error.options:
+        return (
+            f"experiment={choice} is now a recipe and a corpus: experiment={former[2]} "
+            f"dataset={former[1]}."
+        )
     meant = difflib.get_close_matches(choice, error.options, n=1)
     guess = f"did you mean {meant[0]}? The choices are" if meant else "choose one of"
     return f"there is no {group}={choice}; {guess} {', '.join(sorted(error.options))}."
@@ -228,15 +242,24 @@ def _ambiguous_group(key: str, places: Sequence[str], conf: Path, overrides: Seq
 
 def _group_without_place(group: str, conf: Path, name: str) -> str:
     """Say which choices have a place for those of a group, where none was made that has."""
-    takers = []
-    for file in sorted(conf.glob("*/*.yaml")):
-        settings = OmegaConf.load(file)
-        assert isinstance(settings, DictConfig)
-        if any(f"/{group}" in default for default in settings.get("defaults", [])):
-            takers.append(f"{file.parent.name}={file.stem}")
+    takers = [
+        f"{file.parent.name}={file.stem}"
+        for file in sorted(conf.glob("*/*.yaml"))
+        if any(f"/{group}" in default for default in _defaults_lists(file))
+    ]
     if not takers:
         return f"{group}=... is no choice of {name}.py; leave it out."
     return f"{group}=... has no effect here; it is a choice for {' or '.join(takers)}."
+
+
+def _defaults_lists(file: Path) -> Iterator[Any]:
+    """Go through the defaults of a file, and those of the base files that it starts with."""
+    settings = OmegaConf.load(file)
+    assert isinstance(settings, DictConfig)
+    for default in settings.get("defaults", []):
+        yield default
+        if isinstance(default, str) and default.startswith("base/"):
+            yield from _defaults_lists(file.parent / f"{default}.yaml")
 
 
 def _any_unknown_setting(conf: Path, name: str, overrides: Sequence[str]) -> str | None:
@@ -287,13 +310,7 @@ def _known(
 
     Hydra has read all choices without complaint when it meets an unknown setting.
     """
-    within_a_run = GlobalHydra.instance().is_initialized()  # and not after its end
-    with (
-        nullcontext()
-        if within_a_run
-        else initialize_config_dir(str(conf.absolute()), version_base="1.3")
-    ):
-        loader = GlobalHydra.instance().config_loader()
+    with config_loader(conf) as loader:
         groups = tuple(loader.list_groups(""))
         made = [
             _first(override)

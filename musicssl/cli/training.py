@@ -13,7 +13,7 @@ import pytorch_lightning as pl
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
 from pytorch_lightning.callbacks import LearningRateMonitor
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
@@ -65,6 +65,8 @@ warnings.filterwarnings("ignore", ".*in eval mode at the start of training")  # 
 warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")  # a resume
 warnings.filterwarnings("ignore", ".*LeafSpec")  # Lightning's use of torch
 
+_OF_THE_DATASET = ("root", "labels", "cache")  # read by dataset: ${data.root} and so on
+
 Data = Callable[[], SemiSupervisedDataModule]
 
 
@@ -115,12 +117,22 @@ def load_data(config: DictConfig) -> SemiSupervisedDataModule:
     Raises:
         InputError: If clips are to be corrupted that are no sound, or otherwise than they can be.
     """
-    datamodule: SemiSupervisedDataModule = instantiate(config.datamodule)
+    datamodule = build_datamodule(config)
     datamodule.prepare_data()
     datamodule.setup()
     if config.corruption is not None:
         severities = chosen_severities(to_plain(config.severities))
         chosen_corruptions(to_plain(config.corruption), datamodule.corpus, severities)
+    return datamodule
+
+
+def build_datamodule(config: DictConfig) -> SemiSupervisedDataModule:
+    """Build the data module that `data` describes, without reading its corpus."""
+    node = config.data.copy()
+    with open_dict(node):
+        for key in _OF_THE_DATASET:
+            del node[key]
+    datamodule: SemiSupervisedDataModule = instantiate(node)
     return datamodule
 
 

@@ -18,8 +18,9 @@ wandb/             with logger=wandb
 
 import fcntl
 import os
+import shlex
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,25 +30,7 @@ import yaml
 
 from musicssl.cache import write_atomically
 from musicssl.errors import InputError
-
-MAY_DIFFER = (  # settings of no bearing on results; threads but on their last bits
-    "overwrite",
-    "corruption",  # what is tested after training; it has files of its own
-    "severities",
-    "embedding_map",
-    "runs",
-    "jobs",
-    "logger",
-    "threads",
-    "data.cache",
-    "dataset.cache",
-    "dataset.num_workers",
-    "datamodule.dataset",  # repeats dataset
-    "unlabelled.cache",
-    "unlabelled.num_workers",
-    "datamodule.unlabelled",  # repeats unlabelled
-    "method.num_workers",
-)
+from musicssl.runs.settings import differences, is_of_0_1
 
 
 @dataclass(frozen=True)
@@ -133,16 +116,35 @@ class RunFolder(ResultFolder):
         """Make sure that the folder is free, or holds a run of these settings.
 
         Raises:
-            InputError: If the folder holds a run with other settings.
+            InputError: If the folder holds a run with other settings, or is free and version 0.1
+                left the run in a folder of another name.
         """
         if not self.config.is_file():
+            self._check_former_name(settings)
             return
-        changed = differences(yaml.safe_load(self.config.read_text()), settings, MAY_DIFFER)
+        changed = differences(yaml.safe_load(self.config.read_text()), settings)
         if changed:
             raise InputError(
                 f"{self.path} holds a run with other settings ({', '.join(changed[:3])}); "
                 "give this one a name of its own (name=...) or set overwrite=true."
             )
+
+    def _check_former_name(self, settings: Mapping[str, Any]) -> None:
+        """Look for the run under the name that version 0.1 gave it, by the words typed."""
+        runs_of_this_name = Path(settings.get("runs", "runs")) / str(settings.get("name"))
+        files = [*runs_of_this_name.glob("*/*/config.yaml")]
+        files += runs_of_this_name.glob("*/*/*/config.yaml")
+        for file in sorted(files):
+            text = file.read_text()
+            if "\ndatamodule:" not in text:  # parsing all runs of a large sweep would take minutes
+                continue
+            earlier = yaml.safe_load(text)
+            if is_of_0_1(earlier) and not differences(earlier, settings):
+                raise InputError(
+                    f"{file.parent} holds this run under the name that version 0.1 gave it; "
+                    f"continue it by mv {shlex.quote(str(file.parent))} "
+                    f"{shlex.quote(str(self.path))}, or set overwrite=true to train it again."
+                )
 
     def claim(self, settings: Mapping[str, Any], overwrite: bool = False) -> None:
         """Take the folder for a run; what an interrupted run of these settings left stays.
@@ -164,29 +166,6 @@ class RunFolder(ResultFolder):
         tables = (self.history, self.label_curve, self.clusters, self.robustness, *scores)
         for file in (self.metrics, self.config, *tables):
             file.unlink(missing_ok=True)
-
-
-def differences(
-    earlier: Mapping[str, Any], now: Mapping[str, Any], may_differ: Sequence[str]
-) -> list[str]:
-    """Say which settings have changed, but for some, and all below them, that may."""
-    old, new = flattened(earlier), flattened(now)
-    return [
-        f"{key}: {old.get(key)} there, {new.get(key)} here"
-        for key in sorted(old.keys() | new.keys())
-        if old.get(key) != new.get(key)
-        and not any(key == name or key.startswith(f"{name}.") for name in may_differ)
-    ]
-
-
-def flattened(node: Any, prefix: str = "") -> dict[str, Any]:
-    """Name each leaf by its path, `a.b.c`; lists count as leaves."""
-    if not isinstance(node, Mapping):
-        return {prefix: node}
-    leaves: dict[str, Any] = {}
-    for key, value in node.items():
-        leaves |= flattened(value, f"{prefix}.{key}" if prefix else str(key))
-    return leaves
 
 
 @contextmanager

@@ -242,7 +242,7 @@ def test_a_setting_that_a_part_does_not_know_is_told_from_a_defect():
         "encoder.depth is no setting of encoder=deep; leave it out with ~encoder.depth, or choose "
         "what it was meant for."
     )
-    with pytest.raises(InputError, match=r"is no setting of tests\.test_overrides\.Part"):
+    with pytest.raises(InputError, match=r"is no setting of tests\.cli\.test_overrides\.Part"):
         check_parts(error, {"method": {"ramp": part}}, {})
     check_parts(refusal(Part, size=1, width=2), settings, {})  # nobody configured a width
     check_parts(refusal(refusal, depth=2), settings, {})  # another function

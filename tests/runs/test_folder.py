@@ -1,4 +1,6 @@
 import copy
+import shutil
+from pathlib import Path
 
 import pytest
 import yaml
@@ -47,10 +49,10 @@ def test_a_folder_is_taken_up_again_with_the_same_settings(claimed):
     [
         ("seed", 1, "seed: 0 there, 1 here"),
         ("data.p_s", 0.2, r"data.p_s: 0.1 there, 0.2 here"),
-        ("data.b_s", 0.5, r"data.b_s: None there, 0.5 here"),
+        ("data.b_s", 0.5, r"data.b_s: null there, 0.5 here"),
         ("method.optimizer.lr", 2e-5, r"method.optimizer.lr: 1e-05 there, 2e-05 here"),
-        ("method.optimizer.betas", [0.9, 0.99], r"method.optimizer.betas: \[0.9, 0.999\] there"),
-        ("method.dropout", 0.5, "method.dropout: None there, 0.5 here"),
+        ("method.optimizer.betas", [0.9, 0.99], r"method.optimizer.betas: \[0.9,0.999\] there"),
+        ("method.dropout", 0.5, "method.dropout: null there, 0.5 here"),
         ("trainer.max_epochs", 4, "trainer.max_epochs: 3 there, 4 here"),
     ],
 )
@@ -114,3 +116,33 @@ def test_a_text_that_cannot_be_written_whole_leaves_the_earlier_one(tmp_path):
     assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == [
         "metrics.json"
     ]
+
+
+def run_of_0_1(tmp_path, name="encoder.num_layers-1_features.num_mels-16"):
+    """Copy a stored run to where version 0.1 laid it; return it and its settings of today."""
+    stored = Path(__file__).parents[1] / "fixtures" / "runs_of_0_1" / "att"
+    folder = tmp_path / "att" / "synthband" / name / "p1.0_b1.0_s0"
+    shutil.copytree(stored, folder)
+    settings = yaml.safe_load((folder / "config.yaml").read_text())
+    del settings["datamodule"]
+    settings["data"]["_target_"] = "musicssl.data.datamodule.SemiSupervisedDataModule"
+    settings["encoder"]["_target_"] = "musicssl.elsewhere.AttEmbedding"
+    return folder, settings | {"runs": str(tmp_path)}
+
+
+def test_a_run_of_0_1_in_its_folder_is_that_run(tmp_path):
+    folder, settings = run_of_0_1(tmp_path)
+    RunFolder(folder).check(settings)
+    settings["encoder"]["dropout"] = 0.123
+    with pytest.raises(
+        InputError, match=r"other settings \(encoder.dropout: 0.6 there, 0.123 here"
+    ):
+        RunFolder(folder).check(settings)
+
+
+def test_a_run_of_0_1_with_another_name_is_named_with_the_command_that_moves_it(tmp_path):
+    folder, settings = run_of_0_1(tmp_path, "encoder-att_trainer-cpu")
+    now = RunFolder(tmp_path / "att" / "synthband" / "trainer-cpu" / "p1.0_b1.0_s0")
+    with pytest.raises(InputError, match=f"mv {folder} {now.path}, or set overwrite"):
+        now.check(settings)
+    now.check(settings | {"seed": 1})  # another run

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from musicssl.report.read.discovery import check_folders, holding, is_of_a_probe
 from musicssl.report.read.run_files import load_config, readable, with_nan
-from musicssl.report.read.settings import bearing
+from musicssl.report.read.settings import relevant_settings
 from musicssl.report.read.test_set import Truth
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.probes.folder import ProbeFolder
@@ -153,7 +153,7 @@ def read_probe(folder: Path) -> ProbeResult:
             raise ValueError("its fits and its cells are of different fractions of labels")
         chance = with_nan(document["chance"])
         settings = _settings(folder, document, config)
-        exam = {key: value for key, value in bearing(config).items() if _is_of_exam(key)}
+        exam = {key: value for key, value in relevant_settings(config).items() if _is_of_exam(key)}
         exam |= {f"clips.{split}": str(document["clips"][split]) for split in ("train", "val")}
         exam |= {"corpus": str(document["corpus"]), "probe": str(document["probe"])}
     truth, groups, credit = _read_truth(folder, exam, len(fits))
@@ -192,11 +192,11 @@ def _settings(
     told |= {"embed_dim": document["embed_dim"], "file": _file(source, config)}
     if source["kind"] == "untrained":  # nothing but its encoder; null if it is a checkpoint's
         told |= {"encoder": config["encoder"]}
-    settings = bearing(told)
+    settings = relevant_settings(told)
     for parent in folder.absolute().parents:
         run = RunFolder(parent.parent)
         if parent.name == "probes" and source["kind"] == "checkpoint" and run.config.is_file():
-            return bearing(_read_config(run.config)) | settings
+            return relevant_settings(_read_config(run.config)) | settings
     return settings
 
 

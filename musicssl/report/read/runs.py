@@ -18,7 +18,7 @@ from musicssl.report.read.run_files import (
     read_predictions,
 )
 from musicssl.report.read.run_scores import Judgement, judge
-from musicssl.report.read.settings import bearing
+from musicssl.report.read.settings import relevant_settings
 from musicssl.report.read.test_set import Truth, check_comparable
 from musicssl.runs.folder import RunFolder
 
@@ -36,7 +36,7 @@ class Run:
         seed: The setting `seed`.
         p_s: Fraction of the labelled training clips that kept their labels.
         labelled: Number of these clips.
-        settings: What else has bearing on the results, by path.
+        settings: What else has a bearing on the results, by path.
         metrics: Macro metrics and those of localisation by name, NaN where undefined.
         judgement: By class, and of each test clip.
         truth: What it was tested on.
@@ -96,7 +96,7 @@ def read_run(folder: Path) -> Run:
     """
     files = RunFolder(folder)
     config, document = read_config(files.config), read_metrics(files.metrics)
-    settings = bearing(config)
+    settings = relevant_settings(config)
     scores, truth = read_predictions(folder / "predictions.npz", settings)
     judgement = judge(scores, truth)
     reported = document["macro"].get(judgement.metric, math.nan)

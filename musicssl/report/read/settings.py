@@ -4,41 +4,32 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
-from musicssl.runs.folder import MAY_DIFFER, flattened
+from musicssl.runs.settings import flattened, has_bearing, value_text, without_budget
 
 Settings = Mapping[str, str]  # leaves by path, `a.b.c`
 
 ABSENT = "null"
-_SEEDS = ("seed", "datamodule.seed", "method.seed")
-_LABEL_FRACTION = ("data.p_s", "datamodule.p_s")
+_OF_THE_CURVE = ("seed", "method.seed", "data.seed", "data.p_s")  # what a curve goes through
 
 
-def bearing(config: Mapping[str, Any]) -> dict[str, str]:
-    """Flatten a configuration to the leaves with bearing on results, but for seed and p_s.
+def relevant_settings(config: Mapping[str, Any]) -> dict[str, str]:
+    """Flatten a configuration to the leaves with a bearing on results, but for seed and p_s.
 
     Values become text, in which 1 and 1.0 are the same. The folder of the run that a fine-tuning
     starts from names its own seed and p_s, and keeps neither.
 
-    >>> bearing({"seed": 3, "threads": 1, "data": {"p_s": 0.1, "b_s": 1.0, "root": None}})
+    >>> relevant_settings({"seed": 3, "threads": 1, "data": {"p_s": 0.1, "b_s": 1.0, "root": None}})
     {'data.b_s': '1', 'data.root': 'null'}
     """
     leaves = {
-        key: _shown(value)
+        key: value_text(value)
         for key, value in flattened(config).items()
-        if key not in _SEEDS + _LABEL_FRACTION
-        and not any(key == name or key.startswith(f"{name}.") for name in MAY_DIFFER)
+        if key not in _OF_THE_CURVE and has_bearing(key)
     }
-    start = leaves.get("finetune.checkpoint")
+    start = config.get("finetune", {}).get("checkpoint")
     if start is not None:
-        start = start.replace(f"/p{config['data']['p_s']}_", "/p*_")
-        leaves["finetune.checkpoint"] = start.replace(f"_s{config['seed']}/", "_s*/")
+        leaves["finetune.checkpoint"] = without_budget(start, config["data"]["p_s"], config["seed"])
     return leaves
-
-
-def _shown(value: Any) -> str:
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def differing(settings: Sequence[Settings]) -> list[str]:

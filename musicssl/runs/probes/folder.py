@@ -19,9 +19,10 @@ import yaml
 
 from musicssl.cache import write_atomically
 from musicssl.errors import InputError
-from musicssl.runs.folder import ResultFolder, differences
+from musicssl.runs.folder import ResultFolder
+from musicssl.runs.settings import differences
 
-_MAY_DIFFER = ("data.cache", "data.batch_size", "dataset.cache", "dataset.num_workers")
+_NO_BEARING = ("batch_size",)  # clips that are embedded at a time
 
 
 class ProbeFolder(ResultFolder):
@@ -54,11 +55,8 @@ class ProbeFolder(ResultFolder):
         """
         if not self.config.is_file():
             return
-        earlier, now = (
-            {part: one[part] for part in ("dataset", "data")}
-            for one in (yaml.safe_load(self.config.read_text()), settings)
-        )
-        changed = differences(earlier, now, _MAY_DIFFER)
+        earlier, now = map(_corpus_settings, (yaml.safe_load(self.config.read_text()), settings))
+        changed = differences(earlier, now)
         if changed:
             raise InputError(
                 f"{self.path} holds a probe on another corpus ({', '.join(changed[:3])}); give "
@@ -77,3 +75,8 @@ class ProbeFolder(ResultFolder):
             shutil.rmtree(self.figures)
         self.path.mkdir(parents=True, exist_ok=True)
         write_atomically(self.config, yaml.safe_dump(dict(settings), sort_keys=False))
+
+
+def _corpus_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    data = {key: value for key, value in settings["data"].items() if key not in _NO_BEARING}
+    return {"dataset": settings["dataset"], "data": data}

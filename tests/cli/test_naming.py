@@ -1,0 +1,125 @@
+"""A run is its values. Oracles: pairs of overrides that mean the same, or do not, by hand."""
+
+import random
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+
+import musicssl.cli.naming  # noqa: F401 registers the resolvers
+from musicssl.cli.conf import conf_folder
+
+# For each setting two values or more, each in the ways in which it can be typed. The first value is
+# the default of method=att.
+SETTINGS = {
+    "p_s": [["", "data.p_s=1", "data.p_s=1.0", "++data.p_s=1"], ["data.p_s=0.1", "data.p_s=1e-1"]],
+    "b_s": [["", "data.b_s=1"], ["data.b_s=null"], ["data.b_s=0.5", "data.b_s=.5"]],
+    "seed": [["", "seed=0"], ["seed=1"], ["seed=12"]],
+    "batch": [["", "data.batch_size=128"], ["data.batch_size=16", "++data.batch_size=16"]],
+    "epochs": [["", "trainer.max_epochs=60"], ["trainer.max_epochs=6"]],
+    "encoder": [
+        ["", "encoder=att", "encoder._target_=musicssl.encoders.att.AttEmbedding"],
+        ["encoder=gru"],
+        ["encoder=fc_t"],
+    ],
+    "pooling": [
+        ["", "pooling=attention"],
+        ["pooling=max", "pooling._target_=musicssl.networks.pooling.MaxPooling"],
+    ],
+    "dropout": [["encoder.dropout=0.25", "encoder.dropout=2.5e-1"], ["encoder.dropout=0.35"]],
+    "rate": [["", "optimizer.lr=5e-4", "optimizer.lr=0.0005"], ["optimizer.lr=0.001"]],
+    "loss": [[""], ["loss=partial_bce"], ["loss=partial_bce loss.alpha=0.123"]],
+    "select": [["", "select=val/loss"], ["select=val/auroc"]],
+    "trainer": [["", "trainer=auto"], ["trainer=cpu", "trainer.accelerator=cpu trainer=cpu"]],
+    "corpus": [["", "dataset=synthband"], ["dataset.num_clips=500"], ["dataset.seed=7"]],
+}
+WITHOUT_BEARING = ["threads=3", "logger=csv", "overwrite=true", "data.cache=/x", "runs=elsewhere"]
+
+
+def folder(*overrides, command="train"):
+    """Return the folder that a command names, below `runs`."""
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        config = compose(command, list(overrides), return_hydra_config=True)
+        HydraConfig.instance().set_config(config)
+        name = config.hydra.run.dir
+    return str(Path(name)).removeprefix(f"{config.runs}/")
+
+
+def typed(chosen, rng):
+    """Write chosen values in one of the ways there are, in any order that Hydra allows."""
+    words = [rng.choice(SETTINGS[name][value]) for name, value in chosen.items()]
+    words += rng.sample(WITHOUT_BEARING, rng.randint(0, 2))
+    rng.shuffle(words)
+    return " ".join(words).split()
+
+
+def test_equal_values_are_one_folder_and_others_another():
+    rng = random.Random(0)
+    names = {}
+    for _ in range(40):
+        chosen = {name: rng.randrange(len(values)) for name, values in SETTINGS.items()}
+        for name in rng.sample(sorted(SETTINGS), 9):  # most runs differ from the defaults in little
+            chosen[name] = 0
+        found = {folder(*typed(chosen, rng)) for _ in range(3)}
+        assert len(found) == 1, (chosen, found)
+        assert names.setdefault(found.pop(), chosen) == chosen
+    assert len(names) > 30
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ([], "att/synthband/p1.0_b1.0_s0"),
+        (["method=att", "data.p_s=1", "data.b_s=1"], "att/synthband/p1.0_b1.0_s0"),
+        (["encoder=gru", "pooling=max"], "att/synthband/encoder-gru_pooling-max/p1.0_b1.0_s0"),
+        (
+            ["encoder=samplecnn", "encoder.width=8", "seed=3"],  # its features are not said twice
+            "att/synthband/encoder-samplecnn_encoder.width-8/p1.0_b1.0_s3",
+        ),
+        (["method=byol", "projector.hidden=8"], "byol/synthband/projector.hidden-8/p1.0_b0.0_s0"),
+        (
+            ["method=byol", "projector.hidden=8", "method.predictor.hidden=8"],
+            "byol/synthband/projector.hidden-8/p1.0_b0.0_s0",
+        ),
+        (["~encoder.dropout"], "att/synthband/~encoder.dropout-null/p1.0_b1.0_s0"),
+        (["+optimizer.eps=1e-7"], "att/synthband/optimizer.eps-1e-07/p1.0_b1.0_s0"),
+        (["name=mine", "loss=balanced_bce"], "mine/synthband/loss-balanced_bce/p1.0_b1.0_s0"),
+        (
+            ["dataset=gtzan", "data.root=/data", "+dataset.metadata2=/x/y"],  # a corpus of a user's
+            "att/gtzan/p1.0_b1.0_s0",
+        ),
+        (
+            ["method=fixmatch", "unlabelled=fma", "augment@views.student=none", "data.root=/x"],
+            "fixmatch/synthband/augment@views.student-none_unlabelled-fma/p1.0_b0.333_s0",
+        ),
+    ],
+)
+def test_a_folder_says_what_differs_from_the_defaults(overrides, expected):
+    assert folder(*overrides) == expected
+
+
+def test_a_recipe_is_its_values():
+    recipe = folder("experiment=att_bl", "dataset=openmic", "data.root=/x")
+    by_hand = ["name=att_bl", "loss=balanced_bce", "trainer.max_epochs=250"]
+    assert folder(*by_hand, "dataset=openmic", "data.root=/x") == recipe
+
+
+@pytest.mark.parametrize("more", [[], ["data.p_s=0.1", "seed=2"], ["encoder.dropout=0.3"]])
+def test_fine_tuning_starts_from_the_run_of_the_same_command(more):
+    common = ["dataset=openmic", "data.root=/x", *more]
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        words = ["experiment=att_bl_ft", "runs=/elsewhere", *common]
+        config = compose("train", words, return_hydra_config=True)
+        HydraConfig.instance().set_config(config)
+        start = config.finetune.checkpoint
+    before = folder("experiment=att", *common)
+    assert start == f"/elsewhere/{before}/checkpoints/best.ckpt"
+
+
+def test_probes_differ_by_their_settings_and_not_by_where_files_are():
+    common = ["dataset=gtzan", "encoder=cnn"]
+    plain = folder(*common, "data.root=/a", command="probe")
+    assert plain.endswith("untrained_cnn/gtzan/linear")
+    assert folder(*common, "data.root=/b", "device=cpu", "seeds=3", command="probe") == plain
+    assert folder(*common, "seeds=5", "data.root=/a", command="probe") == f"{plain}/seeds-5"
