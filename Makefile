@@ -9,7 +9,7 @@ ifneq ($(shell $(PY) -I -c 'import musicssl' 2>/dev/null && echo works),works)
 $(shell rm -f $(READY))
 endif
 
-.PHONY: help train test check format bench clean
+.PHONY: help train test test-all check format bench clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -17,8 +17,11 @@ help: ## List the commands
 train: $(READY) ## Set up, then train ATT on the embedded corpus to a table and pictures
 	$(PY) train.py
 
-test: $(READY) ## Set up, then run the tests
-	$(PY) -m pytest
+test: $(READY) ## Set up, then run the tests, but for the slow ones
+	$(PY) -m pytest -n auto -m "not slow"
+
+test-all: $(READY) ## Run all tests, those of real processes and kills too
+	$(PY) -m pytest -n auto
 
 check: $(READY) ## Check style, spelling and types; change nothing
 	$(PY) -m ruff check .

@@ -387,6 +387,7 @@ def test_bad_input_is_named_and_nothing_is_written(checkpoint, tmp_path, overrid
     assert not (tmp_path / "pwned").exists()
 
 
+@pytest.mark.slow
 def test_on_the_command_line_a_sweep_is_a_matrix_and_a_mistake_one_sentence(checkpoint, tmp_path):
     second = tmp_path / "second.ckpt"
     shutil.copy(checkpoint, second)

@@ -49,6 +49,7 @@ def completed(folder: Path) -> dict[str, int]:
     return {p.parent.name: p.stat().st_mtime_ns for p in folder.rglob("metrics.json")}
 
 
+@pytest.mark.slow
 def test_a_failed_job_is_reported_at_the_end_and_stops_no_other(tmp_path):
     settings = ("trainer.max_epochs=2", "data.b_s=1.0")
     status, out, err = finish(start(tmp_path, *settings, "sweep=seeds", "seed=0,1", "data.p_s=2,1"))
@@ -75,6 +76,7 @@ def test_a_failed_job_is_reported_at_the_end_and_stops_no_other(tmp_path):
     assert "training clips keep labels" not in out.partition("2 of 3 done")[0]  # no corpus loaded
 
 
+@pytest.mark.slow
 def test_a_killed_parallel_sweep_leaves_nobody_training_and_goes_on(tmp_path):
     command = ("trainer.max_epochs=30", "sweep=seeds", "seed=0,1,2", "launcher=joblib", "jobs=2")
     sweep = start(tmp_path, *command)
@@ -97,6 +99,7 @@ def test_a_killed_parallel_sweep_leaves_nobody_training_and_goes_on(tmp_path):
     assert all("epoch 30/30" in log.read_text() for log in logs)
 
 
+@pytest.mark.slow
 def test_a_sweep_in_which_every_job_fails_says_so(tmp_path):
     overrides = ("name=y_${hydra:runtime.choices.method}", "seed=0,1", "optimizer.lr=abc")
     status, out, err = finish(start(tmp_path, "-m", *overrides))

@@ -192,6 +192,7 @@ def test_a_mistake_is_named_and_leaves_no_run(tmp_path, override, message):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_mistake_on_the_command_line_is_one_line_and_status_2(tmp_path):
     result = shell(tmp_path, *TINY, "data.p_s=10")
     assert result.returncode == 2
@@ -200,6 +201,7 @@ def test_a_mistake_on_the_command_line_is_one_line_and_status_2(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_a_mistake_in_a_constructor_is_one_line_too(tmp_path):
     """Hydra wraps what is raised while it builds an object."""
     result = shell(tmp_path, *TINY, "data.b_s=7")
@@ -207,6 +209,7 @@ def test_a_mistake_in_a_constructor_is_one_line_too(tmp_path):
     assert result.stderr.startswith("error: data.b_s must be in [0, 1], got 7")
 
 
+@pytest.mark.slow
 def test_an_unknown_override_is_named(tmp_path):
     result = shell(tmp_path, *TINY, "encoder.droput=0.3")
     assert result.returncode == 2
@@ -215,6 +218,7 @@ def test_an_unknown_override_is_named(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_help_lists_the_choices_of_every_group(tmp_path):
     result = shell(tmp_path, "--help")
     assert result.returncode == 0
@@ -223,6 +227,7 @@ def test_help_lists_the_choices_of_every_group(tmp_path):
         assert f"{group.name}: {options}" in result.stdout
 
 
+@pytest.mark.slow
 def test_a_sweep_gives_every_job_the_folder_of_its_settings(tmp_path):
     result = shell(tmp_path, "-m", *QUICK, "seed=0,1", "data.p_s=0.1,0.5", "threads=1")
     assert result.returncode == 0, result.stderr
@@ -246,6 +251,7 @@ def test_a_value_that_a_part_refuses_is_named_and_leaves_no_run(tmp_path):
     assert not list(tmp_path.rglob("config.yaml"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU to train on")
 def test_a_missing_gpu_is_one_line_and_leaves_no_run(tmp_path):
     result = shell(tmp_path, *TINY, "trainer=gpu")

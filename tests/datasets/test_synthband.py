@@ -136,6 +136,7 @@ def test_a_failure_leaves_nothing_behind(band, tmp_path, monkeypatch):
     assert not folders(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_killed_render_is_never_taken_for_a_cache(tmp_path):
     text = (
         "from musicssl.datasets.synthband import Synthband\n"

@@ -8,6 +8,8 @@ import torch
 from musicssl.runs.history import read_history
 from tests.support.commands import SEARCH_PATH, shell
 
+pytestmark = pytest.mark.slow
+
 
 def train(folder: Path, *overrides: str) -> tuple[float, dict[str, torch.Tensor]]:
     """Take one step of gradient descent; return its loss and the weights after it."""

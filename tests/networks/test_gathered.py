@@ -11,6 +11,8 @@ from musicssl.networks.distributed import gathered, world_size
 from tests.support.ranks import on_ranks
 from tests.support.training import representation_parts
 
+pytestmark = pytest.mark.slow
+
 ROWS, FEATURES = 12, 5
 NOTHING_SEEN = Batch(*[torch.empty(0)] * 3)  # VICReg looks at projections alone
 

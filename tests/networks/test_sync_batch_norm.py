@@ -9,6 +9,8 @@ from torch import nn
 from musicssl.networks.distributed import SyncBatchNorm, SyncBatchNorms, world_size
 from tests.support.ranks import on_ranks
 
+pytestmark = pytest.mark.slow
+
 CASES = {
     "of vectors": (nn.BatchNorm1d(3), (10, 3)),
     "of sequences": (nn.BatchNorm1d(3, momentum=0.3, eps=1e-2), (10, 3, 7)),

@@ -157,6 +157,7 @@ def test_a_run_is_recorded_whole_without_an_account(tmp_path, monkeypatch):
     assert sum(name.startswith("figures/timeline_") for name in last) > 3
 
 
+@pytest.mark.slow
 def test_the_jobs_of_a_sweep_are_runs_of_one_group(tmp_path):
     done = subprocess.run(
         command("sweep=label_fraction", "method=att", "data.p_s=0.2,0.5", "seed=0", "threads=1"),
@@ -194,6 +195,7 @@ def test_a_forest_has_no_epochs_and_all_results(tmp_path):
     assert found.run.display_name == f"{found.run.run_group}_s3"
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_goes_on_as_one_run_without_gap_or_repetition(tmp_path):
     folder = RunFolder(tmp_path / "run")
     process = subprocess.Popen(

@@ -9,6 +9,8 @@ from musicssl.runs.history import read_history
 from tests.cli.test_train import TINY
 from tests.support.commands import shell
 
+pytestmark = pytest.mark.slow
+
 
 def train(folder: Path, *overrides: str) -> Path:
     folder.mkdir()

@@ -83,6 +83,7 @@ def undisturbed(tmp_path_factory):
     return finish(tmp_path_factory.mktemp("undisturbed"))[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_run_stopped_in_an_epoch_resumes_to_the_same_bits(tmp_path, undisturbed, number):
     process = start(tmp_path)
@@ -110,6 +111,7 @@ def test_a_run_stopped_in_an_epoch_resumes_to_the_same_bits(tmp_path, undisturbe
     assert (resumed / "metrics.json").read_text() == (undisturbed / "metrics.json").read_text()
 
 
+@pytest.mark.slow
 def test_a_complete_run_is_shown_not_trained_again(undisturbed):
     folder = undisturbed.parents[len(Path(FOLDER).parts) + 1]
     before = {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*.ckpt")}
