@@ -1,7 +1,9 @@
 """Every file under conf/ composes and builds what it names; a new one is tested by existing."""
 
+import contextlib
 import re
 import shlex
+import typing
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
 from omegaconf import OmegaConf
 
 import musicssl.cli.naming  # noqa: F401 registers the resolvers of conf/
@@ -220,3 +222,86 @@ def test_the_published_recipe_reads_whole_chunks_of_the_published_encoder():
 )
 def test_a_method_has_epochs_of_its_own_unless_the_trainer_is_chosen(choices_made, epochs):
     assert composed(*choices_made).trainer.max_epochs == epochs
+
+
+def set_elsewhere(path):
+    """Return what a file of conf/method or conf/encoder sets outside of its own section."""
+    settings = OmegaConf.to_container(OmegaConf.load(path))
+    own = "method" if path.is_relative_to(CONF / "method") else path.parent.name
+    found = set()
+    for default in settings.pop("defaults", []):
+        if isinstance(default, dict):
+            found |= {key.removeprefix("override ").lstrip("/") for key in default}
+        elif default.startswith("base/"):
+            found |= set_elsewhere(path.parent / f"{default}.yaml")
+    for key, value in settings.items():
+        if key != own and key[0] != "_":
+            found |= {f"{key}.{name}" for name in value} if isinstance(value, dict) else {key}
+    return found
+
+
+GLOBAL = [
+    path
+    for group in ("method", "encoder")
+    for path in sorted((CONF / group).rglob("*.yaml"))
+    if path.read_text().startswith("# @package _global_")
+]
+
+
+@pytest.mark.parametrize("path", GLOBAL, ids=lambda path: str(path.relative_to(CONF)))
+def test_a_choice_says_in_its_first_lines_what_else_it_sets(path):
+    head = re.match(r"(?:#.*\n)+", path.read_text())[0].replace("\n#  ", "")
+    said = re.search(r"# Sets: (.*)\.$", head, re.MULTILINE)[1]
+    assert set(said.split(", ")) == set_elsewhere(path)
+
+
+TYPED = {"views": "strong", "features": "waveform", "pooling": "mean", "encoder": "cnn"}
+
+
+@pytest.mark.parametrize("path", GLOBAL, ids=lambda path: str(path.relative_to(CONF)))
+def test_what_is_typed_always_wins(path):
+    """Oracle: the word that was typed, before the choice and after it."""
+    if path.parent.name == "base":
+        return
+    choice = f"{path.parent.name}={path.stem}"
+    for key in set_elsewhere(path):
+        if key == "likelihood" or key == path.parent.name:
+            continue
+        word = f"{key}={TYPED.get(key, 7)}"
+        for words in ([choice, word], [word, choice]):
+            config = composed(*words)
+            found = config.hydra.runtime.choices.get(key, OmegaConf.select(config, key))
+            assert str(found) == str(TYPED.get(key, 7)), words
+
+
+def targets(node, path=""):
+    """Go through the sections of a configuration that name what they call."""
+    if isinstance(node, dict):
+        if "_target_" in node:
+            yield path, node
+        for key, value in node.items():
+            yield from targets(value, f"{path}.{key}")
+
+
+def annotations(called):
+    """Return the kinds of the parameters of a function, or of a class and its bases."""
+    family = [base.__init__ for base in called.__mro__] if isinstance(called, type) else [called]
+    kinds = {}
+    for function in family:
+        with contextlib.suppress(NameError, TypeError):  # a library's, for type checkers alone
+            kinds = typing.get_type_hints(function) | kinds
+    return kinds
+
+
+@pytest.mark.parametrize(
+    "path", sorted(CONF.rglob("*.yaml")), ids=lambda p: str(p.relative_to(CONF))
+)
+def test_a_number_is_written_as_the_kind_that_its_parameter_has(path):
+    """`check_kinds` takes its rules from the files: 3 asks for a whole number, 3.0 for any."""
+    for section, node in targets(OmegaConf.to_container(OmegaConf.load(path))):
+        kinds = annotations(get_object(node["_target_"]))
+        for key, value in node.items():
+            if key not in kinds or not isinstance(value, int | float):
+                continue
+            allowed = typing.get_args(kinds[key]) or (kinds[key],)
+            assert type(value) in allowed or not {bool, int, float} & {*allowed}, (section, key)
