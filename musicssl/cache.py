@@ -11,6 +11,7 @@ import math
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import FileIO
@@ -127,10 +128,13 @@ def write_all(file: FileIO, data: bytes) -> None:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text)
-    part.replace(path)
+    """Write a text file whole or not at all; of several writers at a time, one wins."""
+    part = path.with_name(f".{path.name}.part-{uuid.uuid4().hex}")  # of this writer alone
+    try:
+        part.write_text(text)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:

@@ -3,12 +3,13 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
 
-from musicssl.cache import build_on, build_once, default_cache, fingerprint
+from musicssl.cache import build_on, build_once, default_cache, fingerprint, write_atomically
 
 # Build a folder: say "building", write half of it, wait for a file "go", write the other half.
 BUILDER = """
@@ -147,3 +148,20 @@ def test_the_folder_that_nobody_chose_is_that_of_train_py(monkeypatch):
         if chosen:
             monkeypatch.setenv("MUSICSSL_CACHE", chosen)
         assert default_cache() == setting.cache
+
+
+def test_two_writers_of_one_file_never_leave_a_mixture(tmp_path):
+    file, texts = tmp_path / "files.json", ["a" * 300_000, "b" * 500_000]
+    write_atomically(file, texts[0])
+
+    def write(text):
+        for _ in range(100):
+            write_atomically(file, text)
+
+    with ThreadPoolExecutor() as pool:
+        writers = [pool.submit(write, text) for text in texts]
+        while not all(writer.done() for writer in writers):
+            assert file.read_text() in texts
+        for writer in writers:
+            writer.result()
+    assert os.listdir(tmp_path) == ["files.json"]
