@@ -164,4 +164,4 @@ def test_two_writers_of_one_file_never_leave_a_mixture(tmp_path):
             assert file.read_text() in texts
         for writer in writers:
             writer.result()
-    assert os.listdir(tmp_path) == ["files.json"]
+    assert list(tmp_path.iterdir()) == [file]

@@ -1,15 +1,17 @@
 """Results of probe.py: what one kind of probe made of one set of embeddings on one corpus."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from musicssl.probing.embeddings.identity import file_identity
 from musicssl.report.read.discovery import check_folders, holding, is_of_a_probe
 from musicssl.report.read.run_files import load_config, readable, with_nan
 from musicssl.report.read.settings import relevant_settings
@@ -112,18 +114,24 @@ class ProbeResult:
         return scores
 
 
-def read_probes(folders: Sequence[Path]) -> tuple[list[ProbeResult], list[Path]]:
+def read_probes(folders: Sequence[Path]) -> tuple[list[ProbeResult], list[Path], list[Path]]:
     """Read all complete results of probe.py under some folders, each once.
 
     Returns:
-        The results, and the folders of those that are not finished.
+        The results, the folders of those that are not finished, and the folders of those whose run
+        has another checkpoint by now.
 
     Raises:
         InputError: If there is no such folder, or a file is damaged.
     """
     check_folders(folders)
     results: list[ProbeResult] = []
+    outdated: list[Path] = []
+    digest = cache(file_identity)  # a checkpoint may have been probed many times
     for folder in holding(folders, "probe.json"):
+        if _is_outdated(folder, digest):
+            outdated.append(folder)
+            continue
         result = read_probe(folder)
         twins = (one.truth for one in results if not one.truth.difference(result.truth))
         results.append(replace(result, truth=next(twins, result.truth)))  # one copy is enough
@@ -133,7 +141,33 @@ def read_probes(folders: Sequence[Path]) -> tuple[list[ProbeResult], list[Path]]
         if not ProbeFolder(folder).is_complete
         and is_of_a_probe(ProbeFolder(folder).config.read_text())
     ]
-    return results, unfinished
+    return results, unfinished, outdated
+
+
+def _is_outdated(folder: Path, digest: Callable[[Path], str]) -> bool:
+    """Whether a probe in the folder of a run is of a checkpoint that the run has no more.
+
+    Results of versions that kept no hash, and of runs without their checkpoints, are believed.
+    """
+    run = _run_around(folder)
+    if run is None:
+        return False
+    files = ProbeFolder(folder)
+    with _readable(files.metrics):
+        judged = files.document()["source"].get("checkpoint")
+    if judged is None:
+        return False
+    checkpoint = run.best.with_name(Path(_read_config(files.config)["checkpoint"]).name)
+    return checkpoint.is_file() and digest(checkpoint) != judged
+
+
+def _run_around(folder: Path) -> RunFolder | None:
+    """Return the run that the folder of a probe lies in, if any, also where both were moved."""
+    for parent in folder.absolute().parents:
+        run = RunFolder(parent.parent)
+        if parent == run.probes and run.config.is_file():
+            return run
+    return None
 
 
 def read_probe(folder: Path) -> ProbeResult:
@@ -193,11 +227,8 @@ def _settings(
     if source["kind"] == "untrained":  # nothing but its encoder; null if it is a checkpoint's
         told |= {"encoder": config["encoder"]}
     settings = relevant_settings(told)
-    for parent in folder.absolute().parents:
-        run = RunFolder(parent.parent)
-        if parent.name == "probes" and source["kind"] == "checkpoint" and run.config.is_file():
-            return relevant_settings(_read_config(run.config)) | settings
-    return settings
+    run = _run_around(folder) if source["kind"] == "checkpoint" else None
+    return settings if run is None else relevant_settings(_read_config(run.config)) | settings
 
 
 def _file(source: Mapping[str, Any], config: Mapping[str, Any]) -> str | None:

@@ -18,6 +18,7 @@ class Origin:
         p_s: Of the training run, and so on.
         b_s: As well.
         trained_on: Name of its corpus.
+        checkpoint: SHA-256 of the file, if it is a checkpoint.
     """
 
     kind: Literal["checkpoint", "untrained", "statistics", "embeddings"]
@@ -28,6 +29,7 @@ class Origin:
     p_s: float | None = None
     b_s: float | None = None
     trained_on: str | None = None
+    checkpoint: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values."""

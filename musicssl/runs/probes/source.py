@@ -1,7 +1,7 @@
 """What is probed: a network that was trained, or one that was not, or embeddings from elsewhere."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -174,8 +174,9 @@ def of_checkpoint(path: Path, trusted: Sequence[str] = ()) -> NetworkSource:
         InputError: As `load_method` does; or if the method has no encoder.
     """
     method, _ = load_method(path, trusted)
-    identity = {"checkpoint": file_identity(path)}
-    return NetworkSource(_origin(path), identity, _network(method, path), _width(path))
+    digest = file_identity(path)
+    origin = replace(_origin(path), checkpoint=digest)
+    return NetworkSource(origin, {"checkpoint": digest}, _network(method, path), _width(path))
 
 
 def untrained(path: Path, seed: int, trusted: Sequence[str] = ()) -> NetworkSource:
