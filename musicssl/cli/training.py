@@ -47,7 +47,6 @@ from musicssl.runs.artifacts.robustness import (
 from musicssl.runs.checkpoint import (
     AtomicCheckpointIO,
     DescribeCheckpoint,
-    homes,
     load_method,
     load_weights,
     read_checkpoint,
@@ -58,6 +57,7 @@ from musicssl.runs.history import History, check_convergence
 from musicssl.runs.progress import EpochProgress
 from musicssl.runs.results import show_results, write_results
 from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint
+from musicssl.runs.trust import homes
 from musicssl.seeding import StepSeed
 
 logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)

@@ -9,19 +9,15 @@ from typing import Any, NamedTuple
 import pytorch_lightning as pl
 import torch
 from hydra.errors import InstantiationException
-from hydra.utils import get_object, instantiate
+from hydra.utils import instantiate
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from musicssl.errors import InputError
 from musicssl.methods.base.method import ClassificationMethod
+from musicssl.runs.trust import CORPUS_PARTS, METHOD_PARTS, check_parts
 
 _KEY = "musicssl"
-_TRUSTED = (
-    *("musicssl.methods", "musicssl.encoders", "musicssl.networks", "musicssl.losses"),
-    *("musicssl.augment", "musicssl.schedules", "torch.optim"),
-)
-_TRUSTED_CORPORA = ("musicssl.datasets", "musicssl.audio.log_mel", "musicssl.audio.waveform")
 _FORMER_MODULES = {  # where 0.1.0 had the parts that its checkpoints name; dropped with 0.3
     **{
         f"musicssl.augment.{name}": f"musicssl.augment.instances.{name}"
@@ -214,7 +210,7 @@ def check_corpus_parts(config: Any, path: Path | str, trusted: Sequence[str] = (
     Raises:
         InputError: If they do.
     """
-    _check_targets(config, (*_TRUSTED_CORPORA, *trusted), path)
+    check_parts(config, (*CORPUS_PARTS, *trusted), path)
 
 
 def load_method(
@@ -225,8 +221,8 @@ def load_method(
     Args:
         path: Of the checkpoint.
         trusted: Further packages or modules that its parts may come from, such as your own
-            "mylab.encoders"; `homes` lists those of a configuration. Parts of musicssl and
-            optimizers of torch always may.
+            "mylab.encoders"; `musicssl.runs.trust.homes` lists those of a configuration. Parts
+            of musicssl and optimizers of torch always may.
         trained: False for the method as it was before it learnt anything: with new weights, drawn
             from torch's default generator.
 
@@ -248,7 +244,7 @@ def load_method(
 def _built(made: Description, trusted: Sequence[str]) -> ClassificationMethod:
     made.setting("method._target_")  # without one Hydra would hand the settings back
     config = made.setting("method")
-    _check_targets([config, made.sizes], (*_TRUSTED, *trusted), made.path)
+    check_parts([config, made.sizes], (*METHOD_PARTS, *trusted), made.path)
     try:
         method: ClassificationMethod = instantiate(config, **made.sizes)
     except InstantiationException as error:
@@ -296,61 +292,6 @@ def load_weights(method: ClassificationMethod, path: Path | str, classes: Sequen
         raise InputError(
             f"{path} holds another network than that of this run; choose the method, or the "
             "encoder and the pooling, that it was trained with."
-        ) from error
-
-
-def _check_targets(node: Any, trusted: Sequence[str], path: Path | str) -> None:
-    """Refuse a configuration that would call anything but the parts of a method.
-
-    Hydra calls whatever `_target_` names, and finds `musicssl.methods.base.method.torch.load` too:
-    what counts is the module in which the object was defined.
-    """
-    if isinstance(node, str) and "${" in node:
-        raise InputError(f"{path} is not resolved, it holds {node!r}; do not use this file.")
-    if isinstance(node, list):
-        for item in node:
-            _check_targets(item, trusted, path)
-    if isinstance(node, dict):
-        for called in _called(node):
-            home = _home(called)
-            if not any(home == name or home.startswith(f"{name}.") for name in trusted):
-                raise InputError(
-                    f"{path} wants to call {called}; if you know and trust it, say so: "
-                    f"trusted=[{home!r}] to probe.py, load_method(path, trusted=[{home!r}]) in "
-                    "Python."
-                )
-        for value in node.values():
-            _check_targets(value, trusted, path)
-
-
-def homes(config: Any) -> list[str]:
-    """Name the modules of all that a configuration calls, to trust what you have configured.
-
-    Args:
-        config: Plain dicts, lists, strings and numbers, such as the settings of a method.
-    """
-    if isinstance(config, list):
-        return [home for item in config for home in homes(item)]
-    if not isinstance(config, dict):
-        return []
-    return [*map(_home, _called(config)), *homes(list(config.values()))]
-
-
-def _called(node: Mapping[str, Any]) -> list[str]:
-    """Return the dotted names that a node calls, `function=` of a similarity included."""
-    if "_target_" not in node:
-        return []
-    by_name = [node.get("function"), *node.get("_args_", ())]
-    return [node["_target_"], *(name for name in by_name if isinstance(name, str))]
-
-
-def _home(target: str) -> str:
-    """Name the module in which an object was defined; importing it runs that module."""
-    try:
-        return str(getattr(get_object(target), "__module__", None))
-    except Exception as error:
-        raise InputError(
-            f"the checkpoint needs {target}, which cannot be imported; install what it came with."
         ) from error
 
 

@@ -16,11 +16,11 @@ from musicssl.runs.checkpoint import (
     AtomicCheckpointIO,
     DescribeCheckpoint,
     describe,
-    homes,
     load_method,
     load_weights,
     read_checkpoint,
 )
+from musicssl.runs.trust import homes
 from tests.support.tiny import Tiny
 
 CLASSES = ("a", "b", "c")
@@ -264,6 +264,15 @@ def test_a_function_by_name_is_a_call_like_any_other(run, tmp_path, similarity):
         load_method(path)
 
 
+def test_a_call_in_a_tuple_is_refused_and_not_made(run, tmp_path):
+    """Hydra takes tuples for lists, and calls what is in them."""
+    call = {"_target_": "pathlib.os.mkdir", "path": str(tmp_path / "pwned")}
+    path = altered(run, tmp_path, lambda config: config["encoder"].update(sizes=(call,)))
+    with pytest.raises(InputError, match="holds a tuple among its settings"):
+        load_method(path)
+    assert not (tmp_path / "pwned").exists()
+
+
 def test_sizes_are_numbers_and_call_nothing(run, tmp_path):
     content, pwned = torch.load(run[2], weights_only=True), tmp_path / "pwned"
     content["musicssl"]["sizes"]["num_classes"] = {
@@ -407,10 +416,6 @@ def test_parts_of_others_load_when_they_are_trusted(run, tmp_path):
     assert set(own) - {home for home in own if home.startswith(("musicssl.", "torch."))} == {
         "tests.runs.test_checkpoint"
     }
-    assert homes(part("musicssl.losses.similarity.of_targets", function="torch.cdist")) == [
-        "musicssl.losses.similarity",
-        "torch.functional",
-    ]
     load_method(path, trusted=own)
     method, _ = load_method(path, trusted=["tests"])
     assert type(method.classifier.encoder).__name__ == "TheirEncoder"
