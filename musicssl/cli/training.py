@@ -46,10 +46,10 @@ from musicssl.runs.artifacts.robustness import (
 )
 from musicssl.runs.checkpoint import (
     AtomicCheckpointIO,
+    Checkpoint,
     DescribeCheckpoint,
     load_method,
     load_weights,
-    read_checkpoint,
     replace_weights,
 )
 from musicssl.runs.folder import RunFolder
@@ -270,7 +270,7 @@ def fit_network(
         check_convergence(folder.history)
     if not folder.best.is_file():
         raise InputError("no epoch was trained and validated; raise trainer.max_epochs.")
-    method.load_state_dict(read_checkpoint(folder.best)["state_dict"])
+    method.load_state_dict(Checkpoint.read(folder.best).weights)
     method.to(device).eval()  # Lightning has moved it to the CPU
     if is_first_rank() and method.conclude(datamodule):
         replace_weights(folder.best, method.state_dict())

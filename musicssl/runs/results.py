@@ -32,7 +32,7 @@ from musicssl.runs.artifacts.clusters import show_clusters, write_clusters
 from musicssl.runs.artifacts.embeddings import show_representation, write_representation
 from musicssl.runs.artifacts.generative import write_generative
 from musicssl.runs.artifacts.robustness import show_robustness
-from musicssl.runs.checkpoint import read_checkpoint
+from musicssl.runs.checkpoint import Checkpoint
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.history import read_history
 from musicssl.runs.tables import metrics_table, write_metrics_csv
@@ -83,7 +83,7 @@ def write_results(
     if isinstance(method, VaDE):
         document["clusters"] = write_clusters(folder, datamodule, method)
     if isinstance(method, ClassificationMethod):
-        document["best_epoch"] = best = int(read_checkpoint(folder.best)["epoch"])
+        document["best_epoch"] = best = Checkpoint.read(folder.best).epoch
         draw_curves(folder.figures, read_history(folder.history), best)
         write_generative(folder, datamodule, method)
         instances = predict_instances(method, datamodule.batches("test"))

@@ -14,8 +14,8 @@ from musicssl.encoders.att import AttEmbedding
 from musicssl.errors import InputError
 from musicssl.runs.checkpoint import (
     AtomicCheckpointIO,
+    Checkpoint,
     DescribeCheckpoint,
-    describe,
     load_method,
     load_weights,
     read_checkpoint,
@@ -319,7 +319,7 @@ def test_a_description_that_lacks_a_part_is_refused_with_both_versions(run, tmp_
 
     path, here = changed(run, tmp_path, change), version("musicssl")
     cure = "load it with that version" if old else "use another copy"
-    for read in (describe, load_method, lambda path: load_weights(build(), path, CLASSES)):
+    for read in (Checkpoint.read, load_method, lambda path: load_weights(build(), path, CLASSES)):
         with pytest.raises(InputError) as raised:
             read(path)
         assert str(raised.value) == (
@@ -332,11 +332,11 @@ def test_a_description_that_lacks_a_part_is_refused_with_both_versions(run, tmp_
 def test_a_description_of_another_kind_is_refused(run, tmp_path, made):
     path = changed(run, tmp_path, lambda content: content.update(musicssl=made))
     with pytest.raises(InputError, match=r"musicssl of an unknown version and .* say its config;"):
-        describe(path)
+        Checkpoint.read(path)
 
 
 def test_settings_are_asked_for_by_their_path(run, tmp_path):
-    made = describe(run[2])
+    made = Checkpoint.read(run[2])
     assert made.setting("method") == METHOD
     assert made.setting("method.optimizer.lr") == 1e-2
     here = version("musicssl")
@@ -352,7 +352,7 @@ def test_settings_are_asked_for_by_their_path(run, tmp_path):
 def test_a_checkpoint_without_a_method_or_its_class_is_refused(run, tmp_path):
     for keys in (("method",), ("method", "_target_")):
         path = changed(run, tmp_path, without("musicssl", "config", *keys))
-        describe(path)
+        Checkpoint.read(path)
         with pytest.raises(InputError, match=r"it does not say what method\._target_ was;"):
             load_method(path)
 

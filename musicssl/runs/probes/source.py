@@ -1,7 +1,7 @@
 """What is probed: a network that was trained, or one that was not, or embeddings from elsewhere."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +18,7 @@ from musicssl.networks.classifier import Classifier
 from musicssl.networks.pooling import MeanPooling
 from musicssl.probing.embeddings.extraction import Embedder, embed
 from musicssl.probing.embeddings.identity import file_identity
-from musicssl.runs.checkpoint import describe, load_method
+from musicssl.runs.checkpoint import Checkpoint
 from musicssl.runs.probes.instance_statistics import InstanceStatistics
 from musicssl.runs.probes.origin import Origin
 from musicssl.runs.probes.settings import run_of
@@ -167,38 +167,36 @@ class FileSource:
         return EmbeddingsFile(self.path, labels).load()
 
 
-def of_checkpoint(path: Path, trusted: Sequence[str] = ()) -> NetworkSource:
+def of_checkpoint(checkpoint: Checkpoint, trusted: Sequence[str] = ()) -> NetworkSource:
     """Return the network that the method of a checkpoint predicts with.
 
     Raises:
-        InputError: As `load_method` does; or if the method has no encoder.
+        InputError: As `Checkpoint.method` does; or if the method has no encoder.
     """
-    method, _ = load_method(path, trusted)
-    digest = file_identity(path)
-    origin = replace(_origin(path), checkpoint=digest)
-    return NetworkSource(origin, {"checkpoint": digest}, _network(method, path), _width(path))
+    network = _network(checkpoint.method(trusted), checkpoint.path)
+    identity = {"checkpoint": checkpoint.digest}
+    return NetworkSource(_origin(checkpoint), identity, network, _width(checkpoint))
 
 
-def untrained(path: Path, seed: int, trusted: Sequence[str] = ()) -> NetworkSource:
+def untrained(checkpoint: Checkpoint, seed: int, trusted: Sequence[str] = ()) -> NetworkSource:
     """Return the network of a checkpoint as it was before it learnt anything, with other weights.
 
     It is called by its encoder, or by the method if that brings a network of its own.
 
     Args:
-        path: Of the checkpoint.
+        checkpoint: Of the method.
         seed: Of the weights.
-        trusted: See `load_method`.
+        trusted: See `Checkpoint.method`.
     """
-    made = describe(path)
-    method_settings = made.setting("method")
+    method_settings = checkpoint.setting("method")
     settings = method_settings.get("encoder", method_settings)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        method, _ = load_method(path, trusted, trained=False)
+        method = checkpoint.method(trusted, trained=False)
     name = str(settings["_target_"]).split(".")[-2]
     origin = Origin("untrained", f"untrained_{name}", f"{name}, untrained", seed=seed)
     identity = {"encoder": settings, "seed": seed}
-    return NetworkSource(origin, identity, _network(method, path), _width(path))
+    return NetworkSource(origin, identity, _network(method, checkpoint.path), _width(checkpoint))
 
 
 def of_encoder(
@@ -251,24 +249,24 @@ def _nothing_to_tune(origin: Origin) -> InputError:
     )
 
 
-def _origin(path: Path) -> Origin:
-    made, run = describe(path), run_of(path)
-    name = str(made.setting("name"))
+def _origin(checkpoint: Checkpoint) -> Origin:
+    run, name = run_of(checkpoint.path), str(checkpoint.setting("name"))
     return Origin(
-        "checkpoint",
-        name,
-        f"{name} {path.stem if run is None else run.name}",
-        None if run is None else str(run),
-        made.setting("seed"),
-        made.setting("data.p_s"),
-        made.setting("data.b_s"),
-        str(made.setting("dataset._target_")).split(".")[-2],
+        kind="checkpoint",
+        name=name,
+        label=f"{name} {checkpoint.path.stem if run is None else run.name}",
+        run=None if run is None else str(run),
+        seed=checkpoint.setting("seed"),
+        p_s=checkpoint.setting("data.p_s"),
+        b_s=checkpoint.setting("data.b_s"),
+        trained_on=str(checkpoint.setting("dataset._target_")).split(".")[-2],
+        checkpoint=checkpoint.digest,
     )
 
 
-def _width(path: Path) -> int | None:
+def _width(checkpoint: Checkpoint) -> int | None:
     """Return the features of an instance that a checkpoint was trained on; None of sound."""
-    num_features: int = describe(path).sizes.get("num_features", 1)
+    num_features: int = checkpoint.sizes.get("num_features", 1)
     return None if num_features == 1 else num_features
 
 
