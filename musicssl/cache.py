@@ -18,6 +18,8 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
+from musicssl.errors import InputError
+
 _log = logging.getLogger(__name__)
 
 
@@ -34,6 +36,19 @@ def fingerprint(settings: Mapping[str, Any]) -> str:
     """
     text = json.dumps(settings, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def file_identity(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, wherever it lies and whatever it is called.
+
+    Raises:
+        InputError: If it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); check the path.") from error
 
 
 def build_once(folder: Path, build: Callable[[Path], None]) -> Path:

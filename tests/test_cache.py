@@ -1,3 +1,4 @@
+import hashlib
 import os
 import signal
 import subprocess
@@ -9,7 +10,15 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from musicssl.cache import build_on, build_once, default_cache, fingerprint, write_atomically
+from musicssl.cache import (
+    build_on,
+    build_once,
+    default_cache,
+    file_identity,
+    fingerprint,
+    write_atomically,
+)
+from musicssl.errors import InputError
 
 # Build a folder: say "building", write half of it, wait for a file "go", write the other half.
 BUILDER = """
@@ -165,3 +174,15 @@ def test_two_writers_of_one_file_never_leave_a_mixture(tmp_path):
         for writer in writers:
             writer.result()
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_file_is_its_bytes(tmp_path):
+    content = bytes(range(256)) * 1_000
+    (tmp_path / "a.ckpt").write_bytes(content)
+    assert file_identity(tmp_path / "a.ckpt") == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["absent.ckpt", "."])
+def test_a_file_that_cannot_be_read_is_named(tmp_path, name):
+    with pytest.raises(InputError, match=r"cannot be read .*; check the path"):
+        file_identity(tmp_path / name)

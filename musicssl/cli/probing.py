@@ -33,7 +33,6 @@ from musicssl.runs.artifacts.robustness import chosen_severities
 from musicssl.runs.checkpoint import Checkpoint
 from musicssl.runs.probes.comparison import compare_with
 from musicssl.runs.probes.corruption import check_corruption, corrupt
-from musicssl.runs.probes.fitting import Load
 from musicssl.runs.probes.folder import ProbeFolder
 from musicssl.runs.probes.plan import Plan
 from musicssl.runs.probes.run import probe_baseline, probe_source
@@ -46,6 +45,7 @@ from musicssl.runs.probes.settings import (
 )
 from musicssl.runs.probes.source import (
     FileSource,
+    Load,
     Source,
     of_checkpoint,
     of_encoder,

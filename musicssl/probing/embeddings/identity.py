@@ -1,15 +1,13 @@
-"""What embeddings depend on, told by names: the clips of a corpus, and a file of weights."""
+"""What embeddings depend on, told by names."""
 
 import hashlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musicssl.data.corpus import Corpus
-from musicssl.errors import InputError
 
 _CHUNK = 1024  # clips hashed at a time: of a memory map no more is held
 
@@ -31,19 +29,6 @@ def corpus_identity(corpus: Corpus) -> dict[str, Any]:
     identity["x"] = _hash_of_array(corpus.x)
     identity["lengths"] = None if corpus.lengths is None else _hash_of_array(corpus.lengths)
     return identity
-
-
-def file_identity(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, wherever it lies and whatever it is called.
-
-    Raises:
-        InputError: If it cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); check the path.") from error
 
 
 def _hash_of_array(array: NDArray[Any]) -> str:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from musicssl.probing.embeddings.identity import file_identity
+from musicssl.cache import file_identity
 from musicssl.report.read.discovery import check_folders, holding, is_of_a_probe
 from musicssl.report.read.run_files import load_config, readable, with_nan
 from musicssl.report.read.settings import relevant_settings

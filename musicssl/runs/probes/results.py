@@ -18,8 +18,8 @@ from musicssl.evaluation.predictions import Predictions, measure
 from musicssl.evaluation.statistics.bootstrap import interval, replicates
 from musicssl.evaluation.tasks import task_named
 from musicssl.runs.probes.folder import ProbeFolder
-from musicssl.runs.probes.origin import Origin
 from musicssl.runs.probes.pictures import draw_classes, draw_curve
+from musicssl.runs.probes.source import Origin
 from musicssl.runs.probes.trials import Trial
 
 FIELD = {  # what is reported of a task, the first one first

@@ -1,14 +1,17 @@
 """What is probed: a network that was trained, or one that was not, or embeddings from elsewhere."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from musicssl.batch import Batch, valid_instances
+from musicssl.cache import file_identity
 from musicssl.data.corpus import Corpus, LoadedCorpus, embedded_corpus
 from musicssl.datasets.embeddings import EmbeddingsFile
 from musicssl.encoders.log_mel_statistics import LogMelStatistics
@@ -17,11 +20,43 @@ from musicssl.methods.base.method import ClassificationMethod
 from musicssl.networks.classifier import Classifier
 from musicssl.networks.pooling import MeanPooling
 from musicssl.probing.embeddings.extraction import Embedder, embed
-from musicssl.probing.embeddings.identity import file_identity
 from musicssl.runs.checkpoint import Checkpoint
-from musicssl.runs.probes.instance_statistics import InstanceStatistics
-from musicssl.runs.probes.origin import Origin
 from musicssl.runs.probes.settings import run_of
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a report says of where embeddings come from.
+
+    Attributes:
+        kind: "checkpoint"; "untrained", a network that learnt nothing; "statistics" of the input;
+            "embeddings" from elsewhere.
+        name: Of the training run, the encoder or the file.
+        label: What tables call it.
+        run: Folder of the training run.
+        seed: Of the training run, or of the weights that were drawn.
+        p_s: Of the training run, and so on.
+        b_s: As well.
+        trained_on: Name of its corpus.
+        checkpoint: SHA-256 of the file, if it is a checkpoint.
+    """
+
+    kind: Literal["checkpoint", "untrained", "statistics", "embeddings"]
+    name: str
+    label: str
+    run: str | None = None
+    seed: int | None = None
+    p_s: float | None = None
+    b_s: float | None = None
+    trained_on: str | None = None
+    checkpoint: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values."""
+        return asdict(self)
+
+
+Load = Callable[[], Corpus]
 
 
 class Source(Protocol):
@@ -52,9 +87,7 @@ class Source(Protocol):
             InputError: If there is nothing.
         """
 
-    def embedded(
-        self, load: Callable[[], Corpus], cache: Path, batch_size: int, device: torch.device
-    ) -> Corpus:
+    def embedded(self, load: Load, cache: Path, batch_size: int, device: torch.device) -> Corpus:
         """Return a corpus of embeddings, whose clips are (N, 1, D).
 
         Args:
@@ -98,9 +131,7 @@ class NetworkSource:
         encoder: torch.nn.Module = self.network.encoder
         return encoder
 
-    def embedded(
-        self, load: Callable[[], Corpus], cache: Path, batch_size: int, device: torch.device
-    ) -> Corpus:
+    def embedded(self, load: Load, cache: Path, batch_size: int, device: torch.device) -> Corpus:
         """Embed a corpus, or find that this was done.
 
         Raises:
@@ -121,6 +152,22 @@ class NetworkSource:
                 f"those of {corpus.name} have {width}; choose the corpus with the features that "
                 "it was trained on."
             )
+
+
+class InstanceStatistics(torch.nn.Module):
+    """Embed a clip as mean and standard deviation of each feature over its instances."""
+
+    def clip_embeddings(self, batch: Batch) -> Tensor:
+        """Return means and deviations, (B, 2 F), padding left out."""
+        num_instances = batch.x.shape[1]
+        lengths = batch.lengths
+        if lengths is None:
+            lengths = torch.full((len(batch.x),), num_instances, device=batch.x.device)
+        valid = valid_instances(lengths, num_instances)[..., None]  # (B, T, 1)
+        count = lengths[:, None]
+        mean = batch.x.where(valid, 0).sum(1) / count  # (B, F)
+        variance = (batch.x - mean[:, None]).where(valid, 0).square().sum(1) / count
+        return torch.cat([mean, variance.sqrt()], dim=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,9 +206,7 @@ class FileSource:
         """
         raise _nothing_to_tune(self.origin)
 
-    def embedded(
-        self, load: Callable[[], Corpus], cache: Path, batch_size: int, device: torch.device
-    ) -> Corpus:
+    def embedded(self, load: Load, cache: Path, batch_size: int, device: torch.device) -> Corpus:
         """Read the file."""
         labels = None if self.has_labels else LoadedCorpus(load())
         return EmbeddingsFile(self.path, labels).load()

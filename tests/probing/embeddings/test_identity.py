@@ -1,12 +1,10 @@
-import hashlib
 import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from musicssl.errors import InputError
-from musicssl.probing.embeddings.identity import corpus_identity, file_identity
+from musicssl.probing.embeddings.identity import corpus_identity
 from tests.support.tiny import Tiny
 from tests.support.tiny_sound import ArraySound, TinySound
 
@@ -69,15 +67,3 @@ def test_a_memory_map_is_what_it_maps(tmp_path):
     np.save(tmp_path / "x.npy", corpus.x)
     mapped = replace(corpus, x=np.load(tmp_path / "x.npy", mmap_mode="r"))
     assert corpus_identity(mapped) == corpus_identity(corpus)
-
-
-def test_a_file_is_its_bytes(tmp_path):
-    content = bytes(range(256)) * 1_000
-    (tmp_path / "a.ckpt").write_bytes(content)
-    assert file_identity(tmp_path / "a.ckpt") == hashlib.sha256(content).hexdigest()
-
-
-@pytest.mark.parametrize("name", ["absent.ckpt", "."])
-def test_a_file_that_cannot_be_read_is_named(tmp_path, name):
-    with pytest.raises(InputError, match=r"cannot be read .*; check the path"):
-        file_identity(tmp_path / name)

@@ -13,8 +13,8 @@ from musicssl.encoders.fc_t import FullyConnectedPerInstance
 from musicssl.encoders.log_mel_statistics import LogMelStatistics
 from musicssl.errors import InputError
 from musicssl.runs.checkpoint import Checkpoint, load_method
-from musicssl.runs.probes.instance_statistics import InstanceStatistics
 from musicssl.runs.probes.source import (
+    InstanceStatistics,
     NetworkSource,
     of_checkpoint,
     of_encoder,
