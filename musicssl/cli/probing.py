@@ -6,7 +6,6 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -294,6 +293,5 @@ def find_baselines(
         found.append(untrained(checkpoint, config.seed, to_plain(config.trusted)))
     has_corpus = plan.dataset is not None
     if "log_mel" in wanted and has_corpus and not isinstance(plan.probe, FineTune):
-        x = load().x
-        found.append(of_statistics(None if isinstance(x, np.ndarray) else x.sample_rate))
+        found.append(of_statistics(load().sample_rate))
     return found

@@ -8,7 +8,6 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 from hydra.core.hydra_config import HydraConfig
@@ -157,7 +156,7 @@ def train_and_test(
         if isinstance(method, ClassificationMethod):
             fit_network(trainer, folder, datamodule, method)
         else:
-            if not isinstance(datamodule.corpus.x, np.ndarray):
+            if datamodule.corpus.is_sound:
                 raise InputError(f"method={config.name} reads instances; choose features=log_mel.")
             method.fit(datamodule.clips("train"))
         if is_first_rank():

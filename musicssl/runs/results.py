@@ -114,10 +114,10 @@ def in_places(corpus: Corpus, rows: NDArray[np.int64], instances: InstancePredic
     """
     if corpus.task == "regression":
         return False
-    if isinstance(corpus.x, np.ndarray):
-        places = corpus.x.shape[1] if corpus.lengths is None else corpus.lengths[rows]
+    if not corpus.is_sound:
+        places = corpus.instances.shape[1] if corpus.lengths is None else corpus.lengths[rows]
         return bool((instances.lengths == places).all())
-    seconds = corpus.x.lengths[rows] / corpus.x.sample_rate
+    seconds = corpus.sound.lengths[rows] / corpus.sound.sample_rate
     return bool((np.abs(instances.lengths - seconds / corpus.instance_seconds) < 1).all())
 
 

@@ -20,7 +20,6 @@ from musicssl.data.corpus import Corpus
 from musicssl.data.loaders import made_ahead
 from musicssl.errors import InputError
 from musicssl.probing.embeddings.array_file import ArrayFile, open_array
-from musicssl.probing.embeddings.identity import corpus_identity
 
 
 class Embedder(Protocol):
@@ -57,7 +56,7 @@ def embed(
         InputError: If the clips are of a kind that the network does not read, an embedding is not
             finite, the disk is full or fails, or what was kept is damaged.
     """
-    parts = {"network": dict(identity), "corpus": corpus_identity(corpus)}
+    parts = {"network": dict(identity), "corpus": corpus.clip_identity()}
     name = fingerprint({**parts, "musicssl": version("musicssl")})
 
     def build(folder: Path) -> None:

@@ -91,8 +91,7 @@ def _checked_dim(source: Source, embedded: Corpus) -> int:
     Raises:
         InputError: If all clips have the same one.
     """
-    assert isinstance(embedded.x, np.ndarray)
-    h = torch.from_numpy(np.array(embedded.x[:, 0]))
+    h = torch.from_numpy(np.array(embedded.instances[:, 0]))
     if not varying(h, torch.ones_like(h, dtype=torch.bool)).any():
         raise InputError(
             f"{source.origin.label} gives all clips of {embedded.name} the same embedding, so "

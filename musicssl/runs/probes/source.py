@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -143,10 +142,8 @@ class NetworkSource:
         return embedded_corpus(corpus, h)
 
     def _check_width(self, corpus: Corpus) -> None:
-        if self.num_features is None or not isinstance(corpus.x, np.ndarray):
-            return
-        width = corpus.x.shape[2]
-        if width != self.num_features:
+        width = corpus.num_features
+        if None not in (width, self.num_features) and width != self.num_features:
             raise InputError(
                 f"{self.origin.label} was made for instances of {self.num_features} features, but "
                 f"those of {corpus.name} have {width}; choose the corpus with the features that "
@@ -257,16 +254,15 @@ def of_encoder(
         corpus: Whose instances it is built for; sound needs no sizes.
     """
     num_instances, num_features = 1, 1
-    if isinstance(corpus.x, np.ndarray):
-        num_instances, num_features = corpus.x.shape[1:]
+    if not corpus.is_sound:
+        num_instances, num_features = corpus.instances.shape[1:]
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         network = Classifier(encoder, MeanPooling, num_features, num_instances, num_classes=1)
     origin = Origin("untrained", f"untrained_{name}", f"{name}, untrained", seed=seed)
     sizes = {"num_features": num_features, "num_instances": num_instances}
     identity = {"encoder": dict(settings), "seed": seed, "sizes": sizes}
-    width = num_features if isinstance(corpus.x, np.ndarray) else None
-    return NetworkSource(origin, identity, network.eval(), width)
+    return NetworkSource(origin, identity, network.eval(), corpus.num_features)
 
 
 def of_statistics(sample_rate: int | None) -> NetworkSource:

@@ -85,7 +85,7 @@ def embeddings_of(
     datamodule: SemiSupervisedDataModule, split: str, device: torch.device
 ) -> Embeddings:
     """Return a split of a corpus of embeddings, whose clips are (N, 1, D)."""
-    h = np.asarray(datamodule.corpus.x)[datamodule.rows(split), 0]
+    h = np.asarray(datamodule.corpus.instances)[datamodule.rows(split), 0]
     y, mask = datamodule.labels(split)
     return Embeddings(torch.from_numpy(h).to(device), y.to(device), mask.to(device))
 
