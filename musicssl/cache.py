@@ -154,12 +154,40 @@ def write_atomically(path: Path, text: str) -> None:
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """Write plain values as JSON, whole or not at all; NaN, which JSON has not, as null."""
-    write_atomically(path, json.dumps(_without_nan(document), indent=2) + "\n")
+    write_atomically(path, json.dumps(nan_to_null(document), indent=2) + "\n")
 
 
-def _without_nan(node: Any) -> Any:
+def nan_to_null(node: Any) -> Any:
+    """Return plain values as JSON has them: None, its null, in place of NaN."""
     if isinstance(node, Mapping):
-        return {key: _without_nan(value) for key, value in node.items()}
+        return {key: nan_to_null(value) for key, value in node.items()}
     if isinstance(node, list | tuple):
-        return [_without_nan(value) for value in node]
+        return [nan_to_null(value) for value in node]
     return None if isinstance(node, float) and math.isnan(node) else node
+
+
+def null_to_nan(node: Any) -> Any:
+    """Read numbers that `nan_to_null` wrote, in dictionaries and lists at any depth, as floats.
+
+    Raises:
+        TypeError or ValueError: If there is anything but numbers.
+    """
+    if isinstance(node, Mapping):
+        return {key: null_to_nan(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [null_to_nan(value) for value in node]
+    return math.nan if node is None else float(node)
+
+
+def csv_field(value: object) -> object:
+    """Return a field of a CSV file: empty in place of NaN; Python writes other floats in full."""
+    return "" if isinstance(value, float) and math.isnan(value) else value
+
+
+def csv_number(field: str) -> float:
+    """Read a number that `csv_field` wrote.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    return math.nan if field == "" else float(field)

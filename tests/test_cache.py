@@ -1,4 +1,8 @@
+import csv
 import hashlib
+import io
+import json
+import math
 import os
 import signal
 import subprocess
@@ -13,9 +17,13 @@ from omegaconf import OmegaConf
 from musicssl.cache import (
     build_on,
     build_once,
+    csv_field,
+    csv_number,
     default_cache,
     file_identity,
     fingerprint,
+    nan_to_null,
+    null_to_nan,
     write_atomically,
 )
 from musicssl.errors import InputError
@@ -186,3 +194,29 @@ def test_a_file_is_its_bytes(tmp_path):
 def test_a_file_that_cannot_be_read_is_named(tmp_path, name):
     with pytest.raises(InputError, match=r"cannot be read .*; check the path"):
         file_identity(tmp_path / name)
+
+
+def test_undefined_numbers_come_back_from_json_and_from_csv():
+    metrics = {"auroc": float("nan"), "f1": 0.1 + 0.2, "per_class": [1, float("nan"), [2.5]]}
+    text = json.dumps(nan_to_null(metrics), allow_nan=False)
+    assert '"auroc": null' in text
+    back = null_to_nan(json.loads(text))
+    assert math.isnan(back["auroc"])
+    assert math.isnan(back["per_class"][1])
+    assert nan_to_null(back) == nan_to_null(metrics)
+    file = io.StringIO()
+    csv.writer(file).writerow(map(csv_field, [float("nan"), 0.1 + 0.2, 3, "name"]))
+    [fields] = csv.reader([file.getvalue().strip()])
+    assert fields == ["", "0.30000000000000004", "3", "name"]
+    assert math.isnan(csv_number(fields[0]))
+    assert csv_number(fields[1]) == 0.1 + 0.2
+
+
+@pytest.mark.parametrize("damaged", ["x", {"auroc": "x"}, [{}, [[object()]]]])
+def test_what_is_no_number_is_not_taken_for_one(damaged):
+    with pytest.raises((TypeError, ValueError)):
+        null_to_nan(damaged)
+    with pytest.raises(ValueError, match="could not convert"):
+        csv_number("x")
+    with pytest.raises(TypeError):
+        csv_number(None)  # a row that ends early

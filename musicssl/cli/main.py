@@ -60,7 +60,9 @@ def _data(arguments: list[str]) -> None:
     folder = Path(musicssl.__file__).parent / "datasets"
     names = [file.stem for file in sorted(folder.glob("*.py")) if "__main__" in file.read_text()]
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(f"usage: musicssl data CORPUS --root FOLDER ...\n\nCORPUS is one of {', '.join(names)}.")
+        print(
+            f"usage: musicssl data CORPUS --root FOLDER ...\n\nCORPUS is one of {', '.join(names)}."
+        )
         return
     if arguments[0] not in names:
         raise InputError(_unknown("corpus", arguments[0], names, "musicssl data --help"))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from musicssl.cache import write_json
+from musicssl.cache import null_to_nan, write_json
 from musicssl.data.corpus import Corpus
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.label_grid import fits_places
@@ -146,8 +146,7 @@ def show_results(folder: RunFolder) -> None:
     console = Console(soft_wrap=True)
     if not console.is_terminal:
         console.width = _WIDTH  # a log file has no width of its own
-    per_class = {name: _with_nan(values) for name, values in document["per_class"].items()}
-    means = dict(zip(document["macro"], _with_nan(document["macro"].values()), strict=True))
+    per_class, means = null_to_nan(document["per_class"]), null_to_nan(document["macro"])
     console.print(metrics_table(document["classes"], per_class, means))
     if document["localisation"]:
         weighted, alone, within_weighted, within_alone = (
@@ -188,7 +187,3 @@ def _means(columns: Mapping[str, NDArray[np.floating]]) -> dict[str, float]:
     """Average each metric over the classes for which it is defined; NaN if there is none."""
     defined = {name: column[~np.isnan(column)] for name, column in columns.items()}
     return {name: float(v.mean()) if len(v) else math.nan for name, v in defined.items()}
-
-
-def _with_nan(values: Any) -> list[float]:
-    return [math.nan if value is None else value for value in values]

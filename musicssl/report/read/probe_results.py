@@ -1,6 +1,5 @@
 """Results of probe.py: what one kind of probe made of one set of embeddings on one corpus."""
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -11,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from musicssl.cache import file_identity
+from musicssl.cache import file_identity, null_to_nan
 from musicssl.report.read.discovery import check_folders, holding, is_of_a_probe
-from musicssl.report.read.run_files import load_config, readable, with_nan
+from musicssl.report.read.run_files import load_config, readable
 from musicssl.report.read.settings import relevant_settings
 from musicssl.report.read.test_set import Truth
 from musicssl.runs.folder import RunFolder
@@ -185,7 +184,7 @@ def read_probe(folder: Path) -> ProbeResult:
         fits = tuple(_fit(fit, metric) for fit in document["fits"])
         if not cells or set(cells) != {fit.p_s for fit in fits}:
             raise ValueError("its fits and its cells are of different fractions of labels")
-        chance = with_nan(document["chance"])
+        chance = null_to_nan(document["chance"])
         settings = _settings(folder, document, config)
         exam = {key: value for key, value in relevant_settings(config).items() if _is_of_exam(key)}
         exam |= {f"clips.{split}": str(document["clips"][split]) for split in ("train", "val")}
@@ -242,16 +241,13 @@ def _file(source: Mapping[str, Any], config: Mapping[str, Any]) -> str | None:
 
 
 def _fit(fit: Mapping[str, Any], metric: str) -> Fit:
-    value = with_nan(fit["macro"])[metric]
+    value = null_to_nan(fit["macro"])[metric]
     return Fit(float(fit["p_s"]), int(fit["seed"]), value)
 
 
 def _cell(cell: Mapping[str, Any]) -> ProbeCell:
-    intervals = {
-        name: (math.nan, math.nan) if None in ends else (float(ends[0]), float(ends[1]))
-        for name, ends in cell["interval"].items()
-    }
-    return ProbeCell(int(cell["labelled"]), with_nan(cell["mean"]), intervals)
+    intervals = {name: (low, high) for name, (low, high) in null_to_nan(cell["interval"]).items()}
+    return ProbeCell(int(cell["labelled"]), null_to_nan(cell["mean"]), intervals)
 
 
 def _read_config(file: Path) -> dict[str, Any]:
