@@ -126,15 +126,16 @@ def _imported(name: str) -> Any:
     parts = name.split(".")
     for cut in range(len(parts) - 1, 0, -1):
         try:
-            found: Any = import_module(".".join(parts[:cut]))
+            module = import_module(".".join(parts[:cut]))
         except ModuleNotFoundError as error:
             if not f"{name}.".startswith(f"{error.name}."):
                 raise _missing(name) from error  # the module is there, but not what it imports
             continue
         except Exception as error:  # a module raises whatever it likes while it is imported
             raise _missing(name) from error
+        found: Any = module
         for part in parts[cut:]:
-            if isinstance(found, ModuleType) and found.__name__ != ".".join(parts[:cut]):
+            if isinstance(found, ModuleType) and found is not module:
                 raise _missing(name)
             found = getattr(found, part, None)
         if found is not None:

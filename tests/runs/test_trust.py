@@ -63,6 +63,7 @@ def test_what_is_trusted_is_found_through_its_module_or_a_class_there(trap):
         check({"_target_": name}, ("trap",))
         assert trap.exists()  # the trap is real
     assert homes({"a": [{"_target_": "trap.Part"}]}) == ["trap"]
+    check({"_target_": "os.path.join"}, ("os", "posixpath"))  # a module by its second name
 
 
 @pytest.mark.parametrize(
