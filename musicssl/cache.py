@@ -11,11 +11,14 @@ import math
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 from typing import Any
+
+from musicssl.errors import InputError
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +36,19 @@ def fingerprint(settings: Mapping[str, Any]) -> str:
     """
     text = json.dumps(settings, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def file_identity(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, wherever it lies and whatever it is called.
+
+    Raises:
+        InputError: If it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); check the path.") from error
 
 
 def build_once(folder: Path, build: Callable[[Path], None]) -> Path:
@@ -127,20 +143,51 @@ def write_all(file: FileIO, data: bytes) -> None:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text)
-    part.replace(path)
+    """Write a text file whole or not at all; of several writers at a time, one wins."""
+    part = path.with_name(f".{path.name}.part-{uuid.uuid4().hex}")  # of this writer alone
+    try:
+        part.write_text(text)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """Write plain values as JSON, whole or not at all; NaN, which JSON has not, as null."""
-    write_atomically(path, json.dumps(_without_nan(document), indent=2) + "\n")
+    write_atomically(path, json.dumps(nan_to_null(document), indent=2) + "\n")
 
 
-def _without_nan(node: Any) -> Any:
+def nan_to_null(node: Any) -> Any:
+    """Return plain values as JSON has them: None, its null, in place of NaN."""
     if isinstance(node, Mapping):
-        return {key: _without_nan(value) for key, value in node.items()}
+        return {key: nan_to_null(value) for key, value in node.items()}
     if isinstance(node, list | tuple):
-        return [_without_nan(value) for value in node]
+        return [nan_to_null(value) for value in node]
     return None if isinstance(node, float) and math.isnan(node) else node
+
+
+def null_to_nan(node: Any) -> Any:
+    """Read numbers that `nan_to_null` wrote, in dictionaries and lists at any depth, as floats.
+
+    Raises:
+        TypeError or ValueError: If there is anything but numbers.
+    """
+    if isinstance(node, Mapping):
+        return {key: null_to_nan(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [null_to_nan(value) for value in node]
+    return math.nan if node is None else float(node)
+
+
+def csv_field(value: object) -> object:
+    """Return a field of a CSV file: empty in place of NaN; Python writes other floats in full."""
+    return "" if isinstance(value, float) and math.isnan(value) else value
+
+
+def csv_number(field: str) -> float:
+    """Read a number that `csv_field` wrote.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    return math.nan if field == "" else float(field)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from musicssl.audio.files import Identity, file_identities
 from musicssl.audio.pcm import FULL_SCALE
 from musicssl.audio.store_index import SAMPLE_TYPE, SAMPLES, read_index
 from musicssl.audio.store_writing import JOURNAL, Decode, write_store
-from musicssl.cache import build_on, fingerprint
+from musicssl.cache import build_on, fingerprint, write_atomically
 from musicssl.errors import InputError
 
 _FILES = "files.json"  # path, size and modification time of each
@@ -191,8 +192,9 @@ def file_store(
 ) -> ClipStore:
     """Open the store of some files, after decoding them where that was not done before.
 
-    A store of more files will do. A new one is named by the rate and the path, size and
-    modification time of every file, so a changed or added file makes a new store.
+    A store of more files will do; one that is damaged is left out, with a warning. A new one is
+    named by the rate and the path, size and modification time of every file, so a changed or added
+    file makes a new store.
 
     Args:
         root: Folder that the files lie in.
@@ -206,14 +208,14 @@ def file_store(
         InputError: As `build_store`.
     """
     identities = file_identities(root, clip_ids)
-    known = _covering(identities, sample_rate, cache, name)
-    if known is not None:
-        return known.only(clip_ids)
     folder = _folder(identities, sample_rate, cache, name)
-    decode = partial(_decode, root=root, sample_rate=sample_rate)
-    store = build_store(folder, clip_ids, decode, sample_rate, num_workers, f"preparing {name}")
-    (folder / _FILES).write_text(json.dumps([DECODING, identities]))
-    return store
+    store = _covering(identities, sample_rate, cache, name)
+    if store is None:
+        decode = partial(_decode, root=root, sample_rate=sample_rate)
+        store = build_store(folder, clip_ids, decode, sample_rate, num_workers, f"preparing {name}")
+    if store.folder == folder:
+        _list_files(folder, identities)
+    return store.only(clip_ids)
 
 
 def find_file_store(
@@ -224,7 +226,7 @@ def find_file_store(
     Where there are stores of that name for other files or another rate only, a warning says so.
 
     Raises:
-        InputError: If the store is damaged.
+        InputError: If the store of exactly these files is damaged.
     """
     known = _covering(file_identities(root, clip_ids), sample_rate, cache, name)
     if known is not None:
@@ -256,10 +258,35 @@ def _covering(
         return ClipStore.open(exact)
     wanted = {tuple(identity) for identity in identities}
     for listed in sorted(cache.glob(f"{name}-{sample_rate}-*/{_FILES}")):
-        decoding, files = json.loads(listed.read_text())
-        if decoding == DECODING and wanted <= {tuple(identity) for identity in files}:
-            return ClipStore.open(listed.parent)
+        try:
+            if wanted <= _listed_files(listed):
+                return ClipStore.open(listed.parent)
+        except InputError as error:  # these files can do without it
+            _log.warning("a clip store is left out: %s", error)
     return None
+
+
+def _list_files(folder: Path, identities: Sequence[Identity]) -> None:
+    """Write down which files a store is of, unless exactly that is written there."""
+    listed, text = folder / _FILES, json.dumps([DECODING, identities])
+    if not listed.is_file() or listed.read_bytes() != text.encode():
+        write_atomically(listed, text)
+
+
+def _listed_files(listed: Path) -> set[tuple[Any, ...]]:
+    """Read which files a store is of; none if another version of the decoder made it.
+
+    Raises:
+        InputError: If the list is damaged.
+    """
+    try:
+        decoding, identities = json.loads(listed.read_text())
+        files = {tuple(identity) for identity in identities}
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(
+            f"{listed} is damaged; prepare its files again (--prepare), which mends it."
+        ) from error
+    return files if decoding == DECODING else set()
 
 
 def _reopened(folder: Path, clip_ids: Sequence[str]) -> ClipStore:

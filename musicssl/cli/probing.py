@@ -6,7 +6,6 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -30,10 +29,9 @@ from musicssl.datasets.formats.embeddings_file import checked_suffix, save_embed
 from musicssl.errors import InputError
 from musicssl.probing.finetune import FineTune
 from musicssl.runs.artifacts.robustness import chosen_severities
-from musicssl.runs.checkpoint import Description, check_corpus_parts, describe
+from musicssl.runs.checkpoint import Checkpoint
 from musicssl.runs.probes.comparison import compare_with
 from musicssl.runs.probes.corruption import check_corruption, corrupt
-from musicssl.runs.probes.fitting import Load
 from musicssl.runs.probes.folder import ProbeFolder
 from musicssl.runs.probes.plan import Plan
 from musicssl.runs.probes.run import probe_baseline, probe_source
@@ -46,6 +44,7 @@ from musicssl.runs.probes.settings import (
 )
 from musicssl.runs.probes.source import (
     FileSource,
+    Load,
     Source,
     of_checkpoint,
     of_encoder,
@@ -70,25 +69,30 @@ def run(config: DictConfig, folder: ProbeFolder) -> None:
     file = embeddings_file(config.embeddings)
     check_one_source(config, file)
     name_logger(config)
-    if config.checkpoint is not None:
-        bring_features(config)
+    checkpoint = find_checkpoint(config)
+    if checkpoint is not None:
+        bring_features(config, checkpoint)
     settings = resolved(config)
     with explain_invalid_settings(settings):
-        _do(config, settings, folder, file)
+        _do(config, settings, folder, file, checkpoint)
 
 
 def _do(
-    config: DictConfig, settings: dict[str, Any], folder: ProbeFolder, file: Path | None
+    config: DictConfig,
+    settings: dict[str, Any],
+    folder: ProbeFolder,
+    file: Path | None,
+    checkpoint: Checkpoint | None,
 ) -> None:
     check_kinds(settings, conf_folder(), "probe", HydraConfig.get().overrides)
     use_threads(config.threads)
     target, wanted = saving_to(config), checked_baselines(to_plain(config.baselines))
-    dataset = find_dataset(config, settings)
+    dataset = find_dataset(config, settings, checkpoint)
     plan = make_plan(config, settings, dataset)
     if not plan.overwrite:
         folder.check({**settings, "dataset": dataset})
     load = cache(partial(read, dataset))  # of several things to be done, the first one reads it
-    source = find_source(config, settings, file, load)
+    source = find_source(config, settings, file, checkpoint, load)
     corrupted = to_plain(config.corruption), chosen_severities(to_plain(config.severities))
     if config.corruption is not None:
         check_corruption(source, load, *corrupted)
@@ -98,7 +102,7 @@ def _do(
         print("This probe is complete; overwrite=true does it again.")
     baselines = [
         probe_baseline(baseline, plan, Path(config.runs), load)
-        for baseline in find_baselines(wanted, config, plan, source, load)
+        for baseline in find_baselines(wanted, config, plan, checkpoint, load)
     ]
     compare_with(folder, baselines)
     if target is not None:
@@ -166,52 +170,62 @@ def name_logger(config: DictConfig) -> None:
         config.logger = name == "wandb"
 
 
-def bring_features(config: DictConfig) -> None:
+def find_checkpoint(config: DictConfig) -> Checkpoint | None:
+    """Read the checkpoint that is to be probed; None if something else is.
+
+    Raises:
+        InputError: If the features are chosen, or the file is no checkpoint of musicssl.
+    """
+    if config.checkpoint is None:
+        return None
+    asked = [name for name in command_line_overrides() if name.partition(".")[0] == "features"]
+    if asked:
+        raise InputError(f"{asked[0]}=... is for the checkpoint to say; leave it out.")
+    return Checkpoint.read(Path(config.checkpoint).expanduser())
+
+
+def bring_features(config: DictConfig, checkpoint: Checkpoint) -> None:
     """Let a checkpoint hear the features that it was trained on, in crops of the same length.
 
     On its own corpus it validates on the clips that it validated on then.
 
     Raises:
-        InputError: If other features were asked for, or they are none of musicssl's.
+        InputError: If its features are none of musicssl's.
     """
-    asked = [name for name in command_line_overrides() if name.partition(".")[0] == "features"]
-    if asked:
-        raise InputError(f"{asked[0]}=... is for the checkpoint to say; leave it out.")
-    made = describe(config.checkpoint)
-    features = made.setting("features")
-    check_corpus_parts(features, config.checkpoint, config.trusted)
-    brought = ["val_fraction", "split_seed"] if is_its_own(config, made) else []
+    features = checkpoint.corpus_parts("features", config.trusted)
+    brought = ["val_fraction", "split_seed"] if is_its_own(config, checkpoint) else []
     with open_dict(config):
         OmegaConf.update(config, "features", features, merge=False)
         if config.data.crop_seconds is None:
             brought.append("crop_seconds")
         for name in brought:
             if f"data.{name}" not in command_line_overrides():
-                config.data[name] = made.setting(f"data.{name}")
+                config.data[name] = checkpoint.setting(f"data.{name}")
 
 
-def is_its_own(config: DictConfig, made: Description) -> bool:
+def is_its_own(config: DictConfig, checkpoint: Checkpoint) -> bool:
     """Say whether a checkpoint is probed on the corpus that it was trained on.
 
     Args:
         config: Of the probe.
-        made: How the checkpoint was.
+        checkpoint: That is probed.
     """
-    own = made.setting("dataset._target_")
+    own = checkpoint.setting("dataset._target_")
     return config.dataset is None or config.dataset._target_ == own
 
 
-def find_dataset(config: DictConfig, settings: dict[str, Any]) -> dict[str, Any] | None:
+def find_dataset(
+    config: DictConfig, settings: dict[str, Any], checkpoint: Checkpoint | None
+) -> dict[str, Any] | None:
     """Return the settings of the corpus: what was chosen, or that of the checkpoint.
 
     Raises:
         InputError: If the latter is none of musicssl's.
     """
-    if config.dataset is not None or config.checkpoint is None:
+    if config.dataset is not None or checkpoint is None:
         chosen: dict[str, Any] | None = settings["dataset"]
         return chosen
-    dataset = dict(describe(config.checkpoint).setting("dataset"))
-    check_corpus_parts(dataset, config.checkpoint, config.trusted)
+    dataset = dict(checkpoint.corpus_parts("dataset", config.trusted))
     places = {"cache": config.data.cache, "root": config.data.root}
     return dataset | {k: v for k, v in places.items() if k in dataset and v is not None}
 
@@ -250,28 +264,34 @@ def make_plan(config: DictConfig, settings: dict[str, Any], dataset: dict[str, A
 
 
 def find_source(
-    config: DictConfig, settings: dict[str, Any], file: Path | None, load: Load
+    config: DictConfig,
+    settings: dict[str, Any],
+    file: Path | None,
+    checkpoint: Checkpoint | None,
+    load: Load,
 ) -> Source:
     """Return what is to be probed."""
     if file is not None:
         return FileSource(file, has_labels=config.dataset is None)
-    if config.checkpoint is not None:
-        return of_checkpoint(Path(config.checkpoint).expanduser(), to_plain(config.trusted))
+    if checkpoint is not None:
+        return of_checkpoint(checkpoint, to_plain(config.trusted))
     name = HydraConfig.get().runtime.choices["encoder"]
     encoder = instantiate(config.encoder)
     return of_encoder(encoder, name, settings["encoder"], config.seed, load())
 
 
 def find_baselines(
-    wanted: Collection[str], config: DictConfig, plan: Plan, source: Source, load: Load
+    wanted: Collection[str],
+    config: DictConfig,
+    plan: Plan,
+    checkpoint: Checkpoint | None,
+    load: Load,
 ) -> list[Source]:
-    """Return those of the wanted baselines that a source can be compared with."""
+    """Return those of the wanted baselines that there can be."""
     found: list[Source] = []
-    if "untrained" in wanted and source.origin.kind == "checkpoint":
-        path = Path(config.checkpoint).expanduser()
-        found.append(untrained(path, config.seed, to_plain(config.trusted)))
+    if "untrained" in wanted and checkpoint is not None:
+        found.append(untrained(checkpoint, config.seed, to_plain(config.trusted)))
     has_corpus = plan.dataset is not None
     if "log_mel" in wanted and has_corpus and not isinstance(plan.probe, FineTune):
-        x = load().x
-        found.append(of_statistics(None if isinstance(x, np.ndarray) else x.sample_rate))
+        found.append(of_statistics(load().sample_rate))
     return found

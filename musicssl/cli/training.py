@@ -8,7 +8,6 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 from hydra.core.hydra_config import HydraConfig
@@ -46,11 +45,10 @@ from musicssl.runs.artifacts.robustness import (
 )
 from musicssl.runs.checkpoint import (
     AtomicCheckpointIO,
+    Checkpoint,
     DescribeCheckpoint,
-    homes,
     load_method,
     load_weights,
-    read_checkpoint,
     replace_weights,
 )
 from musicssl.runs.folder import RunFolder
@@ -58,6 +56,7 @@ from musicssl.runs.history import History, check_convergence
 from musicssl.runs.progress import EpochProgress
 from musicssl.runs.results import show_results, write_results
 from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint
+from musicssl.runs.trust import homes
 from musicssl.seeding import StepSeed
 
 logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
@@ -157,7 +156,7 @@ def train_and_test(
         if isinstance(method, ClassificationMethod):
             fit_network(trainer, folder, datamodule, method)
         else:
-            if not isinstance(datamodule.corpus.x, np.ndarray):
+            if datamodule.corpus.is_sound:
                 raise InputError(f"method={config.name} reads instances; choose features=log_mel.")
             method.fit(datamodule.clips("train"))
         if is_first_rank():
@@ -270,7 +269,7 @@ def fit_network(
         check_convergence(folder.history)
     if not folder.best.is_file():
         raise InputError("no epoch was trained and validated; raise trainer.max_epochs.")
-    method.load_state_dict(read_checkpoint(folder.best)["state_dict"])
+    method.load_state_dict(Checkpoint.read(folder.best).weights)
     method.to(device).eval()  # Lightning has moved it to the CPU
     if is_first_rank() and method.conclude(datamodule):
         replace_weights(folder.best, method.state_dict())

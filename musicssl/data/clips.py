@@ -44,6 +44,10 @@ class Clips(Protocol):
     def num_instances(self) -> int:
         """T, or S."""
 
+    @property
+    def reads_files(self) -> bool:
+        """Whether reading takes so long that a thread should read the next batch ahead."""
+
     def crop(self, rows: Rows, places: NDArray[np.float64]) -> Piece:
         """Read what training sees of some clips, (B,): one crop at each of their places, (B, V).
 
@@ -79,6 +83,11 @@ class InstanceClips:
     def num_instances(self) -> int:
         """T."""
         return int(self.x.shape[1])
+
+    @property
+    def reads_files(self) -> bool:
+        """Never: an indexed read of an array is quick."""
+        return False
 
     def crop(self, rows: Rows, places: NDArray[np.float64]) -> Piece:
         """Read all of some clips, once for each place."""
@@ -122,6 +131,11 @@ class SoundClips:
     def num_instances(self) -> int:
         """Samples of a crop, S."""
         return self.crop_samples
+
+    @property
+    def reads_files(self) -> bool:
+        """Always: recordings are read from a clip store, or decoded."""
+        return True
 
     def crop(self, rows: Rows, places: NDArray[np.float64]) -> Piece:
         """Read crops of some clips; of one that is shorter all is read, zeros follow.
@@ -192,6 +206,11 @@ class JoinedClips:
         """The larger T or S."""
         return max(self.first.num_instances, self.second.num_instances)
 
+    @property
+    def reads_files(self) -> bool:
+        """Whether either corpus does."""
+        return self.first.reads_files or self.second.reads_files
+
     def crop(self, rows: Rows, places: NDArray[np.float64]) -> Piece:
         """Read what training sees of some clips of either corpus."""
         return self._read(
@@ -249,16 +268,17 @@ def clips_of(
     Raises:
         InputError: If a crop would be empty.
     """
-    if isinstance(corpus.x, np.ndarray):
-        return InstanceClips(corpus.x, corpus.lengths)
-    rate = corpus.x.sample_rate
+    if not corpus.is_sound:
+        return InstanceClips(corpus.instances, corpus.lengths)
+    sound = corpus.sound
+    rate = sound.sample_rate
     grid = samples_per_place(corpus) if on_grid else 1
-    samples = longest = int(corpus.x.lengths.max())
+    samples = longest = int(sound.lengths.max())
     if crop_seconds is not None:
         if round(min(crop_seconds, 1e6) * rate) < 1:
             raise InputError(f"data.crop_seconds must be positive, got {crop_seconds:g}.")
         samples = min(longest, round(min(crop_seconds, 1e6) * rate))  # the rest would be silence
-    return SoundClips(corpus.x, samples, grid, adjacent)
+    return SoundClips(sound, samples, grid, adjacent)
 
 
 def _merged(pieces: tuple[Piece, Piece], order: Rows) -> Piece:

@@ -1,5 +1,6 @@
 """A corpus in memory: what every dataset module returns, whatever its files look like."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -12,6 +13,7 @@ from musicssl.data.checks import check_targets
 from musicssl.errors import InputError
 
 SPLITS = ("train", "val", "test")
+_CHUNK = 1024  # clips at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +56,61 @@ class Corpus:
     task: str = "multi_label"
     credit: NDArray[np.float32] | None = None
     sources: NDArray[np.str_] | None = None
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the clips are sound, and not instances."""
+        return not isinstance(self.x, np.ndarray)
+
+    @property
+    def instances(self) -> NDArray[np.float32]:
+        """`x` of clips that are instances, (N, T, F).
+
+        Raises:
+            TypeError: If they are sound.
+        """
+        if not isinstance(self.x, np.ndarray):
+            raise TypeError(f"the clips of {self.name} are sound and no instances")
+        return self.x
+
+    @property
+    def sound(self) -> Sound:
+        """`x` of clips that are sound.
+
+        Raises:
+            TypeError: If they are instances.
+        """
+        if isinstance(self.x, np.ndarray):
+            raise TypeError(f"the clips of {self.name} are instances and no sound")
+        return self.x
+
+    @property
+    def sample_rate(self) -> int | None:
+        """Of sound, in Hz; None for instances."""
+        return self.sound.sample_rate if self.is_sound else None
+
+    @property
+    def num_features(self) -> int | None:
+        """Features of an instance, F; None for sound."""
+        return None if self.is_sound else int(self.instances.shape[2])
+
+    def clip_identity(self) -> dict[str, Any]:
+        """Say which clips these are and what they are made of, in values that JSON can hold.
+
+        Labels and splits are not part of it: other annotations of the same clips leave what is
+        computed from them as it is. Instances are read once; of sound nothing is.
+
+        Returns:
+            The name, hashes of the names of the clips and of `x` and `lengths`; of sound the
+            fingerprint and the sample rate in Hz instead of the latter.
+        """
+        names = "\n".join(self.clip_ids.tolist())
+        identity = {"name": self.name, "clip_ids": hashlib.sha256(names.encode()).hexdigest()}
+        if self.is_sound:
+            sound = self.sound
+            return identity | {"sound": sound.fingerprint, "sample_rate": sound.sample_rate}
+        lengths = None if self.lengths is None else _hash_of(self.lengths)
+        return identity | {"x": _hash_of(self.instances), "lengths": lengths}
 
     def indices(self, split: str) -> NDArray[np.int64]:
         """Row numbers of the clips of one split, ascending."""
@@ -113,15 +170,15 @@ def check_clips(corpus: Corpus) -> Corpus:
             f"{corpus.name}: clip {str(names[counts > 1][0])!r} occurs twice; "
             "give each clip one row."
         )
-    if isinstance(corpus.x, np.ndarray):
-        _check_lengths(corpus, corpus.x.shape[1])
-        _check_finite(corpus, corpus.x)
+    if not corpus.is_sound:
+        _check_lengths(corpus, corpus.instances.shape[1])
+        _check_finite(corpus, corpus.instances)
     return corpus
 
 
 def _check_shapes(corpus: Corpus) -> None:
     num_clips, num_classes = len(corpus.clip_ids), len(corpus.classes)
-    x, activity = corpus.x, corpus.activity
+    activity = corpus.activity
     places = 0 if activity is None else activity.shape[1]
     expected: dict[str, tuple[Any, tuple[int, ...]]] = {
         "y": (corpus.y, (num_clips, num_classes)),
@@ -131,11 +188,11 @@ def _check_shapes(corpus: Corpus) -> None:
         "groups": (corpus.groups, (num_clips,)),
         "sources": (corpus.sources, (num_clips,)),
     }
-    if isinstance(x, np.ndarray):
-        expected["x"] = (x, (num_clips, *x.shape[1:]))
-        places = x.shape[1]
+    if corpus.is_sound:
+        expected["x"] = (corpus.sound.lengths, (num_clips,))
     else:
-        expected["x"] = (x.lengths, (num_clips,))
+        places = corpus.instances.shape[1]
+        expected["x"] = (corpus.instances, (num_clips, *corpus.instances.shape[1:]))
     expected["activity"] = (activity, (num_clips, places, num_classes))
     for name, (array, shape) in expected.items():
         if array is not None and array.shape != shape:
@@ -155,15 +212,23 @@ def _check_lengths(corpus: Corpus, longest: int) -> None:
         )
 
 
-def _check_finite(corpus: Corpus, x: NDArray[np.float32], chunk: int = 1024) -> None:
-    for start in range(0, len(x), chunk):
-        bad = ~np.isfinite(x[start : start + chunk]).all(axis=(1, 2))
+def _check_finite(corpus: Corpus, x: NDArray[np.float32]) -> None:
+    for start in range(0, len(x), _CHUNK):
+        bad = ~np.isfinite(x[start : start + _CHUNK]).all(axis=(1, 2))
         if bad.any():
             clip = str(corpus.clip_ids[start + int(np.argmax(bad))])
             raise InputError(
                 f"{corpus.name}: clip {clip!r} has features that are NaN or infinite; "
                 "remove the clip or compute its features again."
             )
+
+
+def _hash_of(array: NDArray[Any]) -> str:
+    """Return the SHA-256 of an array; of a memory map no more is held than some clips."""
+    digest = hashlib.sha256(f"{array.dtype.str} {array.shape}".encode())
+    for start in range(0, len(array), _CHUNK):
+        digest.update(array[start : start + _CHUNK].tobytes())
+    return digest.hexdigest()
 
 
 def _quoted(names: Sequence[str]) -> str:

@@ -29,7 +29,7 @@ from torch import Tensor
 from musicssl.batch import Batch
 from musicssl.data.batches import BatchLoader, BatchPlan, StepLoader, Stream, labelled_share
 from musicssl.data.checks import learnable
-from musicssl.data.clips import InstanceClips, JoinedClips, clips_of
+from musicssl.data.clips import JoinedClips, clips_of
 from musicssl.data.corpus import Corpus, Dataset, check_clips, check_corpus
 from musicssl.data.label_batches import LabelPlan, LabelRows, plan_labels
 from musicssl.data.labels import ClipLabels
@@ -271,8 +271,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         if self.by_label:
             plan = self.label_plan()
             return StepLoader(plan.steps_per_epoch, plan.rows, epoch)
-        ahead = not isinstance(self._clips, InstanceClips)
-        return BatchLoader(self.batch_plan(), self._gather_training, epoch, ahead)
+        return BatchLoader(self.batch_plan(), self._gather_training, epoch, self._clips.reads_files)
 
     def val_dataloader(self) -> SplitLoader:
         """Return the loader of this rank's share of the validation clips."""
@@ -355,9 +354,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         """Number the clips of the second corpus after those of the first, and draw from them."""
         pool = training_pool(other, corpus, np.concatenate([self._val, self._test]))
         clips = clips_of(other, self.crop_seconds, self.adjacent_crops)
-        if isinstance(clips, InstanceClips) != isinstance(self._clips, InstanceClips) or (
-            clips.num_features != self._clips.num_features
-        ):
+        if (other.is_sound, other.num_features) != (corpus.is_sound, corpus.num_features):
             raise InputError(
                 f"{corpus.name} and unlabelled={other.name} differ in what a clip is made of; "
                 "choose features that both have, such as features=log_mel or features=waveform."

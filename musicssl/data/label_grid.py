@@ -2,17 +2,14 @@
 
 import math
 
-import numpy as np
-
 from musicssl.data.corpus import Corpus
 from musicssl.errors import InputError
 
 
 def samples_per_place(corpus: Corpus) -> int:
     """Count what lasts as long as one place of the activity: samples of sound, or one instance."""
-    if isinstance(corpus.x, np.ndarray):
-        return 1
-    return round(corpus.instance_seconds * corpus.x.sample_rate)
+    rate = corpus.sample_rate
+    return 1 if rate is None else round(corpus.instance_seconds * rate)
 
 
 def fits_places(chunk_samples: int | None, corpus: Corpus) -> bool:
@@ -31,9 +28,9 @@ def check_crops(chunk_samples: int | None, crop_seconds: float | None, corpus: C
     Raises:
         InputError: If they are; short clips are no reason.
     """
-    if chunk_samples is None or crop_seconds is None or isinstance(corpus.x, np.ndarray):
+    rate = corpus.sample_rate
+    if chunk_samples is None or crop_seconds is None or rate is None:
         return
-    rate = corpus.x.sample_rate
     if round(crop_seconds * rate) < chunk_samples:
         raise InputError(
             f"data.crop_seconds={crop_seconds:g} is shorter than the {chunk_samples} samples that "

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from musicssl.cache import write_atomically
+from musicssl.cache import csv_field, csv_number, write_atomically
 from musicssl.errors import InputError
 
 CLEAN = "none"  # the corruption of severity 0
@@ -57,12 +57,12 @@ class Robustness:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["corruption", "severity", *self.clean])
-        writer.writerow([CLEAN, 0, *map(_field, self.clean.values())])
+        writer.writerow([CLEAN, 0, *map(csv_field, self.clean.values())])
         names = list(self.corrupted)
         for name, severity in sorted(self.judged, key=lambda key: (names.index(key[0]), key[1])):
             macro = self.judged[name, severity]
             shown = str(severity).removesuffix(".0")
-            writer.writerow([name, shown, *(_field(macro[key]) for key in self.clean)])
+            writer.writerow([name, shown, *(csv_field(macro[key]) for key in self.clean)])
         write_atomically(path, text.getvalue())
 
 
@@ -86,12 +86,8 @@ def read_robustness(path: Path) -> Robustness:
 def _parsed(row: dict[str, str]) -> tuple[str, float, Macro]:
     """Return corruption, severity and metrics."""
     name, severity = row.pop("corruption"), float(row.pop("severity"))
-    macro = {key: math.nan if value == "" else float(value) for key, value in row.items()}
+    macro = {key: csv_number(value) for key, value in row.items()}
     return name, severity, macro
-
-
-def _field(value: float) -> str:
-    return "" if math.isnan(value) else repr(value)
 
 
 def _damaged(path: Path) -> InputError:

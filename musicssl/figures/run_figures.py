@@ -162,15 +162,15 @@ def _spectrogram(
     The spectrogram ends with the last instance, or with the audio if that is cut short.
     """
     seconds = length * corpus.instance_seconds
-    if not isinstance(corpus.x, np.ndarray):
-        num_samples, start = int(corpus.x.lengths[row]), np.zeros(1, np.int64)
-        [audio] = corpus.x.read(np.array([row]), start, num_samples)
-        return _frames(audio, seconds, corpus.x.sample_rate)
+    if corpus.is_sound:
+        sound, start = corpus.sound, np.zeros(1, np.int64)
+        [audio] = sound.read(np.array([row]), start, int(sound.lengths[row]))
+        return _frames(audio, seconds, sound.sample_rate)
     try:
         audio, sample_rate = dataset.audio(str(corpus.clip_ids[row]))
     except InputError as error:
         log.warning("A timeline shows features instead of a spectrogram: %s", error)
-        x = np.asarray(corpus.x[row, :length])
+        x = np.asarray(corpus.instances[row, :length])
         return (x - x.min()) / max(float(np.ptp(x)), 1e-9), seconds, None
     return _frames(audio, seconds, sample_rate)
 

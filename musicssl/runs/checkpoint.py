@@ -1,27 +1,25 @@
 """Checkpoints: whole, safe to open, and enough by themselves to rebuild their method."""
 
+import hashlib
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from hydra.errors import InstantiationException
-from hydra.utils import get_object, instantiate
+from hydra.utils import instantiate
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from musicssl.errors import InputError
 from musicssl.methods.base.method import ClassificationMethod
+from musicssl.runs.trust import CORPUS_PARTS, METHOD_PARTS, check_parts
 
 _KEY = "musicssl"
-_TRUSTED = (
-    *("musicssl.methods", "musicssl.encoders", "musicssl.networks", "musicssl.losses"),
-    *("musicssl.augment", "musicssl.schedules", "torch.optim"),
-)
-_TRUSTED_CORPORA = ("musicssl.datasets", "musicssl.audio.log_mel", "musicssl.audio.waveform")
 _FORMER_MODULES = {  # where 0.1.0 had the parts that its checkpoints name; dropped with 0.3
     **{
         f"musicssl.augment.{name}": f"musicssl.augment.instances.{name}"
@@ -94,50 +92,100 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint of a musicssl run onto the CPU; no pickle in it is executed.
+    """Read all that is in a checkpoint of a musicssl run onto the CPU; see `Checkpoint.read`."""
+    return _read(path)[0]
 
-    Raises:
-        InputError: If the file is missing, damaged, or not one of ours.
-    """
+
+def _read(path: Path) -> tuple[dict[str, Any], str]:
+    """Return the content of a checkpoint and the SHA-256 of the file, which is opened once."""
     if not path.is_file():
         raise InputError(
             f"there is no checkpoint {path}; runs keep theirs in checkpoints/best.ckpt."
         )
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0)
+            content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # on foreign bytes torch's reader raises whatever it stumbles over
         raise InputError(
             f"{path} is damaged or is not a checkpoint, or it holds code, which is never run; "
             "train the run again or use another."
         ) from error
-    if not isinstance(checkpoint, dict) or _KEY not in checkpoint:
+    if not isinstance(content, dict) or _KEY not in content:
         raise InputError(f"{path} was not written by musicssl: it does not say how it was made.")
-    return checkpoint
+    return content, digest
 
 
 def replace_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
     """Give a checkpoint other weights; the file is whole at any moment."""
-    checkpoint = read_checkpoint(path)
-    checkpoint["state_dict"] = {name: value.cpu() for name, value in weights.items()}
-    AtomicCheckpointIO().save_checkpoint(checkpoint, path)
+    content = read_checkpoint(path)
+    content["state_dict"] = {name: value.cpu() for name, value in weights.items()}
+    AtomicCheckpointIO().save_checkpoint(content, path)
 
 
-class Description(NamedTuple):
-    """How the method of a checkpoint was made.
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A checkpoint of a musicssl run, read once.
 
     Attributes:
+        path: Of the file.
+        digest: SHA-256 of the file.
+        version: Of the musicssl that wrote it.
         config: The resolved configuration of its run, plain values.
         classes: The names of its classes, in column order.
         sizes: Keyword arguments of the method that its corpus decided.
-        version: Of musicssl.
-        path: Of the checkpoint.
     """
 
+    path: Path
+    digest: str
+    version: str
     config: dict[str, Any]
     classes: tuple[str, ...]
     sizes: dict[str, Any]
-    version: str
-    path: Path
+    _content: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, path: Path | str) -> "Checkpoint":
+        """Read a checkpoint onto the CPU; no pickle in it is executed, and nothing is called.
+
+        Raises:
+            InputError: If the file is missing, damaged, or not one of ours, or does not say its
+                settings, classes or sizes. Which settings there are is for `setting` to check.
+        """
+        path = Path(path)
+        content, digest = _read(path)
+        made = content[_KEY] if isinstance(content[_KEY], dict) else {}
+        made_by = str(made.get("version", "of an unknown version"))
+        for name, kind in (("config", dict), ("classes", list), ("sizes", dict)):
+            if not isinstance(made.get(name), kind):
+                raise _unfit(path, made_by, f"it does not say its {name}")
+        return cls(
+            path=path,
+            digest=digest,
+            version=made_by,
+            config=_with_current_names(made["config"]),
+            classes=tuple(made["classes"]),
+            sizes=made["sizes"],
+            _content=content,
+        )
+
+    @property
+    def epoch(self) -> int:
+        """The epoch after which it was written, from 0."""
+        return int(self._content["epoch"])
+
+    @property
+    def weights(self) -> Mapping[str, Tensor]:
+        """The state of its method.
+
+        Raises:
+            InputError: If it has none.
+        """
+        weights = self._content.get("state_dict")
+        if not isinstance(weights, Mapping):
+            raise self._unfit("it has no weights")
+        return weights
 
     def setting(self, key: str) -> Any:
         """Return a setting of the run, or all of a section, by a path such as "data.crop_seconds".
@@ -148,29 +196,68 @@ class Description(NamedTuple):
         node: Any = self.config
         for name in key.split("."):
             if not isinstance(node, dict) or name not in node:
-                raise _unfit(self.path, self.version, f"it does not say what {key} was")
+                raise self._unfit(f"it does not say what {key} was")
             node = node[name]
         return node
 
+    def corpus_parts(self, key: str, trusted: Sequence[str] = ()) -> Any:
+        """Return settings of a corpus, or of features, that call nothing else.
 
-def describe(path: Path | str) -> Description:
-    """Read how the method of a checkpoint was made; nothing that it names is called.
+        Args:
+            key: See `setting`.
+            trusted: See `method`.
 
-    Raises:
-        InputError: See `read_checkpoint`; also if it does not say its settings, classes or sizes.
-            Which settings there are is for `Description.setting` to check.
-    """
-    return _description(read_checkpoint(Path(path)), Path(path))
+        Raises:
+            InputError: If they name anything else to call.
+        """
+        settings = self.setting(key)
+        check_parts(settings, (*CORPUS_PARTS, *trusted), self.path)
+        return settings
 
+    def method(self, trusted: Sequence[str] = (), trained: bool = True) -> ClassificationMethod:
+        """Rebuild the method, in evaluation mode on the CPU.
 
-def _description(checkpoint: Mapping[str, Any], path: Path) -> Description:
-    made = checkpoint[_KEY] if isinstance(checkpoint[_KEY], dict) else {}
-    made_by = str(made.get("version", "of an unknown version"))
-    for name, kind in (("config", dict), ("classes", list), ("sizes", dict)):
-        if not isinstance(made.get(name), kind):
-            raise _unfit(path, made_by, f"it does not say its {name}")
-    config = _with_current_names(made["config"])
-    return Description(config, tuple(made["classes"]), made["sizes"], made_by, path)
+        Args:
+            trusted: Further packages or modules that its parts may come from, such as your own
+                "mylab.encoders"; `musicssl.runs.trust.homes` lists those of a configuration. Parts
+                of musicssl and optimizers of torch always may.
+            trained: False for the method as it was before it learnt anything: with new weights,
+                drawn from torch's default generator.
+
+        Raises:
+            InputError: If the settings name anything else to call, or the method is made otherwise
+                in this version of musicssl, or its weights are of another.
+        """
+        method = self._built(trusted)
+        if trained:
+            self._fill(method)
+        return method.eval()
+
+    def _built(self, trusted: Sequence[str]) -> ClassificationMethod:
+        self.setting("method._target_")  # without one Hydra would hand the settings back
+        config = self.setting("method")
+        check_parts([config, self.sizes], (*METHOD_PARTS, *trusted), self.path)
+        try:
+            method: ClassificationMethod = instantiate(config, **self.sizes)
+        except InstantiationException as error:
+            if isinstance(error.__cause__, InputError):
+                raise error.__cause__ from error
+            raise self._unfit("its settings build no method here") from error
+        return method
+
+    def _fill(self, method: ClassificationMethod) -> None:
+        why = "weights that are not those of the network that its settings build"
+        try:
+            method.load_state_dict(self.weights)
+        except RuntimeError as error:
+            if self.version == version("musicssl"):
+                raise InputError(
+                    f"{self.path} holds {why}; use another copy, or train it again."
+                ) from error
+            raise self._unfit(f"it holds {why}") from error
+
+    def _unfit(self, why: str) -> InputError:
+        return _unfit(self.path, self.version, why)
 
 
 def _with_current_names(node: Any) -> Any:
@@ -187,13 +274,6 @@ def _with_current_names(node: Any) -> Any:
     return renamed
 
 
-def _weights(checkpoint: Mapping[str, Any], made: Description) -> Mapping[str, Tensor]:
-    weights = checkpoint.get("state_dict")
-    if not isinstance(weights, Mapping):
-        raise _unfit(made.path, made.version, "it has no weights")
-    return weights
-
-
 def _unfit(path: Path, made_by: str, why: str) -> InputError:
     here = version("musicssl")
     cure = "use another copy" if made_by == here else "load it with that version"
@@ -203,20 +283,6 @@ def _unfit(path: Path, made_by: str, why: str) -> InputError:
     )
 
 
-def check_corpus_parts(config: Any, path: Path | str, trusted: Sequence[str] = ()) -> None:
-    """Refuse settings of a corpus, or of features, that would call anything else.
-
-    Args:
-        config: From a checkpoint, plain values.
-        path: Of the checkpoint.
-        trusted: See `load_method`.
-
-    Raises:
-        InputError: If they do.
-    """
-    _check_targets(config, (*_TRUSTED_CORPORA, *trusted), path)
-
-
 def load_method(
     path: Path | str, trusted: Sequence[str] = (), trained: bool = True
 ) -> tuple[ClassificationMethod, tuple[str, ...]]:
@@ -224,50 +290,17 @@ def load_method(
 
     Args:
         path: Of the checkpoint.
-        trusted: Further packages or modules that its parts may come from, such as your own
-            "mylab.encoders"; `homes` lists those of a configuration. Parts of musicssl and
-            optimizers of torch always may.
-        trained: False for the method as it was before it learnt anything: with new weights, drawn
-            from torch's default generator.
+        trusted: See `Checkpoint.method`.
+        trained: As well.
 
     Returns:
         The method in evaluation mode on the CPU, and the names of its classes in column order.
 
     Raises:
-        InputError: See `describe`; also if its configuration names anything else to call, or the
-            method is made otherwise in this version of musicssl, or its weights are of another.
+        InputError: See `Checkpoint.read` and `Checkpoint.method`.
     """
-    checkpoint = read_checkpoint(Path(path))
-    made = _description(checkpoint, Path(path))
-    method = _built(made, trusted)
-    if trained:
-        _fill(method, _weights(checkpoint, made), made)
-    return method.eval(), made.classes
-
-
-def _built(made: Description, trusted: Sequence[str]) -> ClassificationMethod:
-    made.setting("method._target_")  # without one Hydra would hand the settings back
-    config = made.setting("method")
-    _check_targets([config, made.sizes], (*_TRUSTED, *trusted), made.path)
-    try:
-        method: ClassificationMethod = instantiate(config, **made.sizes)
-    except InstantiationException as error:
-        if isinstance(error.__cause__, InputError):
-            raise error.__cause__ from error
-        raise _unfit(made.path, made.version, "its settings build no method here") from error
-    return method
-
-
-def _fill(method: ClassificationMethod, weights: Mapping[str, Tensor], made: Description) -> None:
-    why = "weights that are not those of the network that its settings build"
-    try:
-        method.load_state_dict(weights)
-    except RuntimeError as error:
-        if made.version == version("musicssl"):
-            raise InputError(
-                f"{made.path} holds {why}; use another copy, or train it again."
-            ) from error
-        raise _unfit(made.path, made.version, f"it holds {why}") from error
+    checkpoint = Checkpoint.read(path)
+    return checkpoint.method(trusted, trained), checkpoint.classes
 
 
 def load_weights(method: ClassificationMethod, path: Path | str, classes: Sequence[str]) -> None:
@@ -279,78 +312,21 @@ def load_weights(method: ClassificationMethod, path: Path | str, classes: Sequen
         classes: The classes of the corpus at hand.
 
     Raises:
-        InputError: See `describe`; also if the checkpoint was trained for other classes or with
-            another network.
+        InputError: See `Checkpoint.read`; also if the checkpoint was trained for other classes or
+            with another network.
     """
-    checkpoint = read_checkpoint(Path(path))
-    made = _description(checkpoint, Path(path))
-    theirs = made.classes
-    if tuple(classes) != theirs:
+    checkpoint = Checkpoint.read(path)
+    if tuple(classes) != checkpoint.classes:
         raise InputError(
-            f"{path} knows the classes {_shortened(theirs)}, but the corpus has "
+            f"{path} knows the classes {_shortened(checkpoint.classes)}, but the corpus has "
             f"{_shortened(classes)}; fine-tune a checkpoint that was trained for the same classes."
         )
     try:
-        method.start_from(_weights(checkpoint, made))
+        method.start_from(checkpoint.weights)
     except RuntimeError as error:
         raise InputError(
             f"{path} holds another network than that of this run; choose the method, or the "
             "encoder and the pooling, that it was trained with."
-        ) from error
-
-
-def _check_targets(node: Any, trusted: Sequence[str], path: Path | str) -> None:
-    """Refuse a configuration that would call anything but the parts of a method.
-
-    Hydra calls whatever `_target_` names, and finds `musicssl.methods.base.method.torch.load` too:
-    what counts is the module in which the object was defined.
-    """
-    if isinstance(node, str) and "${" in node:
-        raise InputError(f"{path} is not resolved, it holds {node!r}; do not use this file.")
-    if isinstance(node, list):
-        for item in node:
-            _check_targets(item, trusted, path)
-    if isinstance(node, dict):
-        for called in _called(node):
-            home = _home(called)
-            if not any(home == name or home.startswith(f"{name}.") for name in trusted):
-                raise InputError(
-                    f"{path} wants to call {called}; if you know and trust it, say so: "
-                    f"trusted=[{home!r}] to probe.py, load_method(path, trusted=[{home!r}]) in "
-                    "Python."
-                )
-        for value in node.values():
-            _check_targets(value, trusted, path)
-
-
-def homes(config: Any) -> list[str]:
-    """Name the modules of all that a configuration calls, to trust what you have configured.
-
-    Args:
-        config: Plain dicts, lists, strings and numbers, such as the settings of a method.
-    """
-    if isinstance(config, list):
-        return [home for item in config for home in homes(item)]
-    if not isinstance(config, dict):
-        return []
-    return [*map(_home, _called(config)), *homes(list(config.values()))]
-
-
-def _called(node: Mapping[str, Any]) -> list[str]:
-    """Return the dotted names that a node calls, `function=` of a similarity included."""
-    if "_target_" not in node:
-        return []
-    by_name = [node.get("function"), *node.get("_args_", ())]
-    return [node["_target_"], *(name for name in by_name if isinstance(name, str))]
-
-
-def _home(target: str) -> str:
-    """Name the module in which an object was defined; importing it runs that module."""
-    try:
-        return str(getattr(get_object(target), "__module__", None))
-    except Exception as error:
-        raise InputError(
-            f"the checkpoint needs {target}, which cannot be imported; install what it came with."
         ) from error
 
 

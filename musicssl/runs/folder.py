@@ -11,6 +11,7 @@ label_curve.csv    of methods that learn embeddings: test results of probes with
 clusters.csv       of methods that find clusters: the classes of the test clips in each
 robustness.csv     test results under corruptions of the sound, with corruption=...
 figures/
+probes/            results of probe.py for these checkpoints
 log.txt            what a job of a parallel sweep printed
 error.txt          the traceback of a defect that ended a job of a sweep
 wandb/             with logger=wandb
@@ -102,6 +103,11 @@ class RunFolder(ResultFolder):
         return self.path / "clusters.csv"
 
     @property
+    def probes(self) -> Path:
+        """The folder of probe.py's results for the checkpoints of this run."""
+        return self.path / "probes"
+
+    @property
     def embedding_map(self) -> str | None:
         """The layout of the map of embeddings that was drawn last, None for none."""
         layout: str | None = yaml.safe_load(self.config.read_text()).get("embedding_map")
@@ -159,12 +165,13 @@ class RunFolder(ResultFolder):
         write_atomically(self.config, yaml.safe_dump(dict(settings), sort_keys=False))
 
     def _clear(self) -> None:
-        for folder in (self.best.parent, self.figures, self.path / "wandb"):
+        self.metrics.unlink(missing_ok=True)  # first: interrupted now, the run is not complete
+        for folder in (self.best.parent, self.figures, self.probes, self.path / "wandb"):
             if folder.is_dir():
                 shutil.rmtree(folder)
         scores = (self.path / "metrics.csv", self.path / "predictions.npz")
         tables = (self.history, self.label_curve, self.clusters, self.robustness, *scores)
-        for file in (self.metrics, self.config, *tables):
+        for file in (self.config, *tables):
             file.unlink(missing_ok=True)
 
 

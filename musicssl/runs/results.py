@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from musicssl.cache import write_json
+from musicssl.cache import null_to_nan, write_json
 from musicssl.data.corpus import Corpus
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.label_grid import fits_places
@@ -32,7 +32,7 @@ from musicssl.runs.artifacts.clusters import show_clusters, write_clusters
 from musicssl.runs.artifacts.embeddings import show_representation, write_representation
 from musicssl.runs.artifacts.generative import write_generative
 from musicssl.runs.artifacts.robustness import show_robustness
-from musicssl.runs.checkpoint import read_checkpoint
+from musicssl.runs.checkpoint import Checkpoint
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.history import read_history
 from musicssl.runs.tables import metrics_table, write_metrics_csv
@@ -83,7 +83,7 @@ def write_results(
     if isinstance(method, VaDE):
         document["clusters"] = write_clusters(folder, datamodule, method)
     if isinstance(method, ClassificationMethod):
-        document["best_epoch"] = best = int(read_checkpoint(folder.best)["epoch"])
+        document["best_epoch"] = best = Checkpoint.read(folder.best).epoch
         draw_curves(folder.figures, read_history(folder.history), best)
         write_generative(folder, datamodule, method)
         instances = predict_instances(method, datamodule.batches("test"))
@@ -114,10 +114,10 @@ def in_places(corpus: Corpus, rows: NDArray[np.int64], instances: InstancePredic
     """
     if corpus.task == "regression":
         return False
-    if isinstance(corpus.x, np.ndarray):
-        places = corpus.x.shape[1] if corpus.lengths is None else corpus.lengths[rows]
+    if not corpus.is_sound:
+        places = corpus.instances.shape[1] if corpus.lengths is None else corpus.lengths[rows]
         return bool((instances.lengths == places).all())
-    seconds = corpus.x.lengths[rows] / corpus.x.sample_rate
+    seconds = corpus.sound.lengths[rows] / corpus.sound.sample_rate
     return bool((np.abs(instances.lengths - seconds / corpus.instance_seconds) < 1).all())
 
 
@@ -146,8 +146,7 @@ def show_results(folder: RunFolder) -> None:
     console = Console(soft_wrap=True)
     if not console.is_terminal:
         console.width = _WIDTH  # a log file has no width of its own
-    per_class = {name: _with_nan(values) for name, values in document["per_class"].items()}
-    means = dict(zip(document["macro"], _with_nan(document["macro"].values()), strict=True))
+    per_class, means = null_to_nan(document["per_class"]), null_to_nan(document["macro"])
     console.print(metrics_table(document["classes"], per_class, means))
     if document["localisation"]:
         weighted, alone, within_weighted, within_alone = (
@@ -188,7 +187,3 @@ def _means(columns: Mapping[str, NDArray[np.floating]]) -> dict[str, float]:
     """Average each metric over the classes for which it is defined; NaN if there is none."""
     defined = {name: column[~np.isnan(column)] for name, column in columns.items()}
     return {name: float(v.mean()) if len(v) else math.nan for name, v in defined.items()}
-
-
-def _with_nan(values: Any) -> list[float]:
-    return [math.nan if value is None else value for value in values]

@@ -221,6 +221,39 @@ def test_a_store_of_more_files_will_do(root):
         assert again.lengths.tolist() == part.lengths.tolist()
 
 
+@pytest.mark.parametrize("half", ["", '[{"package": ', "[1, 2]", "{}", '"x"', "[{}]"])
+def test_a_store_whose_list_of_files_is_damaged_stops_no_other_one(root, caplog, half):
+    listed = prepared(root).folder / "files.json"
+    listed.write_text(half)
+    assert found(root, names=FILES[:1]) is None
+    store = prepared(root, names=FILES[:1])
+    assert store.clip_ids == ("a.wav",)
+    assert store.folder != listed.parent
+    warnings = [record.getMessage() for record in caplog.records]
+    assert any(str(listed) in text and "--prepare" in text for text in warnings)
+
+
+@pytest.mark.parametrize("half", [None, "[1"])
+def test_preparing_a_store_again_mends_its_list_of_files(root, half):
+    listed = prepared(root).folder / "files.json"
+    whole = listed.read_text()
+    listed.unlink()
+    if half is not None:
+        listed.write_text(half)
+    prepared(root)
+    assert listed.read_text() == whole
+    assert found(root, names=FILES[:1]).folder == listed.parent
+
+
+def test_a_larger_store_that_is_damaged_stops_no_other_one(root, caplog):
+    larger = prepared(root).folder
+    (larger / "samples.i16").unlink()
+    with pytest.raises(InputError, match="damaged"):
+        found(root)
+    assert prepared(root, names=FILES[:1]).folder != larger
+    assert any(str(larger) in record.getMessage() for record in caplog.records)
+
+
 def test_a_store_in_which_one_of_the_files_has_changed_will_not_do(root):
     prepared(root)
     soundfile.write(root / FILES[0], np.zeros(500), RATE)

@@ -1,5 +1,6 @@
 """probe.py as its users meet it: what a probe leaves, and what is said about a mistake."""
 
+import hashlib
 import json
 import pickle
 import shutil
@@ -15,10 +16,11 @@ from sklearn.preprocessing import StandardScaler
 
 from musicssl.errors import InputError
 from musicssl.evaluation.robustness_table import read_robustness
-from musicssl.runs.checkpoint import describe
+from musicssl.runs.checkpoint import Checkpoint
 from musicssl.runs.probes.folder import ProbeFolder
 from tests.cli import test_train
 from tests.support.commands import SEARCH_PATH, shell
+from tests.support.opens import opens_of
 from tests.support.probing_command import run
 from tests.support.tiny import Tiny
 from tests.support.tiny_keys import TinyKeys
@@ -124,6 +126,17 @@ def test_baselines_can_be_asked_for_later(checkpoint, tmp_path, capsys):
     assert folder.predictions.stat().st_mtime_ns == before
 
 
+def test_a_checkpoint_is_opened_once_in_a_probe(checkpoint, tmp_path, monkeypatch):
+    opened = opens_of(checkpoint, monkeypatch)
+    asked = (f"checkpoint={checkpoint}", "trusted=[tests]", "data.p_s=1")  # on its own corpus
+    folder = run(tmp_path / "probe", *asked, f"embeddings.save={tmp_path / 'tiny.npz'}")
+    assert len(opened) == 1
+    assert len(folder.document()["against"]) == 2
+    digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    assert folder.document()["source"]["checkpoint"] == digest
+    assert len(opened) == 2  # the count is real
+
+
 def test_labels_that_were_corrected_are_probed_again(checkpoint, tmp_path):
     saved = tmp_path / "tiny.npz"
     asked = f"checkpoint={checkpoint}", "dataset=tiny", "data.p_s=1", "baselines=[]"
@@ -192,7 +205,7 @@ def test_keys_earn_their_credit_in_scores_chance_intervals_and_under_corruption(
 def test_a_checkpoint_brings_its_features_and_its_crops(checkpoint, tmp_path):
     folder = run(tmp_path / "probe", f"checkpoint={checkpoint}", "dataset=tiny", "data.p_s=1")
     settings = yaml.safe_load(folder.config.read_text())
-    made = describe(checkpoint).config
+    made = Checkpoint.read(checkpoint).config
     assert settings["features"] == made["features"]
     assert settings["data"]["crop_seconds"] == made["data"]["crop_seconds"]
 
@@ -324,7 +337,7 @@ def test_corruptions_are_of_the_probed_network_and_done_once(of_sound, tmp_path,
 def test_the_own_corpus_of_a_checkpoint_is_that_of_its_run(checkpoint, tmp_path):
     folder = run(tmp_path / "probe", f"checkpoint={checkpoint}", "trusted=[tests]", "data.p_s=1")
     assert folder.document()["corpus"] == "tiny"
-    with pytest.raises(InputError, match=r"wants to call tests\.tiny\.Tiny"):
+    with pytest.raises(InputError, match=r"wants to call tests\.support\.tiny\.Tiny"):
         run(tmp_path / "probe", f"checkpoint={checkpoint}")
 
 

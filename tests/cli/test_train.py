@@ -15,6 +15,7 @@ from musicssl.runs.checkpoint import load_method
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.history import read_history
 from tests.support.commands import ROOT, SEARCH_PATH, composed, shell
+from tests.support.opens import opens_of
 from tests.support.tiny import Tiny
 from tests.support.tiny_sound import TinySound
 
@@ -321,3 +322,10 @@ def test_undefined_localisation_is_said_to_be_undefined(tmp_path, capsys):
     run(tmp_path, "dataset.num_instances=1")
     assert "undefined" in capsys.readouterr().out
     assert json.loads(folder.metrics.read_text())["localisation"]["auroc_within_instance"] is None
+
+
+def test_a_checkpoint_is_opened_once_to_be_fine_tuned(tmp_path, monkeypatch):
+    first = run(tmp_path / "first", "trainer.max_epochs=1")
+    opened = opens_of(first.best, monkeypatch)
+    run(tmp_path / "tuned", f"finetune.checkpoint={first.best}", "trainer.max_epochs=1")
+    assert len(opened) == 1

@@ -164,3 +164,11 @@ def test_a_crop_is_not_longer_than_the_longest_recording():
 def test_an_empty_crop_is_refused():
     with pytest.raises(InputError, match=r"data\.crop_seconds must be positive"):
         clips_of(TinySound().load(), 0.0)
+
+
+def test_only_sound_is_worth_reading_ahead():
+    instances = InstanceClips(np.zeros((2, 3, 4), np.float32), None)
+    assert not instances.reads_files
+    assert sound().reads_files
+    assert not JoinedClips(instances, instances, 2).reads_files
+    assert JoinedClips(sound(), sound(), 3).reads_files

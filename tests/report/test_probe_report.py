@@ -130,3 +130,17 @@ def test_a_mistake_is_one_sentence_and_status_2(probes, tmp_path, capsys, argume
     assert printed.err.startswith(message)
     assert len(printed.err.splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_probes_of_a_checkpoint_that_was_replaced_are_named(tmp_path, capsys, caplog):
+    run = synthetic_runs.write_run(tmp_path / "runs" / "run", synthetic_runs.settings("simclr"))
+    (run / "checkpoints").mkdir(exist_ok=True)
+    (run / "checkpoints" / "best.ckpt").write_bytes(b"other training")
+    judged = source() | {"checkpoint": "0" * 64}
+    probe = write_probe(run / "probes" / "gtzan" / "linear", judged)
+    report(tmp_path / "runs", "--out", tmp_path / "alone")
+    assert str(probe) in caplog.text
+    write_probe(tmp_path / "runs" / "cnn", UNTRAINED)
+    report(tmp_path / "runs", "--out", tmp_path / "beside")
+    assert str(probe) in capsys.readouterr().out
+    assert str(probe) in (tmp_path / "beside" / "index.html").read_text()

@@ -14,13 +14,13 @@ from musicssl.encoders.att import AttEmbedding
 from musicssl.errors import InputError
 from musicssl.runs.checkpoint import (
     AtomicCheckpointIO,
+    Checkpoint,
     DescribeCheckpoint,
-    describe,
-    homes,
     load_method,
     load_weights,
     read_checkpoint,
 )
+from musicssl.runs.trust import homes
 from tests.support.tiny import Tiny
 
 CLASSES = ("a", "b", "c")
@@ -264,6 +264,15 @@ def test_a_function_by_name_is_a_call_like_any_other(run, tmp_path, similarity):
         load_method(path)
 
 
+def test_a_call_in_a_tuple_is_refused_and_not_made(run, tmp_path):
+    """Hydra takes tuples for lists, and calls what is in them."""
+    call = {"_target_": "pathlib.os.mkdir", "path": str(tmp_path / "pwned")}
+    path = altered(run, tmp_path, lambda config: config["encoder"].update(sizes=(call,)))
+    with pytest.raises(InputError, match="holds a tuple among its settings"):
+        load_method(path)
+    assert not (tmp_path / "pwned").exists()
+
+
 def test_sizes_are_numbers_and_call_nothing(run, tmp_path):
     content, pwned = torch.load(run[2], weights_only=True), tmp_path / "pwned"
     content["musicssl"]["sizes"]["num_classes"] = {
@@ -310,7 +319,7 @@ def test_a_description_that_lacks_a_part_is_refused_with_both_versions(run, tmp_
 
     path, here = changed(run, tmp_path, change), version("musicssl")
     cure = "load it with that version" if old else "use another copy"
-    for read in (describe, load_method, lambda path: load_weights(build(), path, CLASSES)):
+    for read in (Checkpoint.read, load_method, lambda path: load_weights(build(), path, CLASSES)):
         with pytest.raises(InputError) as raised:
             read(path)
         assert str(raised.value) == (
@@ -323,11 +332,11 @@ def test_a_description_that_lacks_a_part_is_refused_with_both_versions(run, tmp_
 def test_a_description_of_another_kind_is_refused(run, tmp_path, made):
     path = changed(run, tmp_path, lambda content: content.update(musicssl=made))
     with pytest.raises(InputError, match=r"musicssl of an unknown version and .* say its config;"):
-        describe(path)
+        Checkpoint.read(path)
 
 
 def test_settings_are_asked_for_by_their_path(run, tmp_path):
-    made = describe(run[2])
+    made = Checkpoint.read(run[2])
     assert made.setting("method") == METHOD
     assert made.setting("method.optimizer.lr") == 1e-2
     here = version("musicssl")
@@ -343,7 +352,7 @@ def test_settings_are_asked_for_by_their_path(run, tmp_path):
 def test_a_checkpoint_without_a_method_or_its_class_is_refused(run, tmp_path):
     for keys in (("method",), ("method", "_target_")):
         path = changed(run, tmp_path, without("musicssl", "config", *keys))
-        describe(path)
+        Checkpoint.read(path)
         with pytest.raises(InputError, match=r"it does not say what method\._target_ was;"):
             load_method(path)
 
@@ -407,10 +416,6 @@ def test_parts_of_others_load_when_they_are_trusted(run, tmp_path):
     assert set(own) - {home for home in own if home.startswith(("musicssl.", "torch."))} == {
         "tests.runs.test_checkpoint"
     }
-    assert homes(part("musicssl.losses.similarity.of_targets", function="torch.cdist")) == [
-        "musicssl.losses.similarity",
-        "torch.functional",
-    ]
     load_method(path, trusted=own)
     method, _ = load_method(path, trusted=["tests"])
     assert type(method.classifier.encoder).__name__ == "TheirEncoder"

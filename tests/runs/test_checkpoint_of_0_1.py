@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from musicssl.batch import Batch
-from musicssl.runs.checkpoint import describe, load_method
+from musicssl.runs.checkpoint import Checkpoint, load_method
 
 RUNS = Path(__file__).parents[1] / "fixtures" / "runs_of_0_1"
 
@@ -24,7 +24,7 @@ def test_a_checkpoint_of_0_1_loads_and_scores_as_it_did(name):
 
 
 def test_parts_of_0_1_have_the_names_of_today():
-    made = describe(RUNS / "mean_teacher" / "checkpoints" / "best.ckpt")
+    made = Checkpoint.read(RUNS / "mean_teacher" / "checkpoints" / "best.ckpt")
     assert made.setting("method.pooling._target_") == "musicssl.networks.pooling.AttentionPooling"
     assert made.setting("method.teacher._target_") == "musicssl.networks.teacher.Teacher"
     assert made.setting("features._target_") == "musicssl.audio.log_mel.LogMel"

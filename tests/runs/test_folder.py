@@ -99,6 +99,31 @@ def test_overwriting_removes_the_earlier_run_and_nothing_beside_it(claimed):
     claimed.check(changed("seed", 1))
 
 
+def test_overwriting_removes_the_probes_of_the_earlier_run(claimed):
+    probe = claimed.path / "probes" / "gtzan" / "linear"
+    probe.mkdir(parents=True)
+    (probe / "probe.json").write_text("{}")
+    claimed.claim(SETTINGS)
+    assert (probe / "probe.json").is_file()
+    claimed.claim(SETTINGS, overwrite=True)
+    assert not (claimed.path / "probes").exists()
+
+
+def test_a_run_whose_removal_is_interrupted_is_not_complete(claimed, monkeypatch):
+    """Otherwise it would count as a result whose checkpoint is gone."""
+    claimed.best.parent.mkdir()
+    claimed.best.touch()
+    claimed.metrics.write_text("{}")
+
+    def killed(folder):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        claimed.claim(SETTINGS, overwrite=True)
+    assert not claimed.is_complete
+
+
 def test_overwriting_spares_a_folder_that_holds_no_run(tmp_path):
     (tmp_path / "thesis.txt").write_text("irreplaceable")
     (tmp_path / "config.yaml").write_text("theirs: 1")

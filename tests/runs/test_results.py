@@ -174,8 +174,8 @@ def test_instances_of_a_bag_are_its_places_if_there_are_as_many(lengths, instanc
 def test_instances_of_sound_are_places_if_they_last_as_long(
     seconds, instance_seconds, instances, expected
 ):
-    corpus = SimpleNamespace(
-        x=Seconds(seconds), task="multi_label", lengths=None, instance_seconds=instance_seconds
+    corpus = dataclasses.replace(
+        Tiny(len(seconds)).load(), x=Seconds(seconds), instance_seconds=instance_seconds
     )
     assert in_places(corpus, np.arange(2), judged(instances)) == expected
 

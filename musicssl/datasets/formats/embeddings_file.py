@@ -297,10 +297,9 @@ def checked_suffix(path: Path) -> str:
 
 
 def _arrays(corpus: Corpus) -> dict[str, NDArray[Any]]:
-    assert isinstance(corpus.x, np.ndarray)
-    assert corpus.x.shape[1] == 1, "a corpus of embeddings has one instance a clip"
+    assert corpus.instances.shape[1] == 1, "a corpus of embeddings has one instance a clip"
     arrays = {
-        "embeddings": corpus.x[:, 0],
+        "embeddings": corpus.instances[:, 0],
         "clip_ids": corpus.clip_ids,
         "targets": corpus.y,
         "mask": corpus.mask,

@@ -1,6 +1,7 @@
 """The embeddings of a corpus: computed once by a frozen network, whole clips, and kept on disk."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,8 +20,6 @@ from musicssl.data.corpus import Corpus
 from musicssl.data.loaders import made_ahead
 from musicssl.errors import InputError
 from musicssl.probing.embeddings.array_file import ArrayFile, open_array
-from musicssl.probing.embeddings.frozen import frozen
-from musicssl.probing.embeddings.identity import corpus_identity
 
 
 class Embedder(Protocol):
@@ -57,7 +56,7 @@ def embed(
         InputError: If the clips are of a kind that the network does not read, an embedding is not
             finite, the disk is full or fails, or what was kept is damaged.
     """
-    parts = {"network": dict(identity), "corpus": corpus_identity(corpus)}
+    parts = {"network": dict(identity), "corpus": corpus.clip_identity()}
     name = fingerprint({**parts, "musicssl": version("musicssl")})
 
     def build(folder: Path) -> None:
@@ -112,3 +111,22 @@ def _check_finite(corpus: Corpus, rows: Rows, h: NDArray[np.float32]) -> None:
             f"{corpus.name}: the embedding of clip {clip!r} is NaN or infinite; "
             "look at that clip, or choose another checkpoint."
         )
+
+
+@contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """Keep a network in evaluation mode and its parameters from learning, for a while.
+
+    In evaluation mode batch norms neither use nor update the statistics of a batch. Afterwards each
+    module is in the mode that it was in, and each parameter learns that did.
+    """
+    modes = [(module, module.training) for module in network.modules()]
+    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    network.eval().requires_grad_(False)
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+        for parameter in learning:
+            parameter.requires_grad_(True)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from musicssl.batch import Batch
 from musicssl.data.batches import BatchLoader, BatchPlan, Stream
-from musicssl.data.clips import Clips, InstanceClips
+from musicssl.data.clips import Clips
 from musicssl.probing.base import Embeddings
 
 _LEAST_STEPS = 10  # of an epoch: after a single step there is nothing new to validate
@@ -49,5 +49,4 @@ def labelled_batches(
         steps_per_epoch=max(_LEAST_STEPS, -(-len(rows) // size)),
     )
     epochs = itertools.count()
-    ahead = not isinstance(clips, InstanceClips)
-    return BatchLoader(plan, gather, epoch=lambda: next(epochs), ahead=ahead)
+    return BatchLoader(plan, gather, epoch=lambda: next(epochs), ahead=clips.reads_files)

@@ -1,5 +1,6 @@
 """All that a report says of probes, worked out from the folders of probe.py."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,12 @@ from musicssl.report.analysis.probe_comparisons import ProbeComparison, compare_
 from musicssl.report.analysis.probe_grids import board_grid, matrices
 from musicssl.report.read.probe_results import ProbeResult, read_probes
 
+OUTDATED = (
+    "Left out, for their runs were trained again since and have other checkpoints: {}; probe them "
+    "again."
+)
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, eq=False)
 class ProbeStudy:
@@ -19,12 +26,14 @@ class ProbeStudy:
     Attributes:
         boards: Results that compare, by corpus and kind of probe.
         comparisons: Of each board, with its baseline.
-        unfinished: Folders of probes that were left out.
+        unfinished: Folders of probes that are not finished.
+        outdated: Folders of probes whose run has another checkpoint by now.
     """
 
     boards: Sequence[ProbeBoard]
     comparisons: Sequence[Sequence[ProbeComparison]]
     unfinished: Sequence[Path]
+    outdated: Sequence[Path] = ()
 
     @property
     def matrices(self) -> list[Grid]:
@@ -59,11 +68,13 @@ def read_probe_study(
         InputError: If there is no such folder, a file is damaged, or two results are of the same
             model.
     """
-    results, unfinished = read_probes(folders)
+    results, unfinished, outdated = read_probes(folders)
     if not results:
+        if outdated:
+            _log.warning("%s", OUTDATED.format(", ".join(map(str, outdated))))
         return None
     boards = boards_of(results, metric, baseline)
-    return ProbeStudy(boards, [compare_board(board) for board in boards], unfinished)
+    return ProbeStudy(boards, [compare_board(board) for board in boards], unfinished, outdated)
 
 
 def check_wishes(study: ProbeStudy, metric: str | None, baseline: str | None) -> None:

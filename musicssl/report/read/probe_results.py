@@ -1,17 +1,18 @@
 """Results of probe.py: what one kind of probe made of one set of embeddings on one corpus."""
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from musicssl.cache import file_identity, null_to_nan
 from musicssl.report.read.discovery import check_folders, holding, is_of_a_probe
-from musicssl.report.read.run_files import load_config, readable, with_nan
+from musicssl.report.read.run_files import load_config, readable
 from musicssl.report.read.settings import relevant_settings
 from musicssl.report.read.test_set import Truth
 from musicssl.runs.folder import RunFolder
@@ -112,18 +113,24 @@ class ProbeResult:
         return scores
 
 
-def read_probes(folders: Sequence[Path]) -> tuple[list[ProbeResult], list[Path]]:
+def read_probes(folders: Sequence[Path]) -> tuple[list[ProbeResult], list[Path], list[Path]]:
     """Read all complete results of probe.py under some folders, each once.
 
     Returns:
-        The results, and the folders of those that are not finished.
+        The results, the folders of those that are not finished, and the folders of those whose run
+        has another checkpoint by now.
 
     Raises:
         InputError: If there is no such folder, or a file is damaged.
     """
     check_folders(folders)
     results: list[ProbeResult] = []
+    outdated: list[Path] = []
+    digest = cache(file_identity)  # a checkpoint may have been probed many times
     for folder in holding(folders, "probe.json"):
+        if _is_outdated(folder, digest):
+            outdated.append(folder)
+            continue
         result = read_probe(folder)
         twins = (one.truth for one in results if not one.truth.difference(result.truth))
         results.append(replace(result, truth=next(twins, result.truth)))  # one copy is enough
@@ -133,7 +140,33 @@ def read_probes(folders: Sequence[Path]) -> tuple[list[ProbeResult], list[Path]]
         if not ProbeFolder(folder).is_complete
         and is_of_a_probe(ProbeFolder(folder).config.read_text())
     ]
-    return results, unfinished
+    return results, unfinished, outdated
+
+
+def _is_outdated(folder: Path, digest: Callable[[Path], str]) -> bool:
+    """Whether a probe in the folder of a run is of a checkpoint that the run has no more.
+
+    Results of versions that kept no hash, and of runs without their checkpoints, are believed.
+    """
+    run = _run_around(folder)
+    if run is None:
+        return False
+    files = ProbeFolder(folder)
+    with _readable(files.metrics):
+        judged = files.document()["source"].get("checkpoint")
+    if judged is None:
+        return False
+    checkpoint = run.best.with_name(Path(_read_config(files.config)["checkpoint"]).name)
+    return checkpoint.is_file() and digest(checkpoint) != judged
+
+
+def _run_around(folder: Path) -> RunFolder | None:
+    """Return the run that the folder of a probe lies in, if any, also where both were moved."""
+    for parent in folder.absolute().parents:
+        run = RunFolder(parent.parent)
+        if parent == run.probes and run.config.is_file():
+            return run
+    return None
 
 
 def read_probe(folder: Path) -> ProbeResult:
@@ -151,7 +184,7 @@ def read_probe(folder: Path) -> ProbeResult:
         fits = tuple(_fit(fit, metric) for fit in document["fits"])
         if not cells or set(cells) != {fit.p_s for fit in fits}:
             raise ValueError("its fits and its cells are of different fractions of labels")
-        chance = with_nan(document["chance"])
+        chance = null_to_nan(document["chance"])
         settings = _settings(folder, document, config)
         exam = {key: value for key, value in relevant_settings(config).items() if _is_of_exam(key)}
         exam |= {f"clips.{split}": str(document["clips"][split]) for split in ("train", "val")}
@@ -193,11 +226,8 @@ def _settings(
     if source["kind"] == "untrained":  # nothing but its encoder; null if it is a checkpoint's
         told |= {"encoder": config["encoder"]}
     settings = relevant_settings(told)
-    for parent in folder.absolute().parents:
-        run = RunFolder(parent.parent)
-        if parent.name == "probes" and source["kind"] == "checkpoint" and run.config.is_file():
-            return relevant_settings(_read_config(run.config)) | settings
-    return settings
+    run = _run_around(folder) if source["kind"] == "checkpoint" else None
+    return settings if run is None else relevant_settings(_read_config(run.config)) | settings
 
 
 def _file(source: Mapping[str, Any], config: Mapping[str, Any]) -> str | None:
@@ -211,16 +241,13 @@ def _file(source: Mapping[str, Any], config: Mapping[str, Any]) -> str | None:
 
 
 def _fit(fit: Mapping[str, Any], metric: str) -> Fit:
-    value = with_nan(fit["macro"])[metric]
+    value = null_to_nan(fit["macro"])[metric]
     return Fit(float(fit["p_s"]), int(fit["seed"]), value)
 
 
 def _cell(cell: Mapping[str, Any]) -> ProbeCell:
-    intervals = {
-        name: (math.nan, math.nan) if None in ends else (float(ends[0]), float(ends[1]))
-        for name, ends in cell["interval"].items()
-    }
-    return ProbeCell(int(cell["labelled"]), with_nan(cell["mean"]), intervals)
+    intervals = {name: (low, high) for name, (low, high) in null_to_nan(cell["interval"]).items()}
+    return ProbeCell(int(cell["labelled"]), null_to_nan(cell["mean"]), intervals)
 
 
 def _read_config(file: Path) -> dict[str, Any]:

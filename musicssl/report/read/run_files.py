@@ -1,7 +1,6 @@
 """The files of one run, checked as they are read."""
 
 import json
-import math
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from musicssl.cache import null_to_nan
 from musicssl.data.checks import learnable
 from musicssl.errors import InputError
 from musicssl.evaluation.robustness_table import Robustness, read_robustness
@@ -58,8 +58,8 @@ def read_metrics(file: Path) -> dict[str, Any]:
     with readable(file):
         document = json.loads(file.read_text())
         return {
-            "macro": with_nan(document["macro"]),
-            "localisation": with_nan(document["localisation"] or {}),
+            "macro": null_to_nan(document["macro"]),
+            "localisation": null_to_nan(document["localisation"] or {}),
             "labels": {"labelled": int(document["labels"]["labelled"])},
             "best_epoch": document["best_epoch"],
             "validation": _validation(document),
@@ -70,7 +70,7 @@ def _validation(document: Mapping[str, Any]) -> dict[str, NDArray[np.float64]] |
     if "validation" not in document:
         return None
     by_class = {
-        name: np.array([math.nan if value is None else value for value in values], np.float64)
+        name: np.array(null_to_nan(values), np.float64)
         for name, values in document["validation"]["per_class"].items()
     }
     if any(column.shape != (len(document["classes"]),) for column in by_class.values()):
@@ -113,11 +113,6 @@ def read_corrupted(file: Path) -> Robustness | None:
         InputError: If the file is damaged.
     """
     return read_robustness(file) if file.is_file() else None
-
-
-def with_nan(values: Mapping[str, float | None]) -> dict[str, float]:
-    """Read metrics of JSON, which has null for those that are undefined."""
-    return {key: math.nan if value is None else float(value) for key, value in values.items()}
 
 
 @contextmanager

@@ -1,10 +1,10 @@
 """The numbers of a report for other programs; an undefined one is an empty field."""
 
 import csv
-import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from musicssl.cache import csv_field
 from musicssl.evaluation.robustness_table import CLEAN
 from musicssl.report.analysis.choice_table import ALL, ChoiceTable
 from musicssl.report.analysis.comparisons import Comparison
@@ -114,8 +114,4 @@ def _write(path: Path, heads: Sequence[str], rows: Iterable[Sequence[object]]) -
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(heads)
-        writer.writerows([[_field(value) for value in row] for row in rows])
-
-
-def _field(value: object) -> object:
-    return "" if isinstance(value, float) and math.isnan(value) else value
+        writer.writerows([[csv_field(value) for value in row] for row in rows])

@@ -6,7 +6,7 @@ from musicssl.evaluation.metrics import METRICS, percent, smaller_is_better
 from musicssl.evaluation.statistics.p_values import p_equation
 from musicssl.report.analysis.probe_boards import ProbeBoard
 from musicssl.report.analysis.probe_comparisons import ProbeComparison
-from musicssl.report.analysis.probe_study import ProbeStudy
+from musicssl.report.analysis.probe_study import OUTDATED, ProbeStudy
 from musicssl.report.write.sentences import SIGNIFICANT, unfinished_sentence
 from musicssl.report.write.web_page import count
 
@@ -22,7 +22,9 @@ def probe_verdict(study: ProbeStudy) -> list[str]:
 
 def probe_notes(study: ProbeStudy) -> list[str]:
     """Say what was left out."""
-    return [unfinished_sentence(study.unfinished)] if study.unfinished else []
+    lines = [unfinished_sentence(study.unfinished)] if study.unfinished else []
+    outdated = ", ".join(map(str, study.outdated))
+    return [*lines, OUTDATED.format(outdated)] if outdated else lines
 
 
 def _of_board(board: ProbeBoard, comparisons: Sequence[ProbeComparison]) -> list[str]:

@@ -1,7 +1,6 @@
 """What a run leaves of the clusters that it found: which classes are in which, and how well."""
 
 import csv
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
+from musicssl.cache import csv_field
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.evaluation.clustering import (
     class_shares,
@@ -90,8 +90,7 @@ def write_cluster_table(
         for k, size in enumerate(sizes):
             for c, name in enumerate(classes):
                 values = (float(of[k, c]) for of in (shares, lifts))
-                fields = ("" if math.isnan(value) else repr(value) for value in values)
-                writer.writerow([k, size, name, *fields])
+                writer.writerow([k, size, name, *map(csv_field, values)])
 
 
 def show_clusters(clusters: Mapping[str, float], console: Console) -> None:

@@ -1,10 +1,10 @@
 """How well probes do, over the labelled clips that they learn from: a picture and a table."""
 
 import csv
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from musicssl.cache import csv_field, csv_number
 from musicssl.evaluation.metrics import USUAL, percent, usual_metric
 from musicssl.figures.label_curve import Point, draw_label_curves
 from musicssl.figures.saving import save_png
@@ -41,7 +41,7 @@ def write_probe_curves(path: Path, curves: Curves) -> None:
         writer.writerow(["probe", "fraction", "clips", *metrics])
         for name, curve in curves.items():
             for point in curve:
-                values = ("" if math.isnan(v) else repr(v) for v in point.macro.values())
+                values = map(csv_field, point.macro.values())
                 writer.writerow([name, point.fraction, point.clips, *values])
 
 
@@ -51,6 +51,6 @@ def read_probe_curves(path: Path) -> dict[str, list[CurvePoint]]:
     with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             name, fraction, clips = row.pop("probe"), row.pop("fraction"), row.pop("clips")
-            macro = {key: float(value) if value else math.nan for key, value in row.items()}
+            macro = {key: csv_number(value) for key, value in row.items()}
             curves.setdefault(name, []).append(CurvePoint(float(fraction), int(clips), macro))
     return curves

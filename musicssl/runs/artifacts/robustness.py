@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from rich.console import Console
 from torch import Tensor
@@ -56,12 +55,12 @@ def chosen_corruptions(
         InputError: If there is no such corruption, or none at this sample rate, or the clips are no
             sound.
     """
-    if isinstance(corpus.x, np.ndarray):
+    if corpus.sample_rate is None:
         raise InputError(
             "corruption=... changes sound, but this run reads instances; choose an encoder of "
             "sound, such as encoder=cnn, or leave it out."
         )
-    known = corruptions(corpus.x.sample_rate)
+    known = corruptions(corpus.sample_rate)
     chosen = list(known) if names == "all" else [names] if isinstance(names, str) else list(names)
     for name in chosen:
         if name not in known:

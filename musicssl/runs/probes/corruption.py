@@ -6,11 +6,10 @@ from musicssl.errors import InputError
 from musicssl.evaluation.predictions import Scorer
 from musicssl.evaluation.robustness_table import read_robustness
 from musicssl.runs.artifacts.robustness import chosen_corruptions, write_robustness
-from musicssl.runs.probes.fitting import Load, fit
 from musicssl.runs.probes.folder import ProbeFolder
 from musicssl.runs.probes.plan import Plan
-from musicssl.runs.probes.source import NetworkSource, Source
-from musicssl.runs.probes.trials import draws
+from musicssl.runs.probes.source import Load, NetworkSource, Source
+from musicssl.runs.probes.trials import draws, fit
 
 
 def check_corruption(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from musicssl.cache import null_to_nan
 from musicssl.evaluation.metrics import USUAL, percent
 from musicssl.evaluation.predictions import Predictions, measure
 from musicssl.figures.label_curve import Point, draw_label_curves
@@ -66,6 +67,6 @@ def _points(document: Document, metric: str) -> list[Point]:
     points = []
     for cell in document["cells"]:
         macros = [fit["macro"] for fit in document["fits"] if fit["p_s"] == cell["p_s"]]
-        values = [math.nan if macro[metric] is None else macro[metric] for macro in macros]
+        values = [null_to_nan(macro[metric]) for macro in macros]
         points.append(Point(percent(cell["p_s"]), cell["labelled"], values))
     return points

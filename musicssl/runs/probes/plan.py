@@ -14,7 +14,6 @@ from musicssl.cache import fingerprint
 from musicssl.data.corpus import Corpus, LoadedCorpus
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.probing.base import Probe
-from musicssl.probing.embeddings.identity import corpus_identity
 from musicssl.probing.finetune import FineTune
 from musicssl.runs.probes.source import Source
 
@@ -63,7 +62,7 @@ class Plan:
         return fingerprint(
             {
                 "source": dict(source.identity),
-                "corpus": None if corpus is None else [corpus_identity(corpus), _labels(corpus)],
+                "corpus": None if corpus is None else [corpus.clip_identity(), _labels(corpus)],
                 "probe": self.settings["probe"],
                 "draws": [self.fractions, self.seeds, self.stratified],
                 "split": [self.val_fraction, self.split_seed],

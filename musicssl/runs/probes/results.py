@@ -1,7 +1,6 @@
 """What a probe leaves in its folder: results, tables, scores and pictures."""
 
 import csv
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from musicssl.cache import write_json
+from musicssl.cache import csv_field, write_json
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.evaluation.chance import chance
 from musicssl.evaluation.metrics import usual_metric
@@ -18,8 +17,8 @@ from musicssl.evaluation.predictions import Predictions, measure
 from musicssl.evaluation.statistics.bootstrap import interval, replicates
 from musicssl.evaluation.tasks import task_named
 from musicssl.runs.probes.folder import ProbeFolder
-from musicssl.runs.probes.origin import Origin
 from musicssl.runs.probes.pictures import draw_classes, draw_curve
+from musicssl.runs.probes.source import Origin
 from musicssl.runs.probes.trials import Trial
 
 FIELD = {  # what is reported of a task, the first one first
@@ -159,7 +158,7 @@ def _write_fits(
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["p_s", "seed", "labelled", *settings, "val_loss", *macros[0]])
         for trial, macro in zip(trials, macros, strict=True):
-            values = ("" if math.isnan(value) else repr(value) for value in macro.values())
+            values = map(csv_field, macro.values())
             chosen = (trial.chosen[name] for name in settings)
             draw = trial.draw
             writer.writerow([draw.p_s, draw.seed, len(draw.rows), *chosen, trial.val_loss, *values])

@@ -13,12 +13,11 @@ from musicssl.evaluation.predictions import Scorer
 from musicssl.probing.finetune import FineTune
 from musicssl.probing.linear import varying
 from musicssl.runs.folder import claimed
-from musicssl.runs.probes.fitting import Load, fit
 from musicssl.runs.probes.folder import ProbeFolder
 from musicssl.runs.probes.plan import Plan
 from musicssl.runs.probes.results import Probed, write_probe
-from musicssl.runs.probes.source import FileSource, Source
-from musicssl.runs.probes.trials import draws
+from musicssl.runs.probes.source import FileSource, Load, Source
+from musicssl.runs.probes.trials import draws, fit
 
 
 def probe_source(folder: ProbeFolder, source: Source, plan: Plan, load: Load) -> Scorer | None:
@@ -92,8 +91,7 @@ def _checked_dim(source: Source, embedded: Corpus) -> int:
     Raises:
         InputError: If all clips have the same one.
     """
-    assert isinstance(embedded.x, np.ndarray)
-    h = torch.from_numpy(np.array(embedded.x[:, 0]))
+    h = torch.from_numpy(np.array(embedded.instances[:, 0]))
     if not varying(h, torch.ones_like(h, dtype=torch.bool)).any():
         raise InputError(
             f"{source.origin.label} gives all clips of {embedded.name} the same embedding, so "

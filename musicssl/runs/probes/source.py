@@ -1,14 +1,16 @@
 """What is probed: a network that was trained, or one that was not, or embeddings from elsewhere."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
-import numpy as np
 import torch
+from torch import Tensor
 
+from musicssl.batch import Batch, valid_instances
+from musicssl.cache import file_identity
 from musicssl.data.corpus import Corpus, LoadedCorpus, embedded_corpus
 from musicssl.datasets.embeddings import EmbeddingsFile
 from musicssl.encoders.log_mel_statistics import LogMelStatistics
@@ -17,11 +19,43 @@ from musicssl.methods.base.method import ClassificationMethod
 from musicssl.networks.classifier import Classifier
 from musicssl.networks.pooling import MeanPooling
 from musicssl.probing.embeddings.extraction import Embedder, embed
-from musicssl.probing.embeddings.identity import file_identity
-from musicssl.runs.checkpoint import describe, load_method
-from musicssl.runs.probes.instance_statistics import InstanceStatistics
-from musicssl.runs.probes.origin import Origin
+from musicssl.runs.checkpoint import Checkpoint
 from musicssl.runs.probes.settings import run_of
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a report says of where embeddings come from.
+
+    Attributes:
+        kind: "checkpoint"; "untrained", a network that learnt nothing; "statistics" of the input;
+            "embeddings" from elsewhere.
+        name: Of the training run, the encoder or the file.
+        label: What tables call it.
+        run: Folder of the training run.
+        seed: Of the training run, or of the weights that were drawn.
+        p_s: Of the training run, and so on.
+        b_s: As well.
+        trained_on: Name of its corpus.
+        checkpoint: SHA-256 of the file, if it is a checkpoint.
+    """
+
+    kind: Literal["checkpoint", "untrained", "statistics", "embeddings"]
+    name: str
+    label: str
+    run: str | None = None
+    seed: int | None = None
+    p_s: float | None = None
+    b_s: float | None = None
+    trained_on: str | None = None
+    checkpoint: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values."""
+        return asdict(self)
+
+
+Load = Callable[[], Corpus]
 
 
 class Source(Protocol):
@@ -52,9 +86,7 @@ class Source(Protocol):
             InputError: If there is nothing.
         """
 
-    def embedded(
-        self, load: Callable[[], Corpus], cache: Path, batch_size: int, device: torch.device
-    ) -> Corpus:
+    def embedded(self, load: Load, cache: Path, batch_size: int, device: torch.device) -> Corpus:
         """Return a corpus of embeddings, whose clips are (N, 1, D).
 
         Args:
@@ -98,9 +130,7 @@ class NetworkSource:
         encoder: torch.nn.Module = self.network.encoder
         return encoder
 
-    def embedded(
-        self, load: Callable[[], Corpus], cache: Path, batch_size: int, device: torch.device
-    ) -> Corpus:
+    def embedded(self, load: Load, cache: Path, batch_size: int, device: torch.device) -> Corpus:
         """Embed a corpus, or find that this was done.
 
         Raises:
@@ -112,15 +142,29 @@ class NetworkSource:
         return embedded_corpus(corpus, h)
 
     def _check_width(self, corpus: Corpus) -> None:
-        if self.num_features is None or not isinstance(corpus.x, np.ndarray):
-            return
-        width = corpus.x.shape[2]
-        if width != self.num_features:
+        width = corpus.num_features
+        if None not in (width, self.num_features) and width != self.num_features:
             raise InputError(
                 f"{self.origin.label} was made for instances of {self.num_features} features, but "
                 f"those of {corpus.name} have {width}; choose the corpus with the features that "
                 "it was trained on."
             )
+
+
+class InstanceStatistics(torch.nn.Module):
+    """Embed a clip as mean and standard deviation of each feature over its instances."""
+
+    def clip_embeddings(self, batch: Batch) -> Tensor:
+        """Return means and deviations, (B, 2 F), padding left out."""
+        num_instances = batch.x.shape[1]
+        lengths = batch.lengths
+        if lengths is None:
+            lengths = torch.full((len(batch.x),), num_instances, device=batch.x.device)
+        valid = valid_instances(lengths, num_instances)[..., None]  # (B, T, 1)
+        count = lengths[:, None]
+        mean = batch.x.where(valid, 0).sum(1) / count  # (B, F)
+        variance = (batch.x - mean[:, None]).where(valid, 0).square().sum(1) / count
+        return torch.cat([mean, variance.sqrt()], dim=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,45 +203,42 @@ class FileSource:
         """
         raise _nothing_to_tune(self.origin)
 
-    def embedded(
-        self, load: Callable[[], Corpus], cache: Path, batch_size: int, device: torch.device
-    ) -> Corpus:
+    def embedded(self, load: Load, cache: Path, batch_size: int, device: torch.device) -> Corpus:
         """Read the file."""
         labels = None if self.has_labels else LoadedCorpus(load())
         return EmbeddingsFile(self.path, labels).load()
 
 
-def of_checkpoint(path: Path, trusted: Sequence[str] = ()) -> NetworkSource:
+def of_checkpoint(checkpoint: Checkpoint, trusted: Sequence[str] = ()) -> NetworkSource:
     """Return the network that the method of a checkpoint predicts with.
 
     Raises:
-        InputError: As `load_method` does; or if the method has no encoder.
+        InputError: As `Checkpoint.method` does; or if the method has no encoder.
     """
-    method, _ = load_method(path, trusted)
-    identity = {"checkpoint": file_identity(path)}
-    return NetworkSource(_origin(path), identity, _network(method, path), _width(path))
+    network = _network(checkpoint.method(trusted), checkpoint.path)
+    identity = {"checkpoint": checkpoint.digest}
+    return NetworkSource(_origin(checkpoint), identity, network, _width(checkpoint))
 
 
-def untrained(path: Path, seed: int, trusted: Sequence[str] = ()) -> NetworkSource:
+def untrained(checkpoint: Checkpoint, seed: int, trusted: Sequence[str] = ()) -> NetworkSource:
     """Return the network of a checkpoint as it was before it learnt anything, with other weights.
 
     It is called by its encoder, or by the method if that brings a network of its own.
 
     Args:
-        path: Of the checkpoint.
+        checkpoint: Of the method.
         seed: Of the weights.
-        trusted: See `load_method`.
+        trusted: See `Checkpoint.method`.
     """
-    made = describe(path)
-    method_settings = made.setting("method")
+    method_settings = checkpoint.setting("method")
     settings = method_settings.get("encoder", method_settings)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        method, _ = load_method(path, trusted, trained=False)
+        method = checkpoint.method(trusted, trained=False)
     name = str(settings["_target_"]).split(".")[-2]
     origin = Origin("untrained", f"untrained_{name}", f"{name}, untrained", seed=seed)
     identity = {"encoder": settings, "seed": seed}
-    return NetworkSource(origin, identity, _network(method, path), _width(path))
+    return NetworkSource(origin, identity, _network(method, checkpoint.path), _width(checkpoint))
 
 
 def of_encoder(
@@ -213,16 +254,15 @@ def of_encoder(
         corpus: Whose instances it is built for; sound needs no sizes.
     """
     num_instances, num_features = 1, 1
-    if isinstance(corpus.x, np.ndarray):
-        num_instances, num_features = corpus.x.shape[1:]
+    if not corpus.is_sound:
+        num_instances, num_features = corpus.instances.shape[1:]
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         network = Classifier(encoder, MeanPooling, num_features, num_instances, num_classes=1)
     origin = Origin("untrained", f"untrained_{name}", f"{name}, untrained", seed=seed)
     sizes = {"num_features": num_features, "num_instances": num_instances}
     identity = {"encoder": dict(settings), "seed": seed, "sizes": sizes}
-    width = num_features if isinstance(corpus.x, np.ndarray) else None
-    return NetworkSource(origin, identity, network.eval(), width)
+    return NetworkSource(origin, identity, network.eval(), corpus.num_features)
 
 
 def of_statistics(sample_rate: int | None) -> NetworkSource:
@@ -250,24 +290,24 @@ def _nothing_to_tune(origin: Origin) -> InputError:
     )
 
 
-def _origin(path: Path) -> Origin:
-    made, run = describe(path), run_of(path)
-    name = str(made.setting("name"))
+def _origin(checkpoint: Checkpoint) -> Origin:
+    run, name = run_of(checkpoint.path), str(checkpoint.setting("name"))
     return Origin(
-        "checkpoint",
-        name,
-        f"{name} {path.stem if run is None else run.name}",
-        None if run is None else str(run),
-        made.setting("seed"),
-        made.setting("data.p_s"),
-        made.setting("data.b_s"),
-        str(made.setting("dataset._target_")).split(".")[-2],
+        kind="checkpoint",
+        name=name,
+        label=f"{name} {checkpoint.path.stem if run is None else run.name}",
+        run=None if run is None else str(run),
+        seed=checkpoint.setting("seed"),
+        p_s=checkpoint.setting("data.p_s"),
+        b_s=checkpoint.setting("data.b_s"),
+        trained_on=str(checkpoint.setting("dataset._target_")).split(".")[-2],
+        checkpoint=checkpoint.digest,
     )
 
 
-def _width(path: Path) -> int | None:
+def _width(checkpoint: Checkpoint) -> int | None:
     """Return the features of an instance that a checkpoint was trained on; None of sound."""
-    num_features: int = describe(path).sizes.get("num_features", 1)
+    num_features: int = checkpoint.sizes.get("num_features", 1)
     return None if num_features == 1 else num_features
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from musicssl.probing.embeddings.frozen import frozen
+from musicssl.probing.embeddings.extraction import frozen
 
 
 def network():

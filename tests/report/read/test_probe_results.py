@@ -1,5 +1,6 @@
 """Oracle: the folder that was written; what is broken is named."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from musicssl.errors import InputError
 from musicssl.report.read.probe_results import read_probe, read_probes
 from musicssl.report.read.runs import read_runs
+from musicssl.runs.folder import RunFolder
 from tests.support import synthetic_runs
 from tests.support.synthetic_probes import (
     STATISTICS,
@@ -100,12 +102,33 @@ def test_probes_are_no_runs_and_runs_no_probes(tmp_path):
     write_probe(run / "probes" / "done")
     started = write_probe(run / "probes" / "started")
     (started / "probe.json").unlink()
-    results, unfinished = read_probes([tmp_path])
+    results, unfinished, _ = read_probes([tmp_path])
     assert [result.folder for result in results] == [run / "probes" / "done"]
     assert unfinished == [started]
     runs, unfinished = read_runs([tmp_path])
     assert [one.folder for one in runs] == [run]
     assert unfinished == []
+
+
+def test_probes_of_a_checkpoint_that_was_replaced_are_left_out(tmp_path):
+    run = synthetic_runs.write_run(tmp_path / "run", synthetic_runs.settings())
+    best = RunFolder(run).best
+    best.parent.mkdir(exist_ok=True)
+    best.write_bytes(b"first training")
+    judged = source() | {"checkpoint": hashlib.sha256(b"first training").hexdigest()}
+    probe = write_probe(run / "probes" / "gtzan" / "linear", judged)
+    older = write_probe(run / "probes" / "irmas" / "linear")  # of a version that kept no hash
+    results, _, outdated = read_probes([tmp_path])
+    assert {result.folder for result in results} == {probe, older}
+    assert outdated == []
+    best.write_bytes(b"other training")
+    results, _, outdated = read_probes([tmp_path])
+    assert [result.folder for result in results] == [older]
+    assert outdated == [probe]
+    best.unlink()  # a folder that was copied without its checkpoints
+    results, _, outdated = read_probes([tmp_path])
+    assert len(results) == 2
+    assert outdated == []
 
 
 def test_results_that_compare_share_their_truth(tmp_path):

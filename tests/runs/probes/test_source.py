@@ -12,9 +12,9 @@ from musicssl.encoders.att import AttEmbedding
 from musicssl.encoders.fc_t import FullyConnectedPerInstance
 from musicssl.encoders.log_mel_statistics import LogMelStatistics
 from musicssl.errors import InputError
-from musicssl.runs.checkpoint import load_method
-from musicssl.runs.probes.instance_statistics import InstanceStatistics
+from musicssl.runs.checkpoint import Checkpoint, load_method
 from musicssl.runs.probes.source import (
+    InstanceStatistics,
     NetworkSource,
     of_checkpoint,
     of_encoder,
@@ -58,7 +58,7 @@ def test_the_network_is_the_one_that_the_method_predicts_with(checkpoints):
     batch = clips()
     for name, path in checkpoints.items():
         method, _ = load_method(path)
-        source = of_checkpoint(path)
+        source = of_checkpoint(Checkpoint.read(path))
         h = source.network.clip_embeddings(batch)
         if name == "mean_teacher":
             assert not torch.equal(h, method.classifier.clip_embeddings(batch))
@@ -75,19 +75,30 @@ def test_an_untrained_network_is_drawn_from_its_seed_and_from_nothing_else(check
     path, batch = checkpoints["att"], clips()
     torch.manual_seed(0)
     state = torch.get_rng_state()
-    drawn = [untrained(path, seed).network.clip_embeddings(batch) for seed in (1, 2, 1)]
+    drawn = [
+        untrained(Checkpoint.read(path), seed).network.clip_embeddings(batch) for seed in (1, 2, 1)
+    ]
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.equal(drawn[0], drawn[2])
     assert not torch.equal(drawn[0], drawn[1])
-    assert not torch.equal(drawn[0], of_checkpoint(path).network.clip_embeddings(batch))
-    assert untrained(path, 1).identity != untrained(path, 2).identity
-    assert "weights" not in untrained(path, 1).settings["encoder"]
+    assert not torch.equal(
+        drawn[0], of_checkpoint(Checkpoint.read(path)).network.clip_embeddings(batch)
+    )
+    assert (
+        untrained(Checkpoint.read(path), 1).identity != untrained(Checkpoint.read(path), 2).identity
+    )
+    assert "weights" not in untrained(Checkpoint.read(path), 1).settings["encoder"]
 
 
 def test_the_network_of_a_method_that_brings_its_own_is_called_by_the_method(tmp_path):
     small = ("method=dgm", "method.h1=8", "method.h2=0", "method.latent_dim=2")
     path = test_train.run(tmp_path, *small).best
-    sources = [of_checkpoint(path), untrained(path, 1), untrained(path, 1), untrained(path, 2)]
+    sources = [
+        of_checkpoint(Checkpoint.read(path)),
+        untrained(Checkpoint.read(path), 1),
+        untrained(Checkpoint.read(path), 1),
+        untrained(Checkpoint.read(path), 2),
+    ]
     trained, *drawn = (source.network.clip_embeddings(clips()) for source in sources)
     assert trained.shape == (6, 3 * 8)
     assert torch.equal(drawn[0], drawn[1])
@@ -129,7 +140,7 @@ def test_statistics_of_sound_are_of_log_mel_spectra():
 
 
 def test_instances_of_another_width_are_refused(checkpoints, tmp_path):
-    source = of_checkpoint(checkpoints["att"])
+    source = of_checkpoint(Checkpoint.read(checkpoints["att"]))
     assert isinstance(source, NetworkSource)
     wide = LoadedCorpus(Tiny(num_features=9).load())
     with pytest.raises(InputError, match="instances of 8 features, but those of tiny have 9"):

@@ -1,12 +1,9 @@
-import hashlib
 import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from musicssl.errors import InputError
-from musicssl.probing.embeddings.identity import corpus_identity, file_identity
 from tests.support.tiny import Tiny
 from tests.support.tiny_sound import ArraySound, TinySound
 
@@ -29,15 +26,15 @@ def other_input(corpus):
 
 def test_it_is_the_same_for_the_same_clips_and_fits_into_json(corpus):
     again = (Tiny if isinstance(corpus.x, np.ndarray) else TinySound)(20, variable_lengths=True)
-    identity = corpus_identity(corpus)
-    assert corpus_identity(again.load()) == identity
+    identity = corpus.clip_identity()
+    assert again.load().clip_identity() == identity
     assert json.loads(json.dumps(identity)) == identity
 
 
 def test_labels_and_splits_do_not_matter(corpus):
     test = np.full(20, "test")
     other = replace(corpus, y=1 - corpus.y, mask=~corpus.mask, split=test, classes=("x", "y", "z"))
-    assert corpus_identity(other) == corpus_identity(corpus)
+    assert other.clip_identity() == corpus.clip_identity()
 
 
 def test_a_bit_of_one_clip_the_order_of_names_and_the_name_matter(corpus):
@@ -46,7 +43,7 @@ def test_a_bit_of_one_clip_the_order_of_names_and_the_name_matter(corpus):
         replace(corpus, clip_ids=corpus.clip_ids[::-1]),
         replace(corpus, name="other"),
     ]
-    identities = [corpus_identity(each) for each in [corpus, *others]]
+    identities = [each.clip_identity() for each in [corpus, *others]]
     assert all(a != b for i, a in enumerate(identities) for b in identities[:i])
 
 
@@ -55,29 +52,30 @@ def test_lengths_and_shape_of_instances_matter():
     wide = replace(corpus, x=corpus.x.reshape(20, 4, 10))
     others = [replace(corpus, lengths=None), replace(corpus, lengths=corpus.lengths[::-1]), wide]
     for other in others:
-        assert corpus_identity(other) != corpus_identity(corpus)
+        assert other.clip_identity() != corpus.clip_identity()
 
 
 def test_the_rate_of_sound_matters():
     corpus = TinySound(20).load()
     slower = replace(corpus, x=ArraySound(corpus.x.recordings, sample_rate=400))
-    assert corpus_identity(slower) != corpus_identity(corpus)
+    assert slower.clip_identity() != corpus.clip_identity()
 
 
 def test_a_memory_map_is_what_it_maps(tmp_path):
     corpus = Tiny(2_000).load()
     np.save(tmp_path / "x.npy", corpus.x)
     mapped = replace(corpus, x=np.load(tmp_path / "x.npy", mmap_mode="r"))
-    assert corpus_identity(mapped) == corpus_identity(corpus)
+    assert mapped.clip_identity() == corpus.clip_identity()
 
 
-def test_a_file_is_its_bytes(tmp_path):
-    content = bytes(range(256)) * 1_000
-    (tmp_path / "a.ckpt").write_bytes(content)
-    assert file_identity(tmp_path / "a.ckpt") == hashlib.sha256(content).hexdigest()
-
-
-@pytest.mark.parametrize("name", ["absent.ckpt", "."])
-def test_a_file_that_cannot_be_read_is_named(tmp_path, name):
-    with pytest.raises(InputError, match=r"cannot be read .*; check the path"):
-        file_identity(tmp_path / name)
+def test_clips_are_sound_or_instances_and_say_which(corpus):
+    if corpus.is_sound:
+        assert corpus.sound is corpus.x
+        assert (corpus.sample_rate, corpus.num_features) == (corpus.x.sample_rate, None)
+        with pytest.raises(TypeError, match="are sound and no instances"):
+            _ = corpus.instances
+    else:
+        assert corpus.instances is corpus.x
+        assert (corpus.sample_rate, corpus.num_features) == (None, corpus.x.shape[2])
+        with pytest.raises(TypeError, match="are instances and no sound"):
+            _ = corpus.sound
