@@ -31,7 +31,8 @@ def run_name(*, _root_: DictConfig) -> str:
     """Return the folder of a run below `runs`: NAME/CORPUS/LABEL/BUDGET."""
     data = _root_.data
     budget = budget_label(data.p_s, data.b_s, _root_.seed)
-    parts = (_root_.name, _root_.hydra.runtime.choices["dataset"], label(_root_=_root_), budget)
+    corpus = _hydra(_root_).runtime.choices["dataset"]
+    parts = (_root_.name, corpus, label(_root_=_root_), budget)
     return "/".join(str(part) for part in parts if part)
 
 
@@ -50,13 +51,19 @@ def run_of(recipe: str) -> str:
 
 def label(*, _root_: DictConfig) -> str:
     """Return what tells a run or a probe from one with the defaults; see `folder_label`."""
-    return folder_label(*_differing(_root_), _IN_THE_PATH[str(_root_.hydra.job.config_name)])
+    return folder_label(*_differing(_root_), _IN_THE_PATH[str(_hydra(_root_).job.config_name)])
+
+
+def _hydra(config: DictConfig) -> Any:
+    """Return Hydra's own settings, which it takes out of the configuration that a job is given."""
+    return config.hydra if "hydra" in config else HydraConfig.get()
 
 
 def _differing(config: DictConfig) -> tuple[dict[str, str], dict[str, Any]]:
     """Return the options that are not the defaults, and the values that are not the options'."""
-    command, chosen = str(config.hydra.job.config_name), dict(config.hydra.runtime.choices)
-    base = [o for o in map(str, config.hydra.overrides.hydra) if o.startswith("hydra.searchpath")]
+    hydra = _hydra(config)
+    command, chosen = str(hydra.job.config_name), dict(hydra.runtime.choices)
+    base = [word for word in hydra.overrides.hydra if word.startswith("hydra.searchpath")]
     base += [f"{group}={chosen[group]}" for group in _SUBJECTS[command] if chosen[group]]
     named: dict[str, str] = {}
     for group in _groups(chosen):

@@ -13,7 +13,7 @@ from musicssl.audio.store import build_store
 from musicssl.errors import InputError
 from tests.support.clip_store_builder import GATED, NAMES, RATE, UNREADABLE, clip
 
-SCRIPT = Path(__file__).with_name("clip_store_builder.py")
+SCRIPT = Path(__file__).parents[1] / "support" / "clip_store_builder.py"
 
 
 def builder(folder, gate):

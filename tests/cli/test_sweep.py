@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import RunMode
 from omegaconf import OmegaConf
@@ -195,8 +196,11 @@ def test_the_command_line_has_the_last_word_on_an_axis():
 
 
 def test_how_a_run_was_started_is_not_in_the_name_of_its_folder():
-    config, _ = composed("sweep=seeds", "launcher=joblib", "jobs=3", "encoder.dropout=0.1")
-    assert config.hydra.job.override_dirname == "encoder.dropout-0.1"
+    words = ["sweep=seeds", "launcher=joblib", "jobs=3", "encoder.dropout=0.1"]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("train", words, return_hydra_config=True)
+    HydraConfig.instance().set_config(config)
+    assert config.hydra.sweep.subdir == "att/synthband/encoder.dropout-0.1/p1.0_b1.0_s0"
 
 
 @pytest.mark.parametrize(("jobs", "expected"), [("3", 3), ("1", 1), ("-1", os.cpu_count())])

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from musicssl.datasets.medley_solos_db import CLIPS, TABLE, download
+from musicssl.datasets.medley_solos_db import CLIPS, METADATA, download
 from tests.support.publisher import Publisher, files_in
 
 
@@ -19,5 +19,5 @@ def test_the_table_and_the_clips_come_into_one_folder(publisher: Publisher, tmp_
 
 
 def test_each_file_has_its_own_checksum() -> None:
-    assert TABLE.checksum != CLIPS.checksum
-    assert len(TABLE.checksum) == len(CLIPS.checksum) == len("md5:") + 32
+    assert METADATA.checksum != CLIPS.checksum
+    assert len(METADATA.checksum) == len(CLIPS.checksum) == len("md5:") + 32
