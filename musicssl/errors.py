@@ -4,6 +4,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_EXTRA_OF = {  # extras of pyproject.toml, by the modules that their packages bring
+    **dict.fromkeys(
+        ("torchaudio", "sklearn", "joblib", "soundfile", "soxr", "symusic", "pretty_midi"), "train"
+    ),
+    **dict.fromkeys(("matplotlib", "jinja2", "pyarrow"), "train"),
+    "wandb": "wandb",
+}
+
 
 class InputError(ValueError):
     """Something given to musicssl is wrong: one sentence that names the cause and the cure.
@@ -31,7 +39,17 @@ def user_errors() -> Iterator[None]:
 
 
 def input_error(error: BaseException | None) -> InputError | None:
-    """Return the user's mistake that an exception was caused by, None if it is a defect."""
-    while error is not None and not isinstance(error, InputError):
+    """Return the user's mistake that an exception was caused by, None if it is a defect.
+
+    A missing package of one of musicssl's extras counts as a mistake.
+    """
+    while error is not None:
+        if isinstance(error, InputError):
+            return error
+        if isinstance(error, ModuleNotFoundError) and error.name in _EXTRA_OF:
+            extra = _EXTRA_OF[error.name]
+            return InputError(
+                f"this needs the package {error.name}; pip install 'musicssl[{extra}]'."
+            )
         error = error.__cause__
-    return error
+    return None
