@@ -21,9 +21,9 @@ def chance(
     """Measure the best constant answer, worked out from the training labels, on the test clips.
 
     That answer is the share of clips in which each class is present; the most frequent class where
-    a clip has one; the mean of each target in a regression. So AUROC is 0.5, average precision the share
-    of present cells, accuracy that of the most frequent training class, and R² at most 0. The
-    weighted accuracy is that of another answer: the class that earns the most credit on the
+    a clip has one; the mean of each target in a regression. So AUROC is 0.5, average precision the
+    share of present cells, accuracy that of the most frequent training class, and R² at most 0.
+    The weighted accuracy is that of another answer: the class that earns the most credit on the
     training clips. A class or target without a training label is left out.
 
     Args:

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from musicssl.audio.log_mel import LogMel
 from musicssl.data.corpus import Corpus, Dataset
 from musicssl.errors import InputError
+from musicssl.evaluation.metrics import METRICS, metric_info
 from musicssl.evaluation.predictions import InstancePredictions, Predictions
+from musicssl.evaluation.tasks import task_named
 from musicssl.figures.bars import draw_per_class_bars
 from musicssl.figures.confusion import draw_confusion
 from musicssl.figures.curves import draw_training_curves
@@ -21,8 +23,6 @@ from musicssl.figures.timeline import draw_attention_timeline
 log = logging.getLogger(__name__)
 
 _ROWS = 5  # classes in one timeline
-_BARS = {"f1": "F1", "auroc": "AUROC", "r2": "R²", "pearson": "Pearson correlation"}
-_CURVES = ("accuracy", "auroc", "average_precision", "f1", "r2", "pearson")
 
 
 def draw_bars(
@@ -31,11 +31,17 @@ def draw_bars(
     per_class: Mapping[str, Sequence[float]],
     title: str = "Test metrics by class",
 ) -> None:
-    """Draw F1 and AUROC of every class, or R² and correlation of every target of a regression."""
-    shown = {head: per_class[name] for name, head in _BARS.items() if name in per_class}
+    """Draw F1 and AUROC of every class, or R² and correlation of every target of a regression.
+
+    The metrics drawn are those of `METRICS` that are shown in bars.
+    """
+    infos = {name: metric_info(name) for name in per_class}
+    columns = {
+        info.heading: per_class[name] for name, info in infos.items() if "bars" in info.shown_in
+    }
     counts = per_class.get("positives")
     positives = None if counts is None else [int(count) for count in counts]
-    save_png(folder / "per_class.png", draw_per_class_bars(classes, shown, title, positives))
+    save_png(folder / "per_class.png", draw_per_class_bars(classes, columns, title, positives))
 
 
 def draw_curves(folder: Path, rows: Sequence[Mapping[str, float]], best_epoch: int) -> None:
@@ -46,8 +52,8 @@ def draw_curves(folder: Path, rows: Sequence[Mapping[str, float]], best_epoch: i
     part that part is drawn, which is what val/loss is of; of models that are each kept from an
     epoch of their own, val/latest_loss.
     """
-    metrics = [f"val/{name}" for name in _CURVES if f"val/{name}" in rows[0]]
-    names = [*_losses(rows[0]), *metrics]
+    metrics = [f"val/{info.name}" for info in METRICS.values() if "curves" in info.shown_in]
+    names = [*_losses(rows[0]), *(name for name in metrics if name in rows[0])]
     epochs = [int(row["epoch"]) for row in rows]
     curves = {name: (epochs, [row[name] for row in rows]) for name in names}
     if "val/r2" in curves:  # far below 0, as it is at first, it would flatten the rest
@@ -68,14 +74,15 @@ def _losses(row: Mapping[str, float]) -> list[str]:
 def draw_answers(folder: Path, predictions: Predictions, title: str | None = None) -> None:
     """Draw what was answered over what is true, where a clip has one class or a value."""
     classes, scores, targets = predictions.classes, predictions.scores, predictions.targets
-    if predictions.task == "multi_class":
-        known = predictions.mask.all(axis=1)
-        answers, truth = scores[known].argmax(axis=1), targets[known].argmax(axis=1)
+    task = task_named(predictions.task)
+    if task.one_class_per_clip:
+        labelled = predictions.mask.all(axis=1)
+        answers, truth = scores[labelled].argmax(axis=1), targets[labelled].argmax(axis=1)
         save_png(
             folder / "confusion.png",
             draw_confusion(classes, truth, answers, title or "Test answers"),
         )
-    if predictions.task == "regression":
+    if not task.has_classes:
         observed = np.where(predictions.mask, targets, np.nan)
         heading = title or "Test predictions"
         save_png(folder / "predictions.png", draw_scatter(classes, observed, scores, heading))

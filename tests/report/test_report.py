@@ -160,6 +160,31 @@ def test_another_metric_goes_to_the_main_table_and_the_curve_but_not_to_the_test
     assert study.matches != read_study([sweep]).matches
 
 
+def test_a_metric_from_outside_has_tables_of_its_own(tmp_path, capsys):
+    for name, distances in (("att", (0.5, 0.25)), ("b", (0.75, 1.0))):
+        for p_s, distance in zip((0.1, 0.5), distances, strict=True):
+            folder = write_run(tmp_path / "runs" / f"{name}{p_s}", settings(name, p_s=p_s))
+            document = json.loads((folder / "metrics.json").read_text())
+            document["macro"]["distance"] = distance
+            (folder / "metrics.json").write_text(json.dumps(document))
+    report(tmp_path / "runs", "--out", tmp_path / "several")
+    text = (tmp_path / "several" / "table.md").read_text()
+    table = text[text.index("distance, 1 seed") :]
+    assert table.splitlines()[4:6] == [
+        "| att | 0.5000 | 0.2500 |",
+        "| b | **0.7500** | **1.0000** |",
+    ]
+    page = Page(tmp_path / "several" / "index.html")
+    assert "distance: mean" in page.text
+    capsys.readouterr()
+    report(*(tmp_path / "runs").glob("*0.1"), "--out", tmp_path / "one")
+    printed = capsys.readouterr().out
+    assert "| method | AUROC | average precision | F1 | F1, both values |" in printed
+    assert "| recall, both values | distance |" in printed
+    report(tmp_path / "runs", "--metric", "distance", "--out", tmp_path / "chosen")
+    assert capsys.readouterr().out.startswith("distance, 1 seed")
+
+
 # --- mistakes
 
 

@@ -38,9 +38,9 @@ class BestSettings:
         """What was chosen for each class."""
         return [ChoiceTable(choice) for choice in self.choices]
 
-    def main_grids(self, metric: str, metric_name: str) -> list[Grid]:
+    def main_grids(self, metric: str) -> list[Grid]:
         """Lay out the contenders, see `musicssl.report.analysis.grids.main_grids`."""
-        return _titled(main_grids(self.contenders, metric, metric_name) if self.choices else [])
+        return _titled(main_grids(self.contenders, metric) if self.choices else [])
 
     def other_grids(self, metric: str) -> list[Grid]:
         """Lay out the contenders, see `musicssl.report.analysis.grids.other_grids`."""

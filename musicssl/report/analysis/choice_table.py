@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from musicssl.evaluation.metrics import METRICS, percent
+from musicssl.evaluation.metrics import metric_info, percent
 from musicssl.evaluation.statistics.spread import Spread, spread
 from musicssl.report.analysis.choosing import Choice, Setting, macro
 
@@ -27,7 +27,7 @@ class ChoiceTable:
     @property
     def title(self) -> str:
         """What the values are."""
-        chosen, name = self.choice, METRICS[self.choice.metric]
+        chosen, name = self.choice, metric_info(self.choice.metric).heading
         return f"{name} of {chosen.name} at {percent(chosen.p_s)} of the labels, best settings"
 
     @property

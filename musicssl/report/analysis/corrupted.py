@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from musicssl.evaluation.metrics import METRICS, percent, smaller_is_better, usual_metric
+from musicssl.evaluation.metrics import metric_info, percent, primary_metric
 from musicssl.evaluation.robustness_table import Robustness
 from musicssl.evaluation.statistics.spread import Spread, spread
 from musicssl.figures.robustness_curve import most_harmful_first
@@ -30,7 +30,7 @@ class Corrupted:
     @property
     def metric_name(self) -> str:
         """What to call the metric."""
-        return METRICS.get(self.metric, self.metric)
+        return metric_info(self.metric).heading
 
     @cached_property
     def means(self) -> dict[str, Robustness]:
@@ -65,7 +65,7 @@ class Corrupted:
             label: (self.clean(label), *(self.at(label, name, worst) for name in names))
             for label in self.tables
         }
-        errors = tuple(range(len(names) + 1)) if smaller_is_better(self.metric) else ()
+        errors = tuple(range(len(names) + 1)) if metric_info(self.metric).smaller_is_better else ()
         title = f"{self.metric_name} at severity {worst:g} and {percent(self.p_s)} of the labels"
         columns = ("clean", *(name.replace("_", " ") for name in names))
         return Grid(title, columns, rows, errors)
@@ -95,4 +95,4 @@ def corrupted(methods: Sequence[Method], metric: str) -> Corrupted | None:
     if len(keys) > 1 or not next(iter(keys)):
         return None
     known = tables[methods[0].label][0].clean
-    return Corrupted(p_s, usual_metric(known, wanted=metric), tables)
+    return Corrupted(p_s, primary_metric(known, wanted=metric), tables)

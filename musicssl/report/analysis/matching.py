@@ -11,7 +11,7 @@ from math import inf, isinf, isnan, nan
 import numpy as np
 from numpy.typing import NDArray
 
-from musicssl.evaluation.metrics import smaller_is_better
+from musicssl.evaluation.metrics import metric_info
 from musicssl.report.analysis.grouping import Cell, Method
 
 Floats = NDArray[np.float64]
@@ -102,7 +102,7 @@ def _match(method: Method, p_s: float, curve: Sequence[Cell], metric: str) -> Ma
     cell = method.cells[p_s]
     clips = np.array([point.labelled for point in curve])
     values = _by_seed([*curve, cell], metric)  # (P + 1, U)
-    if smaller_is_better(metric):
+    if metric_info(metric).smaller_is_better:
         values = -values
     means = _weighted_means(values, np.ones((1, values.shape[1])))
     needed = float(labels_needed(clips, means[:, :-1], means[:, -1])[0])

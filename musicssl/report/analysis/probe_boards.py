@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import isnan
 
 from musicssl.errors import InputError
-from musicssl.evaluation.metrics import METRICS, usual_metric
+from musicssl.evaluation.metrics import metric_info, primary_metric
 from musicssl.evaluation.statistics.spread import Spread, spread
 from musicssl.report.analysis.grouping import unique_labels
 from musicssl.report.read.probe_results import ProbeResult
@@ -127,7 +127,7 @@ class ProbeBoard:
     @property
     def metric_name(self) -> str:
         """What to call the metric."""
-        return METRICS.get(self.metric, self.metric)
+        return metric_info(self.metric).heading
 
     @property
     def chance(self) -> float | None:
@@ -203,7 +203,7 @@ def _board(
     shared = set.intersection(
         *(set(cell.mean) for result in results for cell in result.cells.values())
     )
-    chosen = usual_metric(shared, metric if metric is not None else results[0].metric)
+    chosen = primary_metric(shared, metric if metric is not None else results[0].metric)
     return ProbeBoard(title, _baseline_first(models, baseline), chosen)
 
 

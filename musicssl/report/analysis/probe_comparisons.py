@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from musicssl.evaluation.metrics import usual_metric
+from musicssl.evaluation.metrics import primary_metric
 from musicssl.evaluation.statistics.bootstrap import replicates
 from musicssl.evaluation.statistics.paired import Comparison, compare, corrected
 from musicssl.evaluation.tasks import task_named
@@ -101,7 +101,7 @@ def _tested(board: ProbeBoard) -> str | None:
         cell for model in board.models for result in model.results for cell in result.cells.values()
     ]
     known = set.intersection(*(set(cell.interval) for cell in cells))
-    return usual_metric(known, board.metric) if known else None
+    return primary_metric(known, board.metric) if known else None
 
 
 def _replicates(model: ProbedModel, metric: str, resamples: int) -> Replicates:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from musicssl.evaluation.metrics import percent, smaller_is_better
+from musicssl.evaluation.metrics import metric_info, percent
 from musicssl.evaluation.statistics.spread import Spread, spread
 from musicssl.report.analysis.grids import Grid
 from musicssl.report.analysis.probe_boards import Bootstrapped, ProbeBoard, ProbedModel
@@ -14,7 +14,7 @@ def board_grid(board: ProbeBoard) -> Grid:
         model.label: tuple(_cell(model, p_s, board.metric) for p_s in board.p_s)
         for model in board.models
     }
-    errors = tuple(range(len(board.p_s))) if smaller_is_better(board.metric) else ()
+    errors = tuple(range(len(board.p_s))) if metric_info(board.metric).smaller_is_better else ()
     columns = tuple(_fraction_head(board, p_s) for p_s in board.p_s)
     title = f"{board.metric_name}, {board.title}"
     return _noted(Grid(title, columns, rows, errors, "model"), chance_text(board))
@@ -51,7 +51,9 @@ def _matrix(boards: Sequence[ProbeBoard]) -> Grid:
         for label in [*baselines, *others]
     }
     columns = tuple(f"{b.place}: {b.metric_name} at {percent(b.p_s[-1])}" for b in boards)
-    errors = tuple(i for i, board in enumerate(boards) if smaller_is_better(board.metric))
+    errors = tuple(
+        i for i, board in enumerate(boards) if metric_info(board.metric).smaller_is_better
+    )
     title = f"{boards[0].probe} probes of {len(boards)} corpora at the most labels"
     chance = "; ".join(f"{board.place} {chance_text(board)}" for board in boards)
     return _noted(Grid(title, columns, rows, errors, "model"), chance)

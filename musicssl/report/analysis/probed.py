@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
-from musicssl.evaluation.metrics import METRICS, percent, usual_metric
+from musicssl.evaluation.metrics import metric_info, percent, primary_metric
 from musicssl.figures.label_curve import Point
 from musicssl.probing.label_curve import CurvePoint
 from musicssl.report.analysis.common_fraction import covered
@@ -57,9 +57,9 @@ def probed(methods: Sequence[Method], metric: str) -> Probed | None:
     runs = {method.label: method.cells[p_s].runs.values() for method in methods}
     points = {label: [_points(run) for run in of_method] for label, of_method in runs.items()}
     known = points[methods[0].label][0][0].macro
-    chosen = usual_metric(known, wanted=metric)
+    chosen = primary_metric(known, wanted=metric)
     curves = {label: _curve(seeds, chosen) for label, seeds in points.items()}
-    return Probed(p_s, METRICS.get(chosen, chosen), curves)
+    return Probed(p_s, metric_info(chosen).heading, curves)
 
 
 def _points(run: Run) -> Sequence[CurvePoint]:

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from musicssl.evaluation.metrics import LOCALISATION, METRICS
+from musicssl.evaluation.metrics import METRICS, metric_info
 from musicssl.report.analysis.best_settings import BestSettings, best_settings
 from musicssl.report.analysis.comparisons import Comparison, compare_all
 from musicssl.report.analysis.corrupted import Corrupted, corrupted
 from musicssl.report.analysis.grids import (
     Grid,
+    check_metric,
     grids,
     is_known,
     main_grids,
-    metric_name,
     other_grids,
 )
 from musicssl.report.analysis.grouping import Method, baseline_first, fractions, group
@@ -31,7 +31,6 @@ class Study:
     Attributes:
         methods: The baseline first.
         metric: What the main table, the curve and `matches` are about.
-        metric_name: What to call it.
         comparisons: All pairs of methods on macro AUROC.
         matches: How many labels the baseline needs.
         corrupted: What corruptions of sound do; None if not all methods were tested under the same.
@@ -42,13 +41,17 @@ class Study:
 
     methods: Sequence[Method]
     metric: str
-    metric_name: str
     comparisons: Sequence[Comparison]
     matches: Sequence[Match]
     corrupted: Corrupted | None
     probed: Probed | None
     best_settings: BestSettings
     unfinished: Sequence[Path]
+
+    @property
+    def metric_name(self) -> str:
+        """The heading of the metric."""
+        return metric_info(self.metric).heading
 
     @property
     def baseline(self) -> Method:
@@ -63,7 +66,7 @@ class Study:
     @property
     def main_grids(self) -> list[Grid]:
         """The table of the main metric; at a single fraction, of all usual ones."""
-        return main_grids(self.methods, self.metric, self.metric_name)
+        return main_grids(self.methods, self.metric)
 
     @property
     def other_grids(self) -> list[Grid]:
@@ -73,7 +76,7 @@ class Study:
     @property
     def chosen_grids(self) -> list[Grid]:
         """The main tables of methods whose settings validation chose, beside the others."""
-        return self.best_settings.main_grids(self.metric, self.metric_name)
+        return self.best_settings.main_grids(self.metric)
 
     @property
     def other_chosen_grids(self) -> list[Grid]:
@@ -83,7 +86,9 @@ class Study:
     @property
     def localisation_grids(self) -> list[Grid]:
         """How well instances were judged in time; empty where no run knows that."""
-        return grids(self.methods, LOCALISATION)
+        return grids(
+            self.methods, [info.name for info in METRICS.values() if info.kind == "localisation"]
+        )
 
     @property
     def corrupted_grids(self) -> list[Grid]:
@@ -98,7 +103,7 @@ class Study:
     @property
     def dots_name(self) -> str:
         """What to call the metric that is shown by class."""
-        return METRICS[self.baseline.runs[0].judgement.metric]
+        return metric_info(self.baseline.runs[0].judgement.metric).heading
 
     @property
     def is_crowded(self) -> bool:
@@ -136,7 +141,7 @@ def read_study(
     methods = baseline_first(group(runs), baseline)
     if metric is None:
         metric = "auroc" if is_known(methods, "auroc") else "r2"
-    name = metric_name(methods, metric)
+    check_metric(methods, metric)
     comparisons, matches = compare_all(methods), match_all(methods, metric)
     parts = corrupted(methods, metric), probed(methods, metric), best_settings(methods)
-    return Study(methods, metric, name, comparisons, matches, *parts, unfinished)
+    return Study(methods, metric, comparisons, matches, *parts, unfinished)

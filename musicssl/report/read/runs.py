@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicssl.errors import InputError
+from musicssl.evaluation.metrics import metric_info
 from musicssl.evaluation.robustness_table import Robustness
 from musicssl.report.read.discovery import check_folders, holding, is_of_a_run
 from musicssl.report.read.run_files import (
@@ -23,7 +24,6 @@ from musicssl.report.read.test_set import Truth, check_comparable
 from musicssl.runs.folder import RunFolder
 
 _TOLERANCE = 1e-4  # metrics.json has its AUROC from sums in float32
-_NAMES = {"auroc": "AUROC", "r2": "R²"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,9 +100,10 @@ def read_run(folder: Path) -> Run:
     scores, truth = read_predictions(folder / "predictions.npz", settings)
     judgement = judge(scores, truth)
     reported = document["macro"].get(judgement.metric, math.nan)
+    heading = metric_info(judgement.metric).heading
     if not math.isclose(judgement.macro, reported, abs_tol=_TOLERANCE):
         raise InputError(
-            f"{folder / 'predictions.npz'} gives a macro {_NAMES[judgement.metric]} of "
+            f"{folder / 'predictions.npz'} gives a macro {heading} of "
             f"{judgement.macro:.4f}, metrics.json beside it says {reported:.4f}; delete "
             "metrics.json and run the training command again, or leave the folder out."
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from musicssl.evaluation.metrics import METRICS, percent
+from musicssl.evaluation.metrics import metric_info, percent
 from musicssl.report.analysis.best_settings import BestSettings
 from musicssl.report.analysis.choosing import Choice, Rivals
 
@@ -45,8 +45,9 @@ def _incomplete(choice: Choice) -> str:
 
 
 def _undefined(choice: Choice) -> str:
+    heading = metric_info(choice.metric).heading
     return (
-        f"For {_place(choice)} the {METRICS[choice.metric]} of {', '.join(choice.undefined)} is "
+        f"For {_place(choice)} the {heading} of {', '.join(choice.undefined)} is "
         "undefined on validation clips, so the first setting stands for the best one there."
     )
 

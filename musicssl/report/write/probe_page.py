@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from musicssl.evaluation.metrics import METRICS, percent
+from musicssl.evaluation.metrics import metric_info, percent
 from musicssl.evaluation.statistics.p_values import p_text
 from musicssl.report.analysis.probe_boards import ProbeBoard
 from musicssl.report.analysis.probe_comparisons import ProbeComparison
@@ -56,7 +56,7 @@ def _comparisons(board: ProbeBoard, comparisons: Sequence[ProbeComparison]) -> l
     """Lay out the comparisons with the baseline; empty if there are none."""
     if not comparisons:
         return []
-    name = METRICS.get(comparisons[0].metric, comparisons[0].metric)
+    name = metric_info(comparisons[0].metric).heading
     heads = ["model", "labels (clips)", f"{name} difference", "95 % interval", "p", "p, Holm"]
     caption = (
         f"{name} less that of {board.baseline.label}; paired by test clip, p corrected for "

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from musicssl.evaluation.metrics import METRICS, percent, smaller_is_better
+from musicssl.evaluation.metrics import metric_info, percent
 from musicssl.evaluation.statistics.p_values import p_equation
 from musicssl.report.analysis.probe_boards import ProbeBoard
 from musicssl.report.analysis.probe_comparisons import ProbeComparison
@@ -61,7 +61,9 @@ def _finding(comparisons: Sequence[ProbeComparison]) -> str:
 
 def gain(one: ProbeComparison) -> float:
     """Return by how much a model is better than the baseline; of an error, the less the better."""
-    return -one.test.difference if smaller_is_better(one.metric) else one.test.difference
+    return (
+        -one.test.difference if metric_info(one.metric).smaller_is_better else one.test.difference
+    )
 
 
 def is_significant(one: ProbeComparison) -> bool:
@@ -72,7 +74,7 @@ def is_significant(one: ProbeComparison) -> bool:
 def _evidence(one: ProbeComparison) -> str:
     p = p_equation(one.p_holm, is_bound=one.test.p_is_bound)
     return (
-        f"{one.test.difference:+.4f} {METRICS.get(one.metric, one.metric)} (95 % interval "
+        f"{one.test.difference:+.4f} {metric_info(one.metric).heading} (95 % interval "
         f"{one.test.low:+.4f} to {one.test.high:+.4f}, {p} "
         "after Holm's correction)"
     )

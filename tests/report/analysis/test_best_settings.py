@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from musicssl.evaluation.statistics.significance import holm, paired_test
 from musicssl.report.__main__ import main
@@ -184,11 +185,11 @@ def test_two_names_with_settings_are_compared_by_their_best_ones(runs):
 def test_pictures_of_many_settings_show_the_chosen_ones(runs, monkeypatch, tmp_path):
     shown = []
 
-    def note(path, classes, values, *_):
+    def note(classes, values, *_):
         shown.append(list(values))
-        return path
+        return Figure()
 
-    monkeypatch.setattr("musicssl.report.write.study_writing.class_dots", note)
+    monkeypatch.setattr("musicssl.report.write.study_writing.draw_class_dots", note)
     sentence = (
         "Pictures of classes and of labelled clips show the settings chosen on validation, for "
         "there are 17 methods."
