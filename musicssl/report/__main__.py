@@ -21,8 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("report"), help="folder to write to")
     parser.add_argument(
         "--metric",
-        help="for the main table and the curve; else auroc, or r2 of a regression; of probes, "
-        "the usual one of the corpus",
+        help="for the main table and the curve; by default the one that sums up such runs: weighted "
+        "accuracy, accuracy, AUROC or R²",
     )
     parser.add_argument(
         "--baseline",

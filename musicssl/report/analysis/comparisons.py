@@ -11,6 +11,8 @@ from musicssl.evaluation.statistics.significance import PairedTest, holm, paired
 from musicssl.report.analysis.grouping import Cell, Method, fractions
 from musicssl.report.read.runs import Run
 
+TESTED = "auroc"  # the metric that methods are compared on
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -81,7 +83,7 @@ def _compare(method: Method, other: Method, p_s: float, with_baseline: bool) -> 
 
 def _test(mine: Cell, others: Cell, seeds: Sequence[int]) -> PairedTest:
     pairs = [(mine.runs[seed], others.runs[seed]) for seed in seeds]
-    differences = [a.metrics["auroc"] - b.metrics["auroc"] for a, b in pairs]
+    differences = [a.metrics[TESTED] - b.metrics[TESTED] for a, b in pairs]
     influences = [_influence(a) - _influence(b) for a, b in pairs]  # S x (N,)
     return paired_test(np.array(differences), np.stack(influences))
 

@@ -84,8 +84,7 @@ def other_grids(methods: Sequence[Method], metric: str) -> list[Grid]:
 def _main_first(methods: Sequence[Method], metric: str) -> list[str]:
     """List the metrics of reports, the main one first, those that are not in `METRICS` last."""
     in_report = [info.name for info in METRICS.values() if info.kind == "score" and info.in_report]
-    measured = [name for method in methods for run in method.runs for name in run.metrics]
-    unlisted = [name for name in measured if name not in METRICS]
+    unlisted = [name for name in measured(methods) if name not in METRICS]
     return list(dict.fromkeys([metric, *in_report, *unlisted]))
 
 
@@ -94,6 +93,12 @@ def _over_fractions(methods: Sequence[Method], info: MetricInfo) -> Grid:
     rows = _rows(methods, [(p_s, info.name) for p_s in columns])
     errors = tuple(range(len(columns))) if info.smaller_is_better else ()
     return Grid(info.heading, fraction_heads(methods), rows, errors)
+
+
+def measured(methods: Sequence[Method]) -> list[str]:
+    """List the metrics that some run has, defined or not."""
+    runs = [run for method in methods for run in method.runs]
+    return list(dict.fromkeys(name for run in runs for name in run.metrics))
 
 
 def is_known(methods: Sequence[Method], metric: str) -> bool:
@@ -108,8 +113,8 @@ def check_metric(methods: Sequence[Method], metric: str) -> None:
         InputError: If none has.
     """
     if not is_known(methods, metric):
-        names = sorted({key for method in methods for run in method.runs for key in run.metrics})
-        raise InputError(f"no run has the metric {metric}; choose one of: {', '.join(names)}.")
+        names = ", ".join(sorted(measured(methods)))
+        raise InputError(f"no run has the metric {metric}; choose one of: {names}.")
 
 
 def fraction_heads(methods: Sequence[Method]) -> tuple[str, ...]:

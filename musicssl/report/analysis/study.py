@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from musicssl.evaluation.metrics import METRICS, metric_info
+from musicssl.evaluation.metrics import METRICS, metric_info, primary_metric
 from musicssl.report.analysis.best_settings import BestSettings, best_settings
-from musicssl.report.analysis.comparisons import Comparison, compare_all
+from musicssl.report.analysis.comparisons import TESTED, Comparison, compare_all
 from musicssl.report.analysis.corrupted import Corrupted, corrupted
 from musicssl.report.analysis.grids import (
     Grid,
@@ -14,6 +14,7 @@ from musicssl.report.analysis.grids import (
     grids,
     is_known,
     main_grids,
+    measured,
     other_grids,
 )
 from musicssl.report.analysis.grouping import Method, baseline_first, fractions, group
@@ -101,6 +102,11 @@ class Study:
         return self.baseline.runs[0].truth.task == "regression"
 
     @property
+    def is_tested_on_another_metric(self) -> bool:
+        """Whether differences are tested, and the main metric is not the one that they are of."""
+        return bool(self.comparisons) and self.metric != TESTED
+
+    @property
     def dots_name(self) -> str:
         """What to call the metric that is shown by class."""
         return metric_info(self.baseline.runs[0].judgement.metric).heading
@@ -129,8 +135,8 @@ def read_study(
 
     Args:
         folders: That hold runs, at any depth.
-        metric: Of metrics.json, for the main table and the curve; None for AUROC, or R² where no
-            run has it.
+        metric: Of metrics.json, for the main table and the curve; None for that by which
+            runs are summed up, see `musicssl.evaluation.metrics.primary_metric`.
         baseline: Label or name of a method, see `musicssl.report.analysis.grouping.baseline_first`.
 
     Raises:
@@ -140,7 +146,7 @@ def read_study(
     runs, unfinished = read_runs(folders)
     methods = baseline_first(group(runs), baseline)
     if metric is None:
-        metric = "auroc" if is_known(methods, "auroc") else "r2"
+        metric = primary_metric([name for name in measured(methods) if is_known(methods, name)])
     check_metric(methods, metric)
     comparisons, matches = compare_all(methods), match_all(methods, metric)
     parts = corrupted(methods, metric), probed(methods, metric), best_settings(methods)

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from musicssl.evaluation.metrics import percent
+from musicssl.evaluation.metrics import metric_info, percent
 from musicssl.evaluation.statistics.p_values import p_equation
 from musicssl.report.analysis.common_fraction import covered
-from musicssl.report.analysis.comparisons import Comparison
+from musicssl.report.analysis.comparisons import TESTED, Comparison
 from musicssl.report.analysis.grouping import Method
 from musicssl.report.analysis.matching import Match
 from musicssl.report.analysis.probed import has_probes
@@ -32,17 +32,23 @@ def verdict(study: Study) -> list[str]:
             "Differences in a regression are not tested; the tables have the spread over seeds."
         ]
     shown = [one for one in study.comparisons if one.with_baseline]
-    lines = [_at(p_s, shown, study.baseline) for p_s in study.p_s]
+    lines = [_at(p_s, shown, study.methods, study.metric) for p_s in study.p_s]
     best = study.best_settings
     for p_s in sorted({choice.p_s for choice in best.choices}):
         compared = [one for one in best.comparisons if one.with_baseline]
-        lines.append(f"Settings chosen on validation: {_at(p_s, compared, best.contenders[0])}")
+        found = _at(p_s, compared, best.contenders, study.metric)
+        lines.append(f"Settings chosen on validation: {found}")
     return lines
 
 
 def notes(study: Study) -> list[str]:
     """Say what was left out, and what there is too little of."""
     lines = []
+    if study.is_tested_on_another_metric:
+        lines.append(
+            f"Tables and curves are of {study.metric_name}. Differences between methods are tested "
+            f"on macro {metric_info(TESTED).heading}, whose variance over test clips is known."
+        )
     if study.unfinished:
         lines.append(unfinished_sentence(study.unfinished))
     lines += _unequal_training(study.methods)
@@ -132,7 +138,10 @@ def _unequal_training(methods: Sequence[Method]) -> list[str]:
     return lines
 
 
-def _at(p_s: float, comparisons: Sequence[Comparison], compared_with: Method) -> str:
+def _at(
+    p_s: float, comparisons: Sequence[Comparison], methods: Sequence[Method], metric: str
+) -> str:
+    compared_with = methods[0]
     baseline = compared_with.label
     place = f"At {percent(p_s)} of the labels"
     if p_s not in compared_with.cells:
@@ -147,12 +156,28 @@ def _at(p_s: float, comparisons: Sequence[Comparison], compared_with: Method) ->
         highest = max(tested, key=_difference)
         doubt = "" if highest is best else f"; {highest.method} gains more, but less surely"
         beats = "beats" if len(best.seeds) > 1 else "scores higher than"
-        return f"{place} {best.method} {beats} {baseline}: {_evidence(best)}{doubt}."
+        found = f"{place} {best.method} {beats} {baseline}: {_evidence(best)}{doubt}."
+        return found + _means(best, methods, metric)
     if all(_difference(one) < 0 and _is_significant(one) for one in tested):
         finding = f"every other method falls short of {baseline}; least so"
     else:
         finding = f"no method is shown to beat {baseline}; the best of the others is"
-    return f"{place} {finding} {best.method}: {_evidence(best)}."
+    return f"{place} {finding} {best.method}: {_evidence(best)}." + _means(best, methods, metric)
+
+
+def _means(best: Comparison, methods: Sequence[Method], metric: str) -> str:
+    """Add the means of the main metric, if it is not the one that was tested."""
+    if metric == TESTED:
+        return ""
+    of = {method.label: method.cells[best.p_s].spread(metric).mean for method in methods[:1]}
+    of |= {
+        m.label: m.cells[best.p_s].spread(metric).mean for m in methods if m.label == best.method
+    }
+    name = metric_info(metric).heading
+    return (
+        f" The {name} of {best.method} is {of[best.method]:.4f}, that of {best.other} "
+        f"{of[best.other]:.4f}."
+    )
 
 
 def _difference(one: Comparison) -> float:

@@ -16,6 +16,7 @@ from musicssl.report.write.page_tables import (
 from musicssl.report.write.sentences import notes, verdict
 from musicssl.report.write.web_page import (
     bullets,
+    capitalised,
     count,
     heading,
     paragraph,
@@ -43,12 +44,12 @@ class Pictures(NamedTuple):
 
 def study_title(study: Study) -> str:
     """Name the page."""
-    return f"{study.metric_name} of {count(len(study.methods), 'method')}"
+    return f"{capitalised(study.metric_name)} of {count(len(study.methods), 'method')}"
 
 
 def study_body(study: Study, pictures: Pictures) -> list[str]:
     """Write the parts of a page about runs, without how the numbers were made."""
-    name, baseline = study.metric_name, study.baseline.label
+    name, baseline = capitalised(study.metric_name), study.baseline.label
     return [
         *heading(_headline(study), _subject(study)),
         *section("Verdict", [bullets(verdict(study)), *map(remark, notes(study))]),

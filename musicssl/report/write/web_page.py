@@ -83,6 +83,15 @@ def picture(file: Path | None, what: str) -> list[str]:
     return [f'<img alt="{escape(what)}" src="data:image/png;base64,{data}">']
 
 
+def capitalised(text: str) -> str:
+    """Begin a text with a capital letter.
+
+    >>> capitalised("weighted accuracy")
+    'Weighted accuracy'
+    """
+    return text[0].upper() + text[1:]
+
+
 def count(number: int, noun: str) -> str:
     """Write a number of things.
 
