@@ -11,7 +11,8 @@ from musicssl.data.datamodule import LabelCount
 from musicssl.evaluation.predictions import Predictions, measure
 from musicssl.report.__main__ import main as report
 from musicssl.report.analysis.study import read_study
-from musicssl.report.write.sentences import notes, verdict
+from musicssl.report.write.notes import notes
+from musicssl.report.write.verdicts import verdict
 from musicssl.runs.folder import RunFolder
 from tests.report.test_report import Page
 from tests.support.synthetic_runs import TRAIN, settings, write_sweep

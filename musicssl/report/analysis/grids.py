@@ -14,12 +14,12 @@ class Grid:
     """One table.
 
     Attributes:
-        title: What its values are.
-        columns: Heads.
+        title: Above it.
+        columns: Heads of the columns.
         rows: The cells of each method by its label; of no seeds where it has no runs.
-        errors: Places of the columns whose least mean is the best.
-        head: What a row is.
-        note: What its values are, in more words than mean and spread over seeds.
+        errors: Indices of the columns in which the smallest mean is the best.
+        head: Above the labels of the rows.
+        note: What the values are, if they are not mean and spread over seeds.
     """
 
     title: str
@@ -39,19 +39,19 @@ class Grid:
 
     def texts(self, label: str) -> list[str]:
         """Write the cells of a row."""
-        bracket = self.seeds.endswith("brackets")
+        in_brackets = self.seeds.endswith("brackets")
         return [
-            f"{cell} ({cell.seeds})" if bracket and cell.seeds else str(cell)
+            f"{cell} ({cell.seeds})" if in_brackets and cell.seeds else str(cell)
             for cell in self.rows[label]
         ]
 
     def is_best(self, label: str, column: int) -> bool:
         """Whether a row has the best mean of a column, among two or more as they are shown."""
         best = min if column in self.errors else max
-        shown = {
+        means = {
             name: round(row[column].mean, 4) for name, row in self.rows.items() if row[column].n
         }
-        return len(shown) > 1 and shown.get(label) == best(shown.values())
+        return len(means) > 1 and means.get(label) == best(means.values())
 
 
 def grids(methods: Sequence[Method], metrics: Sequence[str]) -> list[Grid]:

@@ -12,10 +12,10 @@ from musicssl.report.__main__ import main
 from musicssl.report.analysis.best_settings import best_settings
 from musicssl.report.analysis.grouping import Cell, Method
 from musicssl.report.analysis.study import read_study
-from musicssl.report.write.choice_sentences import choice_notes
-from musicssl.report.write.sentences import notes, verdict
-from musicssl.report.write.study_writing import write_study_files
-from tests.report.analysis.test_composite import by_hand
+from musicssl.report.write.notes import choice_notes, notes
+from musicssl.report.write.pictures import draw_study
+from musicssl.report.write.verdicts import verdict
+from tests.report.analysis.test_choices import by_hand
 from tests.report.test_regression_study import write_regression
 from tests.report.test_report import Page
 from tests.support.synthetic_runs import CLASSES, settings, write_run
@@ -69,7 +69,7 @@ def test_the_composite_and_the_best_single_setting_stand_beside_other_methods(ru
 
 def test_where_a_clip_has_one_class_no_model_is_put_together_from_columns(runs):
     def told(run):
-        return replace(run, truth=replace(run.truth, task="multi_class"))
+        return replace(run, test_set=replace(run.test_set, task="multi_class"))
 
     def of_one_class(method):
         cells = {
@@ -88,9 +88,7 @@ def test_contenders_are_tested_like_methods_and_corrected_among_themselves(runs)
     assert set(pairs) == {(SINGLE, "att"), (OF_EACH, "att"), (OF_EACH, SINGLE)}
     composite, att = best.contenders[2].cells[0.1].runs, best.contenders[0].cells[0.1].runs
     differences = np.array([composite[s].metrics["auroc"] - att[s].metrics["auroc"] for s in SEEDS])
-    influences = np.stack(
-        [composite[s].judgement.influence - att[s].judgement.influence for s in SEEDS]
-    )
+    influences = np.stack([composite[s].scores.influence - att[s].scores.influence for s in SEEDS])
     assert pairs[OF_EACH, "att"].test == paired_test(differences, influences)
     shown = [one for one in best.comparisons if one.with_baseline]
     assert [one.p_baseline for one in shown] == holm([one.test.p for one in shown])
@@ -189,7 +187,7 @@ def test_pictures_of_many_settings_show_the_chosen_ones(runs, monkeypatch, tmp_p
         shown.append(list(values))
         return Figure()
 
-    monkeypatch.setattr("musicssl.report.write.study_writing.draw_class_dots", note)
+    monkeypatch.setattr("musicssl.report.write.pictures.draw_class_dots", note)
     sentence = (
         "Pictures of classes and of labelled clips show the settings chosen on validation, for "
         "there are 17 methods."
@@ -202,7 +200,7 @@ def test_pictures_of_many_settings_show_the_chosen_ones(runs, monkeypatch, tmp_p
             continue
         study = read_study([runs])
         assert (sentence in notes(study)) == study.is_crowded == (place == 12)
-        write_study_files(study, tmp_path)
+        draw_study(study, tmp_path)
         labels = [method.label for method in study.methods]
         assert shown[-1] == (["att", SINGLE, OF_EACH] if place == 12 else labels)
 
