@@ -18,7 +18,7 @@ _MEAN = "mean of all"
 
 
 def draw_robustness_curves(folder: Path, tables: Mapping[str, Robustness], metric: str) -> Path:
-    """Write what corruptions do to one or several methods to robustness.png.
+    """Draw a metric of one or several methods under corruptions, to robustness.png.
 
     Args:
         folder: To write to.
@@ -64,7 +64,7 @@ def robustness_curves(tables: Mapping[str, Robustness], metric: str) -> Figure:
 
 
 def most_harmful_first(tables: Sequence[Robustness], metric: str) -> list[str]:
-    """List corruptions by what they do to a metric, mean over severities and tables."""
+    """List corruptions by the change of a metric, mean over severities and tables."""
 
     def gain(name: str) -> float:
         changes = [np.subtract(t.curve(name, metric), t.clean[metric]) for t in tables]

@@ -47,10 +47,10 @@ def draw_bars(
 def draw_curves(folder: Path, rows: Sequence[Mapping[str, float]], best_epoch: int) -> None:
     """Draw losses and the main validation metrics over the epochs; R² below -1 is drawn as -1.
 
-    Of a method that learns embeddings val/loss is left out: it is that of the linear probe, another
-    quantity than train/loss, on a scale of its own. Of one whose loss has the cross-entropy for a
-    part that part is drawn, which is what val/loss is of; of models that are each kept from an
-    epoch of their own, val/latest_loss.
+    For a method that learns embeddings val/loss is left out: it is the loss of the linear probe,
+    on another scale than train/loss. Where train/loss has a cross-entropy as one term, that term is
+    drawn, since val/loss is a cross-entropy too. Where each model is kept from its own best epoch,
+    val/latest_loss is drawn instead of val/loss.
     """
     metrics = [f"val/{info.name}" for info in METRICS.values() if "curves" in info.shown_in]
     names = [*_losses(rows[0]), *(name for name in metrics if name in rows[0])]
@@ -72,7 +72,7 @@ def _losses(row: Mapping[str, float]) -> list[str]:
 
 
 def draw_answers(folder: Path, predictions: Predictions, title: str | None = None) -> None:
-    """Draw what was answered over what is true, where a clip has one class or a value."""
+    """Draw answers over targets: a confusion matrix, or the predictions of a regression."""
     classes, scores, targets = predictions.classes, predictions.scores, predictions.targets
     task = task_named(predictions.task)
     if task.one_class_per_clip:
@@ -105,15 +105,15 @@ def draw_timelines(
         corpus: That the clips belong to.
         dataset: That knows their sound.
         rows: Of the test clips in the corpus, (N,).
-        instances: What the model made of them, in the same order.
+        instances: Predictions for them, in the same order.
         count: Pictures to draw.
     """
-    for place in _eventful(corpus, rows)[:count]:
-        length = int(instances.lengths[place])
+    for index in _eventful(corpus, rows)[:count]:
+        length = int(instances.lengths[index])
         if corpus.activity is not None:
             length = min(length, corpus.activity.shape[1])
-        scores, weights = instances.scores[place, :length], instances.weights[place, :length]
-        _draw_timeline(folder, corpus, dataset, int(rows[place]), scores, weights)
+        scores, weights = instances.scores[index, :length], instances.weights[index, :length]
+        _draw_timeline(folder, corpus, dataset, int(rows[index]), scores, weights)
 
 
 def _draw_timeline(
@@ -124,7 +124,7 @@ def _draw_timeline(
     scores: NDArray[np.float32],
     weights: NDArray[np.float32],
 ) -> None:
-    shown = np.flatnonzero(_present(corpus, row))[:_ROWS]
+    present = np.flatnonzero(_present(corpus, row))[:_ROWS]
     length = len(scores)
     clip_id = str(corpus.clip_ids[row])
     spectrogram, seconds, sample_rate = _spectrogram(corpus, dataset, row, length)
@@ -133,10 +133,10 @@ def _draw_timeline(
         draw_attention_timeline(
             spectrogram,
             seconds,
-            [corpus.classes[c] for c in shown],
-            weights[:, shown],
-            scores[:, shown],
-            None if corpus.activity is None else corpus.activity[row, :length, shown].T,
+            [corpus.classes[c] for c in present],
+            weights[:, present],
+            scores[:, present],
+            None if corpus.activity is None else corpus.activity[row, :length, present].T,
             corpus.instance_seconds,
             f"Attention in {clip_id}",
             sample_rate,

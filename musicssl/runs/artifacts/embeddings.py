@@ -60,7 +60,7 @@ def draw_map(folder: RunFolder, corpus: Corpus, test: Embeddings, layout: str | 
         folder: Of the run.
         corpus: That the clips are of.
         test: Their embeddings.
-        layout: See `musicssl.figures.embedding_map.laid_out`; None for no map.
+        layout: See `musicssl.figures.embedding_map.project`; None for no map.
     """
     if layout is None:
         (folder.figures / "embedding_map.png").unlink(missing_ok=True)
