@@ -79,7 +79,7 @@ def test_the_report_of_a_sweep_is_about_the_metric_of_its_table(sweep, tmp_path,
     for text in (
         "Weighted accuracy of 2 methods",
         "Weighted accuracy over labelled clips",
-        "has the same weighted accuracy",
+        "reaches the same weighted accuracy",
         "seedweighted accuracybest epoch",  # heads of the table of runs
     ):
         assert text in page.text

@@ -116,7 +116,7 @@ def test_all_in_which_methods_of_one_name_differ_is_listed(tmp_path):
         write_run(tmp_path / "runs" / f"d{dropout}", config)
     report(tmp_path / "runs", "--out", tmp_path / "out")
     text = "".join(Page(tmp_path / "out" / "index.html").text.split("\n"))
-    assert "all in which methods of one name differ" in text
+    assert "all settings in which methods of the same name differ" in text
     assert "methoddata.b_sencoder.dropout" in text  # the heads, and two rows under them
     assert "att (data.b_s=0.5)0.50.3" in text
     assert "att (data.b_s=1)10.6" in text
@@ -125,7 +125,7 @@ def test_all_in_which_methods_of_one_name_differ_is_listed(tmp_path):
 def test_what_is_not_finished_is_named_in_one_line(sweep, tmp_path, capsys):
     RunFolder(sweep / "late").claim(settings("late"))
     report(sweep, "--out", tmp_path / "out")
-    assert f"Left out, for they are not finished: {sweep / 'late'}." in capsys.readouterr().out
+    assert f"Left out because they are not finished: {sweep / 'late'}." in capsys.readouterr().out
 
 
 def test_at_one_fraction_there_is_no_curve_and_one_table_of_all_metrics(tmp_path, capsys):

@@ -54,7 +54,7 @@ def _unfinished(folders: Sequence[Path]) -> list[str]:
     names = ", ".join(map(str, folders[:_MOST_FOLDERS]))
     more = len(folders) - _MOST_FOLDERS
     names += f", and {more} more" if more > 0 else ""
-    return [f"Left out, for they are not finished: {names}."]
+    return [f"Left out because they are not finished: {names}."]
 
 
 def _unequal_training(methods: Sequence[Method]) -> list[str]:
@@ -63,7 +63,7 @@ def _unequal_training(methods: Sequence[Method]) -> list[str]:
     for key in differing([method.settings for method in methods]):
         if key.startswith("trainer."):
             values = (f"{m.label} {m.settings.get(key, ABSENT)}" for m in methods)
-            lines.append(f"The methods were not trained alike: {key} is {', '.join(values)}.")
+            lines.append(f"The methods were trained differently: {key} is {', '.join(values)}.")
     return lines
 
 
@@ -90,15 +90,15 @@ def _scores_of_probes(methods: Sequence[Method]) -> list[str]:
 def _missing_robustness(study: Study) -> list[str]:
     if study.robustness is not None:
         return []
-    file = "a robustness.csv, which corruption=all makes"
-    subject = "What corruptions of sound do is"
+    file = "a robustness.csv, which corruption=all writes"
+    subject = "Results under corruptions of sound are"
     return _left_out(study, lambda run: run.robustness is not None, subject, file)
 
 
 def _missing_linear_probes(study: Study) -> list[str]:
     if study.linear_probes is not None:
         return []
-    file = "a label_curve.csv, as methods that learn embeddings do"
+    file = "a label_curve.csv, which methods that learn embeddings write"
     return _left_out(study, has_probes, "Curves of linear probes over labelled clips are", file)
 
 
@@ -122,7 +122,7 @@ def _crowded_pictures(study: Study) -> list[str]:
         return []
     return [
         f"Pictures of classes and of labelled clips show the settings chosen on validation, "
-        f"for there are {len(study.methods)} methods."
+        f"because there are {len(study.methods)} methods."
     ]
 
 
@@ -156,7 +156,7 @@ def _unvalidated(rivals: Sequence[Rivals]) -> list[str]:
     return [
         f"Best settings of {_subjects(rivals)} are not chosen: {lacking} of "
         f"{sum(len(one.runs) for one in rivals)} runs have no scores on validation clips by class, "
-        "as those of older versions; the training command with overwrite=true makes them."
+        "as runs of older versions; repeat the training command with overwrite=true to add them."
     ]
 
 
@@ -171,7 +171,7 @@ def _incomplete(choice: Choice) -> str:
     number = len(choice.incomplete)
     settings = "1 setting takes" if number == 1 else f"{number} settings take"
     return (
-        f"{settings} no part in the choice for {_subject(choice)}, lacking seeds that others have: "
+        f"{settings} no part in the choice for {_subject(choice)}, without seeds that others have: "
         f"{'; '.join(choice.incomplete)}."
     )
 
@@ -180,7 +180,7 @@ def _undefined(choice: Choice) -> str:
     name = metric_info(choice.metric).heading
     return (
         f"For {_subject(choice)} the {name} of {', '.join(choice.undefined)} is "
-        "undefined on validation clips, so the first setting stands for the best one there."
+        "undefined on validation clips, so the first setting is taken for it."
     )
 
 

@@ -100,8 +100,8 @@ def labels_needed_table(study: Study) -> Table | None:
         return None
     matches = {(one.method, one.p_s): one for one in study.matches}
     title = (
-        f"labelled clips with which {study.baseline.label} has the same {study.metric_name}, 95 % "
-        "interval over redrawn seeds, and how many times the labels of the method that is"
+        f"labelled clips with which {study.baseline.label} reaches the same {study.metric_name}, "
+        "their 95 % interval over redrawn seeds, and their ratio to the labels of the method"
     )
     rows = [
         (method.label, [_match(matches.get((method.label, p_s))) for p_s in study.p_s])
@@ -127,7 +127,7 @@ def runs_table(study: Study) -> Table:
         for method in study.methods
         for run in method.runs
     ]
-    return _table("all that this page is made from", heads, rows)
+    return _table("all runs that this page is made from", heads, rows)
 
 
 def settings_table(study: Study) -> Table | None:
@@ -150,7 +150,7 @@ def settings_table(study: Study) -> Table | None:
         (method.label, [Cell(method.settings.get(key, ABSENT)) for key in keys])
         for method in sharing
     ]
-    return _table("all in which methods of one name differ", ["method", *keys], rows)
+    return _table("all settings in which methods of the same name differ", ["method", *keys], rows)
 
 
 def probe_comparisons_table(
@@ -186,7 +186,7 @@ def probe_results_table(study: ProbeStudy) -> Table:
         for model in board.models
         for result in model.results
     ]
-    return _table("all that the tables of probes are made from", heads, rows)
+    return _table("all results that the tables of probes are made from", heads, rows)
 
 
 def _table(

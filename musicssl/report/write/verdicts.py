@@ -86,7 +86,7 @@ def _finding(tested: Sequence[Comparison], baseline: str) -> tuple[Comparison, s
     best = max(winners or tested, key=_difference)
     if winners:
         highest = max(tested, key=_difference)
-        doubt = "" if highest is best else f"; {highest.method} gains more, but less surely"
+        doubt = "" if highest is best else f"; {highest.method} gains more, but not significantly"
         beats = "beats" if len(best.seeds) > 1 else "scores higher than"
         return best, f"{best.method} {beats} {baseline}", doubt
     if all(_difference(one) < 0 and _is_significant(one) for one in tested):
@@ -173,7 +173,7 @@ def _probe_finding(comparisons: Sequence[ProbeComparison]) -> str:
     evidence = _probe_evidence(best)
     if winners:
         highest = max(comparisons, key=gain)
-        doubt = "" if highest is best else f"; {highest.model} gains more, but less surely"
+        doubt = "" if highest is best else f"; {highest.model} gains more, but not significantly"
         return f"{best.model} scores higher than {baseline}: {evidence}{doubt}"
     if all(gain(one) < 0 and is_significant(one) for one in comparisons):
         return f"every other model falls short of {baseline}; least so {best.model}: {evidence}"

@@ -118,7 +118,7 @@ def test_the_page_the_screen_and_the_files_show_it(runs, tmp_path, capsys):
     page = Page(out / "index.html")
     assert page.open == []
     assert "Best setting of each class, chosen on validation" in page.text
-    assert page.text.count("Test clips choose nothing") == 1
+    assert page.text.count("Nothing is chosen on test clips") == 1
     assert "macro AUROC less that of att; paired by seed and clip, p corrected for 2" in page.text
     for name in ("table.md", "table.tex"):
         assert title.replace("%", r"\%" if name.endswith("tex") else "%") in (
@@ -189,8 +189,8 @@ def test_pictures_of_many_settings_show_the_chosen_ones(runs, monkeypatch, tmp_p
 
     monkeypatch.setattr("musicssl.report.write.pictures.draw_class_dots", note)
     sentence = (
-        "Pictures of classes and of labelled clips show the settings chosen on validation, for "
-        "there are 17 methods."
+        "Pictures of classes and of labelled clips show the settings chosen on validation, "
+        "because there are 17 methods."
     )
     for place in range(13):
         config = settings("dgm", dropout=0.4 + 0.01 * place)
@@ -226,8 +226,8 @@ def test_of_runs_of_older_versions_one_remark_is_made_and_stale_files_go(runs, t
     capsys.readouterr()
     assert nothing_is_chosen(runs, tmp_path / "out", capsys) == [
         "Best settings of dgm at 10 %, 50 % of the labels are not chosen: 11 of 18 runs have no "
-        "scores on validation clips by class, as those of older versions; the training command "
-        "with overwrite=true makes them."
+        "scores on validation clips by class, as runs of older versions; repeat the training "
+        "command with overwrite=true to add them."
     ]
 
 
@@ -244,10 +244,10 @@ def test_what_took_no_part_is_named(tmp_path):
     targets[:, 0] = 1
     write_tuned(tmp_path, (SEEDS, SEEDS[1:], SEEDS), validation=(targets, VALIDATION[1]))
     assert choice_notes(read_study([tmp_path]).best_settings) == [
-        "1 setting takes no part in the choice for dgm at 10 % of the labels, lacking seeds that "
+        "1 setting takes no part in the choice for dgm at 10 % of the labels, without seeds that "
         f"others have: {TEXTS[1]}.",
         f"For dgm at 10 % of the labels the AUROC of {CLASSES[0]} is undefined on validation "
-        "clips, so the first setting stands for the best one there.",
+        "clips, so the first setting is taken for it.",
     ]
 
 

@@ -76,7 +76,7 @@ def test_if_only_some_methods_have_probes_they_are_left_out_in_one_sentence(tmp_
     page = Page(out / "index.html").text
     for sentence in (
         "Curves of linear probes over labelled clips are left out: 2 of 3 runs have a "
-        "label_curve.csv, as methods that learn embeddings do.",
+        "label_curve.csv, which methods that learn embeddings write.",
         "Scores of byol are those of a linear probe on frozen embeddings.",
     ):
         assert sentence in printed

@@ -123,8 +123,8 @@ def test_if_some_runs_were_not_tested_it_is_left_out_in_one_sentence(runs, tmp_p
     for seed in (0, 1):
         write_run(runs / f"att{seed}", settings("att", seed))
     assert left_out(runs, tmp_path / "out", capsys) == [
-        "What corruptions of sound do is left out: 4 of 6 runs have a robustness.csv, which "
-        "corruption=all makes."
+        "Results under corruptions of sound are left out: 4 of 6 runs have a robustness.csv, "
+        "which corruption=all writes."
     ]
 
 
@@ -132,7 +132,7 @@ def test_if_some_runs_were_not_tested_it_is_left_out_in_one_sentence(runs, tmp_p
 def test_if_runs_were_tested_differently_it_is_left_out(runs, tmp_path, capsys, other):
     write_robustness(runs / "v0_p0.1_s1", 0, 1, **other)
     assert left_out(runs, tmp_path / "out", capsys) == [
-        "What corruptions of sound do is left out: the runs differ in the corruptions or "
+        "Results under corruptions of sound are left out: the runs differ in the corruptions or "
         "severities that they were tested under."
     ]
 
@@ -151,8 +151,8 @@ def test_of_several_fractions_the_largest_is_shown_at_which_all_runs_were_tested
 def test_methods_without_a_common_fraction_are_not_compared(runs, tmp_path, capsys):
     write_robustness(write_run(runs / "att", settings("att", 0, 0.5)), 0, 0)
     assert left_out(runs, tmp_path / "out", capsys) == [
-        "What corruptions of sound do is left out: the methods have no fraction of labels in "
-        "common."
+        "Results under corruptions of sound are left out: the methods have no fraction of labels "
+        "in common."
     ]
 
 

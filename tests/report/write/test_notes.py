@@ -27,8 +27,8 @@ def test_methods_that_were_not_trained_alike_are_said_not_to_be(sweep):
         config = settings("short", seed=seed, p_s=0.1)
         config["trainer"] = {**config.get("trainer", {}), "max_epochs": 2}
         write_run(sweep / f"short{seed}", config)
-    [line] = [line for line in notes(read_study([sweep])) if "not trained alike" in line]
-    assert line.startswith("The methods were not trained alike: trainer.max_epochs is ")
+    [line] = [line for line in notes(read_study([sweep])) if "trained differently" in line]
+    assert line.startswith("The methods were trained differently: trainer.max_epochs is ")
     assert "short 2" in line
 
 
@@ -51,5 +51,5 @@ def test_probes_that_are_not_finished_are_named(tmp_path):
     late = write_probe(tmp_path / "late", UNTRAINED)
     (late / "probe.json").unlink()
     assert probe_notes(read_probe_study([tmp_path])) == [
-        f"Left out, for they are not finished: {late}."
+        f"Left out because they are not finished: {late}."
     ]
