@@ -30,8 +30,8 @@ _RESAMPLES = 1000  # of the test clips, at least
 _RESAMPLES_EACH = 200  # for each comparison: the least p value is then 0.01 after Holm's correction
 
 OUTDATED = (
-    "Left out, for their runs were trained again since and have other checkpoints: {}; probe them "
-    "again."
+    "Left out because their runs were trained again since and have other checkpoints: {}; probe "
+    "them again."
 )
 _log = logging.getLogger(__name__)
 
