@@ -35,7 +35,7 @@ from torch import Tensor
 from torch.nn.functional import gelu, one_hot
 
 from musicssl.data.splits import labelled_subset
-from musicssl.evaluation.metrics import usual_metric
+from musicssl.evaluation.metrics import primary_metric
 from musicssl.evaluation.tasks import MULTI_LABEL, Task, task_named
 from musicssl.probing.base import Embeddings
 from musicssl.probing.linear import Linear, standardisation
@@ -97,7 +97,7 @@ def subsets_of(train: Embeddings, fraction: float) -> list[Tensor]:
 def score(splits: Splits, task: Task, scores: Tensor) -> float:
     """Return the macro AUROC, or the accuracy, of scores of the test clips."""
     macro = task.metrics(scores, splits.test.y, splits.test.mask).macro
-    return macro[usual_metric(macro)]
+    return macro[primary_metric(macro)]
 
 
 def one_fit(z: NDArray[np.float64], y: NDArray[np.int64], strength: float) -> LogisticRegression:

@@ -16,7 +16,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from musicssl.cli import worker
 from musicssl.cli.exits import termination
 from musicssl.errors import input_error
-from musicssl.evaluation.metrics import USUAL, usual_metric
+from musicssl.evaluation.metrics import metric_info, primary_metric
 from musicssl.runs.folder import ResultFolder, claimed
 
 
@@ -81,9 +81,9 @@ def attempt(work: Callable[[], None], folder: ResultFolder, parallel: bool) -> O
 def _result(folder: ResultFolder) -> str:
     """Return the metric by which runs of such a task are usually compared."""
     means = json.loads(folder.metrics.read_text())["macro"]
-    name = usual_metric(means)
+    name = primary_metric(means)
     value = means[name]
-    return f"{USUAL[name]} " + ("undefined" if value is None else f"{value:.3f}")
+    return f"{metric_info(name).heading} " + ("undefined" if value is None else f"{value:.3f}")
 
 
 @contextmanager

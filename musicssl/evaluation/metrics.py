@@ -11,10 +11,16 @@ thesis report (scikit-learn's 'macro avg', at 0.5); EAsT reports it too, but at 
 
 That is for labels of which any number may be present. `musicssl.evaluation.multi_class` and
 `musicssl.evaluation.regression` have the metrics of the other kinds of targets.
+
+`METRICS` says of every metric how it is called and shown. One that is not in it is shown under its
+own name; to give it a heading, or to say that a smaller value is better, add it:
+
+    METRICS["distance"] = MetricInfo("distance", "key distance", smaller_is_better=True)
 """
 
 from collections.abc import Collection
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,52 +28,133 @@ from torchmetrics.functional.classification import binary_auroc, binary_average_
 
 from musicssl.errors import InputError
 
-COUNTS = ("positives", "observed")
-USUAL = {  # by which runs are usually compared: the first one that a task has
-    "weighted_accuracy": "weighted accuracy",
-    "accuracy": "accuracy",
-    "auroc": "AUROC",
-    "r2": "R\u00b2",
-}
+Place = Literal["bars", "curves", "progress"]
+Kind = Literal["score", "count", "localisation", "embedding"]
+
+
+@dataclass(frozen=True)
+class MetricInfo:
+    """How a metric is called, where it is shown, and which values of it are good.
+
+    Attributes:
+        name: As metrics.json has it; logs put the split before it, as in "val/auroc".
+        heading: In reports and pictures; by default the name.
+        short: Above a narrow column of numbers; by default the heading.
+        tasks: Names of the tasks that have it.
+        headline_of: Names of the tasks that are summed up by it; see `primary_metric`.
+        shown_in: "bars" of each class, "curves" of training, and the line of "progress".
+        kind: "score": agreement with the labels of clips. "count": a number of cells, which has no
+            mean over classes. "localisation": agreement of instances with what sounds when.
+            "embedding": how embeddings are spread, which needs no labels.
+        smaller_is_better: Whether it is an error.
+        resampled: Whether `musicssl.evaluation.statistics.bootstrap` can measure it.
+        in_report: Whether reports have a table of it.
+    """
+
+    name: str
+    heading: str = ""
+    short: str = ""
+    tasks: tuple[str, ...] = ()
+    headline_of: tuple[str, ...] = ()
+    shown_in: tuple[Place, ...] = ()
+    kind: Kind = "score"
+    smaller_is_better: bool = False
+    resampled: bool = False
+    in_report: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "heading", self.heading or self.name)
+        object.__setattr__(self, "short", self.short or self.heading)
+
+
+_LABELS, _CLASS, _VALUES = ("multi_label",), ("multi_class",), ("regression",)
+_CLASSES = _LABELS + _CLASS
+_ALL: tuple[Place, ...] = ("bars", "curves", "progress")
+
+_TABLE = (  # in the order of the columns of a report
+    MetricInfo("weighted_accuracy", "weighted accuracy", "", _CLASS, _CLASS, resampled=True),
+    MetricInfo("accuracy", "", "", _CLASS, _CLASS, ("curves", "progress"), resampled=True),
+    MetricInfo("auroc", "AUROC", "", _CLASSES, _LABELS, _ALL, resampled=True),
+    MetricInfo(
+        *("average_precision", "average precision", "AP", _CLASSES, _LABELS, ("curves",)),
+        resampled=True,
+    ),
+    MetricInfo("f1", "F1", "", _CLASSES, (), _ALL, resampled=True),
+    MetricInfo("precision", "", "prec.", _CLASSES, in_report=False),
+    MetricInfo("recall", "", "", _CLASSES, in_report=False),
+    MetricInfo("f1_both", "F1, both values", "F1\nboth", _LABELS, resampled=True),
+    MetricInfo("precision_both", "precision, both values", "prec.\nboth", _LABELS),
+    MetricInfo("recall_both", "recall, both values", "recall\nboth", _LABELS),
+    MetricInfo("balanced_accuracy", "balanced accuracy", "", _CLASS, resampled=True),
+    MetricInfo("r2", "R²", "", _VALUES, _VALUES, _ALL, resampled=True),
+    MetricInfo("rmse", "RMSE", "", _VALUES, smaller_is_better=True, resampled=True),
+    MetricInfo("pearson", "Pearson correlation", "Pearson", _VALUES, (), ("bars", "curves")),
+    MetricInfo("positives", kind="count", tasks=_CLASSES),
+    MetricInfo("observed", kind="count", tasks=_CLASSES + _VALUES),
+    MetricInfo("auroc_weighted", "AUROC of instances, weighted", kind="localisation"),
+    MetricInfo("auroc_instance", "AUROC of instances, alone", kind="localisation"),
+    MetricInfo("auroc_within_weighted", "AUROC within a clip, weighted", kind="localisation"),
+    MetricInfo("auroc_within_instance", "AUROC within a clip, alone", kind="localisation"),
+    MetricInfo("alignment", kind="embedding"),
+    MetricInfo("uniformity", kind="embedding"),
+    MetricInfo("positives_per_anchor", "positives", kind="embedding"),
+    MetricInfo("effective_rank", "effective rank", kind="embedding"),
+)
+METRICS = {info.name: info for info in _TABLE}
+
+
+def metric_info(name: str) -> MetricInfo:
+    """Return what `METRICS` says of a metric, or else a description that has its name alone.
+
+    Of a metric that is not in the table, a smaller value is better if its name ends in "loss" or
+    "rmse".
+
+    >>> metric_info("val/rmse").heading, metric_info("val/latest_loss").smaller_is_better
+    ('RMSE', True)
+
+    Args:
+        name: With or without a split before it, such as "auroc" or "val/auroc".
+    """
+    name = name.rpartition("/")[2]
+    return METRICS.get(name) or MetricInfo(name, smaller_is_better=name.endswith(("loss", "rmse")))
+
+
+def primary_metric(names: Collection[str], wanted: str | None = None) -> str:
+    """Return the metric that sums up a run: tables of sweeps, reports and probes are about it.
+
+    It is the first one of weighted accuracy, accuracy, AUROC, average precision and R² that the run
+    has; else the first of its metrics.
+
+    >>> primary_metric(["f1", "auroc"]), primary_metric(["f1", "auroc"], wanted="f1")
+    ('auroc', 'f1')
+
+    Args:
+        names: Of the metrics of the run, at least one.
+        wanted: A metric to return instead, if the run has it.
+    """
+    if wanted is not None and wanted in names:
+        return wanted
+    headlines = (info.name for info in METRICS.values() if info.headline_of)
+    return next((name for name in headlines if name in names), next(iter(names)))
 
 
 class Metrics(NamedTuple):
     """What is measured on a set of clips.
 
     Attributes:
-        per_class: Vectors (C,) float64 by name, those of `COUNTS` among them.
-        macro: Numbers by name: the means of these vectors, and what is measured of clips as a
-            whole and has no value for a class. The latter have names of their own.
+        per_class: Vectors (C,) float64 by name, counts of cells among them.
+        macro: Numbers by name: the means of these vectors, and metrics of clips as a whole, which
+            have no value for a class. The latter have names of their own.
     """
 
     per_class: dict[str, Tensor]
     macro: dict[str, float]
 
 
-def usual_metric(names: Collection[str], wanted: str | None = None) -> str:
-    """Return the metric that is wanted if it is there, or that by which runs are usually compared.
-
-    >>> usual_metric(["f1", "auroc"]), usual_metric(["f1", "auroc"], wanted="f1")
-    ('auroc', 'f1')
-    """
-    if wanted is not None and wanted in names:
-        return wanted
-    return next(name for name in USUAL if name in names)
-
-
 def multi_label_metrics(scores: Tensor, targets: Tensor, mask: Tensor) -> Metrics:
     """Return `per_class_metrics` at a threshold of 0.5, and their means."""
     per_class = per_class_metrics(scores, targets, mask)
     return Metrics(per_class, macro(per_class))
-
-
-def smaller_is_better(name: str) -> bool:
-    """Say of a loss or an error, by the end of its name, that the least value of it is the best.
-
-    >>> [smaller_is_better(name) for name in ("val/loss", "val/rmse", "rmse", "val/auroc")]
-    [True, True, True, False]
-    """
-    return name.endswith(("loss", "rmse"))
 
 
 def per_class_metrics(
@@ -109,10 +196,12 @@ def per_class_metrics(
 def macro(per_class: dict[str, Tensor]) -> dict[str, float]:
     """Average each metric over the classes for which it is defined; NaN if there is none.
 
-    The counts of `per_class_metrics` are no metrics and are left out.
+    Counts of cells are left out.
     """
     return {
-        name: float(values.nanmean()) for name, values in per_class.items() if name not in COUNTS
+        name: float(values.nanmean())
+        for name, values in per_class.items()
+        if metric_info(name).kind != "count"
     }
 
 
@@ -164,30 +253,6 @@ def ranking_metrics(scores: Tensor, present: Tensor, mask: Tensor) -> dict[str, 
             if not target.all():
                 auroc[c] = binary_auroc(score, target)
     return {"auroc": auroc, "average_precision": average_precision}
-
-
-METRICS = {
-    "auroc": "AUROC",
-    "average_precision": "average precision",
-    "f1": "F1",
-    "f1_both": "F1, both values",
-    "precision_both": "precision, both values",
-    "recall_both": "recall, both values",
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "weighted_accuracy": "weighted accuracy",
-    "r2": "R²",
-    "rmse": "RMSE",
-    "pearson": "Pearson correlation",
-}
-
-
-LOCALISATION = {
-    "auroc_weighted": "AUROC of instances, weighted",
-    "auroc_instance": "AUROC of instances, alone",
-    "auroc_within_weighted": "AUROC within a clip, weighted",
-    "auroc_within_instance": "AUROC within a clip, alone",
-}
 
 
 def percent(p_s: float) -> str:

@@ -1,8 +1,10 @@
 """The three kinds of targets, and what follows from each for scores, loss and metrics.
 
-Any pooling serves any of them. Those that average probabilities, as attention does, average the
-values of a regression through the sigmoid: a mean, but not the arithmetic one of `pooling=mean` and
-`gated_attention`.
+Code that depends on the kind of targets asks the `Task`; it does not compare names.
+
+Any pooling works with any of them. Poolings that average probabilities, as attention does, average
+the values of a regression through the sigmoid: a mean, but not the arithmetic one of `pooling=mean`
+and `gated_attention`.
 """
 
 from collections.abc import Callable
@@ -29,22 +31,41 @@ class Task:
     """One kind of targets.
 
     Attributes:
-        name: As `Corpus.task` has it.
-        scores: What a network's outputs say, (..., C) -> (..., C): probabilities of classes, or
-            the values of a regression.
-        losses: What it can be learnt with, the natural one first.
-        metrics: Judges scores by targets and mask, each (N, C).
+        name: The value of `Corpus.task`.
+        scores: Maps the outputs of a network, (..., C), to scores, (..., C): probabilities of
+            classes, or the values of a regression.
+        losses: The losses that fit the task, its default first.
+        metrics: Compares scores with targets and mask, each (N, C).
+        has_classes: Whether a target says that a class is present or absent, and a score is its
+            probability. False for a regression, whose targets are real values.
+        one_class_per_clip: Whether exactly one class of each clip is present, so that the answer to
+            a clip is the class of its greatest score.
     """
 
     name: str
     scores: Callable[[Tensor], Tensor]
     losses: tuple[Callable[..., Tensor], ...]
     metrics: Callable[[Tensor, Tensor, Tensor], Metrics]
+    has_classes: bool = True
+    one_class_per_clip: bool = False
+
+    def usable(self, mask: Tensor) -> Tensor:
+        """Return the observed cells that can be learnt from and tested on, (N, C) bool.
+
+        These are all of them. Where a clip has one class, they are the cells of those clips of
+        which all classes were observed: that one class is absent does not say which is present.
+
+        Args:
+            mask: True where the target was observed, (N, C) bool.
+        """
+        if self.one_class_per_clip:
+            return mask.all(dim=1, keepdim=True).expand_as(mask)
+        return mask
 
     def loss(self, chosen: Loss | None) -> Loss:
-        """Return the loss to learn with: the chosen one, or the natural one if there is none.
+        """Return the chosen loss, or the default of the task if none is chosen.
 
-        A loss that is not of musicssl may do as it likes.
+        A loss from outside musicssl is taken as it is.
 
         Raises:
             InputError: If the chosen loss is for targets of another kind.
@@ -52,8 +73,8 @@ class Task:
         if chosen is None:
             return self.losses[0]
         function = chosen.func if isinstance(chosen, partial) else chosen
-        ours = {loss for task in TASKS for loss in task.losses}
-        if function in ours and function not in self.losses:
+        of_all_tasks = {loss for task in TASKS for loss in task.losses}
+        if function in of_all_tasks and function not in self.losses:
             fitting = " or ".join(f"loss={loss.__name__}" for loss in self.losses)
             raise InputError(
                 f"loss={function.__name__} is not for targets of the kind {self.name}, which this "
@@ -66,23 +87,29 @@ def _softmax(logits: Tensor) -> Tensor:
     return logits.softmax(dim=-1)
 
 
-def _as_they_are(logits: Tensor) -> Tensor:
+def _unchanged(logits: Tensor) -> Tensor:
     return logits
 
 
 MULTI_LABEL = Task(
     "multi_label", Tensor.sigmoid, (masked_bce, balanced_bce, partial_bce), multi_label_metrics
 )
-MULTI_CLASS = Task("multi_class", _softmax, (cross_entropy, masked_bce), multi_class_metrics)
-REGRESSION = Task("regression", _as_they_are, (squared_error,), regression_metrics)
+MULTI_CLASS = Task(
+    "multi_class",
+    _softmax,
+    (cross_entropy, masked_bce),
+    multi_class_metrics,
+    one_class_per_clip=True,
+)
+REGRESSION = Task("regression", _unchanged, (squared_error,), regression_metrics, has_classes=False)
 TASKS = (MULTI_LABEL, MULTI_CLASS, REGRESSION)
 
 
 def task_named(name: str) -> Task:
-    """Return the task of a name.
+    """Return the task of a name, such as `Corpus.task` has.
 
     Raises:
-        InputError: If there is none.
+        InputError: If there is no such task.
     """
     for task in TASKS:
         if task.name == name:

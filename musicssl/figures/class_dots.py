@@ -23,7 +23,7 @@ def draw_class_dots(
     Args:
         classes: Names, (C).
         values: By the name of the method, (C) each; NaN for a class is drawn as "undefined".
-        metric: What the values are.
+        metric: Heading of the metric.
         title: Above the picture.
         reference: A value to mark, and what reaches it.
     """

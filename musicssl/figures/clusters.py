@@ -26,8 +26,8 @@ def draw_clusters(
         classes: Names, (C).
         sizes: Clips of each cluster, (K,).
         values: Of each cluster and class, 0 or more, (K, C); NaN is left white.
-        meaning: Of the values, beside the scale of colours.
-        form: Of a value in its cell, as `format` has it.
+        meaning: Label of the colour bar.
+        form: Format specification of the values in the cells, such as ".1f".
     """
     leading = np.where(np.isnan(values), -1, values).argmax(axis=1)
     order = np.lexsort((np.arange(len(sizes)), leading, sizes == 0))
@@ -37,9 +37,9 @@ def draw_clusters(
     figure = Figure(figsize=(max(width + 1, 5), max(height, 3.5)), layout=spacious())
     axes = figure.subplots()
     figure.suptitle(wrapped("Classes in clusters of test clips", title_width(figure)), **PLAIN)
-    shown = values[order]
+    table = values[order]
     top = float(np.nanmax(values, initial=0)) or 1.0
-    image = axes.imshow(shown, cmap="Blues", vmin=0, vmax=top, aspect="auto")
+    image = axes.imshow(table, cmap="Blues", vmin=0, vmax=top, aspect="auto")
     columns, rows = (range(0, count, _step(count)) for count in (len(classes), len(order)))
     names = [wrapped(classes[c]) for c in columns]
     axes.set_xticks(columns, names, rotation=90, fontsize=SMALL, **PLAIN)
@@ -47,8 +47,8 @@ def draw_clusters(
     axes.set_xlabel("class")
     axes.set_ylabel("cluster (clips)")
     if max(values.shape) <= _MOST_NUMBERS:
-        for row, column in np.argwhere(shown > 0):
-            value = shown[row, column]
+        for row, column in np.argwhere(table > 0):
+            value = table[row, column]
             ink = "white" if value > 0.6 * top else "black"
             text = format(value, form)
             axes.text(column, row, text, color=ink, fontsize=SMALL - 2, ha="center", va="center")
@@ -57,5 +57,5 @@ def draw_clusters(
 
 
 def _step(count: int) -> int:
-    """Return of how many labels there is room for one."""
+    """Return the step between labels so that they do not overlap."""
     return max(int(-(-_CELL_INCHES * count // (_LARGEST_INCHES - _MARGIN_INCHES))), 1)

@@ -1,4 +1,4 @@
-"""A square of answers over truth: which classes are taken for which?"""
+"""A confusion matrix: which classes are taken for which?"""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ def draw_confusion(
     answers: NDArray[np.integer],
     title: str,
 ) -> Figure:
-    """Draw a square of which class was answered where which was right.
+    """Draw the confusion matrix of answers over true classes.
 
     A row is a true class and shows the share of its clips that got each answer; a class without a
     clip is left white.
@@ -27,7 +27,7 @@ def draw_confusion(
     Args:
         classes: Names, (C).
         truth: The class of each clip, (N,).
-        answers: What was answered, (N,).
+        answers: The answered class of each clip, (N,).
         title: Above the picture.
     """
     shares = confusion_shares(truth, answers, len(classes))
@@ -37,12 +37,12 @@ def draw_confusion(
     figure.suptitle(wrapped(title, title_width(figure)), **PLAIN)
     image = axes.imshow(100 * shares, cmap="Blues", vmin=0, vmax=100)
     step = -(-_CELL_INCHES * len(classes) // (_LARGEST_INCHES - _MARGIN_INCHES))
-    shown = range(0, len(classes), max(int(step), 1))
-    labels = [wrapped(classes[c]) for c in shown]
-    axes.set_xticks(shown, labels, rotation=90, fontsize=SMALL, **PLAIN)
+    ticks = range(0, len(classes), max(int(step), 1))
+    labels = [wrapped(classes[c]) for c in ticks]
+    axes.set_xticks(ticks, labels, rotation=90, fontsize=SMALL, **PLAIN)
     clips = np.bincount(truth, minlength=len(classes))
-    counted = [wrapped(f"{classes[c]} ({clips[c]})") for c in shown]
-    axes.set_yticks(shown, counted, fontsize=SMALL, **PLAIN)
+    counted = [wrapped(f"{classes[c]} ({clips[c]})") for c in ticks]
+    axes.set_yticks(ticks, counted, fontsize=SMALL, **PLAIN)
     axes.set_xlabel("answer")
     axes.set_ylabel("truth (clips)")
     if len(classes) <= _MOST_NUMBERS:
@@ -59,11 +59,11 @@ def draw_confusion(
 def confusion_shares(
     truth: NDArray[np.integer], answers: NDArray[np.integer], num_classes: int
 ) -> NDArray[np.float64]:
-    """Return which share of the clips of each class got each answer, (C, C).
+    """Return the share of the clips of each class that got each answer, (C, C).
 
     Args:
         truth: The class of each clip, (N,).
-        answers: What was answered, (N,).
+        answers: The answered class of each clip, (N,).
         num_classes: C.
 
     Returns:

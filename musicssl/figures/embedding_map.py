@@ -15,6 +15,7 @@ from sklearn.manifold import TSNE
 from sklearn.preprocessing import StandardScaler
 
 from musicssl.errors import InputError
+from musicssl.evaluation.tasks import task_named
 from musicssl.figures.saving import save_png
 from musicssl.figures.style import COLOURS, GREY, PLAIN, SMALL, looks, spacious, wrapped
 
@@ -22,12 +23,12 @@ LAYOUTS = ("pca", "tsne", "umap")
 FEWEST = 4  # clips of a map
 
 
-class Plane(NamedTuple):
-    """Clips in a plane.
+class Projection2D(NamedTuple):
+    """Embeddings of clips in two dimensions.
 
     Attributes:
         points: (N, 2).
-        remark: How to read distances, for a title.
+        remark: How to read distances between them, for a title.
     """
 
     points: NDArray[np.floating]
@@ -35,7 +36,7 @@ class Plane(NamedTuple):
 
 
 def check_layout(method: str | None) -> None:
-    """Check that there is such a layout, or that none is asked for.
+    """Make sure that a layout exists, or that no map is asked for.
 
     Raises:
         InputError: If there is no such layout, or umap-learn is missing.
@@ -50,13 +51,13 @@ def check_layout(method: str | None) -> None:
         )
 
 
-def laid_out(h: NDArray[np.floating], method: str = "pca") -> Plane:
-    """Bring embeddings to two dimensions; features are standardised first.
+def project(h: NDArray[np.floating], method: str = "pca") -> Projection2D:
+    """Project embeddings to two dimensions; features are standardised first.
 
     Args:
         h: Embeddings of 4 clips or more, (N, D).
-        method: "pca", the two directions of most variance; "tsne" or "umap", which keep neighbours
-            together and make distances across the picture meaningless.
+        method: "pca": the two directions of greatest variance. "tsne" or "umap": keep neighbours
+            together; large distances have no meaning.
 
     Raises:
         InputError: If there are fewer clips, there is no such method, or umap-learn is missing.
@@ -66,22 +67,22 @@ def laid_out(h: NDArray[np.floating], method: str = "pca") -> Plane:
         raise InputError(f"a map of {len(h)} clips shows nothing; give it {FEWEST} or more.")
     z = StandardScaler().fit_transform(np.asarray(h, np.float64))
     if not z.any():
-        return Plane(np.zeros((len(h), 2)), "all embeddings are alike")
+        return Projection2D(np.zeros((len(h), 2)), "all embeddings are alike")
     if method == "pca":
         return _principal(z)
     if method == "tsne":
         perplexity = min(30, (len(h) - 1) / 3)
         tsne = TSNE(perplexity=perplexity, init="pca", random_state=0)
-        return Plane(tsne.fit_transform(z), "t-SNE: only neighbourhoods mean something")
-    return Plane(_umap(z), "UMAP: only neighbourhoods mean something")
+        return Projection2D(tsne.fit_transform(z), "t-SNE: only neighbourhoods mean something")
+    return Projection2D(_umap(z), "UMAP: only neighbourhoods mean something")
 
 
-def _principal(z: NDArray[np.float64]) -> Plane:
+def _principal(z: NDArray[np.float64]) -> Projection2D:
     pca = PCA(min(2, z.shape[1]), svd_solver="full").fit(z)
     points = pca.transform(z)
     points = np.pad(points, ((0, 0), (0, 2 - points.shape[1])))
     share = 100 * pca.explained_variance_ratio_.sum()
-    return Plane(points, f"PCA: {share:.0f} % of the variance of standardised embeddings")
+    return Projection2D(points, f"PCA: {share:.0f} % of the variance of standardised embeddings")
 
 
 def _umap(z: NDArray[np.float64]) -> NDArray[np.floating]:
@@ -109,10 +110,10 @@ def draw_embedding_map(
     task: str,
     method: str = "pca",
 ) -> Path:
-    """Write a map of clips, coloured by what is known of them, to embedding_map.png.
+    """Write a map of clips, coloured by their targets, to embedding_map.png.
 
-    Where a clip has one class there is one panel for all classes, else one for each class, and in a
-    regression one for each target. At most 2,000 clips are drawn, always the same.
+    There is a panel for each class, or for each target of a regression; if each clip has one class,
+    a single panel shows all classes. At most 2,000 clips are drawn, always the same.
 
     Args:
         folder: To write to.
@@ -120,63 +121,64 @@ def draw_embedding_map(
         y: Targets, (N, C); without meaning where `mask` is False.
         mask: True where observed, (N, C).
         classes: Names, (C).
-        task: What the targets are; see `musicssl.data.corpus.Corpus`.
-        method: See `musicssl.figures.embedding_map.laid_out`.
+        task: Name of the kind of targets; see `musicssl.data.corpus.Corpus`.
+        method: See `project`.
 
     Returns:
         The path of the picture.
 
     Raises:
-        InputError: See `laid_out`.
+        InputError: See `project`.
     """
-    drawn = np.sort(np.random.default_rng(0).permutation(len(h))[:_MOST_CLIPS])
-    plane, y, mask = laid_out(h[drawn], method), y[drawn], mask[drawn]
-    if task == "regression":
-        figure = value_maps(plane, y, mask, classes)
-    elif task == "multi_class":
-        figure = class_map(plane, y, mask, classes)
+    rows = np.sort(np.random.default_rng(0).permutation(len(h))[:_MOST_CLIPS])
+    projection, y, mask = project(h[rows], method), y[rows], mask[rows]
+    kind = task_named(task)
+    if not kind.has_classes:
+        figure = value_maps(projection, y, mask, classes)
+    elif kind.one_class_per_clip:
+        figure = class_map(projection, y, mask, classes)
     else:
-        figure = label_maps(plane, y, mask, classes)
+        figure = label_maps(projection, y, mask, classes)
     return save_png(folder / "embedding_map.png", figure)
 
 
-def class_map(plane: Plane, y: Floats, mask: Bools, classes: Sequence[str]) -> Figure:
+def class_map(projection: Projection2D, y: Floats, mask: Bools, classes: Sequence[str]) -> Figure:
     """Draw all clips in one panel, each in the look of its class; the most frequent 20 have one."""
-    known = mask.all(axis=1)
-    answer = np.where(known, np.where(mask, y, 0).argmax(axis=1), -1)
-    counts = np.bincount(answer[known], minlength=len(classes))
-    shown = _most_frequent(counts, _MOST_COLOURS)
-    shown = shown[counts[shown] > 0]
-    figure = Figure(figsize=(9, max(6.2, 0.5 + _ENTRY_INCHES * len(shown))), layout=spacious())
+    labelled = mask.all(axis=1)
+    class_of = np.where(labelled, np.where(mask, y, 0).argmax(axis=1), -1)
+    counts = np.bincount(class_of[labelled], minlength=len(classes))
+    frequent = _most_frequent(counts, _MOST_COLOURS)
+    frequent = frequent[counts[frequent] > 0]
+    figure = Figure(figsize=(9, max(6.2, 0.5 + _ENTRY_INCHES * len(frequent))), layout=spacious())
     axes = figure.subplots()
-    others = ~np.isin(answer, shown)
-    if others.any():
-        named = "no label" if not (others & known).any() else "other or no label"
-        _dots(axes, plane, others, _PALE, label=f"{named} ({others.sum():,})")
-    for c, look in zip(shown, looks(len(shown)), strict=True):
+    rest = ~np.isin(class_of, frequent)
+    if rest.any():
+        name = "no label" if not (rest & labelled).any() else "other or no label"
+        _dots(axes, projection, rest, _PALE, label=f"{name} ({rest.sum():,})")
+    for c, look in zip(frequent, looks(len(frequent)), strict=True):
         label = wrapped(f"{classes[c]} ({counts[c]:,})")
-        _dots(axes, plane, answer == c, look.colour, 22, look.marker, label)
+        _dots(axes, projection, class_of == c, look.colour, 22, look.marker, label)
     _frame(axes)
-    axes.set_title(_title(plane, figure, len(shown), int((counts > 0).sum())), **PLAIN)
+    axes.set_title(_title(projection, figure, len(frequent), int((counts > 0).sum())), **PLAIN)
     legend = figure.legend(loc="outside right upper", frameon=False, fontsize=SMALL)
     for text in legend.get_texts():
         text.set_parse_math(False)
     return figure
 
 
-def label_maps(plane: Plane, y: Floats, mask: Bools, classes: Sequence[str]) -> Figure:
+def label_maps(projection: Projection2D, y: Floats, mask: Bools, classes: Sequence[str]) -> Figure:
     """Draw a panel for each class: present over absent over not observed; at most 50."""
     present = mask & (y >= 0.5)
-    shown = _most_frequent(present.sum(axis=0), _MOST_PANELS)
-    figure, panels = _grid(len(shown), 1.75 if len(shown) > 6 else 2.8)
-    for axes, c in zip(panels, shown, strict=True):
+    frequent = _most_frequent(present.sum(axis=0), _MOST_PANELS)
+    figure, panels = _grid(len(frequent), 1.75 if len(frequent) > 6 else 2.8)
+    for axes, c in zip(panels, frequent, strict=True):
         absent = mask[:, c] & ~present[:, c]
-        _dots(axes, plane, ~mask[:, c], _PALE, 3, label="not observed")
-        _dots(axes, plane, absent, GREY, 4, label="absent")
-        _dots(axes, plane, present[:, c], COLOURS[0], 7, label="present")
+        _dots(axes, projection, ~mask[:, c], _PALE, 3, label="not observed")
+        _dots(axes, projection, absent, GREY, 4, label="absent")
+        _dots(axes, projection, present[:, c], COLOURS[0], 7, label="present")
         _name(axes, f"{classes[c]} ({present[:, c].sum():,})")
         _frame(axes)
-    figure.suptitle(_title(plane, figure, len(shown), len(classes)), **PLAIN)
+    figure.suptitle(_title(projection, figure, len(frequent), len(classes)), **PLAIN)
     handles = panels[0].get_legend_handles_labels()[0][::-1]
     figure.legend(
         handles=handles,
@@ -189,18 +191,18 @@ def label_maps(plane: Plane, y: Floats, mask: Bools, classes: Sequence[str]) -> 
     return figure
 
 
-def value_maps(plane: Plane, y: Floats, mask: Bools, classes: Sequence[str]) -> Figure:
+def value_maps(projection: Projection2D, y: Floats, mask: Bools, classes: Sequence[str]) -> Figure:
     """Draw a panel for each target, coloured by its values; pale where not observed."""
     figure, panels = _grid(len(classes), 3.6)
     for axes, c in zip(panels, range(len(classes)), strict=True):
         seen = mask[:, c]
-        _dots(axes, plane, ~seen, _PALE, 6)
-        across, up = plane.points[seen].T
+        _dots(axes, projection, ~seen, _PALE, 6)
+        across, up = projection.points[seen].T
         image = axes.scatter(across, up, 10, c=y[seen, c], cmap="viridis", linewidths=0)
         figure.colorbar(image, ax=axes, shrink=0.65)
         _name(axes, classes[c])
         _frame(axes)
-    figure.suptitle(_title(plane, figure, len(classes), len(classes)), **PLAIN)
+    figure.suptitle(_title(projection, figure, len(classes), len(classes)), **PLAIN)
     return figure
 
 
@@ -211,7 +213,7 @@ def _most_frequent(counts: NDArray[np.integer], most: int) -> NDArray[np.int64]:
 
 
 def _grid(count: int, inches: float) -> tuple[Figure, list[Axes]]:
-    """Return a figure of so many square panels."""
+    """Return a figure with `count` square panels, each `inches` wide."""
     columns = min(count, 5 if count <= 25 else 10)
     rows = -(-count // columns)
     size = (max(inches * columns, 5), 1 + inches * 1.1 * rows)
@@ -224,14 +226,14 @@ def _grid(count: int, inches: float) -> tuple[Figure, list[Axes]]:
 
 def _dots(
     axes: Axes,
-    plane: Plane,
+    projection: Projection2D,
     clips: Bools,
     colour: str,
     size: float = 10,
     marker: str = "o",
     label: str | None = None,
 ) -> None:
-    x, y = plane.points[clips].T
+    x, y = projection.points[clips].T
     axes.scatter(x, y, size, color=colour, marker=marker, alpha=0.7, linewidths=0, label=label)
 
 
@@ -245,9 +247,9 @@ def _frame(axes: Axes) -> None:
     axes.spines[:].set_color(GREY)
 
 
-def _title(plane: Plane, figure: Figure, shown: int, num_classes: int) -> str:
-    lines = [f"Embeddings of {len(plane.points):,} clips", plane.remark]
-    if shown < num_classes:
-        lines.append(f"the {shown} most frequent of {num_classes} classes")
+def _title(projection: Projection2D, figure: Figure, num_shown: int, num_classes: int) -> str:
+    lines = [f"Embeddings of {len(projection.points):,} clips", projection.remark]
+    if num_shown < num_classes:
+        lines.append(f"the {num_shown} most frequent of {num_classes} classes")
     width = int(8 * figure.get_figwidth())  # letters, with room for a legend
     return "\n".join(wrapped(line, width) for line in lines)

@@ -13,14 +13,14 @@ Floats = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class FeatureAxis:
-    """What the features of a corpus are to a reader.
+    """Names and units of the features of a corpus.
 
     A value v is shown as `scale * v + offset`, a difference or a deviation d as `scale * d`.
 
     Attributes:
-        feature: What they count, for the axis along them.
-        value: What a value is.
-        difference: What a difference of values is.
+        feature: Label of the axis along the features.
+        value: Unit of their values.
+        difference: Unit of a difference of values.
         scale: See above.
         offset: See above.
     """
@@ -33,7 +33,7 @@ class FeatureAxis:
 
 
 def feature_axis(dataset: Dataset, num_features: int) -> FeatureAxis:
-    """Return what the features of a corpus are, decibels if they are log-mel spectra."""
+    """Return names and units of the features of a corpus: decibels of log-mel spectra."""
     features = getattr(dataset, "features", None)
     if not isinstance(features, LogMel) or features.num_mels != num_features:
         return FeatureAxis()
@@ -48,11 +48,11 @@ def feature_axis(dataset: Dataset, num_features: int) -> FeatureAxis:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """A part of what is known of clips: so many values for each feature.
+    """One statistic of the features of clips, such as their mean over time.
 
     Attributes:
-        name: What it is.
-        value: What its values are, with their unit.
+        name: Of the statistic.
+        value: Unit of its values.
         values: (..., F).
     """
 
@@ -62,23 +62,23 @@ class Part:
 
 
 def level_parts(summaries: Floats, kind: str, num_instances: int, axis: FeatureAxis) -> list[Part]:
-    """Return the parts of summaries, (..., D), for the eye; those of `flat` are averaged over time.
+    """Split summaries, (..., D), into parts that can be drawn; `flat` ones are averaged over time.
 
     Args:
         summaries: In the units of the features.
         kind: As `musicssl.methods.generative.summary.ClipSummary` has it.
         num_instances: T.
-        axis: What the features are.
+        axis: Names and units of the features.
     """
-    first, *others = _parts(summaries, kind, num_instances)
+    first, *rest = _parts(summaries, kind, num_instances)
     parts = [Part(first[0], axis.value, axis.scale * first[1] + axis.offset)]
-    return parts + [Part(name, axis.difference, axis.scale * values) for name, values in others]
+    return parts + [Part(name, axis.difference, axis.scale * values) for name, values in rest]
 
 
 def difference_parts(
     differences: Floats, kind: str, num_instances: int, axis: FeatureAxis
 ) -> list[Part]:
-    """Return the parts of differences of summaries, (..., D); see `level_parts`."""
+    """Split differences of summaries, (..., D), into parts; see `level_parts`."""
     parts = _parts(differences, kind, num_instances)
     return [Part(name, axis.difference, axis.scale * values) for name, values in parts]
 
@@ -86,8 +86,8 @@ def difference_parts(
 def images(summaries: Floats, num_instances: int, axis: FeatureAxis) -> Floats:
     """Return flat summaries, (..., T F), as (..., T, F)."""
     instances = summaries.reshape(*summaries.shape[:-1], num_instances, -1)
-    shown: Floats = axis.scale * instances + axis.offset
-    return shown
+    scaled: Floats = axis.scale * instances + axis.offset
+    return scaled
 
 
 def _parts(summaries: Floats, kind: str, num_instances: int) -> list[tuple[str, Floats]]:

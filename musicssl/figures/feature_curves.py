@@ -43,8 +43,8 @@ def draw_panels(
     Args:
         figure: To draw into.
         panels: Rows, of which the last may be shorter.
-        feature: What the features are.
-        value: What the values are, with their unit.
+        feature: Label of the axis along the features.
+        value: Unit of the values.
     """
     columns = len(panels[0])
     grid = figure.subplots(len(panels), columns, sharex=True, sharey=True, squeeze=False)
@@ -63,19 +63,19 @@ def draw_panels(
 
 
 def _draw_key(axes: Axes) -> None:
-    """Name the curves between title and panel, where no curve is."""
-    place: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.5, 0.96)}
+    """Name the curves in a key between title and panel."""
+    position: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.5, 0.96)}
     look: dict[str, Any] = {"frameon": False, "handlelength": 1.2, "columnspacing": 0.8}
-    legend = axes.legend(ncols=len(_LOOKS), fontsize=SMALL - 1, **place, **look)
+    legend = axes.legend(ncols=len(_LOOKS), fontsize=SMALL - 1, **position, **look)
     for text in legend.get_texts():
         text.set_parse_math(False)
 
 
 def draw_curves(axes: Axes, panel: Curves) -> None:
-    """Draw the curves of a panel; feature f is at f + 0.5, the middle of its place."""
+    """Draw the curves of a panel; feature f is drawn at f + 0.5."""
     if panel.faint is not None:
-        places = np.arange(panel.faint.shape[1]) + 0.5
-        axes.plot(places, panel.faint.T, color=_FAINT, linewidth=0.7)
+        x = np.arange(panel.faint.shape[1]) + 0.5
+        axes.plot(x, panel.faint.T, color=_FAINT, linewidth=0.7)
     for (name, curve), look in zip(panel.named.items(), _LOOKS, strict=False):
         axes.plot(np.arange(len(curve)) + 0.5, curve, linewidth=1.2, label=wrapped(name), **look)
     axes.set_xlim(0, len(curve))

@@ -1,4 +1,4 @@
-"""Pictures of a generative model of clips: what it reconstructs, adds, samples and tells apart."""
+"""Pictures of a generative model: reconstructions, effects of classes, samples, traversals."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -29,22 +29,22 @@ def draw_reconstructions(
     feature: str,
     head: str,
 ) -> Figure:
-    """Draw a row for each clip, and in it each part of what was observed and reconstructed.
+    """Draw a row for each clip with each part of its features, observed and reconstructed.
 
     Args:
         titles: Of the rows, (N,).
         observed: Parts of (N, F).
         decoded: The same.
-        feature: What the features are.
+        feature: Label of the axis along the features.
         head: Above the picture.
     """
     figure = _figure(1.0 + _CLIP_INCHES * len(titles), head)
     grid = figure.subplots(len(titles), len(observed), sharex=True, sharey="col", squeeze=False)
     for row, (line, title) in enumerate(zip(grid, titles, strict=True)):
-        for axes, seen, made in zip(line, observed, decoded, strict=True):
-            curves = {"observed": seen.values[row], "reconstructed": made.values[row]}
+        for axes, part, decoded_part in zip(line, observed, decoded, strict=True):
+            curves = {"observed": part.values[row], "reconstructed": decoded_part.values[row]}
             draw_curves(axes, Curves("", curves))
-            axes.set_ylabel(f"{wrapped(seen.name, 20)}\n({seen.value})", fontsize=SMALL)
+            axes.set_ylabel(f"{wrapped(part.name, 20)}\n({part.value})", fontsize=SMALL)
         _title_row(line, title)
     for axes in grid[-1]:
         axes.set_xlabel(feature, fontsize=SMALL)
@@ -57,14 +57,14 @@ def draw_reconstructions(
 def draw_image_reconstructions(
     titles: Sequence[str], observed: Floats, decoded: Floats, feature: str, value: str, head: str
 ) -> Figure:
-    """Draw a row for each clip: its instances, and beside them what is reconstructed.
+    """Draw a row for each clip: its instances, and their reconstruction beside them.
 
     Args:
         titles: Of the rows, (N,).
         observed: (N, T, F).
         decoded: (N, T, F).
-        feature: What the features are.
-        value: What the values are, with their unit.
+        feature: Label of the axis along the features.
+        value: Unit of the values.
         head: Above the picture.
     """
     figure = _figure(1.0 + _CLIP_INCHES * len(titles), head)
@@ -96,8 +96,8 @@ def draw_classes(
         classes: Names, (C).
         added: Parts of differences, (C, F).
         panels: See `draw_panels`.
-        feature: What the features are.
-        value: What the values of the curves are, with their unit.
+        feature: Label of the axis along the features.
+        value: Unit of the values of the curves.
         head: Above the picture.
     """
     heights = 1.2 + _CLASS_INCHES * len(classes), _PANEL_INCHES * len(panels)
@@ -132,7 +132,7 @@ def draw_traversals(
         names: Of the latent variables, (K,).
         steps: Where they were put, (S,), equally spaced and ascending.
         moved: Parts of differences, (K, S, F).
-        feature: What the features are.
+        feature: Label of the axis along the features.
         head: Above the picture.
     """
     figure = _figure(1.2 + _TRAVERSAL_INCHES * len(names), head)

@@ -53,13 +53,13 @@ def first_of_classes(present: NDArray[np.bool_], count: int) -> list[tuple[int, 
 
 
 def reconstructions_figure(scene: Scene) -> Figure:
-    """Draw clips of different classes beside what is decoded from the means of their z.
+    """Draw clips of different classes beside their reconstructions from the means of their z.
 
-    Where each class has a model of its own it is that of the class of the clip.
+    If each class has a model of its own, the model is that of the class of the clip.
     """
     model, by_label = scene.model, scene.model.label is not None
     chosen = first_of_classes(scene.present, _RECONSTRUCTED)
-    places = [clip for clip, _ in chosen]
+    clips = [clip for clip, _ in chosen]
     labels = [label or 0 if by_label else 0 for _, label in chosen]
     decoded = {label: reconstructed(model, scene.clips, label) for label in labels}  # (N, D) each
     shares = {label: explained_share(model, scene.clips, x) for label, x in decoded.items()}
@@ -67,18 +67,20 @@ def reconstructions_figure(scene: Scene) -> Figure:
     if model.reads_classes:
         head = "What is decoded from the mean of q(z|x, y), y being the classifier's answer"
     if by_label:
-        pairs = zip(places, labels, strict=True)
+        pairs = zip(clips, labels, strict=True)
         titles = [_of_a_model(scene, clip, label, shares[label]) for clip, label in pairs]
     else:
         titles = [_named(scene, *one) for one in chosen]
         head += f"; {100 * shares[0]:z.0f} % of the variance of test clips is explained"
-    seen = scene.observed[places]
-    made = torch.stack([decoded[label][clip] for clip, label in zip(places, labels, strict=True)])
+    pairs = zip(clips, labels, strict=True)
+    observed = scene.observed[clips]
+    again = torch.stack([decoded[label][clip] for clip, label in pairs])
     axis = scene.axis
     if scene.has_images:
-        x, again = scene.images(seen), scene.images(made)
-        return draw_image_reconstructions(titles, x, again, axis.feature, axis.value, head)
-    return draw_reconstructions(titles, scene.levels(seen), scene.levels(made), axis.feature, head)
+        images = scene.images(observed), scene.images(again)
+        return draw_image_reconstructions(titles, *images, axis.feature, axis.value, head)
+    parts = scene.levels(observed), scene.levels(again)
+    return draw_reconstructions(titles, *parts, axis.feature, head)
 
 
 def _of_a_model(scene: Scene, clip: int, label: int, share: float) -> str:
@@ -90,40 +92,40 @@ def _of_a_model(scene: Scene, clip: int, label: int, share: float) -> str:
 
 
 def _named(scene: Scene, clip: int, label: int | None) -> str:
-    """Say which clip it is, and what it is taken for if that matters."""
+    """Name a clip, its class, and the answer if the model reads classes."""
     title = str(scene.clip_ids[clip])
     if label is not None:
         title += f", {scene.classes[label]}"
     if scene.model.reads_classes:
-        places = (scene.clips.answers[clip] >= 0.5).nonzero()[:, 0].tolist()
-        title += f"; taken for {', '.join(scene.classes[place] for place in places) or 'nothing'}"
+        answers = (scene.clips.answers[clip] >= 0.5).nonzero()[:, 0].tolist()
+        title += f"; taken for {', '.join(scene.classes[c] for c in answers) or 'nothing'}"
     return title
 
 
 def classes_figure(scene: Scene) -> Figure:
     """Draw what each class adds; of those that add most, single clips and samples."""
     model, clips, task = scene.model, scene.clips, scene.task
-    shown = _most_frequent(scene.present, _MOST_CLASSES)
-    effects = added(model, clips, shown, task)  # (len(shown), D)
+    frequent = _most_frequent(scene.present, _MOST_CLASSES)
+    effects = added(model, clips, frequent, task)  # (len(frequent), D)
     sizes = (effects / model.summary.scale).square().sum(dim=1)
     order = sizes.argsort(descending=True, stable=True).tolist()
-    examples = [shown[place] for place in order][:_EXAMPLES]
+    examples = [frequent[index] for index in order][:_EXAMPLES]
     with_class = [scene.clips_with(label) for label in examples]
     flips = [_flip(scene, int(c[0]), label) for c, label in zip(with_class, examples, strict=True)]
     samples = [_samples(scene, c, label) for c, label in zip(with_class, examples, strict=True)]
-    what = "present less absent"
-    if task.name == "multi_class":
-        what = "each class less the mean of all classes"
+    difference = "present less absent"
+    if task.one_class_per_clip:
+        difference = "each class less the mean of all classes"
     head = (
-        f"What a class adds to what is decoded: {what}, z kept as inferred from the clip; "
+        f"What a class adds to what is decoded: {difference}, z kept as inferred from the clip; "
         f"mean over {len(clips.x):,} test clips"
     )
-    if len(shown) < len(scene.classes):
-        head += f"; the {len(shown)} most frequent of {len(scene.classes)} classes"
-    names = [scene.classes[label] for label in shown]
+    if len(frequent) < len(scene.classes):
+        head += f"; the {len(frequent)} most frequent of {len(scene.classes)} classes"
+    names = [scene.classes[label] for label in frequent]
     if model.epochs:
         head += "; in brackets the epochs that the classes' models are of"
-        names = [f"{scene.classes[label]} ({model.epochs[label] + 1})" for label in shown]
+        names = [f"{scene.classes[label]} ({model.epochs[label] + 1})" for label in frequent]
     axis, value = scene.axis, scene.curve_value
     return draw_classes(
         names, scene.differences(effects), [flips, samples], axis.feature, value, head
@@ -136,22 +138,22 @@ def _most_frequent(present: NDArray[np.bool_], most: int) -> list[int]:
 
 
 def _flip(scene: Scene, clip: int, label: int) -> Curves:
-    """Show a clip, and what is decoded with its class and otherwise."""
+    """Show a clip, and its reconstructions with and without its class."""
     one = ShownClips(*(part[[clip]] for part in scene.clips))
     decoded = decoded_flipped(scene.model, one, label, scene.task)[:, 0]  # (K, D)
-    if scene.task.name == "multi_class":
+    if scene.task.one_class_per_clip:
         distances = ((decoded - decoded[label]) / scene.model.summary.scale).square().sum(dim=1)
         other = int(distances.argmax())
         pair = {f"as {scene.classes[label]}": label, f"as {scene.classes[other]}": other}
     else:
         pair = {"present": 1, "absent": 0}
-    named = {name: scene.curve(decoded[place]) for name, place in pair.items()}
+    named = {name: scene.curve(decoded[index]) for name, index in pair.items()}
     title = f"{scene.classes[label]}: {scene.clip_ids[clip]}"
     return Curves(title, {"observed": scene.curve(scene.observed[clip]), **named})
 
 
 def _samples(scene: Scene, with_class: NDArray[np.int64], label: int) -> Curves:
-    """Show clips of a class that are drawn, each with the other classes of a clip that has it."""
+    """Show samples of a class, each with the other classes of a test clip that has it."""
     y = scene.clips.y[with_class[:_SAMPLES]]
     title = f"{scene.classes[label]}: {len(y)} samples, z from N(0, I)"
     mean = scene.curve(scene.observed[with_class].mean(dim=0))

@@ -1,4 +1,4 @@
-"""What pictures of a generative model are drawn of: the model, and clips in units of the corpus."""
+"""The model and the test clips that pictures of a generative model show."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -20,7 +20,7 @@ from musicssl.methods.generative.pictures import FeatureModel, ShownClips
 
 
 class Scene(NamedTuple):
-    """What is to be drawn.
+    """A generative model, and test clips in the units of the features.
 
     Attributes:
         model: The generative model.
@@ -28,8 +28,8 @@ class Scene(NamedTuple):
         present: Whether a class was observed to be present in each, (N, C) bool.
         clip_ids: Their names, (N,).
         classes: Names, (C).
-        task: What the targets are.
-        axis: What the features are.
+        task: The kind of targets.
+        axis: Names and units of the features.
     """
 
     model: FeatureModel
@@ -46,9 +46,9 @@ class Scene(NamedTuple):
         return self.model.summary.unscaled(self.clips.x)
 
     def clips_with(self, label: int) -> NDArray[np.int64]:
-        """Return the clips with a class, as far as that is known or answered, or else all."""
-        places = np.flatnonzero(floats(self.clips.y[:, label]) >= 0.5)
-        return places if len(places) else np.arange(len(self.clip_ids))
+        """Return the clips that have a class by their label or answer; all clips if none has."""
+        rows = np.flatnonzero(floats(self.clips.y[:, label]) >= 0.5)
+        return rows if len(rows) else np.arange(len(self.clip_ids))
 
     def levels(self, summaries: Tensor) -> list[Part]:
         """Return parts of summaries, (..., D)."""
@@ -73,7 +73,7 @@ class Scene(NamedTuple):
 
     @property
     def curve_value(self) -> str:
-        """What the values of `curve` are."""
+        """Name and unit of the values of `curve`."""
         part = self.levels(self.clips.x[:1])[0]
         return f"{part.name}\n({part.value})"
 
@@ -83,5 +83,5 @@ class Scene(NamedTuple):
 
 
 def floats(values: Tensor) -> Floats:
-    """Return a tensor as numbers that pictures are drawn of."""
+    """Return a tensor as an array, for drawing."""
     return values.detach().cpu().double().numpy()

@@ -1,4 +1,4 @@
-"""The label-efficiency curve: what a method makes of few labels, and of more."""
+"""The label-efficiency curve: a metric over the number of labelled clips."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ class Point:
     """A method at one fraction of labels.
 
     Attributes:
-        p_s: The fraction, in per cent as it is to be read.
-        clips: Labelled clips that it is.
+        p_s: The fraction, as text.
+        clips: Number of labelled clips.
         values: A metric of each seed; NaN is left out.
     """
 
@@ -40,16 +40,16 @@ def draw_label_curves(
     fraction: str = "the fraction p_s that they are",
     reference: tuple[float, str] | None = None,
 ) -> Figure:
-    """Draw what each method makes of few labels and of more: means over seeds, single seeds faint.
+    """Draw a metric of each method over labelled clips: means over seeds, single seeds faint.
 
     Bars are 95 % t-intervals of the means. The methods of one fraction stand a little apart from
     left to right so that their intervals can be told apart.
 
     Args:
         curves: Points in ascending order by the name of the method; the first is drawn in black.
-        metric: What the values are.
+        metric: Heading of the metric.
         title: Above the picture.
-        fraction: What the per cent beneath the clips are.
+        fraction: What the percentages beneath the clips are fractions of.
         reference: A value to mark across the picture, and what reaches it, such as chance.
     """
     figure = Figure(figsize=(9, 5.4), layout=spacious())
@@ -58,10 +58,10 @@ def draw_label_curves(
     logs = np.log(sorted({point.clips for points in curves.values() for point in points}))
     span = max(float(logs[-1] - logs[0]), 0.1)
     step = min(_DODGE * span, 0.6 * _least_gap(logs, span) / len(curves))
-    drawn = zip(curves.items(), looks(len(curves)), strict=True)
-    for number, ((name, points), look) in enumerate(drawn):
-        place = number - (len(curves) - 1) / 2
-        _draw_method(axes, name, points, float(np.exp(place * step)), look)
+    pairs = zip(curves.items(), looks(len(curves)), strict=True)
+    for number, ((name, points), look) in enumerate(pairs):
+        offset = number - (len(curves) - 1) / 2
+        _draw_method(axes, name, points, float(np.exp(offset * step)), look)
     _frame(axes, curves, span)
     if reference is not None:
         _draw_reference(axes, *reference)
@@ -76,7 +76,7 @@ def draw_label_curves(
 
 
 def _least_gap(logs: NDArray[np.float64], span: float) -> float:
-    """Return the distance of the two fractions that are closest, if they can be told apart."""
+    """Return the distance of the two closest fractions that do not overlap."""
     gaps = np.diff(logs)
     return float(min(gaps[gaps > _ROOM * span], default=span))
 

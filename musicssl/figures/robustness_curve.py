@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from musicssl.evaluation.metrics import METRICS, smaller_is_better
+from musicssl.evaluation.metrics import metric_info
 from musicssl.evaluation.robustness_table import Robustness
 from musicssl.figures.saving import save_png
 from musicssl.figures.style import PLAIN, SMALL, Look, looks, spacious, wrapped
@@ -18,7 +18,7 @@ _MEAN = "mean of all"
 
 
 def draw_robustness_curves(folder: Path, tables: Mapping[str, Robustness], metric: str) -> Path:
-    """Write what corruptions do to one or several methods to robustness.png.
+    """Draw a metric of one or several methods under corruptions, to robustness.png.
 
     Args:
         folder: To write to.
@@ -54,7 +54,7 @@ def robustness_curves(tables: Mapping[str, Robustness], metric: str) -> Figure:
         axes.grid(visible=True, color="0.9")
         axes.spines[["top", "right"]].set_visible(False)
     _finish(figure, panels, len(names), columns)
-    heading = METRICS.get(metric, metric)
+    heading = metric_info(metric).heading
     figure.suptitle(f"{heading} of corrupted clips; dashed: of clean ones", **PLAIN)
     figure.supxlabel("severity", fontsize=SMALL + 2)
     figure.supylabel(heading, fontsize=SMALL + 2)
@@ -64,13 +64,13 @@ def robustness_curves(tables: Mapping[str, Robustness], metric: str) -> Figure:
 
 
 def most_harmful_first(tables: Sequence[Robustness], metric: str) -> list[str]:
-    """List corruptions by what they do to a metric, mean over severities and tables."""
+    """List corruptions by the change of a metric, mean over severities and tables."""
 
     def gain(name: str) -> float:
         changes = [np.subtract(t.curve(name, metric), t.clean[metric]) for t in tables]
         return float(np.nan_to_num(changes).mean())
 
-    return sorted(tables[0].corrupted, key=gain, reverse=smaller_is_better(metric))
+    return sorted(tables[0].corrupted, key=gain, reverse=metric_info(metric).smaller_is_better)
 
 
 def _draw_method(

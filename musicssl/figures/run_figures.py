@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from musicssl.audio.log_mel import LogMel
 from musicssl.data.corpus import Corpus, Dataset
 from musicssl.errors import InputError
+from musicssl.evaluation.metrics import METRICS, metric_info
 from musicssl.evaluation.predictions import InstancePredictions, Predictions
+from musicssl.evaluation.tasks import task_named
 from musicssl.figures.bars import draw_per_class_bars
 from musicssl.figures.confusion import draw_confusion
 from musicssl.figures.curves import draw_training_curves
@@ -21,8 +23,6 @@ from musicssl.figures.timeline import draw_attention_timeline
 log = logging.getLogger(__name__)
 
 _ROWS = 5  # classes in one timeline
-_BARS = {"f1": "F1", "auroc": "AUROC", "r2": "R²", "pearson": "Pearson correlation"}
-_CURVES = ("accuracy", "auroc", "average_precision", "f1", "r2", "pearson")
 
 
 def draw_bars(
@@ -31,23 +31,29 @@ def draw_bars(
     per_class: Mapping[str, Sequence[float]],
     title: str = "Test metrics by class",
 ) -> None:
-    """Draw F1 and AUROC of every class, or R² and correlation of every target of a regression."""
-    shown = {head: per_class[name] for name, head in _BARS.items() if name in per_class}
+    """Draw F1 and AUROC of every class, or R² and correlation of every target of a regression.
+
+    The metrics drawn are those of `METRICS` that are shown in bars.
+    """
+    infos = {name: metric_info(name) for name in per_class}
+    columns = {
+        info.heading: per_class[name] for name, info in infos.items() if "bars" in info.shown_in
+    }
     counts = per_class.get("positives")
     positives = None if counts is None else [int(count) for count in counts]
-    save_png(folder / "per_class.png", draw_per_class_bars(classes, shown, title, positives))
+    save_png(folder / "per_class.png", draw_per_class_bars(classes, columns, title, positives))
 
 
 def draw_curves(folder: Path, rows: Sequence[Mapping[str, float]], best_epoch: int) -> None:
     """Draw losses and the main validation metrics over the epochs; R² below -1 is drawn as -1.
 
-    Of a method that learns embeddings val/loss is left out: it is that of the linear probe, another
-    quantity than train/loss, on a scale of its own. Of one whose loss has the cross-entropy for a
-    part that part is drawn, which is what val/loss is of; of models that are each kept from an
-    epoch of their own, val/latest_loss.
+    For a method that learns embeddings val/loss is left out: it is the loss of the linear probe,
+    on another scale than train/loss. Where train/loss has a cross-entropy as one term, that term is
+    drawn, since val/loss is a cross-entropy too. Where each model is kept from its own best epoch,
+    val/latest_loss is drawn instead of val/loss.
     """
-    metrics = [f"val/{name}" for name in _CURVES if f"val/{name}" in rows[0]]
-    names = [*_losses(rows[0]), *metrics]
+    metrics = [f"val/{info.name}" for info in METRICS.values() if "curves" in info.shown_in]
+    names = [*_losses(rows[0]), *(name for name in metrics if name in rows[0])]
     epochs = [int(row["epoch"]) for row in rows]
     curves = {name: (epochs, [row[name] for row in rows]) for name in names}
     if "val/r2" in curves:  # far below 0, as it is at first, it would flatten the rest
@@ -66,16 +72,17 @@ def _losses(row: Mapping[str, float]) -> list[str]:
 
 
 def draw_answers(folder: Path, predictions: Predictions, title: str | None = None) -> None:
-    """Draw what was answered over what is true, where a clip has one class or a value."""
+    """Draw answers over targets: a confusion matrix, or the predictions of a regression."""
     classes, scores, targets = predictions.classes, predictions.scores, predictions.targets
-    if predictions.task == "multi_class":
-        known = predictions.mask.all(axis=1)
-        answers, truth = scores[known].argmax(axis=1), targets[known].argmax(axis=1)
+    task = task_named(predictions.task)
+    if task.one_class_per_clip:
+        labelled = predictions.mask.all(axis=1)
+        answers, truth = scores[labelled].argmax(axis=1), targets[labelled].argmax(axis=1)
         save_png(
             folder / "confusion.png",
             draw_confusion(classes, truth, answers, title or "Test answers"),
         )
-    if predictions.task == "regression":
+    if not task.has_classes:
         observed = np.where(predictions.mask, targets, np.nan)
         heading = title or "Test predictions"
         save_png(folder / "predictions.png", draw_scatter(classes, observed, scores, heading))
@@ -98,15 +105,15 @@ def draw_timelines(
         corpus: That the clips belong to.
         dataset: That knows their sound.
         rows: Of the test clips in the corpus, (N,).
-        instances: What the model made of them, in the same order.
+        instances: Predictions for them, in the same order.
         count: Pictures to draw.
     """
-    for place in _eventful(corpus, rows)[:count]:
-        length = int(instances.lengths[place])
+    for index in _eventful(corpus, rows)[:count]:
+        length = int(instances.lengths[index])
         if corpus.activity is not None:
             length = min(length, corpus.activity.shape[1])
-        scores, weights = instances.scores[place, :length], instances.weights[place, :length]
-        _draw_timeline(folder, corpus, dataset, int(rows[place]), scores, weights)
+        scores, weights = instances.scores[index, :length], instances.weights[index, :length]
+        _draw_timeline(folder, corpus, dataset, int(rows[index]), scores, weights)
 
 
 def _draw_timeline(
@@ -117,7 +124,7 @@ def _draw_timeline(
     scores: NDArray[np.float32],
     weights: NDArray[np.float32],
 ) -> None:
-    shown = np.flatnonzero(_present(corpus, row))[:_ROWS]
+    present = np.flatnonzero(_present(corpus, row))[:_ROWS]
     length = len(scores)
     clip_id = str(corpus.clip_ids[row])
     spectrogram, seconds, sample_rate = _spectrogram(corpus, dataset, row, length)
@@ -126,10 +133,10 @@ def _draw_timeline(
         draw_attention_timeline(
             spectrogram,
             seconds,
-            [corpus.classes[c] for c in shown],
-            weights[:, shown],
-            scores[:, shown],
-            None if corpus.activity is None else corpus.activity[row, :length, shown].T,
+            [corpus.classes[c] for c in present],
+            weights[:, present],
+            scores[:, present],
+            None if corpus.activity is None else corpus.activity[row, :length, present].T,
             corpus.instance_seconds,
             f"Attention in {clip_id}",
             sample_rate,

@@ -18,7 +18,7 @@ def draw_scatter(
     predictions: NDArray[np.floating],
     title: str,
 ) -> Figure:
-    """Draw a panel per target of a regression: what was predicted over what is true, clip by clip.
+    """Draw a panel for each target of a regression: predictions over targets, a dot for each clip.
 
     Args:
         names: Of the targets, (C).
@@ -33,10 +33,10 @@ def draw_scatter(
     figure.suptitle(wrapped(title, title_width(figure)), **PLAIN)
     panels = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes, name, truth, guess in zip(panels, names, targets.T, predictions.T, strict=False):
-        known = ~np.isnan(truth)
-        axes.scatter(truth[known], guess[known], 9, color=COLOURS[0], alpha=0.5, linewidths=0)
-        if known.any():
-            ends = _ends(truth[known], guess[known])
+        observed = ~np.isnan(truth)
+        axes.scatter(truth[observed], guess[observed], 9, color=COLOURS[0], alpha=0.5, linewidths=0)
+        if observed.any():
+            ends = _ends(truth[observed], guess[observed])
             axes.plot(ends, ends, color=GREY, linestyle=":", label="no error")
             axes.set(xlim=ends, ylim=ends, aspect="equal")
             axes.legend(frameon=False, fontsize=SMALL, loc="upper left")

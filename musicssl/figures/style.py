@@ -1,4 +1,4 @@
-"""What the pictures share: colours that colour-blind readers can tell apart, and their text."""
+"""The common style of all pictures; its colours can be told apart by colour-blind readers."""
 
 import textwrap
 from dataclasses import dataclass

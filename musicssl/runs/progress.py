@@ -7,12 +7,9 @@ from pytorch_lightning.callbacks import ProgressBar
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-_EMBEDDINGS = {
-    "train/alignment": "alignment",
-    "train/uniformity": "uniformity",
-    "train/positives_per_anchor": "positives",
-    "val/effective_rank": "effective rank",
-}
+from musicssl.evaluation.metrics import METRICS
+
+_MOST_METRICS = 2  # in the line of an epoch
 
 
 class EpochProgress(ProgressBar):
@@ -101,10 +98,16 @@ def _is_a_tenth(trainer: pl.Trainer) -> bool:
 
 
 def _describe(trainer: pl.Trainer) -> str:
-    metrics = trainer.callback_metrics
-    last = "val/accuracy" if "val/accuracy" in metrics else "val/f1"
-    shown = ("train/loss", "val/loss", "val/auroc", "val/r2", last)
-    scores = "  ".join(f"{name} {float(metrics[name]):.3f}" for name in shown if name in metrics)
-    text = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {scores}"
-    spread = [f"{head} {float(metrics[k]):.2f}" for k, head in _EMBEDDINGS.items() if k in metrics]
+    logged = trainer.callback_metrics
+    losses = [name for name in ("train/loss", "val/loss") if name in logged]
+    in_progress = [f"val/{info.name}" for info in METRICS.values() if "progress" in info.shown_in]
+    metrics = [name for name in in_progress if name in logged][:_MOST_METRICS]
+    values = "  ".join(f"{name} {float(logged[name]):.3f}" for name in [*losses, *metrics])
+    text = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {values}"
+    spread = [
+        f"{info.heading} {float(logged[f'{split}/{info.name}']):.2f}"
+        for info in METRICS.values()
+        for split in ("train", "val")
+        if info.kind == "embedding" and f"{split}/{info.name}" in logged
+    ]
     return f"{text}\n  {'  '.join(spread)}" if spread else text

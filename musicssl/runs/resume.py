@@ -8,7 +8,7 @@ from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from musicssl.errors import InputError
-from musicssl.evaluation.metrics import smaller_is_better
+from musicssl.evaluation.metrics import metric_info
 
 
 class ResumeCheckpoint(Checkpoint):
@@ -65,7 +65,7 @@ class BestCheckpoint(ModelCheckpoint):
             path.parent,
             filename=path.stem,
             monitor=metric,
-            mode="min" if smaller_is_better(metric) else "max",
+            mode="min" if metric_info(metric).smaller_is_better else "max",
             enable_version_counter=False,
         )
 

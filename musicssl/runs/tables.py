@@ -11,54 +11,42 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from musicssl.evaluation.metrics import COUNTS
+from musicssl.evaluation.metrics import metric_info
 
 PerClass = Mapping[str, Sequence[float] | NDArray[np.floating]]
 
-_HEADS = {
-    "precision": "prec.",
-    "recall": "recall",
-    "f1": "F1",
-    "precision_both": "prec.\nboth",
-    "recall_both": "recall\nboth",
-    "f1_both": "F1\nboth",
-    "auroc": "AUROC",
-    "average_precision": "AP",
-    "r2": "R²",
-    "rmse": "RMSE",
-    "pearson": "Pearson",
-}
 _UNDEFINED = "\N{EN DASH}"
 
 
 def metrics_table(classes: Sequence[str], per_class: PerClass, macro: Mapping[str, float]) -> Table:
     """Lay out a test result within 100 columns, the macro means as last row.
 
-    What was measured of clips as a whole and has no value for a class stands beneath.
+    Metrics of clips as a whole, which have no value for a class, stand beneath the table.
 
     Args:
         classes: Names, (C).
-        per_class: As in `musicssl.evaluation.metrics.Metrics`, (C) each. "both" heads the means
-            over the values absent and present.
+        per_class: As in `musicssl.evaluation.metrics.Metrics`, (C) each; a column for each. "both"
+            heads the means over the values absent and present.
         macro: As there.
 
     Returns:
         A table in which NaN is a dash.
     """
-    heads = {key: head for key, head in _HEADS.items() if key in per_class}
-    counts = [key for key in COUNTS if key in per_class]
+    counts = [key for key in per_class if _is_count(key)]
+    scores = [key for key in per_class if key not in counts]
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     table.add_column("class", max_width=24, overflow="fold")
-    for head in [*heads.values(), "pos./obs." if len(counts) == 2 else "obs."]:
+    heads = [metric_info(key).short for key in scores]
+    for head in [*heads, "pos./obs." if len(counts) == 2 else "obs."]:
         table.add_column(head, justify="right", no_wrap=True)
     for row, name in enumerate(classes):
-        numbers = [_rounded(per_class[key][row]) for key in heads]
+        numbers = [_rounded(per_class[key][row]) for key in scores]
         seen = "/".join(f"{per_class[key][row]:.0f}" for key in counts)
         table.add_row(Text(name), *numbers, seen)  # Text: brackets in a name are no markup
     table.add_section()
-    table.add_row("macro", *(_rounded(macro[key]) for key in heads), "", style="bold")
-    whole = [key for key in macro if key not in per_class]
-    texts = [f"{key.replace('_', ' ')} {_rounded(macro[key])}" for key in whole]
+    table.add_row("macro", *(_rounded(macro[key]) for key in scores), "", style="bold")
+    of_clips = [key for key in macro if key not in per_class]
+    texts = [f"{metric_info(key).heading} {_rounded(macro[key])}" for key in of_clips]
     table.caption, table.caption_style = ", ".join(texts) or None, "bold"
     table.caption_justify = "left"
     return table
@@ -69,8 +57,8 @@ def write_metrics_csv(
 ) -> Path:
     """Write a row for each class and one named "macro", every value in full precision.
 
-    An undefined value reads "nan". The macro row has no counts, and alone has what was measured of
-    clips as a whole: the last columns, empty in the rows of the classes.
+    An undefined value reads "nan". The macro row has no counts. Metrics of clips as a whole are the
+    last columns, which are empty in the rows of the classes.
 
     Args:
         path: The file to write; its folder is made if needed.
@@ -94,7 +82,11 @@ def write_metrics_csv(
 
 
 def _exact(key: str, value: float) -> int | float:
-    return int(value) if key in COUNTS else float(value)
+    return int(value) if _is_count(key) else float(value)
+
+
+def _is_count(key: str) -> bool:
+    return metric_info(key).kind == "count"
 
 
 def _rounded(value: float) -> str:

@@ -14,7 +14,15 @@ from sklearn.metrics import (
 from torch import Tensor
 
 from musicssl.errors import InputError
-from musicssl.evaluation.metrics import macro, per_class_metrics
+from musicssl.evaluation.metrics import (
+    METRICS,
+    MetricInfo,
+    macro,
+    metric_info,
+    per_class_metrics,
+    primary_metric,
+)
+from musicssl.evaluation.tasks import TASKS
 
 KEYS = [
     *("precision", "recall", "f1", "precision_both", "recall_both", "f1_both"),
@@ -161,3 +169,63 @@ def test_the_metric_of_a_set_is_not_the_mean_over_its_batches() -> None:
     expected = [roc_auc_score(targets[:, c], shifted[:, c]) for c in range(5)]
     np.testing.assert_allclose(whole, expected, atol=1e-6)
     assert (torch.stack(batches).mean(0) - whole).abs().max() > 0.01
+
+
+# --- what is known of metrics
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+def test_the_table_has_every_metric_of_every_task(task) -> None:
+    targets = torch.eye(3).repeat(4, 1)
+    per_class, overall = task.metrics(targets, targets, torch.ones(12, 3, dtype=torch.bool))
+    with_credit = {"weighted_accuracy"} if task.one_class_per_clip else set()
+    in_table = {info.name for info in METRICS.values() if task.name in info.tasks}
+    assert in_table == {*per_class, *overall} | with_credit
+    for info in METRICS.values():
+        assert set(info.headline_of) <= set(info.tasks)
+        assert all(line for line in (info.heading, info.short))
+
+
+def test_counts_have_no_mean() -> None:
+    values = torch.tensor([1.0, 2.0])
+    assert macro({"observed": values, "positives": values, "mine": values}) == {"mine": 1.5}
+
+
+@pytest.mark.parametrize(
+    ("names", "primary"),
+    [
+        (["f1", "auroc", "average_precision"], "auroc"),
+        (["f1", "auroc", "accuracy", "balanced_accuracy"], "accuracy"),
+        (["auroc", "accuracy", "weighted_accuracy"], "weighted_accuracy"),
+        (["rmse", "pearson", "r2"], "r2"),
+        (["mine", "f1"], "mine"),
+    ],
+)
+def test_a_run_is_summed_up_by_one_metric(names, primary) -> None:
+    assert primary_metric(names) == primary
+    assert primary_metric(names, wanted=names[-1]) == names[-1]
+    assert primary_metric(names, wanted="absent") == primary
+
+
+def test_a_metric_from_outside_has_its_own_name_or_what_is_said_of_it(monkeypatch) -> None:
+    assert (metric_info("distance").heading, metric_info("val/distance").short) == ("distance",) * 2
+    assert not metric_info("distance").smaller_is_better
+    info = MetricInfo("distance", "key distance", smaller_is_better=True)
+    monkeypatch.setitem(METRICS, "distance", info)
+    assert metric_info("val/distance") is info
+
+
+@pytest.mark.parametrize(
+    ("name", "is_error"),
+    [
+        *(
+            ("val/loss", True),
+            ("val/latest_loss", True),
+            ("rmse", True),
+            ("val/student_rmse", True),
+        ),
+        *(("val/auroc", False), ("r2", False), ("lossless", False)),
+    ],
+)
+def test_of_losses_and_errors_the_least_is_best(name, is_error) -> None:
+    assert metric_info(name).smaller_is_better == is_error

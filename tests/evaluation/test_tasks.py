@@ -76,3 +76,16 @@ def test_metrics_are_those_of_the_kind():
     assert one == multi_class_metrics(scores, targets, mask).macro
     values = REGRESSION.metrics(scores, targets, mask).macro
     assert values == regression_metrics(scores, targets, mask).macro
+
+
+def test_only_a_regression_has_no_classes_and_only_multi_class_has_one_for_each_clip():
+    assert [task.has_classes for task in (MULTI_LABEL, MULTI_CLASS, REGRESSION)] == [1, 1, 0]
+    assert [task.one_class_per_clip for task in (MULTI_LABEL, MULTI_CLASS, REGRESSION)] == [0, 1, 0]
+
+
+def test_a_clip_of_one_class_is_usable_only_if_all_its_classes_were_observed():
+    mask = torch.tensor([[True, True, True], [True, False, True], [False, False, False]])
+    for task in (MULTI_LABEL, REGRESSION):
+        assert task.usable(mask).tolist() == mask.tolist()
+    by_loop = [[all(row)] * 3 for row in mask.tolist()]
+    assert MULTI_CLASS.usable(mask).tolist() == by_loop

@@ -23,7 +23,8 @@ def drawn(monkeypatch):
         def keep(*arguments, name=name):
             calls.setdefault(name, []).append(arguments)
 
-        monkeypatch.setattr(run_figures, name, keep)
+        monkeypatch.setattr(run_figures, f"draw_{name}", keep)
+    monkeypatch.setattr(run_figures, "save_png", lambda path, figure: path)
     return calls
 
 
@@ -65,7 +66,7 @@ def test_a_timeline_of_sound_shows_the_recording_and_no_padding(drawn, tmp_path)
     predictions = instances([2, 4])
     run_figures.draw_timelines(tmp_path, corpus, None, rows, predictions)
     for place, picture in enumerate(drawn["attention_timeline"]):
-        _, spectrogram, seconds, classes, weights, scores, activity, *rest = picture
+        spectrogram, seconds, classes, weights, scores, activity, *rest = picture
         row, length = int(rows[place]), int(predictions.lengths[place])
         heard = corpus.x.samples(row)[: 8000 * length]
         np.testing.assert_allclose(spectrogram, LogMel(8000).frames(heard))
@@ -79,7 +80,7 @@ def test_a_timeline_ends_where_the_activity_is_no_longer_known(drawn, tmp_path):
     activity = np.random.default_rng(0).random((1, 4, 3)) < 0.5
     corpus = sounding((5.0,), activity)
     run_figures.draw_timelines(tmp_path, corpus, None, np.array([0]), instances([5]))
-    [(_, _, seconds, _, weights, scores, truth, *_)] = drawn["attention_timeline"]
+    [(_, seconds, _, weights, scores, truth, *_)] = drawn["attention_timeline"]
     assert len(weights) == len(scores) == seconds == 4
     assert np.array_equal(truth, activity[0])
 
@@ -90,15 +91,15 @@ def test_bars_and_curves_are_of_the_metrics_that_there_are(drawn, tmp_path):
     for per_class in (labels, values):
         run_figures.draw_bars(tmp_path, ["a"], per_class)
     first, second = drawn["per_class_bars"]
-    assert (first[2], first[4]) == ({"F1": [0.5], "AUROC": [0.7]}, [3])
-    assert (second[2], second[4]) == ({"R²": [0.3], "Pearson correlation": [0.6]}, None)
+    assert (first[1], first[3]) == ({"F1": [0.5], "AUROC": [0.7]}, [3])
+    assert (second[1], second[3]) == ({"R²": [0.3], "Pearson correlation": [0.6]}, None)
 
 
 def test_a_title_may_say_whose_picture_it_is(drawn, tmp_path):
     given = {"f1": [0.5], "auroc": [0.7]}
     run_figures.draw_bars(tmp_path, ["a"], given)
     run_figures.draw_bars(tmp_path, ["a"], given, "linear probe of simclr")
-    assert [picture[3] for picture in drawn["per_class_bars"]] == [
+    assert [picture[2] for picture in drawn["per_class_bars"]] == [
         *("Test metrics by class", "linear probe of simclr")
     ]
     for task in ("multi_class", "regression"):
@@ -116,7 +117,7 @@ def test_an_r2_far_below_0_does_not_flatten_the_curves(drawn, tmp_path):
     table = [(0, 9.0, 8.0, -40.0, 3.0, -0.2), (1, 4.0, 3.0, 0.4, 1.0, 0.7)]
     rows = [dict(zip(names, row, strict=True)) for row in table]
     run_figures.draw_curves(tmp_path, rows, 1)
-    [(_, curves, *_)] = drawn["training_curves"]
+    [(curves, *_)] = drawn["training_curves"]
     assert curves == {
         "train/loss": ([0, 1], [9.0, 4.0]),
         "val/loss": ([0, 1], [8.0, 3.0]),
@@ -134,7 +135,7 @@ def test_the_loss_of_a_probe_is_not_drawn_beside_that_of_what_it_judges(drawn, t
         "val/effective_rank": 7,
     }
     run_figures.draw_curves(tmp_path, [row], 0)
-    [(_, curves, *_)] = drawn["training_curves"]
+    [(curves, *_)] = drawn["training_curves"]
     assert curves == {"train/loss": ([0], [4.2]), "val/auroc": ([0], [0.8])}
 
 
@@ -142,7 +143,7 @@ def test_what_counts_clips_too_is_drawn_by_its_cross_entropy(drawn, tmp_path):
     row = {"epoch": 0, "train/loss": 400.0, "train/cross_entropy": 0.4, "val/loss": 0.5}
     run_figures.draw_curves(tmp_path, [row], 0)
     run_figures.draw_curves(tmp_path, [row | {"val/latest_loss": 0.6}], 0)
-    curves = [picture[1] for picture in drawn["training_curves"]]
+    curves = [picture[0] for picture in drawn["training_curves"]]
     assert curves == [
         {"train/cross_entropy": ([0], [0.4]), "val/loss": ([0], [0.5])},
         {"train/cross_entropy": ([0], [0.4]), "val/latest_loss": ([0], [0.6])},
@@ -159,8 +160,8 @@ def predictions(task):
 def test_answers_are_drawn_over_what_was_observed(drawn, tmp_path):
     for task in ("multi_label", "multi_class", "regression"):
         run_figures.draw_answers(tmp_path, predictions(task))
-    [(_, classes, truth, answers, _)] = drawn["confusion"]
+    [(classes, truth, answers, _)] = drawn["confusion"]
     assert (classes, truth.tolist(), answers.tolist()) == (("a", "b"), [0, 0], [0, 1])
-    [(_, _, targets, values, _)] = drawn["scatter"]
+    [(_, targets, values, _)] = drawn["scatter"]
     np.testing.assert_array_equal(targets, [[1, 0], [1, 0], [np.nan, np.nan]])
     assert np.array_equal(values, predictions("regression").scores)

@@ -78,7 +78,7 @@ def test_probes_in_the_folder_of_their_run_leave_the_run_as_it_is(tmp_path, caps
     (late / "probe.json").unlink()
     report(tmp_path, "--out", tmp_path / "out")
     printed = capsys.readouterr().out
-    assert printed.count("Left out, for they are not finished: ") == 1
+    assert printed.count("Left out because they are not finished: ") == 1
     assert "Linear probe of gtzan: there is one model, simclr" in printed
     assert "There is one method, att" in printed
 

@@ -15,10 +15,9 @@ from musicssl.evaluation.predictions import Predictions, measure
 from musicssl.evaluation.regression import regression_metrics
 from musicssl.report.__main__ import main as report
 from musicssl.report.analysis.study import read_study
-from musicssl.report.read.run_scores import judge
-from musicssl.report.read.runs import read_run, read_runs
-from musicssl.report.read.test_set import Truth
-from musicssl.report.write.sentences import verdict
+from musicssl.report.read.evaluation_set import EvaluationSet
+from musicssl.report.read.runs import class_scores, read_run, read_runs
+from musicssl.report.write.verdicts import verdict
 from musicssl.runs.folder import RunFolder
 from tests.support.synthetic_runs import TRAIN, settings, write_run
 
@@ -135,16 +134,16 @@ def test_one_method_has_nothing_to_be_compared_with(sweep):
     assert sentence.startswith("There is one method, att")
 
 
-def test_the_judgement_of_values_is_scikit_learns_r2():
+def test_the_scores_of_values_is_scikit_learns_r2():
     targets, mask = truth()
-    scores = targets + np.float32(0.3)
-    known = Truth({}, TARGETS, np.arange(50).astype(str), targets, mask, "regression")
-    judgement = judge(scores, known)
-    assert (judgement.metric, judgement.influence) == ("r2", None)
+    values = targets + np.float32(0.3)
+    test_set = EvaluationSet({}, TARGETS, np.arange(50).astype(str), targets, mask, "regression")
+    scores = class_scores(values, test_set)
+    assert (scores.metric, scores.influence) == ("r2", None)
     for c in range(2):
         seen = mask[:, c]
-        expected = r2_score(targets[seen, c], scores[seen, c])
-        assert judgement.by_class[c] == pytest.approx(expected, rel=1e-5)
+        expected = r2_score(targets[seen, c], values[seen, c])
+        assert scores.by_class[c] == pytest.approx(expected, rel=1e-5)
 
 
 def test_predictions_that_are_not_those_of_the_result_are_noticed(sweep):
@@ -182,4 +181,4 @@ def test_a_run_from_before_tasks_were_told_apart_has_labels(tmp_path):
     with np.load(folder / "predictions.npz") as arrays:
         old = {name: arrays[name] for name in arrays if name != "task"}
     np.savez(folder / "predictions.npz", **old)
-    assert read_run(folder).truth.task == "multi_label"
+    assert read_run(folder).test_set.task == "multi_label"

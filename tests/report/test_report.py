@@ -116,7 +116,7 @@ def test_all_in_which_methods_of_one_name_differ_is_listed(tmp_path):
         write_run(tmp_path / "runs" / f"d{dropout}", config)
     report(tmp_path / "runs", "--out", tmp_path / "out")
     text = "".join(Page(tmp_path / "out" / "index.html").text.split("\n"))
-    assert "all in which methods of one name differ" in text
+    assert "all settings in which methods of the same name differ" in text
     assert "methoddata.b_sencoder.dropout" in text  # the heads, and two rows under them
     assert "att (data.b_s=0.5)0.50.3" in text
     assert "att (data.b_s=1)10.6" in text
@@ -125,7 +125,7 @@ def test_all_in_which_methods_of_one_name_differ_is_listed(tmp_path):
 def test_what_is_not_finished_is_named_in_one_line(sweep, tmp_path, capsys):
     RunFolder(sweep / "late").claim(settings("late"))
     report(sweep, "--out", tmp_path / "out")
-    assert f"Left out, for they are not finished: {sweep / 'late'}." in capsys.readouterr().out
+    assert f"Left out because they are not finished: {sweep / 'late'}." in capsys.readouterr().out
 
 
 def test_at_one_fraction_there_is_no_curve_and_one_table_of_all_metrics(tmp_path, capsys):
@@ -158,6 +158,31 @@ def test_another_metric_goes_to_the_main_table_and_the_curve_but_not_to_the_test
         one.test for one in read_study([sweep]).comparisons
     ]
     assert study.matches != read_study([sweep]).matches
+
+
+def test_a_metric_from_outside_has_tables_of_its_own(tmp_path, capsys):
+    for name, distances in (("att", (0.5, 0.25)), ("b", (0.75, 1.0))):
+        for p_s, distance in zip((0.1, 0.5), distances, strict=True):
+            folder = write_run(tmp_path / "runs" / f"{name}{p_s}", settings(name, p_s=p_s))
+            document = json.loads((folder / "metrics.json").read_text())
+            document["macro"]["distance"] = distance
+            (folder / "metrics.json").write_text(json.dumps(document))
+    report(tmp_path / "runs", "--out", tmp_path / "several")
+    text = (tmp_path / "several" / "table.md").read_text()
+    table = text[text.index("distance, 1 seed") :]
+    assert table.splitlines()[4:6] == [
+        "| att | 0.5000 | 0.2500 |",
+        "| b | **0.7500** | **1.0000** |",
+    ]
+    page = Page(tmp_path / "several" / "index.html")
+    assert "distance: mean" in page.text
+    capsys.readouterr()
+    report(*(tmp_path / "runs").glob("*0.1"), "--out", tmp_path / "one")
+    printed = capsys.readouterr().out
+    assert "| method | AUROC | average precision | F1 | F1, both values |" in printed
+    assert "| recall, both values | distance |" in printed
+    report(tmp_path / "runs", "--metric", "distance", "--out", tmp_path / "chosen")
+    assert capsys.readouterr().out.startswith("distance, 1 seed")
 
 
 # --- mistakes

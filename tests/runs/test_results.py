@@ -36,9 +36,7 @@ def test_a_run_of_one_class_a_clip(tmp_path, capsys):
     assert document["macro"]["accuracy"] == pytest.approx(accuracy)
     assert "accuracy" not in document["per_class"]
     reported = read_run(folder.path)
-    np.testing.assert_allclose(
-        reported.judgement.by_class, document["per_class"]["auroc"], atol=1e-6
-    )
+    np.testing.assert_allclose(reported.scores.by_class, document["per_class"]["auroc"], atol=1e-6)
     with (folder.path / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert float(rows[-1]["accuracy"]) == pytest.approx(accuracy)
@@ -60,7 +58,7 @@ def test_a_run_of_a_regression(tmp_path, capsys):
         expected = r2_score(saved["targets"][seen, c], saved["scores"][seen, c])
         assert document["per_class"]["r2"][c] == pytest.approx(expected, rel=1e-4)
     reported = read_run(folder.path)
-    np.testing.assert_allclose(reported.judgement.by_class, document["per_class"]["r2"])
+    np.testing.assert_allclose(reported.scores.by_class, document["per_class"]["r2"])
     assert document["localisation"] is None
     figures = {path.name for path in folder.figures.iterdir()}
     assert figures == {"per_class.png", "training.png", "predictions.png"}

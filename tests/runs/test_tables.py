@@ -141,3 +141,16 @@ def test_values_have_metrics_of_their_own_and_one_count() -> None:
     numbers = [f"{per_class[key][0]:.3f}" for key in ("r2", "rmse", "pearson")]
     assert first == [CLASSES[0], *numbers, f"{per_class['observed'][0]:.0f}"]
     assert table.caption is None
+
+
+def test_a_metric_from_outside_has_a_column_or_stands_beneath_the_table(tmp_path: Path) -> None:
+    per_class, means = metrics()
+    per_class["distance"] = np.array([0.125, 0.25, 0.5])
+    means |= {"distance": 0.375, "tempo_error": 0.0625}
+    table = metrics_table(CLASSES, per_class, means)
+    [column] = [column for column in table.columns if column.header == "distance"]
+    assert [str(cell) for cell in column.cells] == ["0.125", "0.250", "0.500", "0.375"]
+    lines = printed(table)
+    assert max(map(len, lines)) <= 100
+    assert lines[-1].rstrip() == "tempo_error 0.062"
+    assert any("distance" in line for line in lines)

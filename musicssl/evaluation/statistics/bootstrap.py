@@ -18,25 +18,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from musicssl.errors import InputError
+from musicssl.evaluation.metrics import METRICS
 from musicssl.evaluation.statistics.resampled_decisions import class_decisions, label_decisions
 from musicssl.evaluation.statistics.resampled_means import Floats
 from musicssl.evaluation.statistics.resampled_ranking import ranking
 from musicssl.evaluation.statistics.resampled_regression import errors
 from musicssl.evaluation.tasks import Task
 
-METRICS = {
-    "multi_label": ("auroc", "average_precision", "f1", "f1_both"),
-    "multi_class": (
-        *("accuracy", "balanced_accuracy", "weighted_accuracy"),
-        *("f1", "auroc", "average_precision"),
-    ),
-    "regression": ("r2", "rmse"),
-}
-_RANKING = {"auroc", "average_precision"}
 _BYTES = 2**27  # of the arrays below, at a time
 _ARRAYS = 8  # in float64, of clips by resamples and of classes by resamples, that exist at once
 
 Measure = Callable[[Floats], dict[str, Floats]]  # takes counts, (N, B), to metrics, (K, B)
+
+
+def resampled_metrics(task: Task) -> list[str]:
+    """List the metrics of a task that the bootstrap can measure."""
+    return [info.name for info in METRICS.values() if task.name in info.tasks and info.resampled]
 
 
 def replicates(
@@ -65,7 +62,7 @@ def replicates(
         targets: (N, C); without meaning where `mask` is False.
         mask: True where the target was observed, (N, C) bool.
         task: What the targets are.
-        names: Metrics, of those that `METRICS` has for the task.
+        names: Metrics, of those that `resampled_metrics` lists.
         groups: What each clip belongs to, (N,), if clips of one group are to be drawn together.
         credit: What answers are worth, (C, C), see `Corpus`; for `weighted_accuracy`.
         resamples: Their number, R.
@@ -197,36 +194,35 @@ def _measure(
 ) -> Measure:
     """Return what measures resamples, by their counts, (N, B), with the metrics of some names."""
     _check_names(names, task, credit)
-    s, y, m = scores.detach().cpu().numpy(), targets.detach().cpu().numpy(), mask.cpu().numpy()
-    if task.name == "multi_class":
-        m = np.broadcast_to(m.all(axis=1, keepdims=True), m.shape)
+    s, y = scores.detach().cpu().numpy(), targets.detach().cpu().numpy()
+    m = task.usable(mask.cpu()).numpy()
     if not np.isfinite(s[:, m]).all():
         raise InputError(
             "a score of a test clip is not finite; lower the learning rate, for training diverged."
         )
 
     def measure(counts: Floats) -> dict[str, Floats]:
-        if task.name == "regression":
-            found = errors(s, y, m, counts)
-        elif task.name == "multi_class":
-            found = class_decisions(s, y >= 0.5, m[:, 0], credit, counts)
+        if not task.has_classes:
+            values = errors(s, y, m, counts)
+        elif task.one_class_per_clip:
+            values = class_decisions(s, y >= 0.5, m[:, 0], credit, counts)
         else:
-            found = label_decisions(s >= 0.5, y >= 0.5, m, counts)
-        if not _RANKING.isdisjoint(names):
-            found |= ranking(s, y >= 0.5, m, counts)
-        return {name: found[name] for name in names}
+            values = label_decisions(s >= 0.5, y >= 0.5, m, counts)
+        if not values.keys() >= set(names):
+            values |= ranking(s, y >= 0.5, m, counts)
+        return {name: values[name] for name in names}
 
     return measure
 
 
 def _check_names(names: Collection[str], task: Task, credit: NDArray[np.floating] | None) -> None:
     """Refuse metrics that are not resampled."""
-    known = [
-        name for name in METRICS[task.name] if name != "weighted_accuracy" or credit is not None
-    ]
+    possible = resampled_metrics(task)
+    if credit is None and "weighted_accuracy" in possible:
+        possible.remove("weighted_accuracy")
     for name in names:
-        if name not in known:
+        if name not in possible:
             raise InputError(
                 f"the bootstrap cannot measure {name!r} of this corpus, whose targets are of the "
-                f"kind {task.name}; choose from {', '.join(known)}."
+                f"kind {task.name}; choose from {', '.join(possible)}."
             )

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from musicssl.errors import InputError
-from musicssl.evaluation.metrics import COUNTS, smaller_is_better
+from musicssl.evaluation.metrics import metric_info
 from musicssl.evaluation.tasks import Task
 from musicssl.losses.masked_bce import cell_losses
 
@@ -97,7 +97,7 @@ def values_of_models(
         return task.loss(None)(logits, targets, mask, torch.zeros_like(targets[0])).reshape(1)
     per_class, overall = task.metrics(task.scores(logits), targets, mask)
     values = per_class[name] if task.name == "multi_label" else torch.tensor([overall[name]])
-    return values if smaller_is_better(name) else -values
+    return values if metric_info(name).smaller_is_better else -values
 
 
 def _measured(task: Task) -> list[str]:
@@ -105,4 +105,4 @@ def _measured(task: Task) -> list[str]:
     one_clip = torch.tensor([[0.5, 0.5]]), torch.tensor([[1.0, 0.0]]), torch.ones(1, 2).bool()
     per_class, overall = task.metrics(*one_clip)
     names = per_class if task.name == "multi_label" else overall
-    return [name for name in names if name not in COUNTS]
+    return [name for name in names if metric_info(name).kind != "count"]

@@ -11,6 +11,8 @@ from musicssl.evaluation.statistics.significance import PairedTest, holm, paired
 from musicssl.report.analysis.grouping import Cell, Method, fractions
 from musicssl.report.read.runs import Run
 
+TESTED = "auroc"  # the metric that methods are compared on
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -58,7 +60,7 @@ def compare_all(methods: Sequence[Method]) -> list[Comparison]:
 
     Runs of a regression have no AUROC and are not compared.
     """
-    if methods[0].runs[0].judgement.influence is None:
+    if methods[0].runs[0].scores.influence is None:
         return []
     pairs = [
         _compare(method, other, p_s, other is methods[0])
@@ -70,25 +72,25 @@ def compare_all(methods: Sequence[Method]) -> list[Comparison]:
 
 
 def _compare(method: Method, other: Method, p_s: float, with_baseline: bool) -> Comparison:
-    mine, others = method.cells[p_s], other.cells[p_s]
-    seeds = tuple(sorted(mine.runs.keys() & others.runs.keys()))
-    left_out = tuple(sorted(mine.runs.keys() ^ others.runs.keys()))
-    test = _test(mine, others, seeds) if seeds else None
+    cell, other_cell = method.cells[p_s], other.cells[p_s]
+    seeds = tuple(sorted(cell.runs.keys() & other_cell.runs.keys()))
+    left_out = tuple(sorted(cell.runs.keys() ^ other_cell.runs.keys()))
+    test = _test(cell, other_cell, seeds) if seeds else None
     return Comparison(
-        *(method.label, other.label, p_s, mine.labelled, seeds, left_out, test, with_baseline)
+        *(method.label, other.label, p_s, cell.labelled, seeds, left_out, test, with_baseline)
     )
 
 
-def _test(mine: Cell, others: Cell, seeds: Sequence[int]) -> PairedTest:
-    pairs = [(mine.runs[seed], others.runs[seed]) for seed in seeds]
-    differences = [a.metrics["auroc"] - b.metrics["auroc"] for a, b in pairs]
+def _test(cell: Cell, other: Cell, seeds: Sequence[int]) -> PairedTest:
+    pairs = [(cell.runs[seed], other.runs[seed]) for seed in seeds]
+    differences = [a.metrics[TESTED] - b.metrics[TESTED] for a, b in pairs]
     influences = [_influence(a) - _influence(b) for a, b in pairs]  # S x (N,)
     return paired_test(np.array(differences), np.stack(influences))
 
 
 def _influence(run: Run) -> NDArray[np.float64]:
-    assert run.judgement.influence is not None
-    return run.judgement.influence
+    assert run.scores.influence is not None
+    return run.scores.influence
 
 
 def _corrected(pairs: Sequence[Comparison]) -> list[Comparison]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from musicssl.errors import InputError
-from musicssl.evaluation.metrics import LOCALISATION, METRICS, percent, smaller_is_better
+from musicssl.evaluation.metrics import METRICS, MetricInfo, metric_info, percent
 from musicssl.evaluation.statistics.spread import Spread, spread
 from musicssl.report.analysis.grouping import Method, fractions
 
@@ -14,12 +14,12 @@ class Grid:
     """One table.
 
     Attributes:
-        title: What its values are.
-        columns: Heads.
+        title: Above it.
+        columns: Heads of the columns.
         rows: The cells of each method by its label; of no seeds where it has no runs.
-        errors: Places of the columns whose least mean is the best.
-        head: What a row is.
-        note: What its values are, in more words than mean and spread over seeds.
+        errors: Indices of the columns in which the smallest mean is the best.
+        head: Above the labels of the rows.
+        note: What the values are, if they are not mean and spread over seeds.
     """
 
     title: str
@@ -39,61 +39,66 @@ class Grid:
 
     def texts(self, label: str) -> list[str]:
         """Write the cells of a row."""
-        bracket = self.seeds.endswith("brackets")
+        in_brackets = self.seeds.endswith("brackets")
         return [
-            f"{cell} ({cell.seeds})" if bracket and cell.seeds else str(cell)
+            f"{cell} ({cell.seeds})" if in_brackets and cell.seeds else str(cell)
             for cell in self.rows[label]
         ]
 
     def is_best(self, label: str, column: int) -> bool:
         """Whether a row has the best mean of a column, among two or more as they are shown."""
         best = min if column in self.errors else max
-        shown = {
+        means = {
             name: round(row[column].mean, 4) for name, row in self.rows.items() if row[column].n
         }
-        return len(shown) > 1 and shown.get(label) == best(shown.values())
+        return len(means) > 1 and means.get(label) == best(means.values())
 
 
-def grids(methods: Sequence[Method], metrics: Mapping[str, str]) -> list[Grid]:
+def grids(methods: Sequence[Method], metrics: Sequence[str]) -> list[Grid]:
     """Lay out metrics that some run has: by p_s, a table each; at a single p_s, all in one table.
 
     Args:
         methods: In the order of the rows.
-        metrics: What to call each metric.
+        metrics: Names, in the order of tables or columns.
     """
-    present = {name: head for name, head in metrics.items() if is_known(methods, name)}
+    present = [metric_info(name) for name in metrics if is_known(methods, name)]
     columns = fractions(methods)
     if len(columns) > 1 or not present:
-        return [_over_fractions(methods, name, head) for name, head in present.items()]
+        return [_over_fractions(methods, info) for info in present]
     title = f"at {percent(columns[0])} of the labels"
-    keys = [(columns[0], name) for name in present]
-    errors = tuple(place for place, name in enumerate(present) if smaller_is_better(name))
-    return [Grid(title, tuple(present.values()), _rows(methods, keys), errors)]
+    keys = [(columns[0], info.name) for info in present]
+    errors = tuple(i for i, info in enumerate(present) if info.smaller_is_better)
+    return [Grid(title, tuple(info.heading for info in present), _rows(methods, keys), errors)]
 
 
-def main_grids(methods: Sequence[Method], metric: str, name: str) -> list[Grid]:
-    """Lay out the main metric; at a single fraction of labels, all usual ones.
-
-    Args:
-        methods: In the order of the rows.
-        metric: The main one.
-        name: What to call it.
-    """
-    names = {metric: name}
-    return grids(methods, names if len(fractions(methods)) > 1 else names | METRICS)
+def main_grids(methods: Sequence[Method], metric: str) -> list[Grid]:
+    """Lay out the main metric; at a single fraction of labels, all metrics of reports."""
+    return grids(methods, [metric] if len(fractions(methods)) > 1 else _main_first(methods, metric))
 
 
 def other_grids(methods: Sequence[Method], metric: str) -> list[Grid]:
-    """Lay out the other usual metrics, if they are not in `main_grids`."""
-    others = {key: name for key, name in METRICS.items() if key != metric}
-    return grids(methods, others) if len(fractions(methods)) > 1 else []
+    """Lay out the other metrics of reports, if they are not in `main_grids`."""
+    return grids(methods, _main_first(methods, metric)[1:]) if len(fractions(methods)) > 1 else []
 
 
-def _over_fractions(methods: Sequence[Method], metric: str, head: str) -> Grid:
+def _main_first(methods: Sequence[Method], metric: str) -> list[str]:
+    """List the metrics of reports, the main one first, those that are not in `METRICS` last."""
+    in_report = [info.name for info in METRICS.values() if info.kind == "score" and info.in_report]
+    unlisted = [name for name in measured(methods) if name not in METRICS]
+    return list(dict.fromkeys([metric, *in_report, *unlisted]))
+
+
+def _over_fractions(methods: Sequence[Method], info: MetricInfo) -> Grid:
     columns = fractions(methods)
-    rows = _rows(methods, [(p_s, metric) for p_s in columns])
-    errors = tuple(range(len(columns))) if smaller_is_better(metric) else ()
-    return Grid(head, fraction_heads(methods), rows, errors)
+    rows = _rows(methods, [(p_s, info.name) for p_s in columns])
+    errors = tuple(range(len(columns))) if info.smaller_is_better else ()
+    return Grid(info.heading, fraction_heads(methods), rows, errors)
+
+
+def measured(methods: Sequence[Method]) -> list[str]:
+    """List the metrics that some run has, defined or not."""
+    runs = [run for method in methods for run in method.runs]
+    return list(dict.fromkeys(name for run in runs for name in run.metrics))
 
 
 def is_known(methods: Sequence[Method], metric: str) -> bool:
@@ -101,16 +106,15 @@ def is_known(methods: Sequence[Method], metric: str) -> bool:
     return any(cell.spread(metric).n for method in methods for cell in method.cells.values())
 
 
-def metric_name(methods: Sequence[Method], metric: str) -> str:
-    """Return what to call a metric.
+def check_metric(methods: Sequence[Method], metric: str) -> None:
+    """Make sure that some run has a value of a metric.
 
     Raises:
-        InputError: If no run has it.
+        InputError: If none has.
     """
     if not is_known(methods, metric):
-        known = sorted({key for method in methods for run in method.runs for key in run.metrics})
-        raise InputError(f"no run has the metric {metric}; choose one of: {', '.join(known)}.")
-    return (METRICS | LOCALISATION).get(metric, metric)
+        names = ", ".join(sorted(measured(methods)))
+        raise InputError(f"no run has the metric {metric}; choose one of: {names}.")
 
 
 def fraction_heads(methods: Sequence[Method]) -> tuple[str, ...]:

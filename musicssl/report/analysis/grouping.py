@@ -1,7 +1,7 @@
 """From runs to methods: over seeds, then over label fractions."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,7 +40,7 @@ class Cell:
 
     def by_class(self) -> NDArray[np.float64]:
         """Return AUROC by class, or R² of a regression's targets, mean over seeds, (C)."""
-        values = [run.judgement.by_class for run in self.runs.values()]
+        values = [run.scores.by_class for run in self.runs.values()]
         means: NDArray[np.float64] = np.mean(values, axis=0)
         return means
 
@@ -89,7 +89,7 @@ def group(runs: Sequence[Run]) -> list[Method]:
 
 
 def baseline_first(methods: Sequence[Method], name: str | None = None) -> list[Method]:
-    """Put the method that the others are compared with in front.
+    """Move the baseline, which all others are compared with, to the front.
 
     Args:
         methods: In any order.
@@ -103,18 +103,47 @@ def baseline_first(methods: Sequence[Method], name: str | None = None) -> list[M
         usual = [m for usual in _USUAL_BASELINES for m in methods if m.name == usual]
         baseline = [*usual, methods[0]][0]
     else:
-        found = [m for m in methods if m.label == name] or [m for m in methods if m.name == name]
-        if len(found) != 1:
-            listed = "; ".join(method.label for method in methods)
-            count = "more than one method is" if found else "no method is"
-            raise InputError(f"{count} called {name}; set --baseline to one of: {listed}.")
-        baseline = found[0]
+        matches = [m for m in methods if m.label == name] or [m for m in methods if m.name == name]
+        if len(matches) != 1:
+            labels = "; ".join(method.label for method in methods)
+            count = "more than one method is" if matches else "no method is"
+            raise InputError(f"{count} called {name}; set --baseline to one of: {labels}.")
+        baseline = matches[0]
     return [baseline, *(method for method in methods if method is not baseline)]
 
 
 def fractions(methods: Sequence[Method]) -> list[float]:
     """List all p_s for which some method has runs."""
     return sorted({p_s for method in methods for p_s in method.cells})
+
+
+def largest_common_fraction(methods: Sequence[Method], has: Callable[[Run], bool]) -> float | None:
+    """Return the largest p_s at which all methods have runs, and all these runs have a property.
+
+    Args:
+        methods: At least one.
+        has: Whether a run has the property.
+
+    Returns:
+        None if there is no such fraction.
+    """
+    complete = [
+        p_s
+        for p_s in fractions(methods)
+        if all(p_s in m.cells and all(map(has, m.cells[p_s].runs.values())) for m in methods)
+    ]
+    return max(complete, default=None)
+
+
+def unique_labels(curves: Sequence[tuple[str, Mapping[str, str]]]) -> list[str]:
+    """Label pairs of a name and settings: by name, and by settings where others share the name."""
+    labels = [name for name, _ in curves]
+    for name in {name for name in labels if labels.count(name) > 1}:
+        indices = [index for index, label in enumerate(labels) if label == name]
+        texts = telling([curves[index][1] for index in indices])
+        for index, text in zip(indices, texts, strict=True):
+            labels[index] = f"{name} ({text})"
+    return labels
 
 
 def _cells(runs: Sequence[Run]) -> dict[float, Cell]:
@@ -127,14 +156,3 @@ def _cells(runs: Sequence[Run]) -> dict[float, Cell]:
                 "name only one of them."
             )
     return {p_s: Cell(cells[p_s]) for p_s in sorted(cells)}
-
-
-def unique_labels(curves: Sequence[tuple[str, Mapping[str, str]]]) -> list[str]:
-    """Label each of some names and settings by its name, and by settings where others share it."""
-    labels = [name for name, _ in curves]
-    for name in {name for name in labels if labels.count(name) > 1}:
-        places = [place for place, label in enumerate(labels) if label == name]
-        texts = telling([curves[place][1] for place in places])
-        for place, text in zip(places, texts, strict=True):
-            labels[place] = f"{name} ({text})"
-    return labels

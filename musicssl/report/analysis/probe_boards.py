@@ -1,16 +1,17 @@
-"""From results of probes to boards: models on the same clips, over training seeds and labels."""
+"""From results of probes to boards: models tested on the same clips, and the tables of them."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isnan
 
 from musicssl.errors import InputError
-from musicssl.evaluation.metrics import METRICS, usual_metric
+from musicssl.evaluation.metrics import metric_info, percent, primary_metric
 from musicssl.evaluation.statistics.spread import Spread, spread
+from musicssl.report.analysis.grids import Grid
 from musicssl.report.analysis.grouping import unique_labels
+from musicssl.report.read.evaluation_set import EvaluationSet
 from musicssl.report.read.probe_results import ProbeResult
-from musicssl.report.read.test_set import Truth
 
 _USUAL_BASELINES = ("untrained", "statistics")  # kinds of embeddings, the first there is
 
@@ -29,7 +30,7 @@ class Bootstrapped(Spread):
 
     @property
     def seeds(self) -> int:
-        """None to tell: the interval is not over seeds."""
+        """0, because the interval is not over seeds."""
         return 0
 
     def __str__(self) -> str:
@@ -76,28 +77,28 @@ class ProbedModel:
         return [result.cells[p_s].mean[metric] for result in self.at(p_s)]
 
     def spread(self, p_s: float, metric: str) -> Spread:
-        """Take mean and spread over training seeds; of one alone, its interval if there is one."""
-        over = spread(self.values(p_s, metric))
-        if over.n != 1:
-            return over
+        """Take mean and spread over training seeds; of a single one, its bootstrap interval."""
+        over_seeds = spread(self.values(p_s, metric))
+        if over_seeds.n != 1:
+            return over_seeds
         [interval] = [
             result.cells[p_s].interval.get(metric)
             for result in self.at(p_s)
-            if result.cells[p_s].mean[metric] == over.mean
+            if result.cells[p_s].mean[metric] == over_seeds.mean
         ]
         if interval is None or isnan(interval[0]):
-            return over
-        return Bootstrapped(over.mean, over.sd, 1, *interval)
+            return over_seeds
+        return Bootstrapped(over_seeds.mean, over_seeds.sd, 1, *interval)
 
 
 @dataclass(frozen=True, eq=False)
 class ProbeBoard:
-    """Models judged by one kind of probe on the same clips of one corpus.
+    """Models tested by one kind of probe on the same clips of one corpus.
 
     Attributes:
         title: Probe and corpus, and settings where other boards have the same.
         models: The baseline first.
-        metric: What tables and curves are of.
+        metric: Of its tables and curves.
     """
 
     title: str
@@ -111,7 +112,7 @@ class ProbeBoard:
 
     @property
     def first(self) -> ProbeResult:
-        """A result, for what they share."""
+        """One of the results, to read what all share."""
         return self.baseline.results[0]
 
     @property
@@ -120,18 +121,18 @@ class ProbeBoard:
         return self.first.probe
 
     @property
-    def place(self) -> str:
+    def corpus(self) -> str:
         """The corpus, and settings where other boards have the same."""
         return self.title.removeprefix(f"{self.probe} probe of ")
 
     @property
     def metric_name(self) -> str:
-        """What to call the metric."""
-        return METRICS.get(self.metric, self.metric)
+        """The heading of the metric."""
+        return metric_info(self.metric).heading
 
     @property
     def chance(self) -> float | None:
-        """What the best constant answer reaches; None if that is not known."""
+        """The metric of the best constant answer; None if it is not known."""
         return self.first.chance.get(self.metric)
 
     @property
@@ -147,30 +148,31 @@ def boards_of(
 
     Args:
         results: At least one.
-        metric: For the tables; where a board lacks it, and for None, the usual one of its corpus.
+        metric: For the tables; where a board lacks it, and for None, the primary metric of its
+            corpus.
         baseline: Label or name of the model to compare with; where a board lacks it, and for None,
-            a network that has learnt nothing, else statistics of the input, else the first.
+            an untrained network, else statistics of the input, else the first model.
 
     Raises:
         InputError: If two results contradict each other that should be of one model.
     """
     labels = _model_labels(results)
-    exams: defaultdict[tuple[int, str], list[ProbeResult]] = defaultdict(list)
-    for result in results:  # results that compare share their truth
-        exams[id(result.truth), result.probe].append(result)
-    exams_of = list(exams.values())
-    truths = [some[0].truth for some in exams_of]
-    names = [f"{some[0].probe} probe of {some[0].corpus}" for some in exams_of]
-    titles = unique_labels(list(zip(names, map(_settings_of_exam, truths), strict=True)))
+    groups: defaultdict[tuple[int, str], list[ProbeResult]] = defaultdict(list)
+    for result in results:  # comparable results share one object
+        groups[id(result.test_set), result.probe].append(result)
+    of_boards = list(groups.values())
+    names = [f"{some[0].probe} probe of {some[0].corpus}" for some in of_boards]
+    settings = [_conditions(some[0].test_set) for some in of_boards]
+    titles = unique_labels(list(zip(names, settings, strict=True)))
     boards = [
         _board(title, some, labels, metric, baseline)
-        for title, some in zip(titles, exams_of, strict=True)
+        for title, some in zip(titles, of_boards, strict=True)
     ]
     return sorted(boards, key=lambda board: board.title)
 
 
-def _settings_of_exam(truth: Truth) -> dict[str, str]:
-    return {**truth.corpus, "clips.test": str(len(truth.clip_ids))}
+def _conditions(test_set: EvaluationSet) -> dict[str, str]:
+    return {**test_set.corpus, "clips.test": str(len(test_set.clip_ids))}
 
 
 def _model_labels(results: Sequence[ProbeResult]) -> dict[tuple[tuple[str, str], ...], str]:
@@ -203,12 +205,12 @@ def _board(
     shared = set.intersection(
         *(set(cell.mean) for result in results for cell in result.cells.values())
     )
-    chosen = usual_metric(shared, metric if metric is not None else results[0].metric)
+    chosen = primary_metric(sorted(shared), metric if metric is not None else results[0].metric)
     return ProbeBoard(title, _baseline_first(models, baseline), chosen)
 
 
 def _check_twins(result: ProbeResult, twins: Sequence[ProbeResult]) -> None:
-    """Make sure that results of one name, settings and training seed are of one model."""
+    """Make sure that results with the same name, settings and training seed are of one model."""
     for twin in twins:
         if result.contradicts(twin):
             raise InputError(
@@ -222,3 +224,74 @@ def _baseline_first(models: Sequence[ProbedModel], name: str | None) -> list[Pro
     usual = [model for kind in _USUAL_BASELINES for model in models if model.kind == kind]
     first = [*named, *usual, *models][0]
     return [first, *(model for model in models if model is not first)]
+
+
+def board_grid(board: ProbeBoard) -> Grid:
+    """Lay out a board: a row for each model, a column for each fraction of labels."""
+    rows = {
+        model.label: tuple(_cell(model, p_s, board.metric) for p_s in board.p_s)
+        for model in board.models
+    }
+    errors = tuple(range(len(board.p_s))) if metric_info(board.metric).smaller_is_better else ()
+    columns = tuple(_fraction_head(board, p_s) for p_s in board.p_s)
+    title = f"{board.metric_name}, {board.title}"
+    return _noted(Grid(title, columns, rows, errors, "model"), chance_text(board))
+
+
+def matrices(boards: Sequence[ProbeBoard]) -> list[Grid]:
+    """Lay out models over corpora at the most labels, for each kind of probe with several corpora.
+
+    Each corpus has its own usual metric.
+    """
+    probes = sorted({board.probe for board in boards})
+    of_probes = [[board for board in boards if board.probe == probe] for probe in probes]
+    return [_matrix(some) for some in of_probes if len(some) > 1]
+
+
+def chance_text(board: ProbeBoard) -> str:
+    """Write the metric of the best constant answer; of a regression that is the mean target."""
+    return "chance unknown" if board.chance is None else f"chance {board.chance:.4f}"
+
+
+def _matrix(boards: Sequence[ProbeBoard]) -> Grid:
+    # The baselines of the boards come first, the other models in the order of their labels.
+    baselines = dict.fromkeys(board.baseline.label for board in boards)
+    labels = sorted({model.label for board in boards for model in board.models} - set(baselines))
+    of_boards = [{model.label: model for model in board.models} for board in boards]
+    rows = {
+        label: tuple(
+            _cell(models.get(label), board.p_s[-1], board.metric)
+            for board, models in zip(boards, of_boards, strict=True)
+        )
+        for label in [*baselines, *labels]
+    }
+    columns = tuple(f"{b.corpus}: {b.metric_name} at {percent(b.p_s[-1])}" for b in boards)
+    errors = tuple(
+        i for i, board in enumerate(boards) if metric_info(board.metric).smaller_is_better
+    )
+    title = f"{boards[0].probe} probes of {len(boards)} corpora at the most labels"
+    chance = "; ".join(f"{board.corpus} {chance_text(board)}" for board in boards)
+    return _noted(Grid(title, columns, rows, errors, "model"), chance)
+
+
+def _noted(grid: Grid, chance: str) -> Grid:
+    """Add a note on what the cells of a table are."""
+    cells = [cell for row in grid.rows.values() for cell in row]
+    notes = []
+    if any(cell.n > 1 for cell in cells):
+        notes.append(f"mean ± standard deviation over training seeds, {grid.seeds}")
+    if any(isinstance(cell, Bootstrapped) for cell in cells):
+        notes.append("95 % interval over test clips where there is one training")
+    note = "; ".join([*notes, chance])
+    return replace(grid, note=note)
+
+
+def _cell(model: ProbedModel | None, p_s: float, metric: str) -> Spread:
+    if model is None or p_s not in model.p_s:
+        return spread([])
+    return model.spread(p_s, metric)
+
+
+def _fraction_head(board: ProbeBoard, p_s: float) -> str:
+    clips = {model.labelled(p_s) for model in board.models if p_s in model.p_s}
+    return percent(p_s) + (f" ({clips.pop():,})" if len(clips) == 1 else "")

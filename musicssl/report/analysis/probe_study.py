@@ -1,27 +1,74 @@
-"""All that a report says of probes, worked out from the folders of probe.py."""
+"""All results of probes: boards, and the comparisons of each with its baseline."""
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+
 from musicssl.errors import InputError
+from musicssl.evaluation.metrics import primary_metric
+from musicssl.evaluation.statistics.bootstrap import replicates
+from musicssl.evaluation.statistics.paired import Comparison, compare, corrected
+from musicssl.evaluation.tasks import task_named
 from musicssl.report.analysis.grids import Grid
-from musicssl.report.analysis.probe_boards import ProbeBoard, boards_of
-from musicssl.report.analysis.probe_comparisons import ProbeComparison, compare_board
-from musicssl.report.analysis.probe_grids import board_grid, matrices
+from musicssl.report.analysis.probe_boards import (
+    ProbeBoard,
+    ProbedModel,
+    board_grid,
+    boards_of,
+    matrices,
+)
 from musicssl.report.read.probe_results import ProbeResult, read_probes
 
+_RESAMPLES = 1000  # of the test clips, at least
+_RESAMPLES_EACH = 200  # for each comparison: the least p value is then 0.01 after Holm's correction
+
 OUTDATED = (
-    "Left out, for their runs were trained again since and have other checkpoints: {}; probe them "
-    "again."
+    "Left out because their runs were trained again since and have other checkpoints: {}; probe "
+    "them again."
 )
 _log = logging.getLogger(__name__)
+
+Replicates = dict[float, NDArray[np.float64]]  # (B,) by fraction of labels
+
+
+@dataclass(frozen=True)
+class ProbeComparison:
+    """One model against the baseline at one fraction of labels.
+
+    Attributes:
+        model: Label.
+        other: Label of the baseline, whose metric is subtracted.
+        p_s: Fraction of labels.
+        labelled: Clips that a probe learns from.
+        metric: Name of the metric that is compared.
+        test: Of the means over training seeds and draws of labelled clips; its p value is
+            corrected for all comparisons of the board.
+    """
+
+    model: str
+    other: str
+    p_s: float
+    labelled: int
+    metric: str
+    test: Comparison
+
+    @property
+    def p_holm(self) -> float:
+        """The corrected p value."""
+        assert self.test.p_holm is not None
+        return self.test.p_holm
 
 
 @dataclass(frozen=True, eq=False)
 class ProbeStudy:
-    """Models judged by probes, on one corpus or several.
+    """Models tested by probes, on one corpus or several.
 
     Attributes:
         boards: Results that compare, by corpus and kind of probe.
@@ -54,7 +101,7 @@ class ProbeStudy:
 def read_probe_study(
     folders: Sequence[Path], metric: str | None = None, baseline: str | None = None
 ) -> ProbeStudy | None:
-    """Read the results of probe.py and work out what they say.
+    """Read the results of probes, and compare the models.
 
     Args:
         folders: That hold them, at any depth.
@@ -77,17 +124,95 @@ def read_probe_study(
     return ProbeStudy(boards, [compare_board(board) for board in boards], unfinished, outdated)
 
 
-def check_wishes(study: ProbeStudy, metric: str | None, baseline: str | None) -> None:
-    """Make sure that a report of probes alone has what was asked for.
+def check_options(study: ProbeStudy, metric: str | None, baseline: str | None) -> None:
+    """Make sure that a report on probes alone has the metric and the baseline of the command.
 
     Raises:
         InputError: If no board has the metric, or the baseline.
     """
     if metric is not None and all(board.metric != metric for board in study.boards):
         cells = (cell for result in study.results for cell in result.cells.values())
-        known = ", ".join(sorted({name for cell in cells for name in cell.mean}))
-        raise InputError(f"no probe has the metric {metric}; choose one of: {known}.")
+        names = ", ".join(sorted({name for cell in cells for name in cell.mean}))
+        raise InputError(f"no probe has the metric {metric}; choose one of: {names}.")
     models = [model for board in study.boards for model in board.models]
     if baseline is not None and all(baseline not in (m.label, m.name) for m in models):
-        known = "; ".join(dict.fromkeys(model.label for model in models))
-        raise InputError(f"no model is called {baseline}; set --baseline to one of: {known}.")
+        labels = "; ".join(dict.fromkeys(model.label for model in models))
+        raise InputError(f"no model is called {baseline}; set --baseline to one of: {labels}.")
+
+
+def compare_board(board: ProbeBoard) -> list[ProbeComparison]:
+    """Compare every model with the baseline at each fraction of labels that both have.
+
+    The metric is that of the board, or the primary one of those with intervals if the board's has
+    none. A model's replicates are the mean over its training seeds and draws of labelled clips, so
+    the test is about new test clips and not about new trainings.
+    """
+    metric = _tested_metric(board)
+    number = sum(p_s in board.baseline.p_s for model in board.models[1:] for p_s in model.p_s)
+    if metric is None or number == 0:
+        return []
+    resamples = max(_RESAMPLES, _RESAMPLES_EACH * number)
+    of_baseline, *of_models = [
+        _replicates(model, metric, resamples)
+        for model in _with_progress(board.models, f"comparing: {board.title}")
+    ]
+    pairs = [
+        _compare(model, board.baseline, p_s, metric, (of_model[p_s], of_baseline[p_s]))
+        for model, of_model in zip(board.models[1:], of_models, strict=True)
+        for p_s in of_model
+        if p_s in of_baseline
+    ]
+    tests = corrected([pair.test for pair in pairs])
+    pairs = [replace(pair, test=test) for pair, test in zip(pairs, tests, strict=True)]
+    return sorted(pairs, key=lambda pair: pair.p_s)
+
+
+def _with_progress(models: Sequence[ProbedModel], description: str) -> Iterable[ProbedModel]:
+    """Show progress on a terminal: a model with many clips and seeds takes long."""
+    console = Console(stderr=True)
+    hidden = not console.is_terminal
+    return track(models, description, console=console, transient=True, disable=hidden)
+
+
+def _compare(
+    model: ProbedModel,
+    baseline: ProbedModel,
+    p_s: float,
+    metric: str,
+    drawn: tuple[NDArray[np.float64], NDArray[np.float64]],
+) -> ProbeComparison:
+    means = [float(np.mean(one.values(p_s, metric))) for one in (model, baseline)]
+    test = compare(*drawn, *means)
+    return ProbeComparison(model.label, baseline.label, p_s, model.labelled(p_s), metric, test)
+
+
+def _tested_metric(board: ProbeBoard) -> str | None:
+    cells = [
+        cell for model in board.models for result in model.results for cell in result.cells.values()
+    ]
+    with_intervals = set.intersection(*(set(cell.interval) for cell in cells))
+    return primary_metric(sorted(with_intervals), board.metric) if with_intervals else None
+
+
+def _replicates(model: ProbedModel, metric: str, resamples: int) -> Replicates:
+    """Return the metric on resamples of the test clips, mean over training seeds."""
+    of_results = {r.folder: _replicates_of(r, metric, resamples) for r in model.results}
+    return {
+        p_s: np.mean([of_results[result.folder][p_s] for result in model.at(p_s)], axis=0)
+        for p_s in model.p_s
+    }
+
+
+def _replicates_of(result: ProbeResult, metric: str, resamples: int) -> Replicates:
+    test_set = result.test_set
+    drawn = replicates(
+        torch.from_numpy(result.scores()),
+        torch.from_numpy(test_set.targets),
+        torch.from_numpy(test_set.mask),
+        task_named(test_set.task),
+        [metric],
+        groups=result.groups,
+        credit=result.credit,
+        resamples=resamples,
+    )[metric]
+    return {p_s: drawn[result.rows(p_s)].mean(axis=0) for p_s in result.cells}

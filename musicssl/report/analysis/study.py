@@ -1,27 +1,28 @@
-"""All that a report says, worked out from the runs."""
+"""Methods over fractions of labels and seeds, with everything that a report compares."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from musicssl.evaluation.metrics import LOCALISATION, METRICS
+from musicssl.evaluation.metrics import METRICS, metric_info, primary_metric
 from musicssl.report.analysis.best_settings import BestSettings, best_settings
-from musicssl.report.analysis.comparisons import Comparison, compare_all
-from musicssl.report.analysis.corrupted import Corrupted, corrupted
+from musicssl.report.analysis.comparisons import TESTED, Comparison, compare_all
 from musicssl.report.analysis.grids import (
     Grid,
+    check_metric,
     grids,
     is_known,
     main_grids,
-    metric_name,
+    measured,
     other_grids,
 )
 from musicssl.report.analysis.grouping import Method, baseline_first, fractions, group
-from musicssl.report.analysis.matching import Match, match_all
-from musicssl.report.analysis.probed import Probed, probed
+from musicssl.report.analysis.labels_needed import Match, match_all
+from musicssl.report.analysis.linear_probes import LinearProbes, linear_probes
+from musicssl.report.analysis.robustness import RobustnessStudy, robustness_study
 from musicssl.report.read.runs import read_runs
 
-_MOST_PICTURED = 16  # methods; of more, dots hide each other and a legend leaves the picture
+_MOST_PICTURED = 16  # methods in a picture; more hide each other, and their legend has no room
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,29 +31,32 @@ class Study:
 
     Attributes:
         methods: The baseline first.
-        metric: What the main table, the curve and `matches` are about.
-        metric_name: What to call it.
+        metric: Of the main table, the curve and `matches`.
         comparisons: All pairs of methods on macro AUROC.
         matches: How many labels the baseline needs.
-        corrupted: What corruptions of sound do; None if not all methods were tested under the same.
-        probed: What linear probes make of fewer labels; None if not all methods have embeddings.
-        best_settings: What validation chooses among methods of one name.
+        robustness: Under corruptions of sound; None if not all methods were tested under the same.
+        linear_probes: On fewer labels; None if not all methods learn embeddings.
+        best_settings: Chosen on validation clips among methods of one name.
         unfinished: Folders of runs that were left out.
     """
 
     methods: Sequence[Method]
     metric: str
-    metric_name: str
     comparisons: Sequence[Comparison]
     matches: Sequence[Match]
-    corrupted: Corrupted | None
-    probed: Probed | None
+    robustness: RobustnessStudy | None
+    linear_probes: LinearProbes | None
     best_settings: BestSettings
     unfinished: Sequence[Path]
 
     @property
+    def metric_name(self) -> str:
+        """The heading of the metric."""
+        return metric_info(self.metric).heading
+
+    @property
     def baseline(self) -> Method:
-        """What the others are compared with."""
+        """The method that the others are compared with."""
         return self.methods[0]
 
     @property
@@ -62,8 +66,8 @@ class Study:
 
     @property
     def main_grids(self) -> list[Grid]:
-        """The table of the main metric; at a single fraction, of all usual ones."""
-        return main_grids(self.methods, self.metric, self.metric_name)
+        """The table of the main metric; at a single fraction of labels, of all metrics."""
+        return main_grids(self.methods, self.metric)
 
     @property
     def other_grids(self) -> list[Grid]:
@@ -72,37 +76,39 @@ class Study:
 
     @property
     def chosen_grids(self) -> list[Grid]:
-        """The main tables of methods whose settings validation chose, beside the others."""
-        return self.best_settings.main_grids(self.metric, self.metric_name)
+        """The main tables of the methods with chosen settings, and the methods beside them."""
+        return self.best_settings.main_grids(self.metric)
 
     @property
     def other_chosen_grids(self) -> list[Grid]:
-        """The tables of their other metrics."""
+        """The tables of the other metrics of these."""
         return self.best_settings.other_grids(self.metric)
 
     @property
     def localisation_grids(self) -> list[Grid]:
-        """How well instances were judged in time; empty where no run knows that."""
-        return grids(self.methods, LOCALISATION)
+        """Tables of how well instances agree with what sounds when; empty if no run has it."""
+        return grids(
+            self.methods, [info.name for info in METRICS.values() if info.kind == "localisation"]
+        )
 
     @property
-    def corrupted_grids(self) -> list[Grid]:
-        """The table of the largest severity; empty where that is not known of all methods."""
-        return [] if self.corrupted is None else [self.corrupted.grid]
+    def has_classes(self) -> bool:
+        """Whether the targets are classes, and not the values of a regression."""
+        return self.baseline.runs[0].test_set.has_classes
 
     @property
-    def is_regression(self) -> bool:
-        """Whether the targets are values and no classes."""
-        return self.baseline.runs[0].truth.task == "regression"
+    def is_tested_on_another_metric(self) -> bool:
+        """Whether differences are tested, but not in the main metric."""
+        return bool(self.comparisons) and self.metric != TESTED
 
     @property
-    def dots_name(self) -> str:
-        """What to call the metric that is shown by class."""
-        return METRICS[self.baseline.runs[0].judgement.metric]
+    def class_metric_name(self) -> str:
+        """The heading of the metric that is shown for each class."""
+        return metric_info(self.baseline.runs[0].scores.metric).heading
 
     @property
     def is_crowded(self) -> bool:
-        """Whether pictures show chosen settings alone, for there are too many to tell apart."""
+        """Whether pictures show chosen settings only, because there are too many methods."""
         return len(self.methods) > _MOST_PICTURED and bool(self.best_settings.choices)
 
     @property
@@ -111,21 +117,21 @@ class Study:
         return self.best_settings.contenders if self.is_crowded else self.methods
 
     @property
-    def dots_at(self) -> float:
-        """The fraction to show by class: the smallest among those with the most methods."""
-        shown = self.pictured
-        return max(fractions(shown), key=lambda p_s: (sum(p_s in m.cells for m in shown), -p_s))
+    def class_fraction(self) -> float:
+        """The fraction of labels to show each class at: the smallest with the most methods."""
+        methods = self.pictured
+        return max(fractions(methods), key=lambda p_s: (sum(p_s in m.cells for m in methods), -p_s))
 
 
 def read_study(
     folders: Sequence[Path], metric: str | None = None, baseline: str | None = None
 ) -> Study:
-    """Read runs and work out what they say.
+    """Read runs and compare them.
 
     Args:
         folders: That hold runs, at any depth.
-        metric: Of metrics.json, for the main table and the curve; None for AUROC, or R² where no
-            run has it.
+        metric: Of metrics.json, for the main table and the curve; None for the one that
+            `musicssl.evaluation.metrics.primary_metric` chooses.
         baseline: Label or name of a method, see `musicssl.report.analysis.grouping.baseline_first`.
 
     Raises:
@@ -135,8 +141,15 @@ def read_study(
     runs, unfinished = read_runs(folders)
     methods = baseline_first(group(runs), baseline)
     if metric is None:
-        metric = "auroc" if is_known(methods, "auroc") else "r2"
-    name = metric_name(methods, metric)
-    comparisons, matches = compare_all(methods), match_all(methods, metric)
-    parts = corrupted(methods, metric), probed(methods, metric), best_settings(methods)
-    return Study(methods, metric, name, comparisons, matches, *parts, unfinished)
+        metric = primary_metric([name for name in measured(methods) if is_known(methods, name)])
+    check_metric(methods, metric)
+    return Study(
+        methods=methods,
+        metric=metric,
+        comparisons=compare_all(methods),
+        matches=match_all(methods, metric),
+        robustness=robustness_study(methods, metric),
+        linear_probes=linear_probes(methods, metric),
+        best_settings=best_settings(methods),
+        unfinished=unfinished,
+    )

@@ -1,4 +1,4 @@
-"""Results of probe.py: what one kind of probe made of one set of embeddings on one corpus."""
+"""Results of probes: one kind of probe on one set of embeddings of one corpus."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -11,10 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicssl.cache import file_identity, null_to_nan
-from musicssl.report.read.discovery import check_folders, holding, is_of_a_probe
-from musicssl.report.read.run_files import load_config, readable
+from musicssl.report.read.evaluation_set import EvaluationSet
+from musicssl.report.read.files import (
+    check_folders,
+    explained_damage,
+    folders_with,
+    is_probe_config,
+    load_config,
+)
 from musicssl.report.read.settings import relevant_settings
-from musicssl.report.read.test_set import Truth
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.probes.folder import ProbeFolder
 from musicssl.runs.probes.settings import embeddings_file
@@ -69,7 +74,7 @@ class ProbeResult:
         chance: Metrics of the best constant answer.
         fits: In the order of the scores, (K).
         cells: By fraction of the labels, ascending.
-        truth: The test clips, and all settings that must agree to compare results.
+        test_set: The test clips, with all settings that must agree to compare results.
         groups: What clips belong together, (N,); None if each stands for itself.
         credit: What answers are worth, (C, C), see `musicssl.data.corpus.Corpus`; None if only
             right ones are.
@@ -86,19 +91,19 @@ class ProbeResult:
     chance: Mapping[str, float]
     fits: tuple[Fit, ...]
     cells: Mapping[float, ProbeCell]
-    truth: Truth
+    test_set: EvaluationSet
     groups: NDArray[Any] | None
     credit: NDArray[np.float32] | None
 
     def rows(self, p_s: float) -> list[int]:
-        """List the places of the fits of a fraction of labels."""
-        return [place for place, fit in enumerate(self.fits) if fit.p_s == p_s]
+        """List the indices of the fits with a fraction of labels."""
+        return [index for index, fit in enumerate(self.fits) if fit.p_s == p_s]
 
     def contradicts(self, other: "ProbeResult") -> bool:
-        """Say whether a fit of the same draw is so different that it is of another model."""
-        theirs = {(fit.p_s, fit.draw): fit.value for fit in other.fits}
+        """Whether two fits of the same draw differ so much that they are of different models."""
+        values = {(fit.p_s, fit.draw): fit.value for fit in other.fits}
         return any(
-            abs(fit.value - theirs.get((fit.p_s, fit.draw), fit.value)) > _SAME for fit in self.fits
+            abs(fit.value - values.get((fit.p_s, fit.draw), fit.value)) > _SAME for fit in self.fits
         )
 
     def scores(self) -> NDArray[np.floating]:
@@ -127,41 +132,42 @@ def read_probes(folders: Sequence[Path]) -> tuple[list[ProbeResult], list[Path],
     results: list[ProbeResult] = []
     outdated: list[Path] = []
     digest = cache(file_identity)  # a checkpoint may have been probed many times
-    for folder in holding(folders, "probe.json"):
+    for folder in folders_with(folders, "probe.json"):
         if _is_outdated(folder, digest):
             outdated.append(folder)
             continue
         result = read_probe(folder)
-        twins = (one.truth for one in results if not one.truth.difference(result.truth))
-        results.append(replace(result, truth=next(twins, result.truth)))  # one copy is enough
+        equal = (one.test_set for one in results if not one.test_set.difference(result.test_set))
+        test_set = next(equal, result.test_set)  # one copy is enough
+        results.append(replace(result, test_set=test_set))
     unfinished = [
         folder
-        for folder in holding(folders, "config.yaml")
+        for folder in folders_with(folders, "config.yaml")
         if not ProbeFolder(folder).is_complete
-        and is_of_a_probe(ProbeFolder(folder).config.read_text())
+        and is_probe_config(ProbeFolder(folder).config.read_text())
     ]
     return results, unfinished, outdated
 
 
 def _is_outdated(folder: Path, digest: Callable[[Path], str]) -> bool:
-    """Whether a probe in the folder of a run is of a checkpoint that the run has no more.
+    """Whether a probe in the folder of a run is of a checkpoint that the run no longer has.
 
-    Results of versions that kept no hash, and of runs without their checkpoints, are believed.
+    Results without a hash, as of older versions, and of runs without their checkpoints are trusted.
     """
     run = _run_around(folder)
     if run is None:
         return False
     files = ProbeFolder(folder)
     with _readable(files.metrics):
-        judged = files.document()["source"].get("checkpoint")
-    if judged is None:
+        probed = files.document()["source"].get("checkpoint")
+    if probed is None:
         return False
     checkpoint = run.best.with_name(Path(_read_config(files.config)["checkpoint"]).name)
-    return checkpoint.is_file() and digest(checkpoint) != judged
+    return checkpoint.is_file() and digest(checkpoint) != probed
 
 
 def _run_around(folder: Path) -> RunFolder | None:
-    """Return the run that the folder of a probe lies in, if any, also where both were moved."""
+    """Return the run whose folder contains a probe, if any, also if both were moved."""
     for parent in folder.absolute().parents:
         run = RunFolder(parent.parent)
         if parent == run.probes and run.config.is_file():
@@ -186,52 +192,56 @@ def read_probe(folder: Path) -> ProbeResult:
             raise ValueError("its fits and its cells are of different fractions of labels")
         chance = null_to_nan(document["chance"])
         settings = _settings(folder, document, config)
-        exam = {key: value for key, value in relevant_settings(config).items() if _is_of_exam(key)}
-        exam |= {f"clips.{split}": str(document["clips"][split]) for split in ("train", "val")}
-        exam |= {"corpus": str(document["corpus"]), "probe": str(document["probe"])}
-    truth, groups, credit = _read_truth(folder, exam, len(fits))
+        conditions = {
+            key: value for key, value in relevant_settings(config).items() if _is_of_corpus(key)
+        }
+        conditions |= {
+            f"clips.{split}": str(document["clips"][split]) for split in ("train", "val")
+        }
+        conditions |= {"corpus": str(document["corpus"]), "probe": str(document["probe"])}
+    test_set, groups, credit = _read_test_set(folder, conditions, len(fits))
     return ProbeResult(
         folder=folder,
         name=str(source["name"]),
         kind=str(source["kind"]),
         seed=source["seed"],
         settings=settings,
-        corpus=exam["corpus"],
-        probe=exam["probe"],
+        corpus=conditions["corpus"],
+        probe=conditions["probe"],
         metric=metric,
         chance=chance,
         fits=fits,
         cells=dict(sorted(cells.items())),
-        truth=truth,
+        test_set=test_set,
         groups=groups,
         credit=credit,
     )
 
 
-def _is_of_exam(key: str) -> bool:
+def _is_of_corpus(key: str) -> bool:
     return key.startswith(_OF_THE_CORPUS) and not key.startswith(_NOT_OF_THE_CORPUS)
 
 
 def _settings(
     folder: Path, document: Mapping[str, Any], config: Mapping[str, Any]
 ) -> dict[str, str]:
-    """Gather what tells a model from others of its name, but for its seed.
+    """Return the settings that tell a model from others of its name, except for its seed.
 
-    A probe of a run lies in the run's folder, so the settings of the training are at hand, also
-    where the folder was moved.
+    The probes of a run are in the run's folder, so the settings of the training are found there,
+    also if the folder was moved.
     """
     source = document["source"]
-    told = {key: source[key] for key in ("kind", "p_s", "b_s", "trained_on")}
-    told |= {"embed_dim": document["embed_dim"], "file": _file(source, config)}
+    facts = {key: source[key] for key in ("kind", "p_s", "b_s", "trained_on")}
+    facts |= {"embed_dim": document["embed_dim"], "file": _file(source, config)}
     if source["kind"] == "untrained":  # nothing but its encoder; null if it is a checkpoint's
-        told |= {"encoder": config["encoder"]}
-    settings = relevant_settings(told)
+        facts |= {"encoder": config["encoder"]}
+    settings = relevant_settings(facts)
     run = _run_around(folder) if source["kind"] == "checkpoint" else None
     return settings if run is None else relevant_settings(_read_config(run.config)) | settings
 
 
 def _file(source: Mapping[str, Any], config: Mapping[str, Any]) -> str | None:
-    """Return the file that tells a model from others: all of its path if it is of no run here."""
+    """Return the file of a model: its name, or its whole path if no run is known for it."""
     if source["kind"] == "embeddings":
         return str(embeddings_file(config["embeddings"]))
     if source["kind"] != "checkpoint":
@@ -257,9 +267,9 @@ def _read_config(file: Path) -> dict[str, Any]:
     return config
 
 
-def _read_truth(
-    folder: Path, exam: Mapping[str, str], num_fits: int
-) -> tuple[Truth, NDArray[Any] | None, NDArray[np.float32] | None]:
+def _read_test_set(
+    folder: Path, conditions: Mapping[str, str], num_fits: int
+) -> tuple[EvaluationSet, NDArray[Any] | None, NDArray[np.float32] | None]:
     file = ProbeFolder(folder).predictions
     with _readable(file), _arrays(file) as arrays:
         classes, clip_ids = tuple(arrays["classes"].tolist()), arrays["clip_ids"]
@@ -267,9 +277,9 @@ def _read_truth(
         shape = (len(clip_ids), len(classes))
         if not targets.shape == mask.shape == shape or arrays["scores"].shape != (num_fits, *shape):
             raise ValueError("its arrays have different sizes, or not as many scores as fits")
-        truth = Truth(exam, classes, clip_ids, targets, mask, str(arrays["task"]))
+        test_set = EvaluationSet(conditions, classes, clip_ids, targets, mask, str(arrays["task"]))
         groups, credit = (arrays.get(key) for key in ("groups", "credit"))
-        return truth, groups, credit
+        return test_set, groups, credit
 
 
 @contextmanager
@@ -279,4 +289,4 @@ def _arrays(file: Path) -> Iterator[Any]:
 
 
 def _readable(file: Path) -> AbstractContextManager[None]:
-    return readable(file, result="probe.json", command="probe.py")
+    return explained_damage(file, result="probe.json", command="probe.py")

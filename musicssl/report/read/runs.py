@@ -1,4 +1,4 @@
-"""The runs that a report is about."""
+"""The training runs that a report is about."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,24 +6,58 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from musicssl.errors import InputError
-from musicssl.evaluation.robustness_table import Robustness
-from musicssl.report.read.discovery import check_folders, holding, is_of_a_run
-from musicssl.report.read.run_files import (
+from musicssl.evaluation.metrics import metric_info
+from musicssl.evaluation.regression import regression_metrics
+from musicssl.evaluation.robustness_table import Robustness, read_robustness
+from musicssl.evaluation.statistics.delong import macro_auroc
+from musicssl.report.read.evaluation_set import EvaluationSet, check_comparable
+from musicssl.report.read.files import (
+    check_folders,
+    folders_with,
+    is_training_config,
     read_config,
-    read_corrupted,
     read_metrics,
     read_predictions,
 )
-from musicssl.report.read.run_scores import Judgement, judge
 from musicssl.report.read.settings import relevant_settings
-from musicssl.report.read.test_set import Truth, check_comparable
 from musicssl.runs.folder import RunFolder
 
 _TOLERANCE = 1e-4  # metrics.json has its AUROC from sums in float32
-_NAMES = {"auroc": "AUROC", "r2": "R²"}
+
+
+@dataclass(frozen=True, eq=False)
+class ClassScores:
+    """How good a run is on each class of the test clips.
+
+    Attributes:
+        metric: Name of the metric: AUROC of classes, or R² of a regression.
+        by_class: Its values, (C), NaN where undefined.
+        influence: Of each clip on the macro mean, (N,), see
+            `musicssl.evaluation.statistics.delong`. None where it is not known; then nothing is
+            tested.
+    """
+
+    metric: str
+    by_class: NDArray[np.float64]
+    influence: NDArray[np.float64] | None
+
+    @property
+    def macro(self) -> float:
+        """The mean over the classes for which the metric is defined."""
+        return float(np.nanmean(self.by_class))
+
+
+def class_scores(scores: NDArray[np.floating], test_set: EvaluationSet) -> ClassScores:
+    """Measure scores, (N, C), class by class: by AUROC, or by R² of a regression."""
+    if test_set.has_classes:
+        result = macro_auroc(scores, test_set.present, test_set.mask)
+        return ClassScores("auroc", result.per_class, result.influence)
+    tensors = map(torch.from_numpy, (scores, test_set.targets, test_set.mask))
+    return ClassScores("r2", regression_metrics(*tensors).per_class["r2"].numpy(), None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,13 +70,13 @@ class Run:
         seed: The setting `seed`.
         p_s: Fraction of the labelled training clips that kept their labels.
         labelled: Number of these clips.
-        settings: What else has a bearing on the results, by path.
+        settings: All other settings that can change the results, by path.
         metrics: Macro metrics and those of localisation by name, NaN where undefined.
-        judgement: By class, and of each test clip.
-        truth: What it was tested on.
+        scores: Of each class, on the test clips.
+        test_set: The test clips.
         best_epoch: The one whose weights were kept; None for a method without epochs.
-        robustness: Its metrics under corruptions of sound; None if it was not tested so.
-        validation: `judgement.metric` of the validation clips by class, (C), NaN where undefined;
+        robustness: Its metrics under corruptions of sound; None if it was not tested under any.
+        validation: `scores.metric` of the validation clips by class, (C), NaN where undefined;
             None for a run of an older version.
     """
 
@@ -53,15 +87,15 @@ class Run:
     labelled: int
     settings: Mapping[str, str]
     metrics: Mapping[str, float]
-    judgement: Judgement
-    truth: Truth
+    scores: ClassScores
+    test_set: EvaluationSet
     best_epoch: int | None
     robustness: Robustness | None
     validation: NDArray[np.float64] | None
 
     @property
     def predictions(self) -> Path:
-        """Scores and truth of the test clips."""
+        """The file with scores and targets of the test clips."""
         return self.folder / "predictions.npz"
 
 
@@ -76,15 +110,15 @@ def read_runs(folders: Sequence[Path]) -> tuple[list[Run], list[Path]]:
     """
     check_folders(folders)
     runs: list[Run] = []
-    for folder in holding(folders, "metrics.json"):
+    for folder in folders_with(folders, "metrics.json"):
         run = read_run(folder)
         if runs:
-            check_comparable(runs[0].folder, runs[0].truth, run.folder, run.truth)
-            run = replace(run, truth=runs[0].truth)  # one copy is enough
+            check_comparable(runs[0].folder, runs[0].test_set, run.folder, run.test_set)
+            run = replace(run, test_set=runs[0].test_set)  # one copy is enough
         runs.append(run)
     if not runs:
-        listed = ", ".join(map(str, folders))
-        raise InputError(f"no complete run under {listed}; train one, or name the folder of runs.")
+        names = ", ".join(map(str, folders))
+        raise InputError(f"no complete run under {names}; train one, or name the folder of runs.")
     return runs, _unfinished(folders)
 
 
@@ -97,13 +131,14 @@ def read_run(folder: Path) -> Run:
     files = RunFolder(folder)
     config, document = read_config(files.config), read_metrics(files.metrics)
     settings = relevant_settings(config)
-    scores, truth = read_predictions(folder / "predictions.npz", settings)
-    judgement = judge(scores, truth)
-    reported = document["macro"].get(judgement.metric, math.nan)
-    if not math.isclose(judgement.macro, reported, abs_tol=_TOLERANCE):
+    values, test_set = read_predictions(folder / "predictions.npz", settings)
+    scores = class_scores(values, test_set)
+    reported = document["macro"].get(scores.metric, math.nan)
+    heading = metric_info(scores.metric).heading
+    if not math.isclose(scores.macro, reported, abs_tol=_TOLERANCE):
         raise InputError(
-            f"{folder / 'predictions.npz'} gives a macro {_NAMES[judgement.metric]} of "
-            f"{judgement.macro:.4f}, metrics.json beside it says {reported:.4f}; delete "
+            f"{folder / 'predictions.npz'} gives a macro {heading} of "
+            f"{scores.macro:.4f}, metrics.json beside it says {reported:.4f}; delete "
             "metrics.json and run the training command again, or leave the folder out."
         )
     validation = document["validation"]
@@ -115,18 +150,19 @@ def read_run(folder: Path) -> Run:
         labelled=document["labels"]["labelled"],
         settings=settings,
         metrics=document["macro"] | document["localisation"],
-        judgement=judgement,
-        truth=truth,
+        scores=scores,
+        test_set=test_set,
         best_epoch=document["best_epoch"],
-        robustness=read_corrupted(files.robustness),
-        validation=None if validation is None else validation[judgement.metric],
+        robustness=read_robustness(files.robustness) if files.robustness.is_file() else None,
+        validation=None if validation is None else validation[scores.metric],
     )
 
 
 def _unfinished(folders: Sequence[Path]) -> list[Path]:
-    """Find runs without a result; other programs keep a config.yaml too, of another form."""
+    """List the folders of runs that have settings and no result."""
     return [
         folder
-        for folder in holding(folders, "config.yaml")
-        if not RunFolder(folder).is_complete and is_of_a_run(RunFolder(folder).config.read_text())
+        for folder in folders_with(folders, "config.yaml")
+        if not RunFolder(folder).is_complete
+        and is_training_config(RunFolder(folder).config.read_text())
     ]

@@ -38,7 +38,7 @@ def write_clusters(
         Accuracy and mutual information, see `musicssl.evaluation.clustering`, where a clip has one
         class.
     """
-    if method.task.name == "regression":
+    if not method.task.has_classes:
         return None
     test = method.embedded(datamodule.batches("test"))
     with torch.no_grad():
@@ -50,7 +50,7 @@ def write_clusters(
     shares = class_shares(clusters, y, mask, num_clusters)
     lifts = shares / _or_nan(class_shares(np.zeros_like(clusters), y, mask, 1))
     write_cluster_table(folder.clusters, classes, sizes, shares, lifts)
-    one_class = method.task.name == "multi_class"
+    one_class = method.task.one_class_per_clip
     values, meaning, form = (
         (100 * shares, "% of the clips of a cluster", ".0f")
         if one_class

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from musicssl.data.corpus import Corpus
 from musicssl.data.datamodule import SemiSupervisedDataModule
-from musicssl.evaluation.metrics import USUAL, usual_metric
+from musicssl.evaluation.metrics import metric_info, primary_metric
 from musicssl.evaluation.monitors import effective_rank
 from musicssl.figures.embedding_map import FEWEST, draw_embedding_map
 from musicssl.methods.base.probed import ProbedMethod
@@ -60,7 +60,7 @@ def draw_map(folder: RunFolder, corpus: Corpus, test: Embeddings, layout: str | 
         folder: Of the run.
         corpus: That the clips are of.
         test: Their embeddings.
-        layout: See `musicssl.figures.embedding_map.laid_out`; None for no map.
+        layout: See `musicssl.figures.embedding_map.project`; None for no map.
     """
     if layout is None:
         (folder.figures / "embedding_map.png").unlink(missing_ok=True)
@@ -82,7 +82,7 @@ def probe_curves(
     task = method.task
     linear = partial(linear_judge, val=val, task=task)
     curves = {"linear probe": label_curve(linear, train, test, task, seed=seed)}
-    if task.name != "regression":
+    if task.has_classes:
         curves["prototypes"] = label_curve(nearest_prototype, train, test, task, seed=seed)
     return curves
 
@@ -90,9 +90,10 @@ def probe_curves(
 def show_representation(folder: RunFolder, rank: float, console: Console) -> None:
     """Say how probes of few labels do, and whether the embeddings have collapsed."""
     for name, points in read_probe_curves(folder.label_curve).items():
-        metric = usual_metric(points[0].macro)
+        metric = primary_metric(points[0].macro)
+        heading = metric_info(metric).heading
         steps = ", ".join(f"{p.macro[metric]:.3f} of {p.clips:,}" for p in points)
-        console.print(f"{name}, {USUAL[metric]} by labelled clips: {steps}.", highlight=False)
+        console.print(f"{name}, {heading} by labelled clips: {steps}.", highlight=False)
     text = f"Effective rank of the embeddings: {rank:.1f}."
     if rank < _COLLAPSED:
         text += " They have collapsed: all clips look alike, and probes decide by next to nothing."

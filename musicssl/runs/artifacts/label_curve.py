@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from musicssl.cache import csv_field, csv_number
-from musicssl.evaluation.metrics import USUAL, percent, usual_metric
+from musicssl.evaluation.metrics import metric_info, percent, primary_metric
 from musicssl.figures.label_curve import Point, draw_label_curves
 from musicssl.figures.saving import save_png
 from musicssl.probing.label_curve import CurvePoint
@@ -23,13 +23,13 @@ def draw_probe_curves(folder: Path, curves: Curves) -> Path:
     Returns:
         The path of the picture.
     """
-    metric = usual_metric(next(iter(curves.values()))[0].macro)
+    metric = primary_metric(next(iter(curves.values()))[0].macro)
     points = {
         name: [Point(percent(p.fraction), p.clips, [p.macro[metric]]) for p in curve]
         for name, curve in curves.items()
     }
     share = "their share of the run's"
-    figure = draw_label_curves(points, USUAL[metric], "Probes of few labels", share)
+    figure = draw_label_curves(points, metric_info(metric).heading, "Probes of few labels", share)
     return save_png(folder / "label_curve.png", figure)
 
 

@@ -12,7 +12,7 @@ from musicssl.augment.corruptions import corruptions
 from musicssl.data.corpus import Corpus
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
-from musicssl.evaluation.metrics import USUAL, Metrics, usual_metric
+from musicssl.evaluation.metrics import Metrics, metric_info, primary_metric
 from musicssl.evaluation.multi_class import weighted_accuracy
 from musicssl.evaluation.predictions import Scorer
 from musicssl.evaluation.robustness import Measure, robustness
@@ -87,7 +87,7 @@ def _build(
 def show_robustness(folder: ResultFolder, console: Console) -> None:
     """Say what clean clips score, and what the corruptions that harm most make of it."""
     table = read_robustness(folder.robustness)
-    metric = usual_metric(table.clean)
+    metric = primary_metric(table.clean)
     if not table.judged:
         return
     hardest = table.severities[-1]
@@ -96,7 +96,7 @@ def show_robustness(folder: ResultFolder, console: Console) -> None:
     )
     listed = ", ".join(f"{value:.3f} {name}" for value, name in harmed)
     console.print(
-        f"{USUAL[metric]} of clean clips {table.clean[metric]:.3f}; "
+        f"{metric_info(metric).heading} of clean clips {table.clean[metric]:.3f}; "
         f"at severity {hardest:g}: {listed}.",
         highlight=False,
     )
@@ -129,7 +129,7 @@ def write_robustness(
         severities=severities,
         path=folder.robustness,
     )
-    draw_robustness_curves(folder.figures, {folder.path.name: result}, usual_metric(result.clean))
+    draw_robustness_curves(folder.figures, {folder.path.name: result}, primary_metric(result.clean))
 
 
 def _measure(corpus: Corpus) -> Measure:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicssl.cache import null_to_nan
-from musicssl.evaluation.metrics import USUAL, percent
+from musicssl.evaluation.metrics import metric_info, percent
 from musicssl.evaluation.predictions import Predictions, measure
 from musicssl.figures.label_curve import Point, draw_label_curves
 from musicssl.figures.run_figures import draw_answers, draw_bars
@@ -41,10 +41,10 @@ def draw_classes(
         f"{document['source']['label']} on {document['corpus']}: {document['probe']} probe with "
         f"{share} of the labels"
     )
-    shown = dict(per_class)
-    if document["task"] == "multi_label":  # the field ranks; at 0.5 few probes decide for a class
-        del shown["f1"]
-    draw_bars(folder.figures, predictions.classes, shown, title)
+    in_bars = dict(per_class)
+    if document["task"] == "multi_label":  # few probes of rare classes ever exceed 0.5
+        del in_bars["f1"]
+    draw_bars(folder.figures, predictions.classes, in_bars, title)
     draw_answers(folder.figures, predictions, title)
 
 
@@ -59,7 +59,7 @@ def draw_curve(folder: ProbeFolder, document: Document, baselines: Sequence[Docu
     chance = document["chance"].get(metric)
     reference = None if chance is None or math.isnan(chance) else (chance, "chance")
     share = "their share of all labelled ones"
-    figure = draw_label_curves(curves, USUAL[metric], title, share, reference)
+    figure = draw_label_curves(curves, metric_info(metric).heading, title, share, reference)
     save_png(folder.figures / "label_curve.png", figure)
 
 

@@ -1,7 +1,7 @@
 """What a probe leaves in its folder: results, tables, scores and pictures."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from musicssl.cache import csv_field, write_json
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.evaluation.chance import chance
-from musicssl.evaluation.metrics import usual_metric
+from musicssl.evaluation.metrics import METRICS, primary_metric
 from musicssl.evaluation.predictions import Predictions, measure
 from musicssl.evaluation.statistics.bootstrap import interval, replicates
 from musicssl.evaluation.tasks import task_named
@@ -20,12 +20,6 @@ from musicssl.runs.probes.folder import ProbeFolder
 from musicssl.runs.probes.pictures import draw_classes, draw_curve
 from musicssl.runs.probes.source import Origin
 from musicssl.runs.probes.trials import Trial
-
-FIELD = {  # what is reported of a task, the first one first
-    "multi_label": ("auroc", "average_precision"),
-    "multi_class": ("weighted_accuracy", "accuracy"),
-    "regression": ("r2",),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +39,18 @@ class Probed:
     probe: str
     settings: Mapping[str, Any]
     made_of: str
+
+
+def headline_metrics(task: str, names: Collection[str]) -> list[str]:
+    """List the metrics with a table of their own on the screen, and with intervals.
+
+    Args:
+        task: Its name.
+        names: Of the metrics that were measured.
+    """
+    return [
+        info.name for info in METRICS.values() if task in info.headline_of and info.name in names
+    ]
 
 
 def write_probe(
@@ -95,7 +101,7 @@ def _document(
         "source": probed.origin.as_dict(),
         "corpus": corpus.name,
         "task": corpus.task,
-        "metric": usual_metric(macros[0]),
+        "metric": primary_metric(macros[0]),
         "probe": probed.probe,
         "embed_dim": probed.embed_dim,
         "clips": {split: len(datamodule.rows(split)) for split in ("train", "val", "test")},
@@ -130,7 +136,7 @@ def _cells(
 ) -> list[dict[str, Any]]:
     """Return means over the draws at each fraction, with intervals over test clips."""
     corpus = datamodule.corpus
-    names = [name for name in FIELD[corpus.task] if name in macros[0]]
+    names = headline_metrics(corpus.task, macros[0])
     groups = None if corpus.groups is None else corpus.groups[datamodule.rows("test")]
     drawn = replicates(
         torch.stack([trial.scores for trial in trials]),

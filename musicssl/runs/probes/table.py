@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from musicssl.evaluation.metrics import METRICS, USUAL, percent
+from musicssl.evaluation.metrics import metric_info, percent
 from musicssl.evaluation.statistics.p_values import p_equation
 from musicssl.runs.artifacts.robustness import show_robustness
 from musicssl.runs.probes.folder import ProbeFolder
-from musicssl.runs.probes.results import FIELD
+from musicssl.runs.probes.results import headline_metrics
 
 _WIDTH = 100  # columns where the output is no terminal
 
@@ -28,10 +28,9 @@ def show_probe(folder: ProbeFolder, baselines: Sequence[ProbeFolder] = ()) -> No
         console.width = _WIDTH  # a log file has no width of its own
     document = folder.document()
     documents = [document, *(baseline.document() for baseline in baselines)]
-    for metric in FIELD[document["task"]]:
-        if metric in document["macro"]:
-            console.print(heading(document, metric), markup=False)
-            console.print(probe_table(documents, metric))
+    for metric in headline_metrics(document["task"], document["macro"]):
+        console.print(heading(document, metric), markup=False)
+        console.print(probe_table(documents, metric))
     console.print(reading(document))
     for sentence in comparisons(document):
         console.print(sentence, markup=False)
@@ -45,7 +44,7 @@ def show_probe(folder: ProbeFolder, baselines: Sequence[ProbeFolder] = ()) -> No
 def heading(document: Document, metric: str) -> str:
     """Say what a table is of."""
     clips, probe = document["clips"], document["probe"]
-    name = METRICS[metric]
+    name = metric_info(metric).heading
     text = (
         f"{name[0].upper()}{name[1:]} of {clips['test']:,} test clips of {document['corpus']}; "
         f"{probe} probes"
@@ -99,8 +98,9 @@ def comparisons(document: Document) -> list[str]:
 
 def _sentence(document: Document, row: Mapping[str, Any]) -> str:
     p = p_equation(row["p"], is_bound=row["p_is_bound"])
+    name = metric_info(document["metric"]).heading
     return (
-        f"{USUAL[document['metric']]} against {row['with']}, {percent(row['p_s'])} of the labels: "
+        f"{name} against {row['with']}, {percent(row['p_s'])} of the labels: "
         f"{row['difference']:+.3f} ({_signed(row['interval'])}), {p} "
         "(paired bootstrap over test clips)."
     )

@@ -5,16 +5,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from musicssl.evaluation.statistics.significance import holm, paired_test
 from musicssl.report.__main__ import main
 from musicssl.report.analysis.best_settings import best_settings
 from musicssl.report.analysis.grouping import Cell, Method
 from musicssl.report.analysis.study import read_study
-from musicssl.report.write.choice_sentences import choice_notes
-from musicssl.report.write.sentences import notes, verdict
-from musicssl.report.write.study_writing import write_study_files
-from tests.report.analysis.test_composite import by_hand
+from musicssl.report.write.notes import choice_notes, notes
+from musicssl.report.write.pictures import draw_study
+from musicssl.report.write.verdicts import verdict
+from tests.report.analysis.test_choices import by_hand
 from tests.report.test_regression_study import write_regression
 from tests.report.test_report import Page
 from tests.support.synthetic_runs import CLASSES, settings, write_run
@@ -68,7 +69,7 @@ def test_the_composite_and_the_best_single_setting_stand_beside_other_methods(ru
 
 def test_where_a_clip_has_one_class_no_model_is_put_together_from_columns(runs):
     def told(run):
-        return replace(run, truth=replace(run.truth, task="multi_class"))
+        return replace(run, test_set=replace(run.test_set, task="multi_class"))
 
     def of_one_class(method):
         cells = {
@@ -87,9 +88,7 @@ def test_contenders_are_tested_like_methods_and_corrected_among_themselves(runs)
     assert set(pairs) == {(SINGLE, "att"), (OF_EACH, "att"), (OF_EACH, SINGLE)}
     composite, att = best.contenders[2].cells[0.1].runs, best.contenders[0].cells[0.1].runs
     differences = np.array([composite[s].metrics["auroc"] - att[s].metrics["auroc"] for s in SEEDS])
-    influences = np.stack(
-        [composite[s].judgement.influence - att[s].judgement.influence for s in SEEDS]
-    )
+    influences = np.stack([composite[s].scores.influence - att[s].scores.influence for s in SEEDS])
     assert pairs[OF_EACH, "att"].test == paired_test(differences, influences)
     shown = [one for one in best.comparisons if one.with_baseline]
     assert [one.p_baseline for one in shown] == holm([one.test.p for one in shown])
@@ -119,7 +118,7 @@ def test_the_page_the_screen_and_the_files_show_it(runs, tmp_path, capsys):
     page = Page(out / "index.html")
     assert page.open == []
     assert "Best setting of each class, chosen on validation" in page.text
-    assert page.text.count("Test clips choose nothing") == 1
+    assert page.text.count("Nothing is chosen on test clips") == 1
     assert "macro AUROC less that of att; paired by seed and clip, p corrected for 2" in page.text
     for name in ("table.md", "table.tex"):
         assert title.replace("%", r"\%" if name.endswith("tex") else "%") in (
@@ -184,14 +183,14 @@ def test_two_names_with_settings_are_compared_by_their_best_ones(runs):
 def test_pictures_of_many_settings_show_the_chosen_ones(runs, monkeypatch, tmp_path):
     shown = []
 
-    def note(path, classes, values, *_):
+    def note(classes, values, *_):
         shown.append(list(values))
-        return path
+        return Figure()
 
-    monkeypatch.setattr("musicssl.report.write.study_writing.class_dots", note)
+    monkeypatch.setattr("musicssl.report.write.pictures.draw_class_dots", note)
     sentence = (
-        "Pictures of classes and of labelled clips show the settings chosen on validation, for "
-        "there are 17 methods."
+        "Pictures of classes and of labelled clips show the settings chosen on validation, "
+        "because there are 17 methods."
     )
     for place in range(13):
         config = settings("dgm", dropout=0.4 + 0.01 * place)
@@ -201,7 +200,7 @@ def test_pictures_of_many_settings_show_the_chosen_ones(runs, monkeypatch, tmp_p
             continue
         study = read_study([runs])
         assert (sentence in notes(study)) == study.is_crowded == (place == 12)
-        write_study_files(study, tmp_path)
+        draw_study(study, tmp_path)
         labels = [method.label for method in study.methods]
         assert shown[-1] == (["att", SINGLE, OF_EACH] if place == 12 else labels)
 
@@ -227,8 +226,8 @@ def test_of_runs_of_older_versions_one_remark_is_made_and_stale_files_go(runs, t
     capsys.readouterr()
     assert nothing_is_chosen(runs, tmp_path / "out", capsys) == [
         "Best settings of dgm at 10 %, 50 % of the labels are not chosen: 11 of 18 runs have no "
-        "scores on validation clips by class, as those of older versions; the training command "
-        "with overwrite=true makes them."
+        "scores on validation clips by class, as runs of older versions; repeat the training "
+        "command with overwrite=true to add them."
     ]
 
 
@@ -245,10 +244,10 @@ def test_what_took_no_part_is_named(tmp_path):
     targets[:, 0] = 1
     write_tuned(tmp_path, (SEEDS, SEEDS[1:], SEEDS), validation=(targets, VALIDATION[1]))
     assert choice_notes(read_study([tmp_path]).best_settings) == [
-        "1 setting takes no part in the choice for dgm at 10 % of the labels, lacking seeds that "
+        "1 setting takes no part in the choice for dgm at 10 % of the labels, without seeds that "
         f"others have: {TEXTS[1]}.",
         f"For dgm at 10 % of the labels the AUROC of {CLASSES[0]} is undefined on validation "
-        "clips, so the first setting stands for the best one there.",
+        "clips, so the first setting is taken for it.",
     ]
 
 

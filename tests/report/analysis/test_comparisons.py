@@ -23,7 +23,7 @@ def test_every_pair_is_compared_at_every_fraction_the_baseline_subtracted(tmp_pa
     ]
     att, b, _ = (method.cells[0.1].runs for method in methods)
     differences = np.array([b[s].metrics["auroc"] - att[s].metrics["auroc"] for s in range(3)])
-    influences = np.stack([b[s].judgement.influence - att[s].judgement.influence for s in range(3)])
+    influences = np.stack([b[s].scores.influence - att[s].scores.influence for s in range(3)])
     assert pairs[0].test == paired_test(differences, influences)
     assert pairs[0].caveat == ""
 

@@ -36,7 +36,7 @@ def test_mean_and_spread_are_those_of_the_seeds(tmp_path):
         (3, np.mean(values), np.std(values, ddof=1))
     )
     assert cell.spread("unheard_of").n == 0
-    expected = np.mean([run.judgement.by_class for run in cell.runs.values()], axis=0)
+    expected = np.mean([run.scores.by_class for run in cell.runs.values()], axis=0)
     np.testing.assert_allclose(cell.by_class(), expected)
 
 

@@ -46,8 +46,8 @@ def test_a_result_is_read_as_it_was_written(tmp_path):
         assert read.interval["auroc"] == tuple(cell["interval"]["auroc"])
     np.testing.assert_array_equal(result.scores(), np.load(folder / "predictions.npz")["scores"])
     targets, mask = truth()
-    np.testing.assert_array_equal(result.truth.targets, targets)
-    np.testing.assert_array_equal(result.truth.mask, mask)
+    np.testing.assert_array_equal(result.test_set.targets, targets)
+    np.testing.assert_array_equal(result.test_set.mask, mask)
     assert result.groups is None
     assert result.credit is None
 
@@ -141,7 +141,7 @@ def test_results_that_compare_share_their_truth(tmp_path):
     write_probe(tmp_path / "3", test=(flipped, mask))
     write_probe(tmp_path / "4", config=settings(effects=0.5))
     write_probe(tmp_path / "5", probe="mlp")
-    truths = [result.truth for result in read_probes([tmp_path])[0]]
+    truths = [result.test_set for result in read_probes([tmp_path])[0]]
     assert truths[0] is truths[1]
     assert len({id(one) for one in truths}) == 4
 

@@ -28,7 +28,7 @@ def test_a_run_is_read_as_it_was_written(tmp_path):
     assert run.metrics["auroc_weighted"] == 0.7
     assert np.isnan(run.metrics["auroc_instance"])
     expected = per_class_metrics(*map(torch.from_numpy, (given, targets, mask)))
-    np.testing.assert_allclose(run.judgement.by_class, expected["auroc"], atol=1e-6)
+    np.testing.assert_allclose(run.scores.by_class, expected["auroc"], atol=1e-6)
     assert run.metrics["f1"] == pytest.approx(float(expected["f1"].nanmean()))
 
 
@@ -62,7 +62,7 @@ def test_overlapping_folders_count_a_run_once_and_truth_is_kept_once(tmp_path):
         write_run(tmp_path / "a" / f"s{seed}", settings(seed=seed))
     runs, unfinished = read_runs([tmp_path, tmp_path / "a", tmp_path / "a" / "s1"])
     assert [run.seed for run in runs] == [0, 1]
-    assert runs[0].truth is runs[1].truth
+    assert runs[0].test_set is runs[1].test_set
     assert unfinished == []
 
 

@@ -1,20 +1,19 @@
-"""How methods bear corrupted sound: means and spread over seeds."""
+"""Metrics of methods under corruptions of sound: mean and spread over seeds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from musicssl.evaluation.metrics import METRICS, percent, smaller_is_better, usual_metric
+from musicssl.evaluation.metrics import metric_info, percent, primary_metric
 from musicssl.evaluation.robustness_table import Robustness
 from musicssl.evaluation.statistics.spread import Spread, spread
 from musicssl.figures.robustness_curve import most_harmful_first
-from musicssl.report.analysis.common_fraction import covered
 from musicssl.report.analysis.grids import Grid
-from musicssl.report.analysis.grouping import Method
+from musicssl.report.analysis.grouping import Method, largest_common_fraction
 
 
 @dataclass(frozen=True, eq=False)
-class Corrupted:
+class RobustnessStudy:
     """Methods that were all tested under the same corruptions, at one fraction of labels.
 
     Attributes:
@@ -29,8 +28,8 @@ class Corrupted:
 
     @property
     def metric_name(self) -> str:
-        """What to call the metric."""
-        return METRICS.get(self.metric, self.metric)
+        """The heading of the metric."""
+        return metric_info(self.metric).heading
 
     @cached_property
     def means(self) -> dict[str, Robustness]:
@@ -44,7 +43,7 @@ class Corrupted:
         }
 
     def clean(self, label: str) -> Spread:
-        """Take mean and spread over the seeds of a method of clips as they are."""
+        """Take mean and spread over the seeds of a method on clips without corruption."""
         return spread(table.clean[self.metric] for table in self.tables[label])
 
     def at(self, label: str, name: str, severity: float) -> Spread:
@@ -65,24 +64,23 @@ class Corrupted:
             label: (self.clean(label), *(self.at(label, name, worst) for name in names))
             for label in self.tables
         }
-        errors = tuple(range(len(names) + 1)) if smaller_is_better(self.metric) else ()
+        errors = tuple(range(len(names) + 1)) if metric_info(self.metric).smaller_is_better else ()
         title = f"{self.metric_name} at severity {worst:g} and {percent(self.p_s)} of the labels"
         columns = ("clean", *(name.replace("_", " ") for name in names))
         return Grid(title, columns, rows, errors)
 
 
-def corrupted(methods: Sequence[Method], metric: str) -> Corrupted | None:
-    """Gather what runs know of corruptions, at the most labels at which all of them know it.
+def robustness_study(methods: Sequence[Method], metric: str) -> RobustnessStudy | None:
+    """Gather the metrics under corruptions, at the most labels at which all runs have them.
 
     Args:
         methods: To compare.
-        metric: The one that is wanted; if the tables lack it, that by which runs are usually
-            compared is taken.
+        metric: Of the study; if the runs lack it under corruptions, `primary_metric` is taken.
 
     Returns:
-        None if not all methods know it, or some were tested under other corruptions or severities.
+        None if some runs were not tested, or under other corruptions or severities than others.
     """
-    p_s = covered(methods, lambda run: run.robustness is not None)
+    p_s = largest_common_fraction(methods, lambda run: run.robustness is not None)
     if p_s is None:
         return None
     tables = {
@@ -94,5 +92,5 @@ def corrupted(methods: Sequence[Method], metric: str) -> Corrupted | None:
     keys = {frozenset(table.judged) for seeds in tables.values() for table in seeds}
     if len(keys) > 1 or not next(iter(keys)):
         return None
-    known = tables[methods[0].label][0].clean
-    return Corrupted(p_s, usual_metric(known, wanted=metric), tables)
+    names = tables[methods[0].label][0].clean
+    return RobustnessStudy(p_s, primary_metric(names, wanted=metric), tables)

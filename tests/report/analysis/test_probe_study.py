@@ -9,7 +9,7 @@ from musicssl.evaluation.statistics.paired import compare
 from musicssl.evaluation.statistics.significance import holm
 from musicssl.evaluation.tasks import task_named
 from musicssl.report.analysis.probe_boards import boards_of
-from musicssl.report.analysis.probe_comparisons import compare_board
+from musicssl.report.analysis.probe_study import compare_board
 from musicssl.report.read.probe_results import read_probes
 from tests.support.synthetic_probes import UNTRAINED, document, source, truth, write_probe
 

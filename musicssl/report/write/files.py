@@ -1,17 +1,85 @@
-"""The numbers of a report for other programs; an undefined one is an empty field."""
+"""The files of a report: page, tables, and numbers for other programs."""
 
 import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from musicssl.cache import csv_field
+from musicssl.errors import InputError
 from musicssl.evaluation.robustness_table import CLEAN
-from musicssl.report.analysis.choice_table import ALL, ChoiceTable
+from musicssl.report.analysis.best_settings import ALL, ChoiceTable
 from musicssl.report.analysis.comparisons import Comparison
-from musicssl.report.analysis.corrupted import Corrupted
 from musicssl.report.analysis.grouping import Method
 from musicssl.report.analysis.probe_boards import Bootstrapped, ProbeBoard
 from musicssl.report.analysis.probe_study import ProbeStudy
+from musicssl.report.analysis.robustness import RobustnessStudy
+from musicssl.report.analysis.study import Study
+from musicssl.report.write.formats import html, latex, markdown
+from musicssl.report.write.pictures import draw_boards, draw_study
+from musicssl.report.write.view import ReportView
+
+_FILES = (
+    *("table.csv", "comparisons.csv", "curve.png", "per_class.png"),
+    *("robustness.csv", "robustness.png", "probes.png"),
+    *("best_settings.csv", "best_settings_comparisons.csv"),
+    *("probes.csv", "probe_comparisons.csv", "probes_*.png"),
+)
+
+
+def write_report(
+    report: ReportView, study: Study | None, probes: ProbeStudy | None, folder: Path
+) -> Path:
+    """Write index.html, table.md and table.tex, and the files about runs and about probes.
+
+    Files of these names from an earlier report are replaced, or removed where there is nothing to
+    show any more.
+
+    Args:
+        report: What the page and the tables show.
+        study: The training runs; None if there are none.
+        probes: The results of probes; None if there are none.
+        folder: To write to; made if needed.
+
+    Returns:
+        The page.
+
+    Raises:
+        InputError: If `folder` cannot be a folder.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot make the folder {folder} ({error}); choose another --out."
+        ) from error
+    for pattern in _FILES:
+        for file in folder.glob(pattern):
+            file.unlink()
+    if study is not None:
+        _write_study(study, folder)
+    if probes is not None:
+        write_probes(folder / "probes.csv", probes.boards)
+        write_probe_comparisons(folder / "probe_comparisons.csv", probes)
+    sentences = "".join(f"- {sentence}\n" for sentence in report.sentences) + "\n"
+    (folder / "table.md").write_text(sentences + "\n".join(map(markdown, report.tables)), "utf-8")
+    (folder / "table.tex").write_text("\n".join(map(latex, report.tables)), "utf-8")
+    pictures = {} if study is None else draw_study(study, folder)
+    board_pictures = [] if probes is None else draw_boards(probes.boards, folder)
+    page = folder / "index.html"
+    page.write_text(html(report, pictures, board_pictures), "utf-8")
+    return page
+
+
+def _write_study(study: Study, folder: Path) -> None:
+    """Write the numbers of runs; those of methods with chosen settings are in table.csv, too."""
+    best = study.best_settings
+    write_metrics(folder / "table.csv", [*study.methods, *best.chosen])
+    write_comparisons(folder / "comparisons.csv", study.comparisons)
+    if best.choices:
+        write_best_settings(folder / "best_settings.csv", best.tables)
+        write_comparisons(folder / "best_settings_comparisons.csv", best.comparisons)
+    if study.robustness is not None:
+        write_robustness(folder / "robustness.csv", study.robustness)
 
 
 def write_metrics(path: Path, methods: Sequence[Method]) -> None:
@@ -21,8 +89,8 @@ def write_metrics(path: Path, methods: Sequence[Method]) -> None:
         for p_s, cell in method.cells.items():
             metrics = dict.fromkeys(key for run in cell.runs.values() for key in run.metrics)
             for metric in metrics:
-                over = cell.spread(metric)
-                row = [method.label, p_s, cell.labelled, metric, over.mean, over.sd, over.n]
+                value = cell.spread(metric)
+                row = [method.label, p_s, cell.labelled, metric, value.mean, value.sd, value.n]
                 rows.append(row)
     _write(path, ["method", "p_s", "labelled", "metric", "mean", "sd", "n"], rows)
 
@@ -63,15 +131,15 @@ def write_best_settings(path: Path, tables: Sequence[ChoiceTable]) -> None:
     _write(path, heads, rows)
 
 
-def write_corrupted(path: Path, corrupted: Corrupted) -> None:
+def write_robustness(path: Path, robustness: RobustnessStudy) -> None:
     """Write a row for each method, corruption and severity; that of clean clips is "none" at 0."""
     rows: list[list[object]] = []
-    for label, means in corrupted.means.items():
-        overs = {(CLEAN, 0.0): corrupted.clean(label)}
-        overs |= {key: corrupted.at(label, *key) for key in means.judged}
-        for key, over in overs.items():
-            row = [label, corrupted.p_s, *key, corrupted.metric, over.mean, over.sd, over.n]
-            rows.append(row)
+    for label, means in robustness.means.items():
+        values = {(CLEAN, 0.0): robustness.clean(label)}
+        values |= {key: robustness.at(label, *key) for key in means.judged}
+        for key, value in values.items():
+            numbers = [value.mean, value.sd, value.n]
+            rows.append([label, robustness.p_s, *key, robustness.metric, *numbers])
     _write(path, ["method", "p_s", "corruption", "severity", "metric", "mean", "sd", "n"], rows)
 
 
@@ -88,10 +156,11 @@ def write_probes(path: Path, boards: Sequence[ProbeBoard]) -> None:
             for p_s in model.p_s:
                 key = [board.probe, board.first.corpus, board.title, model.label, model.kind, p_s]
                 for metric in model.at(p_s)[0].cells[p_s].mean:
-                    over = model.spread(p_s, metric)
-                    ends = (over.low, over.high) if isinstance(over, Bootstrapped) else ("", "")
-                    values = [over.mean, over.sd, over.n, *ends, board.first.chance.get(metric)]
-                    rows.append([*key, model.labelled(p_s), metric, *values])
+                    value = model.spread(p_s, metric)
+                    ends = (value.low, value.high) if isinstance(value, Bootstrapped) else ("", "")
+                    numbers = [value.mean, value.sd, value.n, *ends]
+                    chance = board.first.chance.get(metric)
+                    rows.append([*key, model.labelled(p_s), metric, *numbers, chance])
     _write(path, heads, rows)
 
 

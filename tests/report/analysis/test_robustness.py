@@ -56,7 +56,7 @@ def runs(tmp_path):
 
 
 def test_runs_of_a_sweep_over_severities_are_methods_and_means_are_over_their_seeds(runs):
-    found = read_study([runs]).corrupted
+    found = read_study([runs]).robustness
     assert tuple(found.tables) == LABELS
     for views, label in zip((0, 2), LABELS, strict=True):
         means = found.means[label]
@@ -68,7 +68,7 @@ def test_runs_of_a_sweep_over_severities_are_methods_and_means_are_over_their_se
 
 
 def test_the_table_is_of_the_largest_severity_and_the_most_harmful_corruption_is_first(runs):
-    [grid] = read_study([runs]).corrupted_grids
+    grid = read_study([runs]).robustness.grid
     assert grid.title == "AUROC at severity 5 and 10 % of the labels"
     assert grid.columns == ("clean", "reverb", "bit crush", "gain")
     [_, reverb, *_] = grid.rows[LABELS[1]]
@@ -81,8 +81,8 @@ def test_the_table_is_of_the_largest_severity_and_the_most_harmful_corruption_is
 
 
 def test_another_metric_of_the_tables_may_be_chosen_and_one_they_lack_is_replaced(runs):
-    assert read_study([runs], "f1").corrupted.metric == "f1"
-    assert read_study([runs], "precision").corrupted.metric == "auroc"
+    assert read_study([runs], "f1").robustness.metric == "f1"
+    assert read_study([runs], "precision").robustness.metric == "auroc"
 
 
 def test_the_page_the_tables_and_the_picture_show_it(runs, tmp_path, capsys):
@@ -123,8 +123,8 @@ def test_if_some_runs_were_not_tested_it_is_left_out_in_one_sentence(runs, tmp_p
     for seed in (0, 1):
         write_run(runs / f"att{seed}", settings("att", seed))
     assert left_out(runs, tmp_path / "out", capsys) == [
-        "What corruptions of sound do is left out: 4 of 6 runs have a robustness.csv, which "
-        "corruption=all makes."
+        "Results under corruptions of sound are left out: 4 of 6 runs have a robustness.csv, "
+        "which corruption=all writes."
     ]
 
 
@@ -132,7 +132,7 @@ def test_if_some_runs_were_not_tested_it_is_left_out_in_one_sentence(runs, tmp_p
 def test_if_runs_were_tested_differently_it_is_left_out(runs, tmp_path, capsys, other):
     write_robustness(runs / "v0_p0.1_s1", 0, 1, **other)
     assert left_out(runs, tmp_path / "out", capsys) == [
-        "What corruptions of sound do is left out: the runs differ in the corruptions or "
+        "Results under corruptions of sound are left out: the runs differ in the corruptions or "
         "severities that they were tested under."
     ]
 
@@ -145,14 +145,14 @@ def test_if_no_run_was_tested_nothing_is_said(tmp_path, capsys):
 def test_of_several_fractions_the_largest_is_shown_at_which_all_runs_were_tested(runs):
     write_severities(runs, 0.5)
     write_severities(runs, 1.0, tested=False)
-    assert read_study([runs]).corrupted.p_s == 0.5
+    assert read_study([runs]).robustness.p_s == 0.5
 
 
 def test_methods_without_a_common_fraction_are_not_compared(runs, tmp_path, capsys):
     write_robustness(write_run(runs / "att", settings("att", 0, 0.5)), 0, 0)
     assert left_out(runs, tmp_path / "out", capsys) == [
-        "What corruptions of sound do is left out: the methods have no fraction of labels in "
-        "common."
+        "Results under corruptions of sound are left out: the methods have no fraction of labels "
+        "in common."
     ]
 
 

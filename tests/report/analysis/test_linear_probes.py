@@ -33,7 +33,7 @@ def write_probes(root, names, shares=(0.1, 0.5, 1.0), p_s=0.5):
 
 def test_curves_are_of_the_linear_probes_of_each_seed(tmp_path):
     write_probes(tmp_path, ["byol", "simclr"])
-    found = read_study([tmp_path]).probed
+    found = read_study([tmp_path]).linear_probes
     assert found.metric_name == "AUROC"
     assert found.p_s == 0.5
     assert list(found.curves) == ["byol", "simclr"]
@@ -50,7 +50,7 @@ def test_a_seed_may_lack_the_smallest_shares(tmp_path):
     short.write_text(
         "\n".join(line for line in short.read_text().split("\n") if ",0.1," not in line)
     )
-    points = read_study([tmp_path]).probed.curves["byol"]
+    points = read_study([tmp_path]).linear_probes.curves["byol"]
     assert [len(point.values) for point in points] == [1, 2, 2]
 
 
@@ -76,7 +76,7 @@ def test_if_only_some_methods_have_probes_they_are_left_out_in_one_sentence(tmp_
     page = Page(out / "index.html").text
     for sentence in (
         "Curves of linear probes over labelled clips are left out: 2 of 3 runs have a "
-        "label_curve.csv, as methods that learn embeddings do.",
+        "label_curve.csv, which methods that learn embeddings write.",
         "Scores of byol are those of a linear probe on frozen embeddings.",
     ):
         assert sentence in printed

@@ -1,4 +1,4 @@
-"""What a run was tested on, and whether two runs were tested on the same."""
+"""The clips that a run was tested on, and whether two runs were tested on the same."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicssl.errors import InputError
+from musicssl.evaluation.tasks import task_named
 from musicssl.report.read.settings import ABSENT, differing
 
 
 @dataclass(frozen=True, eq=False)
-class Truth:
-    """A corpus, the clips of its test split, and what is true of them.
+class EvaluationSet:
+    """The test clips of a corpus and their targets.
 
     Attributes:
         corpus: The settings of the corpus, by path.
@@ -21,7 +22,7 @@ class Truth:
         clip_ids: Of the test clips, (N,) str.
         targets: (N, C); without meaning where `mask` is False.
         mask: True where the target was observed, (N, C).
-        task: What the targets are; see `musicssl.data.corpus.Corpus`.
+        task: Name of the kind of targets; see `musicssl.data.corpus.Corpus`.
     """
 
     corpus: Mapping[str, str]
@@ -32,20 +33,18 @@ class Truth:
     task: str
 
     @property
+    def has_classes(self) -> bool:
+        """Whether the targets are classes, and not the values of a regression."""
+        return task_named(self.task).has_classes
+
+    @property
     def present(self) -> NDArray[np.bool_]:
         """Whether the class is in the clip, (N, C)."""
         present: NDArray[np.bool_] = self.targets >= 0.5
         return present
 
-    def differs(self, other: "Truth") -> NDArray[np.bool_]:
-        """Say of each cell whether the two are at odds, (N, C); only for the same clips."""
-        differs: NDArray[np.bool_] = self.present != other.present
-        if self.task == "regression":
-            differs = self.targets != other.targets
-        return differs
-
-    def difference(self, other: "Truth") -> str | None:
-        """Say in a few words what differs first; None if two results compare."""
+    def difference(self, other: "EvaluationSet") -> str | None:
+        """Name the first difference in a few words; None if results on the two are comparable."""
         keys = differing([self.corpus, other.corpus])
         values = [(self.corpus.get(key, ABSENT), other.corpus.get(key, ABSENT)) for key in keys]
         settings = [
@@ -72,20 +71,28 @@ class Truth:
         changed = int(np.count_nonzero(self.mask != other.mask))
         if changed:
             return f"{changed} cells of their test labels are observed in one of them only"
-        changed = int(np.count_nonzero(self.differs(other) & self.mask))
+        changed = int(np.count_nonzero(self._changed_targets(other) & self.mask))
         if changed:
             return f"{changed} of their observed test labels differ"
         return None
 
+    def _changed_targets(self, other: "EvaluationSet") -> NDArray[np.bool_]:
+        """Return where the targets of the same clips differ, (N, C)."""
+        changed: NDArray[np.bool_] = self.targets != other.targets
+        return self.present != other.present if self.has_classes else changed
 
-def check_comparable(here: Path, mine: Truth, there: Path, other: Truth) -> None:
+
+def check_comparable(
+    folder: Path, test_set: EvaluationSet, other_folder: Path, other: EvaluationSet
+) -> None:
     """Make sure that two runs were tested on the same clips of the same corpus.
 
     Raises:
-        InputError: If they were not; it names both runs and what differs.
+        InputError: If they were not; it names both runs and the difference.
     """
-    difference = mine.difference(other)
+    difference = test_set.difference(other)
     if difference is not None:
         raise InputError(
-            f"{here} and {there} do not compare: {difference}; report them apart from each other."
+            f"{folder} and {other_folder} do not compare: {difference}; report them apart from "
+            "each other."
         )

@@ -11,7 +11,7 @@ from math import inf, isinf, isnan, nan
 import numpy as np
 from numpy.typing import NDArray
 
-from musicssl.evaluation.metrics import smaller_is_better
+from musicssl.evaluation.metrics import metric_info
 from musicssl.report.analysis.grouping import Cell, Method
 
 Floats = NDArray[np.float64]
@@ -21,12 +21,12 @@ _DRAWS = 1000
 
 @dataclass(frozen=True)
 class Match:
-    """The labelled clips with which the baseline does as well as a method with fewer, or more.
+    """The labelled clips with which the baseline scores as high as another method.
 
     Attributes:
         method: Label.
-        p_s: Fraction of labels that the method has.
-        labelled: Clips that these are.
+        p_s: Fraction of labels of that method.
+        labelled: The number of labelled clips of that method.
         needed: Clips that the baseline needs; 0 if it is better with the fewest that were run, inf
             if it is worse with the most.
         low: 2.5 % quantile of `needed` over redrawn seeds; NaN if there is one seed.
@@ -44,11 +44,11 @@ class Match:
 
     @property
     def parts(self) -> list[str]:
-        """The number needed, its interval, and how many times the method's labels it is.
+        """The number needed, its interval, and its ratio to the labels of the method.
 
-        What is not known, or says nothing beyond the ends, is left out.
+        Parts that are not known, or that only repeat the ends, are left out.
         """
-        needed, low, high = map(self._words, (self.needed, self.low, self.high))
+        needed, low, high = map(self._text, (self.needed, self.low, self.high))
         parts = [needed]
         if not isnan(self.low) and not needed == low == high:
             parts.append(f"({low} to {high})")
@@ -56,7 +56,7 @@ class Match:
             parts.append(f"{self.needed / self.labelled:.1f} ×")
         return parts
 
-    def _words(self, clips: float) -> str:
+    def _text(self, clips: float) -> str:
         fewest, most = self.ends
         if isinf(clips):
             return f"more than {most:,.0f}"
@@ -65,12 +65,12 @@ class Match:
 
 def match_all(methods: Sequence[Method], metric: str) -> list[Match]:
     """Match every method with the first at each fraction; none if that has a single fraction."""
-    baseline, *others = methods
+    baseline, *other_methods = methods
     if len(baseline.cells) < 2:
         return []
     return [
         _match(method, p_s, list(baseline.cells.values()), metric)
-        for method in others
+        for method in other_methods
         for p_s in method.cells
     ]
 
@@ -102,7 +102,7 @@ def _match(method: Method, p_s: float, curve: Sequence[Cell], metric: str) -> Ma
     cell = method.cells[p_s]
     clips = np.array([point.labelled for point in curve])
     values = _by_seed([*curve, cell], metric)  # (P + 1, U)
-    if smaller_is_better(metric):
+    if metric_info(metric).smaller_is_better:
         values = -values
     means = _weighted_means(values, np.ones((1, values.shape[1])))
     needed = float(labels_needed(clips, means[:, :-1], means[:, -1])[0])
@@ -136,6 +136,6 @@ def _redrawn(num_seeds: int) -> Floats:
 
 def _weighted_means(values: Floats, weights: Floats) -> Floats:
     """Take the mean of each cell over its seeds, by weight, (D, cells); NaN without weight."""
-    known = ~np.isnan(values)
-    totals, counts = weights @ np.where(known, values, 0).T, weights @ known.T
+    defined = ~np.isnan(values)
+    totals, counts = weights @ np.where(defined, values, 0).T, weights @ defined.T
     return np.divide(totals, counts, out=np.full_like(totals, nan), where=counts > 0)

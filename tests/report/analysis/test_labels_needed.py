@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from musicssl.report.analysis.grouping import baseline_first, group
-from musicssl.report.analysis.matching import Match, labels_needed, match_all
+from musicssl.report.analysis.labels_needed import Match, labels_needed, match_all
 from musicssl.report.read.runs import read_runs
-from musicssl.report.write.sentences import match_sentence
+from musicssl.report.write.verdicts import match_sentence
 from tests.support.synthetic_runs import write_sweep
 
 CLIPS = np.array([10.0, 100.0, 1000.0])

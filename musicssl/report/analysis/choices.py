@@ -1,4 +1,4 @@
-"""Which of several settings of a method is the best on validation clips: for each class, for all.
+"""The settings of a method that are the best on validation clips: for each class, and for all.
 
 Gururani's thesis trains one model for each label, and takes for each the setting of its Table
 4.1 with the best mean over five seeds. Test scores choose nothing here.
@@ -6,19 +6,22 @@ Gururani's thesis trains one model for each label, and takes for each the settin
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from musicssl.evaluation.statistics.resampled_means import mean_over_classes
-from musicssl.report.analysis.grouping import Method
-from musicssl.report.read.runs import Run
+from musicssl.evaluation.tasks import task_named
+from musicssl.report.analysis.grouping import Cell, Method
+from musicssl.report.read.files import read_predictions
+from musicssl.report.read.runs import Run, class_scores
 from musicssl.report.read.settings import telling
 
 Floats = NDArray[np.float64]
 
-_OF_VALIDATION = ("data.val_fraction", "data.split_seed", "data.p_cells")
+_VALIDATION_SETTINGS = ("data.val_fraction", "data.split_seed", "data.p_cells")
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +29,7 @@ class Setting:
     """Runs that differ only in their seed, of a method that shares its name with others.
 
     Attributes:
-        text: What tells it from the others.
+        text: The settings that the others do not share.
         runs: By seed, ascending.
     """
 
@@ -35,7 +38,7 @@ class Setting:
 
     @property
     def validation(self) -> Floats:
-        """The metric by which classes are judged, of the validation clips, (S, C)."""
+        """`Run.scores.metric` of each seed and class on the validation clips, (S, C)."""
         values: Floats = np.stack(
             [run.validation for run in self.runs.values() if run.validation is not None]
         )
@@ -43,8 +46,8 @@ class Setting:
 
     @property
     def test(self) -> Floats:
-        """The same of the test clips, (S, C)."""
-        values: Floats = np.stack([run.judgement.by_class for run in self.runs.values()])
+        """The same on the test clips, (S, C)."""
+        values: Floats = np.stack([run.scores.by_class for run in self.runs.values()])
         return values
 
 
@@ -56,7 +59,7 @@ class Rivals:
         name: The setting `name`.
         p_s: Fraction of labels.
         settings: Two or more, in the order of their labels.
-        unlike: The settings in which they differ and that decide what validates.
+        unlike: Paths of settings in which they differ and that change the validation clips.
     """
 
     name: str
@@ -71,26 +74,26 @@ class Rivals:
 
     @property
     def unvalidated(self) -> list[Run]:
-        """The runs that do not know how they did on validation."""
+        """The runs without scores on validation clips."""
         return [run for run in self.runs if run.validation is None]
 
     @property
     def can_be_chosen_from(self) -> bool:
-        """Whether their scores on validation are there and compare."""
+        """Whether all have scores on validation clips, of the same clips."""
         return not self.unvalidated and not self.unlike
 
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """What validation chooses among rivals.
+    """The settings that validation chooses among rivals.
 
     Attributes:
         name: The setting `name`.
         p_s: Fraction of labels.
         of_classes: The best setting of each class, (C).
         of_all: The best single setting.
-        incomplete: Texts of settings that were not among the choices, for they lack seeds.
-        undefined: Classes that validation does not define the metric of.
+        incomplete: Texts of the settings that were left out because they lack seeds.
+        undefined: Classes whose metric is undefined on the validation clips.
     """
 
     name: str
@@ -102,13 +105,13 @@ class Choice:
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """Those that every setting among the choices has."""
+        """The seeds that all settings have that were chosen from."""
         return tuple(self.of_all.runs)
 
     @property
     def metric(self) -> str:
-        """That by which classes are judged."""
-        return next(iter(self.of_all.runs.values())).judgement.metric
+        """Name of the metric that settings were chosen by."""
+        return next(iter(self.of_all.runs.values())).scores.metric
 
 
 def rivals(methods: Sequence[Method]) -> list[Rivals]:
@@ -116,22 +119,24 @@ def rivals(methods: Sequence[Method]) -> list[Rivals]:
     by_name: defaultdict[str, list[Method]] = defaultdict(list)
     for method in sorted(methods, key=lambda method: method.label):
         by_name[method.name].append(method)
-    return [
-        found
+    candidates = [
+        _rivals(by_name[name], p_s)
         for name in sorted(by_name)
         for p_s in sorted({p_s for method in by_name[name] for p_s in method.cells})
-        if len((found := _rivals(by_name[name], p_s)).settings) > 1
     ]
+    return [one for one in candidates if len(one.settings) > 1]
 
 
 def _rivals(methods: Sequence[Method], p_s: float) -> Rivals:
     texts = telling([method.settings for method in methods])
-    there = [
+    pairs = [
         (text, method) for text, method in zip(texts, methods, strict=True) if p_s in method.cells
     ]
-    settings = [Setting(text, dict(sorted(m.cells[p_s].runs.items()))) for text, m in there]
+    settings = [Setting(text, dict(sorted(m.cells[p_s].runs.items()))) for text, m in pairs]
     unlike = tuple(
-        key for key in _OF_VALIDATION if len({method.settings.get(key) for _, method in there}) > 1
+        key
+        for key in _VALIDATION_SETTINGS
+        if len({method.settings.get(key) for _, method in pairs}) > 1
     )
     return Rivals(methods[0].name, p_s, settings, unlike)
 
@@ -139,25 +144,25 @@ def _rivals(methods: Sequence[Method], p_s: float) -> Rivals:
 def choose(rivals: Rivals) -> Choice:
     """Take the setting with the greatest mean over seeds on validation.
 
-    Settings must have all the seeds that the most complete one has. Of equals the first one is
-    taken; what is undefined on validation is worse than anything.
+    Settings must have all seeds of the most complete one. Of equally good ones the first is taken;
+    an undefined mean is worse than any other.
 
     Args:
-        rivals: Whose scores on validation are there and compare.
+        rivals: Such that `can_be_chosen_from`.
     """
     most = max(rivals.settings, key=lambda setting: len(setting.runs))
     complete = [one for one in rivals.settings if most.runs.keys() <= one.runs.keys()]
     by_class = np.stack([one.validation.mean(axis=0) for one in complete])  # (M, C)
     overall = np.stack([macro(one.validation).mean() for one in complete])  # (M,)
-    classes = most.runs[next(iter(most.runs))].truth.classes
+    classes = most.runs[next(iter(most.runs))].test_set.classes
     undefined = np.isnan(by_class).all(axis=0)
     return Choice(
         name=rivals.name,
         p_s=rivals.p_s,
-        of_classes=tuple(complete[place] for place in _best(by_class)),
+        of_classes=tuple(complete[index] for index in _best(by_class)),
         of_all=complete[int(_best(overall))],
         incomplete=tuple(one.text for one in rivals.settings if one not in complete),
-        undefined=tuple(name for name, is_so in zip(classes, undefined, strict=True) if is_so),
+        undefined=tuple(name for name, missing in zip(classes, undefined, strict=True) if missing),
     )
 
 
@@ -167,6 +172,41 @@ def macro(by_class: Floats) -> Floats:
 
 
 def _best(means: Floats) -> NDArray[np.int64]:
-    """Return the place of the greatest, (M, ...) -> (...); the first of several."""
-    places: NDArray[np.int64] = np.where(np.isnan(means), -np.inf, means).argmax(axis=0)
-    return places
+    """Return the index of the greatest, (M, ...) -> (...); the first of several."""
+    best: NDArray[np.int64] = np.where(np.isnan(means), -np.inf, means).argmax(axis=0)
+    return best
+
+
+def composite(choice: Choice) -> Cell:
+    """Return the classifiers that score each class by the setting chosen for it, one for each seed.
+
+    Column c of the test scores is that of the setting that was chosen for class c, from its run
+    with this seed. Metrics are measured on these scores anew. `weighted_accuracy` is missing,
+    because runs do not keep the credit of answers.
+
+    Raises:
+        InputError: If a file of predictions is damaged.
+    """
+    return Cell({seed: _composite_run(choice, seed) for seed in choice.seeds})
+
+
+def _composite_run(choice: Choice, seed: int) -> Run:
+    """Return the composite as a run; its folder is that of the first class."""
+    runs = [setting.runs[seed] for setting in choice.of_classes]
+    by_folder = {run.folder: run for run in runs}
+    predictions = {
+        folder: read_predictions(run.predictions, run.settings)[0]
+        for folder, run in by_folder.items()
+    }
+    columns = [predictions[run.folder][:, c] for c, run in enumerate(runs)]
+    scores, test_set = np.stack(columns, axis=1), runs[0].test_set  # (N, C)
+    tensors = map(torch.from_numpy, (scores, test_set.targets, test_set.mask))
+    return replace(
+        runs[0],
+        settings={},
+        metrics=task_named(test_set.task).metrics(*tensors).macro,
+        scores=class_scores(scores, test_set),
+        best_epoch=None,
+        robustness=None,
+        validation=None,
+    )

@@ -7,7 +7,8 @@ import pytest
 
 from musicssl.evaluation.statistics.spread import Spread, spread
 from musicssl.report.analysis.grids import Grid
-from musicssl.report.write.markup import html, latex, markdown
+from musicssl.report.write.formats import environment, latex, markdown
+from musicssl.report.write.tables import Cell, Table, spread_table
 
 GRID = Grid(
     "AUROC",
@@ -17,6 +18,13 @@ GRID = Grid(
         "a|b <i>&": (Spread(0.75, 0.01, 3), spread([])),
     },
 )
+
+
+MACROS = environment().get_template("macros.html.j2").module
+
+
+def html(table):
+    return str(MACROS.show_table(table))
 
 
 class Cells(HTMLParser):
@@ -45,7 +53,7 @@ class Cells(HTMLParser):
 
 
 def test_markdown():
-    assert markdown(GRID).splitlines() == [
+    assert markdown(spread_table(GRID)).splitlines() == [
         "AUROC, 3 seeds",
         "",
         "| method | 2 % (168) | 10 % |",
@@ -56,25 +64,25 @@ def test_markdown():
 
 
 def test_a_table_of_other_things_says_what_they_are():
-    grid = replace(GRID, head="model", note="the <mean> of 3 & more")
-    assert markdown(grid).splitlines()[0] == "AUROC: the <mean> of 3 & more"
-    assert markdown(grid).splitlines()[2].startswith("| model |")
-    assert r"\caption{AUROC: the <mean> of 3 \& more.}" in latex(grid)
-    assert "model & " in latex(grid)
-    assert "AUROC: the &lt;mean&gt; of 3 &amp; more" in html(grid)
+    table = spread_table(replace(GRID, head="model", note="the <mean> of 3 & more"))
+    assert markdown(table).splitlines()[0] == "AUROC: the <mean> of 3 & more"
+    assert markdown(table).splitlines()[2].startswith("| model |")
+    assert r"\caption{AUROC: the <mean> of 3 \& more.}" in latex(table)
+    assert "model & " in latex(table)
+    assert "AUROC: the &lt;mean&gt; of 3 &amp; more" in html(table)
     cells = Cells()
-    cells.feed(html(grid))
+    cells.feed(html(table))
     assert cells.rows[0][0] == "model"
 
 
 def test_a_table_without_any_value_has_no_seeds():
-    empty = Grid("AUROC", ("2 %",), {"att": (spread([]),)})
-    assert markdown(empty).splitlines()[0] == "AUROC, 0 seeds"
-    assert markdown(empty).splitlines()[-1] == "| att | – |"
+    table = spread_table(Grid("AUROC", ("2 %",), {"att": (spread([]),)}))
+    assert markdown(table).splitlines()[0] == "AUROC, 0 seeds"
+    assert markdown(table).splitlines()[-1] == "| att | – |"
 
 
 def test_latex():
-    text = latex(GRID)
+    text = latex(spread_table(GRID))
     assert r"att\_bl & 0.7000 $\pm$ 0.0100 & 0.8000 $\pm$ 0.0200 \\" in text
     assert r"a|b <i>\& & \textbf{0.7500 $\pm$ 0.0100} & -- \\" in text
     assert r"\begin{tabular}{lcc}" in text
@@ -86,7 +94,7 @@ def test_latex():
 
 def test_html_reads_back_as_it_was_given():
     parser = Cells()
-    parser.feed(html(GRID))
+    parser.feed(html(spread_table(GRID)))
     assert parser.rows == [
         ["method", "2 % (168)", "10 %"],
         ["att_bl", "0.7000 ± 0.0100", "0.8000 ± 0.0200"],
@@ -94,6 +102,18 @@ def test_html_reads_back_as_it_was_given():
     ]
     assert parser.strong == ["0.7500 ± 0.0100"]
     assert parser.tags == []
+
+
+def test_other_tables_have_their_title_alone_and_cells_of_several_lines_or_long_text():
+    cells = (Cell("410\n(<b> to 480)"), Cell("a/b", is_long=True), Cell("< 0.001", is_bold=True))
+    table = Table("all & sundry", ("method", "needed", "folder", "p"), (("att", cells),))
+    text = html(table)
+    assert "<figcaption>all &amp; sundry</figcaption>" in text
+    assert "<td>410<br>(&lt;b&gt; to 480)</td>" in text
+    assert '<td><span class="long">a/b</span></td>' in text
+    parser = Cells()
+    parser.feed(text)
+    assert parser.strong == ["< 0.001"]
 
 
 def test_where_the_numbers_of_seeds_differ_they_stand_in_the_cells():

@@ -3,14 +3,19 @@
 import pytest
 
 from musicssl.errors import InputError
-from musicssl.report.read.discovery import check_folders, holding, is_of_a_probe, is_of_a_run
+from musicssl.report.read.files import (
+    check_folders,
+    folders_with,
+    is_probe_config,
+    is_training_config,
+)
 
 
 def test_a_folder_is_found_once_though_the_given_ones_overlap(tmp_path):
     for name in ("b", "a/deep"):
         (tmp_path / name).mkdir(parents=True)
         (tmp_path / name / "probe.json").touch()
-    found = holding([tmp_path, tmp_path / "a"], "probe.json")
+    found = folders_with([tmp_path, tmp_path / "a"], "probe.json")
     assert found == [tmp_path / "a" / "deep", tmp_path / "b"]
 
 
@@ -31,4 +36,4 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
     ],
 )
 def test_whose_configuration_it_is(config, run, probe):
-    assert (is_of_a_run(config), is_of_a_probe(config)) == (run, probe)
+    assert (is_training_config(config), is_probe_config(config)) == (run, probe)

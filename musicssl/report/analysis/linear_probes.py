@@ -1,15 +1,14 @@
-"""What linear probes make of fewer labelled clips than a method had."""
+"""Linear probes of runs that learn embeddings, on fewer labelled clips than the run had."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
-from musicssl.evaluation.metrics import METRICS, percent, usual_metric
+from musicssl.evaluation.metrics import metric_info, percent, primary_metric
 from musicssl.figures.label_curve import Point
 from musicssl.probing.label_curve import CurvePoint
-from musicssl.report.analysis.common_fraction import covered
-from musicssl.report.analysis.grouping import Method
-from musicssl.report.read.run_files import readable
+from musicssl.report.analysis.grouping import Method, largest_common_fraction
+from musicssl.report.read.files import explained_damage
 from musicssl.report.read.runs import Run
 from musicssl.runs.artifacts.label_curve import read_probe_curves
 from musicssl.runs.folder import RunFolder
@@ -18,12 +17,12 @@ _PROBE = "linear probe"
 
 
 @dataclass(frozen=True, eq=False)
-class Probed:
+class LinearProbes:
     """Methods whose embeddings were all probed, at one fraction of labels.
 
     Attributes:
-        p_s: The fraction of labels that the methods had, of which probes get shares.
-        metric_name: What the curves are of.
+        p_s: The fraction of labels of the methods; probes learn from shares of these.
+        metric_name: Heading of the metric.
         curves: By the label of the method.
     """
 
@@ -33,17 +32,16 @@ class Probed:
 
 
 def has_probes(run: Run) -> bool:
-    """Whether a run is one that learns embeddings, and has probed them."""
+    """Whether a run learns embeddings, and has the table of their probes."""
     return RunFolder(run.folder).label_curve.is_file()
 
 
-def probed(methods: Sequence[Method], metric: str) -> Probed | None:
+def linear_probes(methods: Sequence[Method], metric: str) -> LinearProbes | None:
     """Gather the linear probes of runs, at the most labels at which all of them have probes.
 
     Args:
         methods: To compare.
-        metric: The one that is wanted; if the probes lack it, that by which runs are usually
-            compared is taken.
+        metric: Of the study; if the probes lack it, `primary_metric` is taken.
 
     Returns:
         None if not all methods have probes.
@@ -51,31 +49,31 @@ def probed(methods: Sequence[Method], metric: str) -> Probed | None:
     Raises:
         InputError: If a table is damaged.
     """
-    p_s = covered(methods, has_probes)
+    p_s = largest_common_fraction(methods, has_probes)
     if p_s is None:
         return None
     runs = {method.label: method.cells[p_s].runs.values() for method in methods}
     points = {label: [_points(run) for run in of_method] for label, of_method in runs.items()}
-    known = points[methods[0].label][0][0].macro
-    chosen = usual_metric(known, wanted=metric)
+    names = points[methods[0].label][0][0].macro
+    chosen = primary_metric(names, wanted=metric)
     curves = {label: _curve(seeds, chosen) for label, seeds in points.items()}
-    return Probed(p_s, METRICS.get(chosen, chosen), curves)
+    return LinearProbes(p_s, metric_info(chosen).heading, curves)
 
 
 def _points(run: Run) -> Sequence[CurvePoint]:
     file = RunFolder(run.folder).label_curve
-    with readable(file):
+    with explained_damage(file):
         return read_probe_curves(file)[_PROBE]
 
 
 def _curve(seeds: Sequence[Sequence[CurvePoint]], metric: str) -> list[Point]:
-    """Gather the seeds of each share; of few clips, not every seed has the smallest ones."""
+    """Gather the seeds of each share; with few clips, some seeds lack the smallest shares."""
     points = [point for one in seeds for point in one]
     by_share = {
         share: [point for point in points if point.fraction == share]
         for share in sorted({point.fraction for point in points})
     }
     return [
-        Point(percent(share), mean(p.clips for p in some), [p.macro[metric] for p in some])
-        for share, some in by_share.items()
+        Point(percent(share), mean(p.clips for p in group), [p.macro[metric] for p in group])
+        for share, group in by_share.items()
     ]

@@ -1,0 +1,88 @@
+"""The pictures of a report, as PNG files."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from musicssl.evaluation.metrics import percent
+from musicssl.figures.class_dots import draw_class_dots
+from musicssl.figures.label_curve import Point, draw_label_curves
+from musicssl.figures.robustness_curve import draw_robustness_curves
+from musicssl.figures.saving import save_png
+from musicssl.report.analysis.grouping import fractions
+from musicssl.report.analysis.linear_probes import LinearProbes
+from musicssl.report.analysis.probe_boards import ProbeBoard, chance_text
+from musicssl.report.analysis.study import Study
+from musicssl.report.write.verdicts import capitalised
+
+
+def draw_study(study: Study, folder: Path) -> dict[str, Path]:
+    """Draw curve.png and per_class.png, and robustness.png and probes.png if runs have the data.
+
+    Returns:
+        The files: "curve", of runs with several fractions of labels, "classes", "robustness" and
+        "linear_probes".
+    """
+    pictures = {"classes": _draw_classes(study, folder)}
+    if len(fractions(study.pictured)) > 1:
+        pictures["curve"] = _draw_curve(study, folder)
+    if study.robustness is not None:
+        means, metric = study.robustness.means, study.robustness.metric
+        pictures["robustness"] = draw_robustness_curves(folder, means, metric)
+    if study.linear_probes is not None:
+        pictures["linear_probes"] = _draw_linear_probes(study.linear_probes, folder)
+    return pictures
+
+
+def draw_boards(boards: Sequence[ProbeBoard], folder: Path) -> list[Path | None]:
+    """Draw probes_*.png of each board; None for those with a single fraction of labels."""
+    names = [re.sub(r"\W+", "_", f"{b.corpus}_{b.probe}").strip("_") for b in boards]
+    numbers = [names[:index].count(name) for index, name in enumerate(names)]
+    suffixes = [f"_{number + 1}" if number else "" for number in numbers]
+    return [
+        None if len(board.p_s) == 1 else _draw_board(board, folder / f"probes_{name}{suffix}.png")
+        for board, name, suffix in zip(boards, names, suffixes, strict=True)
+    ]
+
+
+def _draw_curve(study: Study, folder: Path) -> Path:
+    curves = {
+        method.label: [
+            Point(percent(p_s), cell.labelled, list(cell.values(study.metric).values()))
+            for p_s, cell in method.cells.items()
+        ]
+        for method in study.pictured
+    }
+    title = "Means with 95 % intervals, and single seeds"
+    return save_png(folder / "curve.png", draw_label_curves(curves, study.metric_name, title))
+
+
+def _draw_classes(study: Study, folder: Path) -> Path:
+    p_s = study.class_fraction
+    values = {m.label: m.cells[p_s].by_class() for m in study.pictured if p_s in m.cells}
+    classes = study.baseline.runs[0].test_set.classes
+    name = study.class_metric_name
+    reference = (0.5, "chance") if study.has_classes else (0.0, "the mean target")
+    title = f"{name} by class at {percent(p_s)} of the labels, mean over seeds"
+    figure = draw_class_dots(classes, values, name, title, reference)
+    return save_png(folder / "per_class.png", figure)
+
+
+def _draw_linear_probes(probes: LinearProbes, folder: Path) -> Path:
+    title = f"Linear probes of runs with {percent(probes.p_s)} of the labels"
+    share = "their share of the run's"
+    figure = draw_label_curves(probes.curves, probes.metric_name, title, share)
+    return save_png(folder / "probes.png", figure)
+
+
+def _draw_board(board: ProbeBoard, path: Path) -> Path:
+    curves = {
+        model.label: [
+            Point(percent(p_s), model.labelled(p_s), model.values(p_s, board.metric))
+            for p_s in model.p_s
+        ]
+        for model in board.models
+    }
+    title = f"{capitalised(board.title)}; {chance_text(board)}"
+    share = "their share of all labelled ones"
+    return save_png(path, draw_label_curves(curves, board.metric_name, title, share))

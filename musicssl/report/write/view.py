@@ -1,0 +1,268 @@
+"""Everything that a report shows, worked out once: all formats are written from it."""
+
+from dataclasses import dataclass
+
+from musicssl.evaluation.metrics import percent
+from musicssl.report.analysis.probe_boards import ProbeBoard, board_grid
+from musicssl.report.analysis.probe_study import ProbeStudy
+from musicssl.report.analysis.study import Study
+from musicssl.report.write.notes import notes, probe_notes
+from musicssl.report.write.tables import (
+    Table,
+    comparisons_table,
+    labels_needed_table,
+    probe_comparisons_table,
+    probe_results_table,
+    runs_table,
+    settings_table,
+    spread_table,
+)
+from musicssl.report.write.verdicts import (
+    capitalised,
+    count,
+    match_sentence,
+    probe_verdict,
+    verdict,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class RunsView:
+    """The part of a report about training runs.
+
+    Attributes:
+        title: Of the page.
+        headline: How many methods, fractions and runs there are.
+        subject: The corpus, and how much of it was tested on.
+        metric: Heading of the main metric, with a capital letter.
+        class_metric: Heading of the metric that is shown for each class.
+        baseline: Label of the method that the others are compared with.
+        has_curve: Whether there is more than one fraction of labels.
+        verdict: Sentences on the findings.
+        notes: Sentences on what was left out.
+        matches: Sentences on how many labels the baseline needs.
+        main: Tables of the main metric.
+        choices: Tables of the settings that were chosen on validation clips.
+        chosen: Tables of the methods with these settings.
+        other: Tables of the other metrics.
+        localisation: Tables of what sounds when.
+        robustness: Tables of corrupted sound.
+        robustness_metric: Heading of the metric of these.
+        robustness_fraction: Their fraction of labels.
+        linear_probe_metric: Heading of the metric of linear probes.
+        comparisons: Of all methods with the baseline.
+        chosen_comparisons: Of the methods with chosen settings.
+        labels_needed: How many labels the baseline needs.
+        settings: In which methods of one name differ.
+        runs: All of them.
+    """
+
+    title: str
+    headline: str
+    subject: str
+    metric: str
+    class_metric: str
+    baseline: str
+    has_curve: bool
+    verdict: list[str]
+    notes: list[str]
+    matches: list[str]
+    main: list[Table]
+    choices: list[Table]
+    chosen: list[Table]
+    other: list[Table]
+    localisation: list[Table]
+    robustness: list[Table]
+    robustness_metric: str
+    robustness_fraction: str
+    linear_probe_metric: str
+    comparisons: Table | None
+    chosen_comparisons: Table | None
+    labels_needed: Table | None
+    settings: Table | None
+    runs: Table
+
+
+@dataclass(frozen=True, eq=False)
+class BoardView:
+    """The part of a report about probes of one kind on one corpus.
+
+    Attributes:
+        title: Probe and corpus, with a capital letter.
+        metric: Heading of the metric.
+        table: Models over fractions of labels.
+        comparisons: With the baseline; None if there are none.
+    """
+
+    title: str
+    metric: str
+    table: Table
+    comparisons: Table | None
+
+
+@dataclass(frozen=True, eq=False)
+class ProbesView:
+    """The part of a report about probes.
+
+    Attributes:
+        title: How many models there are.
+        headline: The same, and how many results.
+        subject: The boards.
+        verdict: Sentences on the findings.
+        notes: Sentences on what was left out.
+        matrices: Tables of models over corpora.
+        boards: One for each kind of probe and corpus.
+        results: All of them.
+    """
+
+    title: str
+    headline: str
+    subject: str
+    verdict: list[str]
+    notes: list[str]
+    matrices: list[Table]
+    boards: list[BoardView]
+    results: Table
+
+    @property
+    def tables(self) -> list[Table]:
+        """All tables of metrics."""
+        return [*self.matrices, *(board.table for board in self.boards)]
+
+
+@dataclass(frozen=True, eq=False)
+class ReportView:
+    """A report.
+
+    Attributes:
+        runs: The part about training runs; None if there are none.
+        probes: The part about probes; None if there are none.
+    """
+
+    runs: RunsView | None
+    probes: ProbesView | None
+
+    @property
+    def title(self) -> str:
+        """Of the page."""
+        part = self.runs or self.probes
+        return "" if part is None else part.title
+
+    @property
+    def findings(self) -> list[str]:
+        """The sentences for the screen."""
+        parts = [part for part in (self.runs, self.probes) if part is not None]
+        return [line for part in parts for line in (*part.verdict, *part.notes)]
+
+    @property
+    def sentences(self) -> list[str]:
+        """All sentences, for files."""
+        runs, probes = self.runs, self.probes
+        lines = [] if runs is None else [*runs.verdict, *runs.notes, *runs.matches]
+        return lines + ([] if probes is None else [*probes.verdict, *probes.notes])
+
+    @property
+    def main_tables(self) -> list[Table]:
+        """The tables for the screen."""
+        runs, probes = self.runs, self.probes
+        tables = [] if runs is None else [*runs.main, *runs.choices, *runs.chosen]
+        return tables + ([] if probes is None else probes.tables)
+
+    @property
+    def tables(self) -> list[Table]:
+        """All tables of metrics, for files."""
+        runs, probes = self.runs, self.probes
+        tables: list[Table] = []
+        if runs is not None:
+            tables += [*runs.main, *runs.choices, *runs.chosen, *runs.other]
+            tables += [*runs.localisation, *runs.robustness]
+        return tables + ([] if probes is None else probes.tables)
+
+
+def view_report(study: Study | None, probes: ProbeStudy | None) -> ReportView:
+    """Work out everything that a report shows.
+
+    Args:
+        study: Of training runs; None if there are none.
+        probes: None if there are none. One of the two is given.
+    """
+    return ReportView(
+        None if study is None else view_runs(study),
+        None if probes is None else view_probes(probes),
+    )
+
+
+def view_runs(study: Study) -> RunsView:
+    """Work out the part about training runs."""
+    best, robustness, linear_probes = study.best_settings, study.robustness, study.linear_probes
+    contenders = [method.label for method in best.contenders]
+    chosen = comparisons_table(best.comparisons, contenders[0]) if contenders else None
+    baseline, metric = study.baseline.label, capitalised(study.metric_name)
+    return RunsView(
+        title=f"{metric} of {count(len(study.methods), 'method')}",
+        headline=_headline(study),
+        subject=_subject(study),
+        metric=metric,
+        class_metric=study.class_metric_name,
+        baseline=baseline,
+        has_curve=len(study.p_s) > 1,
+        verdict=verdict(study),
+        notes=notes(study),
+        matches=[match_sentence(match, baseline) + "." for match in study.matches],
+        main=list(map(spread_table, study.main_grids)),
+        choices=list(map(spread_table, best.tables)),
+        chosen=list(map(spread_table, study.chosen_grids)),
+        other=list(map(spread_table, [*study.other_grids, *study.other_chosen_grids])),
+        localisation=list(map(spread_table, study.localisation_grids)),
+        robustness=[] if robustness is None else [spread_table(robustness.grid)],
+        robustness_metric="" if robustness is None else robustness.metric_name,
+        robustness_fraction="" if robustness is None else percent(robustness.p_s),
+        linear_probe_metric="" if linear_probes is None else linear_probes.metric_name,
+        comparisons=comparisons_table(study.comparisons, baseline),
+        chosen_comparisons=chosen,
+        labels_needed=labels_needed_table(study),
+        settings=settings_table(study),
+        runs=runs_table(study),
+    )
+
+
+def view_probes(study: ProbeStudy) -> ProbesView:
+    """Work out the part about probes."""
+    models = {model.label for board in study.boards for model in board.models}
+    title = f"Probes of {count(len(models), 'model')}"
+    boards = "; ".join(f"{board.title} ({_test_clips(board)})" for board in study.boards)
+    return ProbesView(
+        title=title,
+        headline=f"{title}, {count(len(study.results), 'result')} of probe.py",
+        subject=f"{boards}.",
+        verdict=probe_verdict(study),
+        notes=probe_notes(study),
+        matrices=list(map(spread_table, study.matrices)),
+        boards=[
+            BoardView(
+                capitalised(board.title),
+                board.metric_name,
+                spread_table(board_grid(board)),
+                probe_comparisons_table(board, comparisons),
+            )
+            for board, comparisons in zip(study.boards, study.comparisons, strict=True)
+        ],
+        results=probe_results_table(study),
+    )
+
+
+def _headline(study: Study) -> str:
+    runs = sum(len(method.runs) for method in study.methods)
+    methods, fractions = count(len(study.methods), "method"), count(len(study.p_s), "fraction")
+    return f"{methods} at {fractions} of the labels, {count(runs, 'run')}"
+
+
+def _subject(study: Study) -> str:
+    test_set = study.baseline.runs[0].test_set
+    corpus = test_set.corpus.get("dataset._target_", "one corpus").rpartition(".")[2]
+    sizes = count(len(test_set.clip_ids), "test clip"), count(len(test_set.classes), "class")
+    return f"{corpus}: {', '.join(sizes)}."
+
+
+def _test_clips(board: ProbeBoard) -> str:
+    return count(len(board.first.test_set.clip_ids), "test clip")
