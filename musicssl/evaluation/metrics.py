@@ -13,12 +13,16 @@ That is for labels of which any number may be present. `musicssl.evaluation.mult
 `musicssl.evaluation.regression` have the metrics of the other kinds of targets.
 
 `METRICS` says of every metric how it is called and shown. One that is not in it is shown under its
-own name; to give it a heading, or to say that a smaller value is better, add it:
+own name; to give it a heading, or to say that a smaller value is better, add it. With a function it
+is measured in every validation and test, too:
 
     METRICS["distance"] = MetricInfo("distance", "key distance", smaller_is_better=True)
+    METRICS["bias"] = MetricInfo("bias", measure=mean_difference)
+
+Do so in a module of yours that is imported anyway, such as that of your method.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -49,6 +53,8 @@ class MetricInfo:
         smaller_is_better: Whether it is an error.
         resampled: Whether `musicssl.evaluation.statistics.bootstrap` can measure it.
         in_report: Whether reports have a table of it.
+        measure: Takes scores, targets and mask, each (N, C), to a value for each class, (C,), NaN
+            where it is undefined, or to one number. None for the metrics that the tasks measure.
     """
 
     name: str
@@ -61,6 +67,7 @@ class MetricInfo:
     smaller_is_better: bool = False
     resampled: bool = False
     in_report: bool = True
+    measure: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "heading", self.heading or self.name)

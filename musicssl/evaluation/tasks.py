@@ -14,7 +14,7 @@ from functools import partial
 from torch import Tensor
 
 from musicssl.errors import InputError
-from musicssl.evaluation.metrics import Metrics, multi_label_metrics
+from musicssl.evaluation.metrics import METRICS, Metrics, multi_label_metrics
 from musicssl.evaluation.multi_class import multi_class_metrics
 from musicssl.evaluation.regression import regression_metrics
 from musicssl.losses.balanced_bce import balanced_bce
@@ -35,7 +35,7 @@ class Task:
         scores: Maps the outputs of a network, (..., C), to scores, (..., C): probabilities of
             classes, or the values of a regression.
         losses: The losses that fit the task, its default first.
-        metrics: Compares scores with targets and mask, each (N, C).
+        own_metrics: Compares scores with targets and mask, each (N, C); see `metrics`.
         has_classes: Whether a target says that a class is present or absent, and a score is its
             probability. False for a regression, whose targets are real values.
         one_class_per_clip: Whether exactly one class of each clip is present, so that the answer to
@@ -45,9 +45,24 @@ class Task:
     name: str
     scores: Callable[[Tensor], Tensor]
     losses: tuple[Callable[..., Tensor], ...]
-    metrics: Callable[[Tensor, Tensor, Tensor], Metrics]
+    own_metrics: Callable[[Tensor, Tensor, Tensor], Metrics]
     has_classes: bool = True
     one_class_per_clip: bool = False
+
+    def metrics(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Metrics:
+        """Compare scores with targets, each (N, C), where `mask`, (N, C) bool, is True.
+
+        Metrics of `METRICS` that have a function of their own are measured too.
+        """
+        metrics = self.own_metrics(scores, targets, mask)
+        for info in METRICS.values():
+            if info.measure is None or (info.tasks and self.name not in info.tasks):
+                continue
+            value = info.measure(scores, targets, mask)
+            if value.dim() > 0:
+                metrics.per_class[info.name] = value.double().cpu()
+            metrics.macro[info.name] = float(value.double().nanmean())
+        return metrics
 
     def usable(self, mask: Tensor) -> Tensor:
         """Return the observed cells that can be learnt from and tested on, (N, C) bool.

@@ -6,7 +6,7 @@ from torch.nn.functional import mse_loss
 
 from musicssl.data.checks import TASKS as KNOWN_TO_CORPORA
 from musicssl.errors import InputError
-from musicssl.evaluation.metrics import macro, per_class_metrics
+from musicssl.evaluation.metrics import METRICS, MetricInfo, macro, per_class_metrics
 from musicssl.evaluation.multi_class import multi_class_metrics
 from musicssl.evaluation.regression import regression_metrics
 from musicssl.evaluation.tasks import MULTI_CLASS, MULTI_LABEL, REGRESSION, TASKS, task_named
@@ -89,3 +89,28 @@ def test_a_clip_of_one_class_is_usable_only_if_all_its_classes_were_observed():
         assert task.usable(mask).tolist() == mask.tolist()
     by_loop = [[all(row)] * 3 for row in mask.tolist()]
     assert MULTI_CLASS.usable(mask).tolist() == by_loop
+
+
+@pytest.mark.parametrize("tasks", [(), ("multi_label",)])
+def test_a_metric_with_a_function_is_measured_with_the_others(monkeypatch, tasks):
+    """Oracle: the same mean by a loop over classes and clips."""
+
+    def bias(scores, targets, mask):
+        differences = (scores - targets).where(mask, torch.nan)
+        return differences.nanmean(dim=0)
+
+    monkeypatch.setitem(METRICS, "bias", MetricInfo("bias", tasks=tasks, measure=bias))
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.rand(6, 3, generator=generator)
+    targets = (torch.rand(6, 3, generator=generator) > 0.5).float()
+    mask = torch.rand(6, 3, generator=generator) > 0.3
+    found = task_named("multi_label").metrics(scores, targets, mask)
+    by_hand = []
+    for c in range(3):
+        cells = [float(scores[n, c] - targets[n, c]) for n in range(6) if mask[n, c]]
+        by_hand.append(sum(cells) / len(cells))
+    assert found.per_class["bias"].tolist() == pytest.approx(by_hand)
+    assert found.macro["bias"] == pytest.approx(sum(by_hand) / 3)
+    assert "auroc" in found.macro
+    others = task_named("regression").metrics(scores, targets, mask)
+    assert ("bias" in others.macro) == (tasks == ())
