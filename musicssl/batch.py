@@ -12,17 +12,17 @@ from torch import Tensor
 
 
 class Batch(NamedTuple):
-    """Some clips and what is known of them (B clips, T instances, F features, C classes).
+    """A batch of clips with their labels (B clips, T instances, F features, C classes).
 
     Attributes:
-        x: Instances, (B, T, F) float32, or samples of sound in [-1, 1], (B, S) float32; what is
-            past a clip's length is padding of any value.
-        y: Targets in [0, 1], (B, C) float32; without meaning where `mask` is False.
+        x: Instances, (B, T, F) float32, or samples of sound in [-1, 1], (B, S) float32; values
+            beyond a clip's length are padding and may be anything.
+        y: Targets in [0, 1], (B, C) float32; arbitrary where `mask` is False.
         mask: True where the target was observed, (B, C) bool.
         lengths: Number of valid instances or samples of each clip, (B,) int64, or None if all T or
             S are valid.
-        rows: Which clip of the corpus each one is, (B,) int64, or None where they are of none.
-        activity: True where the class sounds in the instance, (B, T, C) bool, for methods that
+        rows: Index of each clip in the corpus, (B,) int64, or None for clips of no corpus.
+        activity: True where the class is active in the instance, (B, T, C) bool, for methods that
             learn from strong labels.
     """
 
@@ -34,26 +34,26 @@ class Batch(NamedTuple):
     activity: Tensor | None = None
 
     def to(self, device: torch.device) -> "Batch":
-        """Return the batch on a device; the same tensors if they are there already."""
+        """Return the batch on a device; tensors that are already there are not copied."""
         parts = (None if part is None else part.to(device, non_blocking=True) for part in self)
         return Batch(*parts)  # type: ignore[arg-type]
 
     def select(self, clips: Tensor) -> "Batch":
-        """Return some of the clips: True for each one wanted, (B,) bool, or their places, (N,)."""
+        """Return a part of the clips, selected by a mask, (B,) bool, or by indices, (N,)."""
         return Batch(*(None if part is None else part[clips] for part in self))  # type: ignore[arg-type]
 
     def join(self, other: "Batch") -> "Batch":
-        """Return the clips of both, those of `other` last."""
+        """Return the clips of this batch followed by those of `other`."""
         pairs = zip(self, other, strict=True)
         return Batch(*(None if a is None or b is None else torch.cat([a, b]) for a, b in pairs))  # type: ignore[arg-type]
 
     def augmented(self, augment: Callable[[Tensor, Tensor | None], Tensor]) -> "Batch":
-        """Return the clips with other instances: `augment` of `x` and `lengths`."""
+        """Return the batch with `x` replaced by `augment(x, lengths)`."""
         return self._replace(x=augment(self.x, self.lengths))
 
 
 def valid_instances(lengths: Tensor, num_instances: int) -> Tensor:
-    """Turn lengths, (B,), into a mask of the instances that are not padding, (B, T) bool.
+    """Return the mask of instances that are not padding, (B, T) bool, from lengths, (B,).
 
     >>> valid_instances(torch.tensor([1, 3]), 3).tolist()
     [[True, False, False], [True, True, True]]

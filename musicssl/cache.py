@@ -1,4 +1,4 @@
-"""Derived data on disk: named by its settings, built once, written whole or not at all.
+"""Derived data on disk: named after its settings, built once and written atomically.
 
 Journals record which parts of a large file are already written: one line of JSON for each part.
 """
@@ -24,12 +24,12 @@ _log = logging.getLogger(__name__)
 
 
 def default_cache() -> str:
-    """Name the folder of derived data where nobody chose one; conf/train.yaml does the same."""
+    """Return the default folder of derived data, the same one as in conf/train.yaml."""
     return os.environ.get("MUSICSSL_CACHE", "cache")
 
 
 def fingerprint(settings: Mapping[str, Any]) -> str:
-    """Name settings by twelve hexadecimal digits, whatever the order of their keys.
+    """Return a name for settings, twelve hexadecimal digits that ignore the order of the keys.
 
     >>> fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
     True
@@ -39,10 +39,10 @@ def fingerprint(settings: Mapping[str, Any]) -> str:
 
 
 def file_identity(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, wherever it lies and whatever it is called.
+    """Return the SHA-256 of a file's content; its path has no effect.
 
     Raises:
-        InputError: If it cannot be read.
+        InputError: If the file cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -52,20 +52,20 @@ def file_identity(path: Path) -> str:
 
 
 def build_once(folder: Path, build: Callable[[Path], None]) -> Path:
-    """Let `build` fill a folder, unless that was done before.
+    """Let `build` fill a folder, unless the folder exists.
 
-    `build` writes into a temporary folder beside the target, which takes its name in one step when
-    all is written: a kill or a full disk leaves no half cache. Processes that want the same folder
-    wait for the first and then use its work. Left-overs of killed builds are removed.
+    `build` writes into a temporary folder beside the target, which is renamed when everything is
+    written: a kill or a full disk leaves no incomplete cache. Processes that need the same folder
+    wait for the first one and then use its result. Remains of killed builds are removed.
 
     Args:
-        folder: The folder that shall exist in the end.
+        folder: The folder to create.
         build: Called with an empty folder to fill; not called if `folder` exists.
 
     Returns:
         `folder`.
     """
-    with _turn(folder) as missing:
+    with _locked(folder) as missing:
         if missing:
             for stale in _parts(folder):
                 shutil.rmtree(stale)
@@ -79,17 +79,17 @@ def build_once(folder: Path, build: Callable[[Path], None]) -> Path:
 
 
 def build_on(folder: Path, build: Callable[[Path], None]) -> Path:
-    """Let `build` fill a folder as `build_once` does, but keep what a killed or failed build left.
+    """Let `build` fill a folder as `build_once` does, but resume a killed or failed build.
 
     Args:
-        folder: The folder that shall exist in the end.
-        build: Called with a folder that is empty or holds what an earlier call wrote; how far that
-            can be trusted is for `build` to find out. Not called if `folder` exists.
+        folder: The folder to create.
+        build: Called with a folder that is empty or contains the files of an earlier call, which
+            `build` has to check. Not called if `folder` exists.
 
     Returns:
         `folder`.
     """
-    with _turn(folder) as missing:
+    with _locked(folder) as missing:
         if missing:
             part = next(iter(_parts(folder)), None) or _new_part(folder)
             build(part)
@@ -98,8 +98,8 @@ def build_on(folder: Path, build: Callable[[Path], None]) -> Path:
 
 
 @contextmanager
-def _turn(folder: Path) -> Iterator[bool]:
-    """Wait until no other process builds a folder; tell whether it is still missing then."""
+def _locked(folder: Path) -> Iterator[bool]:
+    """Wait until no other process builds a folder; yield whether it is still missing then."""
     if folder.is_dir():
         yield False
         return
@@ -108,43 +108,43 @@ def _turn(folder: Path) -> Iterator[bool]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            _log.info("another process makes %s; this one waits for it.", folder)
+            _log.info("waiting for another process that is building %s", folder)
             fcntl.flock(lock, fcntl.LOCK_EX)  # released by the kernel when the process dies
         yield not folder.is_dir()
 
 
 def _parts(folder: Path) -> list[Path]:
-    """Return where builds of a folder were at work; none still is for whose turn it is."""
+    """Return the temporary folders of earlier builds; call it only while holding the lock."""
     return sorted(folder.parent.glob(f".{folder.name}.part-*"))
 
 
 def _new_part(folder: Path) -> Path:
     part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.part-", dir=folder.parent))
-    part.chmod(0o777 & ~_umask())  # mkdtemp lets nobody else in; a cache may be shared
+    part.chmod(0o777 & ~_umask())  # mkdtemp denies other users access, but a cache may be shared
     return part
 
 
 def _umask() -> int:
-    mask = os.umask(0)  # there is no way to read it but to set it
+    mask = os.umask(0)  # the only way to read the mask is to set it
     os.umask(mask)
     return mask
 
 
 def line(content: Sequence[object]) -> bytes:
-    """Return a line of a journal, `[3, "abc"]` and its end."""
+    """Return a line of a journal, for example `[3, "abc"]` and a line feed."""
     return json.dumps(content).encode() + b"\n"
 
 
 def write_all(file: FileIO, data: bytes) -> None:
-    """Write all of it: without a buffer, the last of a disk's space may take a part only."""
+    """Write all data to an unbuffered file, whose `write` may write only a part of it."""
     rest = memoryview(data)
     while rest:
         rest = rest[file.write(rest) :]
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a text file whole or not at all; of several writers at a time, one wins."""
-    part = path.with_name(f".{path.name}.part-{uuid.uuid4().hex}")  # of this writer alone
+    """Write a text file atomically; of several writers at the same time, one wins."""
+    part = path.with_name(f".{path.name}.part-{uuid.uuid4().hex}")  # different for each writer
     try:
         part.write_text(text)
         part.replace(path)
@@ -153,12 +153,12 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
-    """Write plain values as JSON, whole or not at all; NaN, which JSON has not, as null."""
+    """Write plain values atomically as JSON; NaN, which JSON lacks, becomes null."""
     write_atomically(path, json.dumps(nan_to_null(document), indent=2) + "\n")
 
 
 def nan_to_null(node: Any) -> Any:
-    """Return plain values as JSON has them: None, its null, in place of NaN."""
+    """Return plain values with None, which becomes null in JSON, in place of NaN."""
     if isinstance(node, Mapping):
         return {key: nan_to_null(value) for key, value in node.items()}
     if isinstance(node, list | tuple):
@@ -167,10 +167,10 @@ def nan_to_null(node: Any) -> Any:
 
 
 def null_to_nan(node: Any) -> Any:
-    """Read numbers that `nan_to_null` wrote, in dictionaries and lists at any depth, as floats.
+    """Return numbers written by `nan_to_null` as floats, in dictionaries and lists of any depth.
 
     Raises:
-        TypeError or ValueError: If there is anything but numbers.
+        TypeError or ValueError: If a value is not a number.
     """
     if isinstance(node, Mapping):
         return {key: null_to_nan(value) for key, value in node.items()}
@@ -180,7 +180,7 @@ def null_to_nan(node: Any) -> Any:
 
 
 def csv_field(value: object) -> object:
-    """Return a field of a CSV file: empty in place of NaN; Python writes other floats in full."""
+    """Return a field of a CSV file: empty for NaN; Python writes other floats in full precision."""
     return "" if isinstance(value, float) and math.isnan(value) else value
 
 
@@ -188,6 +188,6 @@ def csv_number(field: str) -> float:
     """Read a number that `csv_field` wrote.
 
     Raises:
-        ValueError: If it is none.
+        ValueError: If the field is not a number.
     """
     return math.nan if field == "" else float(field)

@@ -8,13 +8,13 @@ import torch
 
 
 class StepSeed(pl.Callback):
-    """Make what is random in a training step a function of (seed, epoch, step, rank).
+    """Seed the generators before every training step from (seed, epoch, step, rank).
 
-    Dropout and noise then need no generator state in the checkpoint: a resumed run draws what the
-    uninterrupted one would have drawn.
+    Dropout and noise then need no generator state in the checkpoint: a resumed run draws the same
+    numbers as an uninterrupted one.
 
     Args:
-        seed: Of the run.
+        seed: Seed of the run.
     """
 
     def __init__(self, seed: int) -> None:
@@ -24,10 +24,10 @@ class StepSeed(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Seed the generators of the CPU and of this process's GPU."""
-        place = (self.seed, trainer.current_epoch, batch_idx, trainer.global_rank)
-        seed = int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0])
-        # Not torch.manual_seed: on a machine without a GPU each call of it queues another one, with
-        # a stack trace, for when there is one.
+        step = (self.seed, trainer.current_epoch, batch_idx, trainer.global_rank)
+        seed = int(np.random.SeedSequence(step).generate_state(1, np.uint64)[0])
+        # Not torch.manual_seed: without a GPU, every call queues another seeding of CUDA, together
+        # with a stack trace, for the moment that CUDA is initialised.
         torch.default_generator.manual_seed(seed)
         if pl_module.device.type == "cuda":
             torch.cuda.manual_seed(seed)

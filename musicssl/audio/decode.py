@@ -1,11 +1,11 @@
-"""Decoding: any file that soundfile reads becomes mono float32 samples at one rate, or is refused.
+"""Decode any file that soundfile reads to mono float32 samples at one sample rate.
 
-A file that cannot be trusted never becomes a shorter or silent clip without a word;
-`musicssl.audio.truncation` tells what can be seen of a file whose end is missing. A FLAC stream
-that does not state its length (made through a pipe) cannot be read by libsndfile.
+A damaged file raises an error; it never becomes a shorter or silent clip without one. See
+`musicssl.audio.truncation` for the signs of a missing end. libsndfile cannot read a FLAC stream
+that does not state its length (written to a pipe).
 
-Files are decoded in blocks, averaged and resampled as they come: memory holds the result and little
-more, however long the file and however many its channels.
+Files are decoded in blocks that are averaged and resampled one by one: memory holds little more
+than the result, whatever the length of the file and its number of channels.
 """
 
 import math
@@ -21,22 +21,22 @@ from numpy.typing import NDArray
 from musicssl.audio.truncation import lacks_end, true_length
 from musicssl.errors import InputError
 
-_NOT_SOUND_BY_SUFFIX = {"raw", "mat4", "mat5"}  # no header to check; or usually other data
+_NOT_SOUND_BY_SUFFIX = {"raw", "mat4", "mat5"}  # no header to check, or usually other data
 _OTHER_SUFFIXES = {"8svx", "aif", "aifc", "iff", "oga", "opus", "snd", "sph"}
 AUDIO_SUFFIXES = frozenset(
     f".{name}"
     for name in {name.lower() for name in soundfile.available_formats()} - _NOT_SOUND_BY_SUFFIX
     | _OTHER_SUFFIXES
 )
-"""Endings, in lower case and with the dot, by which a file is taken for audio."""
+"""Suffixes of audio files, in lower case and with the dot."""
 
-DECODING = 2  # version of what files are decoded to; a new one makes caches anew
+DECODING = 2  # version of the decoder's results; part of the names of caches
 
 _BLOCK = 1 << 17  # samples decoded at a time, all channels together; larger buffers are slower
 _QUALITY = "HQ"  # of soxr
-_MARGIN = 192  # samples at the lower rate on either side: more than the resampling filter spans
-_VORBIS_LAST_PAGE = 1 << 18  # frames it can hold, 255 packets of 1024; seeks into it go wrong
-_MP3_RUN_UP = 16 * 1152  # frames whose data together exceed the 511 bytes that one may look back
+_MARGIN = 192  # samples at the lower rate on either side: longer than the resampling filter
+_VORBIS_LAST_PAGE = 1 << 18  # frames in the last page at most, 255 x 1024; seeks into it go wrong
+_MP3_RUN_UP = 16 * 1152  # frames with more than the 511 bytes that a frame may refer back to
 _LFS_POINTER = b"version https://git-lfs"
 
 
@@ -45,7 +45,7 @@ class UnreadableAudioError(InputError):
 
     Attributes:
         path: The file.
-        cause: What is wrong with it, to be read after its name.
+        cause: The fault, as a phrase that follows the path: "is empty (0 bytes)".
     """
 
     def __init__(self, path: Path, cause: str) -> None:
@@ -60,19 +60,19 @@ class UnreadableAudioError(InputError):
 def read_audio(
     path: Path, sample_rate: int, max_seconds: float | None = None
 ) -> NDArray[np.float32]:
-    """Decode a file to mono: the mean of its channels, resampled where its rate differs.
+    """Decode a file to mono, the mean of its channels, and resample it to `sample_rate`.
 
     Args:
-        path: A file in any format that soundfile reads; its content decides, not its ending.
-        sample_rate: Of the result, in Hz. Resampled by soxr at its quality "HQ".
-        max_seconds: Decode only so much from the start; damage beyond it may go unseen.
+        path: A file in any format that soundfile reads, recognised by its content.
+        sample_rate: Sample rate of the result, in Hz. soxr resamples with quality "HQ".
+        max_seconds: Decode only this much from the start; damage beyond it may go undetected.
 
     Returns:
         Samples, (S,); full scale is [-1, 1], which a file of floats may exceed.
 
     Raises:
         UnreadableAudioError: If the file is missing, empty, not audio, a git-LFS pointer, damaged,
-            truncated (see `musicssl.audio.truncation` for what can be seen), without a sample, or
+            truncated (as far as `musicssl.audio.truncation` can detect it), without samples, or
             has samples that are NaN or infinite.
     """
     with _opened(path) as file:
@@ -86,23 +86,23 @@ def read_audio(
 
 
 def read_stretch(path: Path, sample_rate: int, start: int, num_samples: int) -> NDArray[np.float32]:
-    """Decode a part of a file, and no more of it than that takes.
+    """Decode a part of a file without decoding the rest.
 
-    It agrees with the same part of `read_audio(path, sample_rate)`, up to what resampling less of
-    the file changes: below 1e-6 of full scale. Decoding starts where a sample of the file falls
-    together with one at the new rate, so there is no shift.
+    The result differs from the same part of `read_audio(path, sample_rate)` by less than 1e-6 of
+    full scale, because a shorter part is resampled. Decoding starts where a sample of the file
+    coincides with a sample at the new rate, so the result is not shifted in time.
 
     Args:
         path: A file in any format that soundfile reads.
-        sample_rate: Of the result, in Hz.
+        sample_rate: Sample rate of the result, in Hz.
         start: First sample of the part, counted at `sample_rate`.
-        num_samples: Length of the part, S, likewise.
+        num_samples: Length of the part, S, counted at `sample_rate`.
 
     Returns:
-        Samples, (S,), or fewer where the file ends.
+        Samples, (S,), or fewer at the end of the file.
 
     Raises:
-        UnreadableAudioError: As `read_audio` does, but damage outside of the part may go unseen.
+        UnreadableAudioError: See `read_audio`; damage outside of the part may go undetected.
     """
     with _opened(path) as file:
         first, stop, skipped = _frames_for(start, num_samples, file.samplerate, sample_rate)
@@ -112,13 +112,13 @@ def read_stretch(path: Path, sample_rate: int, start: int, num_samples: int) -> 
 
 
 def count_samples(path: Path, sample_rate: int) -> int:
-    """Tell the length of what `read_audio(path, sample_rate)` returns, without decoding the file.
+    """Return the number of samples of `read_audio(path, sample_rate)` without decoding the file.
 
-    It is exact: where the headers of an MP3 file can only estimate it, its frames are counted.
+    The number is exact: if the headers of an MP3 file only give an estimate, frames are counted.
 
     Raises:
-        UnreadableAudioError: As `read_audio` does, as far as headers tell: samples that are NaN
-            and damage in the middle of the file go unseen.
+        UnreadableAudioError: See `read_audio`; NaN samples and damage in the middle of the file
+            go undetected, because only headers are read.
     """
     with _opened(path) as file:
         frames = true_length(file)
@@ -129,15 +129,15 @@ def count_samples(path: Path, sample_rate: int) -> int:
     return length
 
 
-class _OnwardsOnly(soundfile.SoundFile):  # type: ignore[misc]
-    """A file that is read on from where it is; as it is, soundfile seeks after every read.
+class _SequentialFile(soundfile.SoundFile):  # type: ignore[misc]
+    """A file that is read sequentially; soundfile itself seeks after every read.
 
-    Of MP3 that loses what later frames borrow from earlier ones (the bit reservoir), so what was
-    read block by block was wrong for some frames after each; of Ogg Vorbis see `_seek`.
+    In MP3, a seek loses the data that later frames take from earlier ones (the bit reservoir), so
+    some frames after each block would be wrong. For Ogg Vorbis see `_seek`.
     """
 
     def seekable(self) -> bool:
-        """Tell soundfile not to."""
+        """Return False, so that soundfile does not seek."""
         return False
 
 
@@ -145,8 +145,8 @@ class _OnwardsOnly(soundfile.SoundFile):  # type: ignore[misc]
 def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
     _check_file(path)
     try:
-        with _OnwardsOnly(path) as file:
-            if file.format == "RAW":  # how libsndfile takes an .au or .snd file without a header
+        with _SequentialFile(path) as file:
+            if file.format == "RAW":  # libsndfile reads an .au or .snd file without a header so
                 raise UnreadableAudioError(path, _no_audio(path, "is not audio: it has no header"))
             yield file
     except soundfile.LibsndfileError as error:
@@ -163,13 +163,13 @@ def _check_file(path: Path) -> None:
 
 
 def _cause(path: Path, error: soundfile.LibsndfileError) -> str:
-    if error.prefix:  # it could not even be opened; libsndfile's reason misleads for MP3
+    if error.prefix:  # the file could not be opened; libsndfile's reason is misleading for MP3
         return _no_audio(path, "is not audio that soundfile can read, or its header is damaged")
     return f"is truncated or damaged (libsndfile: {error.error_string.strip().rstrip('.')})"
 
 
 def _no_audio(path: Path, cause: str) -> str:
-    """Say what a file is that libsndfile makes nothing of: a pointer to audio, or else `cause`."""
+    """Return the cause for a file that libsndfile rejects: a git-LFS pointer, or else `cause`."""
     with path.open("rb") as file:
         if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
             return "is a git-LFS pointer, not the data itself: run git lfs pull"
@@ -186,7 +186,7 @@ def _check_length(path: Path, length: int, frames: int, sample_rate: int) -> Non
 def _mono_blocks(
     file: soundfile.SoundFile, path: Path, start: int, stop: int
 ) -> Iterator[NDArray[np.float32]]:
-    """Decode the frames from start to stop, and see whether they are all there and finite."""
+    """Decode the frames from start to stop; check that all are present and finite."""
     _seek(file, start)
     size = max(1, _BLOCK // file.channels)
     reached = start
@@ -204,7 +204,7 @@ def _mono_blocks(
 
 
 def _seek(file: soundfile.SoundFile, start: int) -> None:
-    """Go to a frame, by way of an earlier one where the decoder needs a run-up."""
+    """Seek to a frame; where the decoder needs it, seek to an earlier frame and read up to it."""
     if file.format == "MP3":
         landing = start - _MP3_RUN_UP
     elif file.format == "OGG" and file.subtype == "VORBIS":
@@ -219,10 +219,10 @@ def _seek(file: soundfile.SoundFile, start: int) -> None:
 
 
 def _average(block: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Average the channels of a block (S, ch); ten times as fast as `mean` along so short rows."""
+    """Average the channels of a block (S, ch); ten times as fast as `mean` for such short rows."""
     if block.shape[1] == 1:
         return block[:, 0]
-    with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is refused later
+    with np.errstate(invalid="ignore", over="ignore"):  # infinite samples raise an error later
         total = block[:, 0].copy()
         for channel in block.T[1:]:
             total += channel
@@ -243,11 +243,11 @@ def _resampled(
 
 
 def _frames_for(start: int, length: int, rate: int, sample_rate: int) -> tuple[int, int, int]:
-    """Find which frames of a file a stretch at another rate needs.
+    """Return the frames of a file that are needed for a stretch at another sample rate.
 
     Returns:
-        The first frame, the one after the last, and how many resampled samples come before the
-        stretch. Of 441 frames and 160 samples (44,100 to 16,000 Hz) the first coincide.
+        The first frame, the frame after the last, and the number of resampled samples before the
+        stretch. From 44,100 to 16,000 Hz, every 441st frame coincides with every 160th sample.
 
     >>> _frames_for(3000, 1000, rate=44_100, sample_rate=16_000)
     (7497, 11555, 280)

@@ -1,4 +1,4 @@
-"""Which files of a folder are audio, and whether they are still the same."""
+"""The audio files of a folder, and their identities, which change when a file changes."""
 
 import os
 from collections.abc import Sequence
@@ -7,13 +7,13 @@ from typing import Any
 
 from musicssl.audio.decode import AUDIO_SUFFIXES
 
-Identity = list[Any]  # path, bytes and time of change in ns, None where there is no file
+Identity = list[Any]  # path, size in bytes and modification time in ns; None for a missing file
 
 
 def audio_files(root: Path) -> set[str]:
-    """Find the files under a folder that end like audio, relative to it, with `/`.
+    """Return the files under a folder with an audio suffix, as paths relative to it, with `/`.
 
-    Hidden files and folders are passed over; links to folders are not followed.
+    Hidden files and folders are skipped; links to folders are not followed.
     """
     found: set[str] = set()
     for folder, subfolders, names in os.walk(root):
@@ -27,10 +27,10 @@ def audio_files(root: Path) -> set[str]:
 
 
 def file_identities(root: Path, clip_ids: Sequence[str]) -> list[Identity]:
-    """Name, size and modification time of files: what tells derived data that they have changed.
+    """Return path, size and modification time of files, to detect that a file has changed.
 
     Args:
-        root: Folder that the files lie in.
+        root: Folder of the files.
         clip_ids: Their paths relative to `root`, with `/`.
     """
     return [_identity(root, clip_id) for clip_id in clip_ids]
@@ -39,6 +39,6 @@ def file_identities(root: Path, clip_ids: Sequence[str]) -> list[Identity]:
 def _identity(root: Path, clip_id: str) -> Identity:
     try:
         stat = (root / clip_id).stat()
-    except OSError:  # a link to nowhere; reading it will say so
+    except OSError:  # a broken link; reading it raises an error later
         return [clip_id, None, None]
     return [clip_id, stat.st_size, stat.st_mtime_ns]

@@ -1,4 +1,4 @@
-"""Instances of many files: decoded once, in parallel, and kept as one memory-mapped array."""
+"""Instances of many files, computed once, in parallel, and stored as one memory-mapped array."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -16,20 +16,20 @@ from musicssl.audio.parallel import in_parallel
 from musicssl.cache import build_once, fingerprint
 from musicssl.errors import InputError
 
-_CHUNK = 16  # files a worker takes at a time
-Outcome = NDArray[np.float32] | str  # instances, (T, F), or why there are none
+_CHUNK = 16  # files that a worker takes at a time
+Outcome = NDArray[np.float32] | str  # instances, (T, F), or the reason why there are none
 
 
 @dataclass(frozen=True, eq=False)
 class InstanceStore:
-    """The instances of N files, and the files that have none.
+    """The instances of N files, and the files without any.
 
     Attributes:
         clip_ids: Path of each file relative to the root, with `/`, (N).
         x: Instances, (N, T, F), padded with zeros to the longest clip; a read-only memory map.
-        lengths: Valid instances of each clip, (N,).
-        unreadable: Of each other file its path and what is wrong with it.
-        folder: Where all this lies.
+        lengths: Number of valid instances of each clip, (N,).
+        unreadable: Path and fault of every file that could not be used.
+        folder: Folder of the store.
     """
 
     clip_ids: tuple[str, ...]
@@ -48,20 +48,20 @@ def instance_store(
     max_seconds: float | None = None,
     num_workers: int = -1,
 ) -> InstanceStore:
-    """Open the instances of some files, after making them where that was not done before.
+    """Open the store of instances of some files; compute it first if there is none.
 
-    They lie in a folder whose name is the feature settings and the path, size and modification
-    time of every file, so a changed, added or removed file makes a new store, and nothing else
-    does. Memory stays bounded by a few clips for each worker, however many files there are.
+    The name of its folder is a fingerprint of the feature settings and of the path, size and
+    modification time of every file, so a new store is made only if one of these changes. Memory
+    is bounded by a few clips for each worker, whatever the number of files.
 
     Args:
-        root: Folder that the files lie in.
+        root: Folder of the files.
         clip_ids: Their paths relative to `root`, with `/`.
-        features: Makes the instances.
+        features: Computes the instances.
         cache: Folder of all stores.
-        name: First part of the folder's name: that of the corpus.
-        max_seconds: Use only so much from the start of each file; None for all of it.
-        num_workers: Processes that decode; -1 for one per core.
+        name: Name of the corpus, the first part of the folder's name.
+        max_seconds: Use only this much from the start of each file; None for all of it.
+        num_workers: Number of processes that decode; -1 for one per core.
 
     Raises:
         InputError: If none of the files can be read.
@@ -103,12 +103,12 @@ def _first(unreadable: dict[str, str]) -> str:
 
 
 def _decode(clip_id: str, root: Path, features: LogMel, max_seconds: float | None) -> Outcome:
-    """Return a file's instances or what is wrong with it, so that the others go on."""
+    """Return a file's instances, or its fault instead of raising, so that other files go on."""
     try:
         return features(read_audio(root / clip_id, features.sample_rate, max_seconds))
     except UnreadableAudioError as error:
         return error.cause
-    except InputError as error:  # of the features: too short
+    except InputError as error:  # from the features: the clip is too short
         return f"has no instance: {str(error).rstrip('.')}"
 
 
@@ -129,7 +129,7 @@ def _write_ragged(
 
 
 def _pad(ragged: Path, padded: Path, lengths: Sequence[int], num_features: int) -> None:
-    """Turn the ragged file into an array (N, T, F), the longest clip giving T."""
+    """Turn the ragged file into an array (N, T, F); T is the length of the longest clip."""
     shape = (len(lengths), max(lengths), num_features)
     x = np.lib.format.open_memmap(padded, mode="w+", dtype=np.float32, shape=shape)
     with ragged.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Where the recordings of a corpus lie, for corpora that users unpack, convert and move."""
+"""Find the recordings of a corpus that users have unpacked, converted or moved themselves."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,53 +12,54 @@ def recordings_folder(
     """Find the folder of the recordings that a corpus's annotations name.
 
     Args:
-        folder: Of the annotations.
-        given: What the user says: relative to `folder`, or absolute; None to look at the usual
-            places.
-        usual: Names that it may have in `folder` or beside it, the likeliest first; "" is the
-            place itself. Where none of them holds recordings, it is taken to be `folder`.
-        parts: Folders of which at least one is directly in it.
+        folder: Folder of the annotations.
+        given: The user's setting, relative to `folder` or absolute; None to search the usual
+            folders.
+        usual: Names of the folder, in `folder` or beside it, the likeliest first; "" stands for
+            `folder` or its parent itself. If none contains recordings, `folder` is returned.
+        parts: Names of subfolders; the folder must have at least one of them.
 
     Raises:
-        InputError: If the given folder is not there.
+        InputError: If the given folder does not exist.
     """
     if given is not None:
-        said = folder / Path(given).expanduser()
-        if not said.is_dir():
+        audio_root = folder / Path(given).expanduser()
+        if not audio_root.is_dir():
             raise InputError(
-                f"{said} is not a folder; set dataset.audio_root to the one of the recordings."
+                f"{audio_root} is not a folder; set dataset.audio_root to the folder of the "
+                "recordings."
             )
-        return said
+        return audio_root
     names = list(parts)
-    for place in (folder, folder.parent):
-        for candidate in (place / name for name in usual):
+    for parent in (folder, folder.parent):
+        for candidate in (parent / name for name in usual):
             if any((candidate / part).is_dir() for part in names):
                 return candidate
     return folder
 
 
 def file_ending(folder: Path, stems: Iterable[str], given: str | None, usual: Sequence[str]) -> str:
-    """Find what the files of recordings end in, which is the same for all of them.
+    """Find the file name extension of the recordings, which is the same for all of them.
 
     Args:
-        folder: That they lie in.
-        stems: Their paths in it, without endings.
-        given: What the user says; None to take that of the first recording that is there.
-        usual: Endings that they may have, with dots; the first one counts where none is there.
+        folder: Folder of the recordings.
+        stems: Their paths relative to `folder`, without extensions.
+        given: The user's setting; None to take the extension of the first recording found.
+        usual: Possible extensions, with dots; the first one is returned if no recording is found.
 
     Raises:
-        InputError: If the given ending does not start with a dot.
+        InputError: If the given extension does not start with a dot.
     """
     if given is not None:
         if not given.startswith("."):
             raise InputError(f"dataset.ending must start with a dot, such as .wav, got {given!r}.")
         return given
-    there: dict[str, bool] = {}  # spares a look for each of many files in a folder that is absent
+    is_dir: dict[str, bool] = {}  # looked up once a folder, not once a file
     for stem in stems:
         parent = stem.rpartition("/")[0]
-        if parent not in there:
-            there[parent] = (folder / parent).is_dir()
-        if there[parent]:
+        if parent not in is_dir:
+            is_dir[parent] = (folder / parent).is_dir()
+        if is_dir[parent]:
             for ending in usual:
                 if (folder / f"{stem}{ending}").exists():
                     return ending

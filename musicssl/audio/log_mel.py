@@ -1,7 +1,7 @@
-"""Log-mel features: spectra of each second as instances, and of chunks of sound on the device.
+"""Log-mel spectra, as instances on disk or as the first layer of an encoder of sound.
 
-`LogMel` computes instances once and caches them. `LogMelSpectrogram` is a module that encoders of
-sound apply to chunks on the device, so one clip store serves all of them.
+`LogMel` computes instances, which are stored once. `LogMelFrontend` is a module that encoders of
+sound apply to chunks on the device, so that one clip store serves all of them.
 """
 
 from dataclasses import asdict, dataclass
@@ -17,25 +17,25 @@ from torchaudio.transforms import MelSpectrogram
 
 from musicssl.errors import InputError
 
-_VERSION = 1  # of what these settings compute; a new one makes caches anew
+_VERSION = 1  # version of the features' values; part of the names of caches
 
 
 @dataclass(frozen=True)
 class LogMel:
-    """Turn audio into instances: the mean log-mel spectrum of each stretch of `instance_seconds`.
+    """Turn audio into instances: the mean log-mel spectrum of every `instance_seconds` of audio.
 
     Values are decibels relative to a full-scale sine, mapped so that `floor_db` is 0 and 0 dB is 1,
-    and clipped to [0, 1]: the scale of VGGish bytes divided by 255, which the residual connection
-    of ATT wants.
+    and clipped to [0, 1]: the scale of VGGish bytes divided by 255, which suits the residual
+    connection of ATT.
 
     Attributes:
-        sample_rate: Of the audio, in Hz.
-        num_mels: Bands between 0 Hz and half the sample rate, and features of an instance.
+        sample_rate: Sample rate of the audio, in Hz.
+        num_mels: Number of bands between 0 Hz and half the sample rate, which is the number of
+            features of an instance.
         n_fft: Window length in samples (Hann).
-        frames_per_second: Spectra averaged into one second, up to the rounding of their distance to
-            whole samples.
+        frames_per_second: Number of spectra per second; their distance is rounded to whole samples.
         instance_seconds: Duration of an instance, in seconds, at least that of one frame.
-        floor_db: Level in dB below which everything is 0.
+        floor_db: Level in dB below which values are 0.
 
     Raises:
         InputError: If an instance is shorter than a frame.
@@ -57,11 +57,11 @@ class LogMel:
             )
 
     def settings(self) -> dict[str, Any]:
-        """All that the values depend on, for the name of a cache."""
+        """Return every setting that the values depend on, for the name of a cache."""
         return {"kind": "log_mel", "version": _VERSION, **asdict(self)}
 
     def num_instances(self, num_samples: int) -> int:
-        """Count the instances of a clip: a last one is kept if at least half of it is there.
+        """Return the number of instances of a clip; the last one may be as short as half of one.
 
         >>> LogMel().num_instances(16_000 * 10), LogMel().num_instances(16_000 * 8 + 7_000)
         (10, 8)
@@ -70,7 +70,7 @@ class LogMel:
 
     def frames(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute the spectra of a clip, (S,) -> (K, num_mels), in [0, 1], for pictures."""
-        least = self.n_fft // 2 + 1  # what the reflection at the edges needs
+        least = self.n_fft // 2 + 1  # the reflection at the edges needs this many samples
         padded = np.pad(audio, (0, max(0, least - len(audio))))
         power = self._spectrogram(torch.from_numpy(padded)).T  # (K, F)
         decibels = 10 * torch.log10(power.clamp_min(1e-12) / self._full_scale_power)
@@ -95,8 +95,8 @@ class LogMel:
                 f"a clip of {len(audio) / self.sample_rate:.3f} s is shorter than one instance of "
                 f"{self.instance_seconds:g} s; leave it out or lower features.instance_seconds."
             )
-        # Frame k is centred on sample k * hop. Edges are rounded one by one: instances whose length
-        # is no whole number of frames do not drift away from their time.
+        # Frame k is centred on sample k * hop. Each edge is rounded by itself, so that instances
+        # do not drift if their length is not a whole number of frames.
         edges = (np.arange(count + 1) * self._frames_per_instance + 0.5).astype(np.int64)
         frames, starts = self.frames(audio)[: edges[-1]], edges[:-1]
         sizes = np.diff(np.append(starts, len(frames)))  # the last one may be shorter
@@ -128,21 +128,21 @@ class LogMel:
 class LogMelFrontend(nn.Module):
     """Turn chunks of sound into log-mel spectra, from 0 Hz to half the sample rate.
 
-    Nothing is learnt and nothing is kept in a checkpoint. Values are float32 whatever the precision
-    of training: in bfloat16 a spectrum of 16-bit sound has no digits left.
+    The module has no parameters and stores nothing in a checkpoint. It computes in float32 whatever
+    the precision of training: bfloat16 has too few digits for a spectrum of 16-bit sound.
 
     Args:
-        sample_rate: Of the sound, in Hz.
-        num_mels: Bands, F.
+        sample_rate: Sample rate of the sound, in Hz.
+        num_mels: Number of bands, F.
         n_fft: Length of the window (Hann), in samples.
-        hop: Samples between two frames.
-        compression: Of the power S in a band. "log10_10000": log10(10000 S + 1), as Choi et al.
-            2018, https://arxiv.org/abs/1709.01922, call it, and musicnn uses. "db": decibels
-            relative to a full-scale sine, `floor_db` mapped to 0 and 0 dB to 1 and clipped in
-            between, exactly the frames of `musicssl.audio.log_mel.LogMel`.
-        bands: "htk": triangles of height 1, as `LogMel` and torchaudio have them. "slaney": linear
-            below 1 kHz and of equal area, as librosa has them, and therefore musicnn. The power of
-            such a band is 20 to 250 times less, which "log10_10000" does not undo.
+        hop: Number of samples between two frames.
+        compression: Compression of the power S in a band. "log10_10000": log10(10000 S + 1), as in
+            Choi et al. 2018, https://arxiv.org/abs/1709.01922, and in musicnn. "db": decibels
+            relative to a full-scale sine, with `floor_db` mapped to 0 and 0 dB to 1, and clipped to
+            [0, 1], exactly the frames of `LogMel`.
+        bands: "htk": triangles of height 1, as in `LogMel` and torchaudio. "slaney": linear below
+            1 kHz and of equal area, as in librosa and therefore musicnn. The power of such a band
+            is 20 to 250 times smaller, which "log10_10000" does not compensate.
         floor_db: Level in dB below which "db" is 0.
     """
 
@@ -177,7 +177,7 @@ class LogMelFrontend(nn.Module):
         self.register_buffer("bands", triangles.T.contiguous(), persistent=False)
 
     def num_frames(self, num_samples: int) -> int:
-        """Count the frames of a chunk: frame t is centred on sample t * hop.
+        """Return the number of frames of a chunk; frame t is centred on sample t * hop.
 
         >>> LogMelFrontend(16_000, 96, 512, 256).num_frames(48_000)
         188
@@ -196,7 +196,7 @@ class LogMelFrontend(nn.Module):
                 f"set encoder.chunk_samples to at least {self.n_fft // 2 + 1}."
             )
         with torch.autocast(chunks.device.type, enabled=False):
-            window = self.window.float()  # the module may have been asked to be of another type
+            window = self.window.float()  # the module may have been cast to another type
             power = spectrogram(
                 chunks.float(),
                 pad=0,

@@ -1,4 +1,4 @@
-"""The same work on many items, in several processes, while a bar shows how far it is."""
+"""Map a function over many items in several processes, with a progress bar."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
@@ -19,14 +19,15 @@ def in_parallel(
     title: str,
     chunk: int,
 ) -> Iterator[tuple[Item, Result]]:
-    """Yield each item and what came of it, in order; few results wait in memory at a time.
+    """Yield every item with its result, in order; only a few results are in memory at a time.
 
     Args:
-        work: Done on one thread of a worker process; must be picklable, as its results.
-        items: What to do it on.
-        num_workers: Processes; -1 for one per core.
-        title: Of the bar, on standard error.
-        chunk: Items a worker takes at a time.
+        work: Function of an item, called on one thread of a worker process; it and its results
+            must be picklable.
+        items: The items.
+        num_workers: Number of processes; -1 for one per core.
+        title: Title of the progress bar, which is on standard error.
+        chunk: Number of items that a worker takes at a time.
     """
     chunks = [items[start : start + chunk] for start in range(0, len(items), chunk)]
     columns = (*Progress.get_default_columns(), MofNCompleteColumn())
@@ -35,14 +36,14 @@ def in_parallel(
         Progress(*columns, console=Console(stderr=True)) as progress,
     ):
         bar = progress.add_task(title, total=len(items))
-        done = Parallel(return_as="generator")(delayed(_each)(work, part) for part in chunks)
-        for part, results in zip(chunks, done, strict=True):
+        outcomes = Parallel(return_as="generator")(delayed(_map)(work, part) for part in chunks)
+        for part, results in zip(chunks, outcomes, strict=True):
             yield from zip(part, results, strict=True)
             progress.advance(bar, len(part))
 
 
-def _each(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """Work on one thread: the other workers have the other cores."""
+def _map(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """Work on one thread; the other cores belong to the other workers."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,4 +1,4 @@
-"""Sound as the data module reads it, whether it lies in files or in a clip store."""
+"""The interface through which the data module reads sound, from files or from a clip store."""
 
 from typing import Protocol
 
@@ -11,24 +11,24 @@ class Sound(Protocol):
 
     @property
     def sample_rate(self) -> int:
-        """In Hz."""
+        """Sample rate, in Hz."""
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """Samples of each recording, (N,), each at least 1."""
+        """Number of samples of each recording, (N,), each at least 1."""
 
     @property
     def fingerprint(self) -> str:
-        """A name of all these samples, the same in every process; of others it is another."""
+        """A name for all samples: the same in every process, different for other samples."""
 
     def read(
         self, rows: NDArray[np.int64], starts: NDArray[np.int64], num_samples: int
     ) -> NDArray[np.float32]:
-        """Read a stretch of each of some recordings.
+        """Read a stretch from each of several recordings.
 
         Args:
-            rows: Which recordings, (B,); the same one may occur twice.
-            starts: The first sample of each stretch, (B,), inside its recording.
+            rows: Index of each recording, (B,); an index may occur more than once.
+            starts: First sample of each stretch, (B,), inside its recording.
             num_samples: Length of the stretches, S.
 
         Returns:

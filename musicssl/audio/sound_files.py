@@ -1,4 +1,4 @@
-"""Sound read from the files of a corpus as it is needed, for want of a clip store."""
+"""Sound decoded from the files of a corpus on demand, for corpora without a clip store."""
 
 import json
 from collections.abc import Sequence
@@ -17,24 +17,24 @@ from musicssl.audio.parallel import in_parallel
 from musicssl.cache import build_once, fingerprint
 from musicssl.errors import InputError
 
-_CHUNK = 256  # files a worker looks at at a time
+_CHUNK = 256  # files that a worker takes at a time
 
 
 @dataclass(frozen=True, eq=False)
 class SoundFiles:
-    """N audio files as a `Sound`: each read decodes what it needs, on several threads.
+    """N audio files as a `Sound`; every read decodes the stretches, on several threads.
 
-    libsndfile and soxr let go of Python's lock while they work, so threads serve as well as
-    processes would, and nothing has to be sent between them.
+    libsndfile and soxr release the GIL, so threads are as fast as processes and need no copies
+    between them.
 
     Attributes:
-        root: Folder that the files lie in.
-        clip_ids: Path of each file relative to it, with `/`, (N).
-        lengths: Samples of each file at `sample_rate`, (N,).
-        sample_rate: In Hz, whatever the files have.
-        unreadable: Of each file that was left out its path and what is wrong with it.
-        folder: Where lengths and causes are kept.
-        num_threads: That decode at a time.
+        root: Folder of the files.
+        clip_ids: Path of each file relative to `root`, with `/`, (N).
+        lengths: Number of samples of each file at `sample_rate`, (N,).
+        sample_rate: Sample rate of the result, in Hz; files are resampled to it.
+        unreadable: Path and fault of every file that was left out.
+        folder: Folder in which `lengths` and `unreadable` are stored.
+        num_threads: Number of threads that decode.
     """
 
     root: Path
@@ -47,7 +47,7 @@ class SoundFiles:
 
     @property
     def fingerprint(self) -> str:
-        """A name of these samples: the rate and path, size and modification time of each file."""
+        """A name for the samples, from the rate and each file's path, size and change time."""
         files = file_identities(self.root, self.clip_ids)
         settings = {"decoding": DECODING, "sample_rate": self.sample_rate, "files": files}
         return fingerprint(settings)
@@ -55,29 +55,30 @@ class SoundFiles:
     def read(
         self, rows: NDArray[np.int64], starts: NDArray[np.int64], num_samples: int
     ) -> NDArray[np.float32]:
-        """Decode a stretch of each of some files; see `Sound`.
+        """Decode a stretch from each of several files; see `Sound`.
 
         Raises:
-            UnreadableAudioError: If a file is damaged, which its headers did not tell.
+            UnreadableAudioError: If a file has damage that its headers did not show.
         """
         x = np.zeros((len(rows), num_samples), np.float32)  # (B, S)
 
-        def fill(place: int) -> None:
-            row, start = rows[place], int(starts[place])
-            there = min(num_samples, int(self.lengths[row]) - start)
+        def fill(index: int) -> None:
+            row, start = rows[index], int(starts[index])
+            length = min(num_samples, int(self.lengths[row]) - start)
             path = self.root / self.clip_ids[row]
             try:
-                stretch = read_stretch(path, self.sample_rate, start, there)
+                stretch = read_stretch(path, self.sample_rate, start, length)
             except UnreadableAudioError as error:
                 cause = (
                     f"{error.cause} (a clip store finds such files and leaves them out: --prepare)"
                 )
                 raise UnreadableAudioError(path, cause) from error
-            if len(stretch) < there:
+            if len(stretch) < length:
                 raise UnreadableAudioError(path, "has become shorter since its length was read")
-            x[place, :there] = stretch
+            x[index, :length] = stretch
 
-        with ThreadPoolExecutor(self.num_threads) as threads:  # forked processes inherit no thread
+        # A pool for each read: threads do not survive the fork of a process.
+        with ThreadPoolExecutor(self.num_threads) as threads:
             list(threads.map(fill, range(len(rows))))
         return x
 
@@ -85,17 +86,18 @@ class SoundFiles:
 def sound_files(
     root: Path, clip_ids: Sequence[str], sample_rate: int, cache: Path, num_workers: int = -1
 ) -> SoundFiles:
-    """Open those of some files that are sound, after looking at the headers of all.
+    """Open the readable ones among some files, after reading the headers of all of them.
 
-    That is done once: lengths and what cannot be read are kept in a folder whose name is the rate
+    Headers are read once: lengths and faults are stored in a folder named after the sample rate
     and the path, size and modification time of every file.
 
     Args:
-        root: Folder that the files lie in.
+        root: Folder of the files.
         clip_ids: Their paths relative to `root`, with `/`.
-        sample_rate: To read them at, in Hz.
+        sample_rate: Sample rate of the result, in Hz.
         cache: Folder of derived data.
-        num_workers: Processes that look, and threads that decode; -1 for one per core.
+        num_workers: Number of processes that read headers and of threads that decode; -1 for one
+            per core.
 
     Raises:
         InputError: If none of the files can be read.
@@ -105,8 +107,8 @@ def sound_files(
     def build(folder: Path) -> None:
         count = partial(_count, root=root, sample_rate=sample_rate)
         outcomes = dict(in_parallel(count, clip_ids, num_workers, "reading headers", _CHUNK))
-        lengths = {clip: found for clip, found in outcomes.items() if isinstance(found, int)}
-        unreadable = {clip: found for clip, found in outcomes.items() if isinstance(found, str)}
+        lengths = {clip: length for clip, length in outcomes.items() if isinstance(length, int)}
+        unreadable = {clip: cause for clip, cause in outcomes.items() if isinstance(cause, str)}
         if not lengths:
             clip_id, cause = next(iter(unreadable.items()))
             raise InputError(
@@ -130,7 +132,7 @@ def sound_files(
 
 
 def _count(clip_id: str, root: Path, sample_rate: int) -> int | str:
-    """Return a file's length or what is wrong with it, so that the others go on."""
+    """Return a file's length, or its fault instead of raising, so that other files go on."""
     try:
         return count_samples(root / clip_id, sample_rate)
     except UnreadableAudioError as error:

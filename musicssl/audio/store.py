@@ -1,4 +1,4 @@
-"""The clip store: the sound of a whole corpus at one rate, decoded once, read without decoding."""
+"""The clip store: the sound of a whole corpus at one sample rate, decoded once."""
 
 import json
 import logging
@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from musicssl.audio.decode import DECODING, read_audio
 from musicssl.audio.files import Identity, file_identities
-from musicssl.audio.pcm import FULL_SCALE
-from musicssl.audio.store_index import SAMPLE_TYPE, SAMPLES, read_index
+from musicssl.audio.store_index import FULL_SCALE, SAMPLE_TYPE, SAMPLES, read_index
 from musicssl.audio.store_writing import JOURNAL, Decode, write_store
 from musicssl.cache import build_on, fingerprint, write_atomically
 from musicssl.errors import InputError
@@ -30,16 +29,16 @@ _log = logging.getLogger(__name__)
 class ClipStore:
     """N clips as a `Sound`, 16 bits a sample, in one memory-mapped file.
 
-    What a sample may differ by from the decoded one is told by `musicssl.audio.pcm.quantise`.
-    A copy sent to another process opens the same file; nothing is loaded.
+    See `musicssl.audio.store_index.quantise` for the largest rounding error of a sample. A copy
+    that is sent to another process opens the same file; samples are not copied.
 
     Attributes:
-        folder: Where it lies.
-        sample_rate: In Hz.
+        folder: Folder of the store.
+        sample_rate: Sample rate, in Hz.
         clip_ids: Name of each clip, (N).
-        lengths: Samples of each clip, (N,).
-        clipped: Samples of each clip that were beyond full scale before, (N,).
-        unreadable: Of each clip that is not in the store its name and what is wrong with it.
+        lengths: Number of samples of each clip, (N,).
+        clipped: Number of samples of each clip that exceeded full scale before, (N,).
+        unreadable: Name and fault of every clip that is not in the store.
     """
 
     folder: Path
@@ -49,23 +48,23 @@ class ClipStore:
     clipped: NDArray[np.int64]
     unreadable: dict[str, str]
     _crc32: Sequence[int]
-    _ends: NDArray[np.int64]  # (N,) place in _samples after each clip's last
-    _samples: NDArray[np.int16]  # of all clips, one after the other; a read-only memory map
+    _ends: NDArray[np.int64]  # (N,) index in _samples after the last sample of each clip
+    _samples: NDArray[np.int16]  # all clips, concatenated; a read-only memory map
 
     @classmethod
     def open(cls, folder: Path) -> "ClipStore":
-        """Open a store that was built; takes no time that grows with its sound.
+        """Open a store; the time does not depend on the length of its sound.
 
         Raises:
-            InputError: If there is none, or it is damaged or of another version.
+            InputError: If there is no store, or it is damaged or of another version.
         """
         index = read_index(folder)
         lengths = np.array(index.lengths, np.int64)
-        stated, there = 2 * int(lengths.sum()), _size(folder / SAMPLES)
-        if there != stated:
+        expected, actual = 2 * int(lengths.sum()), _size(folder / SAMPLES)
+        if actual != expected:
             raise InputError(
-                f"the clip store {folder} is damaged: {SAMPLES} has {there} bytes instead of "
-                f"{stated}; remove the folder and prepare it again (--prepare)."
+                f"the clip store {folder} is damaged: {SAMPLES} has {actual} bytes instead of "
+                f"{expected}; remove the folder and prepare it again (--prepare)."
             )
         return cls(
             folder=folder,
@@ -84,7 +83,7 @@ class ClipStore:
 
     @property
     def fingerprint(self) -> str:
-        """A name of these samples: the rate, and length and checksum of each clip."""
+        """A name for the samples, from the rate and each clip's length and checksum."""
         settings = {
             "sample_rate": self.sample_rate,
             "lengths": self.lengths.tolist(),
@@ -93,16 +92,16 @@ class ClipStore:
         return fingerprint(settings)
 
     def only(self, clip_ids: Sequence[str]) -> "ClipStore":
-        """Return the store of those of some clips that it holds, in the order of their names here.
+        """Return a store of some of the clips, in the order of `clip_ids`; nothing is copied.
 
-        What is known of unreadable clips is kept for these names too. Nothing is copied.
+        Names that are not in the store are left out; `unreadable` keeps the faults of those names.
         """
         row_of = {clip_id: row for row, clip_id in enumerate(self.clip_ids)}
-        kept = tuple(clip_id for clip_id in clip_ids if clip_id in row_of)
-        rows = np.array([row_of[clip_id] for clip_id in kept], np.int64)
+        stored = tuple(clip_id for clip_id in clip_ids if clip_id in row_of)
+        rows = np.array([row_of[clip_id] for clip_id in stored], np.int64)
         return replace(
             self,
-            clip_ids=kept,
+            clip_ids=stored,
             lengths=self.lengths[rows],
             clipped=self.clipped[rows],
             unreadable={
@@ -115,10 +114,11 @@ class ClipStore:
     def read(
         self, rows: NDArray[np.int64], starts: NDArray[np.int64], num_samples: int
     ) -> NDArray[np.float32]:
-        """Copy a stretch of each of some clips; see `Sound`.
+        """Copy a stretch from each of several clips; see `Sound`.
 
-        One pass turns 16 bits into floats on their way into the batch. Slices of the map did that
-        six times as fast as one index array for all samples, which is four times the sound.
+        Samples are converted from 16 bits to floats while they are copied. Slices of the memory map
+        are six times as fast as one index array for all samples, which would also take four times
+        the memory of the sound.
         """
         x = np.zeros((len(rows), num_samples), np.float32)  # (B, S)
         firsts = self._ends[rows] - self.lengths[rows] + starts
@@ -128,10 +128,10 @@ class ClipStore:
         return x
 
     def verify(self) -> None:
-        """Compare all samples with their checksums, which reads them all.
+        """Read all samples and compare them with their checksums.
 
         Raises:
-            InputError: If a clip is not what was written; names the first.
+            InputError: If a clip differs from what was written; the message names the first one.
         """
         damaged = [
             clip_id
@@ -143,7 +143,7 @@ class ClipStore:
         if damaged:
             raise InputError(
                 f"the clip store {self.folder} is damaged: {len(damaged)} of {len(self.clip_ids)} "
-                f"clips are not what was written, the first is {damaged[0]}; "
+                f"clips differ from what was written, the first is {damaged[0]}; "
                 "remove the folder and prepare it again (--prepare)."
             )
 
@@ -156,19 +156,19 @@ def build_store(
     num_workers: int = -1,
     title: str = "preparing",
 ) -> ClipStore:
-    """Open a store, after building it where that was not done before.
+    """Open a store; build it first if it does not exist.
 
-    A build that was killed or found the disk full is gone on with. Processes that want the same
-    store wait for the first. The folder appears when all is written.
+    A build that was killed or stopped by a full disk is resumed. Processes that need the same
+    store wait for the first one. The folder appears when everything is written.
 
     Args:
-        folder: Of the store.
+        folder: Folder of the store.
         clip_ids: Names of the clips.
         decode: Returns the samples of a clip, (S,), by its name. It runs in worker processes; the
             clips for which it raises `UnreadableAudioError` are listed in `unreadable`.
-        sample_rate: Of these samples, in Hz.
-        num_workers: Processes; -1 for one per core.
-        title: Of the progress bar.
+        sample_rate: Sample rate of these samples, in Hz.
+        num_workers: Number of processes; -1 for one per core.
+        title: Title of the progress bar.
 
     Raises:
         InputError: If no clip can be decoded, or the disk is full or fails.
@@ -178,7 +178,7 @@ def build_store(
         write_store(part, clip_ids, decode, sample_rate, num_workers, title)
 
     build_on(folder, build)
-    (folder / JOURNAL).unlink(missing_ok=True)  # kept until here: killed a moment ago, it is needed
+    (folder / JOURNAL).unlink(missing_ok=True)  # a kill before this line would still need it
     return ClipStore.open(folder)
 
 
@@ -190,22 +190,22 @@ def file_store(
     name: str,
     num_workers: int = -1,
 ) -> ClipStore:
-    """Open the store of some files, after decoding them where that was not done before.
+    """Open the store of some files; decode the files first if there is none.
 
-    A store of more files will do; one that is damaged is left out, with a warning. A new one is
-    named by the rate and the path, size and modification time of every file, so a changed or added
-    file makes a new store.
+    A store that contains more files is used as well; a damaged one is skipped with a warning. A new
+    store is named after the sample rate and the path, size and modification time of every file, so
+    a changed or added file makes a new one.
 
     Args:
-        root: Folder that the files lie in.
+        root: Folder of the files.
         clip_ids: Their paths relative to `root`, with `/`.
-        sample_rate: To resample to, in Hz.
+        sample_rate: Sample rate to resample to, in Hz.
         cache: Folder of all stores.
-        name: Of the corpus.
-        num_workers: Processes that decode; -1 for one per core.
+        name: Name of the corpus.
+        num_workers: Number of processes that decode; -1 for one per core.
 
     Raises:
-        InputError: As `build_store`.
+        InputError: See `build_store`.
     """
     identities = file_identities(root, clip_ids)
     folder = _folder(identities, sample_rate, cache, name)
@@ -221,28 +221,28 @@ def file_store(
 def find_file_store(
     root: Path, clip_ids: Sequence[str], sample_rate: int, cache: Path, name: str
 ) -> ClipStore | None:
-    """Open the store of some files, or of more, if there is one; see `file_store`.
+    """Open a store that contains some files, or return None if there is none; see `file_store`.
 
-    Where there are stores of that name for other files or another rate only, a warning says so.
+    A warning is logged if all stores of that name are of other files or another sample rate.
 
     Raises:
         InputError: If the store of exactly these files is damaged.
     """
-    known = _covering(file_identities(root, clip_ids), sample_rate, cache, name)
-    if known is not None:
-        return known.only(clip_ids)
+    existing = _covering(file_identities(root, clip_ids), sample_rate, cache, name)
+    if existing is not None:
+        return existing.only(clip_ids)
     pattern = re.compile(rf"{re.escape(name)}-\d+-[0-9a-f]{{12}}")
-    others = sorted(path for path in cache.glob(f"{name}-*") if pattern.fullmatch(path.name))
-    if others:
-        _warn_of(others[-1], sample_rate)
+    stores = sorted(path for path in cache.glob(f"{name}-*") if pattern.fullmatch(path.name))
+    if stores:
+        _warn_of(stores[-1], sample_rate)
     return None
 
 
-@lru_cache  # once a process is enough
+@lru_cache  # warn once a process
 def _warn_of(store: Path, sample_rate: int) -> None:
     _log.warning(
         "the clip store %s is at another rate than %d Hz or of other files (added or changed "
-        "since?), so audio is decoded as it is needed, which is slower; prepare a store for these "
+        "since?), so audio is decoded on demand, which is slower; prepare a store for these "
         "files with --prepare",
         store,
         sample_rate,
@@ -252,7 +252,7 @@ def _warn_of(store: Path, sample_rate: int) -> None:
 def _covering(
     identities: Sequence[Identity], sample_rate: int, cache: Path, name: str
 ) -> ClipStore | None:
-    """Open the store of these files, or the first one found that holds them all and others."""
+    """Open the store of exactly these files, or else the first that contains all of them."""
     exact = _folder(identities, sample_rate, cache, name)
     if exact.is_dir():
         return ClipStore.open(exact)
@@ -261,20 +261,20 @@ def _covering(
         try:
             if wanted <= _listed_files(listed):
                 return ClipStore.open(listed.parent)
-        except InputError as error:  # these files can do without it
-            _log.warning("a clip store is left out: %s", error)
+        except InputError as error:  # the store is not needed
+            _log.warning("a clip store is skipped: %s", error)
     return None
 
 
 def _list_files(folder: Path, identities: Sequence[Identity]) -> None:
-    """Write down which files a store is of, unless exactly that is written there."""
+    """Write the list of a store's files, unless it is there already."""
     listed, text = folder / _FILES, json.dumps([DECODING, identities])
     if not listed.is_file() or listed.read_bytes() != text.encode():
         write_atomically(listed, text)
 
 
 def _listed_files(listed: Path) -> set[tuple[Any, ...]]:
-    """Read which files a store is of; none if another version of the decoder made it.
+    """Read the list of a store's files; empty if another version of the decoder made the store.
 
     Raises:
         InputError: If the list is damaged.
@@ -284,7 +284,7 @@ def _listed_files(listed: Path) -> set[tuple[Any, ...]]:
         files = {tuple(identity) for identity in identities}
     except (OSError, ValueError, TypeError) as error:
         raise InputError(
-            f"{listed} is damaged; prepare its files again (--prepare), which mends it."
+            f"{listed} is damaged; prepare its files again (--prepare), which repairs it."
         ) from error
     return files if decoding == DECODING else set()
 

@@ -1,8 +1,8 @@
-"""The format of a clip store: one file of all samples, and one that says whose they are.
+"""The format of a clip store: a file of samples and an index.
 
-`samples.i16` holds the clips one after the other, 16 bits a sample, little-endian, nothing between
-them. `index.json` holds the rate, and of each clip its name, its number of samples, their CRC-32
-and how many of them were beyond full scale.
+`samples.i16` contains the clips one after the other without gaps, 16 bits a sample, little-endian.
+`index.json` contains the sample rate, and for each clip its name, its number of samples, their
+CRC-32 and the number of samples that exceeded full scale.
 """
 
 import json
@@ -10,25 +10,30 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from musicssl.errors import InputError
 
 SAMPLES = "samples.i16"
 SAMPLE_TYPE = "<i2"
 _INDEX = "index.json"
 _VERSION = 1
+FULL_SCALE = 32768
+"""Number of steps of 16-bit sound from 0 to 1."""
 
 
 @dataclass(frozen=True)
 class StoreIndex:
-    """Whose samples a store holds.
+    """The clips of a store.
 
     Attributes:
-        sample_rate: In Hz.
+        sample_rate: Sample rate, in Hz.
         clip_ids: Name of each clip, (N).
-        lengths: Samples of each clip, (N), at least 1.
+        lengths: Number of samples of each clip, (N), at least 1.
         crc32: Checksum of each clip's samples, (N).
-        clipped: Samples of each clip that lay outside of [-1, 1], (N).
-        unreadable: Of each clip that is not in the store its name and what is wrong with it.
+        clipped: Number of samples of each clip that were outside of [-1, 1], (N).
+        unreadable: Name and fault of every clip that is not in the store.
     """
 
     sample_rate: int
@@ -39,7 +44,7 @@ class StoreIndex:
     unreadable: dict[str, str]
 
     def write(self, folder: Path) -> None:
-        """Write it to the disk before returning."""
+        """Write the index and wait until it is on the disk."""
         with (folder / _INDEX).open("w", encoding="utf-8") as file:
             json.dump({"version": _VERSION, **asdict(self)}, file)
             file.flush()
@@ -52,17 +57,40 @@ def read_index(folder: Path) -> StoreIndex:
     Raises:
         InputError: If it is missing, damaged or of another version.
     """
-    again = f"remove {folder} and prepare it again (--prepare)"
+    cure = f"remove {folder} and prepare it again (--prepare)"
     try:
         content = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
         version = content.pop("version")
         index = StoreIndex(**content) if version == _VERSION else None
     except FileNotFoundError as error:
-        raise InputError(f"{folder} is not a clip store: it has no {_INDEX}; {again}.") from error
+        raise InputError(f"{folder} is not a clip store: it has no {_INDEX}; {cure}.") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"the index of the clip store {folder} is damaged; {again}.") from error
+        raise InputError(f"the index of the clip store {folder} is damaged; {cure}.") from error
     if index is None:
         raise InputError(
-            f"the clip store {folder} has version {version} where {_VERSION} can be read; {again}."
+            f"the clip store {folder} has version {version}, but musicssl reads version "
+            f"{_VERSION}; {cure}."
         )
     return index
+
+
+def quantise(samples: NDArray[np.float32]) -> tuple[NDArray[np.int16], int]:
+    """Round samples to 16 bits.
+
+    The error of samples in [-1, 1) is at most 1/65536, half a step. From half a step below 1 up to
+    1 it is at most 1/32768, because 32767 is the largest number. Samples that had 16 bits do not
+    change.
+
+    Args:
+        samples: Samples, (S,), finite; full scale is [-1, 1].
+
+    Returns:
+        The rounded samples, (S,), and the number of samples outside of [-1, 1], which are clipped.
+    """
+    steps = samples * np.float32(FULL_SCALE)
+    np.rint(steps, out=steps)
+    outside = 0
+    if steps.max(initial=0) >= FULL_SCALE or steps.min(initial=0) < -FULL_SCALE:
+        outside = int(np.count_nonzero(np.abs(samples) > 1))
+        np.clip(steps, -FULL_SCALE, FULL_SCALE - 1, out=steps)
+    return steps.astype(np.int16), outside

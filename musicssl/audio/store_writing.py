@@ -1,7 +1,7 @@
-"""Writing a clip store: decoded in parallel, written in order, journalled clip by clip.
+"""Write a clip store: decode in parallel, write in order, and journal every clip.
 
-The journal is what an interrupted build goes on from. A line is written after the samples that it
-speaks of, and is believed later only if their checksum agrees, so neither a kill nor a power cut
+An interrupted build resumes from the journal. A line is written after the samples that it
+describes, and is used later only if their checksum matches, so that neither a kill nor a power cut
 nor a full disk leaves a wrong clip behind.
 """
 
@@ -21,21 +21,20 @@ from numpy.typing import NDArray
 
 from musicssl.audio.decode import UnreadableAudioError
 from musicssl.audio.parallel import in_parallel
-from musicssl.audio.pcm import quantise
-from musicssl.audio.store_index import SAMPLE_TYPE, SAMPLES, StoreIndex
+from musicssl.audio.store_index import SAMPLE_TYPE, SAMPLES, StoreIndex, quantise
 from musicssl.cache import fingerprint, line, write_all
 from musicssl.errors import InputError
 
 Decode = Callable[[str], NDArray[np.float32]]
 JOURNAL = "journal.jsonl"
-_CHUNK = 8  # clips a worker takes at a time
+_CHUNK = 8  # clips that a worker takes at a time
 _SAMPLE_BYTES = 2
 _Item = TypeVar("_Item")
 _log = logging.getLogger(__name__)
 
 
 class _Entry(NamedTuple):
-    """A line of the journal: a clip that was written, or `cause`, why it was not."""
+    """A line of the journal: a clip that was written, or the `cause` why it was not."""
 
     clip_id: str
     length: int = 0
@@ -52,45 +51,45 @@ def write_store(
     num_workers: int,
     title: str,
 ) -> None:
-    """Fill a folder with a clip store, going on from what an interrupted call left in it.
+    """Fill a folder with a clip store; resume an interrupted call.
 
     Args:
-        folder: Empty, or what such a call left.
+        folder: An empty folder, or one with the files of an interrupted call.
         clip_ids: Names of the clips.
         decode: Returns the samples of a clip, (S,), by its name; runs in worker processes.
-        sample_rate: Of these samples, in Hz.
-        num_workers: Processes; -1 for one per core.
-        title: Of the progress bar.
+        sample_rate: Sample rate of these samples, in Hz.
+        num_workers: Number of processes; -1 for one per core.
+        title: Title of the progress bar.
 
     Raises:
         InputError: If no clip can be decoded, or the disk is full or fails.
     """
     task = {"sample_rate": sample_rate, "clip_ids": list(clip_ids)}
-    with _explained(folder):
+    with _write_errors(folder):
         entries = _resume(folder, fingerprint(task), clip_ids)
     if entries:
-        _log.info("going on with an interrupted clip store: %d clips are done", len(entries))
+        _log.info("resuming an interrupted clip store: %d clips are done", len(entries))
     rest = clip_ids[len(entries) :]
     work = partial(_decoded, decode=decode)
     with (
-        _stopped_in_the_end(in_parallel(work, rest, num_workers, title, _CHUNK)) as outcomes,
+        _closing(in_parallel(work, rest, num_workers, title, _CHUNK)) as outcomes,
         (folder / SAMPLES).open("ab", buffering=0) as samples,
         (folder / JOURNAL).open("ab", buffering=0) as journal,
     ):
         for _, (entry, data) in outcomes:
-            with _explained(folder):
+            with _write_errors(folder):
                 write_all(samples, data)
                 write_all(journal, line(entry))
             entries.append(entry)
-        with _explained(folder):
+        with _write_errors(folder):
             os.fsync(samples.fileno())
     _check_any(folder, entries)
-    with _explained(folder):
+    with _write_errors(folder):
         _index(entries, sample_rate).write(folder)
 
 
 def _decoded(clip_id: str, decode: Decode) -> tuple[_Entry, bytes]:
-    """Return a clip's entry and samples, or what is wrong with it, so that the others go on."""
+    """Return a clip's entry and samples; a fault is in the entry, so that other clips go on."""
     try:
         samples, clipped = quantise(decode(clip_id))
     except UnreadableAudioError as error:
@@ -102,9 +101,9 @@ def _decoded(clip_id: str, decode: Decode) -> tuple[_Entry, bytes]:
 
 
 def _resume(folder: Path, task: str, clip_ids: Sequence[str]) -> list[_Entry]:
-    """Cut samples and journal to what can be trusted of them, and return its entries.
+    """Truncate samples and journal after the last valid entry, and return the valid entries.
 
-    A journal of another task, of other clips or another rate, begins anew.
+    A journal of another task (other clips or another rate) is discarded.
     """
     samples, journal = folder / SAMPLES, folder / JOURNAL
     samples.touch()
@@ -120,7 +119,7 @@ def _resume(folder: Path, task: str, clip_ids: Sequence[str]) -> list[_Entry]:
 
 
 def _trusted(samples: Path, lines: Sequence[bytes], clip_ids: Sequence[str]) -> Iterator[_Entry]:
-    """Yield entries as long as they are whole, in order, and their samples as they were written."""
+    """Yield entries until one is incomplete, out of order, or does not match its samples."""
     with samples.open("rb") as file:
         for line, clip_id in zip(lines, clip_ids, strict=False):
             entry = _parsed(line)
@@ -137,14 +136,14 @@ def _parsed(line: bytes) -> _Entry | None:
         return None  # cut off by a kill
     try:
         return _Entry(*json.loads(line))
-    except (ValueError, TypeError):  # what a power cut left
+    except (ValueError, TypeError):  # damaged by a power cut
         return None
 
 
 @contextmanager
-def _stopped_in_the_end(work: Iterator[_Item]) -> Iterator[Iterator[_Item]]:
-    """Stop parallel work and its bar before an error is told, without joblib's advice on that."""
-    items = (item for item in work)  # owns the work: closing the one ends the other
+def _closing(work: Iterator[_Item]) -> Iterator[Iterator[_Item]]:
+    """Stop parallel work and its bar before an error is shown, and hide joblib's warning."""
+    items = (item for item in work)  # the only reference: closing it ends the work
     del work
     try:
         yield items
@@ -155,20 +154,20 @@ def _stopped_in_the_end(work: Iterator[_Item]) -> Iterator[Iterator[_Item]]:
 
 
 @contextmanager
-def _explained(folder: Path) -> Iterator[None]:
+def _write_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise InputError(
             f"the clip store cannot be written: {error.strerror or error}; make room or choose "
-            f"another folder (data.cache), and prepare again: what is done is kept in {folder}."
+            f"another folder (data.cache), and prepare again: {folder} keeps the clips done so far."
         ) from error
 
 
 def _check_any(folder: Path, entries: Sequence[_Entry]) -> None:
     if any(entry.cause is None for entry in entries):
         return
-    (folder / JOURNAL).unlink()  # or mended files would be refused from memory
+    (folder / JOURNAL).unlink()  # or repaired files would still count as unreadable
     first = f"{entries[0].clip_id} {entries[0].cause}" if entries else "there is none"
     raise InputError(
         f"none of the {len(entries)} clips for a clip store can be used: {first}; "
@@ -181,7 +180,7 @@ def _index(entries: Sequence[_Entry], sample_rate: int) -> StoreIndex:
     clipped = [entry for entry in written if entry.clipped]
     if clipped:
         _log.warning(
-            "%d samples in %d clips go beyond full scale and were clipped, most of them in %s",
+            "%d samples in %d clips exceeded full scale and were clipped, most of them in %s",
             sum(entry.clipped for entry in clipped),
             len(clipped),
             max(clipped, key=lambda entry: entry.clipped).clip_id,

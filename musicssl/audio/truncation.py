@@ -1,12 +1,14 @@
-"""Files whose end is missing: what libsndfile 1.2 tells of them, found by cutting every format.
+"""Detection of files whose end is missing.
+
+The behaviour of libsndfile 1.2 was found by truncating a file of every format:
 
 - FLAC, CAF, ALAC and HTK: reading raises.
-- MP3: fewer frames come than the Xing or Info header promises. Without that header (a few
-  constant-rate encoders) the promise is an estimate and a cut cannot be seen; libsndfile then
-  reads no further than its estimate, which of a variable rate without a header may be too low.
-- WAV, W64, RF64, AIFF, AU, VOC, SVX, Ogg Vorbis and Opus: it shortens its promise and says so in
-  its log only, which is read here. The log holds 2 kB: tags longer than that can hide the line.
-- AVR, IRCAM, MAT, NIST, PAF and PVF: nothing; a cut file looks like a shorter one.
+- MP3: the file has fewer frames than the Xing or Info header states. Without that header (a few
+  constant-rate encoders) the number is an estimate and truncation cannot be detected; libsndfile
+  then reads no further than the estimate, which may be too low for a variable bit rate.
+- WAV, W64, RF64, AIFF, AU, VOC, SVX, Ogg Vorbis and Opus: libsndfile lowers the number of frames
+  and says so only in its log, which is read here. The log has 2 kB: longer tags may hide the line.
+- AVR, IRCAM, MAT, NIST, PAF and PVF: no sign; a truncated file looks like a shorter one.
 """
 
 import os
@@ -15,22 +17,22 @@ from pathlib import Path
 
 import soundfile
 
-_MP3_SLACK = 3 * 1152  # frames: headers differ in whether they count themselves and the padding
-_OGG_PAGE = 65_307  # bytes of the largest
+_MP3_SLACK = 3 * 1152  # frames: some headers count themselves and the padding, some do not
+_OGG_PAGE = 65_307  # bytes of the largest page
 _OGG_LAST = 4  # bit of the sixth byte of a page
-_UNKNOWN_LENGTH = 0x7FFF_F000  # bytes; programs that write into a pipe state this or more
+_UNKNOWN_LENGTH = 0x7FFF_F000  # bytes; programs that write to a pipe state this or more
 _SHORT_CHUNK = re.compile(r"(?:data|SSND|BODY|riff|Data Size)\s*: (\d+) \(should be (\d+)\)")
 _NO_END = re.compile(r"Seems to be a truncated file|does not match value from 'ds64'")
 
 
 def lacks_end(file: soundfile.SoundFile, path: Path, reached: int, wanted: int) -> bool:
-    """Whether an open file ends before its headers say.
+    """Whether an open file ends before the length in its headers.
 
     Args:
-        file: As opened.
-        path: Where it lies.
-        reached: Frame at which reading came to its end.
-        wanted: Frame up to which it was meant to go, at most the promised number.
+        file: The open file.
+        path: Its path.
+        reached: Frame at which reading stopped.
+        wanted: Frame up to which reading was requested, at most the stated length.
     """
     if _shortened(file.extra_info):
         return True
@@ -42,55 +44,56 @@ def lacks_end(file: soundfile.SoundFile, path: Path, reached: int, wanted: int) 
 
 
 def true_length(file: soundfile.SoundFile) -> int:
-    """Frames that an open file really holds, without decoding them all; moves its position.
+    """Return the number of frames that an open file contains, without decoding all of them.
 
-    That is the promised number, but for MP3: where the last promised frame does not come, the last
-    that does is searched for by bisection. libmpg123 then reads the headers up to there, no more.
+    This is the stated number except for MP3: if the last stated frame is missing, the last existing
+    one is found by bisection, for which libmpg123 reads only the headers up to it. The position in
+    the file changes.
     """
-    promised: int = file.frames
-    if file.format != "MP3" or promised == 0 or _holds(file, promised - 1):
-        return promised
-    low, high = 0, promised - 1  # the length lies in this closed interval
+    stated: int = file.frames
+    if file.format != "MP3" or stated == 0 or _has_frame(file, stated - 1):
+        return stated
+    low, high = 0, stated - 1  # the length lies in this closed interval
     while low < high:
         middle = (low + high) // 2
-        low, high = (middle + 1, high) if _holds(file, middle) else (low, middle)
+        low, high = (middle + 1, high) if _has_frame(file, middle) else (low, middle)
     return low
 
 
-def _holds(file: soundfile.SoundFile, frame: int) -> bool:
+def _has_frame(file: soundfile.SoundFile, frame: int) -> bool:
     file.seek(frame)
     return len(file.read(1, dtype="float32", always_2d=True)) == 1
 
 
 def _shortened(log: str) -> bool:
-    """Tell from libsndfile's log whether the file ends before its headers say.
+    """Whether libsndfile's log says that the file ends before the length in its headers.
 
     >>> _shortened("data : 1000 (should be 400)"), _shortened("data : 4294967295 (should be 400)")
     (True, False)
     """
-    chunks = ((int(stated), int(there)) for stated, there in _SHORT_CHUNK.findall(log))
+    chunks = ((int(stated), int(actual)) for stated, actual in _SHORT_CHUNK.findall(log))
     return bool(_NO_END.search(log)) or any(
-        there < stated < _UNKNOWN_LENGTH for stated, there in chunks
+        actual < stated < _UNKNOWN_LENGTH for stated, actual in chunks
     )
 
 
 def _ends_in_last_page(ogg: Path) -> bool:
-    """Whether the last page that begins in an Ogg file says that it is the last of its stream."""
+    """Whether the last page that begins in an Ogg file is flagged as the last of its stream."""
     with ogg.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - _OGG_PAGE))
         tail = file.read()
     start = tail.rfind(b"OggS")
     if start < 0:
-        return True  # behind a page so long there is something else: a tag
+        return True  # longer than any page: the file ends in other data, such as a tag
     return len(tail) > start + 5 and bool(tail[start + 5] & _OGG_LAST)
 
 
 def _states_length(mp3: Path) -> bool:
-    """Whether the first frame of an MP3 file is a header that counts the others."""
+    """Whether the first frame of an MP3 file is a header with the number of frames."""
     with mp3.open("rb") as file:
         head = file.read(10)
-        if head.startswith(b"ID3"):  # a tag of any length comes first: its size is 4 x 7 bits
+        if head.startswith(b"ID3"):  # skip the tag, whose size is stored in 4 x 7 bits
             size = sum(byte << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True))
             file.seek(10 + size)
         else:

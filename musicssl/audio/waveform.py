@@ -1,4 +1,4 @@
-"""The samples themselves, for encoders that start from sound."""
+"""Samples of sound as the features, for encoders of sound."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,13 @@ from musicssl.errors import InputError
 
 @dataclass(frozen=True)
 class Waveform:
-    """Leave audio as it is, at one sample rate; the encoder computes what it wants from it.
+    """Use the samples themselves, at one sample rate; the encoder computes its own features.
 
     Attributes:
-        sample_rate: At which clips are read, in Hz.
+        sample_rate: Sample rate at which clips are read, in Hz.
 
     Raises:
-        InputError: If the rate is none of sound.
+        InputError: If the sample rate is not between 500 and 384,000 Hz.
     """
 
     sample_rate: int = 16_000

@@ -1,15 +1,16 @@
-"""Views of a clip: batched transforms of its instances or of its sound, one after the other.
+"""Views of a clip: a chain of batched transforms of its instances or of its sound.
 
 A transform is called with clips `x`, (B, T, F), and `lengths`, (B,), the number of valid instances
-of each clip, or None if all T are; one whose `of_sound` is True is called with sound, (B, S), and
-counts of samples. It returns new clips in the shape, dtype and device of `x`. It draws from torch's
-default generator of that device, which training seeds for each step, and for each clip by itself.
-What it makes of padding is without meaning, and padding never reaches a valid instance.
+of each clip, or None if all T are valid. A transform whose `of_sound` is True is called with sound,
+(B, S), and numbers of samples. It returns new clips of the same shape, dtype and device as `x`.
+Random numbers are drawn for each clip independently, from torch's default generator of that device,
+which training seeds before every step. Padding never affects a valid instance, and the padding of
+the result is arbitrary.
 
-Features are scaled to about [0, 1], and strengths are in their units: in a log-mel instance 0.1 is
-a tenth of the range of levels, 8 dB with floor_db=-80. Results are not clipped to [0, 1]: no
-encoder needs the range, ATT's starts with a batch norm, and clipping would move the mean of
-whatever lies near an end of it, as silence does.
+Features are scaled to about [0, 1], and strengths are in the same units: in a log-mel instance 0.1
+is a tenth of the range of levels, 8 dB with floor_db=-80. Results are not clipped to [0, 1]: no
+encoder needs the range, ATT's starts with a batch norm, and clipping would shift the mean of values
+near an end of the range, such as silence.
 """
 
 from collections.abc import Callable
@@ -22,21 +23,23 @@ Transform = Callable[[Tensor, Tensor | None], Tensor]
 
 
 class Chain:
-    """Apply transforms in the order in which they are named; without any, `x` itself is returned.
+    """Apply transforms in the given order; without any, return `x` itself.
 
     Args:
-        transforms: By name, so that a command line reaches each of them, as in `noise.std=0.3`.
+        transforms: Transforms by name, so that the command line can set each of them, as in
+            `noise.std=0.3`.
 
     Raises:
-        InputError: If one of them cannot be called; when called, if one is not for such clips.
+        InputError: If a transform is not callable, or, when called, if a transform of sound gets
+            instances or the reverse.
     """
 
     def __init__(self, **transforms: Transform) -> None:
         for name, transform in transforms.items():
             if not callable(transform):
                 raise InputError(
-                    f"{name} of a chain of transforms is {transform!r}, which is none; to leave it "
-                    "out, delete its key with ~ on the command line."
+                    f"{name} of a chain of transforms is {transform!r}, which is not a transform; "
+                    "to leave it out, delete its key with ~ on the command line."
                 )
         self.transforms = transforms
         self.of_sound = any(getattr(t, "of_sound", False) for t in transforms.values())
@@ -45,18 +48,18 @@ class Chain:
         """Transform clips, of which the first `lengths`, (B,), instances or samples are valid."""
         for transform in self.transforms.values():
             if getattr(transform, "of_sound", False) != (x.ndim == 2):
-                raise _of_another_kind(x)
+                raise _wrong_views(x)
             x = transform(x, lengths)
         return x
 
 
-def _of_another_kind(x: Tensor) -> InputError:
-    """Say that views are not for such clips, and which are."""
-    of_sound = "views=semisupcon and views=sound"
-    of_instances = "views=weak and views=strong"
-    clips, others = ("sound", "instances") if x.ndim == 2 else ("instances", "sound")
-    fit, unfit = (of_sound, of_instances) if x.ndim == 2 else (of_instances, of_sound)
+def _wrong_views(x: Tensor) -> InputError:
+    """Return the error for views that do not match the clips, with the names of views that do."""
+    sound_views = "views=semisupcon and views=sound"
+    instance_views = "views=weak and views=strong"
+    actual, expected = ("sound", "instances") if x.ndim == 2 else ("instances", "sound")
+    fit, unfit = (sound_views, instance_views) if x.ndim == 2 else (instance_views, sound_views)
     return InputError(
-        f"views of {others} were chosen, but the encoder gets {clips}; {fit} are of "
-        f"{clips}, {unfit} are of {others}: choose one of the former, or views=none."
+        f"views of {expected} were chosen, but the encoder gets {actual}; {fit} are of "
+        f"{actual}, {unfit} are of {expected}: choose one of the former, or views=none."
     )

@@ -1,4 +1,4 @@
-"""How sound is spoilt to see what a model withstands: the corruptions of SemiSupCon."""
+"""Corruptions of sound, for tests of robustness: those of SemiSupCon."""
 
 import math
 from collections.abc import Callable
@@ -21,24 +21,25 @@ Corruption = Callable[[float], Transform]
 def corruptions(sample_rate: int) -> dict[str, Corruption]:
     """Return the corruptions of Guinot et al. 2024, https://arxiv.org/abs/2407.13840, by name.
 
-    Each takes a severity from 0, which changes nothing, to 5, and returns a transform that every
-    clip gets. Gain, polarity, coloured noise, filtering, pitch shift and delay are those of the
-    published chain of views at that severity, see `published_transforms`. The others were published
-    at one strength, which is ours at severity 5; below, it shrinks to nothing linearly
+    Each takes a severity from 0, which changes nothing, to 5, and returns a transform that is
+    applied to every clip. Gain, polarity, coloured noise, filtering, pitch shift and delay are
+    those of the published chain of views at that severity, see `published_transforms`. The others
+    were published at one strength, which is severity 5 here. At lower severities one quantity
+    shrinks linearly to its neutral value:
 
-    - in the deviation from the clip's tempo (time_stretch, 0.7 to 1.3 at 5), in the length of cuts
-      (splice_out, eight of up to 400 ms), in the amplitude of what is added (reverb, of 10 s, and
-      chorus, of 5 Hz, half of the mix);
-    - in the gain before the amplifier (distortion, 9 dB) and the decibels that are taken from each
-      decibel over -30 dB (compression, 5 to 1);
-    - in bits, from 16, which are 6 dB of noise each (bit_crush, 4), and in the quality setting from
-      the best (mp3, 9);
-    - in the share of the clips (reverse, all): a clip cannot be reversed a little.
+    - the deviation from the clip's tempo (time_stretch, 0.7 to 1.3 at 5), the length of cuts
+      (splice_out, eight cuts of up to 400 ms), the amplitude of the added signal (reverb, of 10 s,
+      and chorus, of 5 Hz, half of the mix);
+    - the gain before the amplifier (distortion, 9 dB) and the attenuation in dB of each decibel
+      above -30 dB (compression, 5 to 1);
+    - the number of bits, from 16, each of which is 6 dB of noise (bit_crush, 4), and the quality
+      setting, from the best (mp3, 9);
+    - the fraction of the clips (reverse, all): a clip cannot be reversed a little.
 
-    pedalboard's reverb and chorus, which the authors take, have other rooms and swings than ours.
+    The authors use pedalboard's reverb and chorus, which have other rooms and modulations.
 
     Args:
-        sample_rate: In Hz; mp3 refuses one that MP3 does not know.
+        sample_rate: Sample rate, in Hz; mp3 raises an error if MP3 does not support it.
 
     Raises:
         InputError: When a corruption is called, if its severity lies outside [0, 5].
@@ -58,7 +59,7 @@ def corruptions(sample_rate: int) -> dict[str, Corruption]:
 
 
 def _fixed(sample_rate: int) -> dict[str, Corruption]:
-    """Return what was published at one strength, by the share of that strength, in (0, 1]."""
+    """Return the corruptions published at one strength, as functions of its share in (0, 1]."""
     return {
         "time_stretch": lambda share: TimeStretch(1 - 0.3 * share, 1 + 0.3 * share, sample_rate),
         "splice_out": lambda share: SpliceOut(8, 400 * share, sample_rate),

@@ -1,4 +1,4 @@
-"""A choice of transforms."""
+"""A random choice between transforms."""
 
 import torch
 from torch import Tensor
@@ -8,26 +8,24 @@ from musicssl.errors import InputError
 
 
 class OneOf:
-    """Apply exactly one of several transforms to each clip, each being as likely.
+    """Apply exactly one of several transforms to each clip, with equal probabilities.
 
-    A clip is computed once, by the transform that it gets. How many get which must be known on the
-    host: on a GPU this waits once for what was asked of it before.
+    Only the chosen transform is computed for a clip. The host must know the number of clips of each
+    transform: on a GPU this is one synchronisation.
 
     Args:
-        transforms: By name, so that a command line reaches each of them; all of instances or all of
-            sound.
+        transforms: Transforms by name, so that the command line can set each of them; all of
+            instances or all of sound.
 
     Raises:
-        InputError: If there is none, or some are of instances and some of sound.
+        InputError: If there is no transform, or some are of instances and some of sound.
     """
 
     def __init__(self, **transforms: Transform) -> None:
         kinds = {bool(getattr(transform, "of_sound", False)) for transform in transforms.values()}
         if len(kinds) != 1:
-            what = "is none to choose from" if not kinds else "are some of instances, some of sound"
-            raise InputError(
-                f"among the transforms of a one_of there {what}; name one or more of one kind."
-            )
+            fault = "has no transforms" if not kinds else "mixes transforms of instances and sound"
+            raise InputError(f"a one_of {fault}; give one or more transforms of the same kind.")
         self.transforms = transforms
         self.of_sound = kinds.pop()
 

@@ -12,8 +12,8 @@ from musicssl.augment.sound.pitch_shift import PitchShift
 from musicssl.augment.sound.polarity import Polarity
 from musicssl.errors import InputError
 
-_PINK = DECIBELS_PER_OCTAVE / 2  # dB per octave of power, of an f_decay of 1
-_PROBABILITIES = {  # at most, and for each unit of strength
+_PINK = DECIBELS_PER_OCTAVE / 2  # slope of the power in dB per octave for an f_decay of 1
+_PROBABILITIES = {  # largest probability, and probability per unit of strength
     "gain": (0.7, 0.4),
     "polarity": (0.8, 0.6),
     "coloured_noise": (0.8, 0.6),
@@ -24,15 +24,15 @@ _PROBABILITIES = {  # at most, and for each unit of strength
 
 
 def published_chain(severity: float, sample_rate: int) -> Chain:
-    """Build the published chain of views: each transform varies some clips, all together some.
+    """Build the published chain of views, in which each transform is applied to some of the clips.
 
-    Guinot et al. 2024, https://arxiv.org/abs/2407.13840, as their code has it: `severity` scales
-    probabilities and strengths, see `published_transforms`. The whole chain is passed over for some
-    clips at low severities.
+    Guinot et al. 2024, https://arxiv.org/abs/2407.13840, in the form of their code: `severity`
+    scales probabilities and strengths, see `published_transforms`. At low severities the whole
+    chain is skipped for some clips.
 
     Args:
         severity: From 0, an empty chain, to 5; the authors train with 2.
-        sample_rate: In Hz.
+        sample_rate: Sample rate, in Hz.
 
     Raises:
         InputError: If the severity lies outside [0, 5].
@@ -51,19 +51,19 @@ def published_chain(severity: float, sample_rate: int) -> Chain:
 
 
 def published_transforms(severity: float, sample_rate: int) -> dict[str, Transform]:
-    """Build the transforms of the published chain, each for all clips that it is given.
+    """Build the transforms of the published chain, each of which changes every clip it gets.
 
-    With s = severity / 2: gain from -15 s to 5 s dB; inverted polarity; coloured noise at 3 / s to
-    30 / s dB; one of four filters (a band passed or stopped, a high-pass, a low-pass); pitch shift
-    by up to 4 s semitones; 2 s echoes after 100 / s to 500 ms, each 0.5 s as strong as the one
-    before.
+    With s = severity / 2: gain from -15 s to 5 s dB; inverted polarity; coloured noise at a
+    signal-to-noise ratio of 3 / s to 30 / s dB; one of four filters (band-pass, band-stop,
+    high-pass, low-pass); pitch shift by up to 4 s semitones; 2 s echoes after 100 / s to 500 ms,
+    each 0.5 s as strong as the one before.
 
-    Frequencies above half the sample rate are lowered to it. The filters and the noise differ in
-    kind from those of the authors, see `ButterworthFilter` and `ColouredNoise`.
+    Frequencies above half the sample rate are lowered to it. The filters and the noise are of
+    another kind than the authors', see `ButterworthFilter` and `ColouredNoise`.
 
     Args:
         severity: From 0, no transforms, to 5.
-        sample_rate: In Hz.
+        sample_rate: Sample rate, in Hz.
 
     Raises:
         InputError: If the severity lies outside [0, 5].

@@ -1,4 +1,4 @@
-"""A transform of some clips."""
+"""A transform of a random part of the clips."""
 
 import torch
 from torch import Tensor
@@ -8,17 +8,17 @@ from musicssl.augment.dsp.check import check_fraction
 
 
 class Sometimes:
-    """Transform a random part of the clips, and leave the others as they are.
+    """Apply a transform to a random part of the clips; the other clips do not change.
 
-    Only the clips that are chosen are computed. How many there are must be known on the host: on a
-    GPU this waits once for what was asked of it before.
+    Only the chosen clips are computed. The host must know their number: on a GPU this is one
+    synchronisation.
 
     Args:
-        transform: Of instances or of sound.
-        probability: Of transforming a clip. 0 changes nothing.
+        transform: A transform of instances or of sound.
+        probability: Probability of transforming a clip. 0 changes nothing.
 
     Raises:
-        InputError: If `probability` is none.
+        InputError: If `probability` is not in [0, 1].
     """
 
     def __init__(self, transform: Transform, probability: float) -> None:

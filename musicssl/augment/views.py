@@ -1,4 +1,4 @@
-"""Two views of a clip: the one that the student learns from, and the one that sets its target."""
+"""Two views of a clip: the student's input, and the input from which its target is computed."""
 
 from dataclasses import dataclass
 
@@ -8,11 +8,11 @@ from musicssl.augment.published import published_chain
 
 @dataclass(frozen=True)
 class Views:
-    """How the two views are made of a batch; see `musicssl.augment`.
+    """The transforms that make the two views of a batch; see `musicssl.augment.chain`.
 
     Attributes:
-        student: Takes instances, (B, T, F), and lengths, (B,) or None, to instances.
-        target: The same for the view from which the target of consistency is made.
+        student: Transform of the student's view.
+        target: Transform of the view from which the target of consistency is computed.
     """
 
     student: Transform
@@ -20,11 +20,11 @@ class Views:
 
 
 def published_views(severity: float, sample_rate: int) -> Views:
-    """Return two views of sound as SemiSupCon was published with, drawn apart from each other.
+    """Return the views of sound with which SemiSupCon was published; both are drawn independently.
 
     Args:
-        severity: Of `published_chain`, from 0 (clips as they are) to 5.
-        sample_rate: In Hz.
+        severity: Severity of `published_chain`, from 0 (clips do not change) to 5.
+        sample_rate: Sample rate, in Hz.
 
     Raises:
         InputError: If the severity lies outside [0, 5].

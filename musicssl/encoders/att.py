@@ -14,9 +14,9 @@ class AttEmbedding(nn.Module):
     the layers are as wide as an instance.
 
     Args:
-        num_features: Features of an instance, F.
-        num_instances: Not used: bags may have any length.
-        num_layers: Hidden layers.
+        num_features: Number of features of an instance, F.
+        num_instances: Not used; clips may have any length.
+        num_layers: Number of hidden layers.
         dropout: Probability of dropping a unit after each layer.
     """
 

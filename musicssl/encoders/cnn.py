@@ -24,9 +24,9 @@ class CNN(SpectralEncoder):
     sizes and spectra are ours, and so are the 912,864 parameters.
 
     Args:
-        num_features: Not used: sound has no features.
-        num_instances: Not used: clips may have any length.
-        sample_rate: Of the sound, in Hz.
+        num_features: Not used; sound has no features.
+        num_instances: Not used; clips may have any length.
+        sample_rate: Sample rate of the sound, in Hz.
         chunk_samples: Samples that become one instance; at least 16 frames of 320.
         width: Filters of the first block; each has twice as many as the one before, and halves
             frequency and time.

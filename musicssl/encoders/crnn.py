@@ -23,9 +23,9 @@ class CRNN(SpectralEncoder):
     state of either direction. There are 216,544 parameters.
 
     Args:
-        num_features: Not used: sound has no features.
-        num_instances: Not used: clips may have any length.
-        sample_rate: Of the sound, in Hz.
+        num_features: Not used; sound has no features.
+        num_instances: Not used; clips may have any length.
+        sample_rate: Sample rate of the sound, in Hz.
         chunk_samples: Samples that become one instance; at least 4 frames of 320.
         width: Filters of the first block; the others have twice and four times as many.
         hidden: Units of one direction; the embedding has twice as many, D.

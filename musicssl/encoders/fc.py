@@ -16,7 +16,7 @@ class FullyConnected(nn.Module):
     a bag of one instance, so every pooling gives the same clip decision up to its own parameters.
 
     Args:
-        num_features: Features of an instance, F.
+        num_features: Number of features of an instance, F.
         num_instances: Instances of every clip, T.
         hidden: Widths of the layers; the last one is the embedding's.
         dropout: Probability of dropping a unit after each layer.

@@ -13,9 +13,9 @@ class FullyConnectedPerInstance(nn.Module):
     mean pooling and 20 classes on 128 features.
 
     Args:
-        num_features: Features of an instance, F; also the width of the layers.
-        num_instances: Not used: bags may have any length.
-        num_layers: Hidden layers.
+        num_features: Number of features of an instance, F; also the width of the layers.
+        num_instances: Not used; clips may have any length.
+        num_layers: Number of hidden layers.
         dropout: Probability of dropping a unit in each layer.
     """
 

@@ -15,10 +15,10 @@ class GRUEncoder(nn.Module):
     128 features.
 
     Args:
-        num_features: Features of an instance, F.
-        num_instances: Not used: bags may have any length.
+        num_features: Number of features of an instance, F.
+        num_instances: Not used; clips may have any length.
         hidden: Units of one direction.
-        num_layers: Layers.
+        num_layers: Number of layers.
         dropout: Probability of dropping a unit between layers.
         summary: What stands for the clip. "final": the last state of either direction, each of
             which has read the whole clip. "last_frame": the output at the last instance, as in the

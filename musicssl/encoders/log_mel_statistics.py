@@ -14,9 +14,9 @@ class LogMelStatistics(AudioEncoder):
     those of `encoder=cnn`, 0 at 80 dB below a full-scale sine and 1 at full scale.
 
     Args:
-        num_features: Not used: sound has no features.
-        num_instances: Not used: clips may have any length.
-        sample_rate: Of the sound, in Hz.
+        num_features: Not used; sound has no features.
+        num_instances: Not used; clips may have any length.
+        sample_rate: Sample rate of the sound, in Hz.
         chunk_samples: Samples that become one instance; at least half a window of 2048 and one. A
             clip that is shorter is followed by silence, which counts.
         num_mels: Bands, F; an embedding has twice as many features: means, then deviations.

@@ -18,9 +18,9 @@ class MLP(SpectralEncoder):
     says what is theirs. The layers are ours, and so are the 3,605,632 parameters.
 
     Args:
-        num_features: Not used: sound has no features.
-        num_instances: Not used: clips may have any length.
-        sample_rate: Of the sound, in Hz.
+        num_features: Not used; sound has no features.
+        num_instances: Not used; clips may have any length.
+        sample_rate: Sample rate of the sound, in Hz.
         chunk_samples: Samples that become one instance.
         hidden: Widths of the layers; the last one is the embedding's, D.
         dropout: Probability of dropping a unit after each layer.

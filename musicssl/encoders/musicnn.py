@@ -36,9 +36,9 @@ class Musicnn(SpectralEncoder):
     is `data.crop_seconds`, and L2 decay of the kernels is the optimizer's.
 
     Args:
-        num_features: Not used: sound has no features.
-        num_instances: Not used: clips may have any length.
-        sample_rate: Of the sound, in Hz.
+        num_features: Not used; sound has no features.
+        num_instances: Not used; clips may have any length.
+        sample_rate: Sample rate of the sound, in Hz.
         chunk_samples: Samples that are embedded together; at least 128 frames of 256, as the
             longest filter would else see mostly padding.
         mid_filters: Filters of each of the three convolutions over time; 512 in MSD_musicnn_big.

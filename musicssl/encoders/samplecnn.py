@@ -30,8 +30,8 @@ class SampleCNN(AudioEncoder):
     in the test.
 
     Args:
-        num_features: Not used: sound has no features.
-        num_instances: Not used: clips may have any length.
+        num_features: Not used; sound has no features.
+        num_instances: Not used; clips may have any length.
         chunk_samples: Samples that are embedded together; every 3^(num_blocks + 1) of them become
             one instance, and what remains is not heard.
         num_blocks: Blocks after the first convolution. The first two have a quarter of `width`

@@ -27,9 +27,9 @@ class ShortChunk(SpectralEncoder):
     Chunks of a clip are combined by the pooling; they average probabilities.
 
     Args:
-        num_features: Not used: sound has no features.
-        num_instances: Not used: clips may have any length.
-        sample_rate: Of the sound, in Hz.
+        num_features: Not used; sound has no features.
+        num_instances: Not used; clips may have any length.
+        sample_rate: Sample rate of the sound, in Hz.
         chunk_samples: Samples that are embedded together; at least 128 frames of 256, of which one
             instance is made.
         width: Filters of the first block; the last one has four times as many, D.

@@ -8,7 +8,7 @@ import math
 import torch
 from torch import Tensor
 
-from musicssl.losses.unit_vectors import unit_vectors
+from musicssl.losses.contrastive import unit_vectors
 
 MOST_ROWS = 1024  # enough for a figure to watch, few enough to cost nothing
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from musicssl.losses.unit_vectors import unit_vectors
+from musicssl.losses.contrastive import unit_vectors
 
 
 def prediction_loss(predictions: Tensor, targets: Tensor) -> Tensor:

@@ -14,8 +14,6 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from musicssl.losses.unit_vectors import unit_vectors
-
 CHUNK_ROWS = 512  # more at a time would take more memory and be no faster
 
 
@@ -139,3 +137,17 @@ def _compare(anchors: Tensor, unit: Tensor, target: Tensor, start: int) -> tuple
     sums = softmax.sum(dim=1, keepdim=True)
     softmax /= sums
     return sums[:, 0].log() - expected, softmax.sub_(target)
+
+
+def unit_vectors(z: Tensor) -> Tensor:
+    """Divide vectors by their length, in float32 or more.
+
+    A vector of zeros stays one, and its gradient is that of no division: PyTorch's `normalize`
+    divides it by 1e-12 and so makes its gradient a trillion times as large.
+
+    Args:
+        z: Vectors, (..., P), of any scale.
+    """
+    z = z.to(torch.promote_types(z.dtype, torch.float32))
+    length: Tensor = torch.linalg.vector_norm(z, dim=-1, keepdim=True)
+    return z / length.where(length > 0, 1)

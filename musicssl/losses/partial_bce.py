@@ -24,7 +24,7 @@ def partial_bce(
 
     Args:
         logits: Log-odds, (B, C).
-        targets: In [0, 1], (B, C); may hold anything where not observed.
+        targets: In [0, 1], (B, C); arbitrary where not observed.
         mask: True where observed, (B, C).
         prior: Not used; all losses share the signature.
         alpha: Factor of the power of p.

@@ -23,7 +23,7 @@ class Labels(NamedTuple):
     """What is known of some rows.
 
     Attributes:
-        y: Targets, (N, C); without meaning where `mask` is False.
+        y: Targets, (N, C); arbitrary where `mask` is False.
         mask: True where the target was observed, (N, C) bool.
     """
 

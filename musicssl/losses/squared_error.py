@@ -14,7 +14,7 @@ def squared_error(
 
     Args:
         logits: What is predicted, (B, C), in the unit of the target.
-        targets: Any real numbers, (B, C); may hold anything, NaN included, where not observed.
+        targets: Any real numbers, (B, C); arbitrary where not observed, even NaN.
         mask: True where observed, (B, C).
         prior: Not used; all losses share the signature.
 

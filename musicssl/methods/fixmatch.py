@@ -9,7 +9,7 @@ from torch import Tensor
 from musicssl.batch import Batch
 from musicssl.errors import InputError
 from musicssl.evaluation.tasks import MULTI_LABEL
-from musicssl.losses.pseudo_label_bce import pseudo_label_bce
+from musicssl.losses.masked_bce import pseudo_label_bce
 from musicssl.methods.base.semi_supervised import SemiSupervisedMethod, Step
 from musicssl.networks.thresholds import PriorMatchedThresholds
 

@@ -18,7 +18,7 @@ class Classifier(nn.Module):
             (B, T, F), or sound, (B, S), and the mask of valid instances or samples or None to
             embeddings (B, T', D) and their mask, and has `embed_dim`, D.
         pooling: Builds the pooling from `embed_dim` and `num_classes`.
-        num_features: Features of an instance, F.
+        num_features: Number of features of an instance, F.
         num_instances: Instances of the longest clip, T.
         num_classes: Number of classes, C.
     """

@@ -20,7 +20,7 @@ class Projector(nn.Sequential):
         batch_norm: Whether a batch norm follows each hidden layer.
 
     Raises:
-        InputError: If a size cannot be.
+        InputError: If a setting is invalid.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ class Embeddings(NamedTuple):
 
     Attributes:
         h: One embedding for each clip, (N, D).
-        y: Targets, (N, C); without meaning where `mask` is False.
+        y: Targets, (N, C); arbitrary where `mask` is False.
         mask: True where the target was observed, (N, C) bool.
     """
 

@@ -79,7 +79,7 @@ class FineTune:
         seed: Of the order of clips, the places of crops, and dropout if there is any.
 
     Raises:
-        InputError: If a setting cannot be.
+        InputError: If a setting is invalid.
     """
 
     rates: Sequence[float] = (1e-5, 1e-4, 1e-3)

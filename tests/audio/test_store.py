@@ -87,7 +87,7 @@ def test_a_flipped_bit_is_found_and_its_clip_named(store):
         byte = file.read(1)[0]
         file.seek(-1, os.SEEK_CUR)
         file.write(bytes([byte ^ 0x10]))
-    with pytest.raises(InputError, match="1 of 5 clips are not what was written, the first is c;"):
+    with pytest.raises(InputError, match="1 of 5 clips differ from what was written, the first is c;"):
         ClipStore.open(store.folder).verify()
 
 
@@ -135,7 +135,7 @@ def damage_version(folder):
         (damage_index_bytes, "index of the clip store .* is damaged"),
         (damage_index_other, "index of the clip store .* is damaged"),
         (damage_index_missing, "is not a clip store: it has no index.json"),
-        (damage_version, "has version 2 where 1 can be read"),
+        (damage_version, "has version 2, but musicssl reads version 1"),
     ],
 )
 def test_a_damaged_store_is_refused_when_opened(store, damage, cause):

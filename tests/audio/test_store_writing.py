@@ -176,7 +176,7 @@ def test_a_full_disk_is_told_in_one_sentence_and_the_build_goes_on_later(
     (part,) = tmp_path.glob(".store.part-*")
     assert str(caught.value) == (
         "the clip store cannot be written: File too large; make room or choose another folder "
-        f"(data.cache), and prepare again: what is done is kept in {part}."
+        f"(data.cache), and prepare again: {part} keeps the clips done so far."
     )
     assert not folder.exists()
     store, decoded = build_counting(folder)
@@ -207,7 +207,7 @@ def test_samples_beyond_full_scale_are_clipped_counted_and_told(tmp_path, caplog
     assert store.clipped.tolist() == [0, 2]
     x = store.read(np.array([1]), np.array([0]), 4)
     np.testing.assert_allclose(x[0], [0.5, 1, -1, 1], atol=1 / 32768)
-    assert "2 samples in 1 clips go beyond full scale and were clipped" in caplog.text
+    assert "2 samples in 1 clips exceeded full scale and were clipped" in caplog.text
     assert "loud" in caplog.text
 
 

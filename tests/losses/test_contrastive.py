@@ -7,8 +7,9 @@ import torch
 from lightly.loss import NTXentLoss as LightlyNTXentLoss
 from pytorch_metric_learning.losses import NTXentLoss, SupConLoss
 from pytorch_metric_learning.reducers import MeanReducer
+from torch.nn.functional import normalize
 
-from musicssl.losses.contrastive import chunked_contrastive_loss, contrastive_loss
+from musicssl.losses.contrastive import chunked_contrastive_loss, contrastive_loss, unit_vectors
 
 
 def generator(seed=0):
@@ -211,3 +212,25 @@ def test_in_chunks_value_and_gradient_are_the_same(chunk_rows):
     assert max(seen) <= chunk_rows
     expected = value_and_gradient(contrastive_loss(z, weights, 0.1), z)
     torch.testing.assert_close(value_and_gradient(chunked, z), expected)
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (2, 4, 3)])
+def test_agrees_with_pytorch_in_value_and_gradient(shape):
+    z = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert torch.autograd.gradcheck(unit_vectors, z.requires_grad_())
+    torch.testing.assert_close(unit_vectors(z), normalize(z, dim=-1))
+
+
+def test_zeros_stay_zeros_and_have_a_gradient_of_ordinary_size():
+    z = torch.tensor([[0.0, 0.0], [3.0, 4.0]], requires_grad=True)
+    unit = unit_vectors(z)
+    assert unit.tolist() == [[0, 0], [pytest.approx(0.6), pytest.approx(0.8)]]
+    unit.sum().backward()
+    assert z.grad[0].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_lifted(dtype):
+    z = torch.full((1, 4096), 200.0, dtype=dtype)  # the sum of squares is beyond float16
+    assert unit_vectors(z).dtype == torch.float32
+    torch.testing.assert_close(unit_vectors(z), torch.full((1, 4096), 1 / 64))

@@ -8,7 +8,7 @@ import torch
 from sklearn.mixture import GaussianMixture
 from torch.distributions import Normal, kl_divergence
 
-from musicssl.losses.gaussian_kl import gaussian_kl
+from musicssl.losses.latents import gaussian_kl
 from musicssl.losses.vade import Mixture, component_costs, log_responsibilities, vade_kl
 
 B, K, Z = 6, 4, 3

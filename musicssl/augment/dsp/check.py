@@ -1,4 +1,4 @@
-"""What the numbers of a transform must satisfy."""
+"""Validation of the parameters of transforms."""
 
 import math
 
@@ -6,14 +6,14 @@ from musicssl.errors import InputError
 
 
 def check_strength(name: str, value: float) -> float:
-    """Return a strength that is 0 or more.
+    """Return a strength if it is 0 or more.
 
     Args:
-        name: What the user calls it, `transform.parameter`.
-        value: To be checked.
+        name: Name of the parameter for the user, `transform.parameter`.
+        value: Value of the parameter.
 
     Raises:
-        InputError: If it is negative, infinite or no number.
+        InputError: If the value is negative, infinite or NaN.
     """
     if not 0 <= value < math.inf:
         raise InputError(f"{name} must be 0 (off) or more, got {value:g}.")
@@ -21,14 +21,14 @@ def check_strength(name: str, value: float) -> float:
 
 
 def check_fraction(name: str, value: float) -> float:
-    """Return a fraction that lies between 0 and 1.
+    """Return a fraction if it lies between 0 and 1.
 
     Args:
-        name: What the user calls it, `transform.parameter`.
-        value: To be checked.
+        name: Name of the parameter for the user, `transform.parameter`.
+        value: Value of the parameter.
 
     Raises:
-        InputError: If it lies outside.
+        InputError: If the value lies outside [0, 1].
     """
     if not 0 <= value <= 1:
         raise InputError(f"{name} must lie between 0 (off) and 1, got {value:g}.")
@@ -36,14 +36,14 @@ def check_fraction(name: str, value: float) -> float:
 
 
 def check_positive(name: str, value: float) -> float:
-    """Return a number that is more than 0.
+    """Return a number if it is more than 0.
 
     Args:
-        name: What the user calls it, `transform.parameter`.
-        value: To be checked.
+        name: Name of the parameter for the user, `transform.parameter`.
+        value: Value of the parameter.
 
     Raises:
-        InputError: If it is 0, negative, infinite or no number.
+        InputError: If the value is 0, negative, infinite or NaN.
     """
     if not 0 < value < math.inf:
         raise InputError(f"{name} must be more than 0, got {value:g}.")
@@ -54,11 +54,11 @@ def check_range(transform: str, **ends: float) -> None:
     """Check the two ends of a range, `min_...` and then `max_...`.
 
     Args:
-        transform: What the user calls the transform.
-        ends: By the names of its parameters.
+        transform: Name of the transform for the user.
+        ends: Values of the two ends by the names of their parameters.
 
     Raises:
-        InputError: If one is no finite number, or the first is larger than the second.
+        InputError: If an end is not finite, or the first one is larger than the second.
     """
     (low_name, low), (high_name, high) = ends.items()
     for name, value in ends.items():

@@ -1,25 +1,25 @@
-"""How soft the noise is that is put under sound."""
+"""A random signal-to-noise ratio."""
 
 import torch
 from torch import Tensor
 
 from musicssl.augment.dsp.check import check_range, check_strength
-from musicssl.augment.dsp.silence import mean_power
+from musicssl.augment.dsp.padding import mean_power
 
 
 class SignalToNoise:
-    """A range of the ratio of a clip's power to that of noise, each ratio in dB being as likely.
+    """A ratio of a clip's power to the power of noise, drawn uniformly in dB from a range.
 
-    The level of a clip is that of its valid samples: padding does not make it softer. To a silent
-    clip belongs silent noise.
+    The power of a clip is that of its valid samples: padding does not lower it. The noise for a
+    silent clip is silent.
 
     Args:
-        transform: What the user calls the transform that adds the noise.
-        min_snr_db: Least ratio, in dB.
-        max_snr_db: Largest ratio, in dB.
+        transform: Name of the transform that adds the noise, for the user.
+        min_snr_db: Lowest ratio, in dB.
+        max_snr_db: Highest ratio, in dB.
 
     Raises:
-        InputError: If the least ratio is negative or larger than the largest.
+        InputError: If the lowest ratio is negative or larger than the highest.
     """
 
     def __init__(self, transform: str, min_snr_db: float, max_snr_db: float) -> None:
@@ -28,6 +28,6 @@ class SignalToNoise:
         check_range(transform, min_snr_db=min_snr_db, max_snr_db=max_snr_db)
 
     def noise_level(self, x: Tensor, lengths: Tensor | None) -> Tensor:
-        """Draw how strong the noise of each clip is: its root mean square, (B, S) -> (B, 1)."""
+        """Draw the level of each clip's noise, its root mean square, (B, S) -> (B, 1)."""
         ratio = torch.empty_like(x[:, :1]).uniform_(self.min_db, self.max_db)
         return (mean_power(x, lengths) / 10 ** (ratio / 10)).sqrt().to(x.dtype)

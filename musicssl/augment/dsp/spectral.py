@@ -1,4 +1,4 @@
-"""Sound changed in the frequency domain: one multiplication for all clips of a batch."""
+"""Filtering in the frequency domain: one multiplication for all clips of a batch."""
 
 import math
 from collections.abc import Callable
@@ -7,24 +7,25 @@ import torch
 from scipy.fft import next_fast_len
 from torch import Tensor
 
-from musicssl.augment.dsp.precision import working_dtype
-from musicssl.augment.dsp.silence import silence_padding
+from musicssl.augment.dsp.computation import working_dtype
+from musicssl.augment.dsp.padding import silence_padding
 
-DECIBELS_PER_OCTAVE = 20 * math.log10(2)  # of an amplitude that is proportional to frequency
+DECIBELS_PER_OCTAVE = 20 * math.log10(2)  # slope of an amplitude proportional to frequency
 
 
 def multiply_spectrum(
     x: Tensor, lengths: Tensor | None, response: Callable[[int], Tensor], tail: int
 ) -> Tensor:
-    """Multiply the spectra of clips by a response, which is to convolve them with its impulse.
+    """Multiply the spectra of clips by a frequency response: convolve with its impulse response.
 
-    Silence goes before and after a clip, so that its end does not sound in its beginning.
+    Clips are padded with silence, so that the end of a clip does not wrap around to its beginning.
 
     Args:
         x: Sound, (B, S).
-        lengths: Valid samples of each clip, (B,), or None; what follows them is taken as silence.
-        response: Takes the size N of the transform to N // 2 + 1 factors, (B, N // 2 + 1).
-        tail: Samples for which the impulse response sounds; no more than S are of any use.
+        lengths: Number of valid samples of each clip, (B,), or None; samples after them are taken
+            as silence.
+        response: Function of the size N of the transform, returns factors, (B, N // 2 + 1).
+        tail: Length of the impulse response in samples; more than S make no difference.
 
     Returns:
         The first S samples of the result, (B, S), in the dtype of `x`.
@@ -38,9 +39,9 @@ def multiply_spectrum(
 
 
 def fast_size(num_samples: int) -> int:
-    """Return the next size of which a real Fourier transform is fast: 16 times small factors.
+    """Return the next size with a fast real Fourier transform: 16 times small prime factors.
 
-    Odd sizes such as 59,049, which SampleCNN reads, take three times as long.
+    Odd sizes such as 59,049, the chunk of SampleCNN, take three times as long.
 
     >>> fast_size(59_049)
     60000

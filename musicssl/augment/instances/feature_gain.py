@@ -1,4 +1,4 @@
-"""A factor for each feature: a random equaliser."""
+"""A random factor for each feature: a random equaliser."""
 
 import torch
 from torch import Tensor
@@ -9,11 +9,11 @@ from musicssl.augment.dsp.check import check_strength
 class FeatureGain:
     """Multiply each feature by 1 + std * normal, the same number in all instances of a clip.
 
-    In log-mel instances with floor_db=-80 this moves a band that stands 40 dB over the floor by a
-    normal number of std * 40 dB; a silent band stays silent.
+    In log-mel instances with floor_db=-80 this moves a band 40 dB above the floor by a normal
+    number with deviation std * 40 dB; a silent band stays silent.
 
     Args:
-        std: Standard deviation of the factor, a ratio. 0 changes nothing.
+        std: Standard deviation of the factor, which is a ratio. 0 changes nothing.
 
     Raises:
         InputError: If `std` is negative.

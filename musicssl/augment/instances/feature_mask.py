@@ -1,26 +1,25 @@
-"""Bands of features hidden."""
+"""A mask of bands of features."""
 
 import torch
 from torch import Tensor
 
 from musicssl.augment.dsp.check import check_fraction
-from musicssl.augment.dsp.stretch import ROUNDING, random_stretches
-from musicssl.augment.instances.clip_mean import clip_mean
+from musicssl.augment.instances.masks import ROUNDING, clip_mean, random_stretches
 from musicssl.errors import InputError
 
 
 class FeatureMask:
-    """Replace bands of neighbouring features of a clip, the same in all its instances.
+    """Replace bands of neighbouring features of a clip, the same bands in all its instances.
 
-    The frequency mask of SpecAugment, Park et al. 2019, https://arxiv.org/abs/1904.08779. In place
-    of the band stands one number, the mean over all features of all valid instances of the clip. A
-    mean of each feature would hide little: it is what a clip says about a band to begin with.
+    The frequency mask of SpecAugment, Park et al. 2019, https://arxiv.org/abs/1904.08779. The bands
+    are replaced by one number, the mean over all features of all valid instances of the clip. The
+    mean of each feature would hide little, because it already tells the average level of the band.
 
     Args:
-        max_fraction: Largest share of the features that is hidden, by all bands together, in
-            [0, 1]. 0 changes nothing; at least one feature is always left.
-        num_masks: Bands, which may overlap. The width of each is uniform from none to its equal
-            part of `max_fraction`, rounded down.
+        max_fraction: Largest fraction of the features that is hidden, by all bands together, in
+            [0, 1]. 0 changes nothing; at least one feature is never hidden.
+        num_masks: Number of bands, which may overlap. The width of each is uniform from 0 to
+            `max_fraction` / `num_masks` of the features, rounded down.
 
     Raises:
         InputError: If `max_fraction` lies outside [0, 1] or `num_masks` is less than 1.

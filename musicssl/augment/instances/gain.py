@@ -9,10 +9,10 @@ from musicssl.augment.dsp.check import check_strength
 class Gain:
     """Add one number, uniform in [-max_shift, max_shift], to all features of a clip.
 
-    To a logarithmic spectrum this is a change of level.
+    For a logarithmic spectrum this is a change of level.
 
     Args:
-        max_shift: Largest shift, in units of a feature; of a log-mel instance with floor_db=-80,
+        max_shift: Largest shift, in units of a feature; in a log-mel instance with floor_db=-80,
             0.1 is 8 dB. 0 changes nothing.
 
     Raises:

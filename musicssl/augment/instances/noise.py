@@ -10,7 +10,7 @@ class Noise:
     """Add an independent normal number to each feature of each instance.
 
     Args:
-        std: Standard deviation, in units of a feature; of a log-mel instance with floor_db=-80,
+        std: Standard deviation, in units of a feature; in a log-mel instance with floor_db=-80,
             0.1 is 8 dB. 0 changes nothing.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A clip judged by some of its instances."""
+"""A random subset of a clip's instances."""
 
 import torch
 from torch import Tensor
@@ -7,15 +7,15 @@ from musicssl.augment.dsp.check import check_fraction
 
 
 class Resample:
-    """Keep a random share of a clip's valid instances, and fill the other places with copies.
+    """Keep a random subset of a clip's valid instances, and repeat it to keep the clip's length.
 
-    For poolings that weigh instances, a bag with copies is the bag without them, so the clip is
-    judged by the instances kept, while batches keep their shape. A class that sounds in one second
-    alone may thus be lost while its label stays: that is what a weak label is like. As with
-    `Shuffle`, the order of instances is lost.
+    Poolings that weigh instances give the same result for a bag with copies as for the bag without
+    them, so the clip is classified from the subset while batches keep their shape. A class that is
+    active in a single second may be lost while its label stays, which makes the label as weak as
+    weak labels are. As with `Shuffle`, the order of instances is lost.
 
     Args:
-        share: Of the valid instances, kept in each clip, in (0, 1]; rounded, at least one. 1 only
+        share: Fraction of the valid instances to keep, in (0, 1]; rounded, at least one. 1 only
             changes their order.
 
     Raises:
@@ -28,12 +28,12 @@ class Resample:
     def __call__(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Transform clips, (B, T, F), of which the first `lengths`, (B,), instances are valid."""
         num_clips, num_instances, _ = x.shape
-        places = torch.arange(num_instances, device=x.device).expand(num_clips, -1)  # (B, T)
-        sizes = torch.full_like(places[:, :1], num_instances)  # (B, 1)
+        positions = torch.arange(num_instances, device=x.device).expand(num_clips, -1)  # (B, T)
+        sizes = torch.full_like(positions[:, :1], num_instances)  # (B, 1)
         if lengths is not None:
             sizes = lengths[:, None]
-        keys = torch.rand(places.shape, device=x.device).masked_fill(places >= sizes, 2.0)
+        keys = torch.rand(positions.shape, device=x.device).masked_fill(positions >= sizes, 2.0)
         order = keys.argsort(dim=1)  # a random order of the valid instances, padding last
-        kept = (self.share * sizes).round().long().clamp_min(1)  # (B, 1)
-        chosen = order.gather(1, places % kept)  # the first `kept` of them, again and again
+        num_kept = (self.share * sizes).round().long().clamp_min(1)  # (B, 1)
+        chosen = order.gather(1, positions % num_kept)  # the first `num_kept` of them, repeated
         return x.gather(1, chosen[..., None].expand_as(x))

@@ -1,4 +1,4 @@
-"""The instances of a clip in another order."""
+"""A random order of a clip's instances."""
 
 import torch
 from torch import Tensor
@@ -7,11 +7,11 @@ from musicssl.batch import valid_instances
 
 
 class Shuffle:
-    """Permute the valid instances of each clip, all orders being equally likely.
+    """Permute the valid instances of each clip, with equal probability for every order.
 
-    For encoders that treat a clip as a bag of instances. It destroys what `encoder=gru` and
-    `encoder=fc` read, the order. Attention pooling over instances embedded one by one does not see
-    it at all, unless dropout strikes the instances differently.
+    For encoders that treat a clip as a bag of instances. It destroys the order, which `encoder=gru`
+    and `encoder=fc` need. It has no effect on attention pooling over instances that are embedded
+    one by one, except that dropout masks are drawn in another order.
     """
 
     def __call__(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:

@@ -9,12 +9,12 @@ from musicssl.augment.dsp.check import check_strength
 class Tilt:
     """Add a straight line over the features of a clip, from -t to t.
 
-    t is uniform in [-max_tilt, max_tilt]; a positive one makes a logarithmic spectrum brighter, a
-    negative one darker, and its mean over the bands stays.
+    t is uniform in [-max_tilt, max_tilt]; a positive t makes a logarithmic spectrum brighter, a
+    negative t darker. The mean over the bands does not change.
 
     Args:
-        max_tilt: Largest change of the first and the last feature, in units of a feature; of a
-            log-mel instance with floor_db=-80, 0.1 is 8 dB either way. 0 changes nothing.
+        max_tilt: Largest change of the first and the last feature, in units of a feature; in a
+            log-mel instance with floor_db=-80, 0.1 is 8 dB. 0 changes nothing.
 
     Raises:
         InputError: If `max_tilt` is negative.

@@ -1,25 +1,24 @@
-"""A stretch of time hidden."""
+"""A mask of a stretch of time."""
 
 import torch
 from torch import Tensor
 
 from musicssl.augment.dsp.check import check_fraction
-from musicssl.augment.dsp.stretch import ROUNDING, random_stretches
-from musicssl.augment.instances.clip_mean import clip_mean
+from musicssl.augment.instances.masks import ROUNDING, clip_mean, random_stretches
 
 
 class TimeMask:
     """Replace neighbouring instances of a clip by the mean of its valid instances.
 
     The time mask of SpecAugment, Park et al. 2019, https://arxiv.org/abs/1904.08779, on instances
-    instead of frames. They write the mean of the spectrogram, as one number; we write it for each
-    feature, so that what is hidden looks like an average instance of its own clip. The width is
-    uniform from none to `max_fraction` of the valid instances, rounded down: of a clip of three
-    instances, 0.3 hides none. At least one instance is always left.
+    instead of frames. The authors use the mean of the spectrogram, one number; we use the mean of
+    each feature, so that hidden instances look like an average instance of the clip. The width is
+    uniform from 0 to `max_fraction` of the valid instances, rounded down: in a clip of three
+    instances, 0.3 hides none. At least one instance is never hidden.
 
     Args:
-        max_fraction: Largest share of a clip's valid instances that is hidden, in [0, 1]. 0 changes
-            nothing.
+        max_fraction: Largest fraction of a clip's valid instances that is hidden, in [0, 1]. 0
+            changes nothing.
 
     Raises:
         InputError: If `max_fraction` lies outside [0, 1].

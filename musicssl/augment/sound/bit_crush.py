@@ -1,20 +1,20 @@
-"""Sound with few bits."""
+"""Quantisation to few bits."""
 
 from torch import Tensor
 
 from musicssl.augment.dsp.check import check_positive
-from musicssl.augment.dsp.precision import working_dtype
+from musicssl.augment.dsp.computation import working_dtype
 
 
 class BitCrush:
-    """Round samples to so many bits, without dither: steps of 2^(1 - bits) in [-1, 1].
+    """Round samples to a number of bits, without dither: steps of 2^(1 - bits) in [-1, 1].
 
-    A bit less is noise that is 6 dB louder, -6.02 bits - 4.77 dB of full scale, and sound softer
-    than half a step becomes silence. Nothing is drawn, and no gradient passes.
+    The noise has -6.02 bits - 4.77 dB of full scale, 6 dB more for each bit less, and sound softer
+    than half a step becomes silence. The transform is not random and passes no gradient.
 
     Args:
-        bits: Of a sample, the sign among them, more than 0; a fraction is one: 4.5 bits lie
-            between 4 and 5. 16 are what a recording has.
+        bits: Number of bits of a sample, including the sign, more than 0; it may be a fraction,
+            such as 4.5. Recordings usually have 16.
 
     Raises:
         InputError: If `bits` is not positive.

@@ -1,4 +1,4 @@
-"""One voice doubled by another that wavers."""
+"""Chorus: a copy of the sound with a slowly varying delay."""
 
 import math
 
@@ -6,27 +6,28 @@ import torch
 from torch import Tensor
 
 from musicssl.augment.dsp.check import check_fraction, check_positive, check_strength
-from musicssl.augment.dsp.precision import working_dtype
-from musicssl.augment.sound.echo import earlier
+from musicssl.augment.dsp.computation import working_dtype
+from musicssl.augment.sound.delay import delayed
 from musicssl.errors import InputError
 
 
 class Chorus:
-    """Mix each clip with itself, delayed by a time that swings as a sine does.
+    """Mix each clip with a copy whose delay is modulated by a sine.
 
         y(t) = (1 - mix) x(t) + mix x(t - d(t)),    d(t) = delay + depth sin(2 pi rate t + phase)
 
-    The phase is random for each clip. Between samples, sound is interpolated linearly.
+    The phase is random for each clip. Sound is interpolated linearly between samples.
 
     Args:
-        rate_hz: How often the delay swings back and forth, in Hz.
-        depth_ms: How far it swings to either side, in ms.
-        delay_ms: Around what, in ms; at least `depth_ms`, or it would have to know the future.
-        mix: Share of the delayed voice, in [0, 1]. 0 changes nothing.
-        sample_rate: In Hz.
+        rate_hz: Frequency of the modulation, in Hz.
+        depth_ms: Amplitude of the modulation, in ms.
+        delay_ms: Mean delay, in ms; at least `depth_ms`, so that the delay is never negative.
+        mix: Share of the delayed copy, in [0, 1]. 0 changes nothing.
+        sample_rate: Sample rate, in Hz.
 
     Raises:
-        InputError: If a number is negative, `mix` is no share, or `depth_ms` exceeds `delay_ms`.
+        InputError: If a number is negative, `mix` is not in [0, 1], or `depth_ms` exceeds
+            `delay_ms`.
     """
 
     of_sound = True
@@ -50,12 +51,12 @@ class Chorus:
         whole = delays.long()
         part = (delays - whole).to(x.dtype)
         longest = math.ceil(self.delay + self.depth) + 1
-        voice = torch.lerp(earlier(x, whole, longest), earlier(x, whole + 1, longest), part)
+        voice = torch.lerp(delayed(x, whole, longest), delayed(x, whole + 1, longest), part)
         return (1 - self.mix) * x + self.mix * voice
 
     def _delays(self, x: Tensor) -> Tensor:
-        """Draw how the delay of each clip swings, in samples, (B, S)."""
+        """Draw the modulated delay of each clip, in samples, (B, S)."""
         phases = 2 * math.pi * torch.rand_like(x[:, :1], dtype=working_dtype(x))
         times = torch.arange(x.shape[1], device=x.device, dtype=phases.dtype) / self.sample_rate
         swing = torch.sin(2 * math.pi * self.rate_hz * times + phases)
-        return (self.delay + self.depth * swing).clamp_min(0)  # rounding may come to less than 0
+        return (self.delay + self.depth * swing).clamp_min(0)  # it may be below 0 by rounding

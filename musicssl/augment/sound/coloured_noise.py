@@ -1,36 +1,36 @@
-"""Coloured noise under sound."""
+"""Additive coloured noise."""
 
 import torch
 from torch import Tensor
 
 from musicssl.augment.dsp.check import check_range
-from musicssl.augment.dsp.precision import working_dtype
+from musicssl.augment.dsp.computation import working_dtype
+from musicssl.augment.dsp.padding import mean_power
 from musicssl.augment.dsp.signal_to_noise import SignalToNoise
-from musicssl.augment.dsp.silence import mean_power
 from musicssl.augment.dsp.spectral import DECIBELS_PER_OCTAVE, fast_size
 
-_OCTAVES = 9  # below half the sample rate, in which the spectrum slopes: to 16 Hz at 16 kHz
+_OCTAVES = 9  # sloping octaves below half the sample rate: down to 16 Hz at 16 kHz
 
 
 class ColouredNoise:
-    """Add noise to each clip that is white, pink, brown, blue, violet or between.
+    """Add white, pink, brown, blue or violet noise, or noise of a colour in between, to each clip.
 
-    The power density of noise falls by so many dB per octave as is drawn for each clip: 0 is white
-    noise, 3.01 pink, 6.02 brown, -3.01 blue, -6.02 violet. In the lowest 1/512 of the band it is
-    flat, or brown noise would be a rumble that nobody hears.
+    The slope of the noise's power density is drawn for each clip, in dB per octave: 0 is white
+    noise, 3.01 pink, 6.02 brown, -3.01 blue, -6.02 violet. The density is flat in the lowest 1/512
+    of the band; otherwise the power of brown noise would be an inaudible rumble.
 
-    The published SemiSupCon takes its noise from torch-audiomentations, whose `f_decay` is said to
-    be the exponent a of a power density 1 / f^a, which is 3.01 a dB per octave here. What it makes
-    is steeper, flat to about 90 Hz and 6.02 a dB per octave far above, and repeats each second.
+    The published SemiSupCon uses torch-audiomentations, whose `f_decay` is documented as the
+    exponent a of a power density 1 / f^a, which is 3.01 a dB per octave here. Its noise is in fact
+    steeper, flat to about 90 Hz and 6.02 a dB per octave far above, and repeats every second.
 
     Args:
-        min_snr_db: Least ratio of the clip's power to the noise's, in dB, over its valid samples.
-        max_snr_db: Largest ratio, in dB; each ratio between is as likely.
-        min_decay_db: Least slope, in dB per octave; negative for noise that gets stronger upwards.
-        max_decay_db: Largest slope; each between is as likely.
+        min_snr_db: Lowest ratio of the clip's power to the noise's, in dB, over valid samples.
+        max_snr_db: Highest ratio, in dB; drawn uniformly in dB.
+        min_decay_db: Lowest slope, in dB per octave; negative for noise that rises with frequency.
+        max_decay_db: Highest slope; drawn uniformly.
 
     Raises:
-        InputError: If the least ratio is negative, or a range is in the wrong order.
+        InputError: If the lowest ratio is negative, or a range is in the wrong order.
     """
 
     of_sound = True
@@ -46,7 +46,7 @@ class ColouredNoise:
         """Transform clips of sound, (B, S), of which the first `lengths`, (B,), are valid."""
         level = self.ratio.noise_level(x, lengths)  # (B, 1)
         noise = self._noise(x)
-        noise = noise * mean_power(noise, lengths).rsqrt()  # of power 1, whatever its colour
+        noise = noise * mean_power(noise, lengths).rsqrt()  # power 1 for every colour
         return x + noise.to(x.dtype) * level
 
     def _noise(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Loud sound made softer."""
+"""Dynamic range compression."""
 
 import math
 
@@ -6,39 +6,40 @@ import torch
 from torch import Tensor
 
 from musicssl.augment.dsp.check import check_positive, check_strength
-from musicssl.augment.dsp.precision import working_dtype
-from musicssl.augment.dsp.silence import silence_padding
+from musicssl.augment.dsp.computation import working_dtype
+from musicssl.augment.dsp.padding import silence_padding
 from musicssl.augment.dsp.spectral import multiply_spectrum
 from musicssl.errors import InputError
 
 _SILENT = 1e-6  # of full scale, -120 dB
-_SETTLED = math.log(1000)  # time constants until an attack is over by 60 dB
+_SETTLED = math.log(1000)  # time constants until an attack has settled to -60 dB
 
 
 class Compression:
-    """Turn each clip down while it is louder than a threshold.
+    """Attenuate each clip while it is louder than a threshold.
 
     A feed-forward compressor with a decoupled peak detector, Giannoulis, Massberg and Reiss 2012,
-    "Digital dynamic range compressor design": peaks are held and die away with the release time,
-    then are smoothed with the attack time; in decibels,
+    "Digital dynamic range compressor design": peaks are held and decay with the release time, then
+    they are smoothed with the attack time; in decibels,
 
         gain = -(1 - 1 / ratio) max(0, level - threshold)
 
-    Of a falling exponential from each sample the largest is the level, a running maximum of
-    logarithms: no step waits for the one before it. pedalboard's compressor, in the published
-    SemiSupCon, takes either attack or release at each sample, which must go sample by sample.
-    Nothing is drawn, and no gain makes up for what is lost.
+    The level is the largest of the decaying exponentials that start at each sample, which is a
+    running maximum of logarithms, so that samples need not be processed one by one. pedalboard's
+    compressor, in the published SemiSupCon, chooses between attack and release at each sample,
+    which has to be sequential. The transform is not random and has no make-up gain.
 
     Args:
-        threshold_db: Level from which it is turned down, in dB of full scale.
-        ratio: How many dB louder a clip gets for one more dB of the result, 1 or more. 1 changes
+        threshold_db: Level above which clips are attenuated, in dB of full scale.
+        ratio: Change of the input, in dB, for a change of 1 dB in the output, 1 or more. 1 changes
             nothing.
-        attack_ms: In ms, until the gain has done 63 % of its way down.
-        release_ms: In ms, until a level has fallen by 8.7 dB.
-        sample_rate: In Hz.
+        attack_ms: Time until the gain has completed 63 % of a decrease, in ms.
+        release_ms: Time until the level has fallen by 8.7 dB, in ms.
+        sample_rate: Sample rate, in Hz.
 
     Raises:
-        InputError: If `ratio` is less than 1, a time is negative or release or rate not positive.
+        InputError: If `ratio` is less than 1, `attack_ms` is negative, or `release_ms` or
+            `sample_rate` is not positive.
     """
 
     of_sound = True
@@ -70,13 +71,13 @@ class Compression:
         return x * excess.pow(-self.slope).to(x.dtype)
 
     def _held(self, x: Tensor) -> Tensor:
-        """Return the peaks of clips, dying away with the release time, (B, S)."""
+        """Return the held peaks of clips, which decay with the release time, (B, S)."""
         times = torch.arange(x.shape[1], device=x.device, dtype=working_dtype(x)) / self.release
         peaks = x.abs().to(times.dtype).clamp_min(_SILENT).log()
         return ((peaks + times).cummax(dim=1).values - times).exp()
 
     def _smooth(self, level: Tensor) -> Tensor:
-        """Let a level, (B, S), rise with the attack time: a one-pole low-pass."""
+        """Smooth a level, (B, S), with the attack time: a one-pole low-pass."""
         if self.attack == 0:
             return level
         pole = math.exp(-1 / self.attack)

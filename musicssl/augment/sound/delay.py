@@ -1,10 +1,10 @@
-"""Echoes of sound."""
+"""Echoes."""
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from musicssl.augment.dsp.check import check_positive, check_range, check_strength
-from musicssl.augment.sound.echo import earlier
 from musicssl.errors import InputError
 
 
@@ -14,12 +14,12 @@ class Delay:
         y(t) = x(t) + sum over k from 1 to repeats of volume^k x(t - k delay)
 
     Args:
-        min_ms: Least delay, in ms; rounded to samples.
-        max_ms: Largest delay, in ms; each between is as likely.
-        volume: How strong an echo is relative to the one before it, a ratio of amplitudes; the
-            first, to the sound. 0 changes nothing. Samples may leave [-1, 1].
+        min_ms: Shortest delay, in ms; rounded to samples.
+        max_ms: Longest delay, in ms; drawn uniformly.
+        volume: Amplitude of an echo divided by that of the echo before it, or for the first echo,
+            of the sound. 0 changes nothing. Samples may leave [-1, 1].
         repeats: Number of echoes.
-        sample_rate: In Hz.
+        sample_rate: Sample rate, in Hz.
 
     Raises:
         InputError: If a number is negative, the delays are in the wrong order, or there is no echo.
@@ -46,7 +46,24 @@ class Delay:
         delays = torch.randint(self.min_samples, self.max_samples + 1, (len(x), 1), device=x.device)
         echoed = x
         for repeat in range(1, self.repeats + 1):
-            echoed = echoed + self.volume**repeat * earlier(
+            echoed = echoed + self.volume**repeat * delayed(
                 x, repeat * delays, repeat * self.max_samples
             )
         return echoed
+
+
+def delayed(x: Tensor, delays: Tensor, longest: int) -> Tensor:
+    """Delay sound by a number of samples.
+
+    Args:
+        x: Sound, (B, S).
+        delays: Delays in samples, 0 or more, (B, 1) or (B, S) int64.
+        longest: Upper bound of the delays.
+
+    Returns:
+        x(t - delay), (B, S); silence before the start of the clip.
+    """
+    num_samples = x.shape[1]
+    silence = min(longest, num_samples)  # samples of silence before the clip
+    positions = torch.arange(num_samples, device=x.device) + (silence - delays.clamp_max(silence))
+    return pad(x, (silence, 0)).gather(1, positions)

@@ -1,24 +1,24 @@
-"""Sound through an amplifier that is driven too hard."""
+"""Soft clipping, as of an overdriven amplifier."""
 
 import torch
 from torch import Tensor
 
 from musicssl.augment.dsp.check import check_range
-from musicssl.augment.dsp.precision import working_dtype
+from musicssl.augment.dsp.computation import working_dtype
 
 
 class Distortion:
-    """Round the peaks of each clip, by a gain of its own, uniform in decibels between two ends.
+    """Clip the peaks of each clip softly, with a random gain, uniform in decibels.
 
         y = tanh(g x) / g
 
-    The published SemiSupCon takes pedalboard's distortion, which is tanh(g x): that makes soft
-    sound louder by g. Here it stays as loud as it is, and less gain is less distortion, down to
-    none; `Level` changes levels.
+    The published SemiSupCon uses pedalboard's distortion, tanh(g x), which makes soft sound louder
+    by g. Here soft sound keeps its level, and a lower gain is less distortion, down to none;
+    `Level` changes levels.
 
     Args:
-        min_gain_db: Least gain, in dB; of 20 dB below the inverse of a peak nothing is heard.
-        max_gain_db: Largest gain, in dB.
+        min_gain_db: Lowest gain, in dB; 20 dB below the inverse of a clip's peak it is inaudible.
+        max_gain_db: Highest gain, in dB.
 
     Raises:
         InputError: If the gains are in the wrong order.

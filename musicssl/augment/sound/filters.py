@@ -8,36 +8,36 @@ import torch
 from torch import Tensor
 
 from musicssl.augment.dsp.check import check_positive, check_range
-from musicssl.augment.dsp.precision import working_dtype
+from musicssl.augment.dsp.computation import working_dtype
 from musicssl.augment.dsp.spectral import DECIBELS_PER_OCTAVE, multiply_spectrum
 from musicssl.errors import InputError
 
 _SILENT = math.log(1000)  # 60 dB, in nepers
-_INAUDIBLE_HZ = 20.0  # ringing below need not die away
+_INAUDIBLE_HZ = 20.0  # the tail of the impulse response may be cut off below this frequency
 
 
 class ButterworthFilter(ABC):
-    """Multiply the spectrum of each clip by the magnitude of a Butterworth filter of its own.
+    """Multiply the spectrum of each clip by the magnitude of a random Butterworth filter.
 
         gain = 1 / sqrt(1 + r^(2n)),    n = slope_db / 6.02
 
-    where r says how far beyond the cutoff a frequency lies: 1 at the cutoff, where 3 dB are lost.
-    These are the magnitudes of analogue filters, read at the frequencies of a Fourier transform, so
-    that they are not warped near half the sample rate. The phase stays as it is: what a clip
-    contains does not move in time, and a transient is blurred to both sides.
+    where r is the distance of a frequency from the passband, and 1 at the cutoff (-3 dB). These are
+    the magnitudes of analogue filters at the frequencies of a Fourier transform, so that they are
+    not warped near half the sample rate. The phase does not change: sound is not shifted in time,
+    and a transient is smeared in both directions.
 
-    torch-audiomentations, as the published SemiSupCon uses it, filters by windowed sincs, clip by
-    clip, that fall off faster, by 40 dB within a quarter octave; and it draws frequencies evenly on
-    the mel scale, where we draw them evenly in octaves.
+    torch-audiomentations, which the published SemiSupCon uses, filters clip by clip with windowed
+    sincs, which are steeper, 40 dB within a quarter octave; and it draws frequencies uniformly on
+    the mel scale, while we draw them uniformly in octaves.
 
     Attributes:
-        name: What the user calls the filter.
+        name: Name of the filter for the user.
 
     Args:
-        narrowest_hz: Least distance of its cutoffs from 0 Hz and from each other, which decides how
-            long it rings.
-        sample_rate: In Hz.
-        slope_db: How steeply it falls beyond a cutoff, in dB per octave, 6 or more.
+        narrowest_hz: Smallest distance of the cutoffs from 0 Hz and from each other, which
+            determines the length of the impulse response.
+        sample_rate: Sample rate, in Hz.
+        slope_db: Slope beyond a cutoff, in dB per octave, 6 or more.
 
     Raises:
         InputError: If the sample rate is not positive or the slope is less than 6.
@@ -59,14 +59,14 @@ class ButterworthFilter(ABC):
 
     @abstractmethod
     def beyond(self, hz: Tensor, x: Tensor) -> Tensor:
-        """Draw a filter for each of the clips `x`, (B, S), and say what r is at frequencies.
+        """Draw a filter for each clip and return r at some frequencies.
 
         Args:
             hz: Frequencies, (F,).
-            x: The clips.
+            x: Clips, (B, S).
 
         Returns:
-            r of each clip and frequency, (B, F), of any sign.
+            r for each clip and frequency, (B, F), positive or negative.
         """
 
     def __call__(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -80,15 +80,15 @@ class ButterworthFilter(ABC):
 
 
 class Frequencies:
-    """A range of frequencies, each octave of it as likely.
+    """A random frequency, drawn uniformly in octaves from a range.
 
     Args:
-        name: What the user calls the filter.
-        sample_rate: In Hz.
+        name: Name of the filter for the user.
+        sample_rate: Sample rate, in Hz.
         ends: Lowest and highest frequency in Hz, by the names of their parameters.
 
     Raises:
-        InputError: If they are not positive, in the wrong order, or above half the sample rate.
+        InputError: If the ends are not positive, in the wrong order, or above half the sample rate.
     """
 
     def __init__(self, name: str, sample_rate: int, **ends: float) -> None:
@@ -109,21 +109,21 @@ class Frequencies:
 
 
 class Bands:
-    """A range of bands, by their centres and relative widths.
+    """A random band, with its centre and its relative width drawn from ranges.
 
     As in torch-audiomentations, a band of centre c and relative width w goes from c (1 - w / 2) to
-    c (1 + w / 2). What of it lies above half the sample rate is without effect.
+    c (1 + w / 2). The part above half the sample rate has no effect.
 
     Args:
-        name: What the user calls the filter.
+        name: Name of the filter for the user.
         min_hz: Lowest centre, in Hz.
-        max_hz: Highest centre, in Hz; each octave is as likely.
-        min_width: Least width as a fraction of the centre, more than 0.
-        max_width: Largest width, less than 2; each width between is as likely.
-        sample_rate: In Hz.
+        max_hz: Highest centre, in Hz; drawn uniformly in octaves.
+        min_width: Smallest width as a fraction of the centre, more than 0.
+        max_width: Largest width, less than 2; drawn uniformly.
+        sample_rate: Sample rate, in Hz.
 
     Raises:
-        InputError: If a number lies outside of what is said here.
+        InputError: If a setting is invalid.
     """
 
     def __init__(
@@ -147,19 +147,19 @@ class Bands:
 
     @property
     def narrowest_hz(self) -> float:
-        """Least distance of the edges of a band from 0 Hz and from its centre, in Hz."""
+        """Smallest distance of the edges of a band from 0 Hz and from its centre, in Hz."""
         return self.centres.min_hz * min(1 - self.max_width / 2, self.min_width / 2)
 
     def outside(self, hz: Tensor, x: Tensor) -> Tensor:
-        """Draw a band for each clip, and say how far outside of it frequencies lie.
+        """Draw a band for each clip and return the distance of frequencies from its centre.
 
         Args:
             hz: Frequencies, (F,).
             x: Clips, (B, S).
 
         Returns:
-            (f^2 - ab) / ((b - a) f) for a band from a to b, (B, F): 0 at its geometric mean, 1 and
-            -1 at its edges.
+            (f^2 - ab) / ((b - a) f) for a band from a to b, (B, F): 0 at its geometric mean, -1 and
+            1 at its edges.
         """
         centres = self.centres.draw(x)
         widths = torch.empty_like(centres).uniform_(self.min_width, self.max_width)
@@ -168,13 +168,13 @@ class Bands:
 
 
 class CutoffFilter(ButterworthFilter):
-    """A filter that has a random cutoff for each clip.
+    """A filter with a random cutoff for each clip.
 
     Args:
         min_hz: Lowest cutoff, in Hz.
-        max_hz: Highest cutoff, in Hz; each octave between is as likely.
-        sample_rate: In Hz.
-        slope_db: How steeply it falls beyond the cutoff, in dB per octave, 6 or more.
+        max_hz: Highest cutoff, in Hz; drawn uniformly in octaves.
+        sample_rate: Sample rate, in Hz.
+        slope_db: Slope beyond the cutoff, in dB per octave, 6 or more.
 
     Raises:
         InputError: If a number is not positive, the cutoffs are in the wrong order, or one lies
@@ -189,20 +189,20 @@ class CutoffFilter(ButterworthFilter):
 
 
 class BandFilter(ButterworthFilter):
-    """A filter that has a random band for each clip; see `Bands`.
+    """A filter with a random band for each clip; see `Bands`.
 
     Args:
         min_hz: Lowest centre, in Hz.
-        max_hz: Highest centre, in Hz; each octave between is as likely.
-        min_width: Least width as a fraction of the centre, more than 0.
-        max_width: Largest width, less than 2; each width between is as likely.
-        sample_rate: In Hz.
-        slope_db: How steeply it falls far from an edge, in dB per octave, 6 or more; into a band
-            that is stopped, how steeply it would fall if that had no end.
+        max_hz: Highest centre, in Hz; drawn uniformly in octaves.
+        min_width: Smallest width as a fraction of the centre, more than 0.
+        max_width: Largest width, less than 2; drawn uniformly.
+        sample_rate: Sample rate, in Hz.
+        slope_db: Slope far from an edge, in dB per octave, 6 or more; for a band-stop filter, the
+            slope into a very wide band.
 
     Raises:
-        InputError: If a number lies outside of what is said here, a range is in the wrong order, or
-            a centre lies above half the sample rate.
+        InputError: If a setting is invalid, a range is in the wrong order, or a centre lies above
+            half the sample rate.
     """
 
     def __init__(
@@ -220,7 +220,7 @@ class BandFilter(ButterworthFilter):
 
 
 class LowPass(CutoffFilter):
-    """Keep what lies below a random cutoff; see `CutoffFilter`."""
+    """Keep the frequencies below a random cutoff; see `CutoffFilter`."""
 
     name = "low_pass"
 
@@ -230,7 +230,7 @@ class LowPass(CutoffFilter):
 
 
 class HighPass(CutoffFilter):
-    """Keep what lies above a random cutoff; see `CutoffFilter`."""
+    """Keep the frequencies above a random cutoff; see `CutoffFilter`."""
 
     name = "high_pass"
 
@@ -240,20 +240,20 @@ class HighPass(CutoffFilter):
 
 
 class BandPass(BandFilter):
-    """Keep what lies in a random band; see `BandFilter`."""
+    """Keep the frequencies inside a random band; see `BandFilter`."""
 
     name = "band_pass"
 
     def beyond(self, hz: Tensor, x: Tensor) -> Tensor:
-        """Draw bands and return how far outside of them frequencies lie."""
+        """Draw bands and return the distances from their centres, 1 at the edges."""
         return self.bands.outside(hz, x)
 
 
 class BandStop(BandFilter):
-    """Keep what lies outside a random band; see `BandFilter`."""
+    """Keep the frequencies outside a random band; see `BandFilter`."""
 
     name = "band_stop"
 
     def beyond(self, hz: Tensor, x: Tensor) -> Tensor:
-        """Draw bands and return how far inside of them frequencies lie, from their edges at 1."""
+        """Draw bands and return the inverse distances from their centres, 1 at the edges."""
         return self.bands.outside(hz, x).reciprocal()

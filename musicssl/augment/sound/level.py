@@ -1,4 +1,4 @@
-"""A change of level of sound."""
+"""A change of level."""
 
 import torch
 from torch import Tensor
@@ -7,14 +7,14 @@ from musicssl.augment.dsp.check import check_range, check_strength
 
 
 class Level:
-    """Multiply a clip by one gain, uniform in decibels between two ends.
+    """Multiply a clip by a random gain, uniform in decibels.
 
     Args:
-        max_db: Largest change, in dB; 0 changes nothing. Samples may leave [-1, 1].
-        min_db: Least change, in dB, such as -15 to make a clip softer; None: -`max_db`.
+        max_db: Highest gain, in dB; 0 changes nothing. Samples may leave [-1, 1].
+        min_db: Lowest gain, in dB, such as -15; None stands for -`max_db`.
 
     Raises:
-        InputError: If `max_db` alone is given and negative, or `min_db` is larger.
+        InputError: If `max_db` is negative and `min_db` is None, or `min_db` is larger.
     """
 
     of_sound = True

@@ -1,4 +1,4 @@
-"""Sound through an MP3 file."""
+"""MP3 compression."""
 
 import io
 from typing import Any
@@ -8,25 +8,25 @@ import soundfile as sf
 import torch
 from torch import Tensor
 
-from musicssl.augment.dsp.repetition import clip_lengths
+from musicssl.augment.dsp.padding import clip_lengths
 from musicssl.errors import InputError
 
-_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  # Hz, all that MP3 knows
+_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  # Hz, all rates of MP3
 
 
 class MP3:
-    """Encode and decode each clip, at a variable bit rate, and leave it where it was in time.
+    """Encode and decode each clip at a variable bit rate, without a shift in time.
 
-    The encoder, LAME inside libsndfile, writes down by how much it delays, and the decoder takes
-    that away. It runs clip by clip on the CPU, about 15 ms for 2.7 s: a tensor on a GPU goes there
-    and back, and no gradient passes. Nothing is drawn.
+    The encoder, LAME inside libsndfile, stores its delay, and the decoder removes it. It runs clip
+    by clip on the CPU, about 15 ms for 2.7 s of sound: a tensor on a GPU is copied there and back.
+    The transform is not random and passes no gradient.
 
     Args:
-        quality: Of LAME's variable bit rate, from 0, the best, to 9, the smallest file.
-        sample_rate: In Hz, one that MP3 knows.
+        quality: Quality of LAME's variable bit rate, from 0, the best, to 9, the smallest file.
+        sample_rate: Sample rate, in Hz; MP3 must support it.
 
     Raises:
-        InputError: If the quality lies outside, or MP3 does not know the rate.
+        InputError: If the quality lies outside [0, 9], or MP3 does not support the sample rate.
     """
 
     of_sound = True
@@ -36,8 +36,10 @@ class MP3:
             raise InputError(f"mp3.quality must lie between 0 (best) and 9, got {quality:g}.")
         if sample_rate not in _RATES:
             rates = ", ".join(map(str, _RATES))
-            raise InputError(f"mp3.sample_rate={sample_rate} is none of MP3's: {rates}.")
-        self.compression = quality / 10  # in soundfile's terms
+            raise InputError(
+                f"mp3.sample_rate={sample_rate} is not supported by MP3; choose from {rates}."
+            )
+        self.compression = quality / 10  # soundfile's scale, from 0 to 1
         self.sample_rate = sample_rate
 
     def __call__(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -50,7 +52,7 @@ class MP3:
         return torch.from_numpy(result).to(x)
 
     def _through_file(self, clip: np.ndarray[Any, np.dtype[np.float32]]) -> Any:
-        """Write samples to a file in memory and read them again, (S,)."""
+        """Write samples to a file in memory and read them back, (S,)."""
         file = io.BytesIO()
         sf.write(
             file,

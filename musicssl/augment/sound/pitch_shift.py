@@ -1,4 +1,4 @@
-"""Sound at another pitch."""
+"""Pitch shift."""
 
 import math
 
@@ -6,26 +6,26 @@ import torch
 from torch import Tensor
 
 from musicssl.augment.dsp.check import check_positive, check_strength
-from musicssl.augment.dsp.parts import in_parts
-from musicssl.augment.dsp.precision import working_dtype
-from musicssl.augment.dsp.silence import silence_padding
+from musicssl.augment.dsp.computation import in_parts, working_dtype
+from musicssl.augment.dsp.padding import silence_padding
 from musicssl.augment.dsp.vocoder import stretch, window_size
 from musicssl.augment.sound.speed import play
 
 
 class PitchShift:
-    """Make each clip higher or lower by semitones of its own, uniform in [-max, max]; time stays.
+    """Shift the pitch of each clip by a random interval, uniform in semitones; keep the tempo.
 
-    A phase vocoder makes the clip longer or shorter, then it is played faster or slower. What would
-    come to lie above half the sample rate is left out; of a clip made lower, the top stays empty.
+    A phase vocoder makes the clip longer or shorter, then it is resampled to its length.
+    Frequencies that would be above half the sample rate are removed; after a shift downwards the
+    highest frequencies are empty.
 
-    torch-audiomentations, as the published SemiSupCon uses it, draws from Python's `random` among
-    the few ratios for which its resampling is fast, at 16 kHz four within 4 semitones, and shifts
+    torch-audiomentations, which the published SemiSupCon uses, draws with Python's `random` from
+    the few ratios for which its resampling is fast, four within 4 semitones at 16 kHz, and shifts
     clip by clip.
 
     Args:
-        max_semitones: Largest change either way, in semitones. 0 changes nothing.
-        sample_rate: In Hz.
+        max_semitones: Largest shift up or down, in semitones. 0 changes nothing.
+        sample_rate: Sample rate, in Hz.
 
     Raises:
         InputError: If `max_semitones` is negative, or the rate is not positive.
@@ -46,7 +46,7 @@ class PitchShift:
         return self.shift(silence_padding(x, lengths), semitones)
 
     def shift(self, x: Tensor, semitones: Tensor) -> Tensor:
-        """Shift clips, (B, S), by semitones, (B, 1), of which none exceeds `max_semitones`."""
+        """Shift clips, (B, S), by semitones, (B, 1), at most `max_semitones` up or down."""
         return in_parts(self._shift, x, 2 ** (semitones / 12)).to(x.dtype)
 
     def _shift(self, x: Tensor, ratios: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Sound turned upside down."""
+"""Inverted polarity."""
 
 import torch
 from torch import Tensor
@@ -7,13 +7,13 @@ from musicssl.augment.dsp.check import check_fraction
 
 
 class Polarity:
-    """Invert the sign of a clip's samples, which nobody can hear.
+    """Invert the sign of a clip's samples, which is inaudible.
 
     Args:
-        probability: Of inverting a clip.
+        probability: Probability of inverting a clip.
 
     Raises:
-        InputError: If `probability` is none.
+        InputError: If `probability` is not in [0, 1].
     """
 
     of_sound = True

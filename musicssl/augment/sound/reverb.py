@@ -1,4 +1,4 @@
-"""Sound in a room."""
+"""Reverberation."""
 
 import math
 
@@ -6,28 +6,28 @@ import torch
 from torch import Tensor
 
 from musicssl.augment.dsp.check import check_fraction, check_positive, check_range
-from musicssl.augment.dsp.precision import working_dtype
+from musicssl.augment.dsp.computation import working_dtype
 from musicssl.augment.dsp.spectral import multiply_spectrum
 
 
 class Reverb:
-    """Mix each clip with its reverberation in a room of its own.
+    """Mix each clip with its reverberation in a random room.
 
         y = (1 - wet) x + wet (x * h)
 
-    h, the room's response, is white noise that dies away exponentially, scaled to an energy of 1,
-    so that the reverberation of noise is as loud as the noise. This is late reverberation without
-    early reflections, as of a large and plain hall.
+    h, the room's impulse response, is white noise with an exponential decay, scaled to an energy
+    of 1, so that the reverberation of noise is as loud as the noise. This is late reverberation
+    without early reflections, as in a large and plain hall.
 
     Args:
-        min_seconds: Least reverberation time, until 60 dB are lost, in s.
-        max_seconds: Largest reverberation time, in s; each between is as likely.
+        min_seconds: Shortest reverberation time (decay by 60 dB), in s.
+        max_seconds: Longest reverberation time, in s; drawn uniformly.
         wet: Share of the reverberation, in [0, 1]. 0 changes nothing.
-        sample_rate: In Hz.
+        sample_rate: Sample rate, in Hz.
 
     Raises:
-        InputError: If a time or the rate is not positive, the times are in the wrong order, or
-            `wet` is no share.
+        InputError: If a time or the sample rate is not positive, the times are in the wrong order,
+            or `wet` is not in [0, 1].
     """
 
     of_sound = True
@@ -53,12 +53,12 @@ class Reverb:
         return (1 - self.wet) * x + self.wet * reverberation
 
     def _room(self, x: Tensor) -> Tensor:
-        """Draw a room for each clip: what of its response a clip is long enough to hear, (B, R)."""
-        heard = min(math.ceil(self.max_seconds * self.sample_rate), x.shape[1])
+        """Draw an impulse response for each clip, no longer than the clips, (B, R)."""
+        size = min(math.ceil(self.max_seconds * self.sample_rate), x.shape[1])
         dtype = working_dtype(x)
         seconds = torch.empty_like(x[:, :1], dtype=dtype)
         seconds.uniform_(self.min_seconds, self.max_seconds)
-        times = torch.arange(heard, device=x.device, dtype=dtype) / self.sample_rate  # (R,)
+        times = torch.arange(size, device=x.device, dtype=dtype) / self.sample_rate  # (R,)
         decay = torch.exp(-times * (math.log(1000) / seconds))  # (B, R): 60 dB in that time
-        room = torch.randn(len(x), heard, device=x.device, dtype=dtype) * decay
+        room = torch.randn(len(x), size, device=x.device, dtype=dtype) * decay
         return room * room.square().sum(dim=1, keepdim=True).rsqrt()

@@ -1,20 +1,20 @@
-"""Sound played backwards."""
+"""Reversed time."""
 
 import torch
 from torch import Tensor
 
 from musicssl.augment.dsp.check import check_fraction
-from musicssl.augment.dsp.repetition import clip_lengths
+from musicssl.augment.dsp.padding import clip_lengths
 
 
 class Reverse:
     """Play a clip backwards, from its last valid sample to its first.
 
     Args:
-        probability: Of reversing a clip. 0 changes nothing.
+        probability: Probability of reversing a clip. 0 changes nothing.
 
     Raises:
-        InputError: If `probability` is none.
+        InputError: If `probability` is not in [0, 1].
     """
 
     of_sound = True
@@ -25,6 +25,6 @@ class Reverse:
     def __call__(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Transform clips of sound, (B, S), of which the first `lengths`, (B,), are valid."""
         reversed_ = torch.rand_like(x[:, :1]) < self.probability
-        places = torch.arange(x.shape[1], device=x.device)
-        backwards = clip_lengths(x, lengths) - 1 - places  # (B, S)
-        return x.gather(1, torch.where(reversed_ & (backwards >= 0), backwards, places))
+        positions = torch.arange(x.shape[1], device=x.device)
+        backwards = clip_lengths(x, lengths) - 1 - positions  # (B, S)
+        return x.gather(1, torch.where(reversed_ & (backwards >= 0), backwards, positions))

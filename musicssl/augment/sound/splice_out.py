@@ -1,32 +1,32 @@
-"""Stretches of sound cut out."""
+"""SpliceOut: random stretches are cut out."""
 
 import torch
 from torch import Tensor
 
 from musicssl.augment.dsp.check import check_positive, check_strength
-from musicssl.augment.dsp.parts import in_parts
-from musicssl.augment.dsp.repetition import clip_lengths, repeated
+from musicssl.augment.dsp.computation import in_parts
+from musicssl.augment.dsp.padding import clip_lengths, repeated
 from musicssl.errors import InputError
 
-_FADE = 0.005  # s, from the sound before a cut to the sound behind it
+_FADE = 0.005  # length of the cross-fade at a cut, in s
 
 
 class SpliceOut:
-    """Cut stretches out of each clip, at random places and of random lengths.
+    """Cut stretches of random length out of each clip, at random positions.
 
-    SpliceOut of Jain et al. 2022, https://arxiv.org/abs/2110.00046: what follows a cut moves up, so
-    that a stretch that is not hidden is as it was. The clip keeps its length: it begins again at
-    its end, where the authors and torch-audiomentations leave silence, which would tell how much
-    was cut. Cuts are faded over within 5 ms; in torch-audiomentations, within half their length.
+    SpliceOut of Jain et al. 2022, https://arxiv.org/abs/2110.00046: the parts before and after a
+    cut are joined. The clip keeps its length: the remainder is repeated from its beginning, where
+    the authors and torch-audiomentations append silence, which would reveal the total length of the
+    cuts. Cross-fades last 5 ms; in torch-audiomentations, half the length of the cut.
 
     Args:
-        num: Cuts in a clip.
-        max_ms: Longest cut, in ms; uniform from none, and at most half of what is left of the clip.
-            0 changes nothing.
-        sample_rate: In Hz.
+        num: Number of cuts in a clip.
+        max_ms: Longest cut, in ms; lengths are uniform from 0, and at most half of the remaining
+            clip. 0 changes nothing.
+        sample_rate: Sample rate, in Hz.
 
     Raises:
-        InputError: If a number is negative, or the rate is not positive.
+        InputError: If a number is negative, or the sample rate is not positive.
     """
 
     of_sound = True
@@ -47,19 +47,19 @@ class SpliceOut:
         return in_parts(self._splice, x, clip_lengths(x, lengths), draws)
 
     def _splice(self, x: Tensor, lengths: Tensor, draws: Tensor) -> Tensor:
-        """Cut stretches out of clips of so many samples, (B, 1), one after the other."""
-        spliced, left = x, lengths
+        """Cut stretches out of clips with `lengths`, (B, 1), samples, one after the other."""
+        spliced, remaining = x, lengths
         for draw in draws.unbind(dim=1):
-            spliced, left = self._cut(spliced, left, draw)
-        return repeated(spliced, left, x.shape[1])
+            spliced, remaining = self._cut(spliced, remaining, draw)
+        return repeated(spliced, remaining, x.shape[1])
 
     def _cut(self, x: Tensor, lengths: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
-        """Cut one stretch out of each clip, and return what is left of it and how much."""
+        """Cut one stretch out of each clip, and return the remainders and their lengths."""
         longest = (lengths // 2).clamp_max(self.max_samples)
         widths = (draws[:, :1] * (longest + 1)).long()  # (B, 1)
         starts = (draws[:, 1:] * (lengths - widths + 1)).long()
-        places = torch.arange(x.shape[1], device=x.device)
-        behind = x.gather(1, (places + widths).clamp_max(x.shape[1] - 1))
-        faded = ((places - starts + 1) / self.fade).clamp(0, 1).to(x.dtype)  # (B, S)
-        # What lies behind the clip is its padding, which `repeated` never reads.
-        return torch.lerp(x, behind, faded), lengths - widths
+        positions = torch.arange(x.shape[1], device=x.device)
+        after = x.gather(1, (positions + widths).clamp_max(x.shape[1] - 1))
+        fade = ((positions - starts + 1) / self.fade).clamp(0, 1).to(x.dtype)  # (B, S)
+        # Samples after the remainder are padding, which `repeated` never reads.
+        return torch.lerp(x, after, fade), lengths - widths

@@ -1,4 +1,4 @@
-"""Sound at another tempo."""
+"""Change of tempo."""
 
 import math
 
@@ -6,22 +6,21 @@ import torch
 from torch import Tensor
 
 from musicssl.augment.dsp.check import check_positive, check_range
-from musicssl.augment.dsp.parts import in_parts
-from musicssl.augment.dsp.precision import working_dtype
-from musicssl.augment.dsp.repetition import clip_lengths, repeated
+from musicssl.augment.dsp.computation import in_parts, working_dtype
+from musicssl.augment.dsp.padding import clip_lengths, repeated
 from musicssl.augment.dsp.vocoder import stretch, window_size
 
 
 class TimeStretch:
-    """Make each clip faster or slower by a rate of its own, uniform between two ends; pitch stays.
+    """Change the tempo of each clip by a random rate, drawn uniformly, and keep the pitch.
 
-    A clip keeps its length: a slower one loses its end, and a faster one begins again, because
-    silence at the end would tell how fast it is.
+    A clip keeps its length: a slower clip loses its end, and a faster clip is repeated from its
+    beginning, because silence at the end would reveal the rate.
 
     Args:
-        min_rate: Least tempo relative to the clip's, more than 0.
-        max_rate: Largest; 1.3 is 30 % faster. From 1 to 1 changes nothing.
-        sample_rate: In Hz.
+        min_rate: Slowest tempo relative to the clip's, more than 0.
+        max_rate: Fastest tempo; 1.3 is 30 % faster. If both are 1, nothing changes.
+        sample_rate: Sample rate, in Hz.
 
     Raises:
         InputError: If a rate is not positive, or the rates are in the wrong order.
@@ -44,6 +43,6 @@ class TimeStretch:
         return in_parts(self._stretch, x, clip_lengths(x, lengths), rates).to(x.dtype)
 
     def _stretch(self, x: Tensor, lengths: Tensor, rates: Tensor) -> Tensor:
-        """Stretch clips of so many samples, (B, 1), by rates, (B, 1)."""
+        """Stretch clips with `lengths`, (B, 1), samples by rates, (B, 1)."""
         needed = math.ceil(x.shape[1] * self.max_rate) + self.window_size
         return stretch(repeated(x, lengths, needed), rates, x.shape[1], self.window_size)

@@ -1,4 +1,4 @@
-"""White noise under sound."""
+"""Additive white noise."""
 
 import torch
 from torch import Tensor
@@ -7,17 +7,17 @@ from musicssl.augment.dsp.signal_to_noise import SignalToNoise
 
 
 class WhiteNoise:
-    """Add white noise to each clip, so much softer than it as is drawn for it.
+    """Add white noise to each clip at a random signal-to-noise ratio.
 
-    The level of a clip is that of its valid samples: padding does not make it softer. A silent clip
-    stays silent.
+    The power of a clip is that of its valid samples: padding does not lower it. A silent clip stays
+    silent.
 
     Args:
-        min_snr_db: Least ratio of the clip's power to the noise's, in dB.
-        max_snr_db: Largest ratio, in dB; each ratio between is as likely.
+        min_snr_db: Lowest ratio of the clip's power to the noise's, in dB.
+        max_snr_db: Highest ratio, in dB; drawn uniformly in dB.
 
     Raises:
-        InputError: If the least ratio is negative or larger than the largest.
+        InputError: If the lowest ratio is negative or larger than the highest.
     """
 
     of_sound = True

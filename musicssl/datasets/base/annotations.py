@@ -14,7 +14,7 @@ class Annotations:
     Attributes:
         classes: The name of each class, in column order, (C).
         paths: Each recording's file, relative to the folder of the corpus, with `/`, (N).
-        y: Targets, (N, C) float32; without meaning where `mask` is False.
+        y: Targets, (N, C) float32; arbitrary where `mask` is False.
         mask: True where the target was observed, (N, C) bool.
         split: "train", "val" or "test" of each recording, (N,) str.
         task: "multi_label", "multi_class" or "regression"; see `Corpus`.

@@ -34,7 +34,7 @@ class SavedEmbeddings:
     Attributes:
         embeddings: (N, D) float32.
         clip_ids: A unique name of each clip, (N,) str.
-        targets: (N, C) float32; without meaning where `mask` is False.
+        targets: (N, C) float32; arbitrary where `mask` is False.
         mask: True where the target was observed, (N, C) bool.
         split: "train", "val" or "test" of each clip, (N,) str.
         classes: The name of each class, in column order, (C,) str.

@@ -27,7 +27,7 @@ def in_a_room(rng: np.random.Generator, sound: Audio, sample_rate: int) -> Audio
         rng: Draws the room's size, from 0.2 to 0.6 s to lose 60 dB, its level, from -12 to 0 dB
             relative to the dry sound, and the noise.
         sound: Dry, (S,).
-        sample_rate: In Hz.
+        sample_rate: Sample rate, in Hz.
 
     Returns:
         Dry and reverberant sound, (S,).
@@ -48,7 +48,7 @@ def tilted(sound: Audio, tilt_db: float, sample_rate: int) -> Audio:
     Args:
         sound: Samples, (S,).
         tilt_db: Gain of high frequencies relative to low ones, in dB; negative for the contrary.
-        sample_rate: In Hz.
+        sample_rate: Sample rate, in Hz.
 
     Returns:
         Samples, (S,).

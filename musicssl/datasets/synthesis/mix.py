@@ -29,7 +29,7 @@ def mix(
         rng: Where all choices come from.
         parts: Who plays, P.
         sounds: Each alone and dry, P times (S,).
-        sample_rate: In Hz.
+        sample_rate: Sample rate, in Hz.
         level_range_db: A part's level while it plays is drawn from `-level_range_db` to 0 dB.
         effects: Probability that the band stands in a room, and, drawn apart from that, that its
             spectrum is tilted.

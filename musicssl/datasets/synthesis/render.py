@@ -34,7 +34,7 @@ def render(part: Part, clip_seconds: float, sample_rate: int) -> NDArray[np.floa
     Args:
         part: What is played.
         clip_seconds: Duration of the clip, in seconds.
-        sample_rate: In Hz, one of `SAMPLE_RATES`.
+        sample_rate: Sample rate, in Hz, one of `SAMPLE_RATES`.
 
     Returns:
         Samples, (S,), S = `round(clip_seconds * sample_rate)`.

@@ -59,7 +59,7 @@ def replicates(
 
     Args:
         scores: K sets of them, (K, N, C), as `task.metrics` takes each.
-        targets: (N, C); without meaning where `mask` is False.
+        targets: (N, C); arbitrary where `mask` is False.
         mask: True where the target was observed, (N, C) bool.
         task: What the targets are.
         names: Metrics, of those that `resampled_metrics` lists.

@@ -43,7 +43,7 @@ def macro_auroc(
 
     Args:
         scores: (N, C), of any scale.
-        present: Whether the class is present, (N, C); without meaning where `mask` is False.
+        present: Whether the class is present, (N, C); arbitrary where `mask` is False.
         mask: True where that was observed, (N, C). At least one class has both values.
     """
     num_clips, num_classes = scores.shape

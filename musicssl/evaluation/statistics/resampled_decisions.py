@@ -29,7 +29,7 @@ def label_decisions(
 
     Args:
         decided: K sets of them, (K, N, C).
-        present: Whether the class is present, (N, C); without meaning where `mask` is False.
+        present: Whether the class is present, (N, C); arbitrary where `mask` is False.
         mask: True where that was observed, (N, C).
         counts: How often each clip is in each resample, (N, B).
 

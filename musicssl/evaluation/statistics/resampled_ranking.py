@@ -23,7 +23,7 @@ def ranking(
 
     Args:
         scores: K sets of them, (K, N, C).
-        present: Whether the class is present, (N, C); without meaning where `mask` is False.
+        present: Whether the class is present, (N, C); arbitrary where `mask` is False.
         mask: True where that was observed, (N, C).
         counts: How often each clip is in each resample, (N, B).
 

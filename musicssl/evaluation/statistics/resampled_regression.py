@@ -19,7 +19,7 @@ def errors(
 
     Args:
         predictions: K sets of them, (K, N, C).
-        targets: (N, C); without meaning where `mask` is False.
+        targets: (N, C); arbitrary where `mask` is False.
         mask: True where the target was observed, (N, C).
         counts: How often each clip is in each resample, (N, B).
 

@@ -6,9 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from musicssl.losses.gaussian_kl import gaussian_kl
+from musicssl.losses.latents import bernoulli_kl, gaussian_kl, relaxed_bernoulli
 from musicssl.losses.likelihoods import Likelihood
-from musicssl.losses.relaxed_bernoulli import bernoulli_kl, relaxed_bernoulli
 from musicssl.methods.generative.vae import Gaussian, gaussian_of, mlp
 
 

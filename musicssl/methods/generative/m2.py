@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from musicssl.losses.gaussian_kl import gaussian_kl
+from musicssl.losses.latents import gaussian_kl
 from musicssl.losses.likelihoods import Likelihood
 from musicssl.methods.generative.labelwise import ConditionedMLP
 from musicssl.methods.generative.vae import Gaussian, gaussian_of

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from musicssl.losses.gaussian_kl import gaussian_kl
+from musicssl.losses.latents import gaussian_kl
 from musicssl.losses.likelihoods import Likelihood
 from musicssl.methods.generative.summary import ClipSummary
 from musicssl.networks.layers import Dropout

@@ -45,7 +45,7 @@ def prior_scores(y: Tensor, mask: Tensor, task: Task) -> Tensor:
     """Return what to answer of a clip without a look at it, (C,): `answer_of` all labelled clips.
 
     Args:
-        y: Targets, (N, C); may hold anything, NaN included, where not observed.
+        y: Targets, (N, C); arbitrary where not observed, even NaN.
         mask: True where observed, (N, C).
         task: What the targets are.
     """

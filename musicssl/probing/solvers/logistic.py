@@ -36,7 +36,7 @@ def logistic_regressions(
 
     Args:
         z: Standardised features, (N, D).
-        y: Targets in [0, 1], (N, C); may hold anything, NaN included, where not observed.
+        y: Targets in [0, 1], (N, C); arbitrary where not observed, even NaN.
         mask: True where observed, (N, C).
         strengths: (R,).
         tolerance: See above.

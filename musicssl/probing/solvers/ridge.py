@@ -18,7 +18,7 @@ def ridge_regressions(
 
     Args:
         z: Standardised features, (N, D).
-        y: Targets, (N, C); may hold anything, NaN included, where not observed.
+        y: Targets, (N, C); arbitrary where not observed, even NaN.
         mask: True where observed, (N, C).
         strengths: (R,).
 

@@ -20,8 +20,8 @@ def reverberation_times(responses):
     """Schroeder's way: the slope of the energy still to come, from -5 to -25 dB, in s to -60 dB."""
     energy = responses.square().flip(1).cumsum(dim=1).flip(1).numpy()
     times = []
-    heard = np.maximum(energy / energy[:, :1], 1e-30)  # some FFTs leave a tail of exact zeros
-    for decay in 10 * np.log10(heard):
+    share = np.maximum(energy / energy[:, :1], 1e-30)  # some FFTs leave a tail of exact zeros
+    for decay in 10 * np.log10(share):
         part = np.flatnonzero((decay < -5) & (decay > -25))
         slope = np.polyfit(part / RATE, decay[part], 1)[0]
         times.append(-60 / slope)

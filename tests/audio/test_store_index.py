@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from musicssl.audio.pcm import FULL_SCALE, quantise
+from musicssl.audio.store_index import FULL_SCALE, quantise
 
 
 def test_what_was_16_bit_comes_out_as_it_was():

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from musicssl.augment.dsp.parts import in_parts
+from musicssl.augment.dsp.computation import in_parts
 
 
 @pytest.mark.parametrize("num_clips", [1, 8, 9, 30])
