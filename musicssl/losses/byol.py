@@ -1,4 +1,4 @@
-"""BYOL: one view of a clip predicts what a slowly moving teacher makes of another."""
+"""BYOL: predict a slowly moving teacher's projection of another view of the clip."""
 
 import torch
 from torch import Tensor
@@ -7,14 +7,14 @@ from musicssl.losses.contrastive import unit_vectors
 
 
 def prediction_loss(predictions: Tensor, targets: Tensor) -> Tensor:
-    """Average the squared distance between unit vectors: predictions of a view, targets of another.
+    """Average the squared distance between the prediction of a view and the target of another view.
 
-    2 - 2 cos(prediction, target): Grill et al. 2020, https://arxiv.org/abs/2006.07733, eq. 2. They
-    add the two orders of two views; this is the mean over all ordered pairs of different views of a
-    clip, half of theirs. No gradient flows into the targets.
+    2 - 2 cos(prediction, target): Grill et al. 2020, https://arxiv.org/abs/2006.07733, eq. 2. The
+    authors add the two orders of two views; this is the mean over all ordered pairs of different
+    views of a clip, half of their loss. No gradient flows into the targets.
 
     Args:
-        predictions: Of V views of B clips, (B, V, P), of any scale and precision.
+        predictions: Predictions for V views of B clips, (B, V, P), of any scale and precision.
         targets: Projections of the same views by the teacher, (B, V, P).
 
     Returns:

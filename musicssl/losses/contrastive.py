@@ -1,10 +1,10 @@
-"""Contrastive learning: the cosines of projections are to follow a given similarity.
+"""Contrastive learning: train projections so that their cosines follow a target similarity.
 
-One loss for self-supervised, supervised and semi-supervised learning. What differs is the target
-similarity W of the rows of a batch, see `musicssl.losses.similarity`: same clip makes it NT-Xent
-(Chen et al. 2020, https://arxiv.org/abs/2002.05709, eq. 1), same class SupCon (Khosla et al. 2020,
-https://arxiv.org/abs/2004.11362, eq. 2), a union of both SemiSupCon (Guinot, Quinton and Fazekas
-2024, https://arxiv.org/abs/2407.13840).
+One loss for self-supervised, supervised and semi-supervised learning, which differ in the target
+similarity W of the rows of a batch, see `musicssl.losses.similarity`: the same clip gives NT-Xent
+(Chen et al. 2020, https://arxiv.org/abs/2002.05709, eq. 1), the same class SupCon (Khosla et al.
+2020, https://arxiv.org/abs/2004.11362, eq. 2), and the union of both SemiSupCon (Guinot, Quinton
+and Fazekas 2024, https://arxiv.org/abs/2407.13840).
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-CHUNK_ROWS = 512  # more at a time would take more memory and be no faster
+CHUNK_ROWS = 512  # larger chunks take more memory and are not faster
 
 
 def contrastive_loss(z: Tensor, weights: Tensor, temperature: float = 0.1) -> Tensor:
@@ -23,20 +23,22 @@ def contrastive_loss(z: Tensor, weights: Tensor, temperature: float = 0.1) -> Te
         loss_i = - sum_{j != i} W_ij / sum_{k != i} W_ik * log p_ij
         p_ij = exp(cos(z_i, z_j) / temperature) / sum_{k != i} exp(cos(z_i, z_k) / temperature)
 
-    With several positives each has its own logarithm, and the others stay in its denominator, as
-    in SupCon's L_out. The least value of loss_i is the entropy of row i of W, divided by its sum.
+    Each of several positives has its own logarithm, and the other positives stay in its
+    denominator, as in SupCon's L_out. The minimum of loss_i is the entropy of row i of W after the
+    row is divided by its sum.
 
-    A row without positives is left out of the mean, as in pytorch-metric-learning; without any the
-    loss is 0, with a gradient of 0. SemiSupCon's code counts such rows as 0, so that the gradient
-    shrinks with their number and a learning rate found at one labelled share is too small at
-    another. It also adds 1e-6 to p, which takes the gradient from the hardest positives; we take
-    the logarithm by log-sum-exp. SupContrast's code multiplies the loss by temperature / 0.07.
+    A row without positives is left out of the mean, as in pytorch-metric-learning; if no row has
+    any, the loss is 0, with a gradient of 0. SemiSupCon's code counts such rows as 0, so that the
+    gradient shrinks with their number and a learning rate tuned at one labelled fraction is too
+    small at another. It also adds 1e-6 to p, which removes the gradient of the hardest positives;
+    we compute the logarithm by log-sum-exp. SupContrast's code multiplies the loss by
+    temperature / 0.07.
 
     Args:
         z: Projections, (N, P), of any scale and precision; compared in float32 or more, under
             autocast too.
-        weights: Target similarity W, (N, N), 0 or more; each row counts up to a factor, the
-            diagonal not at all. No gradient flows into it.
+        weights: Target similarity W, (N, N), 0 or more. The scale of a row makes no difference, and
+            the diagonal is ignored. No gradient flows into it.
         temperature: Divides the cosines; positive.
 
     Returns:
@@ -50,14 +52,14 @@ def chunked_contrastive_loss(
 ) -> Tensor:
     """Return `contrastive_loss` for batches whose target similarity does not fit into memory.
 
-    Value and gradient are made in the same pass, a chunk of rows at a time, so that forward and
-    backward hold chunk_rows x N similarities at most. Second derivatives are not available.
+    Value and gradient are computed in the same pass, one chunk of rows at a time, so that forward
+    and backward hold chunk_rows x N similarities at most. Second derivatives are not available.
 
     Args:
         z: Projections, (N, P).
-        weights: Returns some rows of the target similarity, (n, N).
+        weights: Function of a slice of n rows, returns these rows of the target similarity, (n, N).
         temperature: Divides the cosines; positive.
-        chunk_rows: Rows that are compared with all others at a time.
+        chunk_rows: Number of rows that are compared with all others at a time.
 
     Returns:
         Scalar, in nats.
@@ -68,7 +70,7 @@ def chunked_contrastive_loss(
 
 
 class _Contrast(torch.autograd.Function):
-    """The loss of unit vectors, which keeps its gradient instead of what to compute it from."""
+    """The loss of unit vectors, which saves its gradient instead of intermediate results."""
 
     @staticmethod
     def forward(
@@ -103,10 +105,10 @@ class _Contrast(torch.autograd.Function):
 
 
 def _target(weights: Tensor, start: int) -> tuple[Tensor, Tensor]:
-    """Normalise rows of W, (n, N), the first of which is row `start`; say which have a positive.
+    """Normalise rows of W, (n, N), of which the first is row `start`, and find rows with positives.
 
     Returns:
-        The target distributions, (n, N), and 1 or 0 for each row, (n,).
+        The target distributions, (n, N), and for each row 1 if it has a positive, else 0, (n,).
     """
     target = weights.clone()
     target.diagonal(start).zero_()
@@ -119,17 +121,17 @@ def _target(weights: Tensor, start: int) -> tuple[Tensor, Tensor]:
 def _compare(anchors: Tensor, unit: Tensor, target: Tensor, start: int) -> tuple[Tensor, Tensor]:
     """Return the cross-entropy of each anchor, (n,), and its slope in the logits, (n, N).
 
-    The softmax is stabilised by hand, because log-sum-exp and softmax would each take an
-    exponential and a copy of all similarities. Its slope takes the place of the logits.
+    The softmax is stabilised by hand, because log-sum-exp and softmax would each compute all
+    exponentials and copy all similarities. The slope is written in place of the logits.
 
     Args:
         anchors: Unit vectors divided by the temperature, (n, P).
         unit: All unit vectors, (N, P).
-        target: What the softmax is to be, (n, N), 0 on the diagonal.
-        start: Which row the first anchor is.
+        target: Target of the softmax, (n, N), 0 on the diagonal.
+        start: Row of the first anchor.
     """
     logits = anchors @ unit.T  # (n, N)
-    # The least number, not minus infinity: 0 times it is 0, and a batch of one row stays finite.
+    # The lowest number, not minus infinity: 0 times it is 0, and a batch of one row stays finite.
     logits.diagonal(start).fill_(torch.finfo(logits.dtype).min)
     logits -= logits.amax(dim=1, keepdim=True)
     expected = torch.einsum("nk,nk->n", target, logits)
@@ -142,8 +144,8 @@ def _compare(anchors: Tensor, unit: Tensor, target: Tensor, start: int) -> tuple
 def unit_vectors(z: Tensor) -> Tensor:
     """Divide vectors by their length, in float32 or more.
 
-    A vector of zeros stays one, and its gradient is that of no division: PyTorch's `normalize`
-    divides it by 1e-12 and so makes its gradient a trillion times as large.
+    A vector of zeros does not change, and its gradient is passed on without a division: PyTorch's
+    `normalize` divides it by 1e-12, which multiplies its gradient by a trillion.
 
     Args:
         z: Vectors, (..., P), of any scale.

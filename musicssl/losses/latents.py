@@ -1,4 +1,4 @@
-"""How far a Gaussian is from the standard one."""
+"""Latent variables: KL divergences from their priors, and relaxed Bernoulli samples."""
 
 import torch
 from torch import Tensor
@@ -17,14 +17,14 @@ def relaxed_bernoulli(logits: Tensor, temperature: float, uniform: Tensor | None
     """Draw samples in (0, 1) of the relaxed Bernoulli, or binary Concrete, distribution, (...).
 
     Maddison et al. 2017, https://arxiv.org/abs/1611.00712, appendix B; Jang et al. 2017,
-    https://arxiv.org/abs/1611.01144, have the same for any number of values. The lower the
-    temperature, the closer are samples to 0 and 1, and the noisier the gradients. Rounded, a sample
-    is 1 with probability sigmoid(logit), whatever the temperature.
+    https://arxiv.org/abs/1611.01144, define it for any number of values. The lower the temperature,
+    the closer samples are to 0 and 1, and the noisier the gradients. A rounded sample is 1 with
+    probability sigmoid(logit) at any temperature.
 
     Args:
         logits: Log-odds of 1, (...).
-        temperature: Above 0.
-        uniform: Uniform in [0, 1), (...); None to draw it.
+        temperature: Temperature, above 0.
+        uniform: Uniform noise in [0, 1), (...); None to draw it.
     """
     uniform = torch.rand_like(logits) if uniform is None else uniform
     return ((logits + uniform.logit()) / temperature).sigmoid()
@@ -34,8 +34,8 @@ def bernoulli_kl(logits: Tensor, prior_logits: Tensor) -> Tensor:
     """Return KL(Bernoulli || Bernoulli) in nats from the log-odds of both, (...).
 
     Args:
-        logits: Of the first distribution, (...).
-        prior_logits: Of the second, to be broadcast.
+        logits: Log-odds of the first distribution, (...).
+        prior_logits: Log-odds of the second distribution, broadcastable to `logits`.
     """
     present = logits.sigmoid() * (logsigmoid(logits) - logsigmoid(prior_logits))
     absent = (-logits).sigmoid() * (logsigmoid(-logits) - logsigmoid(-prior_logits))

@@ -1,13 +1,14 @@
-"""What a generative model takes features for: their distribution given what the decoder says.
+"""Likelihoods of generative models: the distribution of features given the decoder's outputs.
 
-All are independent over features, and in nats: the constants count, so that bounds of models with
-the same features compare. The decoder has `outputs_per_feature` outputs for each of D features;
-where there are two, the first D are means. Nats are float32, whatever the precision of the decoder.
+Features are independent of each other, and log-likelihoods are in nats including their constants,
+so that bounds of models with the same features are comparable. The decoder has
+`outputs_per_feature` outputs for each of D features; if there are two, the first D are means. Nats
+are float32, whatever the precision of the decoder.
 
-The default is a Gaussian of fixed deviation on standardised features. A learned variance makes the
-likelihood of a feature that the decoder gets right grow without bound, so that a few constant
-features outweigh all else; bounded from below it is an option. Bernoulli is for features in [0, 1]
-that are more or less on or off, as pixels are.
+The default is a Gaussian with a fixed deviation on standardised features. With a learnt variance,
+the likelihood of a feature that the decoder reconstructs exactly grows without bound, so that a few
+constant features outweigh everything else; a learnt variance with a lower bound is an option.
+Bernoulli is for features in [0, 1] that are mostly near 0 or 1, like pixels.
 """
 
 import math
@@ -27,11 +28,11 @@ class Likelihood(Protocol):
 
     @property
     def standardised(self) -> bool:
-        """Whether it is for features of mean 0 and deviation 1."""
+        """Whether features must have mean 0 and deviation 1."""
 
     @property
     def outputs_per_feature(self) -> int:
-        """Outputs that the decoder must have for each feature."""
+        """Number of outputs of the decoder for each feature."""
 
     def negative_log(self, outputs: Tensor, x: Tensor) -> Tensor:
         """Return -log p(x) of features, (..., D), given outputs, (..., k D): nats, (...)."""
@@ -40,23 +41,23 @@ class Likelihood(Protocol):
         """Return the expected features, (..., D)."""
 
     def check(self, x: Tensor) -> None:
-        """Refuse features, (N, D), that cannot be distributed so.
+        """Check that features, (N, D), are possible values of the distribution.
 
         Raises:
-            InputError: If there are any.
+            InputError: If they are not.
         """
 
 
 @dataclass(frozen=True)
 class FixedGaussian:
-    """A Gaussian of the same deviation for every feature.
+    """A Gaussian with the same deviation for every feature.
 
     Attributes:
-        std: Standard deviation, in units of the standardised features; the smaller, the more a
-            faithful reconstruction counts against the prior of the latent variables.
+        std: Standard deviation, in units of the standardised features; the smaller it is, the more
+            weight the reconstruction has relative to the prior of the latent variables.
 
     Raises:
-        InputError: If it is not positive.
+        InputError: If `std` is not positive.
     """
 
     std: float = 1.0
@@ -81,16 +82,16 @@ class FixedGaussian:
 
 @dataclass(frozen=True)
 class BoundedGaussian:
-    """A Gaussian whose deviation the decoder learns for each feature of each clip.
+    """A Gaussian whose deviation the decoder predicts for each feature of each clip.
 
-    The variance is `min_std**2 + exp(output)`: a bound that is approached, where a clamp would stop
-    the gradient, and about 1, that of standardised features, before anything is learnt.
+    The variance is `min_std**2 + exp(output)`. It approaches its bound smoothly, where a clamp
+    would stop the gradient, and is about 1 before training, like that of standardised features.
 
     Attributes:
-        min_std: Least standard deviation, in units of the standardised features.
+        min_std: Smallest standard deviation, in units of the standardised features.
 
     Raises:
-        InputError: If it is not positive.
+        InputError: If `min_std` is not positive.
     """
 
     min_std: float = 0.05
@@ -120,8 +121,8 @@ class BoundedGaussian:
 class Bernoulli:
     """Features that are probabilities; outputs are logits.
 
-    For features strictly between 0 and 1 this is no density, but a cross-entropy that is least
-    where the mean is the feature, as is usual.
+    For features strictly between 0 and 1 this is not a density, but, as usual, a cross-entropy
+    whose minimum is at a mean equal to the feature.
     """
 
     standardised = False
@@ -130,7 +131,7 @@ class Bernoulli:
     def negative_log(self, outputs: Tensor, x: Tensor) -> Tensor:
         """Return the nats of features, (..., D) -> (...)."""
         logits = outputs.float()
-        # -log p(x) = softplus(l) - x l; torch's own function wants both of one form.
+        # -log p(x) = softplus(l) - x l; torch's own function does not broadcast.
         return (softplus(logits) - x * logits).sum(dim=-1)
 
     def mean(self, outputs: Tensor) -> Tensor:
@@ -138,14 +139,14 @@ class Bernoulli:
         return outputs.sigmoid()
 
     def check(self, x: Tensor) -> None:
-        """Refuse features outside [0, 1].
+        """Check that features are in [0, 1].
 
         Raises:
-            InputError: If there are any.
+            InputError: If they are not.
         """
         if x.numel() and not (float(x.min()) >= 0 and float(x.max()) <= 1):
             raise InputError(
-                f"likelihood=bernoulli is for features in [0, 1], but these go from "
+                f"likelihood=bernoulli needs features in [0, 1], but these are from "
                 f"{float(x.min()):.3g} to {float(x.max()):.3g}; choose likelihood=gaussian."
             )
 

@@ -1,4 +1,4 @@
-"""Binary cross-entropy on what was observed."""
+"""Binary cross-entropy of observed labels, and of pseudo-labels."""
 
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
@@ -9,8 +9,8 @@ def masked_bce(
 ) -> Tensor:
     """Average the binary cross-entropy over all observed cells of the batch.
 
-    What AttentionMIC's code minimises; its paper gives `partial_bce`, which weighs clips alike
-    instead of cells. Without any observed cell the loss is 0, with a gradient of 0.
+    The loss in the code of AttentionMIC; its paper defines `partial_bce`, which gives equal weight
+    to clips instead of cells. Without any observed cell the loss is 0, with a gradient of 0.
 
     Args:
         logits: Log-odds, (B, C).
@@ -27,13 +27,13 @@ def masked_bce(
 def cell_losses(
     logits: Tensor, targets: Tensor, mask: Tensor, positive_weight: Tensor | None = None
 ) -> Tensor:
-    """Return the binary cross-entropy of each cell, (B, C), 0 where nothing was observed.
+    """Return the binary cross-entropy of each cell, (B, C), 0 where not observed.
 
     Args:
         logits: Log-odds, (B, C).
         targets: In [0, 1], (B, C).
         mask: True where observed, (B, C).
-        positive_weight: Factor of the positive term of each class, (C,).
+        positive_weight: Factor for the positive term of each class, (C,).
     """
     targets = targets.where(mask, 0)
     losses = binary_cross_entropy_with_logits(
@@ -46,13 +46,13 @@ def pseudo_label_bce(logits: Tensor, targets: Tensor, selected: Tensor) -> Tenso
     """Average the cross-entropy of the selected cells over *all* cells.
 
     FixMatch, Sohn et al. 2020, https://arxiv.org/abs/2001.07685, equation 4, with a sigmoid for
-    each class in the place of the softmax. As there, the sum is divided by all cells, so that the
-    term grows with the share of cells that are trusted.
+    each class in place of the softmax. As in the paper, the sum is divided by the number of all
+    cells, so that the term grows with the fraction of selected cells.
 
     Args:
-        logits: Of the strong view, (B, C).
+        logits: Logits of the strong view, (B, C).
         targets: Pseudo-labels in [0, 1], (B, C).
-        selected: True where they are trusted, (B, C) bool.
+        selected: True where a pseudo-label is trusted, (B, C) bool.
 
     Returns:
         Scalar, in nats; 0 if nothing is selected.

@@ -1,4 +1,4 @@
-"""Binary cross-entropy normalised by how much of a clip was observed."""
+"""Binary cross-entropy normalised by the observed fraction of each clip's labels."""
 
 from torch import Tensor
 
@@ -14,13 +14,13 @@ def partial_bce(
     beta: float = 0.0,
     gamma: float = -1.0,
 ) -> Tensor:
-    """Average g(p) / C times the sum of a clip's cross-entropies; p is its observed share.
+    """Average g(p) / C times the sum of a clip's cross-entropies; p is its observed fraction.
 
     g(p) = alpha p^gamma + beta: Durand, Mehrasa and Mori 2019, https://arxiv.org/abs/1902.09720,
-    eq. 2, and Gururani's thesis, eq. 3.5 to 3.7, which print it without the minus sign. The default
-    g(p) = 1/p is the mean over a clip's observed cells, then over clips; `masked_bce` differs from
-    it as soon as clips differ in their number of observed cells. Clips without any, for which
-    p^-1 is infinite, are left out of the mean; a batch of such clips has loss 0.
+    eq. 2, and Gururani's thesis, eq. 3.5 to 3.7, which prints it without the minus sign. The
+    default g(p) = 1/p is the mean over a clip's observed cells, then over clips; `masked_bce`
+    differs from it if clips differ in their number of observed cells. Clips without observed cells,
+    for which p^-1 is infinite, are left out of the mean; a batch of such clips has loss 0.
 
     Args:
         logits: Log-odds, (B, C).
@@ -28,7 +28,7 @@ def partial_bce(
         mask: True where observed, (B, C).
         prior: Not used; all losses share the signature.
         alpha: Factor of the power of p.
-        beta: Constant of g; alpha = 0, beta = 1 ignores how much was observed.
+        beta: Constant of g; alpha = 0, beta = 1 ignores p.
         gamma: Exponent of p.
 
     Returns:

@@ -1,11 +1,11 @@
-"""How alike clips are to be: the target similarity W of contrastive learning.
+"""Target similarities W of contrastive learning.
 
-A similarity takes the labels of n rows and of N rows to an (n, N) matrix of float32, 0 or more. It
-is of order n x N in memory: labels meet in matrix products and are never laid out for each pair.
-What was not observed never matches, whatever its target holds, NaN included. Nothing is special
-about the diagonal; the loss leaves it out.
+A similarity maps the labels of n rows and of N rows to an (n, N) matrix of float32, 0 or more. It
+needs memory of order n x N: labels are compared by matrix products, not for each pair in a tensor
+of order n x N x C. Unobserved labels never match, whatever their targets are, even NaN. The
+diagonal is computed like other cells; the loss ignores it.
 
-`same_clip` and `union` put together what views and labels say.
+`same_clip` and `union` combine the similarity of views with that of labels.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from musicssl.errors import InputError
 
 
 class Labels(NamedTuple):
-    """What is known of some rows.
+    """The labels of some rows.
 
     Attributes:
         y: Targets, (N, C); arbitrary where `mask` is False.
@@ -48,12 +48,12 @@ def shared_labels(labels: Labels, others: Labels, threshold: int = 1) -> Tensor:
     """Return 1 where two rows share classes, observed and present in both.
 
     Args:
-        labels: Of n rows.
-        others: Of N rows.
-        threshold: How many classes they have to share. A row with fewer is like no other.
+        labels: Labels of n rows.
+        others: Labels of N rows.
+        threshold: Number of classes that must be shared. A row with fewer classes matches no other.
 
     Raises:
-        InputError: If that is less than 1.
+        InputError: If `threshold` is less than 1.
     """
     if not threshold >= 1:
         raise InputError(f"similarity.threshold must be 1 or more classes, got {threshold:g}.")
@@ -64,25 +64,26 @@ def dice(labels: Labels, others: Labels) -> Tensor:
     """Return 2 |A & B| / (|A| + |B|) of the classes A and B that are present in two rows.
 
     Only classes observed in both rows are counted; 0 where there is none, or none of them is
-    present. Where everything is observed it is what SemiSupCon's code calls weighted.
+    present. If everything is observed it is the similarity "weighted" of SemiSupCon's code.
 
     Args:
-        labels: Of n rows.
-        others: Of N rows.
+        labels: Labels of n rows.
+        others: Labels of N rows.
     """
-    ours, theirs = _present(labels), _present(others)
-    sizes = _products(ours, others.mask).add_(_products(labels.mask, theirs))
-    return _products(ours, theirs).mul_(2).div_(sizes.clamp_min_(1))  # sizes are whole numbers
+    present, others_present = _present(labels), _present(others)
+    sizes = _products(present, others.mask).add_(_products(labels.mask, others_present))
+    shared = _products(present, others_present)
+    return shared.mul_(2).div_(sizes.clamp_min_(1))  # sizes are whole numbers
 
 
 def same_class(labels: Labels, others: Labels) -> Tensor:
-    """Return 1 where two rows belong to the same one of several classes.
+    """Return 1 where two rows belong to the same class, of several of which each row has one.
 
-    As in `musicssl.losses.cross_entropy`, a row of which not all classes were observed is of none.
+    As in `musicssl.losses.cross_entropy`, a row whose classes were not all observed has no class.
 
     Args:
-        labels: Of n rows, one-hot.
-        others: Of N rows, one-hot.
+        labels: Labels of n rows, one-hot.
+        others: Labels of N rows, one-hot.
     """
     return (_class_of(labels, unknown=-1)[:, None] == _class_of(others, unknown=-2)).float()
 
@@ -90,17 +91,17 @@ def same_class(labels: Labels, others: Labels) -> Tensor:
 def kernel(labels: Labels, others: Labels, width: float = 0.1) -> Tensor:
     """Return exp(-d^2 / (2 width^2)), d^2 the mean squared difference of two rows' targets.
 
-    The mean is over the targets observed in both; 0 where there is none. Targets are taken one
-    after the other, as there are few in a regression: |a|^2 + |b|^2 - 2 ab in matrix products would
-    lose small differences of large targets, such as tempi, to rounding.
+    The mean is over the targets observed in both rows; the similarity is 0 where there is none.
+    Targets are processed one after the other, since regressions have few of them: matrix products,
+    |a|^2 + |b|^2 - 2 ab, would lose small differences of large targets, such as tempi, to rounding.
 
     Args:
-        labels: Of n rows.
-        others: Of N rows.
-        width: The difference that is still alike, in the unit of the targets.
+        labels: Labels of n rows.
+        others: Labels of N rows.
+        width: Width of the kernel, in the unit of the targets.
 
     Raises:
-        InputError: If it is not positive.
+        InputError: If `width` is not positive.
     """
     if not width > 0:
         raise InputError(f"similarity.width must be positive, got {width:g}.")
@@ -110,45 +111,45 @@ def kernel(labels: Labels, others: Labels, width: float = 0.1) -> Tensor:
         observed = labels.mask[:, column, None] & others.mask[:, column]
         differences = labels.y[:, column, None].float() - others.y[:, column].float()
         squares += differences.square_().masked_fill_(~observed, 0)
-    alike = squares.div_(counts.clamp(min=1)).mul_(-0.5 / width**2).exp_()
-    return alike.masked_fill_(counts == 0, 0)
+    similar = squares.div_(counts.clamp(min=1)).mul_(-0.5 / width**2).exp_()
+    return similar.masked_fill_(counts == 0, 0)
 
 
 def of_targets(
     labels: Labels, others: Labels, function: Callable[[Tensor, Tensor], Tensor] | str
 ) -> Tensor:
-    """Return what a function of yours says of two rows, 0 unless all targets of both are observed.
+    """Return the result of a custom function, 0 unless all targets of both rows are observed.
 
     Args:
-        labels: Of n rows.
-        others: Of N rows.
-        function: Takes targets, (n, C) and (N, C), 0 where not observed, to similarities of 0 or
-            more, (n, N); or its dotted name, such as "mylab.alike", by which it is imported.
+        labels: Labels of n rows.
+        others: Labels of N rows.
+        function: Maps targets, (n, C) and (N, C), 0 where not observed, to similarities of 0 or
+            more, (n, N); or its dotted name, such as "mylab.alike", from which it is imported.
 
     Raises:
-        InputError: If it cannot be imported, or returns what is no tensor, of another shape or
-            negative.
+        InputError: If the function cannot be imported, or its result is not a tensor, has another
+            shape or is negative.
     """
-    alike = _imported(function) if isinstance(function, str) else function
-    known, theirs = labels.mask.all(dim=1), others.mask.all(dim=1)
-    shape = (len(known), len(theirs))
-    similar = alike(labels.y.where(labels.mask, 0), others.y.where(others.mask, 0))
+    custom = _imported(function) if isinstance(function, str) else function
+    observed, others_observed = labels.mask.all(dim=1), others.mask.all(dim=1)
+    shape = (len(observed), len(others_observed))
+    similar = custom(labels.y.where(labels.mask, 0), others.y.where(others.mask, 0))
     returned = tuple(similar.shape) if isinstance(similar, Tensor) else type(similar).__name__
     if returned != shape:
         raise InputError(
-            f"the function of similarity must take {len(known)} and {len(theirs)} rows of targets "
+            f"the function of similarity must map {shape[0]} and {shape[1]} rows of targets "
             f"to a matrix of the shape {shape}, but returned {returned}."
         )
-    similar = similar.float().where(known[:, None] & theirs, 0)
+    similar = similar.float().where(observed[:, None] & others_observed, 0)
     if not (similar >= 0).all():
         raise InputError(
-            "the function of similarity must return numbers of 0 or more, but returned others; "
-            "clip them, or shift them upwards."
+            "the function of similarity must return numbers of 0 or more, but returned negative "
+            "numbers or NaN; clip them, or shift them upwards."
         )
     return similar
 
 
-FITTING: dict[str, tuple[Callable[..., Tensor], ...]] = {  # of each task, the natural one first
+FITTING: dict[str, tuple[Callable[..., Tensor], ...]] = {  # by task, the default first
     "multi_label": (dice, shared_labels),
     "multi_class": (same_class,),
     "regression": (kernel,),
@@ -156,23 +157,23 @@ FITTING: dict[str, tuple[Callable[..., Tensor], ...]] = {  # of each task, the n
 
 
 def similarity_of(task: str, chosen: Similarity | None) -> Similarity:
-    """Return the chosen similarity, or the natural one of a task if there is none.
+    """Return the chosen similarity, or the default of a task if none is chosen.
 
-    A similarity that is not of musicssl may do as it likes, and so may `of_targets`.
+    `of_targets`, and similarities from outside of musicssl, are accepted for every task.
 
     Args:
         task: The name of the task; see `musicssl.evaluation.tasks`.
-        chosen: Takes the labels of n and of N rows to (n, N), or None.
+        chosen: Maps the labels of n and of N rows to (n, N), or None.
 
     Raises:
-        InputError: If the chosen one is for targets of another kind.
+        InputError: If the chosen similarity is for another kind of targets.
     """
     fitting = FITTING[task]
     if chosen is None:
         return fitting[0]
     function = chosen.func if isinstance(chosen, partial) else chosen
-    ours = [similarity for choices in FITTING.values() for similarity in choices]
-    if function in ours and function not in fitting:
+    built_in = [similarity for choices in FITTING.values() for similarity in choices]
+    if function in built_in and function not in fitting:
         cure = " or ".join(f"similarity={similarity.__name__}" for similarity in fitting)
         raise InputError(
             f"similarity={function.__name__} is not for targets of the kind {task}, which this "
@@ -187,11 +188,11 @@ def _imported(name: str) -> Callable[[Tensor, Tensor], Tensor]:
         function = getattr(import_module(module), last)
     except (ImportError, AttributeError, ValueError) as error:
         raise InputError(
-            f"similarity.function={name} cannot be imported ({error}); give a function's dotted "
-            "name, such as mylab.alike, whose module lies beside train.py or on PYTHONPATH."
+            f"similarity.function={name} cannot be imported ({error}); give the dotted name of a "
+            "function, such as mylab.alike, in a module beside train.py or on PYTHONPATH."
         ) from error
     if not callable(function):
-        raise InputError(f"similarity.function={name} is no function; name one.")
+        raise InputError(f"similarity.function={name} is not a function; give the name of one.")
     return function  # type: ignore[no-any-return]
 
 
@@ -200,11 +201,11 @@ def _present(labels: Labels) -> Tensor:
 
 
 def _class_of(labels: Labels, unknown: int) -> Tensor:
-    """Return the place of each row's class, (N,), or `unknown`."""
+    """Return the index of each row's class, (N,), or `unknown`."""
     return labels.y.argmax(dim=1).where(labels.mask.all(dim=1), unknown)
 
 
 def _products(a: Tensor, b: Tensor) -> Tensor:
-    """Multiply (n, C) by (N, C): (n, N) float32, under autocast too, which would round counts."""
+    """Multiply (n, C) by (N, C): (n, N) float32, even under autocast, which would round counts."""
     with torch.autocast(a.device.type, enabled=False):
         return a.float() @ b.float().T

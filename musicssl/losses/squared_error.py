@@ -1,4 +1,4 @@
-"""Squared error on what was observed."""
+"""Squared error of observed targets."""
 
 from torch import Tensor
 
@@ -8,12 +8,12 @@ def squared_error(
 ) -> Tensor:
     """Average the squared error over all observed cells of the batch.
 
-    Targets count alike in their own units; of targets with different units the one of the widest
-    range decides, unless the corpus brings them to one scale. Without any observed cell the loss is
-    0, with a gradient of 0.
+    All targets have the same weight in their own units: if units differ, the target with the widest
+    range dominates, unless the corpus scales them. Without any observed cell the loss is 0, with a
+    gradient of 0.
 
     Args:
-        logits: What is predicted, (B, C), in the unit of the target.
+        logits: Predictions, (B, C), in the unit of the target.
         targets: Any real numbers, (B, C); arbitrary where not observed, even NaN.
         mask: True where observed, (B, C).
         prior: Not used; all losses share the signature.

@@ -2,11 +2,11 @@
 
 Jiang et al. 2017, "Variational Deep Embedding", https://arxiv.org/abs/1611.05148, section 3.2:
 p(c) = pi_c, p(z|c) = N(mu_c, s_c^2), q(z|x) = N(m, s^2), and q(c|x) = p(c|z) at a sampled z, which
-is called gamma. All is in nats and to be minimised, and in float32 as the mixture is, also where
+is called gamma. All results are in nats, to be minimised, and in float32 like the mixture, even if
 the encoder is in half precision.
 
-Responsibilities are a softmax of logarithms. Both public implementations take exp(log p) + 1e-10
-and normalise: in 64 dimensions every exp is 0 in float32, and gamma is uniform.
+Responsibilities are a softmax of logarithms. Both public implementations normalise
+exp(log p) + 1e-10: in 64 dimensions every exp is 0 in float32, and gamma is uniform.
 """
 
 from typing import NamedTuple
@@ -37,11 +37,11 @@ def log_responsibilities(z: Tensor, mixture: Mixture) -> Tensor:
 
 
 def component_costs(mean: Tensor, log_variance: Tensor, mixture: Mixture) -> Tensor:
-    """Return KL(q(z|x) || p(z|c)) - log pi_c, what it costs if a clip is of component c, (..., K).
+    """Return KL(q(z|x) || p(z|c)) - log pi_c, the cost of each component c, (..., K).
 
     Args:
-        mean: Of q(z|x), (..., Z).
-        log_variance: Of q(z|x), (..., Z).
+        mean: Mean of q(z|x), (..., Z).
+        log_variance: Log-variance of q(z|x), (..., Z).
         mixture: The prior.
     """
     log_weights, means, log_variances = mixture
@@ -53,11 +53,11 @@ def component_costs(mean: Tensor, log_variance: Tensor, mixture: Mixture) -> Ten
 def vade_kl(costs: Tensor, log_gamma: Tensor) -> Tensor:
     """Return KL(q(z, c|x) || p(z, c)) = sum_c gamma_c (cost_c + log gamma_c), (..., K) -> (...).
 
-    With the reconstruction it is the negative bound. It is least, -logsumexp(-cost), at
-    gamma = softmax(-cost); that of a sampled z is another, and costs more. Gradients flow through
-    gamma, as in the authors' code.
+    The negative bound is this KL plus the reconstruction term. Its minimum is -logsumexp(-cost), at
+    gamma = softmax(-cost); gamma of a sampled z differs from that and costs more. Gradients flow
+    through gamma, as in the authors' code.
 
-    Where the class of a clip is known, gamma is one-hot and all of this is its cost.
+    If the class of a clip is labelled, gamma is one-hot and the KL is the cost of that class.
 
     Args:
         costs: See `component_costs`.

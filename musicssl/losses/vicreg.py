@@ -1,4 +1,4 @@
-"""VICReg: views of a clip agree, while every dimension varies and says something of its own."""
+"""VICReg: views of a clip agree, while every dimension varies and dimensions are uncorrelated."""
 
 from typing import NamedTuple
 
@@ -10,9 +10,9 @@ class VICRegTerms(NamedTuple):
     """The three parts of the loss, each a scalar, 0 or more.
 
     Attributes:
-        invariance: How far views of a clip are apart.
-        variance: How far the standard deviations of the dimensions fall short of 1.
-        covariance: How much the dimensions say of each other.
+        invariance: Mean squared distance between views of a clip.
+        variance: Mean shortfall of the dimensions' standard deviations from 1.
+        covariance: Squared covariances between different dimensions.
     """
 
     invariance: Tensor
@@ -21,13 +21,13 @@ class VICRegTerms(NamedTuple):
 
 
 def vicreg_terms(z: Tensor) -> VICRegTerms:
-    """Return the terms that VICReg weighs by 25, 25 and 1.
+    """Return the three terms, whose weights in VICReg are 25, 25 and 1.
 
     Bardes, Ponce and LeCun 2022, https://arxiv.org/abs/2105.04906, eq. 1 to 6, scaled as in the
-    authors' code, from which those weights are: the squared differences of views are averaged over
-    dimensions (eq. 5 sums them), the variance is the mean over the views (eq. 6: the sum), the
-    covariance the sum over two views. With more than two views the invariance is the mean over
-    pairs of them, and the covariance twice the mean over views.
+    authors' code, for which these weights are meant: the squared differences of views are averaged
+    over dimensions (eq. 5 sums them), the variance is the mean over the views (eq. 6: the sum), and
+    the covariance is the sum over two views. With more than two views the invariance is the mean
+    over pairs of views, and the covariance twice the mean over views.
 
     Args:
         z: Projections of V views of B clips, (B, V, P); not normalised. Compared in float32 or

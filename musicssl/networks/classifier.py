@@ -1,4 +1,4 @@
-"""An encoder and a pooling: the network that the methods train."""
+"""The classifier that the methods train: an encoder and a pooling."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,12 +11,12 @@ from musicssl.networks.pooling import Instances, Pooling
 
 
 class Classifier(nn.Module):
-    """Decide which classes sound in a clip.
+    """Predict the classes of a clip.
 
     Args:
         encoder: Builds the encoder from `num_features` and `num_instances`. An encoder maps
-            (B, T, F), or sound, (B, S), and the mask of valid instances or samples or None to
-            embeddings (B, T', D) and their mask, and has `embed_dim`, D.
+            instances, (B, T, F), or sound, (B, S), and the mask of valid instances or samples, or
+            None, to embeddings, (B, T', D), and their mask; its attribute `embed_dim` is D.
         pooling: Builds the pooling from `embed_dim` and `num_classes`.
         num_features: Number of features of an instance, F.
         num_instances: Instances of the longest clip, T.
@@ -41,21 +41,21 @@ class Classifier(nn.Module):
         return logits
 
     def clip_embeddings(self, batch: Batch) -> Tensor:
-        """Return the mean embedding of each clip's instances, (B, D), padding left out."""
+        """Return the mean embedding of each clip's valid instances, (B, D)."""
         h, valid = self.embed(batch)  # (B, T', D)
         if valid is None:
             return h.mean(dim=1)
         return h.where(valid[..., None], 0).sum(dim=1) / valid.sum(dim=1, keepdim=True)
 
     def instances(self, batch: Batch) -> Instances:
-        """Return what is decided about each instance, (B, T', C), and how much it counts."""
+        """Return the logits and the weights of the instances, each (B, T', C)."""
         instances: Instances = self.pooling.instances(*self.embed(batch))
         return instances
 
     def embed(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
-        """Return the embeddings of the instances, (B, T', D), and which of them count.
+        """Return the embeddings of the instances, (B, T', D), and the mask of valid ones.
 
-        That mask, (B, T') bool, is False for padding; None stands for all True.
+        The mask, (B, T') bool, is False for padding; None means that all are valid.
 
         Raises:
             InputError: If the clips are sound and the encoder is not for sound.

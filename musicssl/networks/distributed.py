@@ -1,7 +1,7 @@
-"""Gather rows across ranks, and batch norm over the batches of all ranks, on CPUs too.
+"""Distributed training: rows gathered from all ranks, and batch norm over all ranks, also on CPUs.
 
-`torch.nn.SyncBatchNorm` refuses CPUs, and so does DistributedDataParallel for any module that has
-one. With `SyncBatchNorms` a distributed run can be tested on a machine without GPUs.
+`torch.nn.SyncBatchNorm` raises an error on CPUs, and so does DistributedDataParallel for a module
+that contains one. `SyncBatchNorms` makes it possible to test distributed runs without GPUs.
 """
 
 import pytorch_lightning as pl
@@ -16,29 +16,29 @@ from musicssl.errors import InputError
 
 
 def world_size() -> int:
-    """Return the number of processes that train together; 1 outside a distributed run."""
+    """Return the number of processes of a distributed run, or 1 outside of one."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def gathered(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """Join the rows of all ranks, in the order of ranks, with gradient.
+    """Concatenate the rows of all ranks, in the order of ranks, with gradient.
 
-    The gradient of a rank's rows is summed over what every rank makes of them. Where each rank has
-    the same loss of all rows, the mean of gradients that DistributedDataParallel takes is then
-    exactly the gradient of one process with the whole batch. (With `torch.distributed.all_gather`,
-    which has no gradient, and one's own rows put back, it is not: each rank misses what its rows
-    are to the anchors of others.) Tensors without gradient, labels and numbers of clips, are joined
-    alike.
+    The gradient of a rank's rows is summed over the losses of all ranks. If every rank computes the
+    same loss of all rows, the mean of gradients in DistributedDataParallel is then exactly the
+    gradient of one process with the whole batch. (It is not if each rank puts its own rows into the
+    result of `torch.distributed.all_gather`, which has no gradient: then the gradient lacks the
+    losses of other ranks' anchors.) Tensors without gradient, such as labels and indices of clips,
+    are concatenated in the same way.
 
-    The gathering is torch's own differentiable one, for gloo and NCCL; only the count of rows is
-    checked in addition, since NCCL waits for ever, or joins garbage, where ranks differ in it. The
-    check makes a GPU wait, so that what belongs together is best gathered in one call.
+    This uses torch's own differentiable operation, for gloo and NCCL, after a check that all ranks
+    have the same number of rows: NCCL would otherwise wait for ever or return garbage. The check
+    synchronises a GPU, so gather all tensors of a step in one call.
 
     Args:
-        tensors: Of this rank, each (n, ...) with the same n, of any dtype.
+        tensors: Tensors of this rank, each (n, ...) with the same n, of any dtype.
 
     Returns:
-        Each one with the rows of all R ranks, (R n, ...); the tensors themselves if there is one.
+        The tensors with the rows of all R ranks, (R n, ...); the same tensors if R is 1.
 
     Raises:
         InputError: If ranks differ in the number of rows.
@@ -49,7 +49,7 @@ def gathered(*tensors: Tensor) -> tuple[Tensor, ...]:
     counts = torch.cat(_all_gather(torch.tensor([len(first)], device=first.device))).tolist()
     if len(set(counts)) > 1:
         listed = ", ".join(str(count) for count in counts)
-        raise InputError(f"the ranks hold {listed} rows; give every rank as many as the others.")
+        raise InputError(f"the ranks have {listed} rows; give every rank the same number of rows.")
     return tuple(torch.cat(_all_gather(x)) for x in tensors)
 
 
@@ -59,12 +59,12 @@ def _all_gather(x: Tensor) -> tuple[Tensor, ...]:
 
 
 class SyncBatchNorm(_BatchNorm):
-    """Normalise each channel by its mean and variance in the batches of all ranks.
+    """Normalise each channel by its mean and variance over the batches of all ranks.
 
     Ioffe and Szegedy 2015, https://arxiv.org/abs/1502.03167, algorithm 1, with the unbiased
-    variance in the running statistics, as `nn.BatchNorm1d` and `2d` have it and under the same
-    names. Ranks may differ in the size of their batches. While evaluating, and alone, it is plain
-    batch norm.
+    variance in the running statistics, as in `nn.BatchNorm1d` and `2d`, whose names of parameters
+    and buffers it has. Batch sizes may differ between ranks. In evaluation mode, and in a single
+    process, it is plain batch norm.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -76,18 +76,18 @@ class SyncBatchNorm(_BatchNorm):
 
     def _check_input_dim(self, x: Tensor) -> None:
         if x.ndim < 2:
-            raise ValueError(f"batch norm takes clips of channels, (B, C, ...), got {x.ndim}-D.")
+            raise ValueError(f"batch norm needs an input of shape (B, C, ...), got {x.ndim}-D.")
 
     def _over_ranks(self, x: Tensor) -> Tensor:
         channel = (1, -1, *[1] * (x.ndim - 2))
-        others = [0, *range(2, x.ndim)]
+        reduced = [0, *range(2, x.ndim)]
         values = x.to(torch.promote_types(x.dtype, torch.float32))  # 16 bits are too few for sums
         count = values.new_tensor([values.numel() / values.shape[1]])
-        totals = _sum_over_ranks(torch.cat([values.sum(others), count]))  # (C + 1,)
+        totals = _sum_over_ranks(torch.cat([values.sum(reduced), count]))  # (C + 1,)
         count = totals[-1]
         mean = totals[:-1] / count  # (C,)
         centred = values - mean.view(channel)
-        variance = _sum_over_ranks(centred.square().sum(others)) / count
+        variance = _sum_over_ranks(centred.square().sum(reduced)) / count
         self._track(mean, variance * count / (count - 1))
         normalised = centred * (variance + self.eps).rsqrt().view(channel)
         if self.affine:
@@ -106,13 +106,13 @@ class SyncBatchNorm(_BatchNorm):
 
 
 class SyncBatchNorms(TorchSyncBatchNorm):
-    """Lightning's plugin behind `trainer.sync_batchnorm=true`: torch's own, and ours on CPUs."""
+    """Lightning's plugin for `trainer.sync_batchnorm=true`: torch's on GPUs, ours on CPUs."""
 
     def __init__(self) -> None:
         self._replaced: list[tuple[nn.Module, str, _BatchNorm]] = []
 
     def apply(self, model: nn.Module) -> nn.Module:
-        """Let the batch norms of a model look at all ranks; weights and statistics stay theirs."""
+        """Replace the batch norms of a model by synchronised ones with the same parameters."""
         if (
             isinstance(model, pl.LightningModule)
             and model.trainer.strategy.root_device.type != "cpu"
@@ -126,7 +126,7 @@ class SyncBatchNorms(TorchSyncBatchNorm):
         return model
 
     def revert(self, model: nn.Module) -> nn.Module:
-        """Put plain batch norms back, with the weights and statistics of now."""
+        """Restore the plain batch norms, with the current parameters and statistics."""
         for parent, name, plain in self._replaced:
             _share(parent.get_submodule(name), plain)
             setattr(parent, name, plain)
@@ -143,7 +143,7 @@ def _synchronised(norm: _BatchNorm) -> SyncBatchNorm:
 
 
 def _share(norm: nn.Module, other: nn.Module) -> None:
-    """Let another batch norm have the parameters, the statistics and the mode of the first."""
+    """Give the parameters, the statistics and the mode of a batch norm to another one."""
     for name, parameter in norm.named_parameters():
         setattr(other, name, parameter)
     for name, statistic in norm.named_buffers():
@@ -152,6 +152,6 @@ def _share(norm: nn.Module, other: nn.Module) -> None:
 
 
 def _sum_over_ranks(x: Tensor) -> Tensor:
-    """Sum a tensor over ranks; its gradient is summed too."""
+    """Sum a tensor over ranks; its gradient is summed as well."""
     total: Tensor = functional.all_reduce(x)  # type: ignore[no-untyped-call]
     return total

@@ -1,4 +1,4 @@
-"""Layers that several encoders share."""
+"""Layers of several encoders."""
 
 import torch
 from torch import Tensor, nn
@@ -11,15 +11,15 @@ class Dropout(nn.Dropout):
 
     torch draws a Bernoulli variable for each unit from one serial generator, which takes a third of
     a training step of ATT. Here four units share one 64-bit draw, 16 bits each, so the probability
-    is exact to 2^-17; what is kept is scaled by the probability that was drawn with, so the mean is
-    exact. On other devices this is `nn.Dropout`. `benchmarks/dropout.py` has the figures.
+    is exact to 2^-17. Units are scaled by the rounded probability, so the mean is exact. On other
+    devices this is `nn.Dropout`. `benchmarks/dropout.py` has the figures.
 
     Args:
         p: Probability of dropping a unit.
 
     Raises:
-        InputError: If it is no number.
-        ValueError: If it is not in [0, 1].
+        InputError: If `p` is not a number.
+        ValueError: If `p` is not in [0, 1].
     """
 
     def __init__(self, p: float = 0.5) -> None:
@@ -35,5 +35,5 @@ class Dropout(nn.Dropout):
         draws = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
         units = draws.view(torch.int16)[: x.numel()].view(x.shape)  # uniform in [-2^15, 2^15)
         noise = torch.empty_like(x, requires_grad=False)
-        torch.ge(units, threshold - 2**15, out=noise)  # as 0 or 1 at once, without a mask of bool
+        torch.ge(units, threshold - 2**15, out=noise)  # writes 0 or 1 without a bool mask
         return x * noise.mul_(2**16 / (2**16 - threshold))

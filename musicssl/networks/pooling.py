@@ -1,12 +1,12 @@
-"""From the instances of a clip to its label: multi-instance pooling.
+"""Multi-instance pooling: from the instances of a clip to the logits of the clip.
 
-Every pooling has an instance classifier and gives each instance a weight for each class; the
-weights of a clip sum to one. `instances` shows both, for timelines and for the question of *when* a
-class sounds; calling the pooling gives the logits of the clip. B clips, T instances, D embedding,
-C classes. `valid`, (B, T) bool, marks the instances that are not padding; None means all.
+Every pooling classifies instances and gives each instance a weight for each class; the weights of a
+clip sum to one. `instances` returns both, for timelines and for localisation in time; calling the
+pooling returns the logits of the clip. B clips, T instances, D dimensions of an embedding, C
+classes. `valid`, (B, T) bool, marks the instances that are not padding; None means all.
 
 Where a source averages probabilities, as ATT does, we return the exact logit of that average,
-computed with log-sum-exp: there is no clamp to lose a gradient, and every loss may take logits.
+computed with log-sum-exp: no clamp stops a gradient, and every loss can take logits.
 """
 
 import math
@@ -19,12 +19,12 @@ from torch.nn.functional import logsigmoid
 
 
 class Instances(NamedTuple):
-    """What a pooling makes of each instance.
+    """The logits and the weights of instances.
 
     Attributes:
-        logits: Of the class in this instance, (B, T, C).
-        log_weights: Logarithm of the instance's share in the clip's decision, (B, T, C); minus
-            infinity where padded.
+        logits: Logit of each class in each instance, (B, T, C).
+        log_weights: Logarithm of the weight of each instance in the clip's decision, (B, T, C);
+            minus infinity for padding.
     """
 
     logits: Tensor
@@ -32,7 +32,7 @@ class Instances(NamedTuple):
 
 
 class Pooling(nn.Module, ABC):
-    """A linear classifier of instances, and a rule to combine its decisions.
+    """A linear classifier of instances, and a rule to combine its logits.
 
     Args:
         embed_dim: Width of an embedding, D.
@@ -44,12 +44,12 @@ class Pooling(nn.Module, ABC):
         self.classifier = _linear(embed_dim, num_classes)
 
     def forward(self, h: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Turn embeddings, (B, T, D), into the logits of the clips, (B, C)."""
+        """Map embeddings, (B, T, D), to the logits of the clips, (B, C)."""
         return self.combine(self.instances(h, valid))
 
     @abstractmethod
     def instances(self, h: Tensor, valid: Tensor | None = None) -> Instances:
-        """Judge each instance and weigh it."""
+        """Classify and weigh each instance."""
 
     def combine(self, instances: Instances) -> Tensor:
         """Average the instances' logits, (B, T, C) -> (B, C)."""
@@ -57,10 +57,10 @@ class Pooling(nn.Module, ABC):
 
 
 class MeanPooling(Pooling):
-    """Average the logits, which is to classify the average embedding."""
+    """Average the logits, which is the same as to classify the average embedding."""
 
     def instances(self, h: Tensor, valid: Tensor | None = None) -> Instances:
-        """Weigh all instances alike."""
+        """Give all instances the same weight."""
         logits = self.classifier(h)  # (B, T, C)
         if valid is None:
             return Instances(logits, torch.full_like(logits, -math.log(h.shape[1])))
@@ -68,10 +68,10 @@ class MeanPooling(Pooling):
 
 
 class MaxPooling(Pooling):
-    """Let the instance with the largest logit decide, for each class."""
+    """Take the largest logit of each class."""
 
     def instances(self, h: Tensor, valid: Tensor | None = None) -> Instances:
-        """Give the largest instance all the weight, the first one if there are several."""
+        """Give all the weight to the instance with the largest logit, the first if several."""
         logits = self.classifier(h)  # (B, T, C)
         largest = _hide_padding(logits, valid).argmax(dim=1, keepdim=True)
         weights = torch.zeros_like(logits).scatter(1, largest, 1.0)
@@ -84,8 +84,8 @@ class _ProbabilityPooling(Pooling):
     def combine(self, instances: Instances) -> Tensor:
         """Return the logit of the weighted mean of the instances' probabilities, (B, C).
 
-        log p = logsumexp_t(log w_t + log sigmoid(c_t)) and, as the weights sum to one, log(1 - p)
-        is the same with -c_t.
+        log p = logsumexp_t(log w_t + log sigmoid(c_t)), and since the weights sum to one,
+        log(1 - p) is the same with -c_t.
         """
         present = (instances.log_weights + logsigmoid(instances.logits)).logsumexp(dim=1)
         absent = (instances.log_weights + logsigmoid(-instances.logits)).logsumexp(dim=1)
@@ -130,14 +130,14 @@ class GatedAttentionPooling(Pooling):
         self.score = nn.Linear(attention_dim, 1)
 
     def instances(self, h: Tensor, valid: Tensor | None = None) -> Instances:
-        """Weigh the instances alike for all classes."""
+        """Weigh the instances, with the same weights for all classes."""
         score = self.score(self.content(h).tanh() * self.gate(h).sigmoid())  # (B, T, 1)
         logits = self.classifier(h)
         return Instances(logits, _hide_padding(score, valid).log_softmax(dim=1).expand_as(logits))
 
 
 class AutoPooling(_ProbabilityPooling):
-    """A softmax of the instance's own probability, as sharp as each class learns it to be.
+    """A softmax of the instance's own probability, with a learnt sharpness for each class.
 
     w_t = softmax_t(alpha p_t), alpha of each class starting at 0: McFee, Salamon and Bello 2018,
     https://arxiv.org/abs/1804.10070, eq. 6. alpha = 0 is the mean, large alpha the maximum.

@@ -1,4 +1,4 @@
-"""The projector: what stands between an embedding and the loss that compares embeddings."""
+"""The projector between the encoder and a loss that compares embeddings."""
 
 from torch import nn
 
@@ -6,17 +6,17 @@ from musicssl.errors import InputError
 
 
 class Projector(nn.Sequential):
-    """Map embeddings, (N, D), to where they are compared, (N, P); afterwards it is not used.
+    """Map embeddings, (N, D), to projections, (N, P), which the loss compares.
 
-    Layers of `hidden` units with ReLU, and a last linear layer. The default is the head of
-    SemiSupCon's code, 512-512-128 without biases; VICReg and BYOL normalise by batch between their
-    layers.
+    It is used in training only. Layers of `hidden` units with ReLU are followed by a linear layer.
+    The default is the head of SemiSupCon's code, 512-512-128 without biases; VICReg and BYOL use
+    batch norm between the layers.
 
     Args:
         embed_dim: Size of an embedding, D.
-        hidden: Units of each hidden layer.
+        hidden: Number of units of each hidden layer.
         out_dim: Size of a projection, P.
-        num_hidden: Hidden layers; 0 is a linear map.
+        num_hidden: Number of hidden layers; 0 is a linear map.
         batch_norm: Whether a batch norm follows each hidden layer.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The teacher: an average of a network over its own training."""
+"""The teacher: a moving average of a student network."""
 
 import copy
 from typing import Literal
@@ -19,23 +19,25 @@ class Teacher(nn.Module):
 
     Tarvainen and Valpola 2017, https://arxiv.org/abs/1703.01780: after the n-th step,
     teacher = a * teacher + (1 - a) * student with a = min(1 - 1 / (n + 1), decay). Until n reaches
-    decay / (1 - decay) that is the plain mean of all weights so far, the initial ones included. The
-    authors start the teacher from random weights of its own; ours starts as the student does.
+    decay / (1 - decay) this is the plain mean of all weights so far, including the initial ones.
+    The authors initialise the teacher with other random weights; ours starts as a copy of the
+    student.
 
-    Batch norms, which the paper leaves open, follow `batch_norm`: "own" is what the authors' code
-    does. A teacher that only evaluates sees no batch to take statistics from; it needs another.
+    The paper does not say how to treat batch norms; see `batch_norm`. The authors' code is "own".
+    A teacher that is only evaluated gets no training batch for its own statistics and needs one of
+    the others.
 
     Args:
         student: The network to average; it is copied.
-        decay: Greatest a, in [0, 1]; 0 makes the teacher the student.
-        batch_norm: "averaged" and "copied": the teacher normalises with the moving average of the
-            student's running statistics, or with these themselves, at all times. "own": while
-            teaching, with the statistics of the batch that it sees itself; it keeps running ones of
-            its own for evaluation.
+        decay: Largest a, in [0, 1]; with 0 the teacher equals the student.
+        batch_norm: "averaged": the teacher always normalises with the moving average of the
+            student's running statistics. "copied": with the student's running statistics
+            themselves. "own": with the statistics of the current batch while teaching, and with its
+            own running statistics in evaluation.
         dropout: Whether dropout is active while teaching, as in the paper.
 
     Raises:
-        InputError: If a setting is not one of these.
+        InputError: If a setting is invalid.
     """
 
     def __init__(
@@ -59,12 +61,12 @@ class Teacher(nn.Module):
         self.train(self.training)
 
     def forward(self, batch: Batch) -> Tensor:
-        """Return what the average makes of a batch: of a `Classifier`, logits, (B, C)."""
+        """Return the output of the average network: for a `Classifier`, logits, (B, C)."""
         logits: Tensor = self.average(batch)
         return logits
 
     def instances(self, batch: Batch) -> Instances:
-        """Return what is decided about each instance, if the student is a `Classifier`."""
+        """Return the logits and weights of the instances, if the student is a `Classifier`."""
         instances: Instances = self.average.instances(batch)  # type: ignore[operator]
         return instances
 
@@ -78,12 +80,12 @@ class Teacher(nn.Module):
 
     @torch.no_grad()
     def update(self, student: nn.Module, steps: int) -> None:
-        """Take in the student's weights.
+        """Update the average with the student's weights.
 
         Args:
-            student: As it is after an optimizer step.
-            steps: Optimizer steps taken so far, from 1 up: not the batches, of which several make
-                a step when gradients accumulate.
+            student: The student after an optimizer step.
+            steps: Number of optimizer steps so far, 1 or more; with accumulated gradients this is
+                not the number of batches.
         """
         decay = min(1 - 1 / (steps + 1), self.decay)
         average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
@@ -91,8 +93,8 @@ class Teacher(nn.Module):
         if self.batch_norm == "own":
             return
         pairs = list(zip(self.average.buffers(), student.buffers(), strict=True))
-        for mine, theirs in pairs:
-            if self.batch_norm == "averaged" and mine.is_floating_point():
-                average([mine], [theirs], steps)
-            else:  # the number of batches is a count: an average of it means nothing
-                mine.copy_(theirs)
+        for teacher_buffer, student_buffer in pairs:
+            if self.batch_norm == "averaged" and teacher_buffer.is_floating_point():
+                average([teacher_buffer], [student_buffer], steps)
+            else:  # also `num_batches_tracked`: the average of a count would be meaningless
+                teacher_buffer.copy_(student_buffer)

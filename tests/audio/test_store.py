@@ -87,7 +87,9 @@ def test_a_flipped_bit_is_found_and_its_clip_named(store):
         byte = file.read(1)[0]
         file.seek(-1, os.SEEK_CUR)
         file.write(bytes([byte ^ 0x10]))
-    with pytest.raises(InputError, match="1 of 5 clips differ from what was written, the first is c;"):
+    with pytest.raises(
+        InputError, match="1 of 5 clips differ from what was written, the first is c;"
+    ):
         ClipStore.open(store.folder).verify()
 
 

@@ -56,7 +56,10 @@ def test_it_is_of_sound_if_its_transforms_are():
 
 @pytest.mark.parametrize(
     ("transforms", "message"),
-    [({}, "has no transforms"), ({"a": Level(1.0), "b": Noise(1.0)}, "mixes transforms of instances and sound")],
+    [
+        ({}, "has no transforms"),
+        ({"a": Level(1.0), "b": Noise(1.0)}, "mixes transforms of instances and sound"),
+    ],
 )
 def test_what_is_no_choice_is_refused(transforms, message):
     with pytest.raises(InputError, match=message):

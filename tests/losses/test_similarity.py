@@ -177,7 +177,7 @@ def test_a_function_of_yours_sees_what_is_wholly_observed():
         ),
         (partial(of_targets, function="torch.alike"), "torch.alike cannot be imported"),
         (partial(of_targets, function="alike"), "alike cannot be imported"),
-        (partial(of_targets, function="torch.pi"), "torch.pi is no function"),
+        (partial(of_targets, function="torch.pi"), "torch.pi is not a function"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_in_a_sentence(build, message):
