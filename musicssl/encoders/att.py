@@ -1,4 +1,4 @@
-"""The embedding of ATT: three layers on each instance, and the instance itself added on."""
+"""The embedding of ATT: three layers on each instance, with a residual connection."""
 
 from torch import Tensor, nn
 
@@ -9,9 +9,9 @@ class AttEmbedding(nn.Module):
     """Embed each instance by itself: BN, three times (Linear, BN, ReLU, dropout), plus the input.
 
     Gururani, Sharma and Lerch 2019, https://arxiv.org/abs/1907.04294, section 4.2, in the form of
-    the authors' code: there is a batch norm before the first layer too, the layers have no bias,
-    and what is added at the end is the raw input, so instances must be scaled to about [0, 1] and
-    the layers are as wide as an instance.
+    the authors' code: there is also a batch norm before the first layer, the layers have no bias,
+    and the raw input is added at the end, so instances must be scaled to about [0, 1] and the
+    layers are as wide as an instance.
 
     Args:
         num_features: Number of features of an instance, F.
@@ -44,11 +44,11 @@ class AttEmbedding(nn.Module):
     def forward(self, x: Tensor, valid: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Embed instances, (B, T, F), of which `valid`, (B, T) bool, are not padding.
 
-        Padding is left out before the first layer, so that it takes no part in any statistic of a
-        batch norm: a padded bag trains exactly as the bag alone.
+        Padding is removed before the first layer, so that it does not enter the statistics of a
+        batch norm: a padded bag trains exactly like the bag without padding.
 
         Returns:
-            Embeddings, (B, T, F), zero where padded, and `valid`.
+            Embeddings, (B, T, F), zero for padding, and `valid`.
         """
         if valid is None:
             rows = x.flatten(0, 1)  # (B*T, F)

@@ -1,4 +1,4 @@
-"""CNN: four convolutions on a second of log-mel spectra, for learning when something sounds."""
+"""CNN: four convolutions on each second of log-mel spectra, for labels in time."""
 
 from itertools import pairwise
 
@@ -14,22 +14,22 @@ NUM_MELS = 128
 class CNN(SpectralEncoder):
     """Embed each second by four blocks (convolution, batch norm, ReLU, pooling) and a linear layer.
 
-    One of the three networks, beside `encoder=mlp` and `encoder=crnn`, of Gururani, Summers and
+    One of the three networks, with `encoder=mlp` and `encoder=crnn`, of Gururani, Summers and
     Lerch 2018, "Instrument Activity Detection in Polyphonic Music using Deep Neural Networks"
-    (ISMIR), Table 2.1 of Gururani's thesis. They learn from the activity of instruments in each
-    second, and decide for 5 s, 10 s or a track by the maximum over its seconds: with chunks of a
-    second an instance is a second, and that is `pooling=max`.
+    (ISMIR), Table 2.1 of Gururani's thesis. The authors train on the activity of instruments in
+    each second, and classify 5 s, 10 s or a track by the maximum over its seconds: with chunks of
+    one second an instance is a second, and the maximum is `pooling=max`.
 
-    Neither the paper nor that table was at hand: the task and its evaluation are theirs; layers,
-    sizes and spectra are ours, and so are the 912,864 parameters.
+    We could not consult the paper or the table: the task and its evaluation are the authors';
+    layers, sizes and spectra are ours. There are 912,864 parameters.
 
     Args:
         num_features: Not used; sound has no features.
         num_instances: Not used; clips may have any length.
         sample_rate: Sample rate of the sound, in Hz.
-        chunk_samples: Samples that become one instance; at least 16 frames of 320.
-        width: Filters of the first block; each has twice as many as the one before, and halves
-            frequency and time.
+        chunk_samples: Number of samples that become one instance; at least 16 frames of 320.
+        width: Number of filters of the first block; each block has twice as many as the previous
+            one, and halves frequency and time.
         embed_dim: Units of the linear layer, D.
         dropout: Probability of dropping a unit before and after the linear layer.
 
@@ -75,9 +75,9 @@ class CNN(SpectralEncoder):
 def conv_block(width_in: int, width_out: int, pooled: tuple[int, int]) -> nn.Sequential:
     """Build a 3 x 3 convolution with batch norm and ReLU, and max pooling by (bands, frames)."""
     return nn.Sequential(
-        # Batch norm takes away what a bias would add.
+        # Batch norm would remove a bias.
         nn.Conv2d(width_in, width_out, kernel_size=3, padding=1, bias=False),
         nn.BatchNorm2d(width_out),
         nn.MaxPool2d(pooled),
-        nn.ReLU(inplace=True),  # after the pooling: the same values, of which there are fewer
+        nn.ReLU(inplace=True),  # after the pooling: the same result from fewer values
     )

@@ -1,4 +1,4 @@
-"""CRNN: convolutions, and a recurrent layer over the frames of a second of log-mel spectra."""
+"""CRNN: convolutions and a recurrent layer on each second of log-mel spectra."""
 
 from itertools import pairwise
 
@@ -10,25 +10,25 @@ from musicssl.encoders.base.spectral import SpectralEncoder
 from musicssl.encoders.cnn import NUM_MELS, conv_block
 from musicssl.networks.layers import Dropout
 
-_POOLED = ((4, 2), (4, 2), (4, 1))  # bands and frames that each block makes one
+_POOLED = ((4, 2), (4, 2), (4, 1))  # size of the max pooling of each block: bands, frames
 
 
 class CRNN(SpectralEncoder):
-    """Embed each second by three convolutions, read in both directions by a GRU.
+    """Embed each second by three convolutions and a bidirectional GRU.
 
-    One of the networks of Gururani, Summers and Lerch 2018; `musicssl.encoders.cnn.CNN` says what
-    is theirs. The layers are ours in the form of the CRNN of Choi et al. 2017,
+    One of the networks of Gururani, Summers and Lerch 2018; see `musicssl.encoders.cnn.CNN` for
+    what is known of them. The layers are ours, in the form of the CRNN of Choi et al. 2017,
     https://arxiv.org/abs/1609.04243: convolutions with max pooling, mostly of frequency, and a GRU
-    over what is left of time, 12 steps of 80 ms. It reads both ways, and the embedding is the last
-    state of either direction. There are 216,544 parameters.
+    over the remaining time steps, 12 of 80 ms. The embedding is the last state of both directions.
+    There are 216,544 parameters.
 
     Args:
         num_features: Not used; sound has no features.
         num_instances: Not used; clips may have any length.
         sample_rate: Sample rate of the sound, in Hz.
-        chunk_samples: Samples that become one instance; at least 4 frames of 320.
-        width: Filters of the first block; the others have twice and four times as many.
-        hidden: Units of one direction; the embedding has twice as many, D.
+        chunk_samples: Number of samples that become one instance; at least 4 frames of 320.
+        width: Number of filters of the first block; the others have twice and four times as many.
+        hidden: Number of units of one direction; the embedding has twice as many, D.
         dropout: Probability of dropping a unit before and after the GRU.
 
     Raises:

@@ -12,13 +12,13 @@ class FullyConnected(nn.Module):
     """Flatten a clip and pass it through three layers (Linear, LeakyReLU, dropout).
 
     The FC baseline of Gururani, Sharma and Lerch 2019, https://arxiv.org/abs/1907.04294: 986,772
-    parameters with a linear classifier of 20 classes on 10 x 128 instances. The embedding counts as
-    a bag of one instance, so every pooling gives the same clip decision up to its own parameters.
+    parameters with a linear classifier of 20 classes on 10 x 128 instances. The embedding is a bag
+    of one instance, so every pooling gives the same result up to its own parameters.
 
     Args:
         num_features: Number of features of an instance, F.
-        num_instances: Instances of every clip, T.
-        hidden: Widths of the layers; the last one is the embedding's.
+        num_instances: Number of instances of every clip, T.
+        hidden: Widths of the layers; the last one is the width of the embedding.
         dropout: Probability of dropping a unit after each layer.
     """
 

@@ -1,4 +1,4 @@
-"""FC_T: the fully connected layers shared by all instances."""
+"""FC_T: fully connected layers on each instance."""
 
 from torch import Tensor, nn
 
@@ -36,5 +36,5 @@ class FullyConnectedPerInstance(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor, valid: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """Embed instances, (B, T, F); nothing here mixes instances, so padding does no harm."""
+        """Embed instances, (B, T, F), each by itself, so that padding has no effect on others."""
         return self.layers(x) + x, valid

@@ -8,7 +8,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 
 class GRUEncoder(nn.Module):
-    """Read the instances of a clip in both directions.
+    """Embed a clip by a bidirectional GRU over its instances.
 
     The RNN baseline of Gururani, Sharma and Lerch 2019, https://arxiv.org/abs/1907.04294: three
     bidirectional layers of 64 units, 226,068 parameters with a linear classifier of 20 classes on
@@ -17,13 +17,13 @@ class GRUEncoder(nn.Module):
     Args:
         num_features: Number of features of an instance, F.
         num_instances: Not used; clips may have any length.
-        hidden: Units of one direction.
+        hidden: Number of units of one direction.
         num_layers: Number of layers.
         dropout: Probability of dropping a unit between layers.
-        summary: What stands for the clip. "final": the last state of either direction, each of
-            which has read the whole clip. "last_frame": the output at the last instance, as in the
-            authors' code, where the backward direction has read that one instance only. "frames":
-            the outputs at all instances, left to the pooling.
+        summary: Embedding of the clip. "final": the last states of both directions, each of which
+            has read the whole clip. "last_frame": the output at the last instance, as in the
+            authors' code, where the backward direction has read only that instance. "frames": the
+            outputs at all instances, for the pooling to combine.
     """
 
     def __init__(

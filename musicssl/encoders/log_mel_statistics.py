@@ -1,4 +1,4 @@
-"""Log-mel statistics: how loud each band is and how much that varies, with nothing to train."""
+"""Log-mel statistics: mean and deviation of each band, without parameters."""
 
 import torch
 from torch import Tensor
@@ -10,16 +10,16 @@ from musicssl.encoders.base.audio import AudioEncoder
 class LogMelStatistics(AudioEncoder):
     """Embed each second by the mean and the standard deviation of each log-mel band over time.
 
-    The baseline that whatever was learnt must beat. There is no batch norm either: the spectra are
+    The baseline that learnt encoders have to beat. There is no batch norm either: the spectra are
     those of `encoder=cnn`, 0 at 80 dB below a full-scale sine and 1 at full scale.
 
     Args:
         num_features: Not used; sound has no features.
         num_instances: Not used; clips may have any length.
         sample_rate: Sample rate of the sound, in Hz.
-        chunk_samples: Samples that become one instance; at least half a window of 2048 and one. A
-            clip that is shorter is followed by silence, which counts.
-        num_mels: Bands, F; an embedding has twice as many features: means, then deviations.
+        chunk_samples: Number of samples that become one instance; at least half a window of 2048,
+            plus 1. A shorter clip is padded with silence, which enters the statistics.
+        num_mels: Number of bands, F; an embedding has 2 F features: means, then deviations.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class LogMelStatistics(AudioEncoder):
     ) -> None:
         super().__init__(chunk_samples, embed_dim=2 * num_mels)
         self.frontend = LogMelFrontend(sample_rate, num_mels, n_fft=2048, hop=320)
-        self.num_frames = -(-chunk_samples // self.frontend.hop)  # those centred in the chunk
+        self.num_frames = -(-chunk_samples // self.frontend.hop)  # frames centred in the chunk
 
     def embed(self, chunks: Tensor) -> Tensor:
         """Embed chunks of sound, (K, S0) -> (K, 1, 2 F).

@@ -1,4 +1,4 @@
-"""MLP: fully connected layers on all the log-mel spectra of a second."""
+"""MLP: fully connected layers on all log-mel spectra of each second."""
 
 from itertools import pairwise
 
@@ -14,15 +14,16 @@ _NUM_MELS = 128
 class MLP(SpectralEncoder):
     """Embed each second by layers (Linear, ReLU, dropout) on its 50 frames in one long vector.
 
-    The plain one of the networks of Gururani, Summers and Lerch 2018; `musicssl.encoders.cnn.CNN`
-    says what is theirs. The layers are ours, and so are the 3,605,632 parameters.
+    The simplest of the networks of Gururani, Summers and Lerch 2018; see
+    `musicssl.encoders.cnn.CNN` for what is known of them. The layers are ours. There are 3,605,632
+    parameters.
 
     Args:
         num_features: Not used; sound has no features.
         num_instances: Not used; clips may have any length.
         sample_rate: Sample rate of the sound, in Hz.
-        chunk_samples: Samples that become one instance.
-        hidden: Widths of the layers; the last one is the embedding's, D.
+        chunk_samples: Number of samples that become one instance.
+        hidden: Widths of the layers; the last one is the width of the embedding, D.
         dropout: Probability of dropping a unit after each layer.
 
     Raises:

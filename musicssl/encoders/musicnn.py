@@ -1,4 +1,4 @@
-"""musicnn: filters shaped like timbres and like rhythms, on log-mel spectra."""
+"""musicnn: timbral and temporal filters on log-mel spectra."""
 
 import torch
 from torch import Tensor, nn
@@ -16,32 +16,33 @@ class Musicnn(SpectralEncoder):
 
     The front end and mid end of Pons and Serra 2019, https://arxiv.org/abs/1909.06654, checked
     against the authors' code (MTT_musicnn). Timbral filters are tall, 38 and 67 of the 96 bands by
-    7 frames, and are slid over frequency; temporal filters are long, 128, 64 and 32 frames of one
-    band. The greatest answer over frequency is kept, so what a filter says does not depend on
-    pitch: 2 x 204 + 3 x 51 = 561 features of a frame. Three convolutions of 7 frames, the second
-    and third with residual connections, follow, and all four stages together, 561 + 3 x 64 = 753,
-    are the embedding. Every convolution is followed by ReLU and then batch norm. There are 472,295
+    7 frames, and slide over frequency; temporal filters are long, 128, 64 and 32 frames of one
+    band. The maximum over frequency is taken, so that the features do not depend on pitch:
+    2 x 204 + 3 x 51 = 561 features of a frame. Three convolutions of 7 frames follow, the second
+    and third with residual connections, and the outputs of all four stages, 561 + 3 x 64 = 753, are
+    the embedding. Every convolution is followed by ReLU and then batch norm. There are 472,295
     parameters; the authors' back end for 50 tags and the gain and offset of the first batch norm
-    would bring them to 787,159.
+    would make them 787,159.
 
     A chunk is 187 hops of 256 samples, 2.992 s at 16 kHz, which is the authors' 3 s: they cut the
     spectra of a whole file into stretches of 187 frames, and chunks here begin at the same frames.
-    48,000 samples would have 188.
+    48,000 samples would have 188 frames.
 
-    Where we differ. The back end (maximum and mean over time, a hidden layer of 200 units) is
-    replaced by the pooling that is chosen, its dropout kept. Spectra at the ends of a chunk see the
-    chunk reflected, not its neighbour. Batch norm has torch's constants (momentum 0.1, eps 1e-5),
-    not TensorFlow's (0.01, 1e-3), and the first one has no gain and offset. Spectra are not rounded
-    to 16-bit floats, as the authors' are in testing. Training on one stretch of each clip at a time
-    is `data.crop_seconds`, and L2 decay of the kernels is the optimizer's.
+    Differences: the back end (maximum and mean over time, a hidden layer of 200 units) is replaced
+    by the chosen pooling, but its dropout is kept. Spectra at the ends of a chunk use a reflection
+    of the chunk, not its neighbour. Batch norm has torch's constants (momentum 0.1, eps 1e-5), not
+    TensorFlow's (0.01, 1e-3), and the first one has no gain and offset. Spectra are not rounded to
+    16-bit floats, as the authors do in testing. Training on one stretch of each clip at a time is
+    set by `data.crop_seconds`, and L2 decay of the kernels by the optimizer.
 
     Args:
         num_features: Not used; sound has no features.
         num_instances: Not used; clips may have any length.
         sample_rate: Sample rate of the sound, in Hz.
-        chunk_samples: Samples that are embedded together; at least 128 frames of 256, as the
-            longest filter would else see mostly padding.
-        mid_filters: Filters of each of the three convolutions over time; 512 in MSD_musicnn_big.
+        chunk_samples: Number of samples that are embedded together; at least 128 frames of 256,
+            otherwise the longest filter would see mostly padding.
+        mid_filters: Number of filters of each of the three convolutions over time; 512 in
+            MSD_musicnn_big.
         dropout: Probability of dropping a unit of the embedding.
 
     Raises:
@@ -91,11 +92,11 @@ class Musicnn(SpectralEncoder):
 
 
 class Filters(nn.Module):
-    """Filters of one shape, of whose answers the greatest over frequency is kept.
+    """Filters of one shape, followed by the maximum over frequency.
 
-    Frequency is not padded, so every answer is one to the whole filter. Time is padded with zeros
-    so that no frame is lost; an even filter sees one frame more of what follows than of what came
-    before, as in TensorFlow.
+    Frequency is not padded, so every output uses the whole filter. Time is padded with zeros, so
+    that the number of frames does not change; a filter of even length sees one frame more after the
+    current frame than before it, as in TensorFlow.
 
     Args:
         count: Number of filters, C.
@@ -116,6 +117,6 @@ class Filters(nn.Module):
 
     def forward(self, spectra: Tensor) -> Tensor:
         """Filter spectra, (K, 1, F, T) -> (K, C, T)."""
-        # The maximum comes last: where batch norm turns the sign, another answer is the greatest.
-        answers: Tensor = self.layers(spectra)  # (K, C, F', T)
-        return answers.amax(dim=2)
+        # The maximum comes after batch norm, which may invert the sign of a channel.
+        outputs: Tensor = self.layers(spectra)  # (K, C, F', T)
+        return outputs.amax(dim=2)

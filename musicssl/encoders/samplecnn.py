@@ -1,4 +1,4 @@
-"""SampleCNN: convolutions of three samples each, from the waveform up."""
+"""SampleCNN: convolutions of three samples each, on the waveform."""
 
 from itertools import pairwise
 from typing import Literal
@@ -14,30 +14,29 @@ class SampleCNN(AudioEncoder):
     """Embed chunks of sound by a convolution of stride 3 and blocks of convolution and pooling.
 
     The 3^9 model of Lee, Park, Kim and Nam 2017, https://arxiv.org/abs/1703.01789, checked against
-    the layers of the authors' code: 3 samples to a filter everywhere, batch norm after each
+    the layers of the authors' code: filters of 3 samples everywhere, batch norm after each
     convolution, max pooling by 3 at the end of each block, a last convolution of 512 filters, and
     dropout; 59,049 = 3^10 samples become one vector. It has 1,844,224 parameters, 1,838,336 of them
     in the convolutions. The encoder of SemiSupCon (Guinot, Quinton and Fazekas 2024,
     https://arxiv.org/abs/2407.13840) is `last_kernel=3`: 2,368,512 parameters, to which its code
-    adds 65,664 of a layer that it never calls. At one vector to a chunk, two of these three taps
+    adds 65,664 of a layer that it never calls. With one vector for a chunk, two of these three taps
     see only zeros.
 
-    Where we differ from the paper. Its samples are taken at 22,050 Hz, so that a chunk lasts 2.7 s
-    and not the 3.7 s of 16,000 Hz. Pooling comes before the ReLU, which gives the same values and
-    spares it two thirds of the work. Batch norm has torch's constants (momentum 0.1, eps 1e-5), not
-    Keras's (0.01, 1e-3). Chunks of a clip are combined by the pooling that is chosen, in training
-    too; the paper trains on chunks as if each were a clip, and averages the probabilities of a clip
-    in the test.
+    Differences from the paper: its sample rate is 22,050 Hz, where a chunk lasts 2.7 s instead of
+    3.7 s at 16,000 Hz. Pooling comes before the ReLU, which gives the same values for a third of
+    the work. Batch norm has torch's constants (momentum 0.1, eps 1e-5), not Keras's (0.01, 1e-3).
+    Chunks of a clip are combined by the chosen pooling, also in training; the paper trains on
+    chunks as if each were a clip, and averages the probabilities of a clip's chunks in the test.
 
     Args:
         num_features: Not used; sound has no features.
         num_instances: Not used; clips may have any length.
-        chunk_samples: Samples that are embedded together; every 3^(num_blocks + 1) of them become
-            one instance, and what remains is not heard.
-        num_blocks: Blocks after the first convolution. The first two have a quarter of `width`
-            filters, as the first convolution has, the last one has all, the others half.
-        width: Filters of the last block, and size of an embedding, D; a multiple of 4.
-        last_kernel: Taps of the last convolution.
+        chunk_samples: Number of samples that are embedded together; every 3^(num_blocks + 1) of
+            them become one instance, and the remainder is ignored.
+        num_blocks: Number of blocks after the first convolution. The first convolution and the
+            first two blocks have width / 4 filters, the last block `width`, the others width / 2.
+        width: Number of filters of the last block, and size of an embedding, D; a multiple of 4.
+        last_kernel: Length of the filters of the last convolution.
         dropout: Probability of dropping a unit of the embedding.
 
     Raises:
@@ -77,19 +76,19 @@ class SampleCNN(AudioEncoder):
         """Embed chunks, (K, S0) -> (K, T', D), T' = S0 // 3^(num_blocks + 1).
 
         Raises:
-            InputError: If batch norm is to learn from one instance alone.
+            InputError: If batch norm gets a single instance in training.
         """
         if self.training and len(chunks) * self._num_instances == 1:
             raise InputError(
-                "encoder=samplecnn cannot learn from one chunk at a time, because its batch norm "
-                "compares chunks; set data.batch_size to at least 2."
+                "encoder=samplecnn cannot be trained on one chunk at a time, because batch norm "
+                "needs several; set data.batch_size to at least 2."
             )
         embedded: Tensor = self.layers(chunks.unsqueeze(1))  # (K, D, T')
         return embedded.transpose(1, 2)
 
 
 def _normalised(convolution: nn.Conv1d) -> tuple[nn.Module, nn.Module]:
-    """Give a convolution the authors' initial weights, He's uniform ones, and its batch norm."""
+    """Initialise a convolution as the authors do, with He's uniform weights; add a batch norm."""
     nn.init.kaiming_uniform_(convolution.weight, nonlinearity="relu")
     assert convolution.bias is not None
     nn.init.zeros_(convolution.bias)

@@ -19,20 +19,20 @@ class ShortChunk(SpectralEncoder):
     convolutions beside a third, with 128, 128, 256, 256, 256, 256 and 512 filters; chunks of 59,049
     samples, 3.69 s at 16 kHz. Their 231 frames become two instances. There are 11,814,912
     parameters; the authors' back end for 50 tags and the gain and offset of the first batch norm
-    would bring them to 12,104,244.
+    would make them 12,104,244.
 
-    Where we differ. The back end (maximum over time, a hidden layer of 512 units) is replaced by
-    the pooling that is chosen, its dropout kept. Levels are cut off 80 dB below a full-scale sine,
-    the scale of `features=log_mel`; theirs are at about 140 dB, below the noise of 16-bit audio.
-    Chunks of a clip are combined by the pooling; they average probabilities.
+    Differences: the back end (maximum over time, a hidden layer of 512 units) is replaced by the
+    chosen pooling, but its dropout is kept. Levels are cut off 80 dB below a full-scale sine, as in
+    `features=log_mel`; the authors' cutoff is at about 140 dB, below the noise of 16-bit audio.
+    Chunks of a clip are combined by the pooling; the authors average probabilities.
 
     Args:
         num_features: Not used; sound has no features.
         num_instances: Not used; clips may have any length.
         sample_rate: Sample rate of the sound, in Hz.
-        chunk_samples: Samples that are embedded together; at least 128 frames of 256, of which one
-            instance is made.
-        width: Filters of the first block; the last one has four times as many, D.
+        chunk_samples: Number of samples that are embedded together; at least 128 frames of 256,
+            which become one instance.
+        width: Number of filters of the first block; the last block has four times as many, D.
         dropout: Probability of dropping a unit of the embedding.
 
     Raises:
@@ -49,7 +49,7 @@ class ShortChunk(SpectralEncoder):
         dropout: float = 0.5,
     ) -> None:
         with warnings.catch_warnings():
-            # One of the lowest bands lies between two bins and is empty, as in the authors' code.
+            # One of the lowest bands lies between two bins and is empty, also in the authors' code.
             warnings.filterwarnings("ignore", "At least one mel filterbank has all zero values")
             frontend = LogMelFrontend(sample_rate, num_mels=128, n_fft=512, hop=256)
         super().__init__(frontend, chunk_samples, embed_dim=4 * width, least_frames=2**7)
@@ -64,11 +64,11 @@ class ShortChunk(SpectralEncoder):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3 x 3 convolutions with a third as their shortcut, halving both axes, rounded up.
+    """Two 3 x 3 convolutions with a third as the shortcut; both axes are halved and rounded up.
 
     Args:
-        width_in: Channels of the input, C.
-        width_out: Filters of each convolution, C'.
+        width_in: Number of channels of the input, C.
+        width_out: Number of filters of each convolution, C'.
     """
 
     def __init__(self, width_in: int, width_out: int) -> None:

@@ -1,4 +1,4 @@
-"""What every probe is: it learns from some labelled embeddings and scores others."""
+"""The interface of probes, which learn from labelled embeddings and score others."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
@@ -7,11 +7,11 @@ from torch import Tensor
 
 from musicssl.evaluation.tasks import Task
 
-Judge = Callable[[Tensor], Tensor]  # takes embeddings, (N, D), to scores, (N, C)
+Judge = Callable[[Tensor], Tensor]  # maps embeddings, (N, D), to scores, (N, C)
 
 
 class Embeddings(NamedTuple):
-    """Clips as an encoder sees them, and what is known of them.
+    """Embeddings of clips, with their labels.
 
     Attributes:
         h: One embedding for each clip, (N, D).
@@ -24,17 +24,17 @@ class Embeddings(NamedTuple):
     mask: Tensor
 
     def select(self, rows: Tensor) -> "Embeddings":
-        """Return some of the clips, by their rows, (n,)."""
+        """Return a part of the clips, selected by row numbers, (n,)."""
         return Embeddings(*(part[rows] for part in self))
 
 
 class FittedProbe(NamedTuple):
-    """A probe that has learnt.
+    """A fitted probe.
 
     Attributes:
-        judge: Scores clips as the task has it: probabilities of classes, or values.
-        val_loss: What it was chosen by, of the validation clips: the natural loss of the task.
-        chosen: Values of the settings that validation chose, by name.
+        judge: Scores clips according to the task: probabilities of classes, or values.
+        val_loss: The natural loss of the task on the validation clips, by which it was chosen.
+        chosen: Values of the settings that were chosen by validation, by name.
     """
 
     judge: Judge
@@ -43,21 +43,21 @@ class FittedProbe(NamedTuple):
 
 
 class Probe(Protocol):
-    """One kind of probe, with the settings among which validation chooses."""
+    """A kind of probe, with the settings to choose from by validation."""
 
     def fit(
         self, train: Embeddings, subsets: Sequence[Tensor], val: Embeddings, task: Task
     ) -> list[FittedProbe]:
         """Fit one probe to each of several subsets of the training clips.
 
-        Embeddings are standardised by the clips of the subset. Settings are chosen, for each subset
-        by itself, by the loss on the validation clips.
+        Embeddings are standardised by the clips of the subset. Settings are chosen for each subset
+        separately, by the loss on the validation clips.
 
         Args:
             train: The training clips.
-            subsets: Rows of those whose labels a probe may see, each (n,) int64.
-            val: To choose by.
-            task: What the targets are.
+            subsets: Rows of the clips whose labels a probe may use, each (n,) int64.
+            val: The validation clips.
+            task: The task of the targets.
 
         Raises:
             InputError: If a subset or the validation clips have no label, or an embedding is not

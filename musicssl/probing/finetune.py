@@ -1,10 +1,9 @@
-"""Fine-tuning: what a trained encoder is worth as the start of training on another corpus.
+"""Fine-tuning of a trained encoder on another corpus.
 
-Unlike the probes of `musicssl.probing`, this one changes the encoder, a copy of it, and needs the
-clips themselves beside their embeddings. Encoder and linear head are trained on each subset of
-labelled clips with several learning rates; the rate and the epoch with the least loss on the
-validation clips are kept. The state before the first step is among them: fine-tuning does not
-validate worse than what it starts from.
+Unlike the other probes, this one changes (a copy of) the encoder, and needs the clips in addition
+to their embeddings. Encoder and linear head are trained on each subset of labelled clips with
+several learning rates; the rate and the epoch with the lowest validation loss are kept. The state
+before the first step is a candidate as well: the validation loss is never higher than at the start.
 """
 
 import copy
@@ -27,18 +26,22 @@ from musicssl.networks.classifier import Classifier
 from musicssl.probing.base import Embeddings
 from musicssl.probing.finetuning.labelled_batches import labelled_batches
 from musicssl.probing.finetuning.network import FineTunedNetwork, with_linear_head
-from musicssl.probing.finetuning.quiet_lightning import quiet_lightning
-from musicssl.probing.finetuning.training import EpochsBar, progress_of_epochs, train_in_memory
+from musicssl.probing.finetuning.training import (
+    EpochsBar,
+    epochs_progress,
+    quiet_lightning,
+    train_in_memory,
+)
 from musicssl.probing.linear import LinearProbe, fit_linear
 
 
 @dataclass(frozen=True, eq=False)
 class FineTuned:
-    """A network that was fine-tuned, in evaluation mode.
+    """A fine-tuned network, in evaluation mode.
 
     Attributes:
         network: Encoder and head.
-        val_loss: What it was chosen by, of the validation clips: the natural loss of the task.
+        val_loss: The natural loss of the task on the validation clips, by which it was chosen.
         chosen: Learning rate ("rate") and epoch ("epoch"; 0 is before training).
     """
 
@@ -53,30 +56,30 @@ class FineTuned:
 
 @dataclass(frozen=True)
 class FineTune:
-    """How to fine-tune an encoder.
+    """Fine-tune an encoder with a linear head.
 
-    The head is linear, on a clip's mean embedding. It starts as the linear probe of the frozen
-    encoder: from a random head, the first steps would distort features that were good (Kumar et
-    al. 2022, https://arxiv.org/abs/2202.10054, "LP-FT"). Everything is trained at one rate by AdamW
+    The input of the head is a clip's mean embedding. The head starts as the linear probe of the
+    frozen encoder: with a random head, the first steps would distort good features (Kumar et al.
+    2022, https://arxiv.org/abs/2202.10054, "LP-FT"). Everything is trained at one rate by AdamW
     with the natural loss of the task, in the units of its targets.
 
-    The encoder works as in evaluation while it learns: batch norms keep the mean and variance that
-    they learnt from much audio, and nothing is dropped. Otherwise statistics of few clips, which
-    are noise, and dropout would move the embeddings that the head was made for before any weight
-    has changed. One rule for all numbers of clips keeps a curve over them comparable.
+    By default the encoder is in evaluation mode during training: batch norms keep the mean and
+    variance that they learnt from much audio, and dropout is off. Otherwise the noisy statistics of
+    few clips, and dropout, would change the embeddings for which the head was fitted before any
+    weight has changed. The same rule for all numbers of clips keeps a curve over them comparable.
 
     Attributes:
         rates: Learning rates to try.
-        epochs: At most; see `labelled_batches` for what an epoch is.
-        patience: Epochs without a smaller validation loss after which training stops.
-        batch_size: Clips in a training batch, at most.
-        weight_decay: Of AdamW: a fraction of the learning rate.
-        crop_seconds: What training sees of a recording, in seconds; None for all of it. Instances
-            are always seen whole.
+        epochs: Maximum number of epochs; `labelled_batches` defines an epoch.
+        patience: Number of epochs without a lower validation loss after which training stops.
+        batch_size: Largest number of clips in a training batch.
+        weight_decay: Weight decay of AdamW, relative to the learning rate.
+        crop_seconds: Length of the crops of recordings in training, in seconds; None for whole
+            recordings. Instances are never cropped.
         from_linear: Whether the head starts as the linear probe; otherwise from 0.
-        as_evaluated: Whether the encoder works as in evaluation. False is fair to one that has
-            learnt nothing, and whose batch norms have no statistics to keep.
-        seed: Of the order of clips, the places of crops, and dropout if there is any.
+        as_evaluated: Whether the encoder is in evaluation mode during training. False is fair for
+            an untrained encoder, whose batch norms have no statistics yet.
+        seed: Seed of the order of clips, the positions of crops, and dropout.
 
     Raises:
         InputError: If a setting is invalid.
@@ -114,45 +117,47 @@ class FineTune:
     ) -> list[FineTuned]:
         """Fine-tune a copy of an encoder to each of several subsets of the training clips.
 
-        A result depends on its own subset only. The encoder stays as it is, and so do the random
-        numbers of the caller.
+        Every result depends on its own subset only. Neither the encoder nor the caller's random
+        generators are changed.
 
         Args:
             encoder: Maps clips to embeddings; see `Classifier`.
-            datamodule: Serves the clips, and the labels of those that validate.
-            train: The training clips as the encoder embeds them now, in the order of
+            datamodule: Provides the clips, and the labels of the validation clips.
+            train: Embeddings of the training clips by this encoder, in the order of
                 `datamodule.rows("train")`, and their labels.
-            subsets: Rows of those whose labels may be seen, each (n,) int64.
-            val: The validation clips as the encoder embeds them now.
-            device: To train on; the networks stay there.
+            subsets: Rows of the clips whose labels may be used, each (n,) int64.
+            val: Embeddings and labels of the validation clips.
+            device: Device for training, on which the networks remain.
 
         Raises:
             InputError: If a subset or the validation clips have no label, an embedding is not
-                finite, or crops are shorter than what the encoder embeds together.
+                finite, or crops are shorter than a chunk of the encoder.
         """
         corpus, task = datamodule.corpus, task_named(datamodule.corpus.task)
         check_crops(getattr(encoder, "chunk_samples", None), self.crop_seconds, corpus)
         clips, clip_rows = clips_of(corpus, self.crop_seconds), datamodule.rows("train")
         labelled = [train.select(rows.to(train.h.device)) for rows in subsets]
-        heads = [self._head(seen, val, task) for seen in labelled]
+        heads = [self._head(clips_of_subset, val, task) for clips_of_subset in labelled]
         gpus = [device] if device.type == "cuda" else []
         fitted = []
-        with quiet_lightning(), torch.random.fork_rng(devices=gpus), progress_of_epochs() as shown:
-            bar = EpochsBar(shown, len(subsets) * len(self.rates) * self.epochs)
-            for rows, seen, head in zip(subsets, labelled, heads, strict=True):
-                here = clip_rows[rows.cpu().numpy()]
-                batches = partial(labelled_batches, clips, here, seen, self.batch_size, self.seed)
+        with quiet_lightning(), torch.random.fork_rng(devices=gpus), epochs_progress() as progress:
+            bar = EpochsBar(progress, len(subsets) * len(self.rates) * self.epochs)
+            for rows, labels, head in zip(subsets, labelled, heads, strict=True):
+                subset = clip_rows[rows.cpu().numpy()]
+                batches = partial(
+                    labelled_batches, clips, subset, labels, self.batch_size, self.seed
+                )
                 start = with_linear_head(encoder, head, len(corpus.classes))
                 val_clips = datamodule.batches("val")
-                tried = [
+                candidates = [
                     self._trained(start, task, rate, batches(), val_clips, bar, device)
                     for rate in self.rates
                 ]
-                fitted.append(min(tried, key=lambda one: one.val_loss))
+                fitted.append(min(candidates, key=lambda candidate: candidate.val_loss))
         return fitted
 
     def _head(self, labelled: Embeddings, val: Embeddings, task: Task) -> LinearProbe | None:
-        """Fit what the head starts as; None for a head of 0."""
+        """Fit the initial head; None stands for weights of 0."""
         if self.from_linear:
             return fit_linear(labelled, val, task)
         if not labelled.mask.any():

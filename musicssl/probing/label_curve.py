@@ -1,4 +1,4 @@
-"""What embeddings are worth at few labels and at more: probes of nested subsets of the clips."""
+"""The label curve: metrics of probes that learn from nested subsets of the labelled clips."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -14,11 +14,11 @@ FRACTIONS = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 
 
 class CurvePoint(NamedTuple):
-    """How well a probe of some labelled clips does.
+    """Metrics of a probe that learnt from a subset of the labelled clips.
 
     Attributes:
-        fraction: Of the labelled clips that it learnt from.
-        clips: That it is.
+        fraction: Fraction of the labelled clips in the subset.
+        clips: Number of clips in the subset.
         macro: Overall metrics by name.
     """
 
@@ -35,18 +35,19 @@ def label_curve(
     fractions: Sequence[float] = FRACTIONS,
     seed: int = 0,
 ) -> list[CurvePoint]:
-    """Judge probes that learn from few labelled clips, and from more.
+    """Measure probes that learn from growing fractions of the labelled clips.
 
-    The clips of a fraction are among those of each larger one. Fractions that are the same number
-    of clips are one point, that of the largest.
+    The clips of a fraction are a subset of those of each larger one. Of fractions with the same
+    number of clips only the largest is a point of the curve.
 
     Args:
-        learn: Makes a probe of labelled clips, such as `nearest_prototype`.
-        train: To learn from.
-        test: To judge by.
-        task: What the targets are.
-        fractions: Of the labelled clips, each in [0, 1]; ascending, at least one clip above 0.
-        seed: Of the draw; see `musicssl.data.splits.labelled_subset`.
+        learn: Fits a probe to labelled clips, such as `nearest_prototype`.
+        train: Training clips.
+        test: Test clips.
+        task: The task of the targets.
+        fractions: Fractions of the labelled clips, each in [0, 1]; ascending. A fraction above 0
+            has at least one clip.
+        seed: Seed of the draw; see `musicssl.data.splits.labelled_subset`.
 
     Raises:
         InputError: If no training clip has a label, or a fraction is not in [0, 1].
@@ -55,10 +56,10 @@ def label_curve(
         raise InputError("no training clip has a label to learn from; raise data.p_s.")
     y, mask = train.y.cpu().numpy(), train.mask.cpu().numpy()
     subsets = [(fraction, labelled_subset(y, mask, fraction, seed)) for fraction in fractions]
-    by_count = {len(kept): (fraction, kept) for fraction, kept in subsets}  # the last one stays
+    by_count = {len(subset): (fraction, subset) for fraction, subset in subsets}  # keeps the last
     points = []
-    for clips, (fraction, kept) in by_count.items():
-        rows = torch.from_numpy(kept).to(train.h.device)
+    for clips, (fraction, subset) in by_count.items():
+        rows = torch.from_numpy(subset).to(train.h.device)
         judge = learn(train.select(rows))
         metrics = task.metrics(judge(test.h), test.y, test.mask)
         points.append(CurvePoint(fraction, clips, metrics.macro))

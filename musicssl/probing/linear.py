@@ -1,9 +1,10 @@
-"""The linear probe: how much of the targets a linear function of frozen embeddings knows.
+"""Linear probe.
 
-Several strengths of an L2 penalty are fitted to the training clips, and the one that validates best
-is kept. Embeddings are standardised by the training clips first, see `standardisation`, so that the
-penalty does not depend on the scale of an encoder; that is folded into weights and bias, and a
-probe takes embeddings as they are.
+Linear functions of frozen embeddings are fitted to the training clips with several strengths of an
+L2 penalty, and the one with the lowest validation loss is kept. Embeddings are first standardised
+by the training clips, see `standardisation`, so that the penalty does not depend on the scale of an
+encoder; this is folded into weights and bias, and the probe is applied to the embeddings
+themselves.
 """
 
 import math
@@ -20,8 +21,8 @@ from musicssl.probing.base import Embeddings, FittedProbe, Judge
 from musicssl.probing.solvers.logistic import TOLERANCE, logistic_regressions, softmax_regression
 from musicssl.probing.solvers.ridge import ridge_regressions
 
-_LEAST_SPREAD = 0.03  # of a feature, relative to the typical one
-_ROUNDING = 8 * torch.finfo(torch.float32).eps  # of means of embeddings, relative to their size
+_LEAST_SPREAD = 0.03  # smallest deviation of a feature, relative to the typical one
+_ROUNDING = 8 * torch.finfo(torch.float32).eps  # rounding error of mean embeddings, relative
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2)
 
 
@@ -29,10 +30,10 @@ class LinearProbe(NamedTuple):
     """A linear function of embeddings: `h @ weight.T + bias` are logits, or values.
 
     Attributes:
-        weight: (C, D).
-        bias: (C,).
-        strength: By which its losses outweighed the penalty.
-        val_loss: By which that was chosen.
+        weight: Weights, (C, D).
+        bias: Biases, (C,).
+        strength: Weight of the losses relative to the penalty.
+        val_loss: Validation loss, by which `strength` was chosen.
     """
 
     weight: Tensor
@@ -43,15 +44,15 @@ class LinearProbe(NamedTuple):
 
 @dataclass(frozen=True)
 class Linear:
-    """The linear probe of each of several subsets, as `fit_linear` has it.
+    """The linear probe of each of several subsets; see `fit_linear`.
 
     All strengths and classes of a subset are solved together, and subsets one after another: each
-    has features of its own, so that stacking them makes no product wider. At 400 columns it is
-    wide enough as it is: at 3,000 clips x 512 the products are 70 % of the time.
+    has its own features, so that stacking them would not make matrix products wider. With 400
+    columns they are wide enough: at 3,000 clips x 512 they take 70 % of the time.
 
     Attributes:
-        strengths: To choose among; see `fit_linear`.
-        tolerance: Of the fit; see `musicssl.probing.solvers.logistic`.
+        strengths: Strengths to choose from; see `fit_linear`.
+        tolerance: Tolerance of the fit; see `musicssl.probing.solvers.logistic`.
     """
 
     strengths: Sequence[float] = STRENGTHS
@@ -76,25 +77,28 @@ def fit_linear(
     strengths: Sequence[float] = STRENGTHS,
     tolerance: float = TOLERANCE,
 ) -> LinearProbe:
-    """Fit a linear probe with each strength and return the one with the least validation loss.
+    """Fit a linear probe with each strength and return the one with the lowest validation loss.
 
-    Minimised is 0.5 ||w||^2 + strength * (sum of losses), as scikit-learn has it with strength C:
-    the logistic loss of each class in the clips in which it was observed; the cross-entropy of a
-    softmax over the clips whose classes were all observed; the squared error of each target, in
-    units of its standard deviation, so that no unit of a target decides. What cannot be fitted
-    decides alike for all clips; see `musicssl.probing.solvers.logistic`. All strengths are solved
-    together on the device of the tensors. Nothing is random.
+    The objective is 0.5 ||w||^2 + strength * (sum of losses), as in scikit-learn, where strength is
+    C. The losses are the logistic loss of each class over the clips in which it was observed; the
+    cross-entropy of a softmax over the clips whose classes were all observed; or the squared error
+    of each target, in units of its standard deviation, so that the unit of a target has no effect.
+    A class that cannot be fitted gets the same score for all clips; see
+    `musicssl.probing.solvers.logistic`. All strengths are solved together on the device of the
+    tensors. The result is deterministic.
 
     Args:
-        train: To fit to.
-        val: To choose by: the natural loss of the task, averaged over what was observed.
-        task: What the targets are.
-        strengths: To try; of equal losses the first one is kept.
-        tolerance: Of the fit; see `musicssl.probing.solvers.logistic`. A regression needs none.
+        train: Training clips.
+        val: Validation clips; the criterion is the natural loss of the task, averaged over observed
+            cells.
+        task: The task of the targets.
+        strengths: Strengths to try; of equal losses the first one is kept.
+        tolerance: Tolerance of the fit; see `musicssl.probing.solvers.logistic`. A regression does
+            not use it.
 
     Raises:
-        InputError: If nothing was observed in one of the two, an embedding is not finite, there is
-            no strength, or one is not above 0 and finite.
+        InputError: If the training or the validation clips have no label, an embedding is not
+            finite, there is no strength, or a strength is not above 0 and finite.
     """
     if not strengths or not all(0 < strength < math.inf for strength in strengths):
         raise InputError(
@@ -112,8 +116,8 @@ def fit_linear(
     z = ((val.h - mean) / spread).float()
     logits = z @ weights.mT.float() + biases[:, None].float()  # (R, N, C)
     loss, y = task.loss(None), (val.y / unit).float()
-    prior = torch.zeros_like(unit)  # of no use to the natural losses
-    losses = torch.stack([loss(guess, y, val.mask, prior) for guess in logits])
+    prior = torch.zeros_like(unit)  # natural losses do not use it
+    losses = torch.stack([loss(prediction, y, val.mask, prior) for prediction in logits])
     best = int(losses.argmin())
     weight = unit[:, None] * weights[best] / spread
     bias = unit * biases[best] - weight @ mean
@@ -121,9 +125,9 @@ def fit_linear(
 
 
 def linear_judge(train: Embeddings, val: Embeddings, task: Task) -> Judge:
-    """Return what scores clips by a linear probe of some labelled ones; see `fit_linear`.
+    """Return the scoring function of a linear probe of labelled clips; see `fit_linear`.
 
-    Of a single clip it can only learn to answer all alike.
+    With a single clip the probe gives all clips the same score.
     """
     return _judge(fit_linear(train, val, task), task)
 
@@ -138,13 +142,13 @@ def _fit(
     if task.name == "regression":
         return ridge_regressions(z, y, mask, strengths)
     if task.name == "multi_class":
-        known = mask.all(1)
-        return softmax_regression(z[known], y[known], strengths, tolerance)
+        labelled = mask.all(1)
+        return softmax_regression(z[labelled], y[labelled], strengths, tolerance)
     return logistic_regressions(z, y, mask, strengths, tolerance)
 
 
 def _checked(embeddings: Embeddings, split: str, task: Task) -> Embeddings:
-    """Return embeddings and targets in float64 if they can be fitted to."""
+    """Return embeddings and targets in float64 if there are labels and finite embeddings."""
     h, y, mask = embeddings
     labelled = mask.all(1) if task.name == "multi_class" else mask
     if not labelled.any():
@@ -153,20 +157,20 @@ def _checked(embeddings: Embeddings, split: str, task: Task) -> Embeddings:
         )
     if not h.isfinite().all():
         raise InputError(
-            f"an embedding of a {split} clip is not finite; lower the learning rate, for training "
-            "diverged."
+            f"an embedding of a {split} clip is not finite because training diverged; lower the "
+            "learning rate."
         )
     return Embeddings(h.double(), y.double(), mask)
 
 
 def standardisation(h: Tensor) -> tuple[Tensor, Tensor]:
-    """Return what to subtract from embeddings, (D,), and what to divide them by, (D,).
+    """Return the offset, (D,), and the scale, (D,), of a standardisation of embeddings.
 
-    That is mean and standard deviation of each feature, but no less than 0.03 of the root mean
-    square of the deviations. A unit of an encoder that is silent in all these clips but for a trace
-    in one would otherwise be magnified until it decides wherever it speaks up. (The root mean
-    square, because most units may be silent, and their median would be, too.) A factor common to
-    all features changes nothing; nor does one for each of them, as long as none falls that low.
+    These are the mean and the standard deviation of each feature, the latter at least 0.03 of the
+    root mean square of all deviations. Otherwise a unit of an encoder that is almost constant in
+    these clips would be magnified until it dominates clips in which it is active. (The median would
+    not do in place of the root mean square, since most units may be inactive.) A common factor of
+    all features makes no difference, nor do factors of single features above that limit.
     """
     mean, spread = _mean_and_spread(h, torch.ones_like(h, dtype=torch.bool))
     typical = (h - mean).square().mean().sqrt()
@@ -174,7 +178,7 @@ def standardisation(h: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def varying(values: Tensor, mask: Tensor) -> Tensor:
-    """Return in which columns the observed cells differ by more than float32 rounds, (C,) bool."""
+    """Return whether observed cells of a column differ by more than float32 rounding, (C,) bool."""
     low, high = values.where(mask, torch.inf).amin(0), values.where(mask, -torch.inf).amax(0)
     rounding = _ROUNDING * torch.maximum(low.abs(), high.abs())
     return high - low > rounding
@@ -183,8 +187,8 @@ def varying(values: Tensor, mask: Tensor) -> Tensor:
 def _mean_and_spread(values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation of the observed cells of each column.
 
-    The deviation of a column whose observed cells are all alike, up to rounding in float32, or that
-    has none, is 1: it says nothing, and must not be magnified until its rounding does.
+    The deviation is 1 for a column without observed cells, or whose observed cells are equal up to
+    rounding in float32, so that rounding errors are not magnified.
     """
     count = mask.sum(0).clamp_min(1)
     mean = values.where(mask, 0).sum(0) / count

@@ -1,4 +1,4 @@
-"""A probe with one hidden layer: what of the targets a simple, but no linear function can tell."""
+"""One-hidden-layer MLP probe."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -12,39 +12,40 @@ from torch import Tensor
 from musicssl.errors import InputError
 from musicssl.evaluation.tasks import Task
 from musicssl.probing.base import Embeddings, FittedProbe
-from musicssl.probing.solvers.labels import check_learnable, counted, prior_scores
-from musicssl.probing.solvers.networks import Course, Network, Run, train_together
-from musicssl.probing.solvers.scales import Scales, scales_of
-from musicssl.probing.solvers.scores import outputs_of
+from musicssl.probing.solvers.labels import check_learnable, labelled_cells, prior_scores
+from musicssl.probing.solvers.networks import Candidate, Network, Schedule, train_together
+from musicssl.probing.solvers.scales import Scales, outputs_of, scales_of
 
 
 @dataclass(frozen=True)
 class MLP:
     """One hidden layer of rectified units, trained by Adam on the natural loss of the task.
 
-    A network is trained with each pair of rate and weight decay, and its weights are those of the
-    epoch that validated best; of the pairs the one that validated best is kept. The networks of all
-    subsets with the same number of labelled clips are trained together. All start from the same
-    hidden units, and from outer weights of 0 with what
-    `musicssl.probing.solvers.labels.prior_scores` has as the answer to every clip: that is kept if
-    nothing validates better. Only labelled clips are trained on; the targets of a regression are
-    standardised by them.
+    A network is trained for each pair of learning rate and weight decay; the epoch and the pair
+    with the lowest validation loss are kept. The networks of all subsets with the same number of
+    labelled clips are trained together. All start with the same hidden units, with outer weights of
+    0, and with biases that give every clip the scores of
+    `musicssl.probing.solvers.labels.prior_scores`; this start is kept if training does not improve
+    it. Only labelled clips are used for training; the targets of a regression are standardised by
+    them.
 
-    SemiSupCon's code has one rate, 3e-4, batches of 64, a patience of 15 and no bias.
+    SemiSupCon's code uses one rate, 3e-4, batches of 64, a patience of 15 and no bias.
 
     Attributes:
-        hidden: Units.
+        hidden: Number of hidden units.
         rates: Learning rates to choose from.
         weight_decays: Factors of half the squared weights to choose from.
-        dropout: Probability of dropping a hidden unit while training.
-        epochs: At most. One is a pass over the clips, or as many as make 5 steps.
-        patience: Epochs without a better validation loss after which a network is left.
-        batch_size: Clips in a step.
-        seed: Of the hidden units to start from, the order of the clips, and dropout. The random
-            numbers of the caller stay as they were.
+        dropout: Probability of dropping a hidden unit in training.
+        epochs: Maximum number of epochs. An epoch is a pass over the clips, or as many passes as
+            are needed for 5 steps.
+        patience: Number of epochs without an improvement after which a network is no longer
+            trained.
+        batch_size: Number of clips in a step.
+        seed: Seed of the initial hidden units, the order of the clips, and dropout. The caller's
+            random generators are not used.
 
     Raises:
-        InputError: If a setting is out of its range.
+        InputError: If a setting is invalid.
     """
 
     hidden: int = 512
@@ -75,45 +76,48 @@ class MLP:
     ) -> list[FittedProbe]:
         """Train on each subset; see `musicssl.probing.base.Probe`."""
         check_learnable(train, subsets, val, task)
-        labelled = counted(train.mask, task).any(1)
-        of_size = defaultdict(list)
-        for place, rows in enumerate(subsets):
-            of_size[int(labelled[rows].sum())].append(place)
+        labelled = labelled_cells(train.mask, task).any(1)
+        by_size = defaultdict(list)
+        for index, rows in enumerate(subsets):
+            by_size[int(labelled[rows].sum())].append(index)
         probes: dict[int, FittedProbe] = {}
-        for places in of_size.values():
-            clips = [train.select(subsets[place]) for place in places]
-            probes |= zip(places, self._fit(clips, val, task), strict=True)
-        return [probes[place] for place in range(len(subsets))]
+        for indices in by_size.values():
+            clips = [train.select(subsets[index]) for index in indices]
+            probes |= zip(indices, self._fit(clips, val, task), strict=True)
+        return [probes[index] for index in range(len(subsets))]
 
     def _fit(self, subsets: Sequence[Embeddings], val: Embeddings, task: Task) -> list[FittedProbe]:
         """Train on subsets with the same number of labelled clips."""
         scales = [scales_of(clips, task) for clips in subsets]
-        learnt = [clips.select(counted(clips.mask, task).any(1)) for clips in subsets]
+        learnt = [clips.select(labelled_cells(clips.mask, task).any(1)) for clips in subsets]
         generator = torch.Generator().manual_seed(self.seed)
         hidden_units = self._hidden_units(val.h.shape[1], generator)
-        runs = [
-            Run(network.copied(), subset, rate, decay)
+        candidates = [
+            Candidate(network.copied(), subset, rate, decay)
             for subset, clips in enumerate(subsets)
             for network in [_start(hidden_units, clips, scales[subset], task)]
             for rate, decay in product(self.rates, self.weight_decays)
         ]
-        course = Course(self.epochs, self.patience, self.batch_size, self.dropout)
+        schedule = Schedule(self.epochs, self.patience, self.batch_size, self.dropout)
         train_together(
-            runs,
+            candidates,
             _standardised(learnt, scales),
             _standardised([val] * len(scales), scales),
             task.loss(None),
-            course,
+            schedule,
             generator,
         )
         best = [
-            min((run for run in runs if run.subset == subset), key=lambda run: run.loss)
+            min(
+                (candidate for candidate in candidates if candidate.subset == subset),
+                key=lambda candidate: candidate.loss,
+            )
             for subset in range(len(subsets))
         ]
-        return [_fitted(run, by, task) for run, by in zip(best, scales, strict=True)]
+        return [_fitted(candidate, by, task) for candidate, by in zip(best, scales, strict=True)]
 
     def _hidden_units(self, num_features: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Draw weights, (D, H), and biases, (H,), as torch's linear layers have them at first."""
+        """Draw initial weights, (D, H), and biases, (H,), like those of torch's linear layers."""
         bound = num_features**-0.5
         weights = torch.rand(num_features, self.hidden, generator=generator)
         biases = torch.rand(self.hidden, generator=generator)
@@ -123,9 +127,9 @@ class MLP:
 def _start(
     hidden_units: tuple[Tensor, Tensor], clips: Embeddings, scales: Scales, task: Task
 ) -> Network:
-    """Return a network that answers all clips alike."""
-    answer = scales.targets(prior_scores(clips.y.double(), clips.mask, task))
-    bias = outputs_of(answer, task).float()
+    """Return a network that gives all clips the scores of the class priors."""
+    prior = scales.targets(prior_scores(clips.y.double(), clips.mask, task))
+    bias = outputs_of(prior, task).float()
     inner, inner_bias = (part.to(bias) for part in hidden_units)
     return Network(inner, inner_bias, bias.new_zeros(inner.shape[1], len(bias)), bias)
 
@@ -139,9 +143,13 @@ def _standardised(subsets: Sequence[Embeddings], scales: Sequence[Scales]) -> Em
     return Embeddings(*(torch.stack(part) for part in zip(*parts, strict=True)))
 
 
-def _fitted(run: Run, scales: Scales, task: Task) -> FittedProbe:
-    chosen = {"rate": run.rate, "weight_decay": run.weight_decay, "epochs": run.epoch}
-    return FittedProbe(partial(_judged, run.best, scales, task), run.loss, chosen)
+def _fitted(candidate: Candidate, scales: Scales, task: Task) -> FittedProbe:
+    chosen = {
+        "rate": candidate.rate,
+        "weight_decay": candidate.weight_decay,
+        "epochs": candidate.epoch,
+    }
+    return FittedProbe(partial(_judged, candidate.best, scales, task), candidate.loss, chosen)
 
 
 @torch.no_grad()

@@ -140,7 +140,7 @@ def test_dropout_acts_on_the_embedding_and_only_in_training():
 
 def test_one_instance_alone_is_refused_in_training():
     encoder = small(chunk_samples=81).train()
-    with pytest.raises(InputError, match=r"from one chunk at a time.*data\.batch_size to at least"):
+    with pytest.raises(InputError, match=r"on one chunk at a time.*data\.batch_size to at least"):
         encoder(sound(1, 81))
     assert encoder(sound(2, 81))[0].shape == (2, 1, 8)
     assert encoder.eval()(sound(1, 81))[0].shape == (1, 1, 8)

@@ -17,7 +17,7 @@ from musicssl.probing import knn
 from musicssl.probing.base import Embeddings
 from musicssl.probing.knn import METRICS, KNearest
 from musicssl.probing.solvers.labels import prior_scores
-from musicssl.probing.solvers.scores import loss_of_scores
+from musicssl.probing.solvers.scales import loss_of_scores
 
 C, D, N = 4, 6, 80
 ANSWERS = {"multi_label": 2, "multi_class": C}

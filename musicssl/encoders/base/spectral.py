@@ -1,4 +1,4 @@
-"""What the encoders that start from log-mel spectra share."""
+"""The base class of encoders that start from log-mel spectra."""
 
 from abc import abstractmethod
 
@@ -12,18 +12,18 @@ from musicssl.errors import InputError
 class SpectralEncoder(AudioEncoder):
     """Embed the log-mel spectra of chunks of sound, after a batch norm of one channel.
 
-    That batch norm has no gain and no offset to learn. The layer after it has both, and the
-    gradients of these two numbers alone would take two thirds of a training step of musicnn.
+    This batch norm has no learnt gain and offset. The next layer has both, and the gradients of
+    these two numbers alone would take two thirds of a training step of musicnn.
 
-    A chunk has the frames that are centred in it, `num_frames` of them. One that is centred on its
-    end is the next chunk's first, so chunks that are a whole number of hops long have together as
-    many frames as the clip.
+    A chunk has the `num_frames` frames that are centred in it. A frame centred on its end is the
+    first frame of the next chunk, so that chunks of a whole number of hops together have as many
+    frames as the clip.
 
     Args:
         frontend: Computes the spectra.
-        chunk_samples: Samples that are embedded together, S0.
+        chunk_samples: Number of samples that are embedded together, S0.
         embed_dim: Size of an embedding, D.
-        least_frames: Frames that the layers need.
+        least_frames: Number of frames that the layers need.
 
     Raises:
         InputError: If a chunk has fewer frames, or is too short for the window.
@@ -33,7 +33,7 @@ class SpectralEncoder(AudioEncoder):
         self, frontend: LogMelFrontend, chunk_samples: int, embed_dim: int, least_frames: int
     ) -> None:
         super().__init__(chunk_samples, embed_dim)
-        name = type(self).__module__.rpartition(".")[2]  # its configuration has the same name
+        name = type(self).__module__.rpartition(".")[2]  # also the name of its configuration
         least = max((least_frames - 1) * frontend.hop, frontend.n_fft // 2) + 1
         if chunk_samples < least:
             raise InputError(

@@ -1,14 +1,15 @@
-"""How sure a score on test clips is: the same scores on other draws of such clips.
+"""The uncertainty of a metric due to the choice of test clips, by the bootstrap.
 
-The bootstrap of Efron (1979), Annals of Statistics 7: test clips are drawn with replacement, as
-many as there are, and the metric is measured again on those drawn. Clips of one song or artist are
-not independent, and single clips would promise too much: whole groups are drawn where they are
-given (the cluster bootstrap; a resample then has more clips or fewer). All sets of scores are
-measured on the same draws, so that the difference of two is one of models and not of clips.
+The bootstrap of Efron (1979), Annals of Statistics 7: as many test clips as there are are drawn
+with replacement, and the metric is computed on this resample. Clips of one song or artist are not
+independent, and drawing single clips would underestimate the uncertainty: if groups are given,
+whole groups are drawn (the cluster bootstrap; resamples then differ in their number of clips). All
+sets of scores are measured on the same resamples, so that a difference between two of them is due
+to the models and not to the clips.
 
-What varies is the draw of test clips alone. That a model trained anew, or from other labelled
-clips, would score otherwise is not in it: the mean of the replicates over seeds says how sure the
-mean of these very seeds is.
+Only the test clips vary. The variation of a model that is trained again, or on other labelled
+clips, is not included: the mean of the replicates over seeds gives the uncertainty of the mean of
+exactly these seeds.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -22,13 +23,13 @@ from musicssl.evaluation.metrics import METRICS
 from musicssl.evaluation.statistics.resampled_decisions import class_decisions, label_decisions
 from musicssl.evaluation.statistics.resampled_means import Floats
 from musicssl.evaluation.statistics.resampled_ranking import ranking
-from musicssl.evaluation.statistics.resampled_regression import errors
+from musicssl.evaluation.statistics.resampled_regression import regression_metrics
 from musicssl.evaluation.tasks import Task
 
-_BYTES = 2**27  # of the arrays below, at a time
-_ARRAYS = 8  # in float64, of clips by resamples and of classes by resamples, that exist at once
+_BYTES = 2**27  # memory for the arrays of one chunk of resamples
+_ARRAYS = 8  # float64 arrays of clips by resamples and classes by resamples that exist at once
 
-Measure = Callable[[Floats], dict[str, Floats]]  # takes counts, (N, B), to metrics, (K, B)
+Measure = Callable[[Floats], dict[str, Floats]]  # maps counts, (N, B), to metrics, (K, B)
 
 
 def resampled_metrics(task: Task) -> list[str]:
@@ -48,36 +49,36 @@ def replicates(
     resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, Floats]:
-    """Measure sets of scores on resamples of the test clips, the same ones for all sets.
+    """Measure sets of scores on resamples of the test clips, the same resamples for all sets.
 
-    A metric of a resample is that of `task.metrics` on its clips, those drawn several times counted
-    as often. Draws depend on the seed and the number of clips or, where there are groups, on the
-    order of their names: that of the clips then makes no difference. As copies of a positive are
-    found together, the average precision of resamples lies above that of the clips (by a fifth of
-    its standard error at 30 positives of one class, by half to nine tenths of it in the mean of ten
-    classes of 10 to 50 positives each, see `benchmarks/coverage.py`); `interval` makes up for it.
+    The metrics are those of `task.metrics` on the clips of a resample, with repeated clips. Draws
+    depend on the seed and on the number of clips, or if there are groups, on the sorted names of
+    the groups, so that the order of the clips makes no difference. Since copies of a positive have
+    the same rank, the average precision of resamples is higher than that of the clips (by a fifth
+    of its standard error at 30 positives of one class, by half to nine tenths of it in the mean of
+    ten classes of 10 to 50 positives each, see `benchmarks/coverage.py`); `interval` corrects this.
 
     Args:
-        scores: K sets of them, (K, N, C), as `task.metrics` takes each.
-        targets: (N, C); arbitrary where `mask` is False.
+        scores: K sets of scores, (K, N, C), each as in `task.metrics`.
+        targets: Targets, (N, C); arbitrary where `mask` is False.
         mask: True where the target was observed, (N, C) bool.
-        task: What the targets are.
-        names: Metrics, of those that `resampled_metrics` lists.
-        groups: What each clip belongs to, (N,), if clips of one group are to be drawn together.
-        credit: What answers are worth, (C, C), see `Corpus`; for `weighted_accuracy`.
-        resamples: Their number, R.
-        seed: Of the draws.
+        task: The task of the targets.
+        names: Names of metrics, out of `resampled_metrics` for the task.
+        groups: Group of each clip, (N,), if the clips of a group have to be drawn together.
+        credit: Credit of answers, (C, C), see `Corpus`; for `weighted_accuracy`.
+        resamples: Number of resamples, R.
+        seed: Seed of the draws.
 
     Returns:
-        By name (K, R); NaN where a resample does not define the metric, everywhere if there are
-        fewer than two clips or groups, which show no spread.
+        Metrics by name, (K, R); NaN where a metric is undefined for a resample, and everywhere if
+        there are fewer than two clips or groups.
 
     Raises:
-        InputError: If there is no such metric, or an observed score is not finite.
+        InputError: If a metric is unknown, or an observed score is not finite.
     """
     measure = _measure(scores, targets, mask, task, names, credit)
-    each = np.arange(len(mask))
-    units = each if groups is None else np.unique(groups, return_inverse=True)[1]
+    clips = np.arange(len(mask))
+    units = clips if groups is None else np.unique(groups, return_inverse=True)[1]
     if len(np.unique(units)) < 2:
         return {name: np.full((len(scores), resamples), np.nan) for name in names}
     at_a_time = chunk(len(mask), len(scores) * scores.shape[2])
@@ -94,7 +95,7 @@ def estimates(
     *,
     credit: NDArray[np.floating] | None = None,
 ) -> dict[str, Floats]:
-    """Measure sets of scores on the clips themselves, by name (K,); see `replicates`."""
+    """Measure sets of scores on the test clips themselves, (K,) by name; see `replicates`."""
     measure = _measure(scores, targets, mask, task, names, credit)
     return {name: values[:, 0] for name, values in measure(np.ones((len(mask), 1))).items()}
 
@@ -102,13 +103,13 @@ def estimates(
 def interval(
     replicates: Floats, estimate: float | None = None, level: float = 0.95
 ) -> tuple[float, float]:
-    """Return the percentile interval of a metric: between two quantiles of its replicates.
+    """Return the percentile interval of a metric: two quantiles of its replicates.
 
-    With an estimate the replicates are first moved by the bootstrap's estimate of their bias, which
-    is their mean less the estimate, so that they lie around it: the average precision of many rare
-    classes, mean over seeds, may else be less than all of its interval. Of 100 intervals of 95 %
-    these held the mean score of all draws of so many clips, those not moved in brackets, in
-    simulations of ten classes (`benchmarks/coverage.py`):
+    If an estimate is given, the replicates are first shifted by the bootstrap's estimate of their
+    bias, which is their mean minus the estimate, so that they are centred on it: otherwise the
+    average precision of many rare classes, mean over seeds, may lie below its interval. The
+    coverage of 95 % intervals in simulations of ten classes (`benchmarks/coverage.py`), in percent,
+    of the mean score over all draws of this many clips, without the shift in brackets:
 
     =================  ================  ================
     metric             100 clips         500 clips
@@ -118,22 +119,23 @@ def interval(
     average precision  91-96 (85-91)     92-95 (86-92)
     =================  ================  ================
 
-    Of one class it makes no difference: both held it in 92 to 96 from 100 clips on, and in 91 to 94
-    of 30 or 40 clips; the basic interval, the reflection in the estimate, in 86 to 95 and 80 to 91.
-    But few clips flatter average precision itself: its value on infinitely many lies below, and the
-    moved interval of ten classes held that in 45 to 76 of 100 at 100 clips and in 72 to 88 at 500
-    (not moved, in 4 to 49 and 30 to 76). Compare it on the same test clips only.
+    For a single class the shift makes no difference: the coverage of both is 92 to 96 from 100
+    clips on, and 91 to 94 at 30 or 40 clips; that of the basic interval, the reflection in the
+    estimate, is 86 to 95 and 80 to 91. But average precision itself is too high on few clips: it is
+    lower on infinitely many clips, and the shifted interval of ten classes covered that value in 45
+    to 76 of 100 cases at 100 clips and in 72 to 88 at 500 (without the shift, in 4 to 49 and 30 to
+    76). Compare average precision only on the same test clips.
 
-    Moved ends stay where the metric can be: between 0 and 1 as far as all replicates do. R² may be
-    less and RMSE may be more; if no replicate is, the end is not, either. A difference has no such
-    limits: give no estimate of it. Resamples that do not define the metric are left out; NaN if
-    none does.
+    Shifted ends stay in the range of the metric: at least 0 if all replicates are, and at most 1 if
+    all replicates are. R² may be below 0 and RMSE above 1 if replicates are. A difference has no
+    such limits: give no estimate for it. Resamples for which the metric is undefined are left out;
+    the result is NaN if it is undefined for all.
 
     Args:
-        replicates: Of one metric, (R,); the mean over several seeds of a model, for instance.
-        estimate: The metric on the clips themselves, by which the replicates are moved; None
-            leaves them where they are.
-        level: Probability with which it shall hold the mean score of other such draws of clips.
+        replicates: Replicates of one metric, (R,), for example the mean over seeds of a model.
+        estimate: The metric on the test clips themselves, to which the replicates are shifted; None
+            for no shift.
+        level: Nominal coverage of the mean score over other draws of clips.
 
     Raises:
         InputError: If the level is not between 0 and 1.
@@ -153,13 +155,14 @@ def interval(
 
 
 def draws(units: NDArray[np.int64], resamples: int, seed: int, at_a_time: int) -> Iterator[Floats]:
-    """Yield how often each clip is in each resample, (N, B), R resamples in all.
+    """Yield the counts of each clip in each resample, (N, B), for R resamples in all.
 
     Args:
-        units: What each clip is drawn with, (N,): itself or its group, numbered from 0 on.
-        resamples: Their number, R.
-        seed: Of the draws.
-        at_a_time: Resamples that are yielded together, B; makes no difference to any of them.
+        units: Number of the unit with which each clip is drawn, (N,): the clip itself or its group,
+            from 0 on.
+        resamples: Number of resamples, R.
+        seed: Seed of the draws.
+        at_a_time: Number of resamples that are yielded together, B; has no effect on the draws.
     """
     rng = np.random.default_rng(seed)
     num_units = int(units.max()) + 1
@@ -172,14 +175,14 @@ def draws(units: NDArray[np.int64], resamples: int, seed: int, at_a_time: int) -
 
 
 def chunk(num_clips: int, num_columns: int) -> int:
-    """Return how many resamples to measure at a time, so that they take about 128 MiB of memory.
+    """Return the number of resamples that take about 128 MiB of memory.
 
     >>> chunk(500, 20), chunk(20_000, 50)
     (4032, 104)
 
     Args:
-        num_clips: N.
-        num_columns: Classes of all sets of scores, K x C.
+        num_clips: Number of clips, N.
+        num_columns: Number of classes of all sets of scores, K x C.
     """
     return max(1, _BYTES // (8 * _ARRAYS * (num_clips + num_columns)))
 
@@ -192,37 +195,38 @@ def _measure(
     names: Collection[str],
     credit: NDArray[np.floating] | None,
 ) -> Measure:
-    """Return what measures resamples, by their counts, (N, B), with the metrics of some names."""
+    """Return a function that measures resamples, given as counts, (N, B), by the named metrics."""
     _check_names(names, task, credit)
     s, y = scores.detach().cpu().numpy(), targets.detach().cpu().numpy()
     m = task.usable(mask.cpu()).numpy()
     if not np.isfinite(s[:, m]).all():
         raise InputError(
-            "a score of a test clip is not finite; lower the learning rate, for training diverged."
+            "a score of a test clip is not finite because training diverged; lower the learning "
+            "rate."
         )
 
     def measure(counts: Floats) -> dict[str, Floats]:
         if not task.has_classes:
-            values = errors(s, y, m, counts)
+            metrics = regression_metrics(s, y, m, counts)
         elif task.one_class_per_clip:
-            values = class_decisions(s, y >= 0.5, m[:, 0], credit, counts)
+            metrics = class_decisions(s, y >= 0.5, m[:, 0], credit, counts)
         else:
-            values = label_decisions(s >= 0.5, y >= 0.5, m, counts)
-        if not values.keys() >= set(names):
-            values |= ranking(s, y >= 0.5, m, counts)
-        return {name: values[name] for name in names}
+            metrics = label_decisions(s >= 0.5, y >= 0.5, m, counts)
+        if not metrics.keys() >= set(names):
+            metrics |= ranking(s, y >= 0.5, m, counts)
+        return {name: metrics[name] for name in names}
 
     return measure
 
 
 def _check_names(names: Collection[str], task: Task, credit: NDArray[np.floating] | None) -> None:
-    """Refuse metrics that are not resampled."""
-    possible = resampled_metrics(task)
-    if credit is None and "weighted_accuracy" in possible:
-        possible.remove("weighted_accuracy")
+    """Check that every metric can be resampled for the task."""
+    available = resampled_metrics(task)
+    if credit is None and "weighted_accuracy" in available:
+        available.remove("weighted_accuracy")
     for name in names:
-        if name not in possible:
+        if name not in available:
             raise InputError(
                 f"the bootstrap cannot measure {name!r} of this corpus, whose targets are of the "
-                f"kind {task.name}; choose from {', '.join(possible)}."
+                f"kind {task.name}; choose from {', '.join(available)}."
             )

@@ -1,9 +1,10 @@
-"""Macro AUROC and how much each clip has to do with it.
+"""Macro AUROC and the influence of each clip on it.
 
 DeLong, DeLong and Clarke-Pearson (1988), Biometrics 44: the area under a ROC curve is the mean of
-the placement values of its positives, and of its negatives, and their spread is its variance. We
-carry it over to the macro mean over classes with missing labels: each clip gets the sum of what it
-contributes to each class, so that clips which count for several classes count as one draw.
+the placement values of its positives, and of its negatives, and its variance follows from their
+spread. We extend this to the macro mean over classes with missing labels: the influence of a clip
+is the sum of its influences on all classes, so that a clip labelled for several classes counts as
+one draw.
 """
 
 from dataclasses import dataclass
@@ -16,12 +17,13 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class MacroAuroc:
-    """The area under the ROC curve, and its dependence on the clips.
+    """The area under the ROC curve, and the influence of each clip on it.
 
     Attributes:
-        per_class: (C), NaN unless both values were observed, as in `musicssl.evaluation.metrics`.
-        influence: Deviation that each clip brings to the macro mean, (N,). The sum of its squares
-            is the variance of the macro mean over draws of clips, for one class that of DeLong.
+        per_class: AUROC of each class, (C), NaN unless both values were observed, as in
+            `musicssl.evaluation.metrics`.
+        influence: Contribution of each clip to the deviation of the macro mean, (N,). The sum of
+            squares is the variance of the macro mean over draws of clips, for one class DeLong's.
     """
 
     per_class: Floats
@@ -36,15 +38,15 @@ class MacroAuroc:
 def macro_auroc(
     scores: NDArray[np.floating], present: NDArray[np.bool_], mask: NDArray[np.bool_]
 ) -> MacroAuroc:
-    """Rank the observed clips of each class; ties count half.
+    """Return the AUROC of the observed clips of each class; ties count half.
 
-    A class with a single observed positive does not show how positives differ; what that adds to
-    the variance is not known and is left out (the same for a single negative).
+    For a class with a single observed positive, the variance due to the positives cannot be
+    estimated and is left out (the same for a single negative).
 
     Args:
-        scores: (N, C), of any scale.
+        scores: Scores, (N, C), of any scale.
         present: Whether the class is present, (N, C); arbitrary where `mask` is False.
-        mask: True where that was observed, (N, C). At least one class has both values.
+        mask: True where presence was observed, (N, C). At least one class has both values.
     """
     num_clips, num_classes = scores.shape
     per_class = np.full(num_classes, np.nan)
@@ -70,7 +72,7 @@ def placements(
         negatives: Scores, (Q,).
 
     Returns:
-        The share of negatives below each positive, (P,), and of positives above each negative,
+        The fraction of negatives below each positive, (P,), and of positives above each negative,
         (Q,); ties count half.
     """
     return _share_below(positives, negatives), 1 - _share_below(negatives, positives)
@@ -83,10 +85,10 @@ def _share_below(scores: NDArray[np.floating], others: NDArray[np.floating]) -> 
     return share
 
 
-def _deviations(placed: Floats) -> Floats:
-    """Scale deviations so that their squares sum to DeLong's S / count, count - 1 within S."""
-    count = len(placed)
+def _deviations(values: Floats) -> Floats:
+    """Scale deviations so that their squares sum to DeLong's S / count (S divides by count - 1)."""
+    count = len(values)
     if count == 1:
         return np.zeros(1)
-    scaled: Floats = (placed - placed.mean()) / np.sqrt(count * (count - 1))
+    scaled: Floats = (values - values.mean()) / np.sqrt(count * (count - 1))
     return scaled

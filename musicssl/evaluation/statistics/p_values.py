@@ -1,10 +1,10 @@
-"""How p values are written in tables and sentences."""
+"""P values as text for tables and sentences."""
 
 from math import ceil
 
 
 def p_text(p: float, *, is_bound: bool = False) -> str:
-    """Write a p value; one that is but an upper bound is rounded up.
+    """Format a p value for a table; an upper bound is rounded up.
 
     >>> p_text(0.0004), p_text(0.0312), p_text(1), p_text(0.0312, is_bound=True)
     ('< 0.001', '0.031', '1.000', '≤ 0.032')
@@ -15,7 +15,7 @@ def p_text(p: float, *, is_bound: bool = False) -> str:
 
 
 def p_equation(p: float, *, is_bound: bool = False) -> str:
-    """Write a p value in a sentence.
+    """Format a p value for a sentence.
 
     >>> p_equation(0.0004), p_equation(0.0312), p_equation(2 / 1001, is_bound=True)
     ('p < 0.001', 'p = 0.031', 'p ≤ 0.002')

@@ -1,9 +1,9 @@
-"""Is one model better than another on clips like these, or were the test clips lucky?
+"""Paired bootstrap test: is one model better than another on clips like the test clips?
 
 Both are measured on the same resamples of the same test clips, see
-`musicssl.evaluation.statistics.bootstrap`, so what makes clips hard for both cancels. Where models
-were trained from several seeds, `musicssl.evaluation.statistics.significance` asks more: whether
-new seeds would say the same.
+`musicssl.evaluation.statistics.bootstrap`, so that the common difficulty of clips cancels. For
+models trained from several seeds, `musicssl.evaluation.statistics.significance` tests more: whether
+the difference would persist with new seeds.
 """
 
 from collections.abc import Sequence
@@ -18,16 +18,16 @@ from musicssl.evaluation.statistics.significance import holm
 
 @dataclass(frozen=True)
 class Comparison:
-    """One model less another.
+    """The difference of a metric between two models, the first minus the second.
 
     Attributes:
-        difference: Of the metric on the test clips.
+        difference: Difference on the test clips.
         low: Lower end of its percentile interval.
-        high: Upper end.
-        p: Two-sided p value of there being no difference.
-        p_holm: The same, corrected for all comparisons that it was made with; None if for none.
-        p_is_bound: Whether no resample speaks against the difference: p is then the least that so
-            many can show, and more of them might show less.
+        high: Upper end of the interval.
+        p: Two-sided p value of the hypothesis of no difference.
+        p_holm: p value corrected for all comparisons of the same table; None if not corrected.
+        p_is_bound: Whether all resamples have the same sign: p is then the smallest value that this
+            number of resamples can give, and more resamples might give a smaller one.
     """
 
     difference: float
@@ -47,27 +47,27 @@ def compare(
 ) -> Comparison:
     """Compare a with b by the bootstrap distribution of their difference.
 
-    The p value is twice the share of resamples whose difference is not on the side of 0 where most
-    are, the observed draw counted as one of these (Davison and Hinkley, 1997, chapter 4). Where it
-    is below alpha, the percentile interval of level 1 - alpha does not hold 0. It is at least
-    2 / (R + 1), which Holm's correction multiplies by the number of comparisons: for 20 of them at
-    the level 0.05, 1,000 resamples are just enough. Like the interval, it relies on the spread that
-    the test clips show, which is too small if they are few: models that are equally good had a p
-    below 0.05 in 6 to 7 of 100 simulations of 30 clips, and in 4 to 9 of 100 of more
-    (`benchmarks/coverage.py`). Resamples that do not define both metrics are left out.
+    The p value is twice the fraction of resamples whose difference is on the other side of 0 than
+    most, with the observed sample counted as one of them (Davison and Hinkley, 1997, chapter 4). If
+    it is below alpha, the percentile interval of level 1 - alpha does not contain 0. It is at least
+    2 / (R + 1), which Holm's correction multiplies by the number of comparisons: for 20 comparisons
+    at the level 0.05, 1,000 resamples are just enough. Like the interval, it depends on the spread
+    of the test clips, which is too small if they are few: equally good models had a p below 0.05 in
+    6 to 7 of 100 simulations with 30 clips, and in 4 to 9 of 100 with more clips
+    (`benchmarks/coverage.py`). Resamples for which one of the metrics is undefined are left out.
 
-    The interval is not moved by the bootstrap's bias, as that of one model may be (see `interval`).
-    Two models share most of that bias: that of a difference of average precision was at most 0.06
-    of its standard error where that of one model was 0.5 to 0.9. Moved, the intervals held the
-    truth no more often in the same simulations (90 to 96 of 100; as they are, 91 to 96), and they
-    would contradict the p value.
+    The interval is not shifted by the bootstrap's bias, as that of one model may be (see
+    `interval`). Two models share most of the bias: that of a difference of average precision was at
+    most 0.06 of its standard error where that of one model was 0.5 to 0.9. Shifted intervals did
+    not have a better coverage in the same simulations (90 to 96 of 100; without the shift, 91 to
+    96), and they would contradict the p value.
 
     Args:
-        replicates_a: Of a metric, (R,).
-        replicates_b: On the same resamples, (R,).
-        estimate_a: The metric on the clips themselves.
-        estimate_b: The same of b.
-        level: Of the interval.
+        replicates_a: Replicates of a metric of a, (R,).
+        replicates_b: Replicates of b on the same resamples, (R,).
+        estimate_a: The metric of a on the test clips themselves.
+        estimate_b: The metric of b on the test clips themselves.
+        level: Level of the interval.
 
     Raises:
         InputError: If the level is not between 0 and 1.
@@ -81,6 +81,6 @@ def compare(
 
 
 def corrected(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    """Correct p values for their number by Holm's method."""
+    """Correct the p values of several comparisons by Holm's method."""
     p_values = holm([comparison.p for comparison in comparisons])
     return [replace(one, p_holm=p) for one, p in zip(comparisons, p_values, strict=True)]

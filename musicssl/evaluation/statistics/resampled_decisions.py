@@ -1,6 +1,6 @@
 """F1 and accuracies of many resamples of the same clips at once.
 
-Decisions are made once; a resample counts them. Definitions are those of
+Decisions are made once and counted for each resample. The definitions are those of
 `musicssl.evaluation.metrics` and `musicssl.evaluation.multi_class`.
 """
 
@@ -14,7 +14,7 @@ from musicssl.evaluation.statistics.resampled_means import Floats, mean_over_cla
 
 
 class _Tally(NamedTuple):
-    """Cells of each class in each resample: decided rightly, decided, actual and observed."""
+    """Numbers of cells by class and resample: true positives, decided, actual and observed."""
 
     hits: Floats  # (K, C, B)
     decided: Floats  # (K, C, B)
@@ -25,13 +25,13 @@ class _Tally(NamedTuple):
 def label_decisions(
     decided: NDArray[np.bool_], present: NDArray[np.bool_], mask: NDArray[np.bool_], counts: Floats
 ) -> dict[str, Floats]:
-    """Judge decisions on each class by itself, in each resample.
+    """Measure decisions about each class separately, in each resample.
 
     Args:
-        decided: K sets of them, (K, N, C).
+        decided: K sets of decisions, (K, N, C).
         present: Whether the class is present, (N, C); arbitrary where `mask` is False.
-        mask: True where that was observed, (N, C).
-        counts: How often each clip is in each resample, (N, B).
+        mask: True where presence was observed, (N, C).
+        counts: Count of each clip in each resample, (N, B).
 
     Returns:
         Macro `f1` and `f1_both`, each (K, B); see `musicssl.evaluation.metrics.per_class_metrics`.
@@ -45,25 +45,25 @@ def label_decisions(
         actual=tally.seen - tally.actual,
         seen=tally.seen,
     )
-    both = (f1 + _f1(absent)) / 2
-    return {"f1": mean_over_classes(f1), "f1_both": mean_over_classes(both)}
+    f1_both = (f1 + _f1(absent)) / 2
+    return {"f1": mean_over_classes(f1), "f1_both": mean_over_classes(f1_both)}
 
 
 def class_decisions(
     scores: NDArray[np.floating],
     truth: NDArray[np.bool_],
-    known: NDArray[np.bool_],
+    labelled: NDArray[np.bool_],
     credit: NDArray[np.floating] | None,
     counts: Floats,
 ) -> dict[str, Floats]:
-    """Judge the answers, one class for each clip, in each resample.
+    """Measure decisions for one class for each clip, in each resample.
 
     Args:
-        scores: K sets of them, (K, N, C).
-        truth: One-hot, (N, C).
-        known: True for the clips whose class was observed, (N,).
-        credit: `credit[i, j]` is what the answer i is worth where j is right, (C, C).
-        counts: How often each clip is in each resample, (N, B).
+        scores: K sets of scores, (K, N, C).
+        truth: One-hot targets, (N, C).
+        labelled: True for the clips whose class was observed, (N,).
+        credit: `credit[i, j]` is the credit for the answer i if the class is j, (C, C).
+        counts: Count of each clip in each resample, (N, B).
 
     Returns:
         `accuracy`, `balanced_accuracy`, macro `f1`, and `weighted_accuracy` if there is a credit,
@@ -71,7 +71,7 @@ def class_decisions(
     """
     answers = scores.argmax(axis=2)  # (K, N)
     decided = answers[:, :, None] == np.arange(scores.shape[2])
-    tally = _tally(decided, truth, np.broadcast_to(known[:, None], truth.shape), counts)
+    tally = _tally(decided, truth, np.broadcast_to(labelled[:, None], truth.shape), counts)
     with np.errstate(invalid="ignore"):  # 0 / 0
         recall = tally.hits / tally.actual
         metrics = {
@@ -80,13 +80,13 @@ def class_decisions(
             "f1": mean_over_classes(_f1(tally)),
         }
         if credit is not None:
-            earned = np.where(known, credit[answers, truth.argmax(axis=1)], 0)  # (K, N)
+            earned = np.where(labelled, credit[answers, truth.argmax(axis=1)], 0)  # (K, N)
             metrics["weighted_accuracy"] = earned.astype(np.float64) @ counts / tally.seen[0]
     return metrics
 
 
 def _f1(tally: _Tally) -> Floats:
-    """Return the F1 of each class, (K, C, B); NaN where nothing is actual."""
+    """Return the F1 of each class, (K, C, B); NaN without actual positives."""
     with np.errstate(invalid="ignore"):  # 0 / 0
         f1 = 2 * tally.hits / (tally.decided + tally.actual)
     return np.where(tally.actual > 0, f1, np.nan)
@@ -104,7 +104,7 @@ def _tally(
 
 
 def _sums(cells: NDArray[np.bool_], counts: Floats) -> Floats:
-    """Count the cells of each class, (..., N, C) -> (..., C, B); most of them are False."""
+    """Count the cells of each class, (..., N, C) -> (..., C, B); sparse, since most are False."""
     by_class = cells.swapaxes(-1, -2)
     flat = by_class.reshape(-1, by_class.shape[-1])
     sums: Floats = np.asarray(csr_array(flat, dtype=np.float64) @ counts)

@@ -9,7 +9,7 @@ Floats = NDArray[np.float64]
 def mean_over_classes(values: Floats) -> Floats:
     """Average over the classes that are defined in a resample, (..., C, B) -> (..., B).
 
-    NaN where none is, as `musicssl.evaluation.metrics.macro` has it.
+    The mean is NaN if no class is defined, as in `musicssl.evaluation.metrics.macro`.
     """
     defined = ~np.isnan(values)
     total = values.sum(axis=-2, where=defined)

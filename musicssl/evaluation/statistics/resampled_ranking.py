@@ -1,7 +1,7 @@
 """AUROC and average precision of many resamples of the same clips at once.
 
-A resample is a number of times that each clip is in it. The scores of a class are sorted once;
-what each resample has above a threshold is then a cumulative sum of its numbers. Definitions are
+A resample is given by the count of each clip. The scores of a class are sorted once; the number of
+clips of a resample above each threshold is then a cumulative sum of counts. The definitions are
 those of `musicssl.evaluation.metrics`.
 """
 
@@ -19,17 +19,17 @@ def ranking(
     mask: NDArray[np.bool_],
     counts: Floats,
 ) -> dict[str, Floats]:
-    """Judge the order of scores in each resample.
+    """Measure the ranking by scores in each resample.
 
     Args:
-        scores: K sets of them, (K, N, C).
+        scores: K sets of scores, (K, N, C).
         present: Whether the class is present, (N, C); arbitrary where `mask` is False.
-        mask: True where that was observed, (N, C).
-        counts: How often each clip is in each resample, (N, B).
+        mask: True where presence was observed, (N, C).
+        counts: Count of each clip in each resample, (N, B).
 
     Returns:
-        Macro `auroc`, ties counting half, and `average_precision`, each (K, B): means over the
-        classes for which the resample defines them.
+        Macro `auroc`, in which ties count half, and `average_precision`, each (K, B): means over
+        the classes for which they are defined in the resample.
     """
     num_sets, _, num_classes = scores.shape
     areas = np.full((num_sets, num_classes, counts.shape[1]), np.nan)
@@ -54,21 +54,21 @@ def _of_class(
     negatives: NDArray[np.int64],
     counts: Floats,
 ) -> tuple[Floats, Floats]:
-    """Return AUROC and average precision, each (B,), of some positives and negatives, rows of N.
+    """Return AUROC and average precision, each (B,), given the rows of positives and negatives.
 
-    The thresholds are the S distinct scores of positives, the greatest first: between them nothing
-    is gained.
+    The thresholds are the S distinct scores of positives, in descending order; other thresholds
+    would add nothing.
     """
-    thresholds, place = np.unique(-scores[positives], return_inverse=True)
-    reached = np.searchsorted(thresholds, -scores[negatives])  # first one at or below; S if none
+    thresholds, index = np.unique(-scores[positives], return_inverse=True)
+    reached = np.searchsorted(thresholds, -scores[negatives])  # first at or below; S if none
     tied = np.append(thresholds, np.inf)[reached] == -scores[negatives]
     num = len(thresholds)
-    hits = _sums(num, place, positives, counts)  # (S, B), at each threshold
+    hits = _sums(num, index, positives, counts)  # (S, B), at each threshold
     false = _cumulative(_sums(num + 1, reached, negatives, counts))  # (S + 1, B), down to each
     ties = _sums(num, reached[tied], negatives[tied], counts)  # (S, B), at each
     found = _cumulative(hits)
-    before = false[:-1] - ties / 2  # how many negatives are placed before a positive
-    with np.errstate(invalid="ignore"):  # 0 / 0 where the resample lacks one of the values
+    before = false[:-1] - ties / 2  # number of negatives ranked before a positive
+    with np.errstate(invalid="ignore"):  # 0 / 0 if the resample lacks positives or negatives
         area = 1 - np.einsum("sb,sb->b", hits, before) / (found[-1] * false[-1])
         precision = found / np.maximum(found + false[:-1], 1)
         average = np.einsum("sb,sb->b", hits, precision) / found[-1]
@@ -76,15 +76,14 @@ def _of_class(
 
 
 def _sums(
-    num_places: int, places: NDArray[np.int64], rows: NDArray[np.int64], counts: Floats
+    num_bins: int, bins: NDArray[np.int64], rows: NDArray[np.int64], counts: Floats
 ) -> Floats:
-    """Add up the counts of rows by their places, (S, B)."""
-    shape = (num_places, len(counts))
-    places_of_rows = csr_array((np.ones(len(rows)), (places, rows)), shape)
-    sums: Floats = np.asarray(places_of_rows @ counts)
+    """Sum the counts of rows in each of S bins, (S, B)."""
+    bins_of_rows = csr_array((np.ones(len(rows)), (bins, rows)), (num_bins, len(counts)))
+    sums: Floats = np.asarray(bins_of_rows @ counts)
     return sums
 
 
 def _cumulative(sums: Floats) -> Floats:
-    """Add up along the first axis; NumPy's cumsum takes three times as long there."""
+    """Return cumulative sums along the first axis, three times as fast as with NumPy."""
     return torch.from_numpy(sums).cumsum(0).numpy()

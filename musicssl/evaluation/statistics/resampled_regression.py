@@ -1,6 +1,6 @@
 """R² and root mean squared error of many resamples of the same clips at once.
 
-Definitions are those of `musicssl.evaluation.regression`.
+The definitions are those of `musicssl.evaluation.regression`.
 """
 
 import numpy as np
@@ -9,40 +9,41 @@ from numpy.typing import NDArray
 from musicssl.evaluation.statistics.resampled_means import Floats, mean_over_classes
 
 
-def errors(
+def regression_metrics(
     predictions: NDArray[np.floating],
     targets: NDArray[np.floating],
     mask: NDArray[np.bool_],
     counts: Floats,
 ) -> dict[str, Floats]:
-    """Judge predictions in each resample.
+    """Measure predictions in each resample.
 
     Args:
-        predictions: K sets of them, (K, N, C).
-        targets: (N, C); arbitrary where `mask` is False.
+        predictions: K sets of predictions, (K, N, C).
+        targets: Targets, (N, C); arbitrary where `mask` is False.
         mask: True where the target was observed, (N, C).
-        counts: How often each clip is in each resample, (N, B).
+        counts: Count of each clip in each resample, (N, B).
 
     Returns:
-        `r2` and `rmse`, each (K, B): means over the targets for which the resample defines them.
+        `r2` and `rmse`, each (K, B): means over the targets for which they are defined in the
+        resample.
     """
     num_observed = mask.sum(axis=0)
     y = np.where(mask, targets, 0).astype(np.float64)
     centred = np.where(mask, y - y.sum(axis=0) / np.maximum(num_observed, 1), 0)
     squares = np.where(mask, predictions.astype(np.float64) - y, 0) ** 2  # (K, N, C)
     count = mask.T.astype(np.float64) @ counts  # (C, B)
-    wrong = squares.swapaxes(1, 2) @ counts  # (K, C, B)
-    with np.errstate(invalid="ignore", divide="ignore"):  # where a resample lacks a target
+    residual = squares.swapaxes(1, 2) @ counts  # (K, C, B)
+    with np.errstate(invalid="ignore", divide="ignore"):  # if a resample lacks a target
         variation = (centred**2).T @ counts - (centred.T @ counts) ** 2 / count
-        r2 = np.where(_varies(y, mask, counts), 1 - wrong / variation, np.nan)
-        rmse = np.sqrt(wrong / count)
+        r2 = np.where(_varies(y, mask, counts), 1 - residual / variation, np.nan)
+        rmse = np.sqrt(residual / count)
     return {"r2": mean_over_classes(r2), "rmse": mean_over_classes(rmse)}
 
 
 def _varies(y: Floats, mask: NDArray[np.bool_], counts: Floats) -> NDArray[np.bool_]:
-    """Say where a resample has two different values of a target, (C, B).
+    """Return whether a resample has two different values of a target, (C, B).
 
-    The variation cannot tell: by rounding it is not quite 0 if there are none.
+    The variation is not exactly 0 otherwise, because of rounding.
     """
     varies = np.zeros((y.shape[1], counts.shape[1]), dtype=np.bool_)
     for c in np.flatnonzero(mask.any(axis=0)):

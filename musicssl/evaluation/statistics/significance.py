@@ -1,11 +1,11 @@
-"""Is one method better than another, or were its seeds and the test clips lucky?
+"""Paired test: is one method better than another for new seeds and new clips?
 
-Both methods were trained from the same seeds and tested on the same clips, so all is paired. What
-varies over new seeds shows in the differences of the seeds; what varies over new clips, and is
-common to the seeds, in the influence of the clips. Taking seeds for readers and clips for cases,
-it is the test of Obuchowski and Rockette (1995), Communications in Statistics 24, for two
-modalities, with DeLong's covariances. The degrees of freedom are those of Welch and Satterthwaite,
-as in Hillis (2007), Statistics in Medicine 26, who takes the clips for infinitely many.
+Both methods were trained from the same seeds and tested on the same clips, so the comparison is
+paired. The variance over new seeds is estimated from the differences of the seeds; the variance
+over new clips that is common to the seeds, from the influence of the clips. With seeds as readers
+and clips as cases, this is the test of Obuchowski and Rockette (1995), Communications in Statistics
+24, for two modalities, with DeLong's covariances. The degrees of freedom are those of Welch and
+Satterthwaite, as in Hillis (2007), Statistics in Medicine 26, who assumes infinitely many clips.
 """
 
 from collections.abc import Sequence
@@ -20,13 +20,13 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class PairedTest:
-    """The mean difference of two methods, and how sure it is.
+    """The mean difference of two methods, and its variance.
 
     Attributes:
-        difference: Mean over seeds.
-        seed_variance: Its variance by training and by what single trainings make of single clips;
+        difference: Mean difference over seeds.
+        seed_variance: Variance due to training, including the interaction of trainings and clips;
             0, meaning unknown, for a single seed.
-        clip_variance: Its variance by the draw of test clips.
+        clip_variance: Variance due to the draw of test clips.
         dof: Degrees of freedom.
     """
 
@@ -37,12 +37,12 @@ class PairedTest:
 
     @property
     def standard_error(self) -> float:
-        """Of the difference."""
+        """The standard error of the difference."""
         return float(np.sqrt(self.seed_variance + self.clip_variance))
 
     @property
     def p(self) -> float:
-        """Two-sided p value; 1 for methods that do the same, 0 if only the difference varies."""
+        """Two-sided p value; without any variance, 1 for equal methods and 0 for different ones."""
         if self.standard_error == 0:
             return float(self.difference == 0)
         return float(2 * student.sf(abs(self.difference) / self.standard_error, self.dof))
@@ -57,15 +57,15 @@ class PairedTest:
 def paired_test(differences: Floats, influences: Floats) -> PairedTest:
     """Test whether a mean difference is 0, over new seeds and over new clips.
 
-    The spread of the seeds' differences holds what a training makes of the clips by itself. So the
-    part of the clips is what the seeds agree on: the mean product of the influences of two
-    different seeds (Cov2 - Cov3 of Obuchowski and Rockette, times two), not below 0. The variance
-    of the mean influence would count that share twice, and find too little. For a single seed it
-    is all there is: DeLong's paired test.
+    The spread of the seeds' differences includes the interaction of a training with the clips. The
+    clip variance is therefore only the part that the seeds have in common: the mean product of the
+    influences of two different seeds (Cov2 - Cov3 of Obuchowski and Rockette, times two), at least
+    0. The variance of the mean influence would count the interaction twice, so that the test would
+    lose power. A single seed has only the clip variance: the test is DeLong's paired test.
 
     Args:
-        differences: AUROC of the one method less that of the other, for each seed, (S,).
-        influences: The same difference of the influences, (S, N).
+        differences: AUROC of the first method minus that of the second, for each seed, (S,).
+        influences: Difference of the influences in the same way, (S, N).
     """
     num_seeds, num_clips = influences.shape
     squares = float((influences**2).sum())

@@ -10,11 +10,11 @@ from scipy.stats import t as student
 
 @dataclass(frozen=True)
 class Spread:
-    """What some seeds have in common, and how far they differ.
+    """Mean and standard deviation of a value over seeds.
 
     Attributes:
-        mean: Over the seeds for which the value is defined; NaN if there is none.
-        sd: Standard deviation, n - 1 in the denominator; NaN for fewer than two seeds.
+        mean: Mean over the seeds for which the value is defined; NaN if there is none.
+        sd: Standard deviation, with n - 1 in the denominator; NaN for fewer than two seeds.
         n: Number of these seeds.
     """
 
@@ -24,7 +24,7 @@ class Spread:
 
     @property
     def seeds(self) -> int:
-        """The number of seeds that a table tells; 0 if there is nothing to tell."""
+        """The number of seeds for a table; 0 if the value is defined for none."""
         return self.n
 
     @property
@@ -41,12 +41,12 @@ class Spread:
 
 
 def spread(values: Iterable[float]) -> Spread:
-    """Take mean and spread of the values that are defined.
+    """Return mean and spread of the values that are not NaN.
 
     >>> str(spread([0.8, 0.9])), str(spread([0.8])), str(spread([]))
     ('0.8500 ± 0.0707', '0.8000', '–')
     """
-    known = [value for value in values if not isnan(value)]
-    if not known:
+    defined = [value for value in values if not isnan(value)]
+    if not defined:
         return Spread(nan, nan, 0)
-    return Spread(mean(known), stdev(known) if len(known) > 1 else nan, len(known))
+    return Spread(mean(defined), stdev(defined) if len(defined) > 1 else nan, len(defined))

@@ -1,10 +1,10 @@
-"""An array on disk that grows row by row; of one that was cut off, what is whole is kept.
+"""An array on disk that is written row by row and can be resumed after an interruption.
 
-`h.npy` holds the rows. `journal.jsonl` says in its first line what task they are of, and in each
-other one how many rows were added and their CRC-32. Such a line is written after the rows that it
-speaks of and is believed later only if their checksum agrees, so neither a kill nor a power cut nor
-a full disk leaves a wrong row behind. The rows are appended, not written through a memory map: a
-disk that is full is an error there, but ends the process here.
+`h.npy` contains the rows. The first line of `journal.jsonl` names the task, and each other line the
+number of rows that were appended and their CRC-32. A line is written after the rows that it
+describes, and is used later only if their checksum matches, so that neither a kill nor a power cut
+nor a full disk leaves a wrong row behind. Rows are appended and not written through a memory map,
+with which a full disk would end the process instead of raising an error.
 """
 
 import json
@@ -25,19 +25,19 @@ from musicssl.errors import InputError
 
 ROWS, JOURNAL = "h.npy", "journal.jsonl"
 _TYPE = np.dtype("<f4")
-_Header = tuple[int, int, int]  # rows and columns that are stated, and bytes before the first row
+_Header = tuple[int, int, int]  # stated rows and columns, and number of bytes before the first row
 
 
 class ArrayFile:
-    """An array (N, D) float32 that is being written; D is that of the first rows.
+    """An array (N, D) float32 that is being written; the first rows determine D.
 
     Attributes:
-        done: Rows that are written.
+        done: Number of rows written so far.
 
     Args:
-        folder: Empty, or what an interrupted call left.
-        num_rows: N.
-        task: Names what the rows depend on; those of another task are written anew.
+        folder: An empty folder, or one with the files of an interrupted call.
+        num_rows: Number of rows, N.
+        task: A name for everything that the rows depend on; rows of another task are discarded.
 
     Raises:
         InputError: If the disk is full or fails.
@@ -48,7 +48,7 @@ class ArrayFile:
         self._num_rows = num_rows
         self._header: _Header | None = None
         self.done = 0
-        with _explained(folder):
+        with _write_errors(folder):
             self._rows = (folder / ROWS).open("a+b", buffering=0)
             self._journal = (folder / JOURNAL).open("a+b", buffering=0)
             self._resume(line([task]))
@@ -71,7 +71,7 @@ class ArrayFile:
         Raises:
             InputError: If the disk is full or fails.
         """
-        with _explained(self._folder):
+        with _write_errors(self._folder):
             if self._header is None:
                 self._header = _write_header(self._rows, (self._num_rows, rows.shape[1]))
             data = np.ascontiguousarray(rows, _TYPE).tobytes()
@@ -80,17 +80,17 @@ class ArrayFile:
             self.done += len(rows)
 
     def flush(self) -> None:
-        """Have all rows on the disk before returning.
+        """Wait until all rows are on the disk.
 
         Raises:
             InputError: If the disk is full or fails.
         """
-        with _explained(self._folder):
+        with _write_errors(self._folder):
             os.fsync(self._rows.fileno())
             os.fsync(self._journal.fileno())
 
     def _resume(self, head: bytes) -> None:
-        """Cut rows and journal to what can be trusted of them."""
+        """Truncate rows and journal after the last valid entry."""
         header = _read_header(self._folder / ROWS)
         lines = (self._folder / JOURNAL).read_bytes().splitlines(keepends=True)
         fits = lines[:1] == [head] and header is not None and header[0] == self._num_rows
@@ -107,24 +107,25 @@ class ArrayFile:
 
 
 def open_array(folder: Path) -> NDArray[np.float32]:
-    """Open a complete array, (N, D), as a read-only memory map; reads it once to check it.
+    """Open a complete array, (N, D), as a read-only memory map, after checking all of it.
 
     Raises:
-        InputError: If it is not what was written.
+        InputError: If the array is incomplete or differs from what was written.
     """
     path, journal = folder / ROWS, folder / JOURNAL
     header = _read_header(path)
     lines = journal.read_bytes().splitlines(keepends=True)[1:] if journal.is_file() else []
     if header is None or sum(_trusted(path, header, lines)) != header[0]:
         raise InputError(
-            f"the embeddings in {folder} are damaged; remove that folder, and they are made again."
+            f"the embeddings in {folder} are damaged; remove that folder, then they are computed "
+            "again."
         )
     array: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
     return array
 
 
 def _trusted(path: Path, header: _Header, lines: list[bytes]) -> Iterator[int]:
-    """Yield how many rows were added each time, as long as they are as they were written."""
+    """Yield the number of rows of each entry until one does not match its checksum."""
     _, columns, offset = header
     with path.open("rb") as file:
         file.seek(offset)
@@ -140,7 +141,7 @@ def _trusted(path: Path, header: _Header, lines: list[bytes]) -> Iterator[int]:
 
 
 def _parsed(line: bytes) -> tuple[int, int] | None:
-    """Return rows and checksum, or None of a line that a kill cut off or a power cut wiped out."""
+    """Return rows and checksum, or None for a line damaged by a kill or a power cut."""
     try:
         count, crc32 = json.loads(line)
     except (ValueError, TypeError):
@@ -155,7 +156,7 @@ def _write_header(file: FileIO, shape: tuple[int, int]) -> _Header:
 
 
 def _read_header(path: Path) -> _Header | None:
-    """Return what the file says of itself; None if it does not say that it holds such an array."""
+    """Return the header of the file; None if it is not the header of such an array."""
     try:
         with path.open("rb") as file:
             npy.read_magic(file)
@@ -167,11 +168,11 @@ def _read_header(path: Path) -> _Header | None:
 
 
 @contextmanager
-def _explained(folder: Path) -> Iterator[None]:
+def _write_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise InputError(
             f"the embeddings cannot be written: {error.strerror or error}; make room or choose "
-            f"another folder (data.cache), and start again: what is done is kept in {folder}."
+            f"another folder (data.cache), and start again: {folder} keeps the rows done so far."
         ) from error

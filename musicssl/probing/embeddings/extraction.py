@@ -1,4 +1,4 @@
-"""The embeddings of a corpus: computed once by a frozen network, whole clips, and kept on disk."""
+"""The embeddings of whole clips of a corpus, computed once by a frozen network and kept on disk."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -39,22 +39,23 @@ def embed(
 ) -> NDArray[np.float32]:
     """Return the embeddings of all clips of a corpus, (N, D), a read-only memory map.
 
-    They lie in `cache/embeddings/NAME`, where NAME is made of what they depend on: the network, the
-    clips and the version of musicssl. An extraction that was killed is gone on with, in the same
-    batches, so that nothing differs in the end. Batch size and device, which decide the last bits,
-    are not part of the name: what is complete serves all.
+    They are stored in `cache/embeddings/NAME`, where NAME is a fingerprint of the network, the
+    clips and the version of musicssl. A killed extraction is resumed with the same batches, so that
+    the result is the same. Batch size and device, which affect the last bits, are not part of the
+    name: complete embeddings are used for all of them.
 
     Args:
-        network: Embeds whole clips. It is frozen meanwhile, see `frozen`, and left on the device.
-        corpus: Of instances or of sound.
-        identity: What tells this network from any other, in values that JSON can hold.
+        network: Embeds whole clips. It is frozen during the call, see `frozen`, and stays on the
+            device.
+        corpus: A corpus of instances or of sound.
+        identity: Values that identify the network, which JSON can represent.
         cache: Folder of derived data.
-        batch_size: Clips at a time; fewer of long recordings.
-        device: Where to compute.
+        batch_size: Number of clips at a time; fewer for long recordings.
+        device: Device for the computation.
 
     Raises:
-        InputError: If the clips are of a kind that the network does not read, an embedding is not
-            finite, the disk is full or fails, or what was kept is damaged.
+        InputError: If the network does not read this kind of clips, an embedding is not finite, the
+            disk is full or fails, or stored embeddings are damaged.
     """
     parts = {"network": dict(identity), "corpus": corpus.clip_identity()}
     name = fingerprint({**parts, "musicssl": version("musicssl")})
@@ -68,7 +69,7 @@ def embed(
 def _extract(
     network: Embedder, corpus: Corpus, folder: Path, batch_size: int, device: torch.device
 ) -> None:
-    """Fill a folder, going on from what an interrupted call left in it."""
+    """Fill a folder, or resume an interrupted call."""
     assert isinstance(network, nn.Module)
     network.to(device)
     num_clips = len(corpus.clip_ids)
@@ -90,17 +91,17 @@ def _extract(
 
 
 def _batches(corpus: Corpus, batch_size: int, done: int) -> Iterator[tuple[Rows, Batch]]:
-    """Yield the clips, whole and in order, from the first one that is not done."""
+    """Yield batches of whole clips in order, from the first clip that is not done."""
     clips = clips_of(corpus, crop_seconds=None)
 
     def read(rows: Rows) -> tuple[Rows, Batch]:
-        piece = clips.whole(rows)
-        unknown = torch.zeros(len(rows), 0)
-        return rows, Batch(piece.x, unknown, unknown.bool(), piece.lengths)
+        whole = clips.whole(rows)
+        no_labels = torch.zeros(len(rows), 0)
+        return rows, Batch(whole.x, no_labels, no_labels.bool(), whole.lengths)
 
-    every = np.arange(len(corpus.clip_ids))
-    left = (rows for rows in clips.batches(every, batch_size) if rows[0] >= done)
-    return made_ahead(read, left)
+    all_rows = np.arange(len(corpus.clip_ids))
+    remaining = (rows for rows in clips.batches(all_rows, batch_size) if rows[0] >= done)
+    return made_ahead(read, remaining)
 
 
 def _check_finite(corpus: Corpus, rows: Rows, h: NDArray[np.float32]) -> None:
@@ -109,24 +110,23 @@ def _check_finite(corpus: Corpus, rows: Rows, h: NDArray[np.float32]) -> None:
         clip = str(corpus.clip_ids[rows[np.argmax(bad)]])
         raise InputError(
             f"{corpus.name}: the embedding of clip {clip!r} is NaN or infinite; "
-            "look at that clip, or choose another checkpoint."
+            "check that clip, or choose another checkpoint."
         )
 
 
 @contextmanager
 def frozen(network: nn.Module) -> Iterator[None]:
-    """Keep a network in evaluation mode and its parameters from learning, for a while.
+    """Set a network to evaluation mode without gradients, and restore its state afterwards.
 
-    In evaluation mode batch norms neither use nor update the statistics of a batch. Afterwards each
-    module is in the mode that it was in, and each parameter learns that did.
+    In evaluation mode batch norms neither use nor update the statistics of a batch.
     """
     modes = [(module, module.training) for module in network.modules()]
-    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
     network.eval().requires_grad_(False)
     try:
         yield
     finally:
         for module, training in modes:
             module.training = training
-        for parameter in learning:
+        for parameter in trainable:
             parameter.requires_grad_(True)

@@ -1,4 +1,4 @@
-"""Training batches of a few labelled clips, whose epoch is a pass over them, not over a corpus."""
+"""Training batches of a few labelled clips; an epoch is a pass over these clips."""
 
 import itertools
 
@@ -11,7 +11,7 @@ from musicssl.data.batches import BatchLoader, BatchPlan, Stream
 from musicssl.data.clips import Clips
 from musicssl.probing.base import Embeddings
 
-_LEAST_STEPS = 10  # of an epoch: after a single step there is nothing new to validate
+_LEAST_STEPS = 10  # steps of an epoch at least: validation after every single step is of no use
 
 
 def labelled_batches(
@@ -21,23 +21,23 @@ def labelled_batches(
     batch_size: int,
     seed: int,
 ) -> BatchLoader:
-    """Serve labelled clips in endless, seeded order, a crop of each where they are sound.
+    """Return endless batches of labelled clips in seeded order; clips of sound are cropped.
 
-    An epoch takes as many batches as the clips fill, but at least 10. A batch has no more clips
-    than there are, but two at least, which are crops of the same one if there is but one.
+    An epoch has enough batches for a pass over the clips, but at least 10. A batch has at most as
+    many clips as there are, but at least two, which may be crops of the same clip.
 
     Args:
-        clips: Of the corpus.
-        rows: Which of them are labelled, (n,).
-        labels: What is known of them; their embeddings are not looked at.
-        batch_size: Clips in a batch, at most.
-        seed: Of the order and the places of crops.
+        clips: Clips of the corpus.
+        rows: Rows of the labelled clips, (n,).
+        labels: Their labels; the embeddings are not used.
+        batch_size: Largest number of clips in a batch.
+        seed: Seed of the order and of the positions of crops.
     """
     y, mask = labels.y.cpu(), labels.mask.cpu()
 
-    def gather(drawn: NDArray[np.int64], places: NDArray[np.float64]) -> Batch:
-        piece, here = clips.crop(rows[drawn], places), torch.from_numpy(drawn)
-        return Batch(piece.x, y[here], mask[here], piece.lengths)
+    def gather(drawn: NDArray[np.int64], crop_positions: NDArray[np.float64]) -> Batch:
+        crops, index = clips.crop(rows[drawn], crop_positions), torch.from_numpy(drawn)
+        return Batch(crops.x, y[index], mask[index], crops.lengths)
 
     size = min(batch_size, max(2, len(rows)))
     stream = Stream(np.arange(len(rows)), (seed,))

@@ -1,4 +1,4 @@
-"""A trained encoder and a linear head that go on learning together."""
+"""The network of fine-tuning: a trained encoder and a linear head."""
 
 from collections.abc import Callable, Iterable
 
@@ -16,14 +16,14 @@ from musicssl.probing.linear import LinearProbe
 
 
 class FineTunedNetwork(pl.LightningModule):
-    """Learn from labelled clips with the natural loss of the task; log `val/loss` of whole epochs.
+    """Train on labelled clips with the natural loss of the task; log `val/loss` of whole epochs.
 
     Args:
-        classifier: All of it is trained.
-        task: What the targets are.
+        classifier: Encoder and head; all parameters are trained.
+        task: The task of the targets.
         optimizer: Builds the optimizer from parameters.
-        as_evaluated: Whether the encoder works as in evaluation all the time: batch norms keep the
-            mean and variance that they have learnt, and nothing is dropped.
+        as_evaluated: Whether the encoder is in evaluation mode all the time: batch norms keep
+            their learnt mean and variance, and dropout is off.
     """
 
     def __init__(
@@ -47,19 +47,19 @@ class FineTunedNetwork(pl.LightningModule):
         return logits
 
     def scores(self, batch: Batch) -> Tensor:
-        """Return what the task makes of the logits, (B, C), for a batch on any device."""
+        """Return the scores of the task, (B, C), for a batch on any device."""
         logits: Tensor = self(batch.to(self.device))
         return self.task.scores(logits)
 
     def train(self, mode: bool = True) -> "FineTunedNetwork":
-        """Switch between training and evaluation, or as much of it as is wanted."""
+        """Switch between training and evaluation; see `as_evaluated`."""
         super().train(mode)
         if self.as_evaluated:
             for module in self.classifier.encoder.modules():
                 if isinstance(module, _BatchNorm | nn.Dropout):
-                    module.eval()  # a norm's scale and shift are trained all the same
+                    module.eval()  # a norm's scale and shift are trained nevertheless
                 elif isinstance(module, nn.RNNBase):
-                    module.dropout = 0.0  # cuDNN trains none that is in evaluation
+                    module.dropout = 0.0  # cuDNN cannot train a layer in evaluation mode
         return self
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -80,16 +80,16 @@ class FineTunedNetwork(pl.LightningModule):
         return self.optimizer(self.parameters())
 
     def _natural_loss(self, logits: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
-        no_prior = torch.zeros_like(targets[0])  # no natural loss looks at it
+        no_prior = torch.zeros_like(targets[0])  # no natural loss uses it
         return self._loss(logits, targets, mask, no_prior)
 
 
 def with_linear_head(encoder: nn.Module, probe: LinearProbe | None, num_classes: int) -> Classifier:
-    """Put a linear head, which starts as a probe or as 0, on an encoder's mean embeddings."""
+    """Put a linear head, initialised by a probe or by 0, on an encoder's mean embeddings."""
     classifier = Classifier(
         lambda **_: encoder,
         MeanPooling,
-        num_features=0,  # the encoder is there already
+        num_features=0,  # the encoder is built already
         num_instances=0,
         num_classes=num_classes,
     )

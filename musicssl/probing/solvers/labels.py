@@ -1,4 +1,4 @@
-"""What the labels of a few clips allow: what of them counts, and what to answer without a look."""
+"""Labels of the clips of a probe: usable cells, class priors, and checks."""
 
 from collections.abc import Sequence
 
@@ -10,59 +10,59 @@ from musicssl.evaluation.tasks import Task
 from musicssl.probing.base import Embeddings
 
 
-def counted(mask: Tensor, task: Task) -> Tensor:
-    """Return which observed cells say something, (N, C) bool.
+def labelled_cells(mask: Tensor, task: Task) -> Tensor:
+    """Return the mask of the cells that a probe can use, (N, C) bool.
 
-    That is all of them, but where a clip has one class only those of clips whose classes were all
-    observed: that a class is absent does not say which one is present.
+    These are all observed cells; but if a clip has one class, only those of clips whose classes
+    were all observed: the absence of one class does not say which class is present.
     """
     if task.name == "multi_class":
         return mask.all(1, keepdim=True).expand_as(mask)
     return mask
 
 
-def answer_of(totals: Tensor, counts: Tensor, task: Task) -> Tensor:
-    """Return what to answer of a clip if some others are all that is known, (..., C).
+def smoothed_mean(totals: Tensor, counts: Tensor, task: Task) -> Tensor:
+    """Return the mean of targets, smoothed for classes, (..., C).
 
-    Of a regression their mean, 0 if there are none. Otherwise the share of them that are of the
-    class, as if half a clip more had been observed for each possible answer (present and absent, or
-    each of the classes): no answer is impossible because a few clips did not show it, which would
-    make the logarithmic loss infinite. That keeps the order of shares of equally many clips, and is
-    1 in all where a clip has one class.
+    For a regression this is the mean, or 0 without clips. For classes it is the fraction of clips
+    of the class, as if half a clip more had been observed for each possible value (present and
+    absent, or each of the classes): no value gets probability 0 because it is missing in a few
+    clips, which would make the logarithmic loss infinite. Smoothing keeps the order of fractions of
+    the same number of clips, and the sum over classes is 1 if a clip has one class.
 
     Args:
         totals: Sums of the targets, (..., C).
-        counts: Of clips, of the same shape or one that broadcasts to it.
-        task: What the targets are.
+        counts: Numbers of clips, of a shape that broadcasts to that of `totals`.
+        task: The task of the targets.
     """
     if task.name == "regression":
         return totals / counts.clamp_min(1)
-    answers = totals.shape[-1] if task.name == "multi_class" else 2
-    return (totals + 0.5) / (counts + 0.5 * answers)
+    num_values = totals.shape[-1] if task.name == "multi_class" else 2
+    return (totals + 0.5) / (counts + 0.5 * num_values)
 
 
 def prior_scores(y: Tensor, mask: Tensor, task: Task) -> Tensor:
-    """Return what to answer of a clip without a look at it, (C,): `answer_of` all labelled clips.
+    """Return the scores of the class priors, (C,): the smoothed mean over all labelled clips.
 
     Args:
         y: Targets, (N, C); arbitrary where not observed, even NaN.
         mask: True where observed, (N, C).
-        task: What the targets are.
+        task: The task of the targets.
     """
-    mask = counted(mask, task)
-    return answer_of(y.where(mask, 0).sum(0), mask.sum(0), task)
+    mask = labelled_cells(mask, task)
+    return smoothed_mean(y.where(mask, 0).sum(0), mask.sum(0), task)
 
 
 def check_learnable(
     train: Embeddings, subsets: Sequence[Tensor], val: Embeddings, task: Task
 ) -> None:
-    """Make sure that a probe can learn from each subset, and be chosen by the validation clips.
+    """Check that each subset and the validation clips have labels and finite embeddings.
 
     Args:
         train: The training clips.
-        subsets: Rows of those to learn from, each (n,).
+        subsets: Rows of the clips of each subset, (n,).
         val: The validation clips.
-        task: What the targets are.
+        task: The task of the targets.
 
     Raises:
         InputError: If a subset or the validation clips have no label, or an embedding is not
@@ -70,11 +70,11 @@ def check_learnable(
     """
     for rows in subsets:
         _check(train.select(rows), "training", "label some, or raise data.p_s", task)
-    _check(val, "validation", "label some, for a probe is chosen by them", task)
+    _check(val, "validation", "label some, since they are needed to choose a probe", task)
 
 
 def _check(clips: Embeddings, split: str, cure: str, task: Task) -> None:
-    if not counted(clips.mask, task).any():
+    if not labelled_cells(clips.mask, task).any():
         raise InputError(f"no {split} clip has a label for the probe; {cure}.")
     if not torch.isfinite(clips.h).all():
         raise InputError(

@@ -1,15 +1,15 @@
 """Logistic and softmax regressions with many strengths of penalty, solved together.
 
-Minimised is 0.5 ||w||^2 + strength * (sum of losses over the clips), the bias without penalty: the
-strength is the C of scikit-learn. R strengths, N clips, D features, C classes. Arguments and
-results are float64; most of the way is made in float32.
+The objective is 0.5 ||w||^2 + strength * (sum of losses over the clips), without a penalty on the
+bias: the strength is the C of scikit-learn. R strengths, N clips, D features, C classes. Arguments
+and results are float64; most iterations are in float32.
 
-A problem is solved when its gradient, each parameter measured by the root of its curvature, is a
-`tolerance` of that at the start, where all weights are 0. On 2,000 clips x 128 of embeddings like
-those of `benchmarks/probe.py`, a tolerance of 1e-4 gave probabilities within 4e-4 of the minimum at
-strengths up to 100 (scikit-learn's default: 4e-3), and one of 1e-8 within 3e-8. Where clips are
-fewer than features and the penalty is next to nothing, probabilities are less exact: at 100 clips
-and strength 100 within 0.14, or within 4e-6 (scikit-learn's default: 0.7).
+A problem is solved when its gradient, with each parameter scaled by the root of its curvature, is
+`tolerance` times the gradient at the start, where all weights are 0. On 2,000 clips x 128 of
+embeddings like those of `benchmarks/probe.py`, a tolerance of 1e-4 gave probabilities within 4e-4
+of the minimum at strengths up to 100 (scikit-learn's default: 4e-3), and 1e-8 within 3e-8. If there
+are fewer clips than features and almost no penalty, probabilities are less exact: at 100 clips and
+strength 100 within 0.14, or within 4e-6 (scikit-learn's default: 0.7).
 """
 
 from dataclasses import dataclass, replace
@@ -17,29 +17,29 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from musicssl.probing.solvers.axes import principal_axes
 from musicssl.probing.solvers.newton import Fit, Problem, length, minimise
+from musicssl.probing.solvers.ridge import principal_axes
 
 TOLERANCE = 1e-4
-_FLOAT32 = 3e-5  # tolerance that float32 reaches
-_LEAST = 0.01  # change of all logits, to which the tolerance is relative if the start is closer
-_AT_ONCE = 4_000_000  # logits
+_FLOAT32 = 3e-5  # tolerance that float32 can reach
+_LEAST = 0.01  # change of all logits to which the tolerance is relative if the start is closer
+_AT_ONCE = 4_000_000  # logits in memory at a time
 
 
 def logistic_regressions(
     z: Tensor, y: Tensor, mask: Tensor, strengths: Tensor, tolerance: float = TOLERANCE
 ) -> tuple[Tensor, Tensor]:
-    """Fit each class by itself to the clips in which it was observed.
+    """Fit each class separately to the clips in which it was observed.
 
-    A class whose observed targets are all 0 or all 1, or that has none, cannot be fitted: its
-    weights are 0 and its bias is the log-odds of (positives + 0.5) / (clips + 1).
+    A class whose observed targets are all 0 or all 1, or that was never observed, cannot be fitted:
+    its weights are 0 and its bias is the log-odds of (positives + 0.5) / (clips + 1).
 
     Args:
         z: Standardised features, (N, D).
         y: Targets in [0, 1], (N, C); arbitrary where not observed, even NaN.
         mask: True where observed, (N, C).
-        strengths: (R,).
-        tolerance: See above.
+        strengths: Strengths, (R,).
+        tolerance: Tolerance of the fit; see the module.
 
     Returns:
         Weights, (R, C, D), and biases, (R, C).
@@ -54,9 +54,9 @@ def logistic_regressions(
         classes = torch.arange(len(share), device=z.device).repeat(len(strengths))  # (R * C',)
         fit = _Binary(y[:, differ].T.contiguous(), mask[:, differ].T.to(y), classes)
         curvature = (count[differ] * share * (1 - share))[classes, None]
-        each = strengths.repeat_interleave(len(share))
-        found = _solve(z, fit, each, curvature, share.logit()[classes, None], tolerance)
-        parameters[:, differ] = found.view(len(strengths), len(share), -1)
+        repeated = strengths.repeat_interleave(len(share))
+        solved = _solve(z, fit, repeated, curvature, share.logit()[classes, None], tolerance)
+        parameters[:, differ] = solved.view(len(strengths), len(share), -1)
     return parameters[..., :-1], parameters[..., -1]
 
 
@@ -65,14 +65,14 @@ def softmax_regression(
 ) -> tuple[Tensor, Tensor]:
     """Fit all classes together.
 
-    A class without a clip cannot be fitted: its weights are 0, and its bias is such that its odds
-    against all others are those of 0.5 / (clips + 1), on the mean over the clips.
+    A class without clips cannot be fitted: its weights are 0, and with its bias its odds against
+    all other classes are those of 0.5 / (clips + 1), in the mean over the clips.
 
     Args:
         z: Standardised features, (N, D).
         y: Distributions over classes, such as one-hot, (N, C).
-        strengths: (R,).
-        tolerance: See above.
+        strengths: Strengths, (R,).
+        tolerance: Tolerance of the fit; see the module.
 
     Returns:
         Weights, (R, C, D), and biases, (R, C).
@@ -94,9 +94,9 @@ def softmax_regression(
 def _solve(
     z: Tensor, fit: Fit, strengths: Tensor, curvature: Tensor, bias: Tensor, tolerance: float
 ) -> Tensor:
-    """Minimise from weights of 0 and biases, (P, G), at which the loss has a curvature, (P, G).
+    """Minimise, starting at weights of 0 and biases, (P, G), where the curvature is (P, G).
 
-    The features are turned to their principal axes, where the curvature is almost diagonal.
+    The features are rotated to their principal axes, in which the curvature is almost diagonal.
     """
     turned, axes = principal_axes(z)  # (N, K), (D, K)
     features = torch.cat([turned, torch.ones_like(z[:, :1])], dim=1)
@@ -111,15 +111,15 @@ def _solve(
 
 
 def _minimised(problem: Problem, start: Tensor, least: Tensor, tolerance: float) -> Tensor:
-    """Solve in float32 and then in float64, and not so many at once that memory is short."""
-    rough, found = problem.to(torch.float32), torch.empty_like(start)
+    """Solve in float32 and then in float64, in chunks of problems that limit the memory."""
+    rough, solution = problem.to(torch.float32), torch.empty_like(start)
     size = max(1, _AT_ONCE // (start.shape[1] * len(problem.features)))
-    for some in torch.split(torch.arange(len(start), device=start.device), size):
-        here, begin = rough.only(some), start[some].float()
-        first = length(here.gradient(begin, here.logits(begin))).maximum(least[some].float())
-        reached = minimise(here, begin, max(tolerance, _FLOAT32) * first)
-        found[some] = minimise(problem.only(some), reached.double(), tolerance * first.double())
-    return found
+    for rows in torch.split(torch.arange(len(start), device=start.device), size):
+        part, begin = rough.only(rows), start[rows].float()
+        first = length(part.gradient(begin, part.logits(begin))).maximum(least[rows].float())
+        reached = minimise(part, begin, max(tolerance, _FLOAT32) * first)
+        solution[rows] = minimise(problem.only(rows), reached.double(), tolerance * first.double())
+    return solution
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ class _Binary:
 
 @dataclass(frozen=True)
 class _OneOfAll:
-    """Cross-entropy of a softmax over the classes with targets, (G, N), alike for all problems."""
+    """Cross-entropy of a softmax with targets, (G, N), which are the same for all problems."""
 
     y: Tensor
 

@@ -1,4 +1,4 @@
-"""Many networks of one hidden layer that are trained together, each stopped by itself.
+"""Many networks with one hidden layer that are trained together, each with early stopping.
 
 P networks, B clips of a batch, D features, H hidden units, C outputs.
 """
@@ -14,18 +14,18 @@ from torch import Tensor
 from musicssl.evaluation.tasks import Loss
 from musicssl.probing.base import Embeddings
 
-_LEAST_STEPS = 5  # of an epoch
-_NUMBERS = 1 << 24  # of hidden units in memory at once while validating: 64 MiB
+_LEAST_STEPS = 5  # steps of an epoch at least
+_NUMBERS = 1 << 24  # activations of hidden units in memory at once in validation: 64 MiB
 
 
 class Network(NamedTuple):
-    """One network; or several, whose tensors all have a dimension P in front.
+    """One network; or P networks, whose tensors all have a first dimension of size P.
 
     Attributes:
-        inner: (D, H).
-        inner_bias: (H,).
-        outer: (H, C).
-        outer_bias: (C,).
+        inner: Weights of the hidden layer, (D, H).
+        inner_bias: Biases of the hidden layer, (H,).
+        outer: Weights of the output layer, (H, C).
+        outer_bias: Biases of the output layer, (C,).
     """
 
     inner: Tensor
@@ -38,7 +38,7 @@ class Network(NamedTuple):
 
         Args:
             z: Standardised embeddings.
-            kept: Factors of the hidden units, (B, H): 0 for those that are dropped.
+            kept: Factors of the hidden units, (B, H): 0 for dropped units.
         """
         hidden = (z @ self.inner + self.inner_bias.unsqueeze(-2)).relu()
         if kept is not None:
@@ -46,19 +46,21 @@ class Network(NamedTuple):
         return hidden @ self.outer + self.outer_bias.unsqueeze(-2)
 
     def copied(self) -> "Network":
-        """Return a network with the same parameters, to be trained by itself."""
+        """Return a copy whose parameters can be trained separately."""
         return Network(*(part.detach().clone().requires_grad_() for part in self))
 
 
-class Course(NamedTuple):
-    """How networks are trained.
+class Schedule(NamedTuple):
+    """The schedule of training.
 
     Attributes:
-        epochs: At most. One is a pass over the clips, or as many as make 5 steps: with a single
-            step in each, patience would end before anything but the biases had been learnt.
-        patience: Epochs without a better validation loss after which a network is left.
-        batch_size: Clips in a step, at most; all steps have one size, or nearly.
-        dropout: Probability of dropping a hidden unit, the same ones for all networks.
+        epochs: Maximum number of epochs. An epoch is a pass over the clips, or as many passes as
+            are needed for 5 steps: with epochs of a single step, patience would end training before
+            anything but the biases was learnt.
+        patience: Number of epochs without an improvement after which a network is no longer
+            trained.
+        batch_size: Largest number of clips in a step; all steps have nearly the same size.
+        dropout: Probability of dropping a hidden unit; the same units for all networks.
     """
 
     epochs: int
@@ -68,18 +70,18 @@ class Course(NamedTuple):
 
 
 @dataclass
-class Run:
-    """One network in training.
+class Candidate:
+    """One network in training, a candidate for the probe of its subset.
 
     Attributes:
-        network: As it is now; leaves to be learnt.
-        subset: Which of the subsets it learns from.
+        network: The current network; its parameters are leaf tensors.
+        subset: Index of the subset that it learns from.
         rate: Learning rate.
-        weight_decay: Factor of half the squared weights in its loss; biases go free.
-        best: As it was when it validated best.
-        loss: Its validation loss then.
-        epoch: When that was; 0 before training.
-        waited: Epochs since then.
+        weight_decay: Factor of half the squared weights in its loss, without biases.
+        best: The network at its best epoch.
+        loss: Validation loss at the best epoch.
+        epoch: The best epoch; 0 is before training.
+        waited: Number of epochs since the best one.
     """
 
     network: Network
@@ -95,14 +97,14 @@ class Run:
         self.best = self.network.copied()
 
     def validated(self, epoch: int, loss: float) -> None:
-        """Keep the network if it is the best so far."""
+        """Keep the network if its validation loss is the lowest so far."""
         if loss < self.loss:
             self.best, self.loss, self.epoch, self.waited = self.network.copied(), loss, epoch, 0
         else:
             self.waited += 1
 
     def parameter_groups(self) -> list[dict[str, object]]:
-        """Return what an optimiser learns, and how."""
+        """Return the parameter groups for an optimiser."""
         inner, inner_bias, outer, outer_bias = self.network
         return [
             {"params": [inner, outer], "lr": self.rate, "weight_decay": self.weight_decay},
@@ -112,48 +114,48 @@ class Run:
 
 @torch.enable_grad()
 def train_together(
-    runs: Sequence[Run],
+    candidates: Sequence[Candidate],
     train: Embeddings,
     val: Embeddings,
     loss: Loss,
-    course: Course,
+    schedule: Schedule,
     generator: torch.Generator,
 ) -> None:
     """Train networks by Adam, in place.
 
-    All see clips in the same order, by their places in their subsets, so that what becomes of one
-    does not depend on the others. A network that has stopped takes no more time. The weights of a
-    network are tensors of its own, for Adam has one rate for a tensor; they are stacked for each
-    step, which costs less than a tenth of it.
+    All networks get the clips of their subsets in the same order of rows, so that a network does
+    not depend on the others. A network that has stopped is no longer computed. Each network has its
+    own tensors of weights, since Adam has one rate for a tensor; they are stacked for each step,
+    which takes less than a tenth of the step.
 
     Args:
-        runs: The networks.
+        candidates: The networks.
         train: Clips of each of the U subsets, standardised: (U, n, D), (U, n, C) and (U, n, C).
-        val: Validation clips, as each subset has them standardised; of the same form.
-        loss: To minimise, and to stop by.
-        course: For how long, and in what steps.
-        generator: Of the order of the clips, and of dropout; on the CPU.
+        val: Validation clips, standardised for each subset; in the same form.
+        loss: Loss of training and of early stopping.
+        schedule: Schedule of training.
+        generator: Generator of the order of the clips and of dropout; on the CPU.
     """
     optimiser = torch.optim.Adam(
-        [group for run in runs for group in run.parameter_groups()], fused=True
+        [group for candidate in candidates for group in candidate.parameter_groups()], fused=True
     )
-    active = list(runs)
+    active = list(candidates)
     _validate(active, val, loss, 0)
-    for epoch in range(1, course.epochs + 1):
-        for rows in _batches(train.h.shape[1], course.batch_size, generator):
-            kept = _kept(len(rows), runs[0].network, course.dropout, generator)
+    for epoch in range(1, schedule.epochs + 1):
+        for rows in _batches(train.h.shape[1], schedule.batch_size, generator):
+            kept = _kept(len(rows), candidates[0].network, schedule.dropout, generator)
             optimiser.zero_grad()
             losses = _losses(active, train, rows.to(train.h.device), loss, kept)
             torch.autograd.backward(losses.sum())
             optimiser.step()
         _validate(active, val, loss, epoch)
-        active = [run for run in active if run.waited < course.patience]
+        active = [candidate for candidate in active if candidate.waited < schedule.patience]
         if not active:
             break
 
 
 def _batches(num_clips: int, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Draw the batches of an epoch: places of clips, (B,) each."""
+    """Draw the batches of an epoch: rows of clips, (B,) each."""
     steps = math.ceil(num_clips / batch_size)
     for _ in range(math.ceil(_LEAST_STEPS / steps)):
         yield from torch.randperm(num_clips, generator=generator).tensor_split(steps)
@@ -170,38 +172,46 @@ def _kept(
 
 
 def _losses(
-    runs: Sequence[Run], clips: Embeddings, rows: Tensor, loss: Loss, kept: Tensor | None
+    candidates: Sequence[Candidate],
+    clips: Embeddings,
+    rows: Tensor,
+    loss: Loss,
+    kept: Tensor | None,
 ) -> Tensor:
     """Return the loss of each network on some clips of its subset, (P,)."""
-    h, y, mask = _seen(runs, clips, rows)
-    return _of_each(loss, _together(runs).outputs(h, kept), y, mask)
+    h, y, mask = _clips_of(candidates, clips, rows)
+    return _losses_of(loss, _stacked(candidates).outputs(h, kept), y, mask)
 
 
 @torch.no_grad()
-def _validate(runs: Sequence[Run], val: Embeddings, loss: Loss, epoch: int) -> None:
-    network, device = _together(runs), val.h.device
+def _validate(candidates: Sequence[Candidate], val: Embeddings, loss: Loss, epoch: int) -> None:
+    network, device = _stacked(candidates), val.h.device
     rows = torch.arange(val.h.shape[1], device=device)
     step = max(1, _NUMBERS // network.inner_bias.numel())
-    outputs = [network.outputs(_seen(runs, val, part).h) for part in torch.split(rows, step)]
-    _, y, mask = _seen(runs, val, rows)
-    losses = _of_each(loss, torch.cat(outputs, dim=1), y, mask)
-    for run, of_run in zip(runs, losses.tolist(), strict=True):
-        run.validated(epoch, of_run)
+    outputs = [
+        network.outputs(_clips_of(candidates, val, part).h) for part in torch.split(rows, step)
+    ]
+    _, y, mask = _clips_of(candidates, val, rows)
+    losses = _losses_of(loss, torch.cat(outputs, dim=1), y, mask)
+    for candidate, value in zip(candidates, losses.tolist(), strict=True):
+        candidate.validated(epoch, value)
 
 
-def _together(runs: Sequence[Run]) -> Network:
-    """Return the networks as one, of which each is given its gradient."""
-    return Network(*(torch.stack(parts) for parts in zip(*(r.network for r in runs), strict=True)))
+def _stacked(candidates: Sequence[Candidate]) -> Network:
+    """Stack the networks into one; gradients flow to each of them."""
+    return Network(
+        *(torch.stack(parts) for parts in zip(*(r.network for r in candidates), strict=True))
+    )
 
 
-def _seen(runs: Sequence[Run], clips: Embeddings, rows: Tensor) -> Embeddings:
-    """Return clips as each network has them, (P, B, ...)."""
-    subsets = torch.tensor([run.subset for run in runs], device=rows.device)
+def _clips_of(candidates: Sequence[Candidate], clips: Embeddings, rows: Tensor) -> Embeddings:
+    """Return the clips of each network's subset, (P, B, ...)."""
+    subsets = torch.tensor([candidate.subset for candidate in candidates], device=rows.device)
     return Embeddings(*(part[subsets[:, None], rows] for part in clips))
 
 
-def _of_each(loss: Loss, outputs: Tensor, y: Tensor, mask: Tensor) -> Tensor:
+def _losses_of(loss: Loss, outputs: Tensor, y: Tensor, mask: Tensor) -> Tensor:
     """Return the loss of each network, (P,)."""
-    unused = outputs.new_zeros(outputs.shape[2])  # natural losses know no prior
+    unused = outputs.new_zeros(outputs.shape[2])  # natural losses do not use the prior
     losses: Tensor = torch.vmap(loss, in_dims=(0, 0, 0, None))(outputs, y, mask, unused)
     return losses

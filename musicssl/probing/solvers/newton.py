@@ -1,8 +1,8 @@
-"""Newton's method on many small convex problems at once, with conjugate gradients inside.
+"""Newton's method with conjugate gradients for many small convex problems at once.
 
-Each problem has steps of its own, and all share the matrix products with the features: twenty
-columns at a time, float32 products were half as fast as four hundred at a time. Problems that are
-solved leave the batch.
+Each problem has its own step sizes, and all share the matrix products with the features: float32
+products of twenty columns at a time are half as fast as of four hundred. Solved problems are
+removed from the batch.
 """
 
 from dataclasses import dataclass, replace
@@ -11,19 +11,19 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
-_STEPS = 50  # of Newton; 4 to 10 are usual
-_INNER_STEPS = 100  # of conjugate gradients in each
-_HALVINGS = 20
-_INNER_NEAR = 0.2  # of a gradient, that conjugate gradients may leave
-_CROWD = 0.9  # share of a batch that must be unsolved, or copies to a smaller one pay
-_UPHILL = 0.1  # steepness at the end of a step, of that at its start
+_STEPS = 50  # Newton steps at most; 4 to 10 are usual
+_INNER_STEPS = 100  # steps of conjugate gradients at most, in each Newton step
+_HALVINGS = 20  # of a step size, at most
+_INNER_NEAR = 0.2  # remaining fraction of a gradient at which conjugate gradients stop
+_CROWD = 0.9  # below this fraction of unsolved problems, copying them to a smaller batch is faster
+_UPHILL = 0.1  # largest slope at the end of a step, relative to the slope at its start
 
 
 class Fit(Protocol):
-    """How well the logits of P problems, (P, G, N), fit their targets; convex functions of them."""
+    """The losses of P problems, convex functions of their logits, (P, G, N)."""
 
     def only(self, problems: Tensor) -> Self:
-        """Return the fit of some of the problems, by a mask or by their places."""
+        """Return the losses of some of the problems, selected by a mask or by indices."""
 
     def to(self, dtype: torch.dtype) -> Self:
         """Return the same in another precision."""
@@ -32,7 +32,7 @@ class Fit(Protocol):
         """Return the derivative of the loss, summed over clips, by the logits, (P, G, N)."""
 
     def weights(self, logits: Tensor) -> Tensor:
-        """Return what `curved` is computed from, (P, G, N)."""
+        """Return the intermediate results for `curved`, (P, G, N)."""
 
     def curved(self, weights: Tensor, moved: Tensor) -> Tensor:
         """Return the derivative of `slope` in a direction, (P, G, N)."""
@@ -40,16 +40,16 @@ class Fit(Protocol):
 
 @dataclass(frozen=True)
 class Problem:
-    """Penalised fits of linear functions: 0.5 ||w||^2 + strength * loss, the bias without penalty.
+    """Penalised fits of linear functions: 0.5 ||w||^2 + strength * loss, no penalty on the bias.
 
-    A problem may have G linear functions that are fitted together, as those of a softmax.
+    A problem may have G linear functions that are fitted together, like those of a softmax.
 
     Attributes:
-        features: (N, K + 1), the last one 1.
-        strengths: (P,).
-        fit: Of the logits.
-        scale: What parameters are measured in, (P, G, K + 1): about one over the root of the
-            curvature, so that conjugate gradients need few steps.
+        features: Features, (N, K + 1); the last one is 1.
+        strengths: Strengths, (P,).
+        fit: Losses as functions of the logits.
+        scale: Units of the parameters, (P, G, K + 1): about one over the root of the curvature, so
+            that conjugate gradients need few steps.
     """
 
     features: Tensor
@@ -58,7 +58,7 @@ class Problem:
     scale: Tensor
 
     def only(self, problems: Tensor) -> "Problem":
-        """Return some of the problems, by a mask or by their places."""
+        """Return some of the problems, selected by a mask or by indices."""
         return replace(
             self,
             strengths=self.strengths[problems],
@@ -77,11 +77,16 @@ class Problem:
         return flat.view(*parameters.shape[:2], -1)
 
     def gradient(self, parameters: Tensor, logits: Tensor) -> Tensor:
-        """Return the derivative by scaled parameters, (P, G, K + 1)."""
+        """Return the derivative with respect to scaled parameters, (P, G, K + 1)."""
         return self.pulled_back(self.fit.slope(logits), parameters)
 
     def pulled_back(self, of_logits: Tensor, parameters: Tensor) -> Tensor:
-        """Return a derivative by scaled parameters, of one by the logits and of the penalty."""
+        """Return the derivative with respect to scaled parameters, penalty included.
+
+        Args:
+            of_logits: Derivative of the losses with respect to the logits, (P, G, N).
+            parameters: Parameters, (P, G, K + 1), for the penalty.
+        """
         flat = of_logits.reshape(-1, of_logits.shape[2]) @ self.features
         of_parameters = self.strengths[:, None, None] * flat.view(*of_logits.shape[:2], -1)
         of_parameters[..., :-1] += parameters[..., :-1]
@@ -94,43 +99,43 @@ def length(gradient: Tensor) -> Tensor:
 
 
 def minimise(problem: Problem, start: Tensor, near: Tensor) -> Tensor:
-    """Return the parameters that solve each problem, (P, G, K + 1), from some to start with.
+    """Return the parameters that solve each problem, (P, G, K + 1).
 
-    A problem is solved where its gradient, in scaled parameters, is no longer than `near`, (P,). It
-    is left after 50 steps.
+    A problem is solved when its gradient, in scaled parameters, is not longer than `near`, (P,). It
+    is given up after 50 steps. `start` has the initial parameters, (P, G, K + 1).
     """
     parameters = start.clone()
-    left = torch.ones_like(near, dtype=torch.bool)
-    here, w, logits = problem, start, problem.logits(start)
-    gradient = here.gradient(w, logits)
+    active = torch.ones_like(near, dtype=torch.bool)
+    batch, w, logits = problem, start, problem.logits(start)
+    gradient = batch.gradient(w, logits)
     for _ in range(_STEPS):
-        unsolved = length(gradient) > near[left]
+        unsolved = length(gradient) > near[active]
         if not unsolved.all():
-            parameters[left] = w
-            left = left.masked_scatter(left, unsolved)
-            if not left.any():
+            parameters[active] = w
+            active = active.masked_scatter(active, unsolved)
+            if not active.any():
                 return parameters
-            here, w = here.only(unsolved), w[unsolved]
+            batch, w = batch.only(unsolved), w[unsolved]
             logits, gradient = logits[unsolved], gradient[unsolved]
-        direction = _direction(here, logits, gradient, near[left])
-        w, logits, gradient = _stepped(here, w, logits, gradient, direction)
-    parameters[left] = w
+        direction = _direction(batch, logits, gradient, near[active])
+        w, logits, gradient = _stepped(batch, w, logits, gradient, direction)
+    parameters[active] = w
     return parameters
 
 
 def _direction(problem: Problem, logits: Tensor, gradient: Tensor, near: Tensor) -> Tensor:
-    """Return Newton's step by conjugate gradients, to a fifth or where the problem is solved."""
+    """Return Newton's step by conjugate gradients, down to a fifth of the gradient or `near`."""
     weights = problem.fit.weights(logits)
     near = torch.maximum(_INNER_NEAR * length(gradient), near / 2)
     solution = torch.zeros_like(gradient)
     direction, rest, search = solution.clone(), -gradient, -gradient
-    square, left = _dot(rest, rest), torch.ones_like(near, dtype=torch.bool)
+    square, active = _dot(rest, rest), torch.ones_like(near, dtype=torch.bool)
     for _ in range(_INNER_STEPS):
-        unsolved = square.sqrt() > near[left]
+        unsolved = square.sqrt() > near[active]
         if unsolved.sum() < _CROWD * len(unsolved):
-            solution[left] = direction
-            left = left.masked_scatter(left, unsolved)
-            if not left.any():
+            solution[active] = direction
+            active = active.masked_scatter(active, unsolved)
+            if not active.any():
                 return solution
             problem, weights, square = problem.only(unsolved), weights[unsolved], square[unsolved]
             direction, rest, search = direction[unsolved], rest[unsolved], search[unsolved]
@@ -142,20 +147,20 @@ def _direction(problem: Problem, logits: Tensor, gradient: Tensor, near: Tensor)
         direction = direction + pace * trial
         rest = rest - pace * curved
         next_square = _dot(rest, rest)
-        kept = (next_square / square).where(unsolved, 0)[:, None, None]
-        search, square = rest + kept * search, next_square
-    solution[left] = direction
+        momentum = (next_square / square).where(unsolved, 0)[:, None, None]
+        search, square = rest + momentum * search, next_square
+    solution[active] = direction
     return solution
 
 
 def _stepped(
     problem: Problem, parameters: Tensor, logits: Tensor, gradient: Tensor, direction: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return parameters, logits and gradient a step further.
+    """Return parameters, logits and gradient after a step.
 
-    The full step of a problem is halved until it ends at most a tenth as steep uphill as it began
-    downhill: on a convex function that is about where it ceases to lead further down. Unlike
-    Armijo's rule that needs no value, and the gradient is needed anyway.
+    The full step of a problem is halved until its slope at the end is at most a tenth of the slope
+    at the start, with the opposite sign: for a convex function this is about the minimum along the
+    step. Unlike Armijo's rule this needs no function value, and the gradient is needed anyway.
     """
     moved = problem.logits(direction)
     along = direction / problem.scale

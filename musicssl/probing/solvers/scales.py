@@ -1,4 +1,4 @@
-"""The scales of the clips that a probe learns from, by which it sees all clips."""
+"""Standardisation by the clips that a probe learns from, and losses of its scores."""
 
 from typing import NamedTuple
 
@@ -10,15 +10,17 @@ from musicssl.probing.base import Embeddings
 from musicssl.probing.linear import standardisation, varying
 from musicssl.probing.solvers.labels import prior_scores
 
+_LEAST = 1e-6  # lowest probability, with a loss of 13.8 nats
+
 
 class Scales(NamedTuple):
     """Origin and unit of each feature, and of each target; float64.
 
     Attributes:
-        mean: Of features, (D,).
-        spread: Of features, (D,).
-        level: Of targets, (C,).
-        unit: Of targets, (C,).
+        mean: Offset of features, (D,).
+        spread: Scale of features, (D,).
+        level: Offset of targets, (C,).
+        unit: Scale of targets, (C,).
     """
 
     mean: Tensor
@@ -35,17 +37,17 @@ class Scales(NamedTuple):
         return (y - self.level) / self.unit
 
     def values(self, targets: Tensor) -> Tensor:
-        """Return targets, (..., C), as they were before they were standardised."""
+        """Undo the standardisation of targets, (..., C)."""
         return self.level + self.unit * targets
 
 
 def scales_of(clips: Embeddings, task: Task) -> Scales:
     """Return the scales of some clips.
 
-    Features have those of `musicssl.probing.linear.standardisation`. Those of a regression's target
-    are mean and standard deviation of its observed values, so that no unit of a target decides; 0
-    and 1 for classes, which stay as they are. The unit of a target without two different values is
-    1, the level of one that was never observed 0.
+    For features see `musicssl.probing.linear.standardisation`. For the targets of a regression they
+    are mean and standard deviation of the observed values, so that the unit of a target has no
+    effect; for classes they are 0 and 1. The unit of a target without two different values is 1,
+    and the level of a target that was never observed is 0.
     """
     mean, spread = standardisation(clips.h.double())
     y, mask = clips.y.double(), clips.mask
@@ -56,3 +58,25 @@ def scales_of(clips: Embeddings, task: Task) -> Scales:
         deviation = (squares / mask.sum(0).clamp_min(1)).sqrt()
         unit = deviation.where(varying(y, mask), unit)
     return Scales(mean, spread, level, unit)
+
+
+def outputs_of(scores: Tensor, task: Task) -> Tensor:
+    """Return outputs for given `Task.scores`, up to a constant for each clip, (..., C).
+
+    Probabilities are clipped to [1e-6, 1 - 1e-6].
+    """
+    if task.name == "regression":
+        return scores
+    if task.name == "multi_class":
+        return scores.clamp_min(_LEAST).log()
+    return scores.logit(eps=_LEAST)
+
+
+def loss_of_scores(scores: Tensor, targets: Tensor, mask: Tensor, task: Task) -> float:
+    """Return the natural loss of scores, all (N, C).
+
+    If a clip has one class, its scores are first divided by their sum. Targets are arbitrary where
+    not observed, even NaN.
+    """
+    unused = scores.new_zeros(scores.shape[-1])  # natural losses do not use the prior
+    return float(task.loss(None)(outputs_of(scores, task).float(), targets.float(), mask, unused))

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from musicssl.batch import valid_instances
-from musicssl.encoders.base.audio import AudioEncoder, counting, cut
+from musicssl.encoders.base.audio import AudioEncoder, cut, used_instances
 from musicssl.errors import InputError
 
 CHUNK = 12
@@ -100,7 +100,7 @@ def test_each_moment_of_a_clip_is_judged_once(num_instances):
     """Centres follow each other at the duration of an instance, and at the seam half of it off."""
     for length in range(CHUNK, 5 * CHUNK):
         chunks = cut(torch.tensor([length]), CHUNK)
-        kept = counting(chunks, CHUNK, num_instances)
+        kept = used_instances(chunks, CHUNK, num_instances)
         duration = CHUNK / num_instances
         centres = chunks.start[:, None] + (torch.arange(num_instances) + 0.5) * duration
         edges = torch.cat([torch.tensor([-duration / 2]), centres[kept]])

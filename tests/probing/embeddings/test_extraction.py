@@ -13,11 +13,17 @@ from musicssl.encoders.log_mel_statistics import LogMelStatistics
 from musicssl.errors import InputError
 from musicssl.networks.classifier import Classifier
 from musicssl.networks.pooling import MeanPooling
-from musicssl.probing.embeddings.extraction import embed
+from musicssl.probing.embeddings.extraction import embed, frozen
 from tests.support.tiny import Tiny
 from tests.support.tiny_sound import RATE, ArraySound, TinySound
 
 IDENTITY = {"checkpoint": "0123"}
+CORPORA = [
+    Tiny(30).load(),
+    Tiny(30, variable_lengths=True).load(),
+    TinySound(30, variable_lengths=True).load(),
+]
+corpora = pytest.mark.parametrize("corpus", CORPORA, ids=["instances", "ragged", "sound"])
 
 
 class Normed(nn.Module):
@@ -62,14 +68,6 @@ def recordings(corpus):
         return corpus.x.recordings
     lengths = [corpus.x.shape[1]] * len(corpus.x) if corpus.lengths is None else corpus.lengths
     return [clip[:length] for clip, length in zip(corpus.x, lengths, strict=True)]
-
-
-CORPORA = [
-    Tiny(30).load(),
-    Tiny(30, variable_lengths=True).load(),
-    TinySound(30, variable_lengths=True).load(),
-]
-corpora = pytest.mark.parametrize("corpus", CORPORA, ids=["instances", "ragged", "sound"])
 
 
 def normed_for(corpus):
@@ -216,3 +214,44 @@ def test_an_encoder_of_the_other_kind_is_refused_with_the_cure(tmp_path):
     of_sound = classifier(partial(statistics), num_features=8, num_instances=5)
     with pytest.raises(InputError, match="encoder=log_mel_statistics reads sound, but the data"):
         embed(of_sound, CORPORA[0], IDENTITY, tmp_path)
+
+
+def network():
+    """Modes and parameters of all kinds, and dropout and a batch norm that would show a mistake."""
+    net = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 2))
+    net.train()
+    net[2].eval()
+    net[3].requires_grad_(False)
+    return net
+
+
+def modes(net):
+    return [module.training for module in net.modules()]
+
+
+def learning(net):
+    return [parameter.requires_grad for parameter in net.parameters()]
+
+
+def test_nothing_learns_meanwhile_and_all_is_as_before_afterwards():
+    torch.manual_seed(0)
+    net = network()
+    before = modes(net), learning(net)
+    state = {name: value.clone() for name, value in net.state_dict().items()}
+    x = torch.randn(8, 3)
+    with frozen(net):
+        assert not any(modes(net))
+        assert not any(learning(net))
+        assert torch.equal(net(x)[:4], net(x[:4]))
+    assert (modes(net), learning(net)) == before
+    assert all(torch.equal(value, state[name]) for name, value in net.state_dict().items())
+    net(x)
+    assert not torch.equal(net[1].running_mean, state["1.running_mean"])  # it learns again
+
+
+def test_an_error_leaves_it_as_it_was():
+    net = network()
+    before = modes(net), learning(net)
+    with pytest.raises(KeyboardInterrupt), frozen(net):
+        raise KeyboardInterrupt
+    assert (modes(net), learning(net)) == before

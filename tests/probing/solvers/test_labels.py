@@ -8,16 +8,21 @@ import torch
 from musicssl.errors import InputError
 from musicssl.evaluation.tasks import MULTI_CLASS, MULTI_LABEL, REGRESSION, TASKS
 from musicssl.probing.base import Embeddings
-from musicssl.probing.solvers.labels import answer_of, check_learnable, counted, prior_scores
+from musicssl.probing.solvers.labels import (
+    check_learnable,
+    labelled_cells,
+    prior_scores,
+    smoothed_mean,
+)
 
 NAN = math.nan
 MASK = torch.tensor([[True, True, True], [True, False, True], [False, False, False]])
 
 
 def test_a_clip_of_one_class_counts_if_all_its_classes_were_observed():
-    assert torch.equal(counted(MASK, MULTI_LABEL), MASK)
-    assert torch.equal(counted(MASK, REGRESSION), MASK)
-    assert counted(MASK, MULTI_CLASS).tolist() == [[True] * 3, [False] * 3, [False] * 3]
+    assert torch.equal(labelled_cells(MASK, MULTI_LABEL), MASK)
+    assert torch.equal(labelled_cells(MASK, REGRESSION), MASK)
+    assert labelled_cells(MASK, MULTI_CLASS).tolist() == [[True] * 3, [False] * 3, [False] * 3]
 
 
 def test_half_a_clip_more_for_each_answer_or_the_mean():
@@ -33,7 +38,7 @@ def test_half_a_clip_more_for_each_answer_or_the_mean():
 
 def test_shares_keep_their_order_and_sum_to_1_over_classes():
     totals = torch.tensor([[0.0, 1.0, 4.0], [2.0, 2.0, 1.0]])
-    answers = answer_of(totals, torch.tensor(5), MULTI_CLASS)
+    answers = smoothed_mean(totals, torch.tensor(5), MULTI_CLASS)
     torch.testing.assert_close(answers.sum(1), torch.ones(2))
     assert torch.equal(answers.argsort(dim=1, stable=True), totals.argsort(dim=1, stable=True))
     assert (answers > 0).all()

@@ -5,7 +5,7 @@ import torch
 
 from musicssl.losses.squared_error import squared_error
 from musicssl.probing.base import Embeddings
-from musicssl.probing.solvers.networks import Course, Network, Run, train_together
+from musicssl.probing.solvers.networks import Candidate, Network, Schedule, train_together
 
 
 def network(seed=0, inputs=3, hidden=5, outputs=2):
@@ -28,16 +28,16 @@ def test_outputs_are_those_of_torchs_layers_for_one_network_and_for_several():
 
 
 def test_a_run_keeps_what_validated_best_and_counts_since_then():
-    run = Run(network().copied(), subset=0, rate=0.1, weight_decay=0.0)
+    candidate = Candidate(network().copied(), subset=0, rate=0.1, weight_decay=0.0)
     for epoch, (loss, best, waited) in enumerate(
         [(3.0, 0, 0), (2.0, 1, 0), (2.0, 1, 1), (float("nan"), 1, 2), (1.0, 4, 0)]
     ):
         with torch.no_grad():
-            run.network.outer_bias.fill_(epoch)
-        run.validated(epoch, loss)
-        assert (run.epoch, run.waited) == (best, waited)
-        assert (run.best.outer_bias == best).all()
-    assert run.loss == 1.0
+            candidate.network.outer_bias.fill_(epoch)
+        candidate.validated(epoch, loss)
+        assert (candidate.epoch, candidate.waited) == (best, waited)
+        assert (candidate.best.outer_bias == best).all()
+    assert candidate.loss == 1.0
 
 
 class Counted:
@@ -59,10 +59,10 @@ def test_an_epoch_is_whole_passes_of_five_steps_or_more_of_nearly_one_size(num_c
     h = torch.randn(1, num_clips, 3, generator=torch.Generator().manual_seed(0))
     y = torch.zeros(1, num_clips, 2)
     these = Embeddings(h, y, torch.ones_like(y, dtype=torch.bool))
-    loss, course = Counted(), Course(epochs=1, patience=1, batch_size=8, dropout=0.0)
-    run = Run(network().copied(), 0, 1e-3, 0.0)
+    loss, schedule = Counted(), Schedule(epochs=1, patience=1, batch_size=8, dropout=0.0)
+    candidate = Candidate(network().copied(), 0, 1e-3, 0.0)
     generator = torch.Generator().manual_seed(0)
-    train_together([run], these, these, loss, course, generator)
+    train_together([candidate], these, these, loss, schedule, generator)
     assert loss.sizes == [num_clips, *sizes, num_clips]  # validated before and after
 
 
@@ -72,9 +72,9 @@ def test_a_network_is_left_where_patience_ends_and_others_go_on():
     h = torch.randn(1, 40, 3, generator=generator)
     y = network(7).outputs(h)
     these = Embeddings(h, y, torch.ones_like(y, dtype=torch.bool))
-    stays, learns = (Run(network().copied(), 0, rate, 0.0) for rate in (0.0, 1e-4))
-    course = Course(epochs=9, patience=3, batch_size=8, dropout=0.0)
-    train_together([stays, learns], these, these, squared_error, course, generator)
+    stays, learns = (Candidate(network().copied(), 0, rate, 0.0) for rate in (0.0, 1e-4))
+    schedule = Schedule(epochs=9, patience=3, batch_size=8, dropout=0.0)
+    train_together([stays, learns], these, these, squared_error, schedule, generator)
     assert (stays.epoch, stays.waited) == (0, 3)
     assert (learns.epoch, learns.waited) == (9, 0)
     torch.testing.assert_close(stays.best, network().copied())

@@ -1,8 +1,9 @@
 """Oracle: the normal equations with a column of ones; `test_linear.py` has scikit-learn's Ridge."""
 
+import pytest
 import torch
 
-from musicssl.probing.solvers.ridge import ridge_regressions
+from musicssl.probing.solvers.ridge import principal_axes, ridge_regressions
 
 N, C, D = 30, 2, 5
 
@@ -47,3 +48,17 @@ def test_more_features_than_clips_and_targets_that_were_never_observed_do_no_har
     torch.testing.assert_close((z @ weights[0].T + biases[0])[:, 0], y[:, 0], rtol=0, atol=1e-3)
     assert (weights[0, 1] == 0).all()
     assert biases[0, 1] == 0
+
+
+@pytest.mark.parametrize(("clips", "width"), [(40, 6), (6, 40), (7, 7), (1, 3)])
+def test_features_along_the_axes_are_uncorrelated_and_say_all_of_the_clips(clips, width):
+    generator = torch.Generator().manual_seed(0)
+    z = torch.randn(clips, width, generator=generator, dtype=torch.float64)
+    z[:, 2] = 0  # a feature that never varies
+    turned, axes = principal_axes(z)
+    rank = min(clips, width)
+    assert (turned.shape, axes.shape) == ((clips, rank), (width, rank))
+    torch.testing.assert_close(axes.T @ axes, torch.eye(rank, dtype=torch.float64))
+    torch.testing.assert_close(turned @ axes.T, z)
+    products = turned.T @ turned
+    torch.testing.assert_close(products, products.diag().diag(), rtol=0, atol=1e-10)
