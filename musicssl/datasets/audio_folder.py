@@ -1,9 +1,9 @@
 """Your own audio: a folder of recordings, and a table of labels for some of them.
 
-`python -m musicssl.datasets.audio_folder --root DIR --labels labels.csv` shows what is found.
-`musicssl.datasets.formats.labels_csv` describes the table. A clip is a file. A labelled file is
-observed for every class: present if its row names it, absent if not. Files that the table does not
-name, or whose label is empty, are unlabelled and train.
+`python -m musicssl.datasets.audio_folder --root DIR --labels labels.csv` shows the content. See
+`musicssl.datasets.formats.labels_csv` for the table. A clip is a file. A labelled file is observed
+for every class: present if its row names the class, absent if not. Files that are not in the table,
+or whose label is empty, are unlabelled and in the training split.
 """
 
 import argparse
@@ -41,21 +41,22 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class AudioFolder(Recordings):
-    """A corpus made of a user's own files, searched recursively; hidden files are passed over.
+    """A corpus of a user's own files, searched recursively; hidden files are skipped.
 
     Attributes:
-        labels: The table, relative to `root` or absolute; None if there is none.
-        extra_columns: Columns of the table to leave unread; any other unknown one is an error.
-        test_fold: The fold that tests, the others train; goes before a column `split`.
-        test_fraction: Share of the labelled groups drawn for testing, where the table has neither
-            a column `split` nor a `test_fold` is chosen.
-        split_seed: Of that draw. Not the seed of a run, so that all runs share a test set.
-        classes: The classes and their order; None for all of the table, sorted. A file labelled
-            with other classes only is one in which none of these is present.
+        labels: The table, relative to `root` or absolute; None without labels.
+        extra_columns: Columns of the table to ignore; any other unknown column is an error.
+        test_fold: The fold for testing; the others are for training. It overrides a column `split`.
+        test_fraction: Fraction of the labelled groups drawn for testing, if the table has no column
+            `split` and there is no `test_fold`.
+        split_seed: Seed of that draw, different from the seed of a run, so that all runs have the
+            same test set.
+        classes: The classes and their order; None for all classes of the table, sorted. In a file
+            labelled only with other classes, none of these is present.
     """
 
     name: ClassVar[str] = "audio_folder"
-    get: ClassVar[str] = "set data.root to the folder that holds your audio"
+    get: ClassVar[str] = "set data.root to the folder of your audio"
 
     labels: str | Path | None = None
     extra_columns: Sequence[str] = ()
@@ -66,33 +67,35 @@ class AudioFolder(Recordings):
 
     @property
     def folder(self) -> Path:
-        """The folder that was given.
+        """The folder `root`.
 
         Raises:
-            InputError: If there is none.
+            InputError: If it is not set or is not a folder.
         """
         if self.root is None:
-            raise InputError("data.root is not set; set it to the folder that holds your audio.")
+            raise InputError("data.root is not set; set it to the folder of your audio.")
         folder = Path(self.root).expanduser()
         if not folder.is_dir():
-            raise InputError(f"{folder} is not a folder; set data.root to the one of your audio.")
+            raise InputError(
+                f"{folder} is not a folder; set data.root to the folder of your audio."
+            )
         return folder
 
     def annotations(self) -> Annotations:
-        """Read the table; files that it does not name are unlabelled and train.
+        """Read the table; files that are not in it are unlabelled, for training.
 
         Raises:
-            InputError: If root, table or a file that the table names is missing, the table is
-                malformed (see `read_label_table`), a class that was asked for never occurs, or the
-                split cannot be made.
+            InputError: If root, table or a file in the table is missing, the table is malformed
+                (see `read_label_table`), a chosen class never occurs, or the split is impossible.
         """
         table = self._table()
         split_of, classes = self._split(table), choose_classes(table, self.classes)
         paths = sorted(audio_files(self.folder) | set(table.labels))
         if not paths:
             raise InputError(
-                f"{self.folder} holds no audio: no file in it ends in one of "
-                f"{' '.join(sorted(AUDIO_SUFFIXES))}; point data.root elsewhere or convert them."
+                f"{self.folder} has no audio: no file in it ends in one of "
+                f"{' '.join(sorted(AUDIO_SUFFIXES))}; set data.root to another folder, or convert "
+                "the files."
             )
         y, mask = targets(table, paths, classes)
         groups = np.array(list(groups_by_path(table, paths).values())) if table.group else None
@@ -106,7 +109,7 @@ class AudioFolder(Recordings):
         )
 
     def load(self) -> Corpus:
-        """Read the table and open the recordings, decoding what features need and is not cached."""
+        """Read the table and open the recordings, decoding them if they are not cached."""
         corpus = super().load()
         table = self._table()
         if table.split is None and self.test_fold is None:
@@ -126,7 +129,7 @@ class AudioFolder(Recordings):
         return table
 
     def _split(self, table: LabelTable) -> dict[str, str]:
-        """Decide the split of the files in the table; all others train."""
+        """Return the split of the files in the table; all others are for training."""
         if self.test_fold is not None:
             return fold_split(table, self.test_fold)
         if table.split is not None or not table.labels:
@@ -140,19 +143,19 @@ def _check_present(root: Path, table: LabelTable) -> None:
         raise InputError(
             f"{len(absent)} of the {len(table.labels)} files in the table of labels are not under "
             f"{root}: {shortened(absent)}; add them, remove their rows or set data.root to the "
-            "folder that the paths start from."
+            "folder to which the paths are relative."
         )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Show what a folder and its table hold, and whether it can be learnt from."""
+    """Show the content of a folder and its table, and check that a run can use them."""
     parser = argparse.ArgumentParser(
         prog="python -m musicssl.datasets.audio_folder", description=main.__doc__
     )
     parser.add_argument("--root", required=True, help="folder of the recordings")
     parser.add_argument("--labels", help="table of labels, relative to the root or absolute")
-    parser.add_argument("--extra-columns", nargs="*", default=[], help="columns to leave unread")
-    parser.add_argument("--test-fold", help="the fold that tests")
+    parser.add_argument("--extra-columns", nargs="*", default=[], help="columns to ignore")
+    parser.add_argument("--test-fold", help="the fold for testing")
     parser.add_argument("--prepare", action="store_true", help=PREPARE)
     parser.add_argument("--sample-rate", type=int, default=16_000, help="of the store, in Hz")
     parser.add_argument("--num-workers", type=int, default=-1, help="processes; -1: one per core")
@@ -175,7 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _facts(corpus: Corpus, unreadable: dict[str, str]) -> list[str]:
-    """Say in lines what the table of classes does not."""
+    """Return lines about the corpus that are not in the table of classes."""
     labelled = int(corpus.mask.any(axis=1).sum())
     lines = [f"{labelled} labelled clips, {len(corpus.clip_ids) - labelled} unlabelled"]
     if corpus.groups is not None:

@@ -1,8 +1,8 @@
-"""Embeddings in a file, of this project or of any other, as a corpus.
+"""Embeddings from a file, of this project or any other, as a corpus.
 
-The file is .npz or .parquet; `musicssl.datasets.formats.embeddings_file` tells what it holds. A
-clip is one instance of D features. Labels are those of the file, or those of any corpus whose
-clips it names.
+The file is .npz or .parquet; see `musicssl.datasets.formats.embeddings_file` for its content. A
+clip is one instance of D features. Labels come from the file, or from another corpus that has the
+same clips.
 """
 
 import logging
@@ -25,24 +25,24 @@ class EmbeddingsFile:
     """A corpus whose clips are embeddings from a file.
 
     Attributes:
-        path: Of the file.
-        labels: The corpus that the clips are of: its labels, splits and groups are used, for the
-            clips that it has; None for those in the file.
+        path: Path of the file.
+        labels: The corpus of the clips, whose clips, labels, splits and groups are used; None to
+            use those in the file.
     """
 
     path: str | Path | None
     labels: Dataset | None = None
 
     def prepare(self) -> None:
-        """Prepare the corpus that the labels are of, if there is one."""
+        """Prepare the corpus of the labels, if there is one."""
         if self.labels is not None:
             self.labels.prepare()
 
     def load(self) -> Corpus:
-        """Read the file, and the corpus that the labels are of.
+        """Read the file, and the corpus of the labels.
 
         Raises:
-            InputError: If the file is missing, damaged or without labels where it must have them,
+            InputError: If the file is missing or damaged, has no labels although `labels` is None,
                 or lacks clips of that corpus.
         """
         if self.path is None:
@@ -55,7 +55,7 @@ class EmbeddingsFile:
         return embedded_corpus(corpus, saved.embeddings[_rows(path, saved.clip_ids, corpus)])
 
     def audio(self, clip_id: str) -> tuple[NDArray[np.float32], int]:
-        """Return the sound of one clip, (S,) mono, and its sample rate in Hz, where labels are."""
+        """Return the sound of a clip, (S,) mono, and its sample rate in Hz, from `labels`."""
         if self.labels is None:
             raise InputError(f"clip {clip_id!r} is an embedding; its file has no sound.")
         return self.labels.audio(clip_id)
@@ -70,8 +70,8 @@ def _own_labels(path: Path, saved: SavedEmbeddings) -> Corpus:
     if saved.targets is None or saved.mask is None or saved.split is None or missing:
         tasks = f" ('task' is one of {', '.join(TASKS)})" if "task" in missing else ""
         raise InputError(
-            f"{path} has no {', '.join(missing)}; write it in{tasks}, or name the corpus that the "
-            "clips are of, dataset=NAME in probe.py, dataset@dataset.labels=NAME in train.py."
+            f"{path} has no {', '.join(missing)}; add it to the file{tasks}, or name the corpus of "
+            "the clips with dataset=NAME in probe.py, dataset@dataset.labels=NAME in train.py."
         )
     assert saved.classes is not None
     assert saved.task is not None
@@ -97,9 +97,9 @@ def _rows(path: Path, clip_ids: NDArray[np.str_], corpus: Corpus) -> NDArray[np.
     if missing:
         raise InputError(
             f"{path} lacks {len(missing)} of the {len(wanted)} clips of {corpus.name}, "
-            f"{missing[0]!r} being the first; it names clips such as {str(clip_ids[0])!r}."
+            f"{missing[0]!r} being the first; its clips have names such as {str(clip_ids[0])!r}."
         )
     extra = len(row_of) - len(wanted)
     if extra:
-        _log.info("%s holds %d clips that %s has not; left out.", path, extra, corpus.name)
+        _log.info("%s has %d clips that are not in %s; left out.", path, extra, corpus.name)
     return np.array([row_of[clip_id] for clip_id in wanted], np.int64)

@@ -1,8 +1,8 @@
 """FMA: songs of the Free Music Archive, as audio without labels.
 
 Defferrard, Benzi, Vandergheynst and Bresson, ISMIR 2017; https://github.com/mdeff/fma (metadata
-CC BY 4.0, each song under a licence of its own). MP3 of any rate and number of channels. The
-folder as its archives unpack; one subset is enough, and what is in brackets may be absent:
+CC BY 4.0, each song under its own licence). MP3 of any rate and number of channels. The folder as
+its archives unpack; one subset is enough, and files in brackets are optional:
 
     fma_small/000/000002.mp3       8,000 clips of 30 s, 7.2 GiB
     fma_medium/                    25,000, 22 GiB
@@ -10,14 +10,14 @@ folder as its archives unpack; one subset is enough, and what is in brackets may
     fma_full/                      the same 106,574 songs in full, 879 GiB
     [fma_metadata/tracks.csv]      two lines of heads, then one that names the index
 
-With the table, the clips are those that it names: 80 % train, 10 % validate and 10 % test (its
-columns set/split), and their artists group them. Without it they are the files that are there, and
-all train. There are no classes: the corpus is for `unlabelled=fma`.
+With the table, the clips are those in it: 80 % for training, 10 % for validation and 10 % for
+testing (its columns set/split), grouped by artist. Without it the clips are the existing files, all
+for training. There are no classes: the corpus is for `unlabelled=fma`.
 
 The clips were cut out of the middle of the songs, but for 21 songs the archive stated a wrong
-length, and the cut was at their end or past it (issue 8 of the repository). They are left out of
-all subsets but fma_full, where songs are whole; six of them are in fma_small. About 140 further
-files of fma_large are unreadable for some decoders (issue 49): `dataset.unreadable=skip`.
+length, so that they were cut at the end of the song or after it (issue 8 of the repository). They
+are left out of all subsets except fma_full, where songs are whole; six of them are in fma_small.
+Some decoders cannot read about 140 other files of fma_large (issue 49): `dataset.unreadable=skip`.
 """
 
 import re
@@ -50,23 +50,7 @@ ARCHIVES = {
     )
 }
 """0.3, 7.2, 22, 93 and 879 GiB."""
-
-
-def download(root: Path, subset: str = "small", archives: Mapping[str, Archive] = ARCHIVES) -> None:
-    """Get the tables and one subset as `root/fma_metadata` and `root/fma_SUBSET`, if not there.
-
-    Raises:
-        InputError: If the subset is unknown, and as
-            `musicssl.datasets.base.download.fetch_unpacked`.
-    """
-    subsets = [name for name in archives if name != "metadata"]
-    if subset not in subsets:
-        raise InputError(f"the subset of fma is {', '.join(subsets)}, not {subset!r}.")
-    for name in ("metadata", subset):
-        fetch_unpacked(archives[name], root, root / f"fma_{name}")
-
-
-SUBSETS = ("small", "medium", "large", "full")  # each within the next; the last two are the same
+SUBSETS = ("small", "medium", "large", "full")  # nested; the last two have the same songs
 SPLIT_OF = {"training": "train", "validation": "val", "test": "test"}
 # fmt: off
 CUT_WRONGLY = (
@@ -79,7 +63,7 @@ TABLE = "fma_metadata/tracks.csv"
 _COLUMNS = (("set", "split"), ("set", "subset"), ("artist", "id"))
 _ENDINGS = (".mp3", ".wav", ".flac", ".ogg")
 _FILE = re.compile(r"\d{3}/(\d{6})\.\w+")
-_AGAIN = "get fma_metadata.zip again from https://github.com/mdeff/fma"
+_CURE = "get fma_metadata.zip again from https://github.com/mdeff/fma"
 
 
 @dataclass(frozen=True)
@@ -87,9 +71,9 @@ class FMA(Recordings):
     """FMA as its authors ship it, or with the recordings converted.
 
     Attributes:
-        subset: "small", "medium", "large" or "full"; None for the one whose folder is there.
-        ending: Of the recordings that the table names, such as ".wav"; None for that of the first
-            one that is there.
+        subset: "small", "medium", "large" or "full"; None for the only one whose folder exists.
+        ending: Suffix of the recordings, such as ".wav"; None to take that of the first recording
+            found.
     """
 
     name = "fma"
@@ -108,12 +92,11 @@ class FMA(Recordings):
         """Read the splits and artists, or list the files if there is no table.
 
         Raises:
-            InputError: If the subset is unknown, absent or one of several, or the table is
-                malformed.
+            InputError: If the subset is unknown, missing or ambiguous, or the table is malformed.
         """
         subset = self._chosen_subset()
-        known = (self.folder / TABLE).exists()
-        tracks = self._read_table(subset) if known else self._list_files(subset)
+        has_table = (self.folder / TABLE).exists()
+        tracks = self._read_table(subset) if has_table else self._list_files(subset)
         wrong = set(CUT_WRONGLY) if subset != "full" else set()
         used = [track for track in tracks if track.number not in wrong]
         return Annotations(
@@ -122,27 +105,27 @@ class FMA(Recordings):
             y=np.zeros((len(used), 0), np.float32),
             mask=np.zeros((len(used), 0), np.bool_),
             split=np.array([track.split for track in used]),
-            groups=np.array([track.artist for track in used]) if known else None,
+            groups=np.array([track.artist for track in used]) if has_table else None,
             sources=np.array([f"fma:{track.number:06d}" for track in used]),
             left_out={
-                track.path: "was cut out at the end of its song or past it"
+                track.path: "was cut at the end of its song or after it"
                 for track in tracks
                 if track.number in wrong
             },
         )
 
     def _chosen_subset(self) -> str:
-        there = [subset for subset in SUBSETS if (self.folder / f"fma_{subset}").is_dir()]
-        choice = f"choose dataset.subset={' or dataset.subset='.join(there or SUBSETS)}"
-        if self.subset is None and len(there) == 1:
-            return there[0]
+        existing = [subset for subset in SUBSETS if (self.folder / f"fma_{subset}").is_dir()]
+        choice = f"choose dataset.subset={' or dataset.subset='.join(existing or SUBSETS)}"
+        if self.subset is None and len(existing) == 1:
+            return existing[0]
         if self.subset is None:
-            raise InputError(f"{self.folder} holds {len(there)} subsets of fma; {choice}.")
+            raise InputError(f"{self.folder} has {len(existing)} subsets of fma; {choice}.")
         if self.subset not in SUBSETS:
             raise InputError(
                 f"dataset.subset must be one of {', '.join(SUBSETS)}, got {self.subset!r}."
             )
-        if self.subset not in there:
+        if self.subset not in existing:
             raise InputError(f"{self.folder} has no fma_{self.subset}; put it there, or {choice}.")
         return self.subset
 
@@ -154,7 +137,7 @@ class FMA(Recordings):
             if file is not None
         ]
         if not tracks:
-            raise InputError(f"{folder} holds no file like 000/000002.mp3; {self.get}.")
+            raise InputError(f"{folder} has no file like 000/000002.mp3; {self.get}.")
         return tracks
 
     def _read_table(self, subset: str) -> list["_Track"]:
@@ -165,7 +148,7 @@ class FMA(Recordings):
 
 
 class _Track(NamedTuple):
-    """A song or a clip of one: its number, file, split, and its artist's number."""
+    """A song, or a clip of one: its number, file and split, and the number of its artist."""
 
     number: int
     path: str
@@ -174,33 +157,47 @@ class _Track(NamedTuple):
 
 
 def _read_rows(path: Path, subset: str) -> list[_Track]:
-    """Read what the table says of the tracks of a subset; their paths are left empty."""
-    rows = annotation_rows(path, _AGAIN)
+    """Read the tracks of a subset from the table; their paths are left empty."""
+    rows = annotation_rows(path, _CURE)
     upper, lower = (next(rows, (0, []))[1] for _ in range(2))
     heads = list(zip(upper, lower, strict=False))
     absent = ["/".join(names) for names in _COLUMNS if names not in heads]
     if absent:
-        raise InputError(f"{path} has no column {absent[0]} in its first two lines; {_AGAIN}.")
+        raise InputError(f"{path} has no column {absent[0]} in its first two lines; {_CURE}.")
     split, within, artist = (heads.index(names) for names in _COLUMNS)
     wanted = SUBSETS[: SUBSETS.index(subset) + 1]
     tracks = []
     for number, row in rows:
-        if row[0] == "track_id":  # the third head, which names the index
+        if row[0] == "track_id":  # the third line of the head, which names the index
             continue
         if len(row) != len(heads) or not row[0].isdecimal() or row[split] not in SPLIT_OF:
             raise InputError(
                 f"line {number} of {path} is not a track with {len(heads)} cells, the first a "
-                f"number, and a split of {', '.join(SPLIT_OF)}; {_AGAIN}."
+                f"number, and a split of {', '.join(SPLIT_OF)}; {_CURE}."
             )
         if row[within] in wanted:
             tracks.append(_Track(int(row[0]), "", SPLIT_OF[row[split]], row[artist]))
     if not tracks:
-        raise InputError(f"{path} names no track of fma_{subset}; {_AGAIN}.")
+        raise InputError(f"{path} names no track of fma_{subset}; {_CURE}.")
     return tracks
 
 
+def download(root: Path, subset: str = "small", archives: Mapping[str, Archive] = ARCHIVES) -> None:
+    """Download tables and one subset as `root/fma_metadata` and `root/fma_SUBSET` if missing.
+
+    Raises:
+        InputError: If the subset is unknown; see also
+            `musicssl.datasets.base.download.fetch_unpacked`.
+    """
+    subsets = [name for name in archives if name != "metadata"]
+    if subset not in subsets:
+        raise InputError(f"the subset of fma is {', '.join(subsets)}, not {subset!r}.")
+    for name in ("metadata", subset):
+        fetch_unpacked(archives[name], root, root / f"fma_{name}")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Show what a folder of FMA holds."""
+    """Show the content of a folder of FMA."""
     return corpus_command(FMA, arguments, download=download)
 
 

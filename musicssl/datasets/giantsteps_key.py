@@ -1,9 +1,9 @@
-"""GiantSteps key: in which of 24 keys a piece of electronic dance music is.
+"""GiantSteps key: one of 24 keys for a piece of electronic dance music.
 
-Test: 604 previews of Beatport whose keys its users corrected (Knees et al., ISMIR 2015). Train:
+Test: 604 previews of Beatport whose keys its users corrected (Knees et al., ISMIR 2015). Training:
 1,486 others, annotated by hand (the MTG key dataset; Faraldo et al.), of which those with one
 certain key are used. Their repositories name no licence. Nearly all pieces last two minutes; a
-clip is the whole of one.
+clip is a whole piece.
 
 The folder holds both repositories, as they are cloned or as GitHub's archives unpack them, with
 `-master` or a commit at the end of the name:
@@ -16,22 +16,23 @@ The folder holds both repositories, as they are cloned or as GitHub's archives u
       annotations/key/10089.LOFI.key     "D major", flats, no end of line
       audio/10089.LOFI.mp3
 
-The audio may also lie in one folder `audio` beside the two, where MARBLE and jukemir put it.
+The audio may also be in one folder `audio` beside the two, as in MARBLE and jukemir.
 
-Splits are those of jukemir (Castellon et al., ISMIR 2021) and MARBLE: 923 train, 236 validate, 604
-test. Of the MTG pieces only those count whose annotator was sure (C is 2) and wrote one key (no
-`/`), as in Korzeniowski and Widmer 2018: 1,159; the other 327 are listed as left out. SHA-1 of an
-artist's name chooses 16 in 116 artists to validate, and whoever made a piece with one of them, at
-any number of removes, validates too (jukemir follows two, which on these files is the same).
-Who made the test pieces is not in the files, so each is a group of its own.
+Splits are those of jukemir (Castellon et al., ISMIR 2021) and MARBLE: 923 pieces for training, 236
+for validation, 604 for testing. Of the MTG pieces only those are used whose annotator was sure (C
+is 2) and wrote one key (no `/`), as in Korzeniowski and Widmer 2018: 1,159; the other 327 are
+listed as left out. SHA-1 of an artist's name chooses 16 in 116 artists for validation, together
+with all artists connected to them by a chain of collaborations (jukemir follows chains of two,
+which is the same for these files). The files do not name the artists of the test pieces, so each
+of these is its own group.
 
 Known faults: trailing blanks and blank keys in annotations.txt; sharps there, flats in the test
-set, here all flats; four short test pieces (45 to 77 s); Db major has one test piece, so that
-averages over classes say little. Get it: clone both from https://github.com/GiantSteps and run
-`audio_dl.sh` in each (about 3 GB); what Beatport no longer has is in the folders `backup` and
-`mtg_key_backup` of http://www.cp.jku.at/datasets/giantsteps.
+set, here all flats; four short test pieces (45 to 77 s); Db major has one test piece, so averages
+over classes are unreliable. Download: clone both from https://github.com/GiantSteps and run
+`audio_dl.sh` in each (about 3 GB); pieces that Beatport no longer has are in the folders `backup`
+and `mtg_key_backup` of http://www.cp.jku.at/datasets/giantsteps.
 
-`python -m musicssl.datasets.giantsteps_key --root DIR` shows what is found.
+`python -m musicssl.datasets.giantsteps_key --root DIR` shows the content.
 """
 
 import hashlib
@@ -60,12 +61,12 @@ TONICS = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
 CLASSES = tuple(f"{tonic} {mode}" for mode in ("major", "minor") for tonic in TONICS)  # MARBLE's
 _FLAT_OF = {"C#": "Db", "D#": "Eb", "F#": "Gb", "G#": "Ab", "A#": "Bb"}
 _SURE = "2"
-_VALIDATING = (100, 116)  # an artist validates whose hash modulo the second is not below the first
+_VALIDATION_HASHES = (100, 116)  # for validation: hash modulo the second is at least the first
 
 _ARCHIVES = (
     f"{TRAIN_FOLDER}-master",
     f"{TEST_FOLDER}-master",
-    f"{TRAIN_FOLDER}-fd7b8c584f7bd6d720d170c325a6d42c9bf75a6b",  # the commits MARBLE takes
+    f"{TRAIN_FOLDER}-fd7b8c584f7bd6d720d170c325a6d42c9bf75a6b",  # the commits that MARBLE uses
     f"{TEST_FOLDER}-c8cb8aad2cb53f165be51ea099d0dc75c64a844f",
 )
 _CURE = "get the annotations again from https://github.com/GiantSteps"
@@ -73,7 +74,7 @@ _CURE = "get the annotations again from https://github.com/GiantSteps"
 
 @dataclass(frozen=True)
 class GiantStepsKey(Recordings):
-    """One of 24 keys for each piece; a class is worth what MIREX gives for it (`mirex_credit`)."""
+    """One of 24 keys for each piece; answers get the credit of MIREX (`mirex_credit`)."""
 
     name: ClassVar[str] = "giantsteps_key"
     folders: ClassVar[Sequence[str]] = ("giantsteps", "giantsteps_key")
@@ -87,7 +88,7 @@ class GiantStepsKey(Recordings):
         """Read both sets.
 
         Raises:
-            InputError: If one is absent or a file is missing or malformed.
+            InputError: If a set or a file is missing, or a file is malformed.
         """
         train, left_out = _train_pieces(self.folder)
         pieces = [*train, *_test_pieces(self.folder)]
@@ -106,19 +107,19 @@ class GiantStepsKey(Recordings):
 
 
 def mirex_credit() -> NDArray[np.float32]:
-    """What answering key i is worth where key j is right, the weights of MIREX's key task.
+    """Return the credit for answering key i if the key is j: the weights of MIREX's key task.
 
     1 for the same key, 0.5 for the key a perfect fifth above it in the same mode, 0.3 for its
-    relative major or minor, 0.2 for its parallel one. MIREX says "perfect fifth" without a
-    direction; as in `mir_eval.key.weighted_score` one below earns nothing.
+    relative major or minor, 0.2 for its parallel key. MIREX says "perfect fifth" without a
+    direction; as in `mir_eval.key.weighted_score` a fifth below gets no credit.
 
     Returns:
         The credit, (24, 24) float32, in the order of `CLASSES`.
     """
     tonic, minor = np.arange(len(CLASSES)) % 12, np.arange(len(CLASSES)) >= 12
-    above = (tonic[:, None] - tonic) % 12  # semitones from the right tonic up to the answered one
+    above = (tonic[:, None] - tonic) % 12  # semitones from the true tonic up to the answered one
     same_mode = minor[:, None] == minor
-    relative = np.where(minor, 3, 9)  # from the right key: a minor one's relative is a third up
+    relative = np.where(minor, 3, 9)  # the relative of a minor key is a third above it
     credit = np.zeros(above.shape, np.float32)
     credit[same_mode & (above == 0)] = 1.0
     credit[same_mode & (above == 7)] = 0.5
@@ -135,23 +136,24 @@ class _Piece(NamedTuple):
 
 
 def _train_pieces(folder: Path) -> tuple[list[_Piece], dict[str, str]]:
-    """Read the MTG set: the pieces with one certain key, and why each other one is left out."""
+    """Read the MTG set: the pieces with one certain key, and the reason for leaving out others."""
     half = _half(folder, TRAIN_FOLDER)
     group_of = _artist_groups(half / METADATA)
     pieces, left_out = [], {}
-    for place, row in read_table(half / MANUAL_KEYS, ("ID", "MANUAL KEY", "C"), _CURE, "\t", "ID"):
+    lines = read_table(half / MANUAL_KEYS, ("ID", "MANUAL KEY", "C"), _CURE, "\t", "ID")
+    for location, row in lines:
         name, text, sureness = row["ID"], row["MANUAL KEY"], row["C"]
         if name not in group_of:
-            raise InputError(f"{place}: {METADATA} names no artist of {name!r}; {_CURE}.")
+            raise InputError(f"{location}: {METADATA} names no artist of {name!r}; {_CURE}.")
         if sureness not in ("0", "1", _SURE):
-            raise InputError(f"{place}: C must be 0, 1 or 2, not {sureness!r}; {_CURE}.")
+            raise InputError(f"{location}: C must be 0, 1 or 2, not {sureness!r}; {_CURE}.")
         path = _audio_path(folder, half, name)
         if sureness != _SURE:
             left_out[path] = f"has the uncertain key {text!r}"
         elif "/" in text:
             left_out[path] = f"has several keys, {text!r}"
         else:
-            pieces.append(_Piece(path, _class_of(text, place), *group_of[name]))
+            pieces.append(_Piece(path, _class_of(text, location), *group_of[name]))
     return pieces, left_out
 
 
@@ -159,7 +161,7 @@ def _test_pieces(folder: Path) -> list[_Piece]:
     half = _half(folder, TEST_FOLDER)
     files = sorted((half / TEST_KEYS).glob("*.LOFI.key"))
     if not files:
-        raise InputError(f"{half / TEST_KEYS} holds no keys of the test set; {_CURE}.")
+        raise InputError(f"{half / TEST_KEYS} has no keys of the test set; {_CURE}.")
     pieces = []
     for file in files:
         path = _audio_path(folder, half, file.name.removesuffix(".LOFI.key"))
@@ -169,7 +171,7 @@ def _test_pieces(folder: Path) -> list[_Piece]:
 
 
 def _half(folder: Path, name: str) -> Path:
-    """Find one of the two repositories, which an archive calls by its name and a commit."""
+    """Find the folder of one repository, whose name may end in a branch or a commit."""
     halves = [path for path in sorted(folder.glob(f"{name}*")) if path.is_dir()]
     if not halves:
         raise InputError(f"{folder} has no {name}, and both sets are needed; {GiantStepsKey.get}.")
@@ -181,32 +183,35 @@ def _audio_path(folder: Path, half: Path, name: str) -> str:
     return f"{'' if shared else f'{half.name}/'}audio/{name}.LOFI.mp3"
 
 
-def _class_of(text: str, place: str) -> str:
-    """Turn a key as it was written into one of `CLASSES`."""
+def _class_of(text: str, location: str) -> str:
+    """Return the class, one of `CLASSES`, of a key in the spelling of a file."""
     words = text.split()
     name = " ".join([_FLAT_OF.get(word, word) for word in words])
     if name not in CLASSES:
-        raise InputError(f"{place}: {text.strip()!r} is no key such as 'F# minor'; {_CURE}.")
+        raise InputError(f"{location}: {text.strip()!r} is not a key such as 'F# minor'; {_CURE}.")
     return name
 
 
 def _artist_groups(path: Path) -> dict[str, tuple[str, str]]:
-    """Read the split and the group of each piece: all artists that worked together, however far.
+    """Return the split and the group of each piece.
 
-    A group has the name of its alphabetically first artist.
+    A group contains all artists connected by collaborations, and has the name of the
+    alphabetically first one.
     """
     artists_of = {
         row["ID"]: [artist.strip().lower() for artist in row["ARTIST"].split(",")]
         for _, row in read_table(path, ("ID", "ARTIST"), _CURE, "\t", "ID")
     }
-    group_of = _joined(artists_of.values())
-    validating = {group for artist, group in group_of.items() if _validates(artist)}
+    group_of = _connected(artists_of.values())
+    val_groups = {group for artist, group in group_of.items() if _is_for_validation(artist)}
     groups = {name: group_of[artists[0]] for name, artists in artists_of.items()}
-    return {name: ("val" if of in validating else "train", of) for name, of in groups.items()}
+    return {
+        name: ("val" if group in val_groups else "train", group) for name, group in groups.items()
+    }
 
 
-def _joined(collaborations: Iterable[Sequence[str]]) -> dict[str, str]:
-    """Name for each artist the first of all with whom a chain of collaborations connects them."""
+def _connected(collaborations: Iterable[Sequence[str]]) -> dict[str, str]:
+    """Return the first of all artists connected to each artist by a chain of collaborations."""
     first: dict[str, str] = {}
 
     def first_of(artist: str) -> str:
@@ -220,13 +225,13 @@ def _joined(collaborations: Iterable[Sequence[str]]) -> dict[str, str]:
     return {artist: first_of(artist) for artist in list(first)}
 
 
-def _validates(artist: str) -> bool:
+def _is_for_validation(artist: str) -> bool:
     number = int(hashlib.sha1(artist.encode()).hexdigest(), 16)
-    return number % _VALIDATING[1] >= _VALIDATING[0]
+    return number % _VALIDATION_HASHES[1] >= _VALIDATION_HASHES[0]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Show what the folder of the corpus holds, or prepare it."""
+    """Show the content of the folder of the corpus, or prepare it."""
     return corpus_command(GiantStepsKey, arguments)
 
 

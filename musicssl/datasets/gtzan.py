@@ -1,25 +1,25 @@
-"""GTZAN: which of ten genres thirty seconds of music belong to.
+"""GTZAN: one of ten genres for thirty seconds of music.
 
 Tzanetakis and Cook, IEEE Transactions on Speech and Audio Processing 10(5), 2002. No licence is
-stated. 1,000 clips, a hundred of each genre, 22,050 Hz mono and about, not exactly, 30 s long.
+stated. 1,000 clips, a hundred of each genre, 22,050 Hz mono, about 30 s long.
 
-The folder as its archive unpacks (left), and the copy on Kaggle (right); `.au` files, as in old
-copies, do as well:
+The folder as its archive unpacks (left), and the copy on Kaggle (right); `.au` files of old copies
+are accepted as well:
 
     genres/blues/blues.00000.wav         Data/genres_original/blues/blues.00000.wav
 
-The archive holds no split. The lists of https://github.com/coreyker/dnn-mgr (folder gtzan) are put
-beside those folders or into a folder of their own; each line is a path like blues/blues.00029.wav:
+The archive has no split. Put the lists of https://github.com/coreyker/dnn-mgr (folder gtzan) beside
+those folders or into another folder; each line is a path like blues/blues.00029.wav:
 
     {train,valid,test}_filtered.txt      443 / 197 / 290 clips: Kereliuk, Sturm and Larsen, 2015
     {train,valid,test}_stratified.txt    500 / 250 / 250 clips
 
 `valid` may be called `val`. The filtered lists leave out 70 replicas and distorted clips and keep
-an artist on one side; as nothing says who the artists are, there are no groups. The stratified ones
-take all clips as they are, and results on them are too good.
+the clips of an artist in one split; since the artists are not listed, there are no groups. The
+stratified lists contain all clips, and results on them are too good.
 
-jazz.00054 is not a WAV file in the copy on Kaggle, and only there: where it has no RIFF header it
-is left out, and 442 filtered clips train.
+In the copy on Kaggle, and only there, jazz.00054 is not a WAV file: without a RIFF header it is
+left out, so that there are 442 filtered training clips.
 """
 
 import sys
@@ -47,8 +47,8 @@ CLASSES = (
     "reggae",
     "rock",
 )
-LISTS = {"fault_filtered": "filtered", "stratified": "stratified"}  # split -> end of their names
-PARTS = {"train": ("train",), "val": ("valid", "val"), "test": ("test",)}  # the starts
+LISTS = {"fault_filtered": "filtered", "stratified": "stratified"}  # split -> end of the file name
+PARTS = {"train": ("train",), "val": ("valid", "val"), "test": ("test",)}  # start of the file name
 
 _KAGGLE = ("Data/genres_original", "genres_original")
 _AUDIO = ("genres", *_KAGGLE)
@@ -61,16 +61,16 @@ class GTZAN(Recordings):
     """GTZAN as its authors' archive or its copy on Kaggle unpacks.
 
     Attributes:
-        split: "fault_filtered" or "stratified"; see the module's text.
-        lists: Folder of the lists of that split, relative to that of the corpus or absolute; None
-            for that of the corpus.
+        split: "fault_filtered" or "stratified"; see the module's docstring.
+        lists: Folder of the lists of that split, relative to the folder of the corpus or absolute;
+            None for the folder of the corpus.
     """
 
     name = "gtzan"
     folders = ("gtzan", "GTZAN")
     marks = _AUDIO
     get = (
-        "get a copy, as its authors' host is gone (Hugging Face m-a-p/GTZAN, or Kaggle "
+        "download a copy, since its authors' host is gone (Hugging Face m-a-p/GTZAN, or Kaggle "
         "andradaolteanu/gtzan-dataset-music-genre-classification), and unpack it"
     )
 
@@ -105,7 +105,7 @@ class GTZAN(Recordings):
         )
 
     def _read_lists(self) -> dict[str, str]:
-        """Read which split each clip is in."""
+        """Read the split of each clip."""
         folder = self.folder if self.lists is None else self.folder / Path(self.lists).expanduser()
         split_of: dict[str, str] = {}
         for split, starts in PARTS.items():
@@ -131,8 +131,8 @@ def _list_file(folder: Path, names: Sequence[str]) -> Path:
         if (folder / name).exists():
             return folder / name
     raise InputError(
-        f"{folder} has no {' or '.join(names)}, which the archive of gtzan does not hold; "
-        f"{_GET_LISTS}, put them there or name their folder with dataset.lists=DIR."
+        f"{folder} has no {' or '.join(names)}, which the archive of gtzan does not contain; "
+        f"{_GET_LISTS}, put them there or set their folder with dataset.lists=DIR."
     )
 
 
@@ -144,13 +144,13 @@ def _lacks_riff(path: Path) -> bool:
 
 
 def _as_shipped(audio: Path, clip: str) -> str:
-    """Take the .au file of a clip where there is no .wav file."""
+    """Return the path of the .au file of a clip if there is no .wav file."""
     old = Path(clip).with_suffix(".au").as_posix()
     return old if (audio / old).exists() and not (audio / clip).exists() else clip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Show what a folder of GTZAN holds."""
+    """Show the content of a folder of GTZAN."""
     return corpus_command(GTZAN, arguments)
 
 

@@ -1,22 +1,23 @@
-"""IRMAS: which of eleven instruments are predominant in a piece of music.
+"""IRMAS: the predominant instruments of a piece of music, out of eleven.
 
 Bosch, Janer, Fuhrmann and Herrera, ISMIR 2012; https://zenodo.org/record/1290750 (CC BY-NC-SA 3.0).
-6,705 excerpts of 3 s train and 2,874 of 5 to 20 s test, 44.1 kHz stereo. The folder; its archives
-for testing are unpacked there or, as here, each into a folder of its name:
+6,705 training excerpts of 3 s and 2,874 test excerpts of 5 to 20 s, 44.1 kHz stereo. The folder;
+the archives for testing are unpacked into it or, as here, each into a folder of its name:
 
     IRMAS-TrainingData/cel/008__[cel][nod][cla]0058__1.wav   INSTRUMENT/[..][..]NNNN__k.wav
     IRMAS-TestingData-Part1/Part1/02 - And The Body Will Die-8.{wav,txt}
     IRMAS-TestingData-Part2/IRTestingData-Part2/...
     IRMAS-TestingData-Part3/Part3/...
 
-- A training excerpt has one instrument, that of its folder; in its name `cla` may be the genre. The
-  field takes the others for absent and tests with one to five instruments per excerpt, so the task
-  is multi_label and every row is fully observed, those that train with exactly one class. Others
-  may well sound in them: the labels say what is predominant.
-- A test excerpt has a text file of its name, one code per line, a tab at its end.
-- There is no validation set. Excerpts NNNN__1, NNNN__2 ... are of one song, whatever their folders,
-  and so are test excerpts whose names differ in the last number: these are the groups. A training
-  file with another kind of name is a group of its own. An artist may have songs in several groups.
+- A training excerpt has one instrument, given by its folder; in its name `cla` may be the genre. By
+  convention the others are absent, and test excerpts have one to five instruments, so the task is
+  multi_label and every row is fully observed, with exactly one class in training. Other instruments
+  may sound in training excerpts: the labels are the predominant ones.
+- A test excerpt has a text file of the same name, one code per line, with a tab at the end.
+- There is no validation set. Excerpts NNNN__1, NNNN__2 ... belong to one song, even in different
+  folders, and so do test excerpts whose names differ in the last number: these are the groups. A
+  training file with another kind of name is its own group. An artist may have songs in several
+  groups.
 """
 
 import re
@@ -46,19 +47,7 @@ ARCHIVES = {
         ("IRMAS-TestingData-Part3", "9b3fb2d0c89cdc98037121c25bd5b556"),
     )
 }
-"""Of each folder of the corpus what it is made from."""
-
-
-def download(root: Path, archives: Mapping[str, Archive] = ARCHIVES) -> None:
-    """Get the four folders of the corpus into `root`, but those that are there.
-
-    Raises:
-        InputError: As `musicssl.datasets.base.download.fetch_unpacked`.
-    """
-    for name, archive in archives.items():
-        fetch_unpacked(archive, root, root / name)
-
-
+"""Archive of each folder of the corpus."""
 INSTRUMENTS = {
     "cel": "cello",
     "cla": "clarinet",
@@ -80,10 +69,10 @@ TESTING = (
     ("IRMAS-TestingData-Part2", "IRTestingData-Part2"),
     ("IRMAS-TestingData-Part3", "Part3"),
 )
-"""Of each part of the test set, the folder of its archive's name and the one within it."""
+"""Folders of each part of the test set: the one named after the archive, and the one in it."""
 
-_SONG = re.compile(r"\](\d+)__\d+\.\w+$")  # of a training file
-_EXCERPT = re.compile(r"-\d+$")  # of a test file, without its ending
+_SONG = re.compile(r"\](\d+)__\d+\.\w+$")  # number of the song in the name of a training file
+_EXCERPT = re.compile(r"-\d+$")  # number of the excerpt in the stem of a test file
 
 
 @dataclass(frozen=True)
@@ -99,12 +88,12 @@ class IRMAS(Recordings):
         """Read the folders' names and the text files of the test excerpts.
 
         Raises:
-            InputError: If one of the four folders is missing or holds nothing, or a text file is
-                malformed.
+            InputError: If one of the four folders is missing or empty, or a text file is malformed.
         """
         folder = self.folder
         training = list(self._training(folder))
-        excerpts = training + [one for names in TESTING for one in self._testing(folder, names)]
+        testing = [excerpt for names in TESTING for excerpt in self._testing(folder, names)]
+        excerpts = training + testing
         column = {code: index for index, code in enumerate(INSTRUMENTS)}
         y = np.zeros((len(excerpts), len(CLASSES)), np.float32)
         for row, excerpt in enumerate(excerpts):
@@ -114,7 +103,7 @@ class IRMAS(Recordings):
             paths=tuple(excerpt.path for excerpt in excerpts),
             y=y,
             mask=np.ones(y.shape, np.bool_),
-            split=np.repeat(["train", "test"], [len(training), len(excerpts) - len(training)]),
+            split=np.repeat(["train", "test"], [len(training), len(testing)]),
             groups=np.array([excerpt.song for excerpt in excerpts]),
         )
 
@@ -123,8 +112,8 @@ class IRMAS(Recordings):
             name, code = Path(path).name, Path(path).parent.name
             if code not in INSTRUMENTS:
                 raise InputError(
-                    f"{folder / TRAINING / path} does not lie in a folder of one of the "
-                    f"instruments {', '.join(INSTRUMENTS)}; move it away, or {self.get}."
+                    f"{folder / TRAINING / path} is not in the folder of one of the instruments "
+                    f"{', '.join(INSTRUMENTS)}; move it away, or {self.get}."
                 )
             song = _SONG.search(name)
             yield _Excerpt(
@@ -148,28 +137,38 @@ class IRMAS(Recordings):
             if code not in INSTRUMENTS:
                 raise InputError(
                     f"line {number} of {path} is {code!r}, not one of {', '.join(INSTRUMENTS)}; "
-                    f"mend it, or {self.get}."
+                    f"correct it, or {self.get}."
                 )
         return [code for _, code in lines]
 
-    def _inside(self, folder: Path, part: str, found: Sequence[str]) -> Sequence[str]:
-        """Return what was found in a folder, if it was anything."""
-        if not found:
-            lacks = "is missing" if not (folder / part).is_dir() else "holds no annotated excerpt"
-            raise InputError(f"{folder / part} {lacks}; {self.get}.")
-        return found
+    def _inside(self, folder: Path, part: str, files: Sequence[str]) -> Sequence[str]:
+        """Return the files of a folder if there are any."""
+        if not files:
+            fault = "is missing" if not (folder / part).is_dir() else "has no annotated excerpt"
+            raise InputError(f"{folder / part} {fault}; {self.get}.")
+        return files
 
 
 class _Excerpt(NamedTuple):
-    """A recording, the codes of its instruments and the song that it is from."""
+    """A recording, the codes of its instruments, and its song."""
 
     path: str
     codes: Sequence[str]
     song: str
 
 
+def download(root: Path, archives: Mapping[str, Archive] = ARCHIVES) -> None:
+    """Download the four folders of the corpus into `root`, except existing ones.
+
+    Raises:
+        InputError: See `musicssl.datasets.base.download.fetch_unpacked`.
+    """
+    for name, archive in archives.items():
+        fetch_unpacked(archive, root, root / name)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Show what a folder of IRMAS holds."""
+    """Show the content of a folder of IRMAS."""
     return corpus_command(IRMAS, arguments, download=download)
 
 

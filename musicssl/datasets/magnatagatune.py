@@ -1,29 +1,29 @@
-"""MagnaTagATune: which tags players of a game agreed on for half a minute of music.
+"""MagnaTagATune: tags for half a minute of music on which players of a game agreed.
 
 Law, West, Mandel, Bay and Downie, ISMIR 2009; https://mirg.city.ac.uk/codeapps (CC BY-NC-SA 3.0).
-25,863 clips of 5,405 songs by 230 artists, 188 tags; 29.1 s each, MP3 at 16 kHz, mono. A clip was
-asked about all tags at once: those that it was not given count as absent.
+25,863 clips of 5,405 songs by 230 artists, 188 tags; 29.1 s each, MP3 at 16 kHz, mono. Players
+could give any tag to a clip: tags that they did not give count as absent.
 
-The folder as its authors ship it; what is in brackets may be absent:
+The folder as published by its authors; files in brackets are optional:
 
     annotations_final.csv        tabs and double quotes: clip_id, 188 tags as 0 or 1, mp3_path
     [clip_info_final.csv]        tabs: clip_id, ..., artist, ...; the artist groups the clips
     mp3/f/american_bach_soloists-...-30-59.mp3
 
-The archive has the folders 0 to 9 and a to f at its top, so they may also lie beside the tables.
+The archive has the folders 0 to 9 and a to f at its top, so they may also be beside the tables.
 
-The split is the usual one, by those folders: 0 to 9, a and b train, c validates, d to f test. No
-song is in two splits, but 56 of the 230 artists are. Three files of the archive are empty (clips
-35644, 55753 and 57881, all in train) and always left out. What is done about clips without any of
-the tags decides which figures of the literature results compare to; with the 50 tags:
+The split is the usual one, by those folders: 0 to 9, a and b for training, c for validation, d to f
+for testing. No song is in two splits, but 56 of the 230 artists are. Three files of the archive are
+empty (clips 35644, 55753 and 57881, all for training) and always left out. The treatment of clips
+without any of the tags determines which published results are comparable; with the 50 tags:
 
     untagged=keep          18,706 / 1,825 / 5,329    all tags absent: Pons et al., jukemir, MARBLE
     untagged=drop          15,247 / 1,529 / 4,332    left out: the "clean" split of minzwon and EAsT
     untagged=unlabelled    18,706 / 1,529 / 4,332    unlabelled in train (3,459), else left out
 
-The last is that of SemiSupCon, but for its untagged clips of the folders c to f: it trains with
-them, unlabelled, and so hears songs that it is tested on. Spellings and synonyms of tags ("vocal",
-"vocals") are kept apart, as everywhere.
+The last one is that of SemiSupCon except for untagged clips of the folders c to f: SemiSupCon
+trains on them, unlabelled, so that songs of the test split are in training. Spellings and synonyms
+of tags ("vocal", "vocals") are separate classes, as in all published work.
 """
 
 import re
@@ -70,31 +70,12 @@ PARTS = (
         "sha256:83a689824c17e82f6eb81cdbc4e4ca239a4cfc1fb41f1a5c80b861caec90450f",
     ),
 )
-
-
-def download(
-    root: Path, tables: Sequence[Archive] = TABLES, parts: Sequence[Archive] = PARTS
-) -> None:
-    """Get the corpus as `root/magnatagatune`: its tables, and its clips in a folder `mp3`.
-
-    Raises:
-        InputError: As `fetch`, `fetch_joined` and `unpack`.
-    """
-    folder = root / "magnatagatune"
-    for table in tables:
-        fetch(table, folder)
-    if not (folder / "mp3").is_dir():
-        clips = fetch_joined(parts, folder / "mp3.zip")
-        unpack(clips, folder / "mp3")
-        print(f"unpacked as {folder / 'mp3'}; {clips} is no longer needed")
-
-
 ANNOTATIONS = "annotations_final.csv"
 CLIP_INFO = "clip_info_final.csv"
 
 # fmt: off
 # The 50 most frequent tags, most frequent first. Three pairs are equally frequent (no vocal and
-# pop, male voice and female vocal, metal and female voice), so that sorting again may swap them;
+# pop, male voice and female vocal, metal and female voice), so that another sort may swap them;
 # this is the order of musicnn, MARBLE and the arrays of minzwon.
 TOP50 = (
     "guitar", "classical", "slow", "techno", "strings", "drums", "electronic", "rock", "fast",
@@ -149,22 +130,23 @@ BROKEN = (
 
 _AUDIO = ("mp3", "audio", "wav", "flac", "")
 _ENDINGS = (".mp3", ".wav", ".flac", ".ogg")
-_CLIP = re.compile(r"([0-9a-f]/[^/\\]+)-\d+-\d+\.mp3")  # the song, and from where to where
-_AGAIN = f"get {ANNOTATIONS} again from http://mirg.city.ac.uk/datasets/magnatagatune"
+_CLIP = re.compile(r"([0-9a-f]/[^/\\]+)-\d+-\d+\.mp3")  # the song, then start and end
+_CURE = f"get {ANNOTATIONS} again from http://mirg.city.ac.uk/datasets/magnatagatune"
 
 
 @dataclass(frozen=True)
 class MagnaTagATune(Recordings):
-    """MagnaTagATune as its authors ship it, or with the recordings converted.
+    """MagnaTagATune as published, or with converted recordings.
 
     Attributes:
         tags: "top50" or "all" (188).
-        untagged: What is done about clips without any of those tags: "keep", "drop" or
-            "unlabelled"; see the module's text.
-        audio_root: The folder that has the folders 0 to f, relative to that of the tables or
-            absolute; None for mp3, audio, wav, flac or none of these, the first that has.
-        ending: Of the recordings, such as ".wav" where they were converted; None for that of the
-            first one that is there.
+        untagged: Treatment of clips without any of those tags: "keep", "drop" or "unlabelled"; see
+            the module's docstring.
+        audio_root: The folder with the subfolders 0 to f, relative to the folder of the tables or
+            absolute; None for the first of mp3, audio, wav, flac and the folder itself that has
+            them.
+        ending: Suffix of the recordings, such as ".wav" if they were converted; None to take that
+            of the first recording found.
     """
 
     name = "magnatagatune"
@@ -181,10 +163,10 @@ class MagnaTagATune(Recordings):
 
     @property
     def folder(self) -> Path:
-        """The folder that has the folders 0 to f.
+        """The folder with the subfolders 0 to f.
 
         Raises:
-            InputError: If there is no table of annotations, or `audio_root` is no folder.
+            InputError: If there is no table of annotations, or `audio_root` is not a folder.
         """
         return recordings_folder(self._tables, self.audio_root, _AUDIO, SPLIT_OF)
 
@@ -210,7 +192,7 @@ class MagnaTagATune(Recordings):
         elif self.untagged == "unlabelled":
             used &= tagged | (split == "train")
             mask &= tagged[:, np.newaxis]
-        every = Annotations(
+        annotations = Annotations(
             classes=TAGS[self.tags],
             paths=tuple(f"{stem}{ending}" for stem in table.stems),
             y=table.y,
@@ -219,7 +201,7 @@ class MagnaTagATune(Recordings):
             groups=_groups(table, self._tables / CLIP_INFO),
             left_out={f"{stem}{ending}": "is empty in the archive" for stem in BROKEN},
         )
-        return every.select(np.flatnonzero(used))
+        return annotations.select(np.flatnonzero(used))
 
     def _check_options(self) -> None:
         if self.tags not in TAGS:
@@ -231,13 +213,13 @@ class MagnaTagATune(Recordings):
 
 
 class _Table(NamedTuple):
-    """What the table of tags says of N clips.
+    """The tags of N clips.
 
     Attributes:
-        clip_ids: (N).
-        stems: Path of each clip without its ending, (N).
-        songs: The song that each is a stretch of, (N).
-        y: 1 for each tag that a clip was given, (N, C).
+        clip_ids: Number of each clip, (N).
+        stems: Path of each clip without its suffix, (N).
+        songs: The song of each clip, (N).
+        y: 1 for each tag of a clip, (N, C).
     """
 
     clip_ids: list[str]
@@ -247,32 +229,32 @@ class _Table(NamedTuple):
 
 
 def _read_tags(path: Path, tags: Sequence[str]) -> _Table:
-    rows = annotation_rows(path, _AGAIN, delimiter="\t")
+    rows = annotation_rows(path, _CURE, delimiter="\t")
     (clip_id, mp3_path, *columns), width = columns_of(
-        path, rows, ("clip_id", "mp3_path", *tags), _AGAIN
+        path, rows, ("clip_id", "mp3_path", *tags), _CURE
     )
     table = _Table([], [], [], np.empty(0, np.float32))
     cells: list[bytes] = []
     for number, row in rows:
         clip = _CLIP.fullmatch(row[mp3_path]) if len(row) == width else None
-        given = [row[column] for column in columns] if clip else []
-        if clip is None or not {"0", "1"}.issuperset(given):
+        digits_of_clip = [row[column] for column in columns] if clip else []
+        if clip is None or not {"0", "1"}.issuperset(digits_of_clip):
             raise InputError(
                 f"line {number} of {path} is not a clip, {width - 2} tags as 0 or 1 and a path "
-                f"like f/artist-album-01-song-30-59.mp3, separated by tabs; {_AGAIN}."
+                f"like f/artist-album-01-song-30-59.mp3, separated by tabs; {_CURE}."
             )
         table.clip_ids.append(row[clip_id])
         table.stems.append(row[mp3_path].removesuffix(".mp3"))
         table.songs.append(clip[1])
-        cells.append("".join(given).encode())
+        cells.append("".join(digits_of_clip).encode())
     if not cells:
-        raise InputError(f"{path} names no clip; {_AGAIN}.")
+        raise InputError(f"{path} names no clip; {_CURE}.")
     digits = np.frombuffer(b"".join(cells), np.uint8).reshape(-1, len(tags))  # (N, C)
     return table._replace(y=(digits == ord("1")).astype(np.float32))
 
 
 def _groups(table: _Table, clip_info: Path) -> NDArray[np.str_]:
-    """Name the artist of each clip, or its song if nothing says who the artists are."""
+    """Return the artist of each clip, or its song without a table of artists."""
     if not clip_info.exists():
         return np.array(table.songs)
     artist_of = _read_artists(clip_info)
@@ -297,8 +279,25 @@ def _read_artists(path: Path) -> Mapping[str, str]:
     return artist_of
 
 
+def download(
+    root: Path, tables: Sequence[Archive] = TABLES, parts: Sequence[Archive] = PARTS
+) -> None:
+    """Download the corpus as `root/magnatagatune`: its tables, and its clips in a folder `mp3`.
+
+    Raises:
+        InputError: See `fetch`, `fetch_joined` and `unpack`.
+    """
+    folder = root / "magnatagatune"
+    for table in tables:
+        fetch(table, folder)
+    if not (folder / "mp3").is_dir():
+        clips = fetch_joined(parts, folder / "mp3.zip")
+        unpack(clips, folder / "mp3")
+        print(f"unpacked as {folder / 'mp3'}; {clips} is no longer needed")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Show what a folder of MagnaTagATune holds."""
+    """Show the content of a folder of MagnaTagATune."""
     return corpus_command(MagnaTagATune, arguments, download=download)
 
 

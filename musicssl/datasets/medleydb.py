@@ -1,53 +1,54 @@
-"""MedleyDB: multitracks, as stems of one instrument each or as mixes in which several play.
+"""MedleyDB: multitracks, as stems of one instrument each or as mixes of several.
 
 Bittner et al., ISMIR 2014, and MedleyDB 2.0, 2016: 122 songs (V1) and 74 (V2), 1,284 stems, WAV at
-44.1 kHz; audio and annotations CC BY-NC-SA 4.0. Two tasks on them, by `what`:
+44.1 kHz; audio and annotations CC BY-NC-SA 4.0. There are two tasks, set by `what`:
 
-* "stems": which of twenty instruments a stem is, one of C. A stem is silent while its instrument
-  rests, and so may be a crop of it. The twenty are the most frequent stem
-  labels that name an instrument, 888 stems; all others are left out, `EXCLUDED` among them.
-* "mixes": which of the twenty are in a mix, any of C. With `activity` also in which seconds.
+* "stems": the instrument of a stem, one of twenty. A stem is silent while its instrument does not
+  play, and so may be a crop of it. The twenty are the most frequent stem labels that name an
+  instrument, 888 stems; all others are left out, including `EXCLUDED`.
+* "mixes": the instruments in a mix, any of the twenty; with `activity` also for each second.
 
-The audio is in one of these layouts, `{song}/{song}_MIX.wav` and
-`{song}/{song}_STEMS/{song}_STEM_01.wav` below each:
+The audio is in one of these layouts, with `{song}/{song}_MIX.wav` and
+`{song}/{song}_STEMS/{song}_STEM_01.wav` in each:
 
     MedleyDB/Audio/                                    $MEDLEYDB_PATH of the authors' tools
     MedleyDB/V1/, MedleyDB/V2/
     MedleyDB_V1/V1/, MedleyDB_V2/V2/                   side by side in the root
 
 The annotations are those of the authors' repository, cloned into or beside that folder (or set
-`metadata` to where it is):
+`metadata` to its folder):
 
-    medleydb/medleydb/resources/tracklist_v1.txt       which songs a version has; also v2
+    medleydb/medleydb/resources/tracklist_v1.txt       the songs of a version; also v2
     medleydb/medleydb/data/Metadata/{song}_METADATA.yaml
     medleydb/medleydb/data/Annotations/Activation_Confidence/{original,v2}/
     medleydb/medleydb/data/Annotations/Source_ID/{song}_SOURCEID.lab
 
-There is no official split. An artist's songs are kept together, the artist being the first part of
-a song's name (the metadata spells some in two ways): SHA-1 of `SPLIT_SALT` and that part chooses
-two artists in ten to test, 33 songs, and the data module carves validation from the others. The
-salt's number is the first that puts at least a twentieth of every class's stems into the test and
-leaves at least half to train. Papers that divide stems at random have songs on both sides; their
-figures are not comparable.
+There is no official split. The songs of an artist are kept together; the artist is the first part
+of a song's name (the metadata spells some artists in two ways). SHA-1 of `SPLIT_SALT` and that part
+chooses two artists in ten for testing, 33 songs, and the data module draws validation clips from
+the others. The number in the salt is the first one with at least a twentieth of the stems of every
+class in the test split and at least half in training. Papers that split stems at random have songs
+in both splits; their results are not comparable.
 
-Activity: the confidence that a stem sounds is given every 46 ms; an instrument is active in a
-second if one of its stems reaches `threshold` in any frame of it. "original" and "v2" are two runs
-of the authors' estimator and differ; neither need cover each song. "source_id" is their list of
-intervals, V1 only; in the three songs compared it is "original" and "v2" at 0.5, to the second.
+Activity: the files give the confidence of each stem's activity every 46 ms; an instrument is active
+in a second if one of its stems reaches `threshold` in any frame of it. "original" and "v2" are two
+runs of the authors' estimator and differ; neither covers every song. "source_id" is their list of
+intervals, V1 only; in the three songs compared it equals "original" and "v2" at 0.5, to the second.
 Mixes without the chosen file are left out, and listed.
 
 Known faults: `has_bleed` is the text 'yes' or 'no' (80 songs bleed: 28 of V1, 52 of V2), and the
-authors' errata name six stems with bleed in songs not marked so (`BLEEDING_STEMS`);
+authors' errata name six stems with bleed in songs that are not marked (`BLEEDING_STEMS`);
 `bleed="leave_out"` drops both, and with them all test stems of flute, cello, clarinet, tabla, tenor
-saxophone and viola. "Main System", in 45 songs, does not say what it holds, most likely the whole
-ensemble; in a mix with a stem of `UNNAMED` content absent instruments are unobserved, as that stem
-may hold them (69 mixes). Source_ID names an instrument of which the song has no stem in two songs
-(EthanHein_GirlOnABridge, JoelHelander_IntheAtticBedroom); those intervals are passed over.
+saxophone and viola. "Main System", in 45 songs, has unspecified content, most likely the whole
+ensemble; in a mix with a stem of `UNNAMED` content absent instruments are unobserved, since that
+stem may contain them (69 mixes). In two songs (EthanHein_GirlOnABridge,
+JoelHelander_IntheAtticBedroom) Source_ID names an instrument without a stem; those intervals are
+skipped.
 
-Get it: ask for the audio at https://medleydb.weebly.com (V1 and V2 are on Zenodo, on request) and
+Download: request the audio at https://medleydb.weebly.com (V1 and V2 are on Zenodo, on request) and
 clone https://github.com/marl/medleydb beside it.
 
-`python -m musicssl.datasets.medleydb --root DIR` shows what is found.
+`python -m musicssl.datasets.medleydb --root DIR` shows the content.
 """
 
 import hashlib
@@ -98,7 +99,7 @@ CLASSES = (  # by number of stems in V1 and V2, most first; ties by name
     "viola",
 )
 _COLUMN_OF = {name: column for column, name in enumerate(CLASSES)}
-UNNAMED = ("Main System", "Unlabeled", "fx/processed sound")  # labels that say nothing of content
+UNNAMED = ("Main System", "Unlabeled", "fx/processed sound")  # labels of unspecified content
 EXCLUDED = (*UNNAMED, "auxiliary percussion")  # frequent labels that name no instrument
 BLEEDING_STEMS = (
     "BrandonWebster_DontHearAThing_STEM_02.wav",
@@ -128,20 +129,20 @@ class MedleyDB(Recordings):
 
     Attributes:
         what: Clips are "stems" (one class each) or "mixes" (several).
-        versions: Songs of "v1", "v2" or "all". In V2 alone drum machine and tabla are in no
-            training clip, so it serves as a second corpus only.
+        versions: Songs of "v1", "v2" or "all". V2 alone has no training clips of drum machine and
+            tabla, so it is useful only as a second corpus.
         bleed: "keep" songs whose stems bleed into each other, or "leave_out".
-        activity: Which annotation says when instruments of a mix are active: "original" or "v2" of
-            the confidences, "source_id", or "none".
-        threshold: The least confidence that counts as active.
-        metadata: Folder of the authors' repository; None to look in and beside the corpus.
+        activity: Annotation of the activity of instruments in a mix: confidences, "original" or
+            "v2", intervals, "source_id", or "none".
+        threshold: Smallest confidence of an active stem.
+        metadata: Folder of the authors' repository; None to search in and beside the corpus.
     """
 
     name: ClassVar[str] = "medleydb"
     folders: ClassVar[Sequence[str]] = ("MedleyDB", "MedleyDB_sample")
     marks: ClassVar[Sequence[str]] = ("Audio", "V1", "V2", "MedleyDB_V1", "MedleyDB_V2")
     get: ClassVar[str] = (
-        f"ask for the audio at https://medleydb.weebly.com and clone {_REPOSITORY} beside it"
+        f"request the audio at https://medleydb.weebly.com and clone {_REPOSITORY} beside it"
     )
 
     what: str = "stems"
@@ -152,11 +153,11 @@ class MedleyDB(Recordings):
     metadata: str | None = None
 
     def annotations(self) -> Annotations:
-        """Read the metadata of all songs, and when their instruments are active.
+        """Read the metadata of all songs, and the activity of their instruments.
 
         Raises:
-            InputError: If an option is none of its values, the repository is not found, or a file
-                in it is missing or malformed.
+            InputError: If an option is invalid, the repository is not found, or a file in it is
+                missing or malformed.
         """
         self._check_options()
         songs = self._songs()
@@ -185,36 +186,36 @@ class MedleyDB(Recordings):
                 package / "resources" / f"tracklist_{version}.txt", _CURE
             ).split()
         ]
-        elsewhere = next((base for base in AUDIO_FOLDERS if (self.folder / base).is_dir()), "Audio")
+        default = next((base for base in AUDIO_FOLDERS if (self.folder / base).is_dir()), "Audio")
         return [
-            _read_song(package, name, folder_of.get(name, f"{elsewhere}/{name}")) for name in names
+            _read_song(package, name, folder_of.get(name, f"{default}/{name}")) for name in names
         ]
 
     @property
     def _package(self) -> Path:
-        """The folder `medleydb` of the repository, that holds `data` and `resources`."""
+        """The folder `medleydb` of the repository, with `data` and `resources`."""
         folder = self.folder
         if self.metadata is None:
-            above = [base / "medleydb" for base in (folder, folder.parent)]
+            bases = [parent / "medleydb" for parent in (folder, folder.parent)]
         else:
-            above = [Path(self.metadata).expanduser()]
-        for package in (path for base in above for path in (base, base / "medleydb", base.parent)):
+            bases = [Path(self.metadata).expanduser()]
+        for package in (path for base in bases for path in (base, base / "medleydb", base.parent)):
             if (package / "data" / "Metadata").is_dir():
                 return package
         raise InputError(
-            f"no data/Metadata of {_REPOSITORY} is in {' or '.join(map(str, above))}; "
-            "clone it there, or name its folder with dataset.metadata=DIR."
+            f"no data/Metadata of {_REPOSITORY} is in {' or '.join(map(str, bases))}; "
+            "clone it there, or set its folder with dataset.metadata=DIR."
         )
 
     def _of_mixes(self, songs: Sequence["_Song"]) -> Annotations:
         left_out = {
-            song.mix: cause for song in songs if (cause := self._not_a_mix_to_use(song)) is not None
+            song.mix: fault for song in songs if (fault := self._fault_of_mix(song)) is not None
         }
         used = [song for song in songs if song.mix not in left_out]
         if not used:
             raise InputError(
                 f"no mix of medleydb is left with dataset.activity={self.activity} and "
-                f"dataset.bleed={self.bleed}; {_CURE}, or take other values."
+                f"dataset.bleed={self.bleed}; {_CURE}, or choose other values."
             )
         y = np.array([song.instruments for song in used], np.float32)  # (N, C)
         named = np.array([song.all_named for song in used])
@@ -230,11 +231,11 @@ class MedleyDB(Recordings):
             left_out=left_out,
         )
 
-    def _not_a_mix_to_use(self, song: "_Song") -> str | None:
+    def _fault_of_mix(self, song: "_Song") -> str | None:
         if self.bleed == "leave_out" and song.has_bleed:
             return "has stems that bleed"
         if self.activity != "none" and not self._activity_file(song).is_file():
-            return f"has no activity of the kind {self.activity}"
+            return f"has no activity annotation of the kind {self.activity}"
         return None
 
     def _activity_file(self, song: "_Song") -> Path:
@@ -245,7 +246,7 @@ class MedleyDB(Recordings):
         return confidences / f"{song.name}_ACTIVATION_CONF.lab"
 
     def _activity(self, song: "_Song") -> Activity:
-        """Which class is active in each second of a mix, (T, C)."""
+        """Return the activity of classes in each second of a mix, (T, C)."""
         file = self._activity_file(song)
         if self.activity == "source_id":
             named = {stem.instrument for stem in song.stems}
@@ -275,7 +276,7 @@ class _Song(NamedTuple):
 
     @property
     def instruments(self) -> list[bool]:
-        """Which class any stem is of, (C)."""
+        """Whether any stem is of the class, (C)."""
         named = {stem.instrument for stem in self.stems}
         return [name in named for name in CLASSES]
 
@@ -285,10 +286,10 @@ class _Song(NamedTuple):
 
 
 def _song_folders(folder: Path) -> dict[str, str]:
-    """Find the folder of each song, relative to that of the corpus."""
+    """Return the folder of each song, relative to the folder of the corpus."""
     return {
         song.name: f"{base}/{song.name}"
-        for base in reversed(AUDIO_FOLDERS)  # where a song is twice, the first counts
+        for base in reversed(AUDIO_FOLDERS)  # of two folders of a song, the first one is used
         if (folder / base).is_dir()
         for song in (folder / base).iterdir()
     }
@@ -298,7 +299,7 @@ def _read_song(package: Path, name: str, folder: str) -> _Song:
     path = package / "data" / "Metadata" / f"{name}_METADATA.yaml"
     text = annotation_text(path, _CURE)
     try:
-        song: Any = yaml.load(text, yaml.CSafeLoader)  # in C: ten times as fast
+        song: Any = yaml.load(text, yaml.CSafeLoader)  # ten times as fast as the Python loader
         stems = tuple(
             _Stem(number, f"{folder}/{song['stem_dir']}/{stem['filename']}", stem["instrument"])
             for number, stem in sorted(song["stems"].items())
@@ -322,11 +323,11 @@ def _of_stems(songs: Sequence[_Song], bleed: str) -> Annotations:
     left_out, used = {}, []
     for song in songs:
         for stem in song.stems:
-            cause = _not_a_stem_to_use(song, stem, bleed)
-            if cause is None:
+            fault = _fault_of_stem(song, stem, bleed)
+            if fault is None:
                 used.append((song, stem))
             else:
-                left_out[stem.path] = cause
+                left_out[stem.path] = fault
     y = one_hot([stem.instrument for _, stem in used], CLASSES)
     return Annotations(
         classes=CLASSES,
@@ -340,7 +341,7 @@ def _of_stems(songs: Sequence[_Song], bleed: str) -> Annotations:
     )
 
 
-def _not_a_stem_to_use(song: _Song, stem: _Stem, bleed: str) -> str | None:
+def _fault_of_stem(song: _Song, stem: _Stem, bleed: str) -> str | None:
     if stem.instrument in EXCLUDED:
         return f"is labelled {stem.instrument!r}, which names no instrument"
     if stem.instrument not in CLASSES:
@@ -351,15 +352,15 @@ def _not_a_stem_to_use(song: _Song, stem: _Stem, bleed: str) -> str | None:
 
 
 def _splits(songs: Sequence[_Song]) -> NDArray[np.str_]:
-    return np.array(["test" if _tests(song.artist) else "train" for song in songs])
+    return np.array(["test" if _is_for_test(song.artist) else "train" for song in songs])
 
 
-def _tests(artist: str) -> bool:
+def _is_for_test(artist: str) -> bool:
     return int(hashlib.sha1(f"{SPLIT_SALT}{artist}".encode()).hexdigest(), 16) % 10 < 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Show what the folder of the corpus holds, or prepare it."""
+    """Show the content of the folder of the corpus, or prepare it."""
     return corpus_command(MedleyDB, arguments)
 
 

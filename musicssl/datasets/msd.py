@@ -1,21 +1,22 @@
-"""The Million Song Dataset's tags: which of fifty words Last.fm's users called a song.
+"""The Million Song Dataset: fifty tags of songs from users of Last.fm.
 
 Bertin-Mahieux, Ellis, Whitman and Lamere, ISMIR 2011; split and tags of Choi, Fazekas and Sandler,
-ISMIR 2016, https://github.com/keunwoochoi/MSD_split_for_tagging (no licence). 201,680 clips train,
-12,634 validate and 28,540 test; each has at least one of the 50 tags, and a tag that a clip was
-given with a weight of 50 of 100 or less, or not at all, counts as absent. Nothing says who the
-artists are, so there are no groups, and artists are in several parts of the split.
+ISMIR 2016, https://github.com/keunwoochoi/MSD_split_for_tagging (no licence). 201,680 clips for
+training, 12,634 for validation and 28,540 for testing; each has at least one of the 50 tags, and a
+tag with a weight of 50 of 100 or less, or not given at all, counts as absent. The artists are not
+listed, so there are no groups, and artists are in several splits.
 
-The audio, 30 s previews of 7digital, cannot be had any more and may not be passed on: who has it
-names its folder. A clip's file is its 7digital number below the first two digits of that number.
-The audio may lie in the folder of the split, beside it, or anywhere:
+The audio, 30 s previews of 7digital, is no longer distributed and must not be passed on; set
+`audio_root` to your copy. The file of a clip has its 7digital number as its name, in folders named
+after the first two digits of that number. The audio may be in the folder of the split, beside it,
+or anywhere:
 
     MSD_split_for_tagging/train_x_7d_id.txt    a number per line, no header; also valid_ and test_
-    MSD_split_for_tagging/train_y.npy          which tags, (N, 50) bool
-    audio/6/0/6010476.clip.mp3                 or another ending, if converted
+    MSD_split_for_tagging/train_y.npy          the tags, (N, 50) bool
+    audio/6/0/6010476.clip.mp3                 or another suffix, if converted
 
-Where the list train_x_7d_invalid_audio_id.txt of the repository is there, its clips are left out.
-The clips of train_x_7d_bad_duration_id.txt are only shorter or longer and stay.
+If the list train_x_7d_invalid_audio_id.txt of the repository exists, its clips are left out. The
+clips of train_x_7d_bad_duration_id.txt are only shorter or longer and are used.
 """
 
 import re
@@ -34,7 +35,7 @@ from musicssl.datasets.base.recordings import Recordings
 from musicssl.datasets.formats.tables import annotation_lines
 from musicssl.errors import InputError
 
-# In the order of the columns of Choi's arrays, which is that of tags.py.
+# In the order of the columns of Choi's arrays and of tags.py.
 # fmt: off
 CLASSES = (
     "rock", "pop", "alternative", "indie", "electronic", "female vocalists", "dance", "00s",
@@ -52,7 +53,7 @@ PARTS = {"train": "train", "val": "valid", "test": "test"}
 _AUDIO = ("audio", "clips", "")
 _ENDINGS = (".clip.mp3", ".mp3", ".wav", ".flac", ".ogg")
 _ID = re.compile(r"\d{2,}")
-_AGAIN = "get it again from https://github.com/keunwoochoi/MSD_split_for_tagging"
+_CURE = "get it again from https://github.com/keunwoochoi/MSD_split_for_tagging"
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,11 @@ class MSD(Recordings):
     """Choi's split of the Million Song Dataset, and the user's audio.
 
     Attributes:
-        audio_root: The folder that has the folders 0 to 9, relative to that of the split or
-            absolute; None for audio, clips or neither of them, in the folder of the split or beside
-            it, the first that has.
-        ending: Of the recordings, such as ".wav"; None for that of the first one that is there.
+        audio_root: The folder with the subfolders 0 to 9, relative to the folder of the split or
+            absolute; None for the first of audio, clips and the folder itself, in the folder of the
+            split or beside it, that has them.
+        ending: Suffix of the recordings, such as ".wav"; None to take that of the first recording
+            found.
     """
 
     name = "msd"
@@ -79,10 +81,10 @@ class MSD(Recordings):
 
     @property
     def folder(self) -> Path:
-        """The folder that has the folders 0 to 9.
+        """The folder with the subfolders 0 to 9.
 
         Raises:
-            InputError: If there is no split, or `audio_root` is no folder.
+            InputError: If there is no split, or `audio_root` is not a folder.
         """
         return recordings_folder(self._split, self.audio_root, _AUDIO, "0123456789")
 
@@ -108,7 +110,7 @@ class MSD(Recordings):
         _check_distinct(ids, split)
         ending = file_ending(self.folder, map(_stem, ids), self.ending, _ENDINGS)
         y = np.concatenate(tags)
-        every = Annotations(
+        annotations = Annotations(
             classes=CLASSES,
             paths=tuple(f"{_stem(clip)}{ending}" for clip in ids),
             y=y,
@@ -116,11 +118,11 @@ class MSD(Recordings):
             split=np.array(split),
             left_out={f"{_stem(clip)}{ending}": invalid[clip] for clip in ids if clip in invalid},
         )
-        return every.select(np.flatnonzero([clip not in invalid for clip in ids]))
+        return annotations.select(np.flatnonzero([clip not in invalid for clip in ids]))
 
 
 def _stem(clip: str) -> str:
-    """Say where a clip lies, by its 7digital number.
+    """Return the path of a clip without its suffix, given its 7digital number.
 
     >>> _stem("6010476")
     '6/0/6010476'
@@ -130,18 +132,17 @@ def _stem(clip: str) -> str:
 
 def _read_ids(path: Path) -> list[str]:
     ids = []
-    for number, clip in annotation_lines(path, _AGAIN):
+    for number, clip in annotation_lines(path, _CURE):
         if not _ID.fullmatch(clip):
             raise InputError(
-                f"line {number} of {path} is {clip!r}, not a 7digital number like 6010476; "
-                f"{_AGAIN}."
+                f"line {number} of {path} is {clip!r}, not a 7digital number like 6010476; {_CURE}."
             )
         ids.append(clip)
     return ids
 
 
 def _read_invalid(path: Path) -> dict[str, str]:
-    """Read which clips have no valid audio, and where it says so; none if there is no list."""
+    """Read the clips without valid audio and the fault; there are none if the list is missing."""
     if not path.exists():
         return {}
     return dict.fromkeys(_read_ids(path), f"is listed in {path.name}")
@@ -152,15 +153,15 @@ def _read_tags(path: Path, count: int) -> NDArray[np.float32]:
     try:
         tags = np.load(path, allow_pickle=False)
     except FileNotFoundError as error:
-        raise InputError(f"{path} is missing; {_AGAIN}.") from error
+        raise InputError(f"{path} is missing; {_CURE}.") from error
     except (OSError, ValueError, EOFError) as error:
         if path.read_bytes().startswith(b"version https://git-lfs"):
-            raise InputError(f"{path} is a git-LFS pointer, not the array; {_AGAIN}.") from error
-        raise InputError(f"{path} is damaged ({error}); {_AGAIN}.") from error
+            raise InputError(f"{path} is a git-LFS pointer, not the array; {_CURE}.") from error
+        raise InputError(f"{path} is damaged ({error}); {_CURE}.") from error
     if tags.shape != (count, len(CLASSES)) or not np.isin(tags, (0, 1)).all():
         raise InputError(
-            f"{path} holds {tags.dtype} of shape {tags.shape} where {count} rows of "
-            f"{len(CLASSES)} tags, each 0 or 1, belong to the list beside it; {_AGAIN}."
+            f"{path} has {tags.dtype} of shape {tags.shape}, but the list beside it needs {count} "
+            f"rows of {len(CLASSES)} tags, each 0 or 1; {_CURE}."
         )
     return np.asarray(tags, np.float32)
 
@@ -171,13 +172,13 @@ def _check_distinct(ids: Sequence[str], split: Sequence[str]) -> None:
         if clip in first:
             raise InputError(
                 f"clip {clip} of msd is listed twice, for {first[clip]} and for {name}; remove one "
-                f"of its lines and the row of {PARTS[name]}_y.npy with it, or {_AGAIN}."
+                f"of its lines and the row of {PARTS[name]}_y.npy with it, or {_CURE}."
             )
         first[clip] = name
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Show what the folders of the split and of the audio hold."""
+    """Show the content of the folders of the split and of the audio."""
     return corpus_command(MSD, arguments)
 
 

@@ -1,28 +1,28 @@
 """MTG-Jamendo: genres, instruments, moods and themes of full songs, tagged by their artists.
 
 Bogdanov, Won, Tovstogan, Porter and Serra, ML4MD workshop at ICML 2019;
-https://github.com/MTG/mtg-jamendo-dataset (metadata CC BY-NC-SA 4.0, each song under a Creative
-Commons licence of its own). MP3, 44.1 kHz stereo, from 30 s to over an hour. Tags that a song was
-not given count as absent. There are five official splits, and no artist is in two parts of one.
-The songs of split 0 that train, validate and test:
+https://github.com/MTG/mtg-jamendo-dataset (metadata CC BY-NC-SA 4.0, each song under its own
+Creative Commons licence). MP3, 44.1 kHz stereo, from 30 s to over an hour. Tags that a song does
+not have count as absent. There are five official splits, in each of which an artist is in one part
+only. The songs of split 0 for training, validation and testing:
 
     subset=top50         50 tags    32,136 / 10,888 / 11,356
     subset=genre         87         32,572 / 11,043 / 11,479
     subset=instrument    40         14,395 /  5,466 /  5,115
     subset=moodtheme     56          9,949 /  3,802 /  4,231
 
-The authors' repository holds the splits, and its script gets the audio, in folders that are the
-last two digits of a song's number. The audio may lie in the repository or beside it, in a folder
-audio, audio-low or audios (mirdata) or directly:
+The authors' repository contains the splits, and its script downloads the audio, into folders named
+after the last two digits of a song's number. The audio may be in the repository or beside it, in a
+folder audio, audio-low or audios (mirdata) or directly:
 
     mtg-jamendo-dataset/data/splits/split-0/autotagging_genre-{train,validation,test}.tsv
     audio/41/241.mp3                  508 GB; of subset=moodtheme alone 152 GB
     audio-low/41/241.low.mp3          156 GB and 46 GB: the same in mono, at fewer bits
 
-The tables name 41/241.mp3 in either case. Their lines end in CR LF, and hold one cell for each tag,
+The tables name 41/241.mp3 in both cases. Their lines end in CR LF, and have one cell for each tag,
 so they differ in length. The classes are the tags of the splits: the lists in data/tags have more
-(59 moods and themes, not 56). 990 songs are copies of others, bit by bit, and copies may be in two
-parts of a split (issue 52 of the repository); nothing is done about that.
+(59 moods and themes, not 56). 990 songs are exact copies of others, and copies may be in different
+parts of a split (issue 52 of the repository); they are not removed.
 """
 
 import re
@@ -46,7 +46,7 @@ def _tags(category: str, *names: str) -> tuple[str, ...]:
     return tuple(f"{category}---{name}" for name in names)
 
 
-# Each in the order of the alphabet, which is that of the lists in data/tags.
+# Each in alphabetical order, as in the lists in data/tags.
 # fmt: off
 GENRES = _tags(
     "genre",
@@ -117,20 +117,21 @@ _AUDIO = ("audio", "audio-low", "audios", "")
 _FOLDERS = tuple(f"{number:02d}" for number in range(100))
 _ENDINGS = (".mp3", ".low.mp3", ".flac", ".low.flac", ".wav", ".low.wav")
 _PATH = re.compile(r"\d{2}/\d+\.mp3")
-_AGAIN = "get it again from https://github.com/MTG/mtg-jamendo-dataset"
+_CURE = "get it again from https://github.com/MTG/mtg-jamendo-dataset"
 
 
 @dataclass(frozen=True)
 class MTGJamendo(Recordings):
-    """MTG-Jamendo as its authors ship it, or with the recordings converted.
+    """MTG-Jamendo as published, or with converted recordings.
 
     Attributes:
-        subset: "top50", "genre", "instrument" or "moodtheme"; see the module's text.
-        split: Which of the five splits, from 0 to 4.
-        audio_root: The folder that has the folders 00 to 99, relative to the repository or
-            absolute; None for audio, audio-low, audios or none of these, in the repository or
-            beside it, the first that has.
-        ending: Of the recordings, such as ".low.mp3"; None for that of the first one that is there.
+        subset: "top50", "genre", "instrument" or "moodtheme"; see the module's docstring.
+        split: Number of the split, from 0 to 4.
+        audio_root: The folder with the subfolders 00 to 99, relative to the repository or absolute;
+            None for the first of audio, audio-low, audios and the folder itself, in the repository
+            or beside it, that has them.
+        ending: Suffix of the recordings, such as ".low.mp3"; None to take that of the first
+            recording found.
     """
 
     name = "mtg_jamendo"
@@ -148,10 +149,10 @@ class MTGJamendo(Recordings):
 
     @property
     def folder(self) -> Path:
-        """The folder that has the folders 00 to 99.
+        """The folder with the subfolders 00 to 99.
 
         Raises:
-            InputError: If there are no splits, or `audio_root` is no folder.
+            InputError: If there are no splits, or `audio_root` is not a folder.
         """
         return recordings_folder(self._repository, self.audio_root, _AUDIO, _FOLDERS)
 
@@ -199,7 +200,7 @@ class MTGJamendo(Recordings):
 
 
 class _Song(NamedTuple):
-    """What a row says: path without its ending, artist, and where its tags are in the classes."""
+    """A song: its path without the suffix, its artist, and the columns of its tags."""
 
     stem: str
     artist: str
@@ -207,35 +208,35 @@ class _Song(NamedTuple):
 
 
 def _read_part(path: Path, column_of: Mapping[str, int]) -> list[_Song]:
-    rows = annotation_rows(path, _AGAIN, delimiter="\t")
+    rows = annotation_rows(path, _CURE, delimiter="\t")
     _, head = next(rows, (0, []))
     if head != COLUMNS:
         raise InputError(
             f"{path} does not start with the columns {' '.join(COLUMNS)}, separated by tabs; "
-            f"{_AGAIN}."
+            f"{_CURE}."
         )
     songs = []
     for number, (_, *row) in rows:
         if len(row) < len(COLUMNS) - 1 or not _PATH.fullmatch(row[2]):
             raise InputError(
                 f"line {number} of {path} is not a song with a path like 41/241.mp3 and at least "
-                f"one tag, separated by tabs; {_AGAIN}."
+                f"one tag, separated by tabs; {_CURE}."
             )
         artist, _, file, _, *tags = row
         unknown = [tag for tag in tags if tag not in column_of]
         if unknown:
             raise InputError(
-                f"line {number} of {path} has the tag {unknown[0]!r}, which is none of the "
-                f"{len(column_of)} of the official splits; {_AGAIN}."
+                f"line {number} of {path} has the tag {unknown[0]!r}, which is not one of the "
+                f"{len(column_of)} of the official splits; {_CURE}."
             )
         songs.append(_Song(file.removesuffix(".mp3"), artist, [column_of[tag] for tag in tags]))
     if not songs:
-        raise InputError(f"{path} names no song; {_AGAIN}.")
+        raise InputError(f"{path} names no song; {_CURE}.")
     return songs
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Show what a folder of MTG-Jamendo holds."""
+    """Show the content of a folder of MTG-Jamendo."""
     return corpus_command(MTGJamendo, arguments)
 
 

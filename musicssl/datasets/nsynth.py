@@ -1,25 +1,25 @@
-"""NSynth: which pitch a single note has, or which family of instruments plays it.
+"""NSynth: the pitch of a single note, or its family of instruments.
 
 Engel et al., ICML 2017; https://magenta.tensorflow.org/datasets/nsynth (CC BY 4.0). 305,979 notes
-of 4 s, 16 kHz mono, of 1,006 instruments: 289,205 / 12,678 / 4,096 to train, validate and test. The
-instruments that train neither validate nor test. The folder, as the three archives of JSON and WAV
-files unpack into it:
+of 4 s, 16 kHz mono, of 1,006 instruments: 289,205 for training, 12,678 for validation, 4,096 for
+testing. The instruments of the training split are not in the others. The folder, as the three
+archives of JSON and WAV files unpack into it:
 
     nsynth-train/examples.json           note -> pitch, instrument, family, source, velocity ...
     nsynth-train/audio/bass_synthetic_068-049-025.wav
     nsynth-valid/...  nsynth-test/...
 
-- Pitch: MIDI numbers. The paper speaks of 21 to 108, but there are notes outside of that (magenta
-  issue 1143); the classes are the 112 numbers from 9 to 120, the range that MARBLE states. With 0
-  to 127 there would be sixteen classes without a note. Six (109, 111, 112, 114, 117, 120) have none
+- Pitch: MIDI numbers. The paper says 21 to 108, but there are notes outside of that range (magenta
+  issue 1143); the classes are the 112 numbers from 9 to 120, the range that MARBLE states. 0 to 127
+  would have sixteen classes without a note. Six classes (109, 111, 112, 114, 117, 120) have no note
   in the test set.
-- Family: eleven, in the order of their numbers in the files. No synth_lead is in the test set, so a
-  mean over classes is one over ten there; accuracy, the usual measure, does not mind.
+- Family: eleven, in the order of their numbers in the files. The test set has no synth_lead, so a
+  mean over classes is one over ten there; accuracy, the usual metric, is not affected.
 
-About 71 test notes of brass_acoustic_046 hold noise instead of a tone (magenta issue 2092). They
-are kept: published results have them too.
+About 71 test notes of brass_acoustic_046 contain noise instead of a tone (magenta issue 2092). They
+are kept, since published results include them.
 
-The files of notes are read piece by piece, so memory is that of what is kept of each note.
+The files of notes are read in chunks, so that memory holds only the needed fields of each note.
 """
 
 import json
@@ -56,7 +56,7 @@ PITCHES = tuple(str(pitch) for pitch in range(LOWEST_PITCH, HIGHEST_PITCH + 1))
 TARGETS = {"pitch": PITCHES, "family": FAMILIES}
 PARTS = {"train": "nsynth-train", "val": "nsynth-valid", "test": "nsynth-test"}
 
-_PIECE = 1 << 20  # characters read at a time; an entry has less than a thousand
+_CHUNK = 1 << 20  # characters read at a time; an entry has less than a thousand
 _MEMBER = re.compile(r'\s*[{,]\s*"([^"\\]+)"\s*:\s*(\{[^{}]*\})')  # name and entry, a flat object
 _decode = json.JSONDecoder().raw_decode
 
@@ -73,7 +73,7 @@ class NSynth(Recordings):
     folders = ("nsynth", "NSynth")
     marks = tuple(PARTS.values())
     get = (
-        "get nsynth-{train,valid,test}.jsonwav.tar.gz (25 GB) from "
+        "download nsynth-{train,valid,test}.jsonwav.tar.gz (25 GB) from "
         "https://magenta.tensorflow.org/datasets/nsynth and unpack them side by side"
     )
 
@@ -111,11 +111,11 @@ class NSynth(Recordings):
 
 
 class Note(NamedTuple):
-    """What is kept of an entry of examples.json.
+    """The needed fields of an entry of examples.json.
 
     Attributes:
-        name: Of the note, and of its file.
-        instrument: One of 1,006.
+        name: Name of the note and of its file.
+        instrument: One of 1,006 instruments.
         pitch: One of `PITCHES`.
         family: One of `FAMILIES`.
     """
@@ -127,43 +127,43 @@ class Note(NamedTuple):
 
 
 def read_notes(path: Path, get: str) -> Iterator[Note]:
-    """Read an examples.json file note by note, without holding more than a piece of it.
+    """Read an examples.json file note by note, with only a chunk of it in memory.
 
     Args:
         path: The file.
         get: How to get the corpus, a clause for the end of a message.
 
     Raises:
-        InputError: If it is missing or damaged, or an entry is not that of a note.
+        InputError: If the file is missing or damaged, or an entry is not a note.
     """
     with annotation_file(path, get) as file:
         rest = ""
-        while piece := file.read(_PIECE):
-            rest += piece
+        while chunk := file.read(_CHUNK):
+            rest += chunk
             end = 0
             while member := _MEMBER.match(rest, end):
                 yield _note(member[1], member[2], path, get)
                 end = member.end()
             rest = rest[end:]
-            if len(rest) > _PIECE:  # no entry is as long as that, so the next piece cannot mend it
+            if len(rest) > _CHUNK:  # longer than any entry, so that more text would not help
                 break
     if rest.strip() != "}":
-        shown = f"before {rest.strip()[:40]!r}" if rest.strip() else "without a closing brace"
-        raise InputError(f"{path} is damaged: its notes end {shown}; {get}.")
+        end_of_notes = f"before {rest.strip()[:40]!r}" if rest.strip() else "without closing brace"
+        raise InputError(f"{path} is damaged: its notes end {end_of_notes}; {get}.")
 
 
 def _note(name: str, text: str, path: Path, get: str) -> Note:
     """Parse an entry."""
     try:
-        entry, _ = _decode(text)  # json.loads takes twice as long for so short a text
+        entry, _ = _decode(text)  # json.loads takes twice as long for short texts
         pitch = str(entry["pitch"])
         instrument, family = entry["instrument_str"], entry["instrument_family_str"]
     except (json.JSONDecodeError, KeyError) as error:
         raise InputError(f"{path} is damaged at the note {name!r} ({error!r}); {get}.") from error
-    for value, known in ((pitch, PITCHES), (family, FAMILIES)):
-        if value not in known:
+    for value, choices in ((pitch, PITCHES), (family, FAMILIES)):
+        if value not in choices:
             raise InputError(
-                f"{path} has {value!r} as pitch or family of the note {name!r}, where pitches go "
+                f"{path} has {value!r} as pitch or family of the note {name!r}, but pitches are "
                 f"from {LOWEST_PITCH} to {HIGHEST_PITCH} and families are {', '.join(FAMILIES)}; "
                 f"{get}."
             )
@@ -171,7 +171,7 @@ def _note(name: str, text: str, path: Path, get: str) -> Note:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Show what a folder of NSynth holds."""
+    """Show the content of a folder of NSynth."""
     return corpus_command(NSynth, arguments)
 
 

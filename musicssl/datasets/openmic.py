@@ -1,11 +1,11 @@
-"""OpenMIC-2018: which of twenty instruments play in ten seconds of music, few of them observed.
+"""OpenMIC-2018: twenty instruments in ten seconds of music, with few observed labels.
 
 Humphrey, Durand and McFee, ISMIR 2018; https://zenodo.org/record/1432913 (CC BY 4.0; the licences
 of the single recordings are in its metadata file). 20,000 clips: 14,915 for training and 5,085 for
-the test, no artist in both, no official validation set. Each comes with ten VGGish vectors of
-bytes, and as sound.
+testing, no artist in both, no official validation set. Each clip has ten VGGish vectors of bytes,
+and its sound.
 
-The folder as its archive unpacks, with the files that may be absent in brackets:
+The folder as its archive unpacks; files in brackets are optional:
 
     openmic-2018/
       class-map.json                       instrument -> column
@@ -15,20 +15,20 @@ The folder as its archive unpacks, with the files that may be absent in brackets
       [openmic-2018-metadata.csv]          of the Free Music Archive; its artist_id groups the clips
       audio/000/000046_3840.ogg            audio/{key[:3]}/{key}.ogg, 44.1 kHz stereo
 
-The VGGish instances need no audio and no more of it is read; the audio needs no npz.
+The VGGish instances can be used without the audio, and the audio without the npz.
 
-The rows of the npz are those of the sorted keys. Its `sample_key` is a pickle and is never loaded:
-the keys come from the partitions, and that the rows are theirs is checked by the labels, which the
-CSV and the npz both hold. Where two lines of the CSV rate the same instrument of a clip, the later
-one counts, as in the script that made the npz.
+The rows of the npz are in the order of the sorted keys. Its `sample_key` is a pickle and is never
+loaded: the keys come from the partitions, and the order is checked by comparing the labels, which
+are in the CSV and in the npz. If two lines of the CSV rate the same instrument of a clip, the later
+one is used, as in the script that made the npz.
 
 Errata (README of the corpus): ten FMA sources were corrupt when the labels were collected (071826,
-071827, 087435, 095253, 095259, 095263, 102144, 113025, 113604, 138485). The three labels that this
-made wrong were corrected to "present" by its authors: piano in 095253_134400, mallet_percussion in
-095263_96000, trumpet in 113025_99840. Nothing is changed here.
+071827, 087435, 095253, 095259, 095263, 102144, 113025, 113604, 138485). The authors corrected the
+three wrong labels to "present": piano in 095253_134400, mallet_percussion in 095263_96000, trumpet
+in 113025_99840. We change nothing.
 
-`python -m musicssl.datasets.openmic --root DIR [--download]` gets the corpus, counts it, and looks
-at its audio.
+`python -m musicssl.datasets.openmic --root DIR [--download]` downloads the corpus, shows its
+content, and checks its audio.
 """
 
 import sys
@@ -49,7 +49,6 @@ from musicssl.datasets.base.command import corpus_command
 from musicssl.datasets.base.download import Archive, fetch_unpacked
 from musicssl.datasets.base.recordings import Recordings
 from musicssl.datasets.formats.openmic import (
-    AGAIN,
     CLASS_MAP,
     CLASSES,
     FEATURES,
@@ -58,6 +57,7 @@ from musicssl.datasets.formats.openmic import (
     INSTANCE_SECONDS,
     LABELS,
     MARKS,
+    REDOWNLOAD_HINT,
     SAMPLE_RATE,
     audio_path,
     check_class_map,
@@ -78,17 +78,6 @@ ARCHIVE = Archive(
 )
 
 
-def download(root: Path, archive: Archive = ARCHIVE) -> None:
-    """Get the corpus as `root/openmic-2018`; do nothing if it is there.
-
-    Raises:
-        InputError: As `musicssl.datasets.base.download.fetch_unpacked`, or if that folder is
-            incomplete.
-    """
-    fetch_unpacked(archive, root, root / FOLDER)
-    check_complete(root / FOLDER, (CLASS_MAP, FEATURES, LABELS))
-
-
 def openmic(
     root: str | Path | None,
     source: str = "auto",
@@ -100,29 +89,29 @@ def openmic(
     unreadable: Literal["error", "skip"] = "error",
     num_workers: int = -1,
 ) -> "OpenMIC | OpenMICAudio":
-    """Choose what a model gets of the clips: the VGGish instances that they come with, or sound.
+    """Return the corpus with the VGGish instances of the clips, or with their audio.
 
     Args:
-        root: The folder that holds `openmic-2018`, or that folder itself.
-        source: "vggish", "audio", or "auto": the audio if `features` leaves it sound, else VGGish.
-        features: What is made of the audio; without meaning for VGGish.
-        scaling: Of the bytes of VGGish; see `OpenMIC`.
-        labels: The file that they are read from; see `OpenMIC` and `OpenMICAudio`.
+        root: The folder `openmic-2018`, or its parent folder.
+        source: "vggish", "audio", or "auto": audio if `features` is `Waveform`, else VGGish.
+        features: Features of the audio; ignored for VGGish.
+        scaling: Scaling of the bytes of VGGish; see `OpenMIC`.
+        labels: File of the labels; see `OpenMIC` and `OpenMICAudio`.
         threshold: Relevance from which on an observed instrument is present, in (0, 1].
-        cache: Folder of what is made of the audio.
-        unreadable: What to do about audio files that cannot be used; see `Recordings`.
-        num_workers: Processes that decode audio; -1 for one per core.
+        cache: Folder of data derived from the audio.
+        unreadable: Treatment of audio files that cannot be used; see `Recordings`.
+        num_workers: Number of processes that decode audio; -1 for one per core.
 
     Raises:
-        InputError: If the source is unknown, or is VGGish where sound is wanted.
+        InputError: If the source is unknown, or is VGGish although features are sound.
     """
     wants_sound = isinstance(features, Waveform)
     if source not in ("auto", "vggish", "audio"):
         raise InputError(f"dataset.source is auto, vggish or audio, not {source!r}.")
     if source == "vggish" and wants_sound:
         raise InputError(
-            "dataset.source=vggish has no sound, which features=waveform asks for; choose an "
-            "encoder of instances such as encoder=att, or dataset.source=audio."
+            "dataset.source=vggish has no sound, which features=waveform needs; choose an encoder "
+            "of instances such as encoder=att, or dataset.source=audio."
         )
     if source == "audio" or wants_sound:
         return OpenMICAudio(
@@ -139,18 +128,18 @@ def openmic(
 
 @dataclass(frozen=True)
 class OpenMIC:
-    """OpenMIC-2018 as published: VGGish instances and the labels that people gave.
+    """OpenMIC-2018 as published: VGGish instances and crowd-sourced labels.
 
     Attributes:
-        root: The folder that holds `openmic-2018`, or that folder itself.
-        scaling: Of the bytes: "unit" is x / 255 as in AttentionMIC, "centred" is (x - 128) / 256
-            as in EAsT.
-        labels: "csv" reads the aggregated labels and checks that the npz holds the same;
-            "npz" reads `Y_true` and `Y_mask` and needs no CSV, so nothing shows whether the rows
-            of the npz are in the order of the keys.
+        root: The folder `openmic-2018`, or its parent folder.
+        scaling: Scaling of the bytes: "unit" is x / 255 as in AttentionMIC, "centred" is
+            (x - 128) / 256 as in EAsT.
+        labels: "csv" reads the aggregated labels and checks that they equal those of the npz;
+            "npz" reads `Y_true` and `Y_mask` and needs no CSV, but cannot check that the rows of
+            the npz are in the order of the keys.
         threshold: An observed instrument is present if its relevance is at least this, in (0, 1].
             Relevance is 0.5 plus or minus half the confidence in the majority's answer; the
-            authors' notebook has 0.5 as well.
+            authors' notebook uses 0.5 as well.
     """
 
     root: Path | str | None
@@ -163,12 +152,12 @@ class OpenMIC:
         """The folder of the corpus.
 
         Raises:
-            InputError: If there is none.
+            InputError: If it is not found.
         """
         return openmic_folder(self.root)
 
     def prepare(self) -> None:
-        """Do nothing: the corpus ships its features, and reading them takes a second."""
+        """Do nothing: the corpus contains its features, and reading them takes a second."""
 
     def load(self) -> Corpus:
         """Read the corpus; its clips are in the order of their sorted keys.
@@ -186,9 +175,9 @@ class OpenMIC:
         x = read_instances(folder / FEATURES, len(keys), self.scaling)
         labels = read_stored_labels(folder / FEATURES, len(keys))
         if from_csv:
-            rated = read_labels(folder / LABELS, keys)
-            check_same(rated, labels, keys)
-            labels = rated
+            csv_labels = read_labels(folder / LABELS, keys)
+            check_same(csv_labels, labels, keys)
+            labels = csv_labels
         return Corpus(
             name="openmic",
             classes=CLASSES,
@@ -206,27 +195,29 @@ class OpenMIC:
         """Decode one clip.
 
         Args:
-            clip_id: Its sample key: the FMA track in six digits, "_", the start in milliseconds.
+            clip_id: The sample key: the FMA track in six digits, "_", the start in milliseconds.
 
         Returns:
-            The sound, (S,) mono in [-1, 1], and its sample rate, 16,000 Hz, that of VGGish.
+            The sound, (S,) mono in [-1, 1], and the sample rate of VGGish, 16,000 Hz.
 
         Raises:
-            InputError: If its file is missing or cannot be decoded.
+            InputError: If the file is missing or cannot be decoded.
         """
         path = self.folder / audio_path(clip_id)
         if not path.is_file():
-            raise InputError(f"clip {clip_id!r} has no sound, {path} is missing; {AGAIN}.")
+            raise InputError(
+                f"clip {clip_id!r} has no sound, {path} is missing; {REDOWNLOAD_HINT}."
+            )
         return read_audio(path, SAMPLE_RATE), SAMPLE_RATE
 
 
 @dataclass(frozen=True)
 class OpenMICAudio(Recordings):
-    """OpenMIC-2018 from its audio: the clips, labels and splits of `OpenMIC`, in the same order.
+    """The audio of OpenMIC-2018, with clips, labels and splits of `OpenMIC` in the same order.
 
     Attributes:
         labels: "csv" reads the aggregated labels, "npz" `Y_true` and `Y_mask`.
-        threshold: As for `OpenMIC`.
+        threshold: See `OpenMIC`.
     """
 
     name = "openmic"
@@ -265,7 +256,7 @@ class OpenMICAudio(Recordings):
 
 
 def _sources(keys: Sequence[str]) -> NDArray[np.str_]:
-    """Name the tracks of the Free Music Archive, as `dataset=fma` does."""
+    """Return the tracks of the Free Music Archive, with the same names as `dataset=fma`."""
     return np.array([f"fma:{key[:6]}" for key in keys])
 
 
@@ -275,8 +266,19 @@ def _reads_csv(labels: str) -> bool:
     return labels == "csv"
 
 
+def download(root: Path, archive: Archive = ARCHIVE) -> None:
+    """Download the corpus as `root/openmic-2018`, unless that folder exists.
+
+    Raises:
+        InputError: See `musicssl.datasets.base.download.fetch_unpacked`; also if the folder is
+            incomplete.
+    """
+    fetch_unpacked(archive, root, root / FOLDER)
+    check_complete(root / FOLDER, (CLASS_MAP, FEATURES, LABELS))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Get OpenMIC-2018, show what a folder of it holds, and prepare its audio."""
+    """Download OpenMIC-2018, show the content of a folder of it, and prepare its audio."""
     return corpus_command(OpenMICAudio, arguments, download=download)
 
 

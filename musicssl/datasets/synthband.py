@@ -1,10 +1,11 @@
-"""The embedded corpus: short band clips, composed and synthesised, of which every label is known.
+"""The built-in corpus: short synthesised band clips with complete labels.
 
-Nothing is downloaded. `musicssl.datasets.synthesis` composes and plays the clips; here they become
-a corpus, of instances or, with `features=waveform`, of sound in a clip store of 2 bytes a sample.
-A clip is a pure function of (seed, its number, difficulty), so that a corpus of 1,000 clips is the
-start of one of 20,000. Of each ten clips seven train, one validates and two test. The audio is
-synthesised: figures on it rank methods under control and say nothing of real recordings.
+Nothing is downloaded. `musicssl.datasets.synthesis` composes and renders the clips; this module
+makes a corpus of them, with instances or, with `features=waveform`, with sound in a clip store of 2
+bytes a sample. A clip is a pure function of (seed, its number, difficulty), so that a corpus of
+1,000 clips is the start of one of 20,000. Of every ten clips seven are for training, one for
+validation and two for testing. The audio is synthesised: results on it compare methods under
+controlled conditions and do not transfer to real recordings.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -30,40 +31,41 @@ from musicssl.datasets.synthesis.mix import mix
 from musicssl.datasets.synthesis.render import SAMPLE_RATES, render
 from musicssl.errors import InputError
 
-_VERSION = 1  # of what a seed sounds like; a new one renders caches again
-_CHUNK = 50  # clips a worker takes at a time
+_VERSION = 1  # version of the rendered sound; part of the names of caches
+_CHUNK = 50  # clips that a worker takes at a time
 _SPLIT_OF_TEN = np.array(["train"] * 7 + ["val"] + ["test"] * 2)
 _SCORE, _MIX = 0, 1  # streams of random numbers of a clip
 
 Result = TypeVar("Result")
-Instances = tuple[NDArray[np.float32], NDArray[np.bool_]]  # of a clip: features and activity
+Instances = tuple[NDArray[np.float32], NDArray[np.bool_]]  # features and activity of a clip
 
 
 @dataclass(frozen=True)
 class Synthband:
     """A corpus of synthesised band clips with exact weak and strong labels.
 
-    A clip's label is that the class is active in any of its instances; what active means is said by
-    `musicssl.datasets.synthesis.activity`. Every label is given; splits draw those that shall be
-    missing.
+    A class is present in a clip if it is active in any of its instances; see
+    `musicssl.datasets.synthesis.activity` for the definition of active. All labels are observed;
+    the data module hides labels as a study needs it.
 
     Attributes:
-        num_clips: Clips, at least 10, so that each split has one.
-        seed: Of all clips; not the seed of a run, so that all runs share a corpus.
-        clip_seconds: Duration of a clip, in seconds; at least 2, a multiple of an instance, which
-            of sound is a second.
-        min_parts: Fewest instruments in a clip.
-        max_parts: Most instruments in a clip; each number between is as likely.
-        level_range_db: The level of a part while it plays is drawn from a range so wide, in dB.
+        num_clips: Number of clips, at least 10, so that each split has one.
+        seed: Seed of all clips, different from the seed of a run, so that all runs have the same
+            corpus.
+        clip_seconds: Duration of a clip, in seconds; at least 2 and a multiple of the duration of
+            an instance, which is a second for sound.
+        min_parts: Smallest number of instruments in a clip.
+        max_parts: Largest number of instruments in a clip; drawn uniformly.
+        level_range_db: Width of the range from which the level of a part is drawn, in dB.
         noise_db: Level of white noise relative to the band, in dB; None for no noise.
-        effects: Probability that a clip has reverberation, and, apart from that, a spectral tilt.
-        features: Turns audio into instances, or leaves it as it is; its sample rate is that of the
+        effects: Probability that a clip has reverberation, and independently, a spectral tilt.
+        features: Computes instances from audio, or `Waveform`; its sample rate is that of the
             audio.
-        cache: Folder in which instances and activity are kept.
-        num_workers: Processes that render; -1 for one per core.
+        cache: Folder of instances and activity.
+        num_workers: Number of processes that render; -1 for one per core.
 
     Raises:
-        InputError: If one of these is out of its range.
+        InputError: If a setting is invalid.
     """
 
     num_clips: int = 12_000
@@ -79,34 +81,34 @@ class Synthband:
     num_workers: int = -1
 
     def __post_init__(self) -> None:
-        self._must("num_clips", _whole(self.num_clips, 10), "a whole number from 10 up")
-        self._must("seed", _whole(self.seed, 0), "a whole number from 0 up")
-        self._must("min_parts", _whole(self.min_parts, 1), "a whole number from 1 up")
+        self._check("num_clips", _whole(self.num_clips, 10), "a whole number from 10 up")
+        self._check("seed", _whole(self.seed, 0), "a whole number from 0 up")
+        self._check("min_parts", _whole(self.min_parts, 1), "a whole number from 1 up")
         parts = _whole(self.max_parts, self.min_parts) and self.max_parts <= len(CLASSES)
-        self._must("max_parts", parts, f"a whole number from min_parts up to {len(CLASSES)}")
-        self._must("level_range_db", 0 <= self.level_range_db < inf, "0 dB or more")
+        self._check("max_parts", parts, f"a whole number from min_parts up to {len(CLASSES)}")
+        self._check("level_range_db", 0 <= self.level_range_db < inf, "0 dB or more")
         noise = self.noise_db is None or isfinite(self.noise_db)
-        self._must("noise_db", noise, "a number of dB, or null for no noise")
-        self._must("effects", 0 <= self.effects <= 1, "a probability, from 0 to 1")
+        self._check("noise_db", noise, "a number of dB, or null for no noise")
+        self._check("effects", 0 <= self.effects <= 1, "a probability, from 0 to 1")
         workers = self.num_workers == -1 or _whole(self.num_workers, 1)
-        self._must("num_workers", workers, "a whole number from 1 up, or -1")
+        self._check("num_workers", workers, "a whole number from 1 up, or -1")
         instances = self.clip_seconds / self._instance_seconds
         tiled = self.clip_seconds >= 2 and abs(instances - round(instances)) < 1e-6
-        self._must(
+        self._check(
             "clip_seconds", tiled, "at least 2 s and a multiple of features.instance_seconds"
         )
         if self.features.sample_rate not in SAMPLE_RATES:
             raise InputError(
-                f"synthband: features.sample_rate must be one of {SAMPLE_RATES} Hz, at which every "
-                f"instrument was checked, got {self.features.sample_rate}."
+                f"synthband: features.sample_rate must be one of {SAMPLE_RATES} Hz, for which all "
+                f"instruments were checked, got {self.features.sample_rate}."
             )
 
     def prepare(self) -> None:
-        """Render all clips into the cache, unless that was done."""
+        """Render all clips into the cache, unless they are there."""
         self._x_and_activity()
 
     def load(self) -> Corpus:
-        """Open the cache, rendering it first if need be; `x` is a memory map or a clip store."""
+        """Open the cache, after rendering if necessary; `x` is a memory map or a clip store."""
         x, active = self._x_and_activity()
         y = active.any(axis=1)
         return Corpus(
@@ -123,10 +125,10 @@ class Synthband:
         )
 
     def audio(self, clip_id: str) -> tuple[NDArray[np.float32], int]:
-        """Render one clip again, the same to the bit.
+        """Render one clip again, bit-identically.
 
         Raises:
-            InputError: If the corpus has no such clip.
+            InputError: If the corpus does not have the clip.
         """
         digits = clip_id.removeprefix("synthband-")
         number = int(digits) if digits.isdecimal() else -1
@@ -142,7 +144,7 @@ class Synthband:
         return 1.0 if isinstance(self.features, Waveform) else self.features.instance_seconds
 
     def _sources(self) -> NDArray[np.str_]:
-        """Name the clips: those of one number differ as soon as a setting of their sound does."""
+        """Return names of the clips, which depend on all settings of their sound."""
         sound = fingerprint({**self._settings(), "num_clips": None})
         return np.array([f"synthband:{sound}:{number}" for number in range(self.num_clips)])
 
@@ -151,7 +153,7 @@ class Synthband:
         return Path(self.cache).expanduser() / f"synthband-{fingerprint(settings)}"
 
     def _settings(self) -> dict[str, Any]:
-        """Return all that the sound depends on, but for its rate."""
+        """Return every setting that the sound depends on, except its sample rate."""
         return {
             "version": _VERSION,
             "num_clips": self.num_clips,
@@ -175,7 +177,7 @@ class Synthband:
         return mix(rng, parts, sounds, rate, self.level_range_db, self.effects, self.noise_db)
 
     def _x_and_activity(self) -> tuple[NDArray[np.float32] | ClipStore, NDArray[np.bool_]]:
-        """Return what a clip is made of, and who plays when, (N, T, C)."""
+        """Return the instances or the sound of the clips, and their activity, (N, T, C)."""
         if isinstance(self.features, Waveform):
             rate, numbers = self.features.sample_rate, range(self.num_clips)
             scores = build_once(self._folder(activity_seconds=1.0), self._build_activity)
@@ -195,7 +197,7 @@ class Synthband:
         return self.audio(clip_id)[0]
 
     def _activity(self, number: int) -> NDArray[np.bool_]:
-        """Return who plays when in one clip, (T, C)."""
+        """Return the activity of one clip, (T, C)."""
         return self._activity_of(self._score(number))
 
     def _activity_of(self, parts: Sequence[Part]) -> NDArray[np.bool_]:
@@ -204,7 +206,7 @@ class Synthband:
         )
 
     def _instances(self, number: int) -> Instances:
-        """Features, (T, F), and activity, (T, C), of one clip."""
+        """Return features, (T, F), and activity, (T, C), of one clip."""
         assert isinstance(self.features, LogMel)
         parts = self._score(number)
         return self.features(self._sound(number, parts)), self._activity_of(parts)
@@ -227,9 +229,11 @@ class Synthband:
     def _on_all(self, work: Callable[[int], Result], title: str) -> Iterator[tuple[int, Result]]:
         return in_parallel(work, range(self.num_clips), self.num_workers, title, _CHUNK)
 
-    def _must(self, name: str, valid: bool, be: str) -> None:
+    def _check(self, name: str, valid: bool, requirement: str) -> None:
         if not valid:
-            raise InputError(f"synthband: dataset.{name} must be {be}, got {getattr(self, name)}.")
+            raise InputError(
+                f"synthband: dataset.{name} must be {requirement}, got {getattr(self, name)}."
+            )
 
 
 def _clip_id(number: int) -> str:

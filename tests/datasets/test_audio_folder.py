@@ -194,7 +194,7 @@ def test_absent_files_are_counted_and_named(make, root):
 def test_a_folder_without_audio_is_told(make, tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(InputError, match="holds no audio"):
+    with pytest.raises(InputError, match="has no audio"):
         make(root=empty, labels=None).load()
 
 

@@ -64,7 +64,7 @@ def test_labels_of_another_corpus_are_matched_by_the_name_of_the_clip(path, capl
     np.testing.assert_array_equal(corpus.x[:, 0], H[list(rows)])
     np.testing.assert_array_equal(corpus.y, TinySound().load().y[list(rows)])
     np.testing.assert_array_equal(corpus.clip_ids, labels.load().clip_ids)
-    assert "holds 15 clips that tiny_sound has not; left out." in caplog.text
+    assert "has 15 clips that are not in tiny_sound; left out." in caplog.text
 
 
 def test_no_clip_too_many_is_not_told(path, caplog):
@@ -86,9 +86,9 @@ def test_embeddings_alone_need_labels_from_elsewhere(tmp_path):
     with pytest.raises(InputError) as raised:
         EmbeddingsFile(tmp_path / "h.npz").load()
     assert str(raised.value) == (
-        f"{tmp_path}/h.npz has no targets, mask, split, classes, task; write it in ('task' is one "
-        "of multi_label, multi_class, regression), or name the corpus that the clips are of, "
-        "dataset=NAME in probe.py, dataset@dataset.labels=NAME in train.py."
+        f"{tmp_path}/h.npz has no targets, mask, split, classes, task; add it to the file "
+        "('task' is one of multi_label, multi_class, regression), or name the corpus of the clips "
+        "with dataset=NAME in probe.py, dataset@dataset.labels=NAME in train.py."
     )
     np.testing.assert_array_equal(EmbeddingsFile(tmp_path / "h.npz", TinySound()).load().x[:, 0], H)
 
@@ -98,7 +98,7 @@ def test_only_what_is_missing_is_asked_for(path):
         arrays = dict(npz)
     del arrays["split"]
     np.savez(path, **arrays)
-    with pytest.raises(InputError, match=r"h\.npz has no split; write it in, or name the corpus"):
+    with pytest.raises(InputError, match=r"h\.npz has no split; add it to the file, or name"):
         EmbeddingsFile(path).load()
 
 

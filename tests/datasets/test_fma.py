@@ -71,7 +71,7 @@ def test_without_a_table_every_file_trains_and_is_unlabelled(make):
     assert corpus.groups is None
     assert corpus.x.shape == (2, 2, 16)
     assert make().annotations().left_out == {
-        "fma_small/099/099134.mp3": "was cut out at the end of its song or past it"
+        "fma_small/099/099134.mp3": "was cut at the end of its song or after it"
     }
 
 
@@ -149,7 +149,7 @@ def test_the_command_shows_what_is_found(root, tmp_path, capsys):
     assert main([*arguments, "--subset", "small"]) == 0
     shown = capsys.readouterr().out
     assert "2 clips: 2 train" in shown
-    assert "left out as known to be broken or wrong: 1\n  fma_small/099/099134.mp3 was" in shown
+    assert "left out because they are broken or wrong: 1\n  fma_small/099/099134.mp3 was" in shown
     assert "annotated but missing: 1\n  fma_small/000/000010.mp3 is missing" in shown
     assert "cannot be decoded: 1\n  fma_small/000/000011.mp3" in shown
     assert "other audio files, not used: 1" in shown
@@ -169,16 +169,16 @@ def test_the_subset_must_be_clear(make, root):
 def test_a_subset_without_recordings_is_told(make, root):
     (root / "fma_medium").mkdir()
     (root / "fma_medium" / "song.mp3").touch()
-    with pytest.raises(InputError, match=r"fma_medium holds no file like 000/000002\.mp3"):
+    with pytest.raises(InputError, match=r"fma_medium has no file like 000/000002\.mp3"):
         make(subset="medium").load()
 
 
 def test_a_root_one_level_off_is_told(make, root, tmp_path):
-    with pytest.raises(InputError, match="fma_small is one level too low: fma lies in"):
+    with pytest.raises(InputError, match="fma_small is one level too low: fma is in"):
         make(root=root / "fma_small").load()
     assert make(root=tmp_path).load().clip_ids.tolist() == make().load().clip_ids.tolist()
     root.rename(tmp_path / "archive")
-    with pytest.raises(InputError, match=r"one level too high: fma lies in .*archive"):
+    with pytest.raises(InputError, match=r"one level too high: fma is in .*archive"):
         make(root=tmp_path).load()
 
 
@@ -195,7 +195,7 @@ def test_a_root_one_level_off_is_told(make, root, tmp_path):
         (",id,bio,id,split,subset,title\r\n", "", "has no column set/split in its first two"),
         (",small,", ",tiny,", r"tracks\.csv names no track of fma_small"),
         (",album", "version https://git-lfs.github.com/spec/v1\n", "is a git-LFS pointer"),
-        ('A "', 'A "' + "x" * 200_000, r"tracks\.csv is no row of a table"),
+        ('A "', 'A "' + "x" * 200_000, r"tracks\.csv is not a row of a table"),
     ],
 )
 def test_a_malformed_table_is_told(make, root, old, new, message):

@@ -270,7 +270,7 @@ def test_the_command_counts(root, tmp_path, capsys):
     assert main(arguments) == 0
     shown = capsys.readouterr().out
     assert "4 clips: 1 train, 2 val, 1 test" in shown
-    assert "left out as known to be broken or wrong: 4" in shown
+    assert "left out because they are broken or wrong: 4" in shown
     assert "annotated but missing: 1" in shown
     assert "99.LOFI.mp3 is missing" in shown
     assert "other audio files, not used: 1" in shown
@@ -293,7 +293,7 @@ def test_a_root_a_level_off_is_told(make, root, tmp_path):
 @pytest.mark.parametrize(
     ("file", "old", "new", "message"),
     [
-        ("annotations.txt", "D# minor", "H minor", r"line 2 .*'H minor' is no key"),
+        ("annotations.txt", "D# minor", "H minor", r"line 2 .*'H minor' is not a key"),
         ("annotations.txt", "major\t1", "major\t3", r"line 7 .*C must be 0, 1 or 2, not '3'"),
         ("annotations.txt", "11\t", "12\t", r"line 2 .* names no artist of '12'"),
         ("annotations.txt", "22\t", "11\t", r"line 3 .* is the second with ID '11'"),
@@ -311,7 +311,7 @@ def test_malformed_lines_are_told(make, root, file, old, new, message):
 
 def test_a_malformed_key_of_the_test_set_is_told(make, root):
     (root / TEST_FOLDER / "annotations/key/99.LOFI.key").write_text("C")
-    with pytest.raises(InputError, match=r"99\.LOFI\.key: 'C' is no key"):
+    with pytest.raises(InputError, match=r"99\.LOFI\.key: 'C' is not a key"):
         make().annotations()
 
 
@@ -324,5 +324,5 @@ def test_both_sets_are_needed(make, root):
 def test_a_test_set_without_keys_is_told(make, root):
     for path in (root / TEST_FOLDER / "annotations/key").iterdir():
         path.unlink()
-    with pytest.raises(InputError, match="holds no keys of the test set"):
+    with pytest.raises(InputError, match="has no keys of the test set"):
         make().annotations()

@@ -135,7 +135,7 @@ def test_the_broken_file_of_kaggle_is_left_out_and_counted(make, root, capsys):
     assert main(arguments) == 0
     shown = capsys.readouterr().out
     assert "40 clips: 20 train, 10 val, 10 test" in shown
-    assert "left out as known to be broken or wrong: 1\n  genres_original/jazz/jazz.00054" in shown
+    assert "left out because they are broken or wrong: 1\n  genres_original/jazz/jazz." in shown
     assert "other audio files, not used: 0" in shown
 
 
@@ -208,8 +208,8 @@ def test_a_list_that_is_not_there(make, root, content, message):
 @pytest.mark.parametrize(
     ("below", "message"),
     [
-        ("genres", r"genres is one level too low: gtzan lies in .*gtzan; set data\.root="),
-        ("", r"one level too high: gtzan lies in .*mine; set data\.root=.*mine"),
+        ("genres", r"genres is one level too low: gtzan is in .*gtzan; set data\.root="),
+        ("", r"one level too high: gtzan is in .*mine; set data\.root=.*mine"),
     ],
 )
 def test_a_root_one_level_off_is_told(make, root, below, message):

@@ -168,7 +168,7 @@ def test_a_malformed_text_file_is_named(make, root, content, message):
 
 def test_training_audio_outside_of_the_folders_is_named(make, root):
     write_audio(root / "IRMAS-TrainingData" / "harp" / "[har][cla]0001__1.wav")
-    with pytest.raises(InputError, match=r"harp/\[har\]\[cla\]0001__1\.wav does not lie in a"):
+    with pytest.raises(InputError, match=r"harp/\[har\]\[cla\]0001__1\.wav is not in the folder"):
         make().load()
 
 
@@ -183,16 +183,16 @@ def test_a_missing_part_of_the_test_set_is_told(make, root, part):
 def test_an_empty_part_is_told(make, root, part):
     shutil.rmtree(root / part)
     (root / part).mkdir()
-    with pytest.raises(InputError, match=rf"{part} holds no annotated excerpt; download it"):
+    with pytest.raises(InputError, match=rf"{part} has no annotated excerpt; download it"):
         make().load()
 
 
 @pytest.mark.parametrize(
     ("below", "message"),
     [
-        ("IRMAS-TrainingData", r"TrainingData is one level too low: irmas lies in .*irmas; set"),
-        ("IRMAS-TestingData-Part1", r"-Part1 is one level too low: irmas lies in .*irmas; set"),
-        ("", r"one level too high: irmas lies in .*mine"),
+        ("IRMAS-TrainingData", r"TrainingData is one level too low: irmas is in .*irmas; set"),
+        ("IRMAS-TestingData-Part1", r"-Part1 is one level too low: irmas is in .*irmas; set"),
+        ("", r"one level too high: irmas is in .*mine"),
     ],
 )
 def test_a_root_one_level_off_is_told(make, root, below, message):

@@ -173,7 +173,7 @@ def test_the_command_shows_what_is_found(root, tmp_path, capsys):
     assert main(arguments) == 0
     shown = capsys.readouterr().out
     assert "4 clips: 1 train, 2 val, 1 test" in shown
-    assert "left out as known to be broken or wrong: 3" in shown
+    assert "left out because they are broken or wrong: 3" in shown
     assert f"{BROKEN[0]}.mp3 is empty in the archive" in shown
     assert "annotated but missing: 1\n  b/cy-album-01-song_c-0-29.mp3 is missing" in shown
     assert "cannot be decoded: 1\n  0/bob-album-02-song_b-0-29.mp3" in shown
@@ -206,7 +206,7 @@ def test_a_root_one_level_off_is_told(make, root, tmp_path):
     with pytest.raises(InputError, match="mp3 is one level too low"):
         make(root=root / "mp3").load()
     root.rename(tmp_path / "tagatune")
-    with pytest.raises(InputError, match=r"one level too high: magnatagatune lies in .*tagatune"):
+    with pytest.raises(InputError, match=r"one level too high: magnatagatune is in .*tagatune"):
         make(root=tmp_path).load()
 
 

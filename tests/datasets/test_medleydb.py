@@ -279,7 +279,10 @@ def test_intervals_of_instruments_without_a_stem_are_passed_over(make):
     annotations = make(what="mixes", activity="source_id").annotations()
     active = {(int(t), CLASSES[c]) for t, c in np.argwhere(annotations.activity[0])}
     assert active == {(0, "drum set"), (1, "drum set"), (2, "electric bass")}
-    assert list(annotations.left_out.values()) == ["has no activity of the kind source_id"] * 2
+    assert (
+        list(annotations.left_out.values())
+        == ["has no activity annotation of the kind source_id"] * 2
+    )
 
 
 @pytest.mark.parametrize(

@@ -124,17 +124,17 @@ def test_the_command_shows_what_is_found(root, tmp_path, capsys):
     assert main([*arguments, "--cache", str(tmp_path / "c"), "--num-workers", "1"]) == 0
     shown = capsys.readouterr().out
     assert "2 clips: 1 val, 1 test" in shown
-    assert "left out as known to be broken or wrong: 1\n  6/0/6010476.clip.mp3 is listed" in shown
+    assert "left out because they are broken or wrong: 1\n  6/0/6010476.clip.mp3 is listed" in shown
     assert "annotated but missing: 1\n  5/9/599.clip.mp3 is missing" in shown
     assert "cannot be decoded: 1\n  1/8/18213.clip.mp3 is empty (0 bytes)" in shown
     assert "other audio files, not used: 1" in shown
 
 
 def test_a_root_one_level_off_is_told(make, root, tmp_path):
-    with pytest.raises(InputError, match="audio is one level too low: msd lies in"):
+    with pytest.raises(InputError, match="audio is one level too low: msd is in"):
         make(root=root / "audio").load()
     root.rename(tmp_path / "split")
-    with pytest.raises(InputError, match=r"one level too high: msd lies in .*split"):
+    with pytest.raises(InputError, match=r"one level too high: msd is in .*split"):
         make(root=tmp_path).load()
 
 
@@ -158,9 +158,9 @@ def test_the_absent_targets_are_told(make, root):
         (b"version https://git-lfs.github.com/spec/v1\noid", r"train_y\.npy is a git-LFS pointer"),
         (b"nothing of the kind", r"train_y\.npy is damaged"),
         (b"", r"train_y\.npy is damaged"),
-        (np.zeros((3, 49), bool), r"train_y\.npy holds bool of shape \(3, 49\) where 3 rows of 50"),
-        (np.zeros((2, 50), bool), r"train_y\.npy holds bool of shape \(2, 50\) where 3 rows of 50"),
-        (np.full((3, 50), 0.3), r"train_y\.npy holds float64 of shape \(3, 50\) where .* 0 or 1"),
+        (np.zeros((3, 49), bool), r"train_y\.npy has bool of shape \(3, 49\), but .* 3 rows of 50"),
+        (np.zeros((2, 50), bool), r"train_y\.npy has bool of shape \(2, 50\), but .* 3 rows of 50"),
+        (np.full((3, 50), 0.3), r"train_y\.npy has float64 of shape \(3, 50\), but .* 0 or 1"),
         (np.full((3, 50), None), r"train_y\.npy is damaged .*allow_pickle"),
     ],
 )

@@ -174,10 +174,10 @@ def test_a_wrong_setting_is_told(make, settings, message):
 
 
 def test_a_root_one_level_off_is_told(make, root, tmp_path):
-    with pytest.raises(InputError, match="audio is one level too low: mtg_jamendo lies in"):
+    with pytest.raises(InputError, match="audio is one level too low: mtg_jamendo is in"):
         make(root=root / "audio").load()
     root.rename(tmp_path / "jamendo")
-    with pytest.raises(InputError, match=r"is one level too high: mtg_jamendo lies in .*jamendo"):
+    with pytest.raises(InputError, match=r"is one level too high: mtg_jamendo is in .*jamendo"):
         make(root=tmp_path).load()
 
 
@@ -193,7 +193,11 @@ def test_a_folder_without_audio_is_told(make, root):
         ("\tgenre---jazz", "", r"line 3 of .*-train\.tsv is not a song .* at least one tag"),
         ("14/1014.mp3", "1014.mp3", r"line 3 of .*-train\.tsv is not a song"),
         ("14/1014.mp3", "../1014.mp3", r"line 3 of .*-train\.tsv is not a song"),
-        ("genre---jazz", "genre---jaz", r"line 3 of .* has the tag 'genre---jaz', which is none"),
+        (
+            "genre---jazz",
+            "genre---jaz",
+            r"line 3 of .* has the tag 'genre---jaz', which is not one",
+        ),
         ("ARTIST_ID", "ARTIST", "does not start with the columns TRACK_ID ARTIST_ID"),
         ("\t", ",", "does not start with the columns"),
         ("TRACK_ID", "version https://git-lfs.github.com/spec/v1\n", "is a git-LFS pointer"),

@@ -169,7 +169,7 @@ def test_a_large_file_is_read_in_pieces(tmp_path):
     ("damage", "message"),
     [
         (lambda text: text[: len(text) // 2], r"is damaged: its notes end before '"),
-        (lambda text: text[:-1], r"is damaged: its notes end without a closing brace"),
+        (lambda text: text[:-1], r"is damaged: its notes end without closing brace"),
         (lambda text: "[" + text, r"is damaged: its notes end before '\["),
         (lambda text: "", "is damaged"),
         (lambda text: text.replace('"pitch": 108', '"pitch": 108,,'), r"at the note 'organ_s"),
@@ -211,8 +211,8 @@ def test_a_missing_part_is_told(make, root):
 @pytest.mark.parametrize(
     ("below", "message"),
     [
-        ("nsynth-train", r"nsynth-train is one level too low: nsynth lies in .*nsynth; set"),
-        ("", r"one level too high: nsynth lies in .*mine"),
+        ("nsynth-train", r"nsynth-train is one level too low: nsynth is in .*nsynth; set"),
+        ("", r"one level too high: nsynth is in .*mine"),
     ],
 )
 def test_a_root_one_level_off_is_told(make, root, below, message):

@@ -140,7 +140,7 @@ def test_no_root_and_no_corpus_name_the_command(tmp_path: Path) -> None:
     absent = tmp_path / "absent"
     with pytest.raises(InputError, match=f"{absent} is not a folder.*--root DIR --download"):
         OpenMIC(absent).load()
-    with pytest.raises(InputError, match=f"{tmp_path} does not hold openmic"):
+    with pytest.raises(InputError, match=f"{tmp_path} does not contain openmic"):
         OpenMIC(tmp_path).load()
 
 
@@ -243,7 +243,7 @@ def _damage(root: Path, how: str) -> None:
         ("npz a web page", "npz is damaged .*get the corpus again"),
         ("npz flipped", "npz is damaged .*get the corpus again"),
         ("npz without labels", "npz is damaged .*Y_true"),
-        ("npz shorter", "holds 29 clips where the partitions name 30"),
+        ("npz shorter", "has 29 clips, but the partitions have 30"),
         ("npz of floats", r"X is float64 of shape \(30, 10, 128\), not integer"),
         ("npz not bytes", "X has values outside of 0 to 255"),
         ("npz with NaN", "Y_true has values outside of 0 to 1"),
@@ -255,14 +255,14 @@ def _damage(root: Path, how: str) -> None:
         ("csv without its head", "no column 'sample_key'"),
         ("csv a pointer", "labels.csv is a git-LFS pointer"),
         ("csv with a space", "line .*'mallet percussion'"),
-        ("csv of another range", r"relevance in \[0, 1\] but .*'-"),
+        ("csv of another range", r"relevance in \[0, 1\], got .*'-"),
         ("csv in UTF-16", "cannot be read"),
         ("class map cut", "class-map.json is damaged"),
         ("class map of another corpus", "class-map.json does not hold the 20 classes"),
         ("no train clip", "split01_train.csv is empty"),
         ("a clip in both", f"names clip '{TRAIN_KEYS[0]}', which is already used"),
-        ("a head", "holds 30 clips where the partitions name 31"),
-        ("metadata cut", f"no artist for 10 of 30 clips, '{KEYS[20]}'"),
+        ("a head", "has 30 clips, but the partitions have 31"),
+        ("metadata cut", f"no artist for 10 of 30 clips, the first is '{KEYS[20]}'"),
         ("metadata of another kind", "metadata.csv has no column 'sample_key'"),
     ],
 )

@@ -157,7 +157,7 @@ def test_the_command_of_nothing_ends_with_2_and_one_line(
         main(["--root", str(tmp_path)])
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err.startswith(f"error: {tmp_path} does not hold openmic")
+    assert said.err.startswith(f"error: {tmp_path} does not contain openmic")
     assert said.err.count("\n") == 1
 
 

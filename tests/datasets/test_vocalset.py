@@ -131,7 +131,7 @@ def test_the_command_counts_what_is_left_out(root, capsys):
     assert main(arguments) == 0
     shown = capsys.readouterr().out
     assert "34 clips: 20 train, 14 test" in shown
-    assert "left out as known to be broken or wrong: 5" in shown
+    assert "left out because they are broken or wrong: 5" in shown
     assert "cannot be decoded: 0" in shown
     assert "other audio files, not used: 2" in shown  # of the other techniques
     assert main([*arguments, "--target", "singer"]) == 0
@@ -172,7 +172,7 @@ def test_a_file_in_an_unknown_folder_is_left_out_and_said(make, root):
     write_audio(root / "FULL", odd)
     left_out = make().annotations().left_out
     for path in odd:
-        assert left_out[f"FULL/{path}"].startswith("does not lie in SINGER/EXERCISE/TECHNIQUE")
+        assert left_out[f"FULL/{path}"].startswith("is not in a folder SINGER/EXERCISE/TECH")
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_a_file_in_an_unknown_folder_is_left_out_and_said(make, root):
     [
         ("female1\nmale12", r"line 2 of .*train_singers_technique\.txt is 'male12', not a singer"),
         ("female1\nf2", r"line 2 of .* is 'f2', not a singer like female1"),
-        ("female1", r"names male11; get VocalSet11\.zip"),
+        ("female1", r"names male11; download VocalSet11\.zip"),
         ("female1\nmale11\nfemale1", r"line 3 of .* names female1, who is already in train"),
         ("female1\nmale11\nfemale2", r"test_singers_technique\.txt names female2, .* in train"),
         ("\n", r"train_singers_technique\.txt is empty"),
@@ -207,9 +207,9 @@ def test_a_file_that_is_no_sound_is_named_or_skipped(make, root, caplog):
 @pytest.mark.parametrize(
     ("below", "message"),
     [
-        ("FULL", r"FULL is one level too low: vocalset lies in .*vocalset; set data\.root="),
-        ("FULL/female1", r"female1 does not hold vocalset: it has none of FULL, data_by_singer"),
-        ("", r"one level too high: vocalset lies in .*mine"),
+        ("FULL", r"FULL is one level too low: vocalset is in .*vocalset; set data\.root="),
+        ("FULL/female1", r"female1 does not contain vocalset: it has none of FULL, data_by_singer"),
+        ("", r"one level too high: vocalset is in .*mine"),
     ],
 )
 def test_a_root_at_the_wrong_level_is_told(make, root, below, message):

@@ -382,7 +382,7 @@ def test_another_run_starts_from_the_selected_classifiers(tmp_path, a_run):
         (("method.h1=0", "method.h2=0"), "set method.h1 to 1 or more"),
         (("method.summary=median",), "method.summary must be one of mean, mean_std, flat"),
         (("likelihood.std=0",), "likelihood.std must be positive, got 0"),
-        (("likelihood=bernoulli",), "likelihood=bernoulli is for features in .0, 1., but these"),
+        (("likelihood=bernoulli",), "likelihood=bernoulli needs features in .0, 1., but"),
         (
             ("data.by_label=false",),
             "this method needs data.by_label=true, its default; leave it out",

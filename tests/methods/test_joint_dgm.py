@@ -225,5 +225,5 @@ def test_settings_that_cannot_be_are_named(changes, words):
 
 
 def test_features_that_a_likelihood_is_not_for_are_refused(tmp_path):
-    with pytest.raises(InputError, match="likelihood=bernoulli is for features in"):
+    with pytest.raises(InputError, match="likelihood=bernoulli needs features in"):
         trained(tmp_path, method(likelihood=Bernoulli()), data())

@@ -125,7 +125,7 @@ def test_labels_change_the_probe_and_nothing_else(tmp_path):
 
 
 def test_features_that_the_likelihood_is_not_for_are_refused(tmp_path):
-    with pytest.raises(InputError, match="likelihood=bernoulli is for features in"):
+    with pytest.raises(InputError, match="likelihood=bernoulli needs features in"):
         trained(tmp_path, method(likelihood=Bernoulli()), data())
 
 

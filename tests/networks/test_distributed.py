@@ -58,7 +58,9 @@ def train(rank, gather):
 
 
 def refused(rank):
-    with pytest.raises(InputError, match=r"the ranks have 3, 4 rows; give every rank the same number"):
+    with pytest.raises(
+        InputError, match=r"the ranks have 3, 4 rows; give every rank the same number"
+    ):
         gathered(torch.zeros(3 + rank, 2))
     return gathered(torch.full((1, 2), rank))[0]  # they still keep step
 

@@ -1,4 +1,4 @@
-"""What the annotation files of a corpus say, before any recording is looked at."""
+"""The annotations of a corpus, read from its files without opening a recording."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class Annotations:
-    """N recordings and what people said of their C classes.
+    """The annotations of N recordings for C classes.
 
     Attributes:
         classes: The name of each class, in column order, (C).
@@ -18,14 +18,14 @@ class Annotations:
         mask: True where the target was observed, (N, C) bool.
         split: "train", "val" or "test" of each recording, (N,) str.
         task: "multi_label", "multi_class" or "regression"; see `Corpus`.
-        groups: What a split must not tear apart (artist, song, singer), (N,) str, or None.
-        activity: Which class sounds in which stretch of `activity_seconds`, (N, T, C) bool, False
-            past the end of a recording; None if that is not known.
-        activity_seconds: Duration of one such stretch, in seconds.
-        credit: What it is worth to answer class i where j is right, (C, C) float32; None if an
-            answer is right or wrong.
-        sources: Which recording each one is of, (N,) str, as `Corpus` has it; None for the file.
-        left_out: Files that are known to be broken or wrong, and why; they are in no other field.
+        groups: Groups that a split keeps together (artist, song, singer), (N,) str, or None.
+        activity: True where a class is active in a stretch of `activity_seconds`, (N, T, C) bool,
+            False after the end of a recording; None without strong labels.
+        activity_seconds: Duration of a stretch, in seconds.
+        credit: Credit for answering class i if the class is j, (C, C) float32; None if an answer is
+            just right or wrong.
+        sources: Original recording of each file, (N,) str, see `Corpus`; None for the file itself.
+        left_out: Path and fault of files that are broken or wrong; they are in no other field.
     """
 
     classes: tuple[str, ...]
@@ -42,7 +42,7 @@ class Annotations:
     left_out: Mapping[str, str] = field(default_factory=dict)
 
     def select(self, rows: NDArray[np.int64]) -> "Annotations":
-        """Return those of some recordings, by their row numbers."""
+        """Return the annotations of some recordings, selected by row numbers."""
         return replace(
             self,
             paths=tuple(self.paths[row] for row in rows),
@@ -56,7 +56,7 @@ class Annotations:
 
 
 def one_hot(names: Sequence[str], classes: Sequence[str]) -> NDArray[np.float32]:
-    """Turn the class of each recording, (N), into targets, (N, C).
+    """Return the one-hot targets, (N, C), of recordings given their classes, (N).
 
     >>> one_hot(["b", "a"], ("a", "b")).tolist()
     [[0.0, 1.0], [1.0, 0.0]]

@@ -22,14 +22,20 @@ from musicssl.datasets.base.recordings import Recordings
 from musicssl.errors import user_errors
 
 Column = Callable[[NDArray[np.float32]], str]
+_LABELS: Mapping[str, Column] = {
+    "observed": lambda observed: str(len(observed)),
+    "present": lambda observed: str(np.count_nonzero(observed >= 0.5)),
+}
+PREPARE = "decode all of it into a clip store; check the store if it exists"
+Download = Callable[[Path], None]
 
 
 def corpus_table(corpus: Corpus) -> Table:
-    """Tabulate the observed labels of each class, and those of them that are present, by split.
+    """Tabulate the numbers of observed and of present labels of each class, by split.
 
-    A label counts as present from 0.5 on. In a regression there are the least value, the mean and
-    the greatest value instead. Splits without clips are left out; the number in a head is that of
-    the split's clips, labelled or not.
+    A label of 0.5 or more is present. For a regression the columns are the smallest value, the mean
+    and the largest value. Splits without clips are left out; the number in a head is that of the
+    split's clips, labelled or not.
     """
     table = Table(title=corpus.name)
     table.add_column("class")
@@ -42,35 +48,14 @@ def corpus_table(corpus: Corpus) -> Table:
         y, mask = corpus.y[clips], corpus.mask[clips]
         for word, text in columns.items():
             table.add_column(f"{word}\n{split} {len(clips)}", justify="right")
-            for row, values, seen in zip(rows, y.T, mask.T, strict=True):
-                row.append(text(values[seen]))
+            for row, values, observed in zip(rows, y.T, mask.T, strict=True):
+                row.append(text(values[observed]))
             totals.append(text(y[mask]) if word in _LABELS else "")
     for name, row in zip(corpus.classes, rows, strict=True):
         table.add_row(name, *row)
     table.add_section()
     table.add_row("all", *totals)
     return table
-
-
-def _value(statistic: Callable[[NDArray[np.float32]], np.floating]) -> Column:
-    return lambda observed: f"{statistic(observed):.4g}" if len(observed) else "–"
-
-
-_LABELS: Mapping[str, Column] = {
-    "observed": lambda observed: str(len(observed)),
-    "present": lambda observed: str(np.count_nonzero(observed >= 0.5)),
-}
-_VALUES: Mapping[str, Column] = {
-    "observed": _LABELS["observed"],
-    "least": _value(np.min),
-    "mean": _value(np.mean),
-    "greatest": _value(np.max),
-}
-
-
-PREPARE = "decode all of it into a clip store; check the store if it is there"
-
-Download = Callable[[Path], None]
 
 
 def corpus_command(
@@ -80,15 +65,15 @@ def corpus_command(
 ) -> int:
     """Run the command of one corpus.
 
-    It has an option for each setting that the corpus has beyond those of all `Recordings`.
+    It has an option for each setting of the corpus that is not one of `Recordings`.
 
     Args:
-        corpus: Its class.
-        arguments: Of the command line; None for those of the process.
-        download: Gets the corpus into a folder; None if its authors' host does not allow that.
+        corpus: Class of the corpus.
+        arguments: Arguments of the command line; None for those of the process.
+        download: Downloads the corpus into a folder; None if that is not possible.
 
     Returns:
-        The exit status; a user's mistake exits with 2 at once.
+        The exit status. An error of the user exits the process with status 2.
     """
     given = vars(_parser(corpus, download).parse_args(arguments))
     root, prepare = Path(given.pop("root")).expanduser(), given.pop("prepare")
@@ -107,7 +92,7 @@ def corpus_command(
 
 
 def show_store(store: ClipStore) -> None:
-    """Say where a clip store lies and what it holds."""
+    """Print the folder of a clip store and a summary of its content."""
     samples = int(store.lengths.sum())
     print(
         f"Clip store: {len(store.clip_ids)} clips, {samples / store.sample_rate / 3600:.2f} h at "
@@ -115,14 +100,26 @@ def show_store(store: ClipStore) -> None:
     )
 
 
+def print_whole(console: Console, table: Table) -> None:
+    """Print a table in its full width, so that no number is cut off."""
+    unbounded = console.options.update(max_width=10_000)
+    console.width = max(console.width, Measurement.get(console, unbounded, table).maximum)
+    console.print(table, soft_wrap=True)
+
+
+def _value(statistic: Callable[[NDArray[np.float32]], np.floating]) -> Column:
+    return lambda observed: f"{statistic(observed):.4g}" if len(observed) else "–"
+
+
 def _parser(corpus: type[Recordings], download: Download | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"python -m musicssl.datasets.{corpus.name}",
-        description=f"Show what a folder of {corpus.name} holds. If you have none, {corpus.get}.",
+        description=f"Show the content of a folder of {corpus.name}. If you have none, "
+        f"{corpus.get}.",
     )
-    parser.add_argument("--root", required=True, help="folder of the corpus, or the one above it")
+    parser.add_argument("--root", required=True, help="folder of the corpus, or its parent folder")
     if download is not None:
-        parser.add_argument("--download", action="store_true", help="get the corpus into the root")
+        parser.add_argument("--download", action="store_true", help="download the corpus first")
     parser.add_argument("--prepare", action="store_true", help=PREPARE)
     parser.add_argument("--sample-rate", type=int, default=16_000, help="of the store, in Hz")
     parser.add_argument("--cache", default=default_cache(), help="folder of derived data")
@@ -139,13 +136,6 @@ def _parser(corpus: type[Recordings], download: Download | None) -> argparse.Arg
     return parser
 
 
-def print_whole(console: Console, table: Table) -> None:
-    """Print a table as wide as it is: numbers that do not fit would be cut."""
-    unbounded = console.options.update(max_width=10_000)
-    console.width = max(console.width, Measurement.get(console, unbounded, table).maximum)
-    console.print(table, soft_wrap=True)
-
-
 def _show(recordings: Recordings) -> None:
     annotations, missing = recordings.found
     corpus = recordings.load()
@@ -156,13 +146,13 @@ def _show(recordings: Recordings) -> None:
     if corpus.classes:
         print_whole(console, corpus_table(corpus))
     named = {*annotations.paths, *missing, *annotations.left_out}
-    others = audio_files(recordings.folder) - named
+    unused = audio_files(recordings.folder) - named
     lines = [
         f"{len(corpus.clip_ids)} clips: {_split_sizes(corpus)}",
-        *_listed("left out as known to be broken or wrong", annotations.left_out),
+        *_listed("left out because they are broken or wrong", annotations.left_out),
         *_listed("annotated but missing", missing),
         *_listed("cannot be decoded", unreadable),
-        f"other audio files, not used: {len(others)}",
+        f"other audio files, not used: {len(unused)}",
     ]
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -173,9 +163,17 @@ def _split_sizes(corpus: Corpus) -> str:
     return ", ".join(f"{size} {split}" for split, size in sizes.items() if size)
 
 
-def _listed(what: str, files: Mapping[str, str], shown: int = 10) -> list[str]:
-    lines = [f"{what}: {len(files)}"]
-    lines += [f"  {path} {cause}" for path, cause in list(files.items())[:shown]]
-    if len(files) > shown:
-        lines.append(f"  and {len(files) - shown} more")
+def _listed(title: str, files: Mapping[str, str], limit: int = 10) -> list[str]:
+    lines = [f"{title}: {len(files)}"]
+    lines += [f"  {path} {cause}" for path, cause in list(files.items())[:limit]]
+    if len(files) > limit:
+        lines.append(f"  and {len(files) - limit} more")
     return lines
+
+
+_VALUES: Mapping[str, Column] = {
+    "observed": _LABELS["observed"],
+    "least": _value(np.min),
+    "mean": _value(np.mean),
+    "greatest": _value(np.max),
+}

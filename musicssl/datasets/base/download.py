@@ -1,4 +1,4 @@
-"""Files of public corpora: fetched in as many pieces as the line allows, and verified."""
+"""Download of public corpora, with resumption and verification of checksums."""
 
 import hashlib
 import shutil
@@ -30,12 +30,12 @@ _TIMEOUT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Archive:
-    """Where a file of a corpus is published, and the checksum of what is published there.
+    """A published file of a corpus.
 
     Attributes:
         url: Its address.
-        checksum: Of the whole file: the name that `hashlib` has for the algorithm, a colon and
-            the hexadecimal digits, as in "md5:e4ccf187e2bb5ab2e115416e8aafe7f4".
+        checksum: Checksum of the file: the algorithm's name in `hashlib`, a colon and the
+            hexadecimal digits, as in "md5:e4ccf187e2bb5ab2e115416e8aafe7f4".
     """
 
     url: str
@@ -43,33 +43,33 @@ class Archive:
 
     @property
     def name(self) -> str:
-        """The last part of the address: the file's name."""
+        """The file's name, which is the last part of the address."""
         return self.url.rsplit("/", maxsplit=1)[-1]
 
 
 class _DroppedError(Exception):
-    """The connection could not be made or ended before the file did; trying again may help."""
+    """The connection failed or ended too early; another attempt may succeed."""
 
 
 def fetch(archive: Archive, folder: Path, attempts: int = 10, wait_seconds: float = 3.0) -> Path:
-    """Download an archive, or go on with a download that was broken off.
+    """Download an archive, or resume an interrupted download.
 
-    What has arrived lies in `NAME.part` and takes its final name only when its checksum is right,
-    so a kill, a lost line or a full disk costs nothing but the rest of the way. A server that
-    cannot send a part of a file sends it from the start.
+    Data is stored in `NAME.part`, which gets its final name only after its checksum was verified:
+    after a kill, a lost connection or a full disk, only the remainder has to be downloaded. If the
+    server cannot send a part of a file, the download starts again.
 
     Args:
-        archive: What to download.
-        folder: Where to put it; made if absent.
+        archive: The archive.
+        folder: Folder for the file; created if missing.
         attempts: Number of connections after which to give up.
         wait_seconds: Pause before each further connection, in seconds.
 
     Returns:
-        The verified file. Nothing is downloaded if it was there before.
+        The verified file. Nothing is downloaded if it exists already.
 
     Raises:
-        InputError: If the line stays broken (what came is kept), the server refuses, the disk is
-            full, or the checksum of the file is wrong (a wrong download is removed).
+        InputError: If the connection fails (received data is kept), the server refuses the request,
+            the disk is full, or the checksum of the file is wrong (a wrong download is removed).
     """
     target = folder / archive.name
     if target.exists():
@@ -81,11 +81,11 @@ def fetch(archive: Archive, folder: Path, attempts: int = 10, wait_seconds: floa
         _download(archive.url, part, attempts, wait_seconds)
     except OSError as error:
         raise InputError(
-            f"cannot write {part}: {error.strerror}; mend that (free some space?) and run the same "
-            "command again, it goes on where it stopped."
+            f"cannot write {part}: {error.strerror}; fix that (free some space?) and run the same "
+            "command again, which resumes the download."
         ) from error
     try:
-        _verify(part, archive, "it was removed; run the same command again to start anew")
+        _verify(part, archive, "it was removed; run the same command again to download it anew")
     except InputError:
         part.unlink()
         raise
@@ -93,17 +93,17 @@ def fetch(archive: Archive, folder: Path, attempts: int = 10, wait_seconds: floa
 
 
 def fetch_joined(parts: Sequence[Archive], target: Path) -> Path:
-    """Download a file that is published in parts, and join them in their order.
+    """Download a file that is published in parts, and concatenate the parts.
 
     Args:
-        parts: Of the file; they lie beside `target` until it is whole, and are then removed.
-        target: The file that shall exist in the end; if it exists, nothing is done.
+        parts: Parts of the file, in order; they are stored beside `target` and removed at the end.
+        target: The whole file; if it exists, nothing is done.
 
     Returns:
         `target`.
 
     Raises:
-        InputError: As `fetch`, or if the disk is full.
+        InputError: See `fetch`; also if the disk is full.
     """
     if target.exists():
         return target
@@ -117,7 +117,7 @@ def fetch_joined(parts: Sequence[Archive], target: Path) -> Path:
     except OSError as error:
         whole.unlink(missing_ok=True)
         raise InputError(
-            f"cannot write {whole}: {error.strerror}; mend that (free some space?) and run the "
+            f"cannot write {whole}: {error.strerror}; fix that (free some space?) and run the "
             "same command again."
         ) from error
     whole.rename(target)
@@ -127,10 +127,10 @@ def fetch_joined(parts: Sequence[Archive], target: Path) -> Path:
 
 
 def fetch_unpacked(archive: Archive, root: Path, folder: Path) -> None:
-    """Download an archive into `root` and unpack it as `folder`; do nothing if that is there.
+    """Download an archive into `root` and unpack it as `folder`, unless `folder` exists.
 
     Raises:
-        InputError: As `fetch` and `musicssl.datasets.base.unpack.unpack`.
+        InputError: See `fetch` and `musicssl.datasets.base.unpack.unpack`.
     """
     if folder.is_dir():
         return
@@ -150,13 +150,13 @@ def _download(url: str, part: Path, attempts: int, wait_seconds: float) -> None:
                 if attempt == attempts:
                     raise InputError(
                         f"{url} could not be downloaded in {attempts} attempts ({error}); check "
-                        f"the line and run the same command again, it goes on from {part}."
+                        f"the connection and run the same command again, which resumes from {part}."
                     ) from error
             time.sleep(wait_seconds)
 
 
 def _receive(url: str, file: BinaryIO, progress: Progress, task: TaskID) -> None:
-    """Append to `file` what it lacks, by one connection."""
+    """Append the missing bytes to `file`, with one connection."""
     offset = file.seek(0, 2)
     response = _connect(url, offset)
     if response is None:
@@ -176,13 +176,13 @@ def _receive(url: str, file: BinaryIO, progress: Progress, task: TaskID) -> None
 
 
 def _connect(url: str, offset: int) -> HTTPResponse | None:
-    """Ask for the bytes from `offset` on; None if the server has none."""
+    """Request the bytes from `offset` on; return None if there are none."""
     request = Request(url, headers={"Range": f"bytes={offset}-"} if offset else {})
     try:
         response: HTTPResponse = urlopen(request, timeout=_TIMEOUT_SECONDS)
     except HTTPError as error:
         error.close()
-        if error.code == 416:  # killed between the last byte and the new name: all is there
+        if error.code == 416:  # killed between the last byte and the renaming: it is complete
             return None
         if error.code == 429 or error.code >= 500:
             raise _DroppedError(f"the server answered {error.code} {error.reason}") from error
@@ -209,10 +209,10 @@ def _chunks(response: HTTPResponse) -> Iterator[bytes]:
 def _verify(path: Path, archive: Archive, cure: str) -> None:
     algorithm, _, published = archive.checksum.partition(":")
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, algorithm).hexdigest()
-    if found != published:
+        actual = hashlib.file_digest(file, algorithm).hexdigest()
+    if actual != published:
         raise InputError(
-            f"{path} has the {algorithm.upper()} checksum {found} instead of {published}, so it is "
+            f"{path} has the {algorithm.upper()} checksum {actual}, not {published}, so it is "
             f"not the published file; {cure}."
         )
 

@@ -1,8 +1,8 @@
-"""A corpus of recordings: annotation files and audio files below one folder.
+"""The base class of a corpus of recordings: annotation and audio files in one folder.
 
-A module in `musicssl.datasets` says what its annotation files hold; all that follows is the same
-for every corpus and done here: which files are there and readable, and their way into a `Corpus`,
-as instances or as sound.
+A module in `musicssl.datasets` reads the annotation files of its corpus. Everything else is the
+same for all corpora and done here: check which files exist and are readable, and make a `Corpus` of
+them, with instances or with sound.
 """
 
 import logging
@@ -29,7 +29,7 @@ from musicssl.datasets.base.annotations import Annotations
 from musicssl.datasets.base.folder import corpus_folder
 from musicssl.errors import InputError
 
-_SHOWN = 10  # names in a message; the rest is counted
+_SHOWN = 10  # names in a message; more are only counted
 _log = logging.getLogger(__name__)
 
 
@@ -38,14 +38,14 @@ class Recordings(ABC):
     """A corpus in the files of its authors.
 
     Attributes:
-        root: The folder of the corpus, or the one that holds it under its usual name.
-        features: Turns recordings into instances, or `Waveform`, which leaves them sound.
+        root: The folder of the corpus, or its parent folder.
+        features: Computes instances from recordings; with `Waveform` the corpus is one of sound.
         cache: Folder of derived data: instances, clip stores, lists of readable files.
-        unreadable: What to do about annotated files that are missing, cannot be decoded or are too
-            short: "error" lists them and stops, "skip" leaves them out and says so.
-        max_seconds: Use only so much from the start of each recording, for instances; None for all
-            of it.
-        num_workers: Processes that decode; -1 for one per core.
+        unreadable: How to treat annotated files that are missing, cannot be decoded or are too
+            short: "error" lists them and stops, "skip" leaves them out with a warning.
+        max_seconds: Use only this much from the start of each recording, for instances; None for
+            all of it.
+        num_workers: Number of processes that decode; -1 for one per core.
     """
 
     name: ClassVar[str]
@@ -62,22 +62,22 @@ class Recordings(ABC):
 
     @abstractmethod
     def annotations(self) -> Annotations:
-        """Read the annotation files; decodes nothing, and does not ask which recordings exist."""
+        """Read the annotation files, without checking or decoding recordings."""
 
     @property
     def folder(self) -> Path:
         """The folder of the corpus.
 
         Raises:
-            InputError: If there is none.
+            InputError: If it is not found.
         """
         return corpus_folder(self.root, self.name, self.folders, self.marks, self.get)
 
     def prepare(self) -> None:
-        """Make the instances, unless that was done; sound can be read as it is.
+        """Compute the instances unless they exist; sound needs no preparation.
 
         Raises:
-            InputError: As `load` does, but for files that are there and unreadable.
+            InputError: See `load`, except for existing files that are unreadable.
         """
         annotations, missing = self.found
         if self.unreadable == "error":  # before hours of decoding
@@ -85,10 +85,10 @@ class Recordings(ABC):
         self._open(annotations.paths)
 
     def prepare_store(self) -> ClipStore:
-        """Decode all recordings into a clip store, or go on with one; check all of it.
+        """Decode all recordings into a clip store, or resume that, and verify the store.
 
         Raises:
-            InputError: As `load` does, or if it cannot be written or is damaged.
+            InputError: See `load`; also if the store cannot be written or is damaged.
         """
         paths, rate = self.found.annotations.paths, self.features.sample_rate
         store = file_store(self.folder, paths, rate, self._cache, self.name, self.num_workers)
@@ -107,59 +107,59 @@ class Recordings(ABC):
         self._apply_policy({**missing, **opened.unreadable}, len(annotations.paths) + len(missing))
         if isinstance(opened.x, SoundFiles):
             _log.info(
-                "%s is read from its files; `%s` makes a clip store, which serves crops many times "
-                "as fast.",
+                "%s is read from its files; `%s` makes a clip store, from which crops are read "
+                "many times faster.",
                 self.name,
                 self._prepare_command(),
             )
         row_of = {path: row for row, path in enumerate(annotations.paths)}
-        known = annotations.select(np.array([row_of[path] for path in opened.clip_ids], np.int64))
+        used = annotations.select(np.array([row_of[path] for path in opened.clip_ids], np.int64))
         return Corpus(
             name=self.name,
-            classes=known.classes,
+            classes=used.classes,
             x=opened.x,
-            y=known.y,
-            mask=known.mask,
-            split=known.split,
-            clip_ids=np.array(known.paths),
+            y=used.y,
+            mask=used.mask,
+            split=used.split,
+            clip_ids=np.array(used.paths),
             lengths=opened.lengths,
-            groups=known.groups,
-            activity=_in_time(known, opened),
-            instance_seconds=opened.instance_seconds or known.activity_seconds,
-            task=known.task,
-            credit=known.credit,
-            sources=self._sources(known),
+            groups=used.groups,
+            activity=_activity_of_instances(used, opened),
+            instance_seconds=opened.instance_seconds or used.activity_seconds,
+            task=used.task,
+            credit=used.credit,
+            sources=self._sources(used),
         )
 
     def audio(self, clip_id: str) -> tuple[NDArray[np.float32], int]:
-        """Decode one recording, (S,) mono; its clip_id is its path in the corpus's folder."""
+        """Decode one recording, (S,) mono; `clip_id` is its path in the corpus's folder."""
         rate = self.features.sample_rate
         return read_audio(self.folder / clip_id, rate, self.max_seconds), rate
 
     @cached_property
     def found(self) -> "Found":
-        """The annotations, read once, and which of their recordings are there.
+        """The annotations of the recordings that exist, read once, and the missing recordings.
 
         Raises:
-            InputError: If none is, or an annotation file is missing or malformed.
+            InputError: If no recording exists, or an annotation file is missing or malformed.
         """
         self._check_settings()
         annotations, folder = self.annotations(), self.folder
         if not annotations.paths:
             raise InputError(f"the annotations of {self.name} in {folder} name no recording.")
-        there = np.array([(folder / path).exists() for path in annotations.paths], np.bool_)
-        if not there.any():
+        exists = np.array([(folder / path).exists() for path in annotations.paths], np.bool_)
+        if not exists.any():
             raise InputError(
-                f"none of the {len(there)} recordings that {self.name}'s annotations name is in "
+                f"none of the {len(exists)} recordings that {self.name}'s annotations name is in "
                 f"{folder}, not even {annotations.paths[0]}; put the audio there, or {self.get}."
             )
-        missing = [annotations.paths[row] for row in np.flatnonzero(~there)]
+        missing = [annotations.paths[row] for row in np.flatnonzero(~exists)]
         return Found(
-            annotations.select(np.flatnonzero(there)), dict.fromkeys(missing, "is missing")
+            annotations.select(np.flatnonzero(exists)), dict.fromkeys(missing, "is missing")
         )
 
     def unreadable_files(self) -> dict[str, str]:
-        """Name the annotated files that cannot be used, and what is wrong with each."""
+        """Return path and fault of the annotated files that cannot be used."""
         annotations, missing = self.found
         return {**missing, **self._open(annotations.paths).unreadable}
 
@@ -168,14 +168,14 @@ class Recordings(ABC):
         return Path(self.cache).expanduser()
 
     def _prepare_command(self) -> str:
-        """Return what to type for a clip store of these very recordings."""
+        """Return the command that makes a clip store of these recordings."""
         settings: dict[str, object] = {"root": self.root, "cache": self.cache}
         settings["sample_rate"] = self.features.sample_rate
-        common = {known.name for known in fields(Recordings)}
-        for own in fields(self):
-            value = getattr(self, own.name)
-            if own.name not in common and value != own.default:
-                settings[own.name] = value
+        common = {option.name for option in fields(Recordings)}
+        for option in fields(self):
+            value = getattr(self, option.name)
+            if option.name not in common and value != option.default:
+                settings[option.name] = value
         words = ["python", "-m", f"musicssl.datasets.{self.name}", "--prepare"]
         for name, value in settings.items():
             words += [f"--{name.replace('_', '-')}", str(value)]
@@ -201,7 +201,7 @@ class Recordings(ABC):
             raise InputError("dataset.num_workers must not be 0; -1 means one process per core.")
 
     def _open(self, paths: Sequence[str]) -> "_Opened":
-        """Open what the features ask for; instances are made if need be."""
+        """Open the recordings as instances, computed if necessary, or as sound."""
         folder, features = self.folder, self.features
         if isinstance(features, Waveform):
             rate = features.sample_rate
@@ -225,25 +225,25 @@ class Recordings(ABC):
         )
 
     def _apply_policy(self, unusable: Mapping[str, str], count: int) -> None:
-        """Stop at files that cannot be used, or say that they are left out."""
+        """Raise an error, or log a warning, if there are files that cannot be used."""
         if not unusable:
             return
         listed = shortened([f"{path} {cause}" for path, cause in unusable.items()])
-        said = f"{len(unusable)} of {count} files under {self.folder} cannot be used"
+        summary = f"{len(unusable)} of {count} files under {self.folder} cannot be used"
         if self.unreadable == "error":
             raise InputError(
-                f"{said}: {listed}; mend or remove them, or leave them out with "
+                f"{summary}: {listed}; repair or remove them, or leave them out with "
                 "dataset.unreadable=skip."
             )
-        _log.warning("%s and are skipped: %s", said, listed)
+        _log.warning("%s and are skipped: %s", summary, listed)
 
 
 class Found(NamedTuple):
-    """What the annotations say of recordings that exist, and why others are left out.
+    """The annotations of recordings that exist, and the missing recordings.
 
     Attributes:
-        annotations: Of the recordings that are there.
-        missing: Path of each other one, and what is wrong with it.
+        annotations: Annotations of the recordings that exist.
+        missing: Path and fault of every other recording.
     """
 
     annotations: Annotations
@@ -252,7 +252,7 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True)
 class _Opened:
-    """Recordings as a corpus takes them: x, and whose it is."""
+    """Opened recordings in the form of a corpus: `x` and the clips that it belongs to."""
 
     clip_ids: Sequence[str]
     x: NDArray[np.float32] | Sound
@@ -262,8 +262,8 @@ class _Opened:
     instance_seconds: float | None = None
 
 
-def _in_time(annotations: Annotations, opened: _Opened) -> NDArray[np.bool_] | None:
-    """Fit the activity to the instances: as many places as there are, if they last as long."""
+def _activity_of_instances(annotations: Annotations, opened: _Opened) -> NDArray[np.bool_] | None:
+    """Return the activity with one stretch for each instance; None if durations differ."""
     activity, seconds = annotations.activity, opened.instance_seconds
     if activity is None or seconds is None:
         return activity
@@ -271,11 +271,11 @@ def _in_time(annotations: Annotations, opened: _Opened) -> NDArray[np.bool_] | N
         return None
     assert isinstance(opened.x, np.ndarray)
     count = opened.x.shape[1]
-    short = max(0, count - activity.shape[1])
-    return np.pad(activity, ((0, 0), (0, short), (0, 0)))[:, :count]
+    missing = max(0, count - activity.shape[1])
+    return np.pad(activity, ((0, 0), (0, missing), (0, 0)))[:, :count]
 
 
 def shortened(names: Sequence[str]) -> str:
-    """Join names for a message: the first ten, and how many more there are."""
+    """Join names for a message: the first ten, and the number of the others."""
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more

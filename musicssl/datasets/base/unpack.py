@@ -1,4 +1,4 @@
-"""Archives unpacked: all of one or nothing of it, and only below its folder."""
+"""Unpack archives atomically, and only inside their folder."""
 
 import shutil
 import stat
@@ -19,26 +19,27 @@ from musicssl.errors import InputError
 
 _CHUNK = 1 << 18  # bytes
 _TAR_END = 1024  # zero bytes, at least
-_FOLDERS_AND_FILES = (0, stat.S_IFDIR, stat.S_IFREG)  # 0: the zip does not say which
+_FOLDERS_AND_FILES = (0, stat.S_IFDIR, stat.S_IFREG)  # 0: the zip does not state the type
 
 
 def unpack(archive: Path, folder: Path) -> Path:
     """Unpack an archive as `folder`: all of it or, after an error or a kill, nothing.
 
-    Only files and folders are unpacked, and only below `folder`. Corpora need no links, and a chain
-    of links is what has misled Python's own "data" filter (CVE-2025-4517), so links are refused.
-    Where the archive wraps everything in a folder of the same name as `folder`, that is `folder`.
+    Only files and folders are unpacked, and only inside `folder`. Links raise an error: corpora do
+    not need them, and chains of links can bypass Python's own "data" filter (CVE-2025-4517). If the
+    archive wraps everything in a folder of the same name as `folder`, that level is removed.
 
     Args:
-        archive: A .zip or .tar file; of any other name, a compressed .tar.gz file.
-        folder: The folder that shall exist in the end; if it exists, nothing is done.
+        archive: A .zip or .tar file; with any other suffix, a compressed .tar.gz file.
+        folder: The folder to create; if it exists, nothing is done.
 
     Returns:
         `folder`.
 
     Raises:
-        InputError: If the archive is damaged, has a member that would land outside of `folder` or
-            is a link or a device, the disk is full, or this Python cannot unpack it (safely).
+        InputError: If the archive is damaged, has a member that would be outside of `folder` or is
+            a link or a device, the disk is full, or this version of Python cannot unpack it
+            (safely).
     """
     extract = _extract_zip if archive.suffix == ".zip" else _extract_tar
     if extract is _extract_tar and not hasattr(tarfile, "data_filter"):
@@ -51,10 +52,10 @@ def unpack(archive: Path, folder: Path) -> Path:
     except damage as error:
         raise _damaged(archive, error) from error
     except OSError as error:
-        if error.errno is None:  # not of the disk: gzip and bz2 say so what they cannot read
+        if error.errno is None:  # from gzip or bz2, which cannot read the archive
             raise _damaged(archive, error) from error
         raise InputError(
-            f"cannot unpack {archive}: {error}; mend that (free some space?) and try again."
+            f"cannot unpack {archive}: {error}; fix that (free some space?) and try again."
         ) from error
 
 
@@ -65,7 +66,7 @@ def _damaged(archive: Path, error: Exception) -> InputError:
 def _extract_tar(archive: Path, part: Path, wrapper: str) -> None:
     def inside(member: tarfile.TarInfo, destination: str) -> tarfile.TarInfo | None:
         plain = member.isreg() or member.isdir()
-        name = _place(archive, member.name, plain, wrapper)
+        name = _target(archive, member.name, plain, wrapper)
         return tarfile.data_filter(member.replace(name=str(name)), destination)
 
     with (
@@ -78,12 +79,12 @@ def _extract_tar(archive: Path, part: Path, wrapper: str) -> None:
         tar.extractall(part, filter=inside)
         if archive.suffix == ".tar":
             _check_end(file)
-        while stream.read(_CHUNK):  # tarfile stops early, but gzip's checksum is at the very end
+        while stream.read(_CHUNK):  # tarfile stops before gzip's checksum at the end of the file
             pass
 
 
 def _check_end(tar: BinaryIO) -> None:
-    """Find a file that was cut between two members, which tarfile takes for a whole one."""
+    """Detect a file that was truncated between two members, which tarfile does not notice."""
     tar.seek(-_TAR_END, 2)
     if any(tar.read()):
         raise tarfile.ReadError("its end is missing")
@@ -95,25 +96,25 @@ def _extract_zip(archive: Path, part: Path, wrapper: str) -> None:
             description, console = f"unpacking {archive.name}", Console(stderr=True)
             for member in track(file.infolist(), description, console=console):
                 plain = stat.S_IFMT(member.external_attr >> 16) in _FOLDERS_AND_FILES
-                target = part / _place(archive, member.filename, plain, wrapper)
+                target = part / _target(archive, member.filename, plain, wrapper)
                 if member.is_dir():
                     target.mkdir(parents=True, exist_ok=True)
                     continue
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with file.open(member) as source, target.open("wb") as sink:
                     shutil.copyfileobj(source, sink, _CHUNK)
-    except RuntimeError as error:  # encrypted, or compressed in a way that zipfile does not know
+    except RuntimeError as error:  # encrypted, or an unsupported compression
         raise InputError(
-            f"Python cannot unpack {archive} ({error}); unpack it by hand, with 7-Zip for one."
+            f"Python cannot unpack {archive} ({error}); unpack it by hand, for example with 7-Zip."
         ) from error
 
 
-def _place(archive: Path, name: str, plain: bool, wrapper: str) -> PurePosixPath:
-    """Return where below the folder a member belongs; `plain` if it is a file or a folder."""
+def _target(archive: Path, name: str, plain: bool, wrapper: str) -> PurePosixPath:
+    """Return the path of a member relative to the folder; `plain`: it is a file or a folder."""
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or not plain:
         raise InputError(
-            f"{archive} is not unpacked: its member {name!r} is a link or device or would land "
+            f"{archive} is not unpacked: its member {name!r} is a link or device or would be "
             "outside of its folder; get the archive from a source you trust."
         )
     return path.relative_to(wrapper) if path.parts[:1] == (wrapper,) else path

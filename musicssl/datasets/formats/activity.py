@@ -1,11 +1,10 @@
-"""Strong labels: what sounds when, from annotations in time to stretches of equal length.
+"""Strong labels: from annotations in time to the activity in stretches of equal length.
 
-A stretch is active if the annotation says so at any time in it, be it for a single frame: the
-instrument can be heard there. (`musicssl.datasets.synthesis` asks for 0.05 s, about one such
-frame.) With this rule the activity of a longer stretch is the maximum over the shorter ones that
-it is made of.
+A stretch is active if the annotation is active at any time in it, even for a single frame, because
+the instrument can be heard. (`musicssl.datasets.synthesis` requires 0.05 s, about one frame.) By
+this rule the activity of a longer stretch is the maximum over the shorter ones in it.
 
-MedleyDB's two formats, confidences of stems and intervals, are read here too.
+MedleyDB's two formats, confidences of stems and intervals, are read here as well.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +21,7 @@ Activity = NDArray[np.bool_]
 
 
 class Interval(NamedTuple):
-    """From when to when a class sounds, in seconds, both included, and its column."""
+    """Start and end of an active class, in seconds, both included, and the column of the class."""
 
     start: float
     end: float
@@ -30,15 +29,15 @@ class Interval(NamedTuple):
 
 
 def activity_of_frames(times: NDArray[np.float64], active: Activity, seconds: float) -> Activity:
-    """Join frames to stretches.
+    """Combine frames into stretches.
 
     Args:
-        times: Of the frames, in seconds from the start, ascending, (F,).
-        active: What is active in each, (F, C).
+        times: Times of the frames, in seconds from the start, ascending, (F,).
+        active: True where a class is active in a frame, (F, C).
         seconds: Duration of a stretch.
 
     Returns:
-        What is active in each stretch, up to that of the last frame, (T, C).
+        True where a class is active in a stretch, (T, C), up to the stretch of the last frame.
     """
     stretches = (times // seconds).astype(np.int64)  # (F,)
     joined = np.zeros((stretches[-1] + 1, active.shape[1]), np.bool_)
@@ -50,7 +49,7 @@ def activity_of_frames(times: NDArray[np.float64], active: Activity, seconds: fl
 def activity_of_intervals(
     intervals: Sequence[Interval], num_classes: int, seconds: float
 ) -> Activity:
-    """Mark the stretches that intervals touch, up to the last that one does, (T, C)."""
+    """Return the activity of stretches, (T, C), up to the last one that an interval overlaps."""
     last = max((interval.end for interval in intervals), default=-seconds)
     active = np.zeros((int(last // seconds) + 1, num_classes), np.bool_)
     for start, end, column in intervals:
@@ -59,7 +58,7 @@ def activity_of_intervals(
 
 
 def stacked(activities: Sequence[Activity]) -> Activity:
-    """Stack N clips, each (T, C) with a T of its own, to (N, T, C), False past the end of each."""
+    """Stack N clips, (T, C) with different T, to (N, T, C), False after the end of each clip."""
     longest = max(len(activity) for activity in activities)
     whole = np.zeros((len(activities), longest, activities[0].shape[1]), np.bool_)
     for row, activity in enumerate(activities):
@@ -74,28 +73,28 @@ def read_confidences(
     threshold: float,
     cure: str,
 ) -> tuple[NDArray[np.float64], Activity]:
-    """Read how likely each stem sounds in each frame: `time,S01,S02` and lines of numbers.
+    """Read the confidence of each stem in each frame: `time,S01,S02` and lines of numbers.
 
     Args:
         path: The file.
-        column_of: Of the class of each stem of the song; None for a stem of no class.
-        num_classes: C.
-        threshold: The least confidence that counts as active.
-        cure: What mends a malformed file, a clause for a message.
+        column_of: Column of the class of each stem of the song; None for a stem of no class.
+        num_classes: Number of classes, C.
+        threshold: Smallest confidence of an active stem.
+        cure: How to repair a malformed file, a clause for a message.
 
     Returns:
-        The times of the frames in seconds, (F,), and what is active in each, (F, C): a class is if
-        any stem of it is. A stem without a column in the file never is.
+        The times of the frames in seconds, (F,), and the activity, (F, C): a class is active if any
+        of its stems is. A stem without a column in the file is never active.
 
     Raises:
-        InputError: If the file is malformed, or is of a song with other stems.
+        InputError: If the file is malformed, or belongs to a song with other stems.
     """
     header, *lines = annotation_text(path, cure).splitlines() or [""]
     first, *stems = header.split(",")
     if first != "time" or not column_of.keys() >= set(stems) or not lines:
         raise InputError(
-            f"{path} must start with `time` and numbers of stems that the song has, then have a "
-            f"line for each frame, but starts with {header[:60]!r}; {cure}."
+            f"{path} must have a head of `time` and numbers of the song's stems, and a line for "
+            f"each frame, but starts with {header[:60]!r}; {cure}."
         )
     try:
         table = np.loadtxt(lines, delimiter=",", ndmin=2)  # (F, 1 + S)
@@ -115,24 +114,24 @@ def read_confidences(
 
 
 def read_intervals(path: Path, column_of: Mapping[str, int], cure: str) -> list[Interval]:
-    """Read from when to when instruments sound: `start_time,end_time,instrument_label`.
+    """Read the intervals of active instruments: `start_time,end_time,instrument_label`.
 
     Args:
         path: The file.
-        column_of: Of the class of each instrument; intervals of others are passed over.
-        cure: What mends a malformed file, a clause for a message.
+        column_of: Column of the class of each instrument; other instruments are skipped.
+        cure: How to repair a malformed file, a clause for a message.
 
     Raises:
         InputError: If the file is malformed, or an interval ends before it starts.
     """
     intervals = []
-    for place, row in read_table(path, ("start_time", "end_time", "instrument_label"), cure):
+    for location, row in read_table(path, ("start_time", "end_time", "instrument_label"), cure):
         try:
             start, end = float(row["start_time"]), float(row["end_time"])
         except ValueError as error:
-            raise InputError(f"{place} is malformed ({error}); {cure}.") from error
+            raise InputError(f"{location} is malformed ({error}); {cure}.") from error
         if not 0 <= start <= end < np.inf:
-            raise InputError(f"{place} lasts from {start:g} to {end:g} s; {cure}.")
+            raise InputError(f"{location} lasts from {start:g} to {end:g} s; {cure}.")
         if row["instrument_label"] in column_of:
             intervals.append(Interval(start, end, column_of[row["instrument_label"]]))
     return intervals

@@ -1,4 +1,4 @@
-"""Files of embeddings, .npz or .parquet, with what is known of their clips.
+"""Files of embeddings, .npz or .parquet, with labels and splits of their clips.
 
 A .npz file has one array for each field. A .parquet file has one row for each clip, as pandas and
 polars expect: `clip_id`, `split` and `group` are text, `embedding` and `targets` are lists of D and
@@ -24,23 +24,34 @@ from numpy.typing import NDArray
 from musicssl.data.corpus import Corpus
 from musicssl.errors import InputError
 
-_NUMBERS, _TEXT = "fiu", "USiu"  # kinds of dtype; a name may be a number
+_NUMBERS, _TEXT = "fiu", "USiu"  # kinds of dtypes; a name of a clip may be a number
+_COLUMNS = {
+    "clip_ids": "clip_id",
+    "split": "split",
+    "groups": "group",
+    "embeddings": "embedding",
+    "targets": "targets",
+    "mask": "mask",
+}
+_OF_ALL_CLIPS = ("classes", "task", "credit")
+_METADATA = b"musicssl"
+_LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
 
 
 @dataclass(frozen=True, eq=False)
 class SavedEmbeddings:
-    """Embeddings of N clips, and what the file says of them; None for what it does not say.
+    """Embeddings of N clips and their labels; None for fields that the file does not have.
 
     Attributes:
-        embeddings: (N, D) float32.
+        embeddings: Embeddings, (N, D) float32.
         clip_ids: A unique name of each clip, (N,) str.
-        targets: (N, C) float32; arbitrary where `mask` is False.
+        targets: Targets, (N, C) float32; arbitrary where `mask` is False.
         mask: True where the target was observed, (N, C) bool.
         split: "train", "val" or "test" of each clip, (N,) str.
         classes: The name of each class, in column order, (C,) str.
-        task: What the targets are; see `musicssl.data.corpus.Corpus`.
-        groups: What must not be torn apart by a split, (N,) str.
-        credit: What an answer is worth, (C, C) float32; see `musicssl.data.corpus.Corpus`.
+        task: The task of the targets; see `musicssl.data.corpus.Corpus`.
+        groups: Groups that a split keeps together, (N,) str.
+        credit: Credit of an answer, (C, C) float32; see `musicssl.data.corpus.Corpus`.
     """
 
     embeddings: NDArray[np.float32]
@@ -55,16 +66,16 @@ class SavedEmbeddings:
 
 
 def saved_embeddings(path: Path, arrays: Mapping[str, NDArray[Any]]) -> SavedEmbeddings:
-    """Make sure of what was read from a file, by the names of `SavedEmbeddings`; ignore others.
+    """Check the arrays of a file and return them; names not in `SavedEmbeddings` are ignored.
 
     Raises:
         InputError: If embeddings or names of clips are missing, embeddings are not 2-D or not
-            finite, counts disagree, names repeat, or something is of another type.
+            finite, numbers of clips disagree, names repeat, or an array has a wrong type.
     """
     for name in ("embeddings", "clip_ids"):
         if name not in arrays:
             raise InputError(
-                f"{path} has no {name!r}; a file of embeddings holds 'embeddings', (N, D), and "
+                f"{path} has no {name!r}; a file of embeddings needs 'embeddings', (N, D), and "
                 "'clip_ids', (N,), the name of each clip."
             )
     if arrays["embeddings"].ndim != 2 or not arrays["embeddings"].size:
@@ -83,6 +94,103 @@ def saved_embeddings(path: Path, arrays: Mapping[str, NDArray[Any]]) -> SavedEmb
     return saved
 
 
+def write_npz(file: IO[bytes], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays without compression, which would hardly make embeddings smaller."""
+    np.savez(file, allow_pickle=False, **arrays)
+
+
+def read_npz(path: Path, names: frozenset[str]) -> dict[str, NDArray[Any]]:
+    """Read the existing arrays among some names; pickles are never loaded.
+
+    Raises:
+        InputError: If the file is damaged, or an array is a pickle.
+    """
+    try:
+        if not is_zipfile(path):  # numpy would try to read it as a pickle
+            raise BadZipFile("it is truncated or of another format")
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as npz:
+            return {name: npz[name] for name in npz.files if name in names}
+    except ValueError as error:
+        raise _unreadable(path, "an array in it is damaged or contains objects") from error
+    except (OSError, EOFError, RuntimeError, KeyError, TypeError, BadZipFile, zlib.error) as error:
+        raise _unreadable(path, str(error)) from error
+
+
+def write_parquet(file: IO[bytes], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays; those that do not belong to single clips go into the metadata."""
+    columns = {_COLUMNS[name]: _column(arrays[name]) for name in _COLUMNS if name in arrays}
+    about = {name: arrays[name].tolist() for name in _OF_ALL_CLIPS if name in arrays}
+    table = pa.table(columns).replace_schema_metadata({_METADATA: json.dumps(about)})
+    pq.write_table(table, file)
+
+
+def read_parquet(path: Path, names: frozenset[str]) -> dict[str, NDArray[Any]]:
+    """Read the existing arrays among some names, as writable arrays.
+
+    Lists in the file may be of fixed size or not.
+
+    Raises:
+        InputError: If the file is damaged, a cell is empty, or lists differ in length.
+    """
+    wanted = {name: column for name, column in _COLUMNS.items() if name in names}
+    try:
+        with pq.ParquetFile(path) as file:
+            columns = set(file.schema_arrow.names)
+            table = file.read([column for column in wanted.values() if column in columns])
+            about = json.loads((file.schema_arrow.metadata or {}).get(_METADATA, b"{}"))
+            of_all = {name: np.array(about[name]) for name in _OF_ALL_CLIPS if name in about}
+    except (OSError, ValueError, TypeError, pa.ArrowException) as error:
+        raise InputError(f"{path} cannot be read as .parquet ({error}); write it again.") from error
+    of_each = {
+        name: _array(path, column, table.column(column))
+        for name, column in wanted.items()
+        if column in columns
+    }
+    return of_each | of_all
+
+
+def save_embeddings(path: Path, corpus: Corpus) -> None:
+    """Write a corpus of embeddings atomically, in the format given by the suffix.
+
+    Args:
+        path: Path with the suffix .npz or .parquet; an existing file is replaced.
+        corpus: A corpus with `x` of shape (N, 1, D); see `embedded_corpus`.
+
+    Raises:
+        InputError: If the suffix is another one, or the file cannot be written.
+    """
+    write = _WRITE[checked_suffix(path)]
+    with _atomic_file(path) as file:
+        write(file, _arrays(corpus))
+
+
+def read_embeddings(path: Path) -> SavedEmbeddings:
+    """Read a file of embeddings of any origin: only `embeddings` and `clip_ids` are required.
+
+    In a .parquet file these are the columns `embedding`, of lists, and `clip_id`. Unknown names are
+    ignored.
+
+    Raises:
+        InputError: If the file does not exist, its suffix is neither .npz nor .parquet, it is
+            damaged, or its arrays do not fit together; see `saved_embeddings`.
+    """
+    read = _READ[checked_suffix(path)]
+    if not path.is_file():
+        raise InputError(f"there is no file of embeddings {path}; check the path.")
+    return saved_embeddings(path, read(path, _NAMES))
+
+
+def checked_suffix(path: Path) -> str:
+    """Return the suffix of a file of embeddings.
+
+    Raises:
+        InputError: If it is neither .npz nor .parquet.
+    """
+    if path.suffix not in _WRITE:
+        raise InputError(f"embeddings are stored in .npz or .parquet files, not in {path.name!r}.")
+    return path.suffix
+
+
 def _text(path: Path, name: str, array: NDArray[Any]) -> NDArray[np.str_]:
     if array.dtype.kind not in _TEXT:
         raise InputError(f"{path}: {name} is {array.dtype}; make it text.")
@@ -92,7 +200,7 @@ def _text(path: Path, name: str, array: NDArray[Any]) -> NDArray[np.str_]:
 def _numbers(path: Path, name: str, array: NDArray[Any]) -> NDArray[np.float32]:
     if array.dtype.kind not in _NUMBERS:
         raise InputError(f"{path}: {name} is {array.dtype}; make it float32.")
-    with np.errstate(over="ignore"):  # what float32 cannot hold is refused as infinite
+    with np.errstate(over="ignore"):  # numbers too large for float32 become infinite: an error
         return array.astype(np.float32, copy=False)
 
 
@@ -100,19 +208,6 @@ def _bools(path: Path, name: str, array: NDArray[Any]) -> NDArray[np.bool_]:
     if array.dtype != np.bool_:
         raise InputError(f"{path}: {name} is {array.dtype}; make it bool.")
     return array
-
-
-_CHECKS: Mapping[str, Callable[[Path, str, NDArray[Any]], Any]] = {
-    "embeddings": _numbers,
-    "clip_ids": _text,
-    "targets": _numbers,
-    "mask": _bools,
-    "split": _text,
-    "classes": _text,
-    "task": _text,
-    "groups": _text,
-    "credit": _numbers,
-}
 
 
 def _check_shapes(path: Path, saved: SavedEmbeddings) -> None:
@@ -132,8 +227,8 @@ def _check_shapes(path: Path, saved: SavedEmbeddings) -> None:
         array = getattr(saved, name)
         if array is not None and array.shape != shape:
             raise InputError(
-                f"{path}: {name} has shape {array.shape} where {shape} fits its {num_clips} "
-                f"embeddings and {num_classes} classes; write them together."
+                f"{path}: {name} has shape {array.shape}, but {num_clips} embeddings and "
+                f"{num_classes} classes need {shape}; write all arrays together."
             )
 
 
@@ -151,77 +246,11 @@ def _check_clips(path: Path, saved: SavedEmbeddings) -> None:
         )
 
 
-def write_npz(file: IO[bytes], arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write arrays; embeddings are too much like noise to be compressed."""
-    np.savez(file, allow_pickle=False, **arrays)
-
-
-def read_npz(path: Path, names: frozenset[str]) -> dict[str, NDArray[Any]]:
-    """Read those of some arrays that there are; nothing is ever unpickled.
-
-    Raises:
-        InputError: If the file is damaged, or an array is a pickle.
-    """
-    try:
-        if not is_zipfile(path):  # numpy would take it for a pickle
-            raise BadZipFile("it was cut off or is of another kind")
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as npz:
-            return {name: npz[name] for name in npz.files if name in names}
-    except ValueError as error:
-        raise _unreadable(path, "an array in it is damaged or of objects") from error
-    except (OSError, EOFError, RuntimeError, KeyError, TypeError, BadZipFile, zlib.error) as error:
-        raise _unreadable(path, str(error)) from error
-
-
 def _unreadable(path: Path, why: str) -> InputError:
     return InputError(
-        f"{path} cannot be read as .npz ({why}); write it again with numpy.savez, text as text and "
-        "not as objects."
+        f"{path} cannot be read as .npz ({why}); write it again with numpy.savez, with text of "
+        "dtype str instead of object."
     )
-
-
-_COLUMNS = {
-    "clip_ids": "clip_id",
-    "split": "split",
-    "groups": "group",
-    "embeddings": "embedding",
-    "targets": "targets",
-    "mask": "mask",
-}
-_OF_ALL_CLIPS = ("classes", "task", "credit")
-_METADATA = b"musicssl"
-_LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
-
-
-def write_parquet(file: IO[bytes], arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write arrays, those that are of all clips together into the metadata."""
-    columns = {_COLUMNS[name]: _column(arrays[name]) for name in _COLUMNS if name in arrays}
-    about = {name: arrays[name].tolist() for name in _OF_ALL_CLIPS if name in arrays}
-    table = pa.table(columns).replace_schema_metadata({_METADATA: json.dumps(about)})
-    pq.write_table(table, file)
-
-
-def read_parquet(path: Path, names: frozenset[str]) -> dict[str, NDArray[Any]]:
-    """Read those of some arrays that there are, writable; lists may be of fixed size or not.
-
-    Raises:
-        InputError: If the file is damaged, a cell is empty, or lists differ in length.
-    """
-    wanted = {name: column for name, column in _COLUMNS.items() if name in names}
-    try:
-        with pq.ParquetFile(path) as file:
-            there = set(file.schema_arrow.names)
-            table = file.read([column for column in wanted.values() if column in there])
-            about = json.loads((file.schema_arrow.metadata or {}).get(_METADATA, b"{}"))
-            of_all = {name: np.array(about[name]) for name in _OF_ALL_CLIPS if name in about}
-    except (OSError, ValueError, TypeError, pa.ArrowException) as error:
-        raise InputError(f"{path} cannot be read as .parquet ({error}); write it again.") from error
-    of_each = {
-        name: _array(path, column, table.column(column))
-        for name, column in wanted.items()
-        if column in there
-    }
-    return of_each | of_all
 
 
 def _column(array: NDArray[Any]) -> pa.Array:
@@ -238,7 +267,9 @@ def _array(path: Path, name: str, column: pa.ChunkedArray) -> NDArray[Any]:
     values = _flat(path, name, cells.flatten() if not cells.null_count else cells)
     lengths = set(pc.list_value_length(cells).to_pylist())
     if len(lengths) > 1:
-        raise InputError(f"{path}: lists of {name!r} differ in length; give each clip as many.")
+        raise InputError(
+            f"{path}: lists of {name!r} differ in length; give all clips lists of the same length."
+        )
     return values.reshape(len(cells), max(lengths, default=0))
 
 
@@ -247,53 +278,6 @@ def _flat(path: Path, name: str, values: pa.Array) -> NDArray[Any]:
         raise InputError(f"{path}: {name!r} has empty cells; fill them or leave the clips out.")
     array: NDArray[Any] = values.to_numpy(zero_copy_only=False, writable=True)
     return array.astype(np.str_) if array.dtype == object else array  # objects are text
-
-
-_WRITE = {".npz": write_npz, ".parquet": write_parquet}
-_READ = {".npz": read_npz, ".parquet": read_parquet}
-_NAMES = frozenset(field.name for field in fields(SavedEmbeddings))
-
-
-def save_embeddings(path: Path, corpus: Corpus) -> None:
-    """Write a corpus of embeddings, whole or not at all, in the format that the suffix names.
-
-    Args:
-        path: To end in .npz or .parquet; a file that is there is replaced.
-        corpus: Whose `x` is (N, 1, D); see `embedded_corpus`.
-
-    Raises:
-        InputError: If the suffix is another one, or the file cannot be written.
-    """
-    write = _WRITE[checked_suffix(path)]
-    with _written_whole(path) as file:
-        write(file, _arrays(corpus))
-
-
-def read_embeddings(path: Path) -> SavedEmbeddings:
-    """Read embeddings, which need not be ours: only `embeddings` and `clip_ids` must be there.
-
-    In a .parquet file these are the columns `embedding`, of lists, and `clip_id`. What has another
-    name is not read.
-
-    Raises:
-        InputError: If there is no such file, its suffix is neither .npz nor .parquet, it is
-            damaged, or its parts do not fit; see `saved_embeddings`.
-    """
-    read = _READ[checked_suffix(path)]
-    if not path.is_file():
-        raise InputError(f"there is no file of embeddings {path}; check the path.")
-    return saved_embeddings(path, read(path, _NAMES))
-
-
-def checked_suffix(path: Path) -> str:
-    """Return how the name of a file of embeddings ends.
-
-    Raises:
-        InputError: If that is neither .npz nor .parquet.
-    """
-    if path.suffix not in _WRITE:
-        raise InputError(f"embeddings are kept in .npz or .parquet files, not in {path.name!r}.")
-    return path.suffix
 
 
 def _arrays(corpus: Corpus) -> dict[str, NDArray[Any]]:
@@ -313,8 +297,8 @@ def _arrays(corpus: Corpus) -> dict[str, NDArray[Any]]:
 
 
 @contextmanager
-def _written_whole(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file beside the one that is meant, whose place it takes when all is written."""
+def _atomic_file(path: Path) -> Iterator[IO[bytes]]:
+    """Open a temporary file, which replaces `path` when everything is written."""
     part = path.with_name(f".{path.name}.part")
     try:
         with part.open("wb") as file:
@@ -322,7 +306,23 @@ def _written_whole(path: Path) -> Iterator[IO[bytes]]:
         part.replace(path)
     except OSError as error:
         raise InputError(
-            f"{path} cannot be written: {error.strerror or error}; choose another place."
+            f"{path} cannot be written: {error.strerror or error}; choose another folder."
         ) from error
     finally:
         part.unlink(missing_ok=True)
+
+
+_CHECKS: Mapping[str, Callable[[Path, str, NDArray[Any]], Any]] = {
+    "embeddings": _numbers,
+    "clip_ids": _text,
+    "targets": _numbers,
+    "mask": _bools,
+    "split": _text,
+    "classes": _text,
+    "task": _text,
+    "groups": _text,
+    "credit": _numbers,
+}
+_WRITE = {".npz": write_npz, ".parquet": write_parquet}
+_READ = {".npz": read_npz, ".parquet": read_parquet}
+_NAMES = frozenset(field.name for field in fields(SavedEmbeddings))

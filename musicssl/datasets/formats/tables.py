@@ -1,4 +1,4 @@
-"""Annotation files as text and as tables of cells, with clear errors for malformed ones."""
+"""Annotation files as text and as tables of cells, with clear errors for malformed files."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -13,21 +13,21 @@ _LFS_POINTER = "version https://git-lfs"
 
 @contextmanager
 def annotation_file(path: Path, get: str) -> Iterator[TextIO]:
-    """Open an annotation file: UTF-8, with or without a byte order mark, line ends as they are.
+    """Open an annotation file in UTF-8, with or without a byte order mark, with any line ends.
 
     Args:
         path: The file.
         get: How to get the corpus, a clause for the end of a message.
 
     Raises:
-        InputError: If it is missing, unreadable, not text, or a git-LFS pointer.
+        InputError: If the file is missing, unreadable, not text, or a git-LFS pointer.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
                 raise InputError(
-                    f"{path} is a git-LFS pointer, not the file itself; run `git lfs pull` where "
-                    f"it comes from, or {get}."
+                    f"{path} is a git-LFS pointer, not the file itself; run `git lfs pull` in its "
+                    f"repository, or {get}."
                 )
             file.seek(0)
             yield file
@@ -38,22 +38,22 @@ def annotation_file(path: Path, get: str) -> Iterator[TextIO]:
 
 
 def annotation_text(path: Path, get: str) -> str:
-    """Read all of an annotation file.
+    """Read a whole annotation file.
 
     Raises:
-        InputError: As `annotation_file` does.
+        InputError: See `annotation_file`.
     """
     with annotation_file(path, get) as file:
         return file.read()
 
 
 def annotation_lines(path: Path, get: str) -> list[tuple[int, str]]:
-    """Read the lines of a list without the blanks around them, and their numbers, from 1.
+    """Read the lines of a list, stripped, with their numbers from 1.
 
-    Empty lines are passed over; the last line needs no line end.
+    Empty lines are skipped; the last line needs no line end.
 
     Raises:
-        InputError: As `annotation_file` does, or if no line holds anything.
+        InputError: See `annotation_file`; also if all lines are empty.
     """
     stripped = [line.strip() for line in annotation_text(path, get).splitlines()]
     lines = [(number, line) for number, line in enumerate(stripped, start=1) if line]
@@ -66,11 +66,11 @@ class Line(NamedTuple):
     """One line of a table.
 
     Attributes:
-        place: "line NUMBER of FILE", for messages.
-        cells: Of each column, without the blanks around them.
+        location: "line NUMBER of FILE", for messages.
+        cells: Stripped cell of each column.
     """
 
-    place: str
+    location: str
     cells: dict[str, str]
 
 
@@ -79,17 +79,17 @@ def annotation_rows(
 ) -> Iterator[tuple[int, list[str]]]:
     """Read the rows of a table one by one, each with the number of its last line, from 1.
 
-    Cells may be in double quotes, and then hold delimiters and line ends; empty lines are passed
-    over. Rows may differ in length.
+    Cells in double quotes may contain delimiters and line ends; empty lines are skipped. Rows may
+    differ in length.
 
     Args:
         path: The table.
         get: How to get the corpus, a clause for the end of a message.
-        delimiter: Between two cells.
-        quoted: Whether double quotes enclose cells, and are no character like any other.
+        delimiter: Character between two cells.
+        quoted: Whether double quotes enclose cells instead of being ordinary characters.
 
     Raises:
-        InputError: As `annotation_file` does, or if a cell never ends.
+        InputError: See `annotation_file`; also if a quoted cell has no end.
     """
     with annotation_file(path, get) as file:
         reader = csv.reader(file, delimiter=delimiter, quotechar='"' if quoted else None)
@@ -99,7 +99,7 @@ def annotation_rows(
                     yield reader.line_num, row
         except csv.Error as error:
             raise InputError(
-                f"line {reader.line_num} of {path} is no row of a table ({error}); replace the "
+                f"line {reader.line_num} of {path} is not a row of a table ({error}); replace the "
                 f"file, or {get}."
             ) from error
 
@@ -107,19 +107,19 @@ def annotation_rows(
 def columns_of(
     path: Path, rows: Iterator[tuple[int, list[str]]], names: Sequence[str], get: str
 ) -> tuple[list[int], int]:
-    """Take the head off a table and find columns in it.
+    """Read the head of a table and find columns in it.
 
     Args:
         path: The table, for messages.
-        rows: Its rows, of which the head is still to come.
-        names: Of the columns to find.
-        get: As for `annotation_rows`.
+        rows: Its rows, starting with the head.
+        names: Names of the columns to find.
+        get: See `annotation_rows`.
 
     Returns:
-        Where those columns are, and the number of all columns.
+        The indices of those columns, and the number of all columns.
 
     Raises:
-        InputError: If a column is not there.
+        InputError: If a column is missing.
     """
     _, head = next(rows, (0, []))
     absent = [name for name in names if name not in head]
@@ -133,18 +133,18 @@ def columns_of(
 def read_table(
     path: Path, columns: Sequence[str], get: str, delimiter: str = ",", key: str | None = None
 ) -> list[Line]:
-    """Read a table with a head, all of whose lines have as many cells; blank lines are left out.
+    """Read a table with a head and the same number of cells in all lines; skip blank lines.
 
     Args:
         path: The table.
-        columns: Those that must be there; others may be.
-        get: As for `annotation_rows`.
-        delimiter: Between the cells. Where it is a tab, quotes enclose nothing: titles hold single
-            ones.
-        key: One of the columns, in which no cell may occur twice; None if there is no such one.
+        columns: Required columns; there may be others.
+        get: See `annotation_rows`.
+        delimiter: Character between cells. If it is a tab, quotes are ordinary characters, because
+            titles contain unpaired quotes.
+        key: Name of a column whose cells must be unique; None for no such column.
 
     Raises:
-        InputError: As `annotation_rows` does, if a column is missing, a line has more or fewer
+        InputError: See `annotation_rows`; also if a column is missing, a line has more or fewer
             cells than the head, or two lines have the same key.
     """
     rows = annotation_rows(path, get, delimiter, quoted=delimiter != "\t")
@@ -154,17 +154,17 @@ def read_table(
     if absent:
         raise InputError(f"{path} has no column {absent[0]!r}; {get}.")
     lines: list[Line] = []
-    seen: set[str] = set()
+    keys: set[str] = set()
     for number, cells in rows:
         if not any(cells):
             continue
-        place = f"line {number} of {path}"
+        location = f"line {number} of {path}"
         if len(cells) != len(names):
-            raise InputError(f"{place} has {len(cells)} cells, not {len(names)}; {get}.")
-        line = Line(place, {n: c.strip() for n, c in zip(names, cells, strict=True)})
-        if key is not None and line.cells[key] in seen:
-            raise InputError(f"{place} is the second with {key} {line.cells[key]!r}; {get}.")
+            raise InputError(f"{location} has {len(cells)} cells, not {len(names)}; {get}.")
+        line = Line(location, {n: c.strip() for n, c in zip(names, cells, strict=True)})
+        if key is not None and line.cells[key] in keys:
+            raise InputError(f"{location} is the second with {key} {line.cells[key]!r}; {get}.")
         if key is not None:
-            seen.add(line.cells[key])
+            keys.add(line.cells[key])
         lines.append(line)
     return lines

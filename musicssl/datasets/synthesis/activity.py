@@ -1,4 +1,4 @@
-"""Which class sounds in which instance: the exact strong labels."""
+"""Strong labels: the exact activity of each class in each instance."""
 
 from collections.abc import Sequence
 
@@ -14,20 +14,20 @@ MIN_SOUNDING_SECONDS = 0.05
 def activity(
     parts: Sequence[Part], num_instances: int, instance_seconds: float
 ) -> NDArray[np.bool_]:
-    """Mark where each class sounds.
+    """Return the activity of each class in each instance.
 
-    A class is active in an instance if one of its notes sounds there for `MIN_SOUNDING_SECONDS`,
-    or for half the instance where that is shorter. Notes are at least twice as long, so that a
-    part of instances that tile the clip is active somewhere. A note sounds from its start for its
-    duration: the release of the sound (about 0.05 s) and the room's reverberation do not count.
+    A class is active in an instance if one of its notes sounds in it for `MIN_SOUNDING_SECONDS`, or
+    for half the instance if that is shorter. Notes are at least twice as long, so that every part
+    is active in at least one instance. A note sounds from its start for its duration, without the
+    release of the sound (about 0.05 s) and the room's reverberation.
 
     Args:
-        parts: Who plays.
-        num_instances: Instances of the clip, T.
+        parts: The parts of the clip.
+        num_instances: Number of instances of the clip, T.
         instance_seconds: Their duration, in seconds; they tile the clip from its start.
 
     Returns:
-        True where a class sounds, (T, C) bool.
+        True where a class is active, (T, C) bool.
     """
     needed = min(MIN_SOUNDING_SECONDS, instance_seconds / 2)
     left = np.arange(num_instances)[:, None] * instance_seconds  # (T, 1)

@@ -1,8 +1,8 @@
-"""Who plays what when: a random draw -> a piece for a small band.
+"""Random composition of a piece for a small band.
 
-Each part is another class, drawn without regard to the others and equally often, so that no class
-gives another away. It enters and leaves on a beat within the clip: what sounds in one second need
-not sound in the next, and finding it in time is a task of its own.
+Parts are of different classes, drawn uniformly and independently, so that no class predicts
+another. A part starts and ends on a beat within the clip: the active classes change during a clip,
+so that localisation in time is a task as well.
 """
 
 from dataclasses import dataclass
@@ -16,20 +16,20 @@ from musicssl.datasets.synthesis.patterns import play
 
 MIN_NOTE_SECONDS = 0.1
 _TEMPO = (70.0, 160.0)  # beats per minute
-_SHARE = (0.1, 0.5)  # of the clip for which a part plays
+_SHARE = (0.1, 0.5)  # fraction of the clip for which a part plays
 _MIN_BEATS = 2  # for which a part plays
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """What one instrument plays.
+    """The notes of one instrument.
 
     Attributes:
-        column: Its class, as an index into `INSTRUMENTS`.
-        program: The General MIDI program, or kit, that sounds.
-        starts: Of its notes, in seconds, (K,) float64.
-        durations: Of its notes, in seconds, (K,) float64, at least `MIN_NOTE_SECONDS`.
-        keys: Of its notes, (K,) int.
+        column: Class of the instrument, an index into `INSTRUMENTS`.
+        program: General MIDI program, or kit.
+        starts: Starts of the notes, in seconds, (K,) float64.
+        durations: Durations of the notes, in seconds, (K,) float64, at least `MIN_NOTE_SECONDS`.
+        keys: MIDI keys of the notes, (K,) int.
     """
 
     column: int
@@ -40,7 +40,7 @@ class Part:
 
     @property
     def instrument(self) -> Instrument:
-        """The class that plays."""
+        """The instrument of the part."""
         return INSTRUMENTS[self.column]
 
 
@@ -50,13 +50,13 @@ def compose(
     """Draw a piece.
 
     Args:
-        rng: Where all choices come from.
-        clip_seconds: Duration of the clip, at least 2 s; no note outlasts it.
-        min_parts: Fewest parts, at least 1.
-        max_parts: Most parts, at most 20; each number between is as likely.
+        rng: Generator of all choices.
+        clip_seconds: Duration of the clip, at least 2 s; all notes end within it.
+        min_parts: Smallest number of parts, at least 1.
+        max_parts: Largest number of parts, at most 20; drawn uniformly.
 
     Returns:
-        The parts, in column order, each with a note or more.
+        The parts, in column order, each with one note or more.
     """
     tempo = rng.uniform(*_TEMPO)
     harmony = draw_harmony(rng)
@@ -86,7 +86,7 @@ def _draw_part(
 
 
 def _draw_beats(rng: np.random.Generator, count: int) -> range:
-    """Choose when a part plays, among the `count` beats that begin in the clip."""
+    """Draw the beats of a part, among the `count` beats that begin in the clip."""
     length = max(_MIN_BEATS, round(rng.uniform(*_SHARE) * count))
     start = int(rng.integers(count - length + 1))
     return range(start, start + length)

@@ -1,4 +1,4 @@
-"""What a band sounds like elsewhere: in a room, or through other loudspeakers."""
+"""Effects on the sound of a band: reverberation and a spectral tilt."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,13 +6,13 @@ from scipy.signal import fftconvolve, lfilter
 
 Audio = NDArray[np.float32]
 
-_ROOM_SECONDS = (0.2, 0.6)  # until the reverberation has lost 60 dB
+_ROOM_SECONDS = (0.2, 0.6)  # reverberation time (decay by 60 dB)
 _ROOM_DB = (-12.0, 0.0)  # energy of the reverberation relative to the dry sound
-_TILT_HZ = 1000.0  # where low frequencies turn into high ones
+_TILT_HZ = 1000.0  # corner frequency of the shelf
 
 
 def amplitude(decibels: float) -> float:
-    """Turn a level into a factor.
+    """Return the factor of an amplitude for a level in dB.
 
     >>> amplitude(-20)
     0.1
@@ -21,12 +21,12 @@ def amplitude(decibels: float) -> float:
 
 
 def in_a_room(rng: np.random.Generator, sound: Audio, sample_rate: int) -> Audio:
-    """Add a room's reverberation: the sound convolved with noise that dies away exponentially.
+    """Add a room's reverberation: the sound convolved with exponentially decaying noise.
 
     Args:
-        rng: Draws the room's size, from 0.2 to 0.6 s to lose 60 dB, its level, from -12 to 0 dB
+        rng: Generator of the reverberation time, from 0.2 to 0.6 s, its level, from -12 to 0 dB
             relative to the dry sound, and the noise.
-        sound: Dry, (S,).
+        sound: Dry sound, (S,).
         sample_rate: Sample rate, in Hz.
 
     Returns:
@@ -41,13 +41,13 @@ def in_a_room(rng: np.random.Generator, sound: Audio, sample_rate: int) -> Audio
 
 
 def tilted(sound: Audio, tilt_db: float, sample_rate: int) -> Audio:
-    """Raise what lies above 1 kHz by half of `tilt_db` and lower the rest by as much.
+    """Amplify frequencies above 1 kHz by half of `tilt_db` and attenuate those below by the same.
 
     A first-order shelf by the bilinear transform: exact at 0 Hz and at half the sample rate.
 
     Args:
         sound: Samples, (S,).
-        tilt_db: Gain of high frequencies relative to low ones, in dB; negative for the contrary.
+        tilt_db: Gain of high frequencies relative to low ones, in dB; may be negative.
         sample_rate: Sample rate, in Hz.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Key and chords of a piece: which pitch classes fit at a beat."""
+"""Key and chords of a piece: the pitch classes at each beat."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ _PROGRESSIONS = (
     (0, 3, 0, 4),
     (5, 3, 0, 4),
     (0, 6, 3, 0),
-)  # scale degrees counted from 0, one chord to the bar
+)  # scale degrees from 0 on, one chord for each bar
 
 
 @dataclass(frozen=True)
@@ -28,25 +28,25 @@ class Harmony:
 
     Attributes:
         scale: Pitch classes of the seven degrees, 0 to 11.
-        progression: Degree that each bar's chord is built on; starts again at its end.
+        progression: Degree of the root of each bar's chord; repeated from the start.
     """
 
     scale: tuple[int, ...]
     progression: tuple[int, ...]
 
     def chord(self, beat: float) -> tuple[int, int, int]:
-        """Root, third and fifth at a beat, as pitch classes."""
+        """Return root, third and fifth at a beat, as pitch classes."""
         degree = self.progression[int(beat // BEATS_PER_BAR) % len(self.progression)]
         root, third, fifth = (self.scale[(degree + step) % 7] for step in (0, 2, 4))
         return root, third, fifth
 
     def keys(self, low: int, high: int) -> list[int]:
-        """All keys of the scale from `low` to `high`."""
+        """Return all keys of the scale from `low` to `high`."""
         return [key for key in range(low, high + 1) if key % 12 in self.scale]
 
 
 def draw_harmony(rng: np.random.Generator) -> Harmony:
-    """Draw tonic, mode and progression, each value equally often."""
+    """Draw tonic, mode and progression uniformly."""
     tonic = int(rng.integers(12))
     steps = list(_MODES.values())[rng.integers(len(_MODES))]
     progression = _PROGRESSIONS[rng.integers(len(_PROGRESSIONS))]
@@ -54,7 +54,7 @@ def draw_harmony(rng: np.random.Generator) -> Harmony:
 
 
 def key_at_or_above(pitch_class: int, low: int) -> int:
-    """The lowest key of a pitch class that is not below `low`.
+    """Return the lowest key of a pitch class that is not below `low`.
 
     >>> key_at_or_above(0, 60), key_at_or_above(11, 60)
     (60, 71)

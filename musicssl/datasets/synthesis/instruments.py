@@ -1,9 +1,9 @@
-"""The twenty classes of synthband and what of General MIDI sounds like them.
+"""The twenty classes of synthband and their General MIDI programs.
 
 Eighteen classes of OpenMIC-2018 have General MIDI programs (mandolin and ukulele have none);
-electric guitar and harp make up the twenty. Programs count from 0, keys as in MIDI (middle C is
-60). A range is where the instrument is played, less the keys that
-`musicssl.datasets.synthesis.render` names as unsafe.
+electric guitar and harp are the other two. Programs are numbered from 0, keys as in MIDI (middle C
+is 60). A range is that of the instrument, without the keys that
+`musicssl.datasets.synthesis.render` lists as unsafe.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from enum import Enum
 
 
 class Role(Enum):
-    """What a part does in the band."""
+    """The role of a part in the band."""
 
     BASS = "bass"
     CHORDS = "chords"
@@ -22,15 +22,15 @@ class Role(Enum):
 
 @dataclass(frozen=True)
 class Instrument:
-    """A class, and how the composer may use it.
+    """A class, with its programs and the constraints of the composer.
 
     Attributes:
-        name: The class.
-        programs: General MIDI programs; kits where it is percussion.
-        low: Lowest key it plays.
-        high: Highest key it plays.
-        roles: What it may do in the band.
-        ring_seconds: Its longest note, in seconds: a label must not outlast what was plucked.
+        name: Name of the class.
+        programs: General MIDI programs, or kits of percussion.
+        low: Lowest key.
+        high: Highest key.
+        roles: Possible roles in the band.
+        ring_seconds: Longest note, in seconds: a label must not be longer than a plucked sound.
     """
 
     name: str
@@ -42,11 +42,11 @@ class Instrument:
 
     @property
     def percussion(self) -> bool:
-        """Whether its keys are drums and cymbals rather than pitches."""
+        """Whether keys stand for drums and cymbals instead of pitches."""
         return self.roles[0] in (Role.DRUMS, Role.CYMBALS)
 
 
-# Keys that sound for as long as a stroke is labelled; snare 38, kit 24 and closed hi-hats do not.
+# Keys whose sound is as long as the label of a stroke, unlike snare 38, kit 24 and closed hi-hats.
 KICKS = (35, 36)
 SNARE = 40
 TOMS = (41, 45, 48)

@@ -1,4 +1,4 @@
-"""From the parts of a band to a clip: levels, effects, noise."""
+"""The mix of the parts of a band: levels, effects, noise."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import numpy as np
 from musicssl.datasets.synthesis.compose import Part
 from musicssl.datasets.synthesis.effects import Audio, amplitude, in_a_room, tilted
 
-PEAK_DB = -1.0  # of every clip, relative to full scale
+PEAK_DB = -1.0  # peak of every clip, relative to full scale
 _TILT_DB = (-12.0, 12.0)  # gain of high frequencies relative to low ones
 
 
@@ -22,21 +22,20 @@ def mix(
 ) -> Audio:
     """Mix the parts of a clip.
 
-    Each step draws from a stream of its own, so that a clip at another setting is the same but for
-    that setting.
+    Each step draws from its own stream of random numbers, so that a change of one setting leaves
+    everything else in a clip the same.
 
     Args:
-        rng: Where all choices come from.
-        parts: Who plays, P.
-        sounds: Each alone and dry, P times (S,).
+        rng: Generator of all choices.
+        parts: The P parts.
+        sounds: Dry sound of each part alone, P times (S,).
         sample_rate: Sample rate, in Hz.
         level_range_db: A part's level while it plays is drawn from `-level_range_db` to 0 dB.
-        effects: Probability that the band stands in a room, and, drawn apart from that, that its
-            spectrum is tilted.
-        noise_db: Level of white noise relative to the band over the whole clip, or None for none.
+        effects: Probability of reverberation, and independently, of a spectral tilt.
+        noise_db: Level of white noise relative to the band over the whole clip; None for no noise.
 
     Returns:
-        Samples, (S,), with their peak at `PEAK_DB`.
+        Samples, (S,), with a peak of `PEAK_DB`.
     """
     of_levels, of_room, of_tilt, of_noise = rng.spawn(4)
     band = np.zeros_like(sounds[0])
@@ -55,7 +54,7 @@ def mix(
 
 
 def level_while_playing(part: Part, sound: Audio, sample_rate: int) -> float:
-    """Root mean square from the start of the first note to the end of the last."""
+    """Return the root mean square from the start of the first note to the end of the last."""
     start = int(part.starts.min() * sample_rate)
     stop = round((part.starts + part.durations).max() * sample_rate)
     return _level(sound[start:stop])

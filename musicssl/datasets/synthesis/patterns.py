@@ -1,7 +1,7 @@
-"""What a part plays: for each role, notes over a stretch of beats.
+"""Random patterns of notes for each role, over a stretch of beats.
 
-Every pattern plays on its first beat, so that a part that enters is heard. Notes are
-(beat, beats long, key), with beats as floats; all lie within the stretch they were asked for.
+Every pattern has a note on its first beat, so that a part sounds from its start. Notes are
+(beat, length in beats, key), with beats as floats; all are within the stretch.
 """
 
 import numpy as np
@@ -31,14 +31,14 @@ def play(
     """Draw the notes of a part in a stretch of beats.
 
     Args:
-        rng: Where all choices come from.
-        role: What the part does.
-        instrument: Whose range the notes keep to.
-        harmony: What fits at each beat.
+        rng: Generator of all choices.
+        role: Role of the part.
+        instrument: Instrument, whose range limits the notes.
+        harmony: Harmony of the piece.
         beats: The stretch; at least one beat.
 
     Returns:
-        Notes; at least one, and the first on the first beat.
+        Notes; at least one, the first of them on the first beat.
     """
     match role:
         case Role.BASS:
@@ -56,7 +56,7 @@ def play(
 
 
 def _steps(beats: range, step: float) -> list[tuple[float, float]]:
-    """Beat and length of notes `step` apart; the last may be shorter."""
+    """Return beat and length of notes at a distance of `step`; the last one may be shorter."""
     starts = np.arange(beats.start, beats.stop - 1e-6, step)
     return [(float(start), min(step, beats.stop - float(start))) for start in starts]
 
@@ -109,14 +109,14 @@ def _melody(
     rng: np.random.Generator, instrument: Instrument, harmony: Harmony, beats: range
 ) -> list[Note]:
     keys = harmony.keys(instrument.low, instrument.high)
-    place = int(rng.integers(len(keys)))
+    index = int(rng.integers(len(keys)))
     beat = float(beats.start)
     notes: list[Note] = []
     while beat < beats.stop:
         length = min(float(rng.choice([0.5, 1.0, 1.0, 2.0])), beats.stop - beat)
         if not notes or rng.random() >= _REST:
-            notes.append((beat, length * rng.uniform(0.7, 1.0), keys[place]))
-        place = int(np.clip(place + rng.integers(-3, 4), 0, len(keys) - 1))
+            notes.append((beat, length * rng.uniform(0.7, 1.0), keys[index]))
+        index = int(np.clip(index + rng.integers(-3, 4), 0, len(keys) - 1))
         beat += length
     return notes
 

@@ -1,16 +1,17 @@
-"""From notes to sound, through symusic's synthesizer and the SoundFont that pretty_midi ships.
+"""Rendering of notes with symusic's synthesizer and the SoundFont of pretty_midi.
 
-symusic 0.5.9 with TimGM6mb.sf2 has traps, each measured, and each avoided here or in `instruments`:
+symusic 0.5.9 with TimGM6mb.sf2 has several faults, each verified, and each avoided here or in
+`instruments`:
 
-- Above key 87 some samples have loops that round to no length, and `render` never returns (at a
-  sample rate of 8 kHz far below that; hence `SAMPLE_RATES`).
-- Alto saxophone (65) and trumpet (56) below key 64 read past the end of a sample: another sound
-  in each process.
-- A note that outlasts the last one grows the buffer by memory that is not cleared; hence a last
-  note after the end of the clip, which is cut off.
-- A synthesizer keeps a resampled sample under its key alone, though programs that share it differ
-  in level: what it played before changes what is heard. Hence one synthesizer to a program.
-- Velocity and controllers do nothing; levels are made in `musicssl.datasets.synthesis.mix`.
+- Above key 87 the loops of some samples are rounded to length 0, and `render` never returns (at a
+  sample rate of 8 kHz also for much lower keys; therefore `SAMPLE_RATES`).
+- Alto saxophone (65) and trumpet (56) below key 64 read beyond the end of a sample, so that the
+  sound differs in each process.
+- A note that ends after the last note extends the buffer by uninitialised memory; therefore we add
+  a last note after the end of the clip, which is cut off.
+- A synthesizer caches resampled samples by key only, but programs that share a sample differ in
+  level, so that earlier notes change the sound. Therefore each program has its own synthesizer.
+- Velocity and controllers have no effect; `musicssl.datasets.synthesis.mix` sets the levels.
 """
 
 from functools import cache
@@ -25,14 +26,14 @@ from musicssl.datasets.synthesis.compose import MIN_NOTE_SECONDS, Part
 
 SAMPLE_RATES = (16_000, 22_050, 24_000, 32_000, 44_100, 48_000)  # Hz; every key checked
 _VELOCITY = 100
-_BEST_QUALITY = 0  # of resampling
+_BEST_QUALITY = 0  # quality of resampling
 
 
 def render(part: Part, clip_seconds: float, sample_rate: int) -> NDArray[np.float32]:
-    """Let one part sound alone, dry, at the level the SoundFont gives it.
+    """Render one part alone, dry, at the level of the SoundFont.
 
     Args:
-        part: What is played.
+        part: The part.
         clip_seconds: Duration of the clip, in seconds.
         sample_rate: Sample rate, in Hz, one of `SAMPLE_RATES`.
 
@@ -54,12 +55,12 @@ def render(part: Part, clip_seconds: float, sample_rate: int) -> NDArray[np.floa
 
 @cache
 def _synthesizer(program: int, percussion: bool, sample_rate: int) -> Synthesizer:
-    """Open the SoundFont for one program; the 60 of synthband take 150 MB in all."""
+    """Open the SoundFont for one program; the 60 programs of synthband take 150 MB in total."""
     return Synthesizer(_sound_font(), sample_rate, _BEST_QUALITY)
 
 
 def _sound_font() -> Path:
-    """Find the SoundFont without importing pretty_midi, which would take its time."""
+    """Find the SoundFont without importing pretty_midi, which is slow."""
     spec = find_spec("pretty_midi")
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError("pretty_midi, whose SoundFont synthband plays, is not installed")

@@ -26,7 +26,7 @@ def test_it_counts_what_is_there_and_what_is_not(root, capsys):
     assert run(root) == 0
     said = capsys.readouterr().out
     assert "2 clips: 2 train" in said
-    assert "left out as known to be broken or wrong: 1\n  f.wav holds a cough" in said
+    assert "left out because they are broken or wrong: 1\n  f.wav holds a cough" in said
     assert "annotated but missing: 1\n  d.ogg is missing" in said
     assert "cannot be decoded: 1\n  e.wav is not audio" in said
     assert "other audio files, not used: 1" in said

@@ -42,7 +42,7 @@ def test_a_root_a_level_too_high_is_told_the_right_one(above):
         (None, "needs data.root=DIR.*get it from its authors"),
         ("", "needs data.root=DIR"),
         ("nowhere", "is not a folder"),
-        ("elsewhere", "does not hold Corpus: it has none of list.csv"),
+        ("elsewhere", "does not contain Corpus: it has none of list.csv"),
     ],
 )
 def test_what_is_not_there_is_told_with_its_cure(tmp_path, root, message, monkeypatch):

@@ -37,8 +37,8 @@ def test_intervals_of_known_instruments_are_read(file):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("S01", "S09", "numbers of stems that the song has, .* starts with 'time,S09.*; mend it"),
-        ("time", "Time", "must start with `time`"),
+        ("S01", "S09", "numbers of the song's stems, .* starts with 'time,S09.*; mend it"),
+        ("time", "Time", "must have a head of `time`"),
         (",0.49,", ",much,", r"song\.lab is malformed .*much.*; mend it"),
         (",0.49,", ",", r"song\.lab is malformed .*columns changed"),
         (",S02", "", "4 cells a line under 3 names"),

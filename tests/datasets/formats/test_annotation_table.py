@@ -31,7 +31,7 @@ def test_cells_may_be_separated_by_tabs(table):
 
 def test_a_cell_that_never_ends_is_told(table):
     path = table(b'a,b\n1,"' + b"x" * 200_000)
-    with pytest.raises(InputError, match=r"line \d of .*table\.csv is no row .* or get it\.$"):
+    with pytest.raises(InputError, match=r"line \d of .*table\.csv is not a row .* or get it\.$"):
         list(annotation_rows(path, "get it"))
 
 
@@ -59,7 +59,7 @@ def test_cells_are_stripped_also_of_tabs_in_quotes(table):
     path = table(b'id,"name"\r\n1,"\ta, b "\r\n\r\n2,c\r\n')
     lines = read_table(path, ("id", "name"), "get it again")
     assert [line.cells for line in lines] == [{"id": "1", "name": "a, b"}, {"id": "2", "name": "c"}]
-    assert lines[1].place == f"line 4 of {path}"
+    assert lines[1].location == f"line 4 of {path}"
 
 
 def test_a_quote_between_tabs_is_a_character(table):

@@ -124,7 +124,10 @@ def test_a_full_disk_is_told_and_what_is_done_is_kept(whole, tmp_path):
     folder = tmp_path / "full"
     folder.mkdir()
     room = len(expected["h.npy"]) - PIECES[2].nbytes + 5
-    with disk_of(room), pytest.raises(InputError, match=r"cannot be written: .*; make room .*keeps the rows done"):
+    with (
+        disk_of(room),
+        pytest.raises(InputError, match=r"cannot be written: .*; make room .*keeps the rows done"),
+    ):
         write(folder)
     assert go_on(folder) == 8
     assert content(folder) == expected
