@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,11 +7,24 @@ import soundfile
 
 from musicssl.audio.log_mel import LogMel
 from musicssl.audio.waveform import Waveform
-from musicssl.datasets.emomusic import CLASSES, EmoMusic, main
+from musicssl.datasets.emomusic import CLASSES, CLIPS, TABLES, EmoMusic, download, main
 from musicssl.errors import InputError
+from tests.support.publisher import Publisher, files_in
 
 FEATURES = LogMel(sample_rate=8_000, num_mels=16, n_fft=512)
 MEANS, DEVIATIONS = (4.7561, 4.9739), (1.3860, 1.2546)  # of jukemir
+SONGS = """"song_id","file_name","Artist","Song title","start","Mediaeval 2013 set"
+2,"\t2.mp3","Kevin MacLeod\t","\tA, B\t","\t0.5\t","development"
+3,"\t3.mp3","Kevin  MacLeod!\t","\tC\t","\t1.21\t","development"
+5,"\t5.mp3","\t65daysofstatic\t","\tD\t","\t1.21\t","development"
+10,"\t10.mp3","Somebody\t","\tE\t","\t1.21\t","evaluation"
+"""
+RATINGS = """song_id,mean_arousal,std_arousal,mean_valence,std_valence
+2,3,0.5,2,0.5
+3,5,0.5,4,0.5
+5,7,0.5,6,0.5
+10,9,0.5,4,0.5
+"""
 
 
 @pytest.fixture
@@ -58,20 +72,6 @@ def test_real_artists_are_divided_in_development_and_not_by_mediaeval(real):
     tested = annotations.groups[annotations.split == "test"]
     assert np.isin(tested, [*(train | val)]).sum() == 66
     assert not any("\t" in group or not group for group in annotations.groups)
-
-
-SONGS = """"song_id","file_name","Artist","Song title","start","Mediaeval 2013 set"
-2,"\t2.mp3","Kevin MacLeod\t","\tA, B\t","\t0.5\t","development"
-3,"\t3.mp3","Kevin  MacLeod!\t","\tC\t","\t1.21\t","development"
-5,"\t5.mp3","\t65daysofstatic\t","\tD\t","\t1.21\t","development"
-10,"\t10.mp3","Somebody\t","\tE\t","\t1.21\t","evaluation"
-"""
-RATINGS = """song_id,mean_arousal,std_arousal,mean_valence,std_valence
-2,3,0.5,2,0.5
-3,5,0.5,4,0.5
-5,7,0.5,6,0.5
-10,9,0.5,4,0.5
-"""
 
 
 @pytest.fixture
@@ -187,3 +187,37 @@ def test_a_missing_file_is_told(make, root):
     (root / "songs_info.csv").unlink()
     with pytest.raises(InputError, match=r"songs_info\.csv is missing; put it there, or unpack"):
         make().annotations()
+
+
+def test_tables_and_clips_come_into_one_folder(publisher: Publisher, tmp_path: Path) -> None:
+    tables = publisher.tar("annotations.tar.gz", {"./static_annotations.csv": b"1"}, "sha256")
+    clips = publisher.tar("clips_45sec.tar.gz", {"clips_45seconds/2.mp3": b"2"}, "sha256")
+    download(tmp_path, tables, clips)
+    for archive in (tables, clips):
+        (tmp_path / archive.name).unlink()
+    assert files_in(tmp_path) == {
+        "emomusic/clips_45seconds/2.mp3": b"2",
+        "emomusic/static_annotations.csv": b"1",
+    }
+    download(tmp_path, tables, clips)
+    assert publisher.requests == ["annotations.tar.gz", "clips_45sec.tar.gz"]
+
+
+def test_clips_that_failed_are_fetched_by_the_next_run(
+    publisher: Publisher, tmp_path: Path
+) -> None:
+    tables = publisher.tar("annotations.tar.gz", {"songs_info.csv": b"1"}, "sha256")
+    clips = publisher.tar("clips_45sec.tar.gz", {"clips_45seconds/2.mp3": b"2"}, "sha256")
+    (tmp_path / "emomusic").mkdir()
+    (tmp_path / "emomusic" / "songs_info.csv").write_bytes(b"1")
+    download(tmp_path, tables, clips)
+    assert publisher.requests == ["clips_45sec.tar.gz"]
+    assert files_in(tmp_path / "emomusic").keys() == {"clips_45seconds/2.mp3", "songs_info.csv"}
+
+
+def test_the_archives_are_those_that_jukemir_verified(shared_data: Path) -> None:
+    file = shared_data / "annotations" / "emomusic" / "jukemir_assets_emomusic.json"
+    assets = json.loads(file.read_text())
+    for archive, name in ((CLIPS, "EMOMUSIC_CLIPS"), (TABLES, "EMOMUSIC_ANNOTATIONS")):
+        assert archive.url == assets[name]["url"]
+        assert archive.checksum == f"sha256:{assets[name]['checksum']}"

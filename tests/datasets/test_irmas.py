@@ -9,8 +9,9 @@ from musicssl.audio.decode import read_audio
 from musicssl.audio.log_mel import LogMel
 from musicssl.audio.waveform import Waveform
 from musicssl.data.corpus import check_corpus
-from musicssl.datasets.irmas import CLASSES, INSTRUMENTS, IRMAS, TESTING, main
+from musicssl.datasets.irmas import ARCHIVES, CLASSES, INSTRUMENTS, IRMAS, TESTING, download, main
 from musicssl.errors import InputError
+from tests.support.publisher import Publisher, files_in
 
 RATE = 4_000
 FEATURES = LogMel(sample_rate=RATE, num_mels=8, n_fft=256)
@@ -28,6 +29,8 @@ TEST = {  # as the archives nest them: stem -> what its text file says
     "IRMAS-TestingData-Part2/IRTestingData-Part2/0050_10CC___I_M_NOT_IN_LOVE-11": "pia\t\r\ncla",
     "IRMAS-TestingData-Part3/Part3/(03) [Fritz] No.1-2": "cel\t\ncla\t\nflu\t\nsax\t\nvoi\t\n",
 }
+TRAINING_FILES = {"IRMAS-TrainingData/cla/[cla][cla]0189__2.wav": b"train"}
+TESTING_FILES = {"Part1/02 - And The Body Will Die-8.wav": b"test", "Part1/a.txt": b"gel\t\n"}
 
 
 def write_audio(path: Path, seed: int = 0, channels: int = 2) -> None:
@@ -218,3 +221,26 @@ def test_real_excerpts(shared_data, tmp_path):
     for clip, length in zip(corpus.clip_ids, corpus.x.lengths, strict=True):
         info = soundfile.info(folder / clip)
         assert abs(length - info.frames * 22_050 / info.samplerate) <= 1
+
+
+def test_the_folders_are_those_that_the_corpus_is_read_from(
+    publisher: Publisher, tmp_path: Path
+) -> None:
+    archives = {
+        "IRMAS-TrainingData": publisher.zip("IRMAS-TrainingData.zip", TRAINING_FILES),
+        "IRMAS-TestingData-Part1": publisher.zip("IRMAS-TestingData-Part1.zip", TESTING_FILES),
+    }
+    download(tmp_path, archives)
+    for archive in archives.values():
+        (tmp_path / archive.name).unlink()
+    unpacked = {f"IRMAS-TestingData-Part1/{name}": data for name, data in TESTING_FILES.items()}
+    assert files_in(tmp_path) == TRAINING_FILES | unpacked
+    download(tmp_path, archives)
+    assert sorted(publisher.requests) == sorted(archive.name for archive in archives.values())
+
+
+def test_each_folder_has_its_own_archive() -> None:
+    assert [archive.name for archive in ARCHIVES.values()] == [f"{name}.zip" for name in ARCHIVES]
+    checksums = [archive.checksum for archive in ARCHIVES.values()]
+    assert len(set(checksums)) == 4
+    assert {len(checksum) for checksum in checksums} == {len("md5:") + 32}

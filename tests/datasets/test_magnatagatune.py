@@ -10,11 +10,20 @@ import soundfile
 from musicssl.audio.log_mel import LogMel
 from musicssl.audio.waveform import Waveform
 from musicssl.data.corpus import check_corpus
-from musicssl.datasets.magnatagatune import ALL, BROKEN, TOP50, MagnaTagATune, main
+from musicssl.datasets.magnatagatune import (
+    ALL,
+    BROKEN,
+    PARTS,
+    TABLES,
+    TOP50,
+    MagnaTagATune,
+    download,
+    main,
+)
 from musicssl.errors import InputError
+from tests.support.publisher import Publisher, files_in, zip_of
 
 FEATURES = LogMel(sample_rate=8_000, num_mels=16, n_fft=512)
-
 # clip_id: path without its ending, tags
 CLIPS = {
     "2": ("f/ann-album-01-song_a-30-59", ["guitar", "rock", "eerie"]),
@@ -25,6 +34,7 @@ CLIPS = {
     "19": ("c/dee-album-03-song_e-0-29", ["guitar"]),
     "35644": (BROKEN[0], ["slow"]),
 }
+CLIP_FILES = {"0/a-0-29.mp3": b"a", "f/b-30-59.mp3": bytes(range(256))}
 
 
 def write_table(path, clips):
@@ -375,3 +385,25 @@ def test_the_real_rows_at_hand_read_the_same(real):
     subset = real_annotations(folder, tags="all")
     assert len(subset.paths) == 960
     np.testing.assert_array_equal(subset.y, [targets[path] for path in subset.paths])
+
+
+def test_the_parts_become_a_folder_of_clips(publisher: Publisher, tmp_path: Path) -> None:
+    whole = zip_of(CLIP_FILES)
+    cuts = (whole[:100], whole[100:150], whole[150:])
+    parts = [publisher.file(f"mp3.zip.00{n}", cut, "sha256") for n, cut in enumerate(cuts, 1)]
+    tables = [publisher.file("annotations_final.csv", b'"clip_id"\n', "sha256")]
+    download(tmp_path, tables, parts)
+    folder = tmp_path / "magnatagatune"
+    assert (folder / "mp3.zip").read_bytes() == whole
+    (folder / "mp3.zip").unlink()
+    clips = {f"mp3/{name}": data for name, data in CLIP_FILES.items()}
+    assert files_in(folder) == {"annotations_final.csv": b'"clip_id"\n', **clips}
+    download(tmp_path, tables, parts)
+    assert len(publisher.requests) == 4
+
+
+def test_the_files_are_those_that_jukemir_verified(shared_data: Path) -> None:
+    file = shared_data / "annotations" / "mtat" / "jukemir_assets_magnatagatune.json"
+    assets = {Path(asset["url"]).name: asset for asset in json.loads(file.read_text()).values()}
+    for archive in (*TABLES, *PARTS):
+        assert archive.checksum == f"sha256:{assets[archive.name]['checksum']}"

@@ -10,20 +10,29 @@ from omegaconf import OmegaConf
 from musicssl.audio.log_mel import LogMel
 from musicssl.audio.waveform import Waveform
 from musicssl.data.corpus import check_corpus
-from musicssl.datasets.medley_solos_db import CLASSES, TABLE, MedleySolosDB, main
+from musicssl.datasets.medley_solos_db import (
+    CLASSES,
+    CLIPS,
+    METADATA,
+    TABLE,
+    MedleySolosDB,
+    download,
+    main,
+)
 from musicssl.errors import InputError
+from tests.support.publisher import Publisher, files_in
 
 RATE = 44_100
 NUM_SAMPLES = 131_072  # 2.97 s
 SUBSETS = ["training"] * 16 + ["validation"] * 8 + ["test"] * 8
-CLIPS = [(subset, n % 8, n // 2, f"{n:08d}-aaaa") for n, subset in enumerate(SUBSETS)]
+CLIP_ROWS = [(subset, n % 8, n // 2, f"{n:08d}-aaaa") for n, subset in enumerate(SUBSETS)]
 
 
 def file_of(subset: str, number: int, uuid: str) -> str:
     return f"Medley-solos-DB_{subset}-{number}_{uuid}.wav"
 
 
-def write_table(path: Path, clips: list[tuple[str, int, int, str]] = CLIPS) -> None:
+def write_table(path: Path, clips: list[tuple[str, int, int, str]] = CLIP_ROWS) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
@@ -35,7 +44,7 @@ def write_table(path: Path, clips: list[tuple[str, int, int, str]] = CLIPS) -> N
 def write_audio(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     time = np.arange(NUM_SAMPLES) / RATE
-    for row, (subset, number, _, uuid) in enumerate(CLIPS):
+    for row, (subset, number, _, uuid) in enumerate(CLIP_ROWS):
         tone = 0.5 * np.sin(2 * np.pi * (200 + 100 * row) * time)
         path = folder / file_of(subset, number, uuid)
         soundfile.write(path, tone.astype(np.float32), RATE, subtype="FLOAT")
@@ -58,18 +67,18 @@ def test_load_gives_what_the_table_says(root: Path) -> None:
     assert check_corpus(corpus) is corpus
     assert corpus.task == "multi_class"
     assert corpus.classes == CLASSES
-    assert corpus.clip_ids.tolist() == [f"audio/{file_of(s, n, u)}" for s, n, _, u in CLIPS]
-    assert corpus.y.argmax(axis=1).tolist() == [number for _, number, _, _ in CLIPS]
-    assert corpus.y.sum(axis=1).tolist() == [1] * len(CLIPS)
+    assert corpus.clip_ids.tolist() == [f"audio/{file_of(s, n, u)}" for s, n, _, u in CLIP_ROWS]
+    assert corpus.y.argmax(axis=1).tolist() == [number for _, number, _, _ in CLIP_ROWS]
+    assert corpus.y.sum(axis=1).tolist() == [1] * len(CLIP_ROWS)
     assert corpus.mask.all()
     assert corpus.split.tolist() == ["train"] * 16 + ["val"] * 8 + ["test"] * 8
-    assert corpus.groups.tolist() == [str(song) for _, _, song, _ in CLIPS]
+    assert corpus.groups.tolist() == [str(song) for _, _, song, _ in CLIP_ROWS]
 
 
 def test_each_row_sounds_like_its_clip(root: Path) -> None:
     sound = corpus_of(root).load().x
-    rows = np.arange(len(CLIPS))
-    samples = sound.read(rows, np.zeros(len(CLIPS), np.int64), sound.sample_rate)
+    rows = np.arange(len(CLIP_ROWS))
+    samples = sound.read(rows, np.zeros(len(CLIP_ROWS), np.int64), sound.sample_rate)
     loudest = np.abs(np.fft.rfft(samples)).argmax(axis=1)  # bins of 1 Hz
     np.testing.assert_allclose(loudest, 200 + 100 * rows, atol=1)
     np.testing.assert_allclose(sound.lengths, NUM_SAMPLES * 16_000 / RATE, atol=1)
@@ -82,13 +91,13 @@ def test_table_and_clips_may_lie_as_users_put_them(tmp_path: Path, table: str, a
     write_table(tmp_path / table)
     write_audio(tmp_path / audio)
     corpus = corpus_of(tmp_path, features=LogMel()).load()
-    assert corpus.x.shape == (len(CLIPS), 3, 128)
+    assert corpus.x.shape == (len(CLIP_ROWS), 3, 128)
     assert len(corpus.indices("test")) == 8
 
 
 def test_the_command_counts_clips_and_files(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     audio = root / "Medley-solos-DB" / "audio"
-    subset, number, _, uuid = CLIPS[0]
+    subset, number, _, uuid = CLIP_ROWS[0]
     (audio / file_of(subset, number, uuid)).unlink()
     (audio / "unnamed.wav").write_bytes(b"")
     assert main(["--root", str(root), "--cache", str(root / "cache"), "--num-workers", "1"]) == 0
@@ -99,13 +108,13 @@ def test_the_command_counts_clips_and_files(root: Path, capsys: pytest.CaptureFi
 
 
 def test_a_missing_clip_is_an_error_unless_skipped(root: Path) -> None:
-    subset, number, _, uuid = CLIPS[3]
+    subset, number, _, uuid = CLIP_ROWS[3]
     name = file_of(subset, number, uuid)
     (root / "Medley-solos-DB" / "audio" / name).unlink()
     with pytest.raises(InputError, match=f"1 of 32 files .*{name} is missing"):
         corpus_of(root).load()
     left = corpus_of(root, unreadable="skip").load()
-    numbers = [number for _, number, _, _ in CLIPS]
+    numbers = [number for _, number, _, _ in CLIP_ROWS]
     assert left.y.argmax(axis=1).tolist() == numbers[:3] + numbers[4:]
 
 
@@ -172,3 +181,22 @@ def test_the_real_clip_is_read(shared_data: Path, tmp_path: Path) -> None:
     assert (rate, len(expected)) == (RATE, NUM_SAMPLES)
     (samples,) = corpus.x.read(np.array([0]), np.array([0]), len(expected))
     np.testing.assert_allclose(samples, expected, atol=1e-6)
+
+
+def test_the_table_and_the_clips_come_into_one_folder(publisher: Publisher, tmp_path: Path) -> None:
+    table = publisher.file("Medley-solos-DB_metadata.csv", b"subset\n")
+    clips = publisher.tar("Medley-solos-DB.tar.gz", {"./Medley-solos-DB_test-0_a.wav": b"1"})
+    download(tmp_path, table, clips)
+    folder = tmp_path / "Medley-solos-DB"
+    (folder / "Medley-solos-DB.tar.gz").unlink()
+    assert files_in(folder) == {
+        "Medley-solos-DB_metadata.csv": b"subset\n",
+        "audio/Medley-solos-DB_test-0_a.wav": b"1",
+    }
+    download(tmp_path, table, clips)
+    assert publisher.requests == ["Medley-solos-DB_metadata.csv", "Medley-solos-DB.tar.gz"]
+
+
+def test_each_file_has_its_own_checksum() -> None:
+    assert METADATA.checksum != CLIPS.checksum
+    assert len(METADATA.checksum) == len(CLIPS.checksum) == len("md5:") + 32

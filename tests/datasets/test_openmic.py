@@ -1,5 +1,6 @@
 import json
 import tracemalloc
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,10 @@ from scipy.signal import resample_poly
 from musicssl.audio.log_mel import LogMel
 from musicssl.audio.waveform import Waveform
 from musicssl.data.corpus import Corpus, check_corpus
+from musicssl.datasets.base.command import corpus_command
+from musicssl.datasets.base.download import Archive
 from musicssl.datasets.formats.openmic import SCALINGS
-from musicssl.datasets.openmic import CLASSES, OpenMIC, OpenMICAudio, openmic
+from musicssl.datasets.openmic import CLASSES, OpenMIC, OpenMICAudio, download, openmic
 from musicssl.errors import InputError
 from tests.support.openmic_folder import (
     CODES,
@@ -29,6 +32,10 @@ from tests.support.openmic_folder import (
     write_openmic,
     write_partitions,
 )
+from tests.support.publisher import Publisher, files_in
+
+LOG_MEL = {"_target_": "musicssl.audio.log_mel.LogMel"}
+WAVEFORM = {"_target_": "musicssl.audio.waveform.Waveform"}
 
 
 @pytest.fixture
@@ -295,10 +302,6 @@ def composed(root: Path, features: dict, *overrides: str) -> OpenMIC | OpenMICAu
     return instantiate(config.dataset)
 
 
-LOG_MEL = {"_target_": "musicssl.audio.log_mel.LogMel"}
-WAVEFORM = {"_target_": "musicssl.audio.waveform.Waveform"}
-
-
 def test_the_conf_makes_the_dataset(root: Path) -> None:
     dataset = composed(root, LOG_MEL)
     assert dataset == OpenMIC(str(root))  # the defaults of conf and code are the same
@@ -389,3 +392,49 @@ def test_the_real_partitions_order_the_rows(real: Path, tmp_path: Path) -> None:
     assert corpus.x[40].tolist() == np.full((10, 128), np.float32(0.2)).tolist()
     assert corpus.mask[40].tolist() == [column == 5 for column in range(20)]
     assert corpus.y[40].sum() == 0
+
+
+@pytest.fixture
+def published(publisher: Publisher, tmp_path_factory: pytest.TempPathFactory) -> Archive:
+    """The synthetic corpus, without audio, as an archive."""
+    folder = tmp_path_factory.mktemp("corpus") / "openmic-2018"
+    write_openmic(folder)
+    members = {f"openmic-2018/{name}": data for name, data in files_in(folder).items()}
+    return publisher.tar("openmic.tgz", members)
+
+
+def test_download_gets_the_corpus_once(
+    published: Archive, publisher: Publisher, tmp_path: Path
+) -> None:
+    download(tmp_path, published)
+    assert OpenMIC(tmp_path).load().clip_ids.tolist() == KEYS
+    (tmp_path / "openmic.tgz").unlink()
+    download(tmp_path, published)
+    assert publisher.requests == ["openmic.tgz"]
+
+
+def command(root: Path, archive: Archive) -> int:
+    arguments = ["--root", str(root), "--download", "--cache", str(root / "cache")]
+    return corpus_command(OpenMICAudio, arguments, partial(download, archive=archive))
+
+
+def test_download_leaves_an_incomplete_folder_to_its_owner(
+    published: Archive, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_openmic(tmp_path / "openmic-2018")
+    (tmp_path / "openmic-2018" / "openmic-2018.npz").unlink()
+    with pytest.raises(SystemExit, match="2"):
+        command(tmp_path, published)
+    assert "lacks openmic-2018.npz; move the folder away" in capsys.readouterr().err
+    assert not (tmp_path / "openmic-2018" / "openmic-2018.npz").exists()
+    assert not (tmp_path / "openmic.tgz").exists()
+
+
+def test_a_wrong_archive_ends_with_2(
+    published: Archive, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = Archive(published.url, f"md5:{'0' * 32}")
+    with pytest.raises(SystemExit, match="2"):
+        command(tmp_path / "new", wrong)
+    assert "error: " in capsys.readouterr().err
+    assert list((tmp_path / "new").iterdir()) == []
