@@ -15,7 +15,7 @@ def batch(count=4, lengths=True):
     )
 
 
-def test_some_clips_are_chosen_by_a_mask_or_by_place():
+def test_clips_are_selected_by_a_mask_or_by_index():
     whole = batch()
     by_mask = whole.select(torch.tensor([False, True, False, True]))
     by_place = whole.select(torch.tensor([1, 3]))

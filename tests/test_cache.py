@@ -66,7 +66,7 @@ def test_a_folder_is_built_once_and_then_left_alone(tmp_path):
     assert (target / "data").read_text() == "kept"
 
 
-def test_a_cache_may_be_read_by_whom_the_umask_lets_in(tmp_path):
+def test_a_cache_has_the_permissions_of_the_umask(tmp_path):
     old = os.umask(0o027)
     try:
         build_once(tmp_path / "cache", fill)
@@ -107,7 +107,7 @@ def test_a_killed_build_leaves_no_cache_and_its_rest_is_removed(tmp_path):
     assert other.is_dir()
 
 
-def test_a_build_that_is_gone_on_with_finds_what_was_left(tmp_path):
+def test_a_resumed_build_finds_the_files_of_the_first(tmp_path):
     target, found = tmp_path / "cache", []
 
     def build(folder):
@@ -158,7 +158,7 @@ def test_a_fingerprint_depends_on_every_value_but_not_on_the_order():
     assert len(fingerprint(settings)) == 12
 
 
-def test_the_folder_that_nobody_chose_is_that_of_train_py(monkeypatch):
+def test_the_default_folder_is_that_of_train_py(monkeypatch):
     setting = OmegaConf.load(Path(__file__).parents[1] / "conf" / "train.yaml").data
     for chosen in (None, "/somewhere/else"):
         monkeypatch.delenv("MUSICSSL_CACHE", raising=False)

@@ -73,7 +73,7 @@ def test_resampling_keeps_duration_pitch_and_level(tmp_path, rate):
     assert rest < 1e-6
 
 
-def test_what_lies_above_half_the_new_rate_does_not_fold_down(tmp_path):
+def test_frequencies_above_half_the_new_rate_do_not_alias(tmp_path):
     high = np.sin(2 * np.pi * 10_000 * np.arange(44_100) / 44_100)
     samples = read_audio(write(tmp_path / "a.wav", 0.5 * high, 44_100), 16_000)
     assert np.abs(samples[1000:-1000]).max() < 1e-4
@@ -86,7 +86,7 @@ def test_channels_are_averaged_and_equal_rates_are_left_alone(tmp_path):
     np.testing.assert_allclose(samples, channels.astype(np.float64).mean(axis=1), atol=1e-7)
 
 
-def test_the_content_decides_not_the_ending(tmp_path):
+def test_the_format_is_recognised_by_the_content(tmp_path):
     path = write(tmp_path / "a.flac", sine(16_000), 16_000)
     expected = read_audio(path, 16_000)
     np.testing.assert_array_equal(read_audio(path.rename(tmp_path / "a.dat"), 16_000), expected)

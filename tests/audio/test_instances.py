@@ -53,7 +53,7 @@ def test_each_row_is_the_features_of_its_file_and_then_zeros(root):
         assert not row[length:].any()
 
 
-def test_what_has_no_instances_is_told_with_its_reason(root):
+def test_files_without_instances_are_reported_with_their_fault(root):
     unreadable = open_store(root).unreadable
     assert list(unreadable) == ["3.mp3", "4.wav"]
     assert unreadable["3.mp3"].startswith("is not audio")
@@ -98,7 +98,7 @@ def test_a_changed_file_setting_or_list_makes_a_new_store(root):
     assert first.x[0].any()
 
 
-def test_only_the_start_is_used_if_so_asked(root):
+def test_only_the_start_is_used_on_request(root):
     store = open_store(root, max_seconds=1.0)
     assert store.lengths.tolist() == [1, 1, 1]
     np.testing.assert_allclose(

@@ -23,7 +23,7 @@ def test_recordings_are_found_in_the_folder_or_beside_it(corpus, tmp_path, place
     assert find(corpus) == tmp_path / place
 
 
-def test_the_likeliest_place_that_holds_recordings_counts(corpus, tmp_path):
+def test_the_likeliest_folder_with_recordings_is_used(corpus, tmp_path):
     (corpus / "audio").mkdir()  # holds none
     (corpus / "low" / "00").mkdir(parents=True)
     (corpus / "01").mkdir()
@@ -36,7 +36,7 @@ def test_without_recordings_they_are_expected_in_the_folder(corpus):
     assert find(corpus) == corpus
 
 
-def test_what_the_user_says_counts(corpus, tmp_path):
+def test_the_setting_of_the_user_is_used(corpus, tmp_path):
     (corpus / "audio" / "00").mkdir(parents=True)
     (tmp_path / "disk").mkdir()
     assert find(corpus, tmp_path / "disk") == tmp_path / "disk"
@@ -56,6 +56,6 @@ def test_the_ending_is_that_of_the_first_recording_that_is_there(tmp_path):
     assert file_ending(tmp_path, ["01/b"], ".ogg", usual) == ".ogg"
 
 
-def test_an_ending_without_a_dot_is_told(tmp_path):
+def test_an_ending_without_a_dot_is_reported(tmp_path):
     with pytest.raises(InputError, match=r"dataset\.ending must start with a dot.* got 'ogg'"):
         file_ending(tmp_path, [], "ogg", (".mp3",))

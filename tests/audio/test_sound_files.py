@@ -52,7 +52,7 @@ def test_each_row_is_a_stretch_of_its_file_and_then_zeros(root, num_workers):
         assert not got[len(expected) :].any()
 
 
-def test_what_is_no_sound_is_told_with_its_reason(root):
+def test_unreadable_files_are_reported_with_their_fault(root):
     files = opened(root)
     assert files.unreadable == {
         "zero.mp3": "is empty (0 bytes)",

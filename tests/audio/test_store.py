@@ -277,7 +277,7 @@ def test_files_none_of_which_is_sound_leave_no_store_and_may_be_mended(root):
         prepared(root, names=[])
 
 
-def test_what_cannot_be_decoded_is_told_whatever_decodes(tmp_path):
+def test_clips_that_cannot_be_decoded_are_reported(tmp_path):
     def decode(name):
         if name == "bad":
             raise UnreadableAudioError(tmp_path / name, "is too loud")

@@ -4,7 +4,7 @@ import pytest
 from musicssl.audio.store_index import FULL_SCALE, quantise
 
 
-def test_what_was_16_bit_comes_out_as_it_was():
+def test_16_bit_samples_do_not_change():
     every = np.arange(-32768, 32768)
     steps, clipped = quantise((every / 32768).astype(np.float32))
     assert steps.dtype == np.int16

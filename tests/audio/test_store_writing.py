@@ -139,7 +139,7 @@ def lose_the_journal(part):
         (lose_the_journal, 0),
     ],
 )
-def test_what_cannot_be_trusted_is_decoded_again(tmp_path, whole, damage, kept):
+def test_damaged_entries_are_decoded_again(tmp_path, whole, damage, kept):
     damage(interrupt(tmp_path / "store", at="clip 17"))
     store, decoded = build_counting(tmp_path / "store")
     assert decoded == NAMES[kept:]
@@ -167,9 +167,7 @@ def disk_of(size):
 
 
 @pytest.mark.parametrize("num_workers", [1, 2])
-def test_a_full_disk_is_told_in_one_sentence_and_the_build_goes_on_later(
-    tmp_path, whole, num_workers
-):
+def test_a_full_disk_is_one_sentence_and_the_build_is_resumed_later(tmp_path, whole, num_workers):
     folder = tmp_path / "store"
     with disk_of(20_001), pytest.raises(InputError) as caught:  # within a clip, within a sample
         build_store(folder, NAMES, clip, RATE, num_workers)
@@ -199,7 +197,7 @@ def test_a_disk_that_fails_in_the_end_leaves_no_store(tmp_path, whole, monkeypat
     assert content(store) == whole
 
 
-def test_samples_beyond_full_scale_are_clipped_counted_and_told(tmp_path, caplog):
+def test_samples_beyond_full_scale_are_clipped_counted_and_reported(tmp_path, caplog):
     def loud(name):
         return np.array([0.5, 1.5, -1.25, 1.0] if name == "loud" else [0.5], np.float32)
 

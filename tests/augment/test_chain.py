@@ -33,7 +33,7 @@ def test_an_empty_chain_is_the_identity():
     assert Chain()(x) is x
 
 
-def test_what_is_no_transform_is_refused_by_name():
+def test_an_invalid_transform_is_refused_by_name():
     with pytest.raises(InputError, match="noise of a chain of transforms is None"):
         Chain(gain=FeatureGain(0.1), noise=None)
 

@@ -27,7 +27,7 @@ def corrupted(name, severity, seed=0):
     return ALL[name](severity)(sound(), None)
 
 
-def test_they_are_those_of_the_paper():
+def test_the_names_are_those_of_the_paper():
     assert set(ALL) == {
         *("gain", "polarity", "coloured_noise", "filtering", "pitch_shift", "delay"),
         *("time_stretch", "splice_out", "reverb", "chorus", "distortion", "compression"),
@@ -124,7 +124,7 @@ def test_a_room_sounds_for_10_seconds_and_is_half_of_what_is_heard(severity):
 
 
 @half_and_whole
-def test_a_voice_of_half_the_mix_swings_five_times_a_second(severity):
+def test_a_voice_of_half_the_mix_is_modulated_at_5_hz(severity):
     """Of a ramp in ms, what is missing is the mix of the delay: 7 ms and a sine of 2.5."""
     ramp = 1000 * torch.arange(2 * RATE, dtype=torch.float64)[None] / RATE
     torch.manual_seed(0)
@@ -161,6 +161,6 @@ def test_a_low_severity_of_mp3_is_hardly_heard():
 
 @each
 @pytest.mark.parametrize("severity", [-1, 5.5])
-def test_a_severity_that_is_none_is_refused(name, severity):
+def test_an_invalid_severity_is_refused(name, severity):
     with pytest.raises(InputError, match="severity must lie between"):
         ALL[name](severity)

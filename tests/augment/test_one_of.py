@@ -35,7 +35,7 @@ def test_each_clip_gets_one_with_its_own_length_and_each_is_as_likely():
     assert total.all()
 
 
-def test_a_choice_that_nobody_got_is_not_computed():
+def test_a_transform_of_no_clip_is_not_computed():
     torch.manual_seed(0)
     transforms = {name: Added(1) for name in "abcdefgh"}
     y = OneOf(**transforms)(torch.zeros(1, 1, 1), torch.ones(1).long())
@@ -61,6 +61,6 @@ def test_it_is_of_sound_if_its_transforms_are():
         ({"a": Level(1.0), "b": Noise(1.0)}, "mixes transforms of instances and sound"),
     ],
 )
-def test_what_is_no_choice_is_refused(transforms, message):
+def test_an_invalid_choice_is_refused(transforms, message):
     with pytest.raises(InputError, match=message):
         OneOf(**transforms)

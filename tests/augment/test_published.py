@@ -9,7 +9,7 @@ from musicssl.errors import InputError
 RATE = 16_000  # Hz
 
 
-def test_severity_zero_leaves_clips_as_they_are():
+def test_severity_zero_does_not_change_clips():
     x = torch.rand(2, 100)
     assert published_chain(0, RATE)(x) is x
     assert published_transforms(0, RATE) == {}
@@ -87,7 +87,7 @@ def test_filters_are_the_published_ones(severity, rate, low, high, centres, widt
         assert (bands.min_width, bands.max_width) == pytest.approx((widths, 1.99))
 
 
-def test_so_many_clips_stay_as_they_are():
+def test_the_fraction_of_unchanged_clips_follows_the_probability():
     """At severity 1 the chain is passed over for 0.6, and does nothing by chance to some others."""
     torch.manual_seed(0)
     x = torch.randn(1500, 256)

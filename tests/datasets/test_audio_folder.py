@@ -178,7 +178,9 @@ def test_many_unreadable_files_are_counted(make, root):
         ({"classes": ["celo"]}, r"no file is labelled 'celo' \(did you mean 'cello'\?\)"),
     ],
 )
-def test_a_wrong_setting_is_told_before_anything_is_decoded(make, settings, message, monkeypatch):
+def test_a_wrong_setting_is_reported_before_anything_is_decoded(
+    make, settings, message, monkeypatch
+):
     monkeypatch.setattr(instances, "read_audio", None)
     with pytest.raises(InputError, match=message):
         make(**settings).prepare()
@@ -191,7 +193,7 @@ def test_absent_files_are_counted_and_named(make, root):
         make().load()
 
 
-def test_a_folder_without_audio_is_told(make, tmp_path):
+def test_a_folder_without_audio_is_reported(make, tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(InputError, match="has no audio"):

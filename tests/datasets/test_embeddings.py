@@ -67,7 +67,7 @@ def test_labels_of_another_corpus_are_matched_by_the_name_of_the_clip(path, capl
     assert "has 15 clips that are not in tiny_sound; left out." in caplog.text
 
 
-def test_no_clip_too_many_is_not_told(path, caplog):
+def test_no_surplus_clips_are_not_reported(path, caplog):
     caplog.set_level(logging.INFO)
     EmbeddingsFile(path, TinySound()).load()
     assert not caplog.text
@@ -108,7 +108,7 @@ def test_a_file_without_names_is_refused_whatever_the_labels(tmp_path):
         EmbeddingsFile(tmp_path / "h.npz", TinySound()).load()
 
 
-def test_no_path_is_told():
+def test_no_path_is_reported():
     with pytest.raises(InputError, match=r"dataset\.path is not set"):
         EmbeddingsFile(None).load()
 

@@ -145,7 +145,7 @@ def test_a_missing_recording_stops_the_run(make, root):
         make().load()
 
 
-def test_a_root_a_level_off_is_told(make, root, tmp_path):
+def test_a_root_a_level_off_is_reported(make, root, tmp_path):
     with pytest.raises(InputError, match=f"one level too low.*data.root={root}"):
         make(root=root / "clips_45seconds").load()
     above = root.rename(tmp_path / "mine").parent
@@ -167,14 +167,14 @@ def test_a_root_a_level_off_is_told(make, root, tmp_path):
         ("static_annotations.csv", "s", "version https://git-lfs.github.com/spec/v1\n", "git-LFS"),
     ],
 )
-def test_malformed_lines_are_told(make, root, file, old, new, message):
+def test_malformed_lines_are_reported(make, root, file, old, new, message):
     path = root / file
     path.write_text(path.read_text().replace(old, new, 1))
     with pytest.raises(InputError, match=message):
         make().annotations()
 
 
-def test_targets_without_a_scale_are_told(make, root):
+def test_targets_without_a_scale_are_reported(make, root):
     (root / "static_annotations.csv").write_text(RATINGS.replace(",4,0.5\n5", ",2,0.5\n5"))
     assert make().annotations().y.shape == (4, 2)  # one difference is enough
     flat = RATINGS.replace("5,0.5,4", "3,0.5,4").replace("7,0.5,6", "3,0.5,6")
@@ -183,7 +183,7 @@ def test_targets_without_a_scale_are_told(make, root):
         make().annotations()
 
 
-def test_a_missing_file_is_told(make, root):
+def test_a_missing_file_is_reported(make, root):
     (root / "songs_info.csv").unlink()
     with pytest.raises(InputError, match=r"songs_info\.csv is missing; put it there, or unpack"):
         make().annotations()

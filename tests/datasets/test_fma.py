@@ -83,7 +83,7 @@ def test_without_a_table_every_file_trains_and_is_unlabelled(make):
     }
 
 
-def test_the_table_says_who_trains_and_who_plays(make, root):
+def test_splits_and_artists_are_those_of_the_table(make, root):
     write_table(root)
     write_audio(root, "large", [2, 5, 2010, 140_999])
     corpus = make(subset="large").load()
@@ -141,7 +141,7 @@ def test_converted_recordings_are_found(make, tmp_path):
         make(root=root, ending=".ogg").load()
 
 
-def test_a_missing_recording_is_told_or_left_out(make, root):
+def test_a_missing_recording_is_reported_or_left_out(make, root):
     write_table(root)
     (root / "fma_small" / "000" / "000005.mp3").unlink()
     with pytest.raises(InputError, match=r"1 of 2 files .* fma_small/000/000005\.mp3 is missing"):
@@ -174,14 +174,14 @@ def test_the_subset_must_be_clear(make, root):
     assert len(make(subset="small").load().clip_ids) == 2
 
 
-def test_a_subset_without_recordings_is_told(make, root):
+def test_a_subset_without_recordings_is_reported(make, root):
     (root / "fma_medium").mkdir()
     (root / "fma_medium" / "song.mp3").touch()
     with pytest.raises(InputError, match=r"fma_medium has no file like 000/000002\.mp3"):
         make(subset="medium").load()
 
 
-def test_a_root_one_level_off_is_told(make, root, tmp_path):
+def test_a_root_one_level_off_is_reported(make, root, tmp_path):
     with pytest.raises(InputError, match="fma_small is one level too low: fma is in"):
         make(root=root / "fma_small").load()
     assert make(root=tmp_path).load().clip_ids.tolist() == make().load().clip_ids.tolist()
@@ -206,7 +206,7 @@ def test_a_root_one_level_off_is_told(make, root, tmp_path):
         ('A "', 'A "' + "x" * 200_000, r"tracks\.csv is not a row of a table"),
     ],
 )
-def test_a_malformed_table_is_told(make, root, old, new, message):
+def test_a_malformed_table_is_reported(make, root, old, new, message):
     write_table(root)
     table = root / "fma_metadata" / "tracks.csv"
     content = table.read_bytes().decode()

@@ -224,7 +224,7 @@ def test_pieces_without_one_certain_key_are_left_out(make):
     }
 
 
-def test_artists_that_worked_together_however_far_are_on_one_side(make, root):
+def test_artists_connected_by_collaborations_are_in_one_split(make, root):
     rng = np.random.default_rng(1)
     pieces = {
         str(n): [f"A{a}" for a in rng.choice(150, rng.integers(1, 4), replace=False)]
@@ -282,7 +282,7 @@ def test_a_missing_recording_stops_the_run(make, root):
         make().load()
 
 
-def test_a_root_a_level_off_is_told(make, root, tmp_path):
+def test_a_root_a_level_off_is_reported(make, root, tmp_path):
     with pytest.raises(InputError, match=f"one level too low.*data.root={root}"):
         make(root=root / TEST_FOLDER).load()
     above = root.rename(tmp_path / "mine").parent
@@ -302,14 +302,14 @@ def test_a_root_a_level_off_is_told(make, root, tmp_path):
         ("annotations.txt", "ID\t", "version https://git-lfs.github.com/spec/v1\n", "git-LFS"),
     ],
 )
-def test_malformed_lines_are_told(make, root, file, old, new, message):
+def test_malformed_lines_are_reported(make, root, file, old, new, message):
     path = root / TRAIN_FOLDER / "annotations" / file
     path.write_text(path.read_text().replace(old, new, 1))
     with pytest.raises(InputError, match=message):
         make().annotations()
 
 
-def test_a_malformed_key_of_the_test_set_is_told(make, root):
+def test_a_malformed_key_of_the_test_set_is_reported(make, root):
     (root / TEST_FOLDER / "annotations/key/99.LOFI.key").write_text("C")
     with pytest.raises(InputError, match=r"99\.LOFI\.key: 'C' is not a key"):
         make().annotations()
@@ -321,7 +321,7 @@ def test_both_sets_are_needed(make, root):
         make().annotations()
 
 
-def test_a_test_set_without_keys_is_told(make, root):
+def test_a_test_set_without_keys_is_reported(make, root):
     for path in (root / TEST_FOLDER / "annotations/key").iterdir():
         path.unlink()
     with pytest.raises(InputError, match="has no keys of the test set"):

@@ -212,13 +212,13 @@ def test_a_list_that_is_not_there(make, root, content, message):
         ("", r"one level too high: gtzan is in .*mine; set data\.root=.*mine"),
     ],
 )
-def test_a_root_one_level_off_is_told(make, root, below, message):
+def test_a_root_one_level_off_is_reported(make, root, below, message):
     wrong = root / below if below else root.rename(root.parent / "mine").parent
     with pytest.raises(InputError, match=message):
         make(root=wrong).load()
 
 
-def test_an_unknown_split_is_told(make):
+def test_an_unknown_split_is_reported(make):
     with pytest.raises(InputError, match=r"split must be fault_filtered or stratified, got 'mine'"):
         make(split="mine").load()
 

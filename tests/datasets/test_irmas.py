@@ -176,14 +176,14 @@ def test_training_audio_outside_of_the_folders_is_named(make, root):
 
 
 @pytest.mark.parametrize("part", [wrapper for wrapper, _ in TESTING])
-def test_a_missing_part_of_the_test_set_is_told(make, root, part):
+def test_a_missing_part_of_the_test_set_is_reported(make, root, part):
     shutil.rmtree(root / part)
     with pytest.raises(InputError, match=rf"{part} is missing; download it"):
         make().load()
 
 
 @pytest.mark.parametrize("part", ["IRMAS-TrainingData", "IRMAS-TestingData-Part2"])
-def test_an_empty_part_is_told(make, root, part):
+def test_an_empty_part_is_reported(make, root, part):
     shutil.rmtree(root / part)
     (root / part).mkdir()
     with pytest.raises(InputError, match=rf"{part} has no annotated excerpt; download it"):
@@ -198,7 +198,7 @@ def test_an_empty_part_is_told(make, root, part):
         ("", r"one level too high: irmas is in .*mine"),
     ],
 )
-def test_a_root_one_level_off_is_told(make, root, below, message):
+def test_a_root_one_level_off_is_reported(make, root, below, message):
     wrong = root / below if below else root.rename(root.parent / "mine").parent
     with pytest.raises(InputError, match=message):
         make(root=wrong).load()

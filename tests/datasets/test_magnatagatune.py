@@ -168,7 +168,7 @@ def test_the_folder_above_will_do(make, tmp_path):
     assert make(root=tmp_path).load().clip_ids.tolist() == make().load().clip_ids.tolist()
 
 
-def test_a_missing_recording_is_told_or_left_out(make, root):
+def test_a_missing_recording_is_reported_or_left_out(make, root):
     (root / "mp3" / f"{CLIPS['9'][0]}.mp3").unlink()
     with pytest.raises(InputError, match=r"1 of 6 files .* b/cy-album-01-song_c-0-29\.mp3 is miss"):
         make().load()
@@ -207,12 +207,12 @@ def test_the_command_takes_the_options(root, tmp_path, capsys):
         ({"ending": ".wav"}, r"none of the 6 recordings .* not even f/ann-.*\.wav; put the audio"),
     ],
 )
-def test_a_wrong_setting_is_told(make, settings, message):
+def test_a_wrong_setting_is_reported(make, settings, message):
     with pytest.raises(InputError, match=message):
         make(**settings).load()
 
 
-def test_a_root_one_level_off_is_told(make, root, tmp_path):
+def test_a_root_one_level_off_is_reported(make, root, tmp_path):
     with pytest.raises(InputError, match="mp3 is one level too low"):
         make(root=root / "mp3").load()
     root.rename(tmp_path / "tagatune")
@@ -232,7 +232,7 @@ def test_a_root_one_level_off_is_told(make, root, tmp_path):
         ('"clip_id"', "version https://git-lfs.github.com/spec/v1\n", "is a git-LFS pointer"),
     ],
 )
-def test_a_malformed_table_is_told(make, root, old, new, message):
+def test_a_malformed_table_is_reported(make, root, old, new, message):
     table = root / "annotations_final.csv"
     assert old in table.read_text()
     table.write_text(table.read_text().replace(old, new))
@@ -240,7 +240,7 @@ def test_a_malformed_table_is_told(make, root, old, new, message):
         make(tags="all").load()
 
 
-def test_a_table_without_clips_is_told(make, root):
+def test_a_table_without_clips_is_reported(make, root):
     write_table(root / "annotations_final.csv", {})
     with pytest.raises(InputError, match=r"annotations_final\.csv names no clip"):
         make().load()
@@ -254,7 +254,7 @@ def test_a_table_without_clips_is_told(make, root):
         ("clip_id,artist\n", "has no column 'clip_id'"),
     ],
 )
-def test_a_malformed_table_of_artists_is_told(make, root, content, message):
+def test_a_malformed_table_of_artists_is_reported(make, root, content, message):
     (root / "clip_info_final.csv").write_text(content)
     with pytest.raises(InputError, match=message):
         make().load()

@@ -118,7 +118,7 @@ def test_a_missing_clip_is_an_error_unless_skipped(root: Path) -> None:
     assert left.y.argmax(axis=1).tolist() == numbers[:3] + numbers[4:]
 
 
-def test_a_level_too_high_or_too_low_is_told(root: Path) -> None:
+def test_a_level_too_high_or_too_low_is_reported(root: Path) -> None:
     folder = root / "Medley-solos-DB"
     with pytest.raises(InputError, match=rf"too low: .*; set data\.root={folder}\."):
         corpus_of(folder / "audio").load()

@@ -143,7 +143,7 @@ def test_real_bleed(real, songs, repository):
     assert tuple(first) == BLEEDING_STEMS
 
 
-def test_real_mixes_leave_open_what_an_unnamed_stem_may_hold(real, songs):
+def test_in_real_mixes_the_possible_content_of_unnamed_stems_is_not_observed(real, songs):
     annotations = real(what="mixes")
     assert annotations.task == "multi_label"
     assert counted(annotations)["drum set"] == 106
@@ -275,7 +275,7 @@ def test_activity_fits_the_instances_of_a_mix(make):
     assert corpus.instance_seconds == 1.0
 
 
-def test_intervals_of_instruments_without_a_stem_are_passed_over(make):
+def test_intervals_of_instruments_without_a_stem_are_skipped(make):
     annotations = make(what="mixes", activity="source_id").annotations()
     active = {(int(t), CLASSES[c]) for t, c in np.argwhere(annotations.activity[0])}
     assert active == {(0, "drum set"), (1, "drum set"), (2, "electric bass")}
@@ -346,7 +346,7 @@ def test_the_command_has_the_options_and_counts(root, tmp_path, capsys):
     assert "other audio files, not used: 7" in shown  # the stems
 
 
-def test_a_root_a_level_off_is_told(make, root, tmp_path):
+def test_a_root_a_level_off_is_reported(make, root, tmp_path):
     with pytest.raises(InputError, match=f"one level too low.*data.root={root}"):
         make(root=root / "Audio").load()
     above = root.rename(tmp_path / "data" / "mine").parent
@@ -376,7 +376,7 @@ def test_a_missing_recording_stops_the_run(make, root):
         ),
     ],
 )
-def test_wrong_options_are_told(make, settings, message):
+def test_wrong_options_are_reported(make, settings, message):
     with pytest.raises(InputError, match=message):
         make(**settings).annotations()
 
@@ -391,7 +391,7 @@ def test_wrong_options_are_told(make, settings, message):
         ("has_bleed", "version https://git-lfs.github.com/spec/v1\nx", "is a git-LFS pointer"),
     ],
 )
-def test_malformed_metadata_is_told_in_one_line(make, package, old, new, message):
+def test_malformed_metadata_is_reported_in_one_line(make, package, old, new, message):
     path = package / "data/Metadata/Ann_One_METADATA.yaml"
     path.write_text(path.read_text().replace(old, new, 1))
     with pytest.raises(InputError, match=message) as caught:
@@ -399,7 +399,7 @@ def test_malformed_metadata_is_told_in_one_line(make, package, old, new, message
     assert "\n" not in str(caught.value)
 
 
-def test_a_listed_song_without_metadata_is_told(make, package):
+def test_a_listed_song_without_metadata_is_reported(make, package):
     (package / "data/Metadata/Bob_Red_METADATA.yaml").unlink()
     with pytest.raises(InputError, match=r"Bob_Red_METADATA\.yaml is missing; put it there"):
         make().annotations()
@@ -412,13 +412,13 @@ def test_a_listed_song_without_metadata_is_told(make, package):
         ("source_id", "Source_ID/Ann_One_SOURCEID.lab"),
     ],
 )
-def test_malformed_activity_is_told(make, package, kind, file):
+def test_malformed_activity_is_reported(make, package, kind, file):
     (package / "data/Annotations" / file).write_text("1,2,3\n")
     with pytest.raises(InputError, match=rf"{file} .*; get the annotations again from https"):
         make(what="mixes", activity=kind).annotations()
 
 
-def test_what_an_unnamed_stem_of_a_mix_may_hold_is_not_observed(make):
+def test_the_possible_content_of_an_unnamed_stem_is_not_observed(make):
     """Ann_One has a stem "Main System": what its other stems name is there, the rest is unknown."""
     annotations = make(what="mixes").annotations()
     for path, y, mask in zip(annotations.paths, annotations.y, annotations.mask, strict=True):

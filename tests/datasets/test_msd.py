@@ -106,7 +106,7 @@ def test_clips_listed_as_invalid_are_left_out_and_counted(make, root):
     assert corpus.y[1, CLASSES.index("pop")] == 1
 
 
-def test_a_missing_or_empty_recording_is_told_or_left_out(make, root):
+def test_a_missing_or_empty_recording_is_reported_or_left_out(make, root):
     (root / "audio" / "5" / "9" / "599.clip.mp3").unlink()
     (root / "audio" / "1" / "8" / "18213.clip.mp3").write_bytes(b"")
     with pytest.raises(InputError, match=r"2 of 5 files .* is missing, .* is empty"):
@@ -130,7 +130,7 @@ def test_the_command_shows_what_is_found(root, tmp_path, capsys):
     assert "other audio files, not used: 1" in shown
 
 
-def test_a_root_one_level_off_is_told(make, root, tmp_path):
+def test_a_root_one_level_off_is_reported(make, root, tmp_path):
     with pytest.raises(InputError, match="audio is one level too low: msd is in"):
         make(root=root / "audio").load()
     root.rename(tmp_path / "split")
@@ -138,7 +138,7 @@ def test_a_root_one_level_off_is_told(make, root, tmp_path):
         make(root=tmp_path).load()
 
 
-def test_absent_audio_is_told(make, root):
+def test_absent_audio_is_reported(make, root):
     (root / "audio").rename(root / "previews")
     with pytest.raises(InputError, match=r"not even 6/0/6010476\.clip\.mp3; .*dataset\.audio_root"):
         make().load()
@@ -146,7 +146,7 @@ def test_absent_audio_is_told(make, root):
         make(audio_root="absent").load()
 
 
-def test_the_absent_targets_are_told(make, root):
+def test_the_absent_targets_are_reported(make, root):
     (root / "train_y.npy").unlink()
     with pytest.raises(InputError, match=r"train_y\.npy is missing; get it again from https://git"):
         make().load()
@@ -164,7 +164,7 @@ def test_the_absent_targets_are_told(make, root):
         (np.full((3, 50), None), r"train_y\.npy is damaged .*allow_pickle"),
     ],
 )
-def test_malformed_targets_are_told(make, root, content, message):
+def test_malformed_targets_are_reported(make, root, content, message):
     if isinstance(content, bytes):
         (root / "train_y.npy").write_bytes(content)
     else:
@@ -184,7 +184,7 @@ def test_malformed_targets_are_told(make, root, content, message):
         ("6010476\n599\n599\n", "clip 599 of msd is listed twice, for train and for train"),
     ],
 )
-def test_a_malformed_list_is_told(make, root, content, message):
+def test_a_malformed_list_is_reported(make, root, content, message):
     (root / "train_x_7d_id.txt").write_text(content)
     with pytest.raises(InputError, match=message):
         make().load()

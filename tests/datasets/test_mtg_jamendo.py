@@ -137,7 +137,7 @@ def test_another_split_and_subset_are_other_files(make, root):
     assert corpus.y.argmax(axis=1).tolist() == [4, 44, 11]
 
 
-def test_a_missing_recording_is_told_or_left_out(make, root):
+def test_a_missing_recording_is_reported_or_left_out(make, root):
     (root / "audio" / "07" / "7.mp3").unlink()
     with pytest.raises(InputError, match=r"1 of 4 files .* 07/7\.mp3 is missing"):
         make().load()
@@ -168,12 +168,12 @@ def test_the_command_shows_what_is_found(root, tmp_path, capsys):
         ({"audio_root": "low"}, r"low is not a folder; set dataset\.audio_root"),
     ],
 )
-def test_a_wrong_setting_is_told(make, settings, message):
+def test_a_wrong_setting_is_reported(make, settings, message):
     with pytest.raises(InputError, match=message):
         make(**settings).load()
 
 
-def test_a_root_one_level_off_is_told(make, root, tmp_path):
+def test_a_root_one_level_off_is_reported(make, root, tmp_path):
     with pytest.raises(InputError, match="audio is one level too low: mtg_jamendo is in"):
         make(root=root / "audio").load()
     root.rename(tmp_path / "jamendo")
@@ -181,7 +181,7 @@ def test_a_root_one_level_off_is_told(make, root, tmp_path):
         make(root=tmp_path).load()
 
 
-def test_a_folder_without_audio_is_told(make, root):
+def test_a_folder_without_audio_is_reported(make, root):
     (root / "audio").rename(root / "sound")
     with pytest.raises(InputError, match=r"none of the 4 recordings .* not even 14/214\.mp3"):
         make().load()
@@ -203,7 +203,7 @@ def test_a_folder_without_audio_is_told(make, root):
         ("TRACK_ID", "version https://git-lfs.github.com/spec/v1\n", "is a git-LFS pointer"),
     ],
 )
-def test_a_malformed_table_is_told(make, root, old, new, message):
+def test_a_malformed_table_is_reported(make, root, old, new, message):
     table = root / "data" / "splits" / "split-0" / "autotagging_top50tags-train.tsv"
     content = table.read_bytes().decode()
     assert old in content
@@ -212,7 +212,7 @@ def test_a_malformed_table_is_told(make, root, old, new, message):
         make().load()
 
 
-def test_a_table_without_songs_is_told(make, root):
+def test_a_table_without_songs_is_reported(make, root):
     write_splits(root, {"test": []})
     with pytest.raises(InputError, match=r"top50tags-test\.tsv names no song"):
         make().load()

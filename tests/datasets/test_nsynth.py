@@ -180,7 +180,7 @@ def test_a_large_file_is_read_in_pieces(tmp_path):
         (lambda text: "version https://git-lfs.github.com/spec/v1\noid", "is a git-LFS pointer"),
     ],
 )
-def test_a_damaged_file_is_told(make, root, damage, message):
+def test_a_damaged_file_is_reported(make, root, damage, message):
     path = root / "nsynth-valid" / "examples.json"
     path.write_text(damage(path.read_text()))
     with pytest.raises(InputError, match=r"nsynth-valid/examples\.json .*") as caught:
@@ -202,7 +202,7 @@ def test_a_damage_in_front_of_a_large_file_is_not_read_to_its_end(tmp_path):
     assert peak < 6e6
 
 
-def test_a_missing_part_is_told(make, root):
+def test_a_missing_part_is_reported(make, root):
     (root / "nsynth-valid" / "examples.json").unlink()
     with pytest.raises(InputError, match=r"nsynth-valid/examples\.json is missing; put it there"):
         make().load()
@@ -215,13 +215,13 @@ def test_a_missing_part_is_told(make, root):
         ("", r"one level too high: nsynth is in .*mine"),
     ],
 )
-def test_a_root_one_level_off_is_told(make, root, below, message):
+def test_a_root_one_level_off_is_reported(make, root, below, message):
     wrong = root / below if below else root.rename(root.parent / "mine").parent
     with pytest.raises(InputError, match=message):
         make(root=wrong).load()
 
 
-def test_an_unknown_target_is_told(make):
+def test_an_unknown_target_is_reported(make):
     with pytest.raises(InputError, match=r"target must be pitch or family, got 'source'"):
         make(target="source").load()
 

@@ -151,7 +151,7 @@ def test_no_root_and_no_corpus_name_the_command(tmp_path: Path) -> None:
         OpenMIC(tmp_path).load()
 
 
-def test_a_level_too_high_or_too_low_is_told(root: Path) -> None:
+def test_a_level_too_high_or_too_low_is_reported(root: Path) -> None:
     folder = root / "openmic-2018"
     with pytest.raises(InputError, match=rf"too low: .*; set data\.root={folder}"):
         OpenMIC(folder / "partitions").load()

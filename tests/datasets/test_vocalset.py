@@ -120,7 +120,7 @@ def test_the_singers_lists_are_not_read_for_singers(make, root):
 
 
 @pytest.mark.parametrize("target", ["technique", "singer"])
-def test_the_five_files_are_left_out_and_noise_is_passed_over(make, target):
+def test_the_five_files_are_left_out_and_noise_is_skipped(make, target):
     annotations = make(target=target).annotations()
     assert set(annotations.left_out) == {f"FULL/{clip}" for clip in TO_DELETE}
     assert not any("._" in path or "__MACOSX" in path for path in annotations.paths)
@@ -212,20 +212,20 @@ def test_a_file_that_is_no_sound_is_named_or_skipped(make, root, caplog):
         ("", r"one level too high: vocalset is in .*mine"),
     ],
 )
-def test_a_root_at_the_wrong_level_is_told(make, root, below, message):
+def test_a_root_at_the_wrong_level_is_reported(make, root, below, message):
     wrong = root / below if below else root.rename(root.parent / "mine").parent
     with pytest.raises(InputError, match=message):
         make(root=wrong).load()
 
 
-def test_a_folder_without_recordings_is_told(make, root):
+def test_a_folder_without_recordings_is_reported(make, root):
     shutil.rmtree(root / "FULL")
     (root / "FULL").mkdir()
     with pytest.raises(InputError, match=r"FULL has no recording with a technique"):
         make().load()
 
 
-def test_an_unknown_target_is_told(make):
+def test_an_unknown_target_is_reported(make):
     with pytest.raises(InputError, match=r"target must be technique or singer, got 'vowel'"):
         make(target="vowel").load()
 

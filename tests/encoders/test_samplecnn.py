@@ -89,7 +89,9 @@ def test_59049_samples_are_one_vector_of_512():
     ("num_blocks", "samples", "instances"),
     [(3, 81, 1), (3, 161, 1), (3, 162, 2), (3, 900, 11), (4, 243, 1), (4, 728, 2), (5, 729, 1)],
 )
-def test_every_3_to_the_blocks_and_one_samples_become_an_instance(num_blocks, samples, instances):
+def test_every_3_to_the_power_of_blocks_plus_one_samples_become_an_instance(
+    num_blocks, samples, instances
+):
     encoder = small(num_blocks=num_blocks, chunk_samples=samples)
     assert encoder.embed(sound(2, samples)).shape == (2, instances, 8)
 
@@ -156,7 +158,7 @@ def test_one_instance_alone_is_refused_in_training():
         ({"width": 0}, r"width=0 cannot be halved twice"),
     ],
 )
-def test_sizes_that_cannot_be_are_refused(settings, message):
+def test_invalid_sizes_are_refused(settings, message):
     with pytest.raises(InputError, match=message):
         SampleCNN(**settings)
 

@@ -135,7 +135,7 @@ def test_rotation_scale_and_the_order_of_rows_change_nothing():
     torch.testing.assert_close(contrastive_loss(z[order], weights[order][:, order]), expected)
 
 
-def test_scaled_rows_of_the_target_and_its_diagonal_change_nothing_and_it_stays_as_it_was():
+def test_scaled_rows_of_the_target_and_its_diagonal_change_nothing_and_it_does_not_change():
     z, weights = projections(), similarities()
     expected = contrastive_loss(z, weights)
     other = weights.clone().fill_diagonal_(100) * torch.arange(1, 13)[:, None]

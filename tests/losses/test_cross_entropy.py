@@ -26,7 +26,7 @@ def test_targets_may_be_distributions():
     torch.testing.assert_close(cross_entropy(logits, targets, mask), reference(logits, targets))
 
 
-def test_clips_that_are_not_wholly_observed_are_left_out_whatever_their_targets_hold():
+def test_clips_that_are_not_fully_observed_are_left_out_whatever_their_targets():
     logits, answers, targets, mask = clips()
     mask[2], mask[5, 1] = False, False
     targets[2], targets[5] = torch.nan, torch.nan

@@ -42,7 +42,7 @@ def test_a_loop_over_observed_cells(seed):
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_what_was_not_observed_does_no_harm(loss):
+def test_unobserved_targets_do_no_harm(loss):
     logits, targets, mask = random_cells(0)
     targets, logits = targets.round(), logits.requires_grad_()
     value = loss(logits, targets, mask, PRIOR)

@@ -148,7 +148,7 @@ def test_a_kernel_tells_large_targets_apart_by_small_differences():
     assert found.tolist() == pytest.approx([1, math.exp(-0.5), math.exp(-2)], rel=1e-3)
 
 
-def test_a_function_of_yours_sees_what_is_wholly_observed():
+def test_a_custom_function_gets_only_fully_observed_rows():
     a, b = draw(9, seed=0), draw(14, seed=1)
 
     def mine(y, other):
@@ -180,7 +180,7 @@ def test_a_function_of_yours_sees_what_is_wholly_observed():
         (partial(of_targets, function="torch.pi"), "torch.pi is not a function"),
     ],
 )
-def test_settings_that_cannot_be_are_refused_in_a_sentence(build, message):
+def test_invalid_settings_are_refused_in_a_sentence(build, message):
     with pytest.raises(InputError, match=message):
         build(draw(5, seed=0), draw(4, seed=1))
 
@@ -220,7 +220,7 @@ def test_a_task_has_its_similarity_takes_those_for_it_and_refuses_those_for_othe
                     similarity_of(task, chosen)
 
 
-def test_a_similarity_of_yours_may_do_as_it_likes():
+def test_a_custom_similarity_is_accepted_for_every_task():
     for mine in (partial(of_targets, function=torch.cdist), lambda a, b: a.y @ b.y.T):
         assert similarity_of("regression", mine) is mine
 

@@ -19,7 +19,7 @@ def test_is_the_mean_square_over_observed_cells():
     torch.testing.assert_close(squared_error(predictions, targets, mask), expected)
 
 
-def test_what_was_not_observed_may_hold_anything_and_gets_no_gradient():
+def test_unobserved_targets_may_be_anything_and_get_no_gradient():
     predictions, targets, mask = cells()
     loss = squared_error(predictions, targets.where(mask, torch.nan), mask)
     torch.testing.assert_close(loss, squared_error(predictions, targets, mask))

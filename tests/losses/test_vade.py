@@ -122,7 +122,7 @@ def test_no_responsibilities_cost_less_than_the_best_ones():
         assert (vade_kl(costs, sampled) >= least - 1e-5).all()
 
 
-def test_the_order_of_components_is_of_no_account():
+def test_the_order_of_components_does_not_matter():
     prior, (mean, log_variance), z = mixture(), posterior(), drawn(B, Z)
     order = torch.tensor([2, 0, 3, 1])
     other = Mixture(*(part[order] for part in prior))

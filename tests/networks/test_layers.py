@@ -36,7 +36,7 @@ def test_dropout_passes_gradients_of_what_it_kept():
     assert torch.allclose(x.grad, (y / x).detach())
 
 
-def test_dropout_follows_the_seed_and_rests_in_evaluation():
+def test_dropout_follows_the_seed_and_is_off_in_evaluation():
     layer, x = Dropout(0.3), torch.rand(100)
     torch.manual_seed(1)
     first = layer(x)

@@ -29,6 +29,6 @@ def test_without_hidden_layers_it_is_linear():
 
 
 @pytest.mark.parametrize("sizes", [{"hidden": 0}, {"out_dim": 0}, {"num_hidden": -1}])
-def test_sizes_that_cannot_be_are_refused(sizes):
+def test_invalid_sizes_are_refused(sizes):
     with pytest.raises(InputError, match="must be 1 or more"):
         Projector(6, **sizes)

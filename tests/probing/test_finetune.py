@@ -126,7 +126,7 @@ def test_it_is_a_plain_loop_of_torch():
     ],
     ids=["instances", "sound", "batch statistics"],
 )
-def test_the_encoder_stays_as_it_was_and_its_copy_learns(encoder, dataset, settings):
+def test_the_encoder_does_not_change_and_its_copy_learns(encoder, dataset, settings):
     encoder = encoder()
     before = {name: t.clone() for name, t in encoder.state_dict().items()}
     [fitted], *_ = tuned(replace(settings, from_linear=False), encoder, dataset, [FEW])
@@ -206,7 +206,7 @@ def test_a_result_depends_on_its_own_subset_and_the_seed():
     assert other.val_loss != alone.val_loss
 
 
-def test_random_numbers_of_the_caller_stay_as_they_were():
+def test_random_numbers_of_the_caller_do_not_change():
     data, encoder = SemiSupervisedDataModule(Tiny(), batch_size=8), of_instances()
     train, val = embedded(encoder, data, "train"), embedded(encoder, data, "val")
     torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()

@@ -194,7 +194,7 @@ def test_collapsed_embeddings_and_validation_of_one_class_are_answered_alike():
 
 
 @pytest.mark.parametrize("neighbours", [[], [0], [3, -1], [2.5]])
-def test_numbers_of_neighbours_that_cannot_be_are_refused(neighbours):
+def test_invalid_numbers_of_neighbours_are_refused(neighbours):
     with pytest.raises(InputError, match=r"probe\.neighbours must be whole numbers from 1 up"):
         KNearest(neighbours)
 

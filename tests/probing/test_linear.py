@@ -175,7 +175,7 @@ def test_a_unit_that_is_all_but_silent_in_training_does_not_decide(seed):
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
-def test_what_was_not_observed_changes_nothing(task):
+def test_unobserved_targets_change_nothing(task):
     train, val = embeddings(task), embeddings(task, seed=1)
     assert train.y.isnan().any()
     filled = train._replace(y=train.y.nan_to_num(0.3)), val._replace(y=val.y.nan_to_num(0.9))

@@ -174,7 +174,7 @@ def test_the_seed_decides_and_the_callers_random_numbers_stay():
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
-def test_what_was_not_observed_changes_nothing(task):
+def test_unobserved_targets_change_nothing(task):
     train, val, test = (clips(task, seed=seed) for seed in range(3))
     assert train.y.isnan().any()
     filled = train._replace(y=train.y.nan_to_num(0.3)), val._replace(y=val.y.nan_to_num(0.9))

@@ -18,7 +18,7 @@ def test_a_strength_is_returned(value):
 
 
 @pytest.mark.parametrize("value", [-1e-9, math.inf, math.nan])
-def test_a_strength_that_is_none_is_refused(value):
+def test_an_invalid_strength_is_refused(value):
     with pytest.raises(InputError, match=r"noise\.std must be 0 \(off\) or more, got"):
         check_strength("noise.std", value)
 
@@ -53,7 +53,7 @@ def test_a_number_that_is_not_positive_is_refused(value):
         ((1, math.inf), r"delay\.max_ms must be a finite number, got inf"),
     ],
 )
-def test_a_range_that_is_none_is_refused(ends, message):
+def test_an_invalid_range_is_refused(ends, message):
     check_range("delay", min_ms=1, max_ms=1)
     with pytest.raises(InputError, match=message):
         check_range("delay", min_ms=ends[0], max_ms=ends[1])

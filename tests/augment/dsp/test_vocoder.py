@@ -18,7 +18,7 @@ def noise(num_clips, num_samples=8000):
     return torch.randn(num_clips, num_samples, dtype=torch.float64)
 
 
-def test_at_its_own_rate_a_clip_stays_as_it_is():
+def test_at_its_own_rate_a_clip_does_not_change():
     x = noise(3)
     torch.testing.assert_close(stretch(x, rates(1, 1, 1), 8000, SIZE), x)
 

@@ -11,7 +11,7 @@ def numbered(num_clips=64, num_instances=10):
 
 
 @pytest.mark.parametrize(("share", "kept"), [(0.4, 4), (0.5, 5), (1.0, 10), (0.01, 1)])
-def test_a_share_of_the_instances_is_left_each_about_as_often(share, kept):
+def test_the_kept_instances_occur_about_equally_often(share, kept):
     x = numbered()
     found = Resample(share)(x)
     for before, after in zip(x, found, strict=True):

@@ -50,6 +50,6 @@ def test_time_has_no_direction():
     torch.testing.assert_close(filtered(x.flip(1)), filtered(x).flip(1), atol=1e-3, rtol=0)
 
 
-def test_a_slope_that_is_none_is_refused():
+def test_an_invalid_slope_is_refused():
     with pytest.raises(InputError, match=r"low_pass\.slope_db must be 6 dB per octave or more"):
         LowPass(100, 200, RATE, slope_db=3)

@@ -16,7 +16,7 @@ def delays_in_ms(transform, num_clips=40, samples=3000):
     return (time - transform(time))[:, 20:]
 
 
-def test_the_delay_swings_as_a_sine():
+def test_the_delay_is_modulated_by_a_sine():
     """Linear interpolation is exact for a ramp. 20 ms after a multiple of the period, 2 s are whole
     periods of 4 Hz, so that means over them are those of a sine."""
     swing = delays_in_ms(Chorus(4, 2.5, 7, 1.0, RATE))
@@ -58,6 +58,6 @@ def test_a_still_voice_is_a_delay():
         ((5, 2, 3, 1.5, RATE), r"chorus\.mix must lie between 0"),
     ],
 )
-def test_what_is_no_chorus_is_refused(settings, message):
+def test_an_invalid_chorus_is_refused(settings, message):
     with pytest.raises(InputError, match=message):
         Chorus(*settings)

@@ -22,7 +22,7 @@ def octaves(noise):
 
 
 @pytest.mark.parametrize("decay_db", [-6.0, 0.0, 3.01, 6.0])
-def test_the_power_density_falls_by_so_many_db_per_octave(decay_db):
+def test_the_power_density_has_the_chosen_slope(decay_db):
     bands = octaves(noise_of(ColouredNoise(0, 0, decay_db, decay_db), num_clips=50)).mean(dim=0)
     # 50 clips have 50 * 16 independent bins or more in the octaves compared: 0.2 dB.
     slopes = bands[:6].diff()  # from each octave to the one below

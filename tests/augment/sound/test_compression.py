@@ -25,7 +25,7 @@ def by_hand(x, threshold_db, ratio, attack_ms, release_ms):
 
 @pytest.mark.parametrize("times", [(0, 10), (1, 50), (20, 100)], ids=str)
 @pytest.mark.parametrize("ratio", [1.5, 5.0])
-def test_a_slow_loop_compresses_alike(times, ratio):
+def test_it_agrees_with_a_slow_loop(times, ratio):
     torch.manual_seed(0)
     loudness = torch.tensor([0.01, 1.0, 0.1, 0.0, 0.3], dtype=torch.float64).repeat_interleave(600)
     x = loudness * torch.randn(2, 3000, dtype=torch.float64)
@@ -58,6 +58,6 @@ def test_a_ratio_of_1_changes_nothing():
         ((-30, 5, 1, 100, 0), "sample_rate"),
     ],
 )
-def test_a_number_that_is_none_is_refused(numbers, name):
+def test_an_invalid_number_is_refused(numbers, name):
     with pytest.raises(InputError, match=rf"compression\.{name}"):
         Compression(*numbers)

@@ -57,7 +57,7 @@ def test_echoes_are_those_of_all_that_sounded():
         ((10, 20, 0.5, 1, 0), r"delay\.sample_rate must be more than 0"),
     ],
 )
-def test_what_is_no_delay_is_refused(settings, message):
+def test_an_invalid_delay_is_refused(settings, message):
     with pytest.raises(InputError, match=message):
         Delay(*settings)
 

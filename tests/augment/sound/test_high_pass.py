@@ -20,12 +20,12 @@ def test_a_tone_is_as_loud_as_the_formula_says(tone, slope_db):
     assert measured == pytest.approx(expected, abs=2e-3)
 
 
-def test_what_is_kept_is_untouched():
+def test_frequencies_in_the_passband_do_not_change():
     hz, gain = gains(HighPass(500, 500, RATE))
     assert np.abs(gain[hz > 1000] - 1).max() < 1e-2
 
 
-def test_a_cutoff_that_cannot_be_is_refused():
+def test_an_invalid_cutoff_is_refused():
     with pytest.raises(InputError, match=r"high_pass\.max_hz=5000 lies above .* 4000 Hz; lower"):
         HighPass(500, 5000, RATE)
     with pytest.raises(InputError, match=r"high_pass\.min_hz must be more than 0, got 0"):

@@ -56,6 +56,6 @@ def test_each_clip_goes_through_a_file_of_its_own():
 
 
 @pytest.mark.parametrize(("quality", "rate"), [(-1, RATE), (9.5, RATE), (5, 17_000)])
-def test_what_mp3_does_not_know_is_refused(quality, rate):
+def test_an_unsupported_quality_or_rate_is_refused(quality, rate):
     with pytest.raises(InputError, match=r"mp3\."):
         MP3(quality, rate)

@@ -52,6 +52,6 @@ def test_shifts_fill_their_range_each_as_likely():
 
 
 @pytest.mark.parametrize(("semitones", "rate", "name"), [(-1, RATE, "max_sem"), (1, 0, "sample_")])
-def test_a_number_that_is_none_is_refused(semitones, rate, name):
+def test_an_invalid_number_is_refused(semitones, rate, name):
     with pytest.raises(InputError, match=rf"pitch_shift\.{name}"):
         PitchShift(semitones, rate)

@@ -66,6 +66,6 @@ def test_dry_and_wet_sound_are_mixed_and_the_wet_one_is_a_convolution():
         ((1, 2, 1.5, RATE), r"reverb\.wet must lie between 0"),
     ],
 )
-def test_what_is_no_room_is_refused(settings, message):
+def test_an_invalid_room_is_refused(settings, message):
     with pytest.raises(InputError, match=message):
         Reverb(*settings)

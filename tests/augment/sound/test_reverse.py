@@ -16,7 +16,7 @@ def test_twice_is_not_at_all():
     assert torch.equal(Reverse(1.0)(Reverse(1.0)(x)), x)
 
 
-def test_so_many_clips_are_reversed():
+def test_the_fraction_of_reversed_clips_is_the_probability():
     torch.manual_seed(0)
     y = Reverse(0.3)(torch.tensor([0.0, 1.0]).expand(10_000, 2))
     assert abs(y[:, 0].mean().item() - 0.3) < 5 * (0.3 * 0.7 / 10_000) ** 0.5
@@ -27,6 +27,6 @@ def test_none_is_reversed():
     assert torch.equal(Reverse(0.0)(x), x)
 
 
-def test_a_probability_that_is_none_is_refused():
+def test_an_invalid_probability_is_refused():
     with pytest.raises(InputError, match=r"reverse\.probability"):
         Reverse(1.2)

@@ -10,7 +10,7 @@ def speeds(*each):
     return torch.tensor(each, dtype=torch.float64)[:, None]
 
 
-def test_at_its_own_speed_a_clip_stays_as_it_is():
+def test_at_its_own_speed_a_clip_does_not_change():
     x = torch.randn(2, 500, dtype=torch.float64)
     torch.testing.assert_close(play(x, speeds(1, 1), 500), x, atol=1e-12, rtol=0)
 

@@ -40,7 +40,7 @@ def cuts_of(seed, num, most, num_samples):
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("num_samples", [600, 60])
-def test_a_slow_loop_cuts_alike(seed, num_samples):
+def test_it_agrees_with_a_slow_loop(seed, num_samples):
     cuts = list(cuts_of(seed, 4, 100, num_samples))
     kept = by_hand(ramp(1, num_samples)[0].tolist(), cuts)
     torch.manual_seed(seed)
@@ -76,6 +76,6 @@ def test_without_cuts_nothing_changes(off):
 @pytest.mark.parametrize(
     ("numbers", "name"), [((-1, 1, RATE), "num"), ((1, -1, RATE), "max_ms"), ((1, 1, 0), "sample")]
 )
-def test_a_number_that_is_none_is_refused(numbers, name):
+def test_an_invalid_number_is_refused(numbers, name):
     with pytest.raises(InputError, match=rf"splice_out\.{name}"):
         SpliceOut(*numbers)

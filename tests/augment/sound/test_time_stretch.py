@@ -7,7 +7,7 @@ from tests.support.tones import RATE, level_db, pitch, tone, trembling, tremor
 
 
 @pytest.mark.parametrize("rate", [0.7, 0.9, 1.3])
-def test_what_happens_happens_at_another_rate(rate):
+def test_events_happen_at_another_rate(rate):
     y = TimeStretch(rate, rate, RATE)(trembling(440, 5.0))
     assert y.shape == (1, 2 * RATE)
     assert tremor(y) == pytest.approx(5.0 * rate, rel=0.02)

@@ -3,7 +3,7 @@ import numpy as np
 from musicssl.datasets.base.annotations import Annotations
 
 
-def test_what_is_selected_is_that_of_the_rows_in_their_order():
+def test_a_selection_has_the_rows_in_their_order():
     rng = np.random.default_rng(0)
     everything = Annotations(
         classes=("a", "b"),

@@ -43,7 +43,7 @@ def test_a_store_is_prepared_once(root, capsys):
     assert said.count("Clip store: 4 clips, 0.00 h at 8000 Hz, 0.00 GB, checksums right") == 2
 
 
-def test_a_damaged_store_is_told_when_it_is_prepared_again(root, capsys):
+def test_a_damaged_store_is_reported_when_it_is_prepared_again(root, capsys):
     run(root, "--prepare", "--sample-rate", str(RATE))
     [samples] = (root.parent / "cache").glob("bird_calls-8000-*/samples.i16")
     content = bytearray(samples.read_bytes())
@@ -59,7 +59,7 @@ def test_each_setting_of_the_corpus_is_an_option(root, capsys):
     assert "owl" in capsys.readouterr().out
 
 
-def test_a_rate_that_is_none_is_told(root, capsys):
+def test_an_invalid_rate_is_refused(root, capsys):
     with pytest.raises(SystemExit) as exit_info:
         run(root, "--sample-rate", "0")
     assert exit_info.value.code == 2

@@ -151,7 +151,7 @@ def test_dropping_for_ever_ends_and_keeps_what_came(files: Files, tmp_path: Path
     assert len(files.ranges) == 3
 
 
-def test_nobody_listening_is_one_sentence(files: Files, tmp_path: Path) -> None:
+def test_an_unreachable_server_is_one_sentence(files: Files, tmp_path: Path) -> None:
     files.server_close()
     with pytest.raises(InputError, match=r"in 2 attempts .*refused"):
         fetch(files.archive, tmp_path, attempts=2, wait_seconds=0)

@@ -45,7 +45,7 @@ def test_a_root_a_level_too_high_is_told_the_right_one(above):
         ("elsewhere", "does not contain Corpus: it has none of list.csv"),
     ],
 )
-def test_what_is_not_there_is_told_with_its_cure(tmp_path, root, message, monkeypatch):
+def test_a_missing_corpus_is_reported_with_its_cure(tmp_path, root, message, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "elsewhere").mkdir()
     with pytest.raises(InputError, match=message):

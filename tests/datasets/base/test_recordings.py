@@ -95,14 +95,14 @@ def test_files_that_cannot_be_used_stop_a_run(make, root):
         make().load()
 
 
-def test_missing_files_are_told_before_anything_is_decoded(make, root, monkeypatch):
+def test_missing_files_are_reported_before_anything_is_decoded(make, root, monkeypatch):
     (root / "a.wav").unlink()
     monkeypatch.setattr("musicssl.datasets.base.recordings.instance_store", None)
     with pytest.raises(InputError, match=r"1 of 4 files .* a\.wav is missing"):
         make(features=MEL).prepare()
 
 
-def test_annotations_without_any_audio_are_told(make, root):
+def test_annotations_without_any_audio_are_reported(make, root):
     for name in SECONDS:
         (root / name).unlink()
     with pytest.raises(InputError, match=r"none of the 4 recordings .* listen at dawn"):
@@ -119,7 +119,7 @@ def test_annotations_without_any_audio_are_told(make, root):
         ({"root": None}, "bird_calls needs data.root=DIR"),
     ],
 )
-def test_wrong_settings_are_told(make, settings, message):
+def test_wrong_settings_are_reported(make, settings, message):
     with pytest.raises(InputError, match=message):
         make(**settings).load()
 
@@ -134,7 +134,7 @@ def test_the_data_module_serves_crops_of_the_files(make, root):
             assert np.abs(windows - x).max(axis=1).min() < 1e-6
 
 
-def test_annotations_that_name_nothing_are_told(make, root):
+def test_annotations_that_name_nothing_are_reported(make, root):
     (root / "birds.txt").write_text("")
     with pytest.raises(InputError, match="name no recording"):
         make().load()

@@ -101,7 +101,7 @@ def test_intervals_of_known_instruments_are_read(file):
         (CONFIDENCES, "time,S01\n", "line for each frame"),
     ],
 )
-def test_malformed_confidences_are_told(file, old, new, message):
+def test_malformed_confidences_are_reported(file, old, new, message):
     path = file(CONFIDENCES.replace(old, new, 1))
     with pytest.raises(InputError, match=message):
         read_confidences(path, COLUMN_OF_STEM, 2, 0.5, "mend it")
@@ -117,7 +117,7 @@ def test_malformed_confidences_are_told(file, old, new, message):
         ("instrument_label", "label", "no column 'instrument_label'"),
     ],
 )
-def test_malformed_intervals_are_told(file, old, new, message):
+def test_malformed_intervals_are_reported(file, old, new, message):
     path = file(INTERVALS.replace(old, new, 1))
     with pytest.raises(InputError, match=message):
         read_intervals(path, {"piano": 4}, "mend it")

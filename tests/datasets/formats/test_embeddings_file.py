@@ -53,7 +53,7 @@ def corpus(num_clips=6):
 
 
 @suffixes
-def test_all_that_was_saved_is_read_bit_by_bit(tmp_path, suffix):
+def test_saved_arrays_are_read_bit_identically(tmp_path, suffix):
     saved = corpus()
     save_embeddings(tmp_path / f"h{suffix}", saved)
     read = read_embeddings(tmp_path / f"h{suffix}")
@@ -101,7 +101,7 @@ def test_a_failed_write_leaves_the_file_that_was_there(tmp_path, suffix, monkeyp
 
 
 @suffixes
-def test_a_folder_that_is_not_there_is_told(tmp_path, suffix):
+def test_a_folder_that_is_not_there_is_reported(tmp_path, suffix):
     with pytest.raises(InputError, match="cannot be written: No such file or directory"):
         save_embeddings(tmp_path / "absent" / f"h{suffix}", corpus())
 
@@ -116,7 +116,7 @@ def test_other_formats_are_refused_before_anything_is_touched(tmp_path, name):
 
 
 @suffixes
-def test_no_file_is_told(tmp_path, suffix):
+def test_no_file_is_reported(tmp_path, suffix):
     with pytest.raises(InputError, match=r"there is no file of embeddings .*h"):
         read_embeddings(tmp_path / f"h{suffix}")
 
@@ -261,7 +261,7 @@ def test_an_array_of_objects_is_named_as_such(tmp_path):
     assert "allow_pickle" not in str(said.value)
 
 
-def test_a_compression_that_there_is_not_is_said(tmp_path):
+def test_an_unknown_compression_is_reported(tmp_path):
     np.savez(tmp_path / "h.npz", embeddings=np.ones((4, 3)))
     data = bytearray((tmp_path / "h.npz").read_bytes())
     data[data.index(b"PK\x01\x02") + 10] = 77  # the method, in the directory of the archive
@@ -315,7 +315,7 @@ def test_lists_of_other_writers_are_read(tmp_path, kind, number):
 
 
 @pytest.mark.parametrize("kind", [pa.list_, lambda of: pa.list_(of, 2)])
-def test_what_is_read_is_writable_as_torch_wants_it(tmp_path, kind):
+def test_arrays_are_writable_as_torch_needs_them(tmp_path, kind):
     lists, ids = pa.array(H.tolist(), kind(pa.float32())), pa.array([3, 1, 2])
     mask = pa.array([[True], [False], [True]])
     path = written(tmp_path / "h.parquet", embedding=lists, targets=lists, clip_id=ids, mask=mask)

@@ -94,7 +94,7 @@ def test_a_table_that_is_not_utf8_is_refused(write):
         read_label_table(write("path,label\né.wav,cello\n", "latin-1"))
 
 
-def test_an_absent_table_is_told(tmp_path):
+def test_an_absent_table_is_reported(tmp_path):
     with pytest.raises(InputError, match=r"no table of labels at .*labels\.csv; give data\.labels"):
         read_label_table(tmp_path / "labels.csv")
 
@@ -111,7 +111,7 @@ def test_classes_are_sorted_or_as_chosen():
         (["cello", "cello"], "names a class twice"),
     ],
 )
-def test_a_class_that_cannot_be_is_refused(chosen, message):
+def test_an_invalid_class_is_refused(chosen, message):
     with pytest.raises(InputError, match=message):
         choose_classes(LABELS, chosen)
 

@@ -38,13 +38,13 @@ def test_cells_may_be_separated_by_tabs(table):
     assert list(annotation_rows(path, "get it", "\t")) == [(1, ["a", "b, c"])]
 
 
-def test_a_cell_that_never_ends_is_told(table):
+def test_a_cell_that_never_ends_is_reported(table):
     path = table(b'a,b\n1,"' + b"x" * 200_000)
     with pytest.raises(InputError, match=r"line \d of .*table\.csv is not a row .* or get it\.$"):
         list(annotation_rows(path, "get it"))
 
 
-def test_a_missing_table_is_told(tmp_path):
+def test_a_missing_table_is_reported(tmp_path):
     with pytest.raises(InputError, match=r"table\.csv is missing"):
         list(annotation_rows(tmp_path / "table.csv", "get it"))
 
@@ -57,7 +57,7 @@ def test_columns_are_found_by_their_names(table):
 
 
 @pytest.mark.parametrize("content", [b"a,b\n", b""])
-def test_an_absent_column_is_told(table, content):
+def test_an_absent_column_is_reported(table, content):
     path = table(content)
     rows = annotation_rows(path, "get it")
     with pytest.raises(InputError, match=r"has no column 'c' in its first line; .* or get it"):
@@ -88,7 +88,7 @@ def test_a_quote_between_tabs_is_a_character(table):
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "is a git-LFS pointer"),
     ],
 )
-def test_what_is_wrong_with_a_table_is_told_with_its_place_and_cure(table, content, message):
+def test_the_fault_of_a_table_is_reported_with_its_line_and_cure(table, content, message):
     with pytest.raises(InputError, match=message):
         read_table(table(content), ("id",), "get it again", key="id")
 
@@ -132,7 +132,7 @@ def test_a_file_that_is_none_is_one_sentence(tmp_path, content, message):
         annotation_lines(path, "get it")
 
 
-def test_a_folder_in_place_of_a_file_is_told(tmp_path):
+def test_a_folder_in_place_of_a_file_is_reported(tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
         text_of(tmp_path)
 

@@ -89,7 +89,7 @@ def test_the_variance_of_a_macro_mean_is_that_of_a_bootstrap_over_clips():
     assert ours == pytest.approx(np.std(redrawn), rel=0.12)
 
 
-def test_what_was_not_observed_does_not_matter():
+def test_unobserved_targets_do_not_matter():
     scores, present, mask = draw(60, 3)
     mask[7] = False
     result = macro_auroc(scores, present, mask)

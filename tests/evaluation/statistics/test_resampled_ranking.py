@@ -60,7 +60,7 @@ def test_a_resample_that_lacks_a_value_is_undefined():
     np.testing.assert_array_equal(result["average_precision"], [[1, np.nan, 1]])
 
 
-def test_what_was_not_observed_does_not_matter():
+def test_unobserved_targets_do_not_matter():
     scores, present, mask = partly_observed(8)
     counts = draw_counts(len(present))
     changed = ranking(np.where(mask, scores, np.nan), present ^ ~mask, mask, counts)

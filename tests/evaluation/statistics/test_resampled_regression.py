@@ -50,7 +50,7 @@ def test_a_resample_of_one_value_explains_nothing_however_it_rounds():
     np.testing.assert_allclose(result["rmse"], [[0.1, np.sqrt(0.02), 0.3]])
 
 
-def test_what_was_not_observed_does_not_matter():
+def test_unobserved_targets_do_not_matter():
     predictions, targets, mask = predicted()
     counts = draw_counts(len(mask))
     counts[:, 1] = np.where(mask.any(axis=1), 0, 2)  # nothing observed at all

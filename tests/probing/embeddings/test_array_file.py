@@ -51,7 +51,7 @@ def test_rows_are_read_as_numpy_reads_them(whole):
     np.testing.assert_array_equal(np.load(whole / "h.npy"), ROWS)
 
 
-def test_every_cut_of_either_file_is_gone_on_with_to_the_same_bytes(whole, tmp_path):
+def test_every_cut_of_either_file_is_resumed_to_the_same_bytes(whole, tmp_path):
     expected = content(whole)
     head = len(expected["h.npy"]) - ROWS.nbytes
     lines = expected["journal.jsonl"].splitlines(keepends=True)
@@ -119,7 +119,7 @@ def disk_of(num_bytes):
         signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_a_full_disk_is_told_and_what_is_done_is_kept(whole, tmp_path):
+def test_a_full_disk_is_reported_and_what_is_done_is_kept(whole, tmp_path):
     expected = content(whole)
     folder = tmp_path / "full"
     folder.mkdir()

@@ -154,7 +154,7 @@ def stopped(corpus, cache, batch, batch_size=8):
 
 @corpora
 @pytest.mark.parametrize("batch", [0, 1, 3])
-def test_an_interrupted_extraction_is_gone_on_with_to_the_same_bits(corpus, batch, tmp_path):
+def test_an_interrupted_extraction_is_resumed_to_the_same_bits(corpus, batch, tmp_path):
     undisturbed = embed(normed_for(corpus), corpus, IDENTITY, tmp_path / "a", batch_size=8)
     stopped(corpus, tmp_path / "b", batch)
     network = normed_for(corpus)
@@ -163,7 +163,7 @@ def test_an_interrupted_extraction_is_gone_on_with_to_the_same_bits(corpus, batc
     assert resumed.tobytes() == undisturbed.tobytes()
 
 
-def test_another_batch_size_begins_anew(tmp_path):
+def test_another_batch_size_starts_again(tmp_path):
     stopped(CORPORA[0], tmp_path, 2)
     network = normed_for(CORPORA[0])
     embed(network, CORPORA[0], IDENTITY, tmp_path, batch_size=20)
@@ -233,7 +233,7 @@ def learning(net):
     return [parameter.requires_grad for parameter in net.parameters()]
 
 
-def test_nothing_learns_meanwhile_and_all_is_as_before_afterwards():
+def test_a_frozen_network_does_not_learn_and_is_restored_afterwards():
     torch.manual_seed(0)
     net = network()
     before = modes(net), learning(net)

@@ -34,7 +34,7 @@ def network_and_batch(name, as_evaluated):
 
 
 @pytest.mark.parametrize("name", ENCODERS)
-def test_while_it_learns_the_encoder_may_work_as_in_evaluation(name):
+def test_in_training_the_encoder_may_stay_in_evaluation_mode(name):
     network, batch = network_and_batch(name, as_evaluated=True)
     buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
     learning, evaluated = network.train()(batch), network.eval()(batch)

@@ -27,7 +27,7 @@ def test_outputs_are_those_of_torchs_layers_for_one_network_and_for_several():
             torch.testing.assert_close(together.outputs(z, factors)[place], expected)
 
 
-def test_a_run_keeps_what_validated_best_and_counts_since_then():
+def test_a_candidate_keeps_its_best_epoch_and_counts_since_then():
     candidate = Candidate(network().copied(), subset=0, rate=0.1, weight_decay=0.0)
     for epoch, (loss, best, waited) in enumerate(
         [(3.0, 0, 0), (2.0, 1, 0), (2.0, 1, 1), (float("nan"), 1, 2), (1.0, 4, 0)]

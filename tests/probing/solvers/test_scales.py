@@ -33,7 +33,7 @@ def test_features_and_observed_targets_are_standardised_and_brought_back():
 
 
 @pytest.mark.parametrize("task", [MULTI_LABEL, MULTI_CLASS], ids=lambda task: task.name)
-def test_classes_stay_as_they_are(task):
+def test_classes_do_not_change(task):
     these = clips()
     scales = scales_of(these, task)
     seen = these.mask
