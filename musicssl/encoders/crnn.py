@@ -17,7 +17,7 @@ class CRNN(SpectralEncoder):
     """Embed each second by three convolutions and a bidirectional GRU.
 
     One of the networks of Gururani, Summers and Lerch 2018; see `musicssl.encoders.cnn.CNN` for
-    what is known of them. The layers are ours, in the form of the CRNN of Choi et al. 2017,
+    their details. The layers are ours, in the form of the CRNN of Choi et al. 2017,
     https://arxiv.org/abs/1609.04243: convolutions with max pooling, mostly of frequency, and a GRU
     over the remaining time steps, 12 of 80 ms. The embedding is the last state of both directions.
     There are 216,544 parameters.

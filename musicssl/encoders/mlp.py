@@ -15,7 +15,7 @@ class MLP(SpectralEncoder):
     """Embed each second by layers (Linear, ReLU, dropout) on its 50 frames in one long vector.
 
     The simplest of the networks of Gururani, Summers and Lerch 2018; see
-    `musicssl.encoders.cnn.CNN` for what is known of them. The layers are ours. There are 3,605,632
+    `musicssl.encoders.cnn.CNN` for their details. The layers are ours. There are 3,605,632
     parameters.
 
     Args:

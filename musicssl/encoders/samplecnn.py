@@ -40,7 +40,7 @@ class SampleCNN(AudioEncoder):
         dropout: Probability of dropping a unit of the embedding.
 
     Raises:
-        InputError: If a chunk is too short to become an instance, or a size cannot be.
+        InputError: If a chunk is too short to become an instance, or a size is invalid.
     """
 
     def __init__(

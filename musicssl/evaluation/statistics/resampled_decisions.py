@@ -19,7 +19,7 @@ class _Tally(NamedTuple):
     hits: Floats  # (K, C, B)
     decided: Floats  # (K, C, B)
     actual: Floats  # (C, B)
-    seen: Floats  # (C, B)
+    observed: Floats  # (C, B)
 
 
 def label_decisions(
@@ -40,10 +40,10 @@ def label_decisions(
     f1 = _f1(tally)
     wrongly_absent = tally.actual - tally.hits
     absent = _Tally(
-        hits=tally.seen - tally.decided - wrongly_absent,
-        decided=tally.seen - tally.decided,
-        actual=tally.seen - tally.actual,
-        seen=tally.seen,
+        hits=tally.observed - tally.decided - wrongly_absent,
+        decided=tally.observed - tally.decided,
+        actual=tally.observed - tally.actual,
+        observed=tally.observed,
     )
     f1_both = (f1 + _f1(absent)) / 2
     return {"f1": mean_over_classes(f1), "f1_both": mean_over_classes(f1_both)}
@@ -75,13 +75,13 @@ def class_decisions(
     with np.errstate(invalid="ignore"):  # 0 / 0
         recall = tally.hits / tally.actual
         metrics = {
-            "accuracy": tally.hits.sum(axis=1) / tally.seen[0],
+            "accuracy": tally.hits.sum(axis=1) / tally.observed[0],
             "balanced_accuracy": mean_over_classes(recall),
             "f1": mean_over_classes(_f1(tally)),
         }
         if credit is not None:
             earned = np.where(labelled, credit[answers, truth.argmax(axis=1)], 0)  # (K, N)
-            metrics["weighted_accuracy"] = earned.astype(np.float64) @ counts / tally.seen[0]
+            metrics["weighted_accuracy"] = earned.astype(np.float64) @ counts / tally.observed[0]
     return metrics
 
 

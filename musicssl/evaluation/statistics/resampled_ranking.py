@@ -66,12 +66,12 @@ def _of_class(
     hits = _sums(num, index, positives, counts)  # (S, B), at each threshold
     false = _cumulative(_sums(num + 1, reached, negatives, counts))  # (S + 1, B), down to each
     ties = _sums(num, reached[tied], negatives[tied], counts)  # (S, B), at each
-    found = _cumulative(hits)
+    cumulative_hits = _cumulative(hits)
     before = false[:-1] - ties / 2  # number of negatives ranked before a positive
     with np.errstate(invalid="ignore"):  # 0 / 0 if the resample lacks positives or negatives
-        area = 1 - np.einsum("sb,sb->b", hits, before) / (found[-1] * false[-1])
-        precision = found / np.maximum(found + false[:-1], 1)
-        average = np.einsum("sb,sb->b", hits, precision) / found[-1]
+        area = 1 - np.einsum("sb,sb->b", hits, before) / (cumulative_hits[-1] * false[-1])
+        precision = cumulative_hits / np.maximum(cumulative_hits + false[:-1], 1)
+        average = np.einsum("sb,sb->b", hits, precision) / cumulative_hits[-1]
     return area, average
 
 

@@ -78,16 +78,17 @@ def softmax_regression(
         Weights, (R, C, D), and biases, (R, C).
     """
     clips, share = len(y), y.mean(0)
-    seen = share > 0
+    present = share > 0
     parameters = z.new_zeros(len(strengths), y.shape[1], z.shape[1] + 1)
-    if seen.sum() > 1:
-        fit, share = _OneOfAll(y[:, seen].T.contiguous()), share[seen].expand(len(strengths), -1)
+    if present.sum() > 1:
+        fit = _OneOfAll(y[:, present].T.contiguous())
+        share = share[present].expand(len(strengths), -1)
         curvature = clips * share * (1 - share)
-        parameters[:, seen] = _solve(z, fit, strengths, curvature, share.log(), tolerance)
+        parameters[:, present] = _solve(z, fit, strengths, curvature, share.log(), tolerance)
     weights, biases = parameters[..., :-1], parameters[..., -1]
-    others = z @ weights[:, seen].mT + biases[:, None, seen]  # (R, N, C')
+    logits = z @ weights[:, present].mT + biases[:, None, present]  # (R, N, C')
     odds = torch.tensor(0.5 / (clips + 1), dtype=z.dtype).logit()
-    biases[:, ~seen] = others.logsumexp(2).mean(1, keepdim=True) + odds
+    biases[:, ~present] = logits.logsumexp(2).mean(1, keepdim=True) + odds
     return weights, biases
 
 
@@ -106,8 +107,8 @@ def _solve(
     start = torch.zeros_like(scale)
     start[..., -1] = bias
     least = _LEAST * (per_unit.sum((1, 2))).sqrt()
-    found = _minimised(Problem(features, strengths, fit, scale), start, least, tolerance)
-    return torch.cat([found[..., :-1] @ axes.mT, found[..., -1:]], dim=2)
+    solution = _minimised(Problem(features, strengths, fit, scale), start, least, tolerance)
+    return torch.cat([solution[..., :-1] @ axes.mT, solution[..., -1:]], dim=2)
 
 
 def _minimised(problem: Problem, start: Tensor, least: Tensor, tolerance: float) -> Tensor:
