@@ -275,7 +275,7 @@ def test_a_missing_gpu_is_one_line_and_leaves_no_run(tmp_path):
         (["data.stratified=maybe"], "data.stratified must be true or false, got maybe."),
         (
             ["method=mean_teacher", "method.consistency_weight=abc"],
-            "method.consistency_weight must be a number such as 3.0, got abc.",
+            "method.consistency_weight must be a number such as 3, got abc.",
         ),
         (
             ["method=mean_teacher", "method.ramp.epochs=abc"],
