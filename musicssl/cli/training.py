@@ -268,7 +268,10 @@ def fit_network(
     if is_first_rank():
         check_convergence(folder.history)
     if not folder.best.is_file():
-        raise InputError("no epoch was trained and validated; raise trainer.max_epochs.")
+        raise InputError(
+            "no epoch was trained and validated; raise trainer.max_epochs, or trainer.max_steps or "
+            "trainer.max_time if you set them."
+        )
     method.load_state_dict(Checkpoint.read(folder.best).weights)
     method.to(device).eval()  # Lightning has moved it to the CPU
     if is_first_rank() and method.conclude(datamodule):

@@ -15,7 +15,8 @@ class History(pl.Callback):
 
     The rows travel in the checkpoint, so a resumed run continues the file of the interrupted one
     without gap or repetition. The training loss of an epoch that was interrupted within is the mean
-    over the steps after the interruption.
+    over the steps after the interruption. Where an epoch was not validated, its `val/` metrics are
+    NaN.
 
     Args:
         path: Of the CSV file.
@@ -24,10 +25,21 @@ class History(pl.Callback):
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows: list[dict[str, float]] = []
+        self._validated = False  # whether this epoch was
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Wait for the validation of this epoch."""
+        self._validated = False
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note that the epoch was validated."""
+        self._validated = True
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Add the epoch that ends."""
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        if not self._validated:  # Lightning still holds the metrics of the last validation
+            metrics |= {name: math.nan for name in metrics if name.startswith("val/")}
         self.rows.append({"epoch": trainer.current_epoch, **metrics})
         if trainer.is_global_zero:
             self._write()
@@ -66,7 +78,7 @@ def check_convergence(path: Path) -> None:
         InputError: If so in any epoch, now or before an interruption.
     """
     for row in read_history(path) if path.is_file() else ():
-        loss = row["train/loss"]
+        loss = row.get("train/loss", 0.0)  # a method from elsewhere need not log one
         if not math.isfinite(loss):
             raise InputError(
                 f"training diverged, the loss was {loss} in epoch {row['epoch']:.0f}; try a "

@@ -50,7 +50,7 @@ class ResumeCheckpoint(Checkpoint):
 class BestCheckpoint(ModelCheckpoint):
     """Keep the epoch that validates best, on the whole validation set, in one file.
 
-    Epochs of a method that is `pretraining` are not kept.
+    Epochs that were not validated, and those of a method that is `pretraining`, are not kept.
 
     Lightning forgets what the best epoch was when the run's folder has been moved; this does not.
 
@@ -68,6 +68,11 @@ class BestCheckpoint(ModelCheckpoint):
             mode="min" if metric_info(metric).smaller_is_better else "max",
             enable_version_counter=False,
         )
+        self._validated = False  # whether this epoch was
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Wait for the validation of this epoch."""
+        self._validated = False
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep the epoch if it is the best so far.
@@ -75,6 +80,7 @@ class BestCheckpoint(ModelCheckpoint):
         Raises:
             InputError: If there is no such metric.
         """
+        self._validated = True
         logged = [name for name in trainer.callback_metrics if name.startswith("val/")]
         if self.monitor not in logged:
             raise InputError(f"select={self.monitor} is not logged; choose {', '.join(logged)}.")
@@ -83,7 +89,7 @@ class BestCheckpoint(ModelCheckpoint):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep the epoch here if it was validated once; Lightning has it so."""
-        if not _pretraining(pl_module):
+        if self._validated and not _pretraining(pl_module):
             super().on_train_epoch_end(trainer, pl_module)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """train.py as its users meet it: what a run leaves, and what is said about a mistake."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -329,3 +330,29 @@ def test_a_checkpoint_is_opened_once_to_be_fine_tuned(tmp_path, monkeypatch):
     opened = opens_of(first.best, monkeypatch)
     run(tmp_path / "tuned", f"finetune.checkpoint={first.best}", "trainer.max_epochs=1")
     assert len(opened) == 1
+
+
+NO_EPOCH = "no epoch was trained and validated"
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        ["+trainer.max_steps=2"],
+        ["+trainer.max_steps=2", "method=supervised"],
+        ["+trainer.max_time='00:00:00:00'"],
+    ],
+)
+def test_training_that_stops_before_its_first_validation_is_one_sentence(tmp_path, limits):
+    with pytest.raises(InputError, match=NO_EPOCH):
+        run(tmp_path, *limits)
+    assert not RunFolder(tmp_path).is_complete
+
+
+def test_training_that_stops_within_a_later_epoch_ends_with_the_best_epoch_before(tmp_path):
+    folder = run(tmp_path, "+trainer.max_steps=8")  # an epoch has 6
+    first, second = read_history(folder.history)
+    assert math.isfinite(first["val/loss"])
+    assert math.isfinite(second["train/loss"])
+    assert math.isnan(second["val/loss"])  # it was not validated
+    assert json.loads(folder.metrics.read_text())["best_epoch"] == 0

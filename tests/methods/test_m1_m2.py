@@ -212,7 +212,7 @@ def test_on_several_devices_every_parameter_has_a_gradient_and_rests_all_the_sam
     batch = next(iter(subject.trainer.datamodule.train_dataloader()))
     subject.prepare(subject.trainer.datamodule.batches("train"))
     subject.trainer = SimpleNamespace(
-        **{"world_size": 2, "global_rank": 1, "current_epoch": epoch, "is_last_batch": False},
+        **{"world_size": 2, "global_rank": 1, "current_epoch": epoch},
         **{"num_training_batches": 9, "datamodule": subject.trainer.datamodule},
     )
     subject.zero_grad()

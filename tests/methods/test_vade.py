@@ -73,6 +73,23 @@ def terms(subject, batch, seed=1):
     return reconstruction, component_costs(*q, mixture), log_responsibilities(z, mixture)
 
 
+@pytest.mark.parametrize("b_s", [0, 0.5])
+def test_the_loss_of_an_epoch_is_the_mean_of_the_losses_of_its_steps(tmp_path, monkeypatch, b_s):
+    losses, step = [], VaDE.training_step
+
+    def witness(subject, batch, batch_idx):
+        loss = step(subject, batch, batch_idx)
+        losses.append(loss.item())
+        return loss
+
+    monkeypatch.setattr(VaDE, "training_step", witness)
+    trainer = trained(tmp_path, method(b_s), data(b_s=b_s, batch_size=8), max_epochs=3)
+    steps = trainer.num_training_batches
+    assert steps > 2
+    expected = np.mean(losses[-steps:])
+    assert trainer.callback_metrics["train/loss"].item() == pytest.approx(expected, rel=1e-5)
+
+
 # Two phases
 
 
@@ -99,7 +116,7 @@ def test_on_several_devices_the_mixture_rests_in_pretraining_all_the_same(tmp_pa
     batch = next(iter(clips.train_dataloader()))
     for epoch in (0, 1):
         subject.trainer = SimpleNamespace(
-            world_size=2, current_epoch=epoch, is_last_batch=False, datamodule=clips
+            world_size=2, current_epoch=epoch, datamodule=clips
         )
         subject.zero_grad()
         subject.train().training_step(batch, 0).backward()

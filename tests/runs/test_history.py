@@ -8,10 +8,11 @@ import torch
 
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.encoders.att import AttEmbedding
+from musicssl.errors import InputError
 from musicssl.losses.masked_bce import masked_bce
 from musicssl.methods.att import AttentionMIL
 from musicssl.networks.pooling import AttentionPooling
-from musicssl.runs.history import History, read_history
+from musicssl.runs.history import History, check_convergence, read_history
 from musicssl.schedules import constant
 from tests.support.tiny import Tiny
 
@@ -76,6 +77,40 @@ def test_epochs_without_validation_have_no_number_for_it(tmp_path):
     first, second = read_history(path)
     assert math.isnan(first["val/loss"])
     assert second["val/loss"] > 0
+
+
+class OutOfTime(pl.Callback):
+    """Asks to stop after a step, as Lightning does when a run is out of time."""
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        trainer.should_stop = batch_idx == 1
+
+
+def test_an_epoch_that_is_cut_short_has_its_losses(tmp_path):
+    path, witness = tmp_path / "history.csv", Witness()
+    fit(tmp_path, [History(path), OutOfTime(), witness], max_epochs=3)
+    [row] = read_history(path)
+    assert math.isfinite(row["train/loss"])
+    assert row["val/loss"] == pytest.approx(witness.losses[0], rel=1e-5)
+
+
+def test_an_epoch_that_ends_without_validation_does_not_repeat_the_one_before(tmp_path):
+    path = tmp_path / "history.csv"
+    fit(tmp_path, [History(path)], max_epochs=3, max_steps=8)  # an epoch has 6 steps
+    first, second = read_history(path)
+    assert math.isfinite(first["val/loss"])
+    assert math.isnan(second["val/loss"])
+    assert math.isfinite(second["train/loss"])
+    assert second["train/loss"] != first["train/loss"]
+
+
+def test_a_run_without_a_training_loss_cannot_be_seen_to_diverge(tmp_path):
+    path = tmp_path / "history.csv"
+    path.write_text("epoch,val/loss\n0,0.5\n")
+    check_convergence(path)
+    path.write_text("epoch,train/loss\n0,0.5\n1,nan\n")
+    with pytest.raises(InputError, match="diverged, the loss was nan in epoch 1"):
+        check_convergence(path)
 
 
 def test_a_resumed_history_goes_on_behind_the_rows_of_its_checkpoint(tmp_path):

@@ -102,14 +102,23 @@ class ClassificationMethod(pl.LightningModule):
         return self.classifier.instances(batch.to(self.device))
 
     def record(self, **terms: Tensor) -> None:
-        """Count a step's scalars into the means that are logged as `train/NAME` with the epoch.
+        """Add a step's scalars to the means that are logged as `train/NAME` with the epoch.
 
-        `self.log` does the same for about a millisecond a step, a tenth of a step of ATT.
+        It may be called several times a step, with other names. `self.log` does the same at the
+        cost of about a millisecond a step, a tenth of a step of ATT.
         """
         for name, value in terms.items():
             total, count = self._recorded.get(name, (torch.zeros_like(value), 0))
             self._recorded[name] = (total + value.detach(), count + 1)
-        if self.trainer.is_last_batch:
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Log the means of what was recorded, after the last step of the epoch.
+
+        That is the last step of a whole epoch, or the one at which a limit of steps or of time ends
+        training. In `on_train_epoch_end` it would be too late: Lightning calls callbacks first, and
+        they read what the epoch logged.
+        """
+        if self.trainer.is_last_batch or self.trainer.fit_loop.epoch_loop.done:
             means = {f"train/{name}": total / n for name, (total, n) in self._recorded.items()}
             self.log_dict(means, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
             self._recorded.clear()

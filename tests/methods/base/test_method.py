@@ -165,3 +165,57 @@ def test_scores_are_the_probabilities_of_the_logits():
     torch.testing.assert_close(att.scores(clips), 1 / (1 + torch.exp(-att(clips))))
     combined = att.classifier.pooling.combine(att.instances(clips))
     torch.testing.assert_close(combined, att(clips))
+
+
+class TwoTerms(AttentionMIL):
+    """Records two terms of a step one after the other, and keeps them for the test."""
+
+    def training_step(self, batch, batch_idx):
+        loss = self.loss(self(batch), batch.y, batch.mask, self.prior)
+        self.seen.append(loss.item())
+        self.record(loss=loss)
+        self.record(twice=2 * loss)
+        return loss
+
+
+class Reader(pl.Callback):
+    """Notes what a callback finds logged when an epoch ends."""
+
+    def __init__(self):
+        self.metrics = []
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        self.metrics.append({k: v.item() for k, v in trainer.callback_metrics.items()})
+
+
+class StopAtOnce(pl.Callback):
+    """Asks to stop after the first step, as Lightning does when a run is out of time."""
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        trainer.should_stop = True
+
+
+@pytest.mark.parametrize(
+    ("limits", "steps"),
+    [
+        ({}, 3 * [17]),
+        ({"accumulate_grad_batches": 4}, 3 * [17]),
+        ({"limit_train_batches": 3}, 3 * [3]),
+        ({"max_steps": 5}, [5]),
+        ({"max_steps": 19}, [17, 2]),
+        ({"should_stop": True}, [1]),
+    ],
+)
+def test_every_epoch_logs_the_mean_of_what_its_steps_recorded(tmp_path, limits, steps):
+    torch.manual_seed(0)
+    subject, reader = TwoTerms(**supervised_parts()), Reader()
+    subject.seen = []
+    out_of_time = [StopAtOnce()] if limits.pop("should_stop", False) else []
+    callbacks = [*out_of_time, reader]
+    quiet_trainer(tmp_path, max_epochs=3, callbacks=callbacks, **limits).fit(subject, data())
+    assert len(subject.seen) == sum(steps)
+    epochs = np.split(np.array(subject.seen), np.cumsum(steps)[:-1])
+    expected = [losses.mean() for losses in epochs]
+    assert [row["train/loss"] for row in reader.metrics] == pytest.approx(expected, rel=1e-5)
+    twice = [row["train/twice"] / 2 for row in reader.metrics]
+    assert twice == pytest.approx(expected, rel=1e-5)
