@@ -26,6 +26,7 @@ from torch import Tensor
 
 from musicssl.data.corpus import Corpus
 from musicssl.data.datamodule import SemiSupervisedDataModule
+from musicssl.data.needs import Needs
 from musicssl.losses.likelihoods import FixedGaussian
 from musicssl.methods.base.m2 import Terms
 from musicssl.methods.dgm import DeepGenerativeModel
@@ -217,7 +218,9 @@ def main() -> None:
     def add(what: str, where: str, ours: float, other: str, theirs: float) -> None:
         table.add_row(what, where, f"{ours:.0f}", other, f"{theirs:.0f}", f"{theirs / ours:.2f} x")
 
-    datamodule = SemiSupervisedDataModule(Drawn(), b_s=0.5, batch_size=2 * HALF, by_label=True)
+    datamodule = SemiSupervisedDataModule(
+        Drawn(), b_s=0.5, batch_size=2 * HALF, needs=Needs(by_label=True)
+    )
     datamodule.setup()
     places = [(f"CPU, threads: {n}", cpu, n) for n in chosen.threads]
     if torch.cuda.is_available():

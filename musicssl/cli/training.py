@@ -143,6 +143,7 @@ def train_and_test(
     datamodule = data()
     say(datamodule.label_count())
     method = instantiate(config.method, **datamodule.sizes)
+    datamodule.serve(method.needs)
     if config.finetune.checkpoint is not None:
         path = Path(config.finetune.checkpoint).expanduser()
         load_weights(method, path, datamodule.corpus.classes)

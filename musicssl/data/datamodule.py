@@ -8,8 +8,9 @@ hidden, so that an unlabelled stream exists at every `p_s`, and `b_s=0` is self-
 choice where every clip is partly labelled, as in OpenMIC-2018. Where a second corpus is given,
 unlabelled clips are drawn from its training clips instead.
 
-With `by_label` a batch is the rows of clips alone, drawn for each label by itself, and a clip is
-labelled or unlabelled to one label at a time: see `musicssl.data.label_batches`. There the
+A method says what it needs of batches, see `musicssl.data.needs`, and the data module is told by
+`serve`. Batches by label hold only the rows of clips, drawn for each label separately, and a clip
+is labelled or unlabelled to one label at a time: see `musicssl.data.label_batches`. There the
 unlabelled clips of a label are those of which it is not known; only where there are none are they
 all training clips, as above.
 
@@ -17,8 +18,8 @@ Instances are served clip by clip. Of sound, training sees a crop of each clip a
 pure function of the seed and the batch's number; validation and test see whole clips.
 """
 
+import dataclasses
 import itertools
-from dataclasses import dataclass
 
 import numpy as np
 import pytorch_lightning as pl
@@ -29,19 +30,21 @@ from torch import Tensor
 from musicssl.batch import Batch
 from musicssl.data.batches import BatchLoader, BatchPlan, StepLoader, Stream, labelled_share
 from musicssl.data.checks import learnable
-from musicssl.data.clips import JoinedClips, clips_of
+from musicssl.data.clips import Clips, JoinedClips, clips_of
 from musicssl.data.corpus import Corpus, Dataset, check_clips, check_corpus
 from musicssl.data.label_batches import LabelPlan, LabelRows, plan_labels
 from musicssl.data.labels import ClipLabels
 from musicssl.data.loaders import SplitLoader
+from musicssl.data.needs import Needs
 from musicssl.data.splits import carve_validation, labelled_subset, observed_cells, strata
 from musicssl.data.unlabelled_corpus import told_of_the_second, training_pool
 from musicssl.errors import InputError
 
+_NO_NEEDS = Needs(labels=False)
 _LABELLED_STREAM, _UNLABELLED_STREAM = 0, 1  # tell the orders of the two streams apart
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class LabelCount:
     """What is left to learn from, for the line printed before training.
 
@@ -83,14 +86,14 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         crop_seconds: What training sees of a recording, in seconds; None for all of it, padded to
             the longest of the corpus. Instances are always served whole.
         num_crops: Crops of each clip in a training batch, V, which then has V rows to a clip, one
-            after the other; for methods that compare them. Of instances these are copies.
+            after the other; None for as many as the method compares. Of instances these are copies.
         adjacent_crops: Whether the crops of a clip follow each other in time; otherwise each is
             drawn for itself.
         unlabelled: A second corpus, whose training clips are the unlabelled ones; its labels are
             not looked at.
-        strong: Let training and validation batches say which class sounds in which instance.
-        by_label: Draw the training batches for each label by itself, `batch_size` clips and the
-            share `b_s` of them labelled for each; `train_dataloader` yields `LabelRows`.
+        needs: What the method needs of the batches; see `serve`. For batches by label,
+            `batch_size` and `b_s` are those of each label, and `train_dataloader` yields
+            `LabelRows`.
     """
 
     def __init__(
@@ -105,17 +108,16 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         split_seed: int = 0,
         seed: int = 0,
         crop_seconds: float | None = None,
-        num_crops: int = 1,
+        num_crops: int | None = None,
         adjacent_crops: bool = False,
         unlabelled: Dataset | None = None,
-        strong: bool = False,
-        by_label: bool = False,
+        needs: Needs = _NO_NEEDS,
     ) -> None:
         super().__init__()
         _check_numbers(p_s=p_s, b_s=0 if b_s is None else b_s, p_cells=p_cells)
         if not isinstance(batch_size, int) or batch_size < 1:
             raise InputError(f"data.batch_size must be a whole number from 1 up, got {batch_size}.")
-        if not isinstance(num_crops, int) or num_crops < 1:
+        if num_crops is not None and (not isinstance(num_crops, int) or num_crops < 1):
             raise InputError(f"data.num_crops must be a whole number from 1 up, got {num_crops}.")
         self.dataset = dataset
         self.p_s = p_s
@@ -127,30 +129,18 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         self.split_seed = split_seed
         self.seed = seed
         self.crop_seconds = crop_seconds
-        self.num_crops = num_crops
+        self._num_crops = num_crops
         self.adjacent_crops = adjacent_crops
         self.unlabelled = unlabelled
-        self.strong = strong
-        self.by_label = by_label
-        share = "null" if b_s is None else f"{b_s:g}"
-        if by_label and not b_s:
-            raise InputError(
-                f"data.by_label=true (method=dgm) needs a share of labelled clips, which data.b_s="
-                f"{share} is not; set it above 0, such as data.b_s=0.5."
-            )
-        if by_label and (strong or num_crops > 1):
-            setting = "data.strong=true" if strong else f"data.num_crops={num_crops}"
-            raise InputError(
-                f"{setting} has no effect on batches of each label by itself (method=dgm); leave "
-                "it out."
-            )
         self._num_labelled = batch_size if b_s is None else labelled_share(b_s, batch_size)
         if unlabelled is not None and self._num_labelled == batch_size:
             raise InputError(
-                f"no clip of unlabelled=... is drawn with data.b_s={share}; lower data.b_s, or "
-                "choose a method that learns from unlabelled clips, such as method=mean_teacher."
+                f"no clip of unlabelled=... is drawn with data.b_s={_shown(b_s)}; lower data.b_s, "
+                "and choose a method that learns from unlabelled clips."
             )
         self._corpus: Corpus | None = None
+        self.needs = needs
+        self._check_needs()
 
     def prepare_data(self) -> None:
         """Let the corpus make its caches (Lightning calls this on one process per machine)."""
@@ -169,11 +159,6 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         if self._corpus is not None:
             return
         corpus = check_corpus(self.dataset.load())
-        if self.by_label and corpus.task == "regression":
-            raise InputError(
-                f"data.by_label=true (method=dgm) draws batches for each class, but {corpus.name} "
-                "is a regression; choose another method, such as method=mean_teacher."
-            )
         train, val = corpus.indices("train"), corpus.indices("val")
         if len(val) == 0:
             train, val = self._carve(corpus, train)
@@ -189,19 +174,39 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         mask[np.setdiff1d(train, kept)] = False
         self._corpus, self._train, self._val, self._labelled = corpus, train, val, kept
         self._test = corpus.indices("test")
-        if self.strong and corpus.activity is None:
-            raise InputError(
-                f"{corpus.name} does not say when its classes sound, which data.strong=true and "
-                "method=strong need; choose method=att, or a corpus with activity: synthband, or "
-                "medleydb with dataset.what=mixes and dataset.activity."
-            )
-        self._clips = clips_of(corpus, self.crop_seconds, self.adjacent_crops, self.strong)
+        self._clips = self._clips_of(corpus)
         self._labels = ClipLabels(corpus, mask)
         self._pool = train
         if self.unlabelled is not None:
             with told_of_the_second():
                 self._join(corpus, check_clips(self.unlabelled.load()))
         self._check_streams()
+        self._check_corpus(corpus)
+
+    def serve(self, needs: Needs) -> None:
+        """Draw the training batches that a method needs, from now on.
+
+        Args:
+            needs: Of the method.
+
+        Raises:
+            InputError: If the settings or the corpus do not allow such batches.
+        """
+        self.needs = needs
+        self._check_needs()
+        if self._corpus is None:
+            return
+        self._check_corpus(self._corpus)
+        clips = self._clips_of(self._corpus)
+        if isinstance(self._clips, JoinedClips):
+            self._clips = dataclasses.replace(self._clips, first=clips)
+        else:
+            self._clips = clips
+
+    @property
+    def num_crops(self) -> int:
+        """Crops of each clip in a training batch, V."""
+        return self.needs.crops if self._num_crops is None else self._num_crops
 
     @property
     def corpus(self) -> Corpus:
@@ -253,10 +258,10 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
     def steps_per_epoch(self) -> int:
         """Steps in which a run of this size sees as many clips as there are in "train".
 
-        It does not depend on `p_s`: label fractions are compared at equal compute. `by_label` has
-        its own; see `LabelPlan`.
+        It does not depend on `p_s`: label fractions are compared at equal compute. Batches by
+        label have their own; see `LabelPlan`.
         """
-        if self.by_label:
+        if self.needs.by_label:
             return self.label_plan().steps_per_epoch
         return -(-len(self.rows("train")) // (self.batch_size * self._world_size))
 
@@ -268,7 +273,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         def epoch() -> int:
             return next(epochs) if trainer is None else trainer.current_epoch
 
-        if self.by_label:
+        if self.needs.by_label:
             plan = self.label_plan()
             return StepLoader(plan.steps_per_epoch, plan.rows, epoch)
         return BatchLoader(self.batch_plan(), self._gather_training, epoch, self._clips.reads_files)
@@ -282,12 +287,12 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         return self.batches("test", self._rank, self._world_size)
 
     def batches(self, split: str, rank: int = 0, world_size: int = 1) -> SplitLoader:
-        """Return the clips of a split in order, or every so manieth of them, each once."""
+        """Return the clips of a split in order; those of one rank, every `world_size`-th clip."""
         return self.batches_of(self.rows(split)[rank::world_size])
 
     def batches_of(self, rows: NDArray[np.int64]) -> SplitLoader:
         """Return clips of the corpus, whole and in order, with the labels that this run may see."""
-        return SplitLoader(self._clips, self._labels, rows, self.batch_size, self.strong)
+        return SplitLoader(self._clips, self._labels, rows, self.batch_size, self.needs.activity)
 
     def labelled(self, limit: int | None = None) -> NDArray[np.int64]:
         """Return the training clips that keep labels, or so many of them, drawn by the seed."""
@@ -318,7 +323,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         )
 
     def label_plan(self) -> LabelPlan:
-        """Return which clips form each batch of this rank, for each label by itself.
+        """Return which clips form each batch of this rank, for each label separately.
 
         Where a clip has one class there is one plan for all labels: it is known or not.
         """
@@ -346,9 +351,12 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
 
     def _gather_training(self, rows: NDArray[np.int64], places: NDArray[np.float64]) -> Batch:
         piece = self._clips.crop(rows, places)
-        batch = self._labels.of(np.repeat(rows, self.num_crops), piece, self.strong)
+        batch = self._labels.of(np.repeat(rows, self.num_crops), piece, self.needs.activity)
         batch.mask[self._num_labelled * self.num_crops :] = False  # the labels are a copy
         return batch
+
+    def _clips_of(self, corpus: Corpus) -> Clips:
+        return clips_of(corpus, self.crop_seconds, self.adjacent_crops, self.needs.activity)
 
     def _join(self, corpus: Corpus, other: Corpus) -> None:
         """Number the clips of the second corpus after those of the first, and draw from them."""
@@ -388,12 +396,56 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
                     "be measured; label some."
                 )
         if self.b_s != 0 and len(self._labelled) == 0:
-            share = "null" if self.b_s is None else f"{self.b_s:g}"
-            cure = "raise data.p_s" + ("" if self.by_label else " or set data.b_s=0")
+            cure = "raise data.p_s" + (" or set data.b_s=0" if not self.needs.labels else "")
             raise InputError(
-                f"data.p_s={self.p_s:g} leaves no labelled clip, but data.b_s={share} draws them; "
-                f"{cure}."
+                f"data.p_s={self.p_s:g} leaves no labelled clip, but data.b_s={_shown(self.b_s)} "
+                f"draws them; {cure}."
             )
+
+    def _check_needs(self) -> None:
+        """Refuse settings that do not give the method what it needs."""
+        needs, share = self.needs, _shown(self.b_s)
+        if needs.by_label and not self.b_s:
+            raise InputError(
+                "this method draws batches for each label separately, a share of them labelled, "
+                f"which data.b_s={share} is not; set it above 0, such as data.b_s=0.5."
+            )
+        if needs.by_label and self.num_crops > 1:
+            raise InputError(
+                "this method draws batches for each label separately, on which data.num_crops="
+                f"{self.num_crops} has no effect; leave it out."
+            )
+        if needs.labels and self.b_s == 0:
+            raise InputError("data.b_s=0 hides the labels that this method needs; raise it.")
+        if needs.only_labelled and self.b_s != 1:
+            raise InputError(
+                f"this method learns from labelled clips alone, but data.b_s={share} draws others; "
+                "set data.b_s=1."
+            )
+        if self.num_crops < needs.crops:
+            raise InputError(
+                f"this method compares crops of a clip, but data.num_crops={self.num_crops}; set "
+                f"it to {needs.crops}."
+            )
+
+    def _check_corpus(self, corpus: Corpus) -> None:
+        """Refuse a corpus that lacks what the method needs."""
+        if self.needs.by_label and corpus.task == "regression":
+            raise InputError(
+                f"this method draws batches for each class, but {corpus.name} is a regression; "
+                "choose another method."
+            )
+        if self.needs.activity and corpus.activity is None:
+            raise InputError(
+                f"{corpus.name} does not say when its classes sound, which this method needs; "
+                "choose another method, or a corpus with activity: synthband, or medleydb with "
+                "dataset.what=mixes and dataset.activity."
+            )
+
+
+def _shown(b_s: float | None) -> str:
+    """Return `b_s` as it is typed."""
+    return "null" if b_s is None else f"{b_s:g}"
 
 
 def _check_numbers(**settings: object) -> None:

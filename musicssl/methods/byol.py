@@ -28,7 +28,7 @@ class BYOL(RepresentationMethod):
     Args:
         teacher: Builds the moving average from what it averages.
         predictor: Builds the predictor, which maps (N, P) to (N, P).
-        num_crops: Crops of each clip in a batch, V; `data.num_crops`.
+        num_crops: Crops of each clip in a batch, V; training takes the number of its data.
         parts: See `RepresentationMethod`.
     """
 
@@ -37,13 +37,19 @@ class BYOL(RepresentationMethod):
         *,
         teacher: Callable[[nn.Module], Teacher],
         predictor: Callable[[], nn.Module],
-        num_crops: int,
+        num_crops: int = 2,
         **parts: Any,
     ) -> None:
         super().__init__(**parts)
         self.predictor = predictor()
         self.target = teacher(self._online())
         self.num_crops = num_crops
+
+    def setup(self, stage: str) -> None:
+        """Learn how many crops of a clip a batch holds."""
+        super().setup(stage)
+        if stage == "fit":
+            self.num_crops = self.data.num_crops
 
     def objective(self, seen: Batch, z: Tensor) -> Objective:
         """Compare predictions of each crop with targets of the other crops of its clip."""

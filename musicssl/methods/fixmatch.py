@@ -93,7 +93,7 @@ class FixMatch(SemiSupervisedMethod):
         for name, value in values.items():
             self.log(f"val/{kind}_{name}", value.nanmean(), sync_dist=True)
         if kind == "present":  # absence is the rule and hardly ever doubted
-            classes = self.trainer.datamodule.corpus.classes  # type: ignore[attr-defined]
+            classes = self.data.corpus.classes
             for name, value in values.items():
                 by_class = {
                     f"val/present_{name}/{c}": v for c, v in zip(classes, value, strict=True)

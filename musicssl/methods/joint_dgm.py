@@ -117,7 +117,7 @@ class JointDGM(ClassificationMethod):
         super().setup(stage)
         if stage != "fit":
             return
-        datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
+        datamodule = self.data
         batches = datamodule.batches_of(datamodule.training_rows())
         learn_scale(self.summary, self.generator.likelihood, batches)
         if self.prior_of_labels == "labelled":
@@ -127,7 +127,7 @@ class JointDGM(ClassificationMethod):
 
     def on_fit_start(self) -> None:
         """Count the clips that batches are drawn from."""
-        plan = self.trainer.datamodule.batch_plan()  # type: ignore[attr-defined]
+        plan = self.data.batch_plan()
         self._weights = ClipWeights(plan, self.device)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

@@ -81,7 +81,7 @@ class M1(ProbedMethod):
         super().setup(stage)
         if stage != "fit":
             return
-        datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
+        datamodule = self.data
         batches = datamodule.batches_of(datamodule.training_rows())
         learn_scale(self.encoder.summary, self.decoder.likelihood, batches)
 

@@ -179,7 +179,7 @@ class M1M2(PhasedMethod, M2Method):
         step = trainer.current_epoch * int(trainer.num_training_batches) + batch_idx
         turn = step * trainer.world_size + trainer.global_rank
         every = np.arange(len(self._clips.x))
-        seed = trainer.datamodule.seed  # type: ignore[attr-defined]
+        seed = self.data.seed
         drawn = Stream(every, (seed, _M1_STREAM)).draw(turn * count, count)
         x = self._clips.x[torch.from_numpy(drawn).to(self.device)]  # (count, D)
         bound = vae_bound(self.features.encoder, self.decoder, x)

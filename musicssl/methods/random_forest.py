@@ -1,6 +1,6 @@
 """`random_forest`: the binary-relevance baseline, one forest for each class."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from sklearn.ensemble import RandomForestClassifier
 from torch import Tensor
 
 from musicssl.batch import Batch, valid_instances
+from musicssl.data.needs import Needs
 from musicssl.errors import InputError
 
 
@@ -36,6 +37,8 @@ class RandomForest:
     Raises:
         InputError: If the corpus is a regression.
     """
+
+    needs: ClassVar[Needs] = Needs(labels=False)  # it draws no batches
 
     def __init__(
         self,

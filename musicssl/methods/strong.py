@@ -1,12 +1,13 @@
 """`strong`: learning from labels of every instance, the other end of weak supervision."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from musicssl.batch import Batch
 from musicssl.data.label_grid import fits_places, samples_per_place
+from musicssl.data.needs import Needs
 from musicssl.errors import InputError
 from musicssl.evaluation.epoch_outputs import EpochOutputs
 from musicssl.methods.base.method import ClassificationMethod
@@ -30,6 +31,8 @@ class StrongSupervision(ClassificationMethod):
         InputError: If the corpus is no multi-label one.
     """
 
+    needs: ClassVar[Needs] = Needs(activity=True)
+
     def __init__(self, **parts: Any) -> None:
         super().__init__(**parts)
         if self.task.name != "multi_label":
@@ -44,7 +47,7 @@ class StrongSupervision(ClassificationMethod):
         super().setup(stage)
         if stage != "fit":
             return
-        corpus = self.trainer.datamodule.corpus  # type: ignore[attr-defined]
+        corpus = self.data.corpus
         chunk = getattr(self.classifier.encoder, "chunk_samples", None)
         if not fits_places(chunk, corpus):
             raise InputError(

@@ -1,6 +1,8 @@
 """`supcon`: contrastive learning from labelled clips alone."""
 
-from musicssl.errors import InputError
+from typing import ClassVar
+
+from musicssl.data.needs import Needs
 from musicssl.methods.semisupcon import SemiSupCon
 
 
@@ -16,17 +18,4 @@ class SupCon(SemiSupCon):
     code multiplies the loss by temperature / 0.07.
     """
 
-    def setup(self, stage: str) -> None:
-        """Check that all clips of a batch are labelled.
-
-        Raises:
-            InputError: If the batches hold unlabelled clips.
-        """
-        super().setup(stage)
-        b_s = self.trainer.datamodule.b_s  # type: ignore[attr-defined]
-        if stage == "fit" and b_s != 1:
-            share = "null" if b_s is None else f"{b_s:g}"
-            raise InputError(
-                f"this method learns from labelled clips alone, but data.b_s={share} draws others; "
-                "set data.b_s=1, or choose method=semisupcon."
-            )
+    needs: ClassVar[Needs] = Needs(labels=False, only_labelled=True, crops=2)

@@ -39,9 +39,8 @@ class TemporalEnsembling(SemiSupervisedMethod):
         """Make room for the answers about each clip."""
         super().setup(stage)
         if stage == "fit":
-            datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
-            num_clips, num_classes = datamodule.corpus.y.shape
-            last = int(datamodule.batch_plan().unlabelled.pool.max())  # maybe of a second corpus
+            num_clips, num_classes = self.data.corpus.y.shape
+            last = int(self.data.training_rows()[-1])  # of the unlabelled corpus, if there is one
             num_clips = max(num_clips, last + 1)
             self.ensemble = PredictionEnsemble(num_clips, num_classes, self.momentum)
 

@@ -110,9 +110,9 @@ class VaDE(PhasedMethod, M1):
         super().setup(stage)
         if stage != "fit":
             return
-        datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
+        datamodule = self.data
         if datamodule.b_s != self.b_s:
-            raise InputError("method.b_s is not for itself; leave it out and set data.b_s alone.")
+            raise InputError("method.b_s mirrors data.b_s; set data.b_s instead.")
         count, clips = len(self.mixture.logits), len(datamodule.training_rows())
         if count > clips:
             raise InputError(
@@ -131,14 +131,14 @@ class VaDE(PhasedMethod, M1):
 
     def on_fit_start(self) -> None:
         """Count the clips that batches are drawn from."""
-        plan = self.trainer.datamodule.batch_plan()  # type: ignore[attr-defined]
+        plan = self.data.batch_plan()
         self._weights = ClipWeights(plan, self.device)
 
     def on_train_epoch_start(self) -> None:
         """Fit the mixture when pretraining is over, once in a run however often it is resumed."""
         if self.pretraining or self.initialised:
             return
-        datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
+        datamodule = self.data
         clips = self.embedded(datamodule.batches_of(datamodule.training_rows()))
         classes = None
         if self.semi_supervised:

@@ -23,7 +23,7 @@ class VICReg(RepresentationMethod):
     three layers of 8,192; the optimizer is the one that is chosen, not LARS.
 
     Args:
-        num_crops: Crops of each clip in a batch, V; `data.num_crops`.
+        num_crops: Crops of each clip in a batch, V; training takes the number of its data.
         invariance_weight: Of the mean squared difference of crops.
         variance_weight: Of what standard deviations fall short of 1.
         covariance_weight: Of the squared covariances of different dimensions.
@@ -36,7 +36,7 @@ class VICReg(RepresentationMethod):
     def __init__(
         self,
         *,
-        num_crops: int,
+        num_crops: int = 2,
         invariance_weight: float = 25.0,
         variance_weight: float = 25.0,
         covariance_weight: float = 1.0,
@@ -50,6 +50,12 @@ class VICReg(RepresentationMethod):
                 "method.invariance_weight, variance_weight and covariance_weight must be 0 or "
                 f"more, got {invariance_weight:g}, {variance_weight:g} and {covariance_weight:g}."
             )
+
+    def setup(self, stage: str) -> None:
+        """Learn how many crops of a clip a batch holds."""
+        super().setup(stage)
+        if stage == "fit":
+            self.num_crops = self.data.num_crops
 
     def objective(self, seen: Batch, z: Tensor) -> Objective:
         """Weigh the three terms."""

@@ -11,6 +11,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from musicssl.batch import Batch
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.label_batches import LabelRows
+from musicssl.data.needs import Needs
 from musicssl.errors import InputError
 from musicssl.runs.resume import ResumeCheckpoint
 from tests.runs.test_resume import Stop
@@ -227,7 +228,7 @@ def test_the_sizes_of_sound_are_those_of_a_crop():
 @pytest.mark.parametrize("dataset", [Tiny(variable_lengths=True), TinySound(variable_lengths=True)])
 def test_strong_labels_are_those_of_what_the_batch_holds(dataset):
     """The slow way: what of the activity belongs to the place where the crop is found."""
-    module = datamodule(dataset, crop_seconds=2.0, strong=True)
+    module = datamodule(dataset, crop_seconds=2.0, needs=Needs(activity=True))
     corpus = module.corpus
     for batch in module.train_dataloader():
         for row, x, activity in zip(batch.rows.tolist(), batch.x, batch.activity, strict=True):
@@ -314,7 +315,7 @@ def test_labelled_clips_can_be_had_in_part():
 
 
 def by_label(dataset=None, **settings):
-    return datamodule(dataset, **({"by_label": True, "b_s": 0.25} | settings))
+    return datamodule(dataset, **({"needs": Needs(by_label=True), "b_s": 0.25} | settings))
 
 
 def rows_of(module, epochs=1):
@@ -378,21 +379,46 @@ def test_by_label_a_clip_of_one_class_is_known_or_not():
 
 @pytest.mark.parametrize(("b_s", "said"), [(0, "0"), (0.0, "0"), (None, "null")])
 def test_by_label_needs_a_share_of_labelled_clips(b_s, said):
-    with pytest.raises(InputError, match=rf"by_label=true .*data\.b_s={said} .* data\.b_s=0\.5\.$"):
+    with pytest.raises(InputError, match=rf"each label .*data\.b_s={said} .* data\.b_s=0\.5\.$"):
         by_label(b_s=b_s)
 
 
+def test_by_label_refuses_crops_which_would_have_no_effect():
+    with pytest.raises(InputError, match=r"data\.num_crops=2 has no effect"):
+        by_label(num_crops=2)
+
+
 @pytest.mark.parametrize(
-    ("settings", "said"),
-    [({"strong": True}, r"data\.strong=true"), ({"num_crops": 2}, r"data\.num_crops=2")],
+    ("settings", "needs", "said"),
+    [
+        ({"b_s": 0}, Needs(), r"data\.b_s=0 hides the labels that this method needs; raise it"),
+        ({"b_s": None}, Needs(only_labelled=True), r"data\.b_s=null draws others; set data\.b_s=1"),
+        ({"num_crops": 1}, Needs(crops=2), r"data\.num_crops=1; set it to 2"),
+        ({"b_s": 0}, Needs(by_label=True), "each label separately"),
+    ],
 )
-def test_by_label_refuses_what_would_have_no_effect(settings, said):
-    with pytest.raises(InputError, match=f"{said} has no effect"):
-        by_label(**settings)
+def test_needs_that_settings_do_not_meet_are_named_whenever_they_are_told(settings, needs, said):
+    with pytest.raises(InputError, match=said):
+        datamodule(**settings, needs=needs)
+    module = datamodule(**settings)
+    with pytest.raises(InputError, match=said):
+        module.serve(needs)
+
+
+def test_what_a_method_needs_is_served_as_if_it_had_been_known_from_the_start():
+    needs = Needs(activity=True, crops=2)
+    early = datamodule(TinySound(), crop_seconds=2.0, needs=needs)
+    late = datamodule(TinySound(), crop_seconds=2.0)
+    assert late.num_crops == 1
+    late.serve(needs)
+    assert late.num_crops == 2
+    for one, other in zip(early.train_dataloader(), late.train_dataloader(), strict=True):
+        assert torch.equal(one.x, other.x)
+        assert torch.equal(one.activity, other.activity)
 
 
 def test_by_label_refuses_a_regression():
-    with pytest.raises(InputError, match=r"by_label=true .*values is a regression; choose another"):
+    with pytest.raises(InputError, match="each class, but values is a regression; choose another"):
         by_label(Values())
     assert datamodule(Values(), b_s=0.5)  # which other methods learn
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from musicssl.data.needs import Needs
 from musicssl.errors import InputError
 from tests.data.test_datamodule import datamodule
 from tests.support.tiny import Tiny
@@ -54,7 +55,11 @@ def test_damaged_clips_of_a_second_corpus_are_refused():
 
 def test_strong_labels_of_a_second_corpus_are_not_looked_at():
     module = datamodule(
-        TinySound(), b_s=0.5, crop_seconds=2.0, strong=True, unlabelled=TinySound(seed=1)
+        TinySound(),
+        b_s=0.5,
+        crop_seconds=2.0,
+        needs=Needs(activity=True),
+        unlabelled=TinySound(seed=1),
     )
     for batch in module.train_dataloader():
         assert batch.activity[:8].any()

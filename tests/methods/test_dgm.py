@@ -32,7 +32,7 @@ from musicssl.seeding import StepSeed
 from tests.cli import test_train
 from tests.runs.test_resume import Stop, validation_of
 from tests.support import probing_command
-from tests.support.kinds import OneClass, Values
+from tests.support.kinds import OneClass
 from tests.support.tiny import Tiny
 from tests.support.training import dgm_parts, quiet_trainer
 
@@ -46,7 +46,7 @@ def dgm(**changes):
 
 
 def data(corpus=None, **settings):
-    chosen = {"p_s": 0.3, "b_s": 0.5, "batch_size": 16, "by_label": True} | settings
+    chosen = {"p_s": 0.3, "b_s": 0.5, "batch_size": 16} | settings
     return SemiSupervisedDataModule(corpus or Tiny(), **chosen)
 
 
@@ -384,10 +384,6 @@ def test_another_run_starts_from_the_selected_classifiers(tmp_path, a_run):
         (("likelihood.std=0",), "likelihood.std must be positive, got 0"),
         (("likelihood=bernoulli",), "likelihood=bernoulli needs features in .0, 1., but"),
         (
-            ("data.by_label=false",),
-            "this method needs data.by_label=true, its default; leave it out",
-        ),
-        (
             ("dataset=tiny_sound", "features=waveform"),
             "the data are sound; choose features=log_mel",
         ),
@@ -407,5 +403,3 @@ def test_what_cannot_be_is_refused_in_one_sentence(tmp_path, overrides, sentence
 def test_a_regression_is_refused(tmp_path):
     with pytest.raises(InputError, match="this corpus is a regression; choose another method"):
         dgm(task="regression")
-    with pytest.raises(InputError, match="is a regression; choose another method"):
-        data(Values()).setup()

@@ -50,7 +50,7 @@ def telling(**changes):
 
 
 def data(corpus=Tiny(variable_lengths=True), **settings):  # noqa: B008
-    defaults = {"batch_size": 16, "b_s": 0.5, "p_s": 0.3, "by_label": True}
+    defaults = {"batch_size": 16, "b_s": 0.5, "p_s": 0.3}
     return SemiSupervisedDataModule(corpus, **defaults | settings)
 
 
@@ -333,4 +333,4 @@ def test_epochs_must_be_left_for_the_m2s(tmp_path):
 
 def test_a_regression_is_refused_before_anything_is_trained(tmp_path):
     with pytest.raises(InputError, match="regression"):
-        trained(tmp_path, method(), data(Values()), 2)
+        trained(tmp_path, method(), data(Values()), 4)

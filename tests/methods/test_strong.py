@@ -38,7 +38,9 @@ def sound_parts(module):
 
 
 def datamodule(dataset, **settings):
-    module = SemiSupervisedDataModule(dataset, batch_size=14, strong=True, **settings)
+    module = SemiSupervisedDataModule(
+        dataset, batch_size=14, needs=StrongSupervision.needs, **settings
+    )
     module.setup()
     return module
 

@@ -115,9 +115,7 @@ def test_on_several_devices_the_mixture_rests_in_pretraining_all_the_same(tmp_pa
     trainer = trained(tmp_path, subject, clips)
     batch = next(iter(clips.train_dataloader()))
     for epoch in (0, 1):
-        subject.trainer = SimpleNamespace(
-            world_size=2, current_epoch=epoch, datamodule=clips
-        )
+        subject.trainer = SimpleNamespace(world_size=2, current_epoch=epoch, datamodule=clips)
         subject.zero_grad()
         subject.train().training_step(batch, 0).backward()
         trained_ones = {name: p for name, p in subject.named_parameters() if p.requires_grad}
@@ -425,7 +423,7 @@ def test_other_kinds_of_targets_are_clustered_without_labels(tmp_path, settings)
             ("method.pretrain_epochs=2",),
             "pretrain_epochs=2 leaves none of the trainer.max_epochs=2",
         ),
-        (("method.b_s=0.5",), "leave it out and set data.b_s alone"),
+        (("method.b_s=0.5",), "set data.b_s instead"),
         (
             ("data.b_s=0.5", "data.p_s=0.012"),
             "there is none of ., .; set data.stratified=true, raise data.p_s, or set data.b_s=0",

@@ -12,11 +12,11 @@ from tests.support.tiny import Tiny
 from tests.test_confs import CONF
 
 
-def shown(tmp_path, epochs, overrides=(), num_crops=1, width=120, **console):
+def shown(tmp_path, epochs, overrides=(), width=120, **console):
     """Train on the tiny corpus with progress on a console of our own; return what it shows."""
     progress, text = EpochProgress(), io.StringIO()
     progress._console = Console(file=text, width=width, **console)
-    datamodule = SemiSupervisedDataModule(Tiny(), batch_size=16, num_crops=num_crops)
+    datamodule = SemiSupervisedDataModule(Tiny(), batch_size=16)
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("train", ["data.root=none", *overrides])
     datamodule.setup()
@@ -48,7 +48,7 @@ def test_a_terminal_gets_one_bar_that_ends_full(tmp_path):
     assert "0:00:00" in text  # nothing is left to do
 
 
-EMBEDDINGS = {"overrides": ["method=semisupcon", "encoder=att", "views=none"], "num_crops": 2}
+EMBEDDINGS = {"overrides": ["method=semisupcon", "encoder=att", "views=none"]}
 
 
 def test_of_embeddings_a_second_line_says_how_they_spread_and_neither_is_broken(tmp_path):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from pytorch_lightning.trainer.states import TrainerFn
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from musicssl.batch import Batch
 from musicssl.data.label_batches import LabelRows
+from musicssl.data.needs import Needs
 from musicssl.errors import InputError
 from musicssl.evaluation.epoch_outputs import EpochOutputs
 from musicssl.losses.likelihoods import Likelihood
@@ -84,7 +85,7 @@ class M2Method(ClassificationMethod):
         InputError: If the corpus is a regression, or a setting cannot be.
     """
 
-    by_label = True
+    needs: ClassVar[Needs] = Needs(by_label=True)
 
     def __init__(
         self,
@@ -203,18 +204,18 @@ class M2Method(ClassificationMethod):
         if stage != "fit":
             return
         if self.prior_of_answers == "labelled":
-            targets, mask = self.trainer.datamodule.labels("train")  # type: ignore[attr-defined]
+            targets, mask = self.data.labels("train")
             log_shares = answer_shares(targets, mask, self.task).log()
             for generator in filter(None, (self.generator, self.best_generator)):
                 generator.log_prior.copy_(log_shares)
 
     def on_fit_start(self) -> None:
         """Read all training clips, once."""
-        datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
+        datamodule = self.data
         self.prepare(datamodule.batches_of(datamodule.training_rows()))
         num_labelled, num_unlabelled = datamodule.label_plan().counts  # (M,) each
         ratio = num_labelled / num_unlabelled
-        self._ratio = (ratio if datamodule.b_s < 1 else torch.ones_like(ratio)).to(self.device)
+        self._ratio = (ratio if datamodule.b_s != 1 else torch.ones_like(ratio)).to(self.device)
 
     def prepare(self, batches: Iterable[Batch]) -> None:
         """Take in the training clips; features that are not frozen learn their scale from them.

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import pytorch_lightning as pl
@@ -12,7 +12,9 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from musicssl.batch import Batch
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.label_grid import check_crops
+from musicssl.data.needs import Needs
 from musicssl.errors import InputError
 from musicssl.evaluation.epoch_outputs import EpochOutputs
 from musicssl.evaluation.tasks import Loss, task_named
@@ -57,8 +59,7 @@ class ClassificationMethod(pl.LightningModule):
         InputError: If the loss is for targets of another kind.
     """
 
-    needs_labels = True  # whether batches without labels teach nothing
-    by_label = False  # whether it draws batches for each label by itself
+    needs: ClassVar[Needs] = Needs()
     prior: Tensor
 
     def __init__(
@@ -173,6 +174,20 @@ class ClassificationMethod(pl.LightningModule):
         """Return the classifier, and whatever else has its parts."""
         return (self.classifier,)
 
+    @property
+    def data(self) -> SemiSupervisedDataModule:
+        """The data that the method is trained with.
+
+        Raises:
+            InputError: If the trainer was given none.
+        """
+        data: SemiSupervisedDataModule | None = getattr(self.trainer, "datamodule", None)
+        if data is None:
+            raise InputError(
+                "give the trainer a data module to train with: trainer.fit(method, data)."
+            )
+        return data
+
     def train(self, mode: bool = True) -> "ClassificationMethod":
         """Switch between training and evaluation; frozen parts stay in evaluation."""
         super().train(mode)
@@ -191,23 +206,17 @@ class ClassificationMethod(pl.LightningModule):
         """
         if stage != "fit":
             return
-        datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
-        if datamodule.by_label != self.by_label:
-            known = str(self.by_label).lower()
-            raise InputError(f"this method needs data.by_label={known}, its default; leave it out.")
-        if self.needs_labels and datamodule.b_s == 0:
-            raise InputError("data.b_s=0 hides the labels that this method needs; raise it.")
+        self.data.serve(self.needs)
         chunk = getattr(self.classifier.encoder, "chunk_samples", None)
-        check_crops(chunk, datamodule.crop_seconds, datamodule.corpus)
-        targets, mask = datamodule.labels("train")
+        check_crops(chunk, self.data.crop_seconds, self.data.corpus)
+        targets, mask = self.data.labels("train")
         self.prior = label_prior(targets, mask).to(self.prior)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Optimize what is not frozen."""
         optimizer = self.optimizer([p for p in self.parameters() if p.requires_grad])
-        schedule, trainer = self.schedule, self.trainer
-        batches = trainer.datamodule.steps_per_epoch  # type: ignore[attr-defined]
-        steps = math.ceil(batches / trainer.accumulate_grad_batches)
+        schedule = self.schedule
+        steps = math.ceil(self.data.steps_per_epoch / self.trainer.accumulate_grad_batches)
         rate = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: schedule(step / steps))
         # By the step: Lightning moves epoch schedules on after the epoch's checkpoint is written,
         # so that a resumed run would be one epoch behind.

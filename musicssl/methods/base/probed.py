@@ -1,12 +1,13 @@
 """What the methods share that learn embeddings, and leave deciding to a linear probe."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from musicssl.batch import Batch
+from musicssl.data.needs import Needs
 from musicssl.errors import InputError
 from musicssl.evaluation.epoch_outputs import EpochOutputs
 from musicssl.evaluation.monitors import effective_rank
@@ -36,7 +37,7 @@ class ProbedMethod(ClassificationMethod):
         InputError: If the pooling is none that a linear probe could stand for.
     """
 
-    needs_labels = False
+    needs: ClassVar[Needs] = Needs(labels=False)
 
     def __init__(self, *, probe_clips: int | None = 1000, **parts: Any) -> None:
         super().__init__(**parts)
@@ -62,7 +63,7 @@ class ProbedMethod(ClassificationMethod):
         super().setup(stage)
         if stage != "fit":
             return
-        datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
+        datamodule = self.data
         if len(datamodule.labelled()) == 0:
             raise InputError(
                 f"data.p_s={datamodule.p_s:g} leaves no labelled clip for the linear probe that "
@@ -87,7 +88,7 @@ class ProbedMethod(ClassificationMethod):
 
     def decided(self, val: Embeddings) -> Tensor:
         """Fit the probe, and return its logits of the validation clips, (N, C)."""
-        datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
+        datamodule = self.data
         rank, world_size = self.trainer.global_rank, self.trainer.world_size
         rows = datamodule.labelled(self.probe_clips)[rank::world_size]
         probed = EpochOutputs().to(self.device)  # gathers from all ranks

@@ -3,14 +3,14 @@
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from musicssl.augment.views import Views
 from musicssl.batch import Batch
-from musicssl.errors import InputError
+from musicssl.data.needs import Needs
 from musicssl.evaluation.monitors import alignment, uniformity
 from musicssl.methods.base.probed import ProbedMethod
 
@@ -42,6 +42,8 @@ class RepresentationMethod(ProbedMethod):
         projector: Builds the projector from the size of an embedding.
         parts: See `ProbedMethod`.
     """
+
+    needs: ClassVar[Needs] = Needs(labels=False, crops=2)
 
     def __init__(
         self, *, views: Views, projector: Callable[[int], nn.Module], **parts: Any
@@ -76,15 +78,3 @@ class RepresentationMethod(ProbedMethod):
             lengths = None if batch.lengths is None else batch.lengths[first::2]
             x[first::2] = view(batch.x[first::2], lengths)
         return batch._replace(x=x)
-
-    def setup(self, stage: str) -> None:
-        """Check that there is something to compare.
-
-        Raises:
-            InputError: If clips come in one crop.
-        """
-        super().setup(stage)
-        if stage == "fit" and self.trainer.datamodule.num_crops < 2:  # type: ignore[attr-defined]
-            raise InputError(
-                "this method compares crops of a clip, but data.num_crops=1; set it to 2."
-            )

@@ -172,7 +172,7 @@ def summaries(x):
 
 def test_a_step_minimises_the_objective_of_the_papers(tmp_path, still):
     """One step over all clips, against a slow loop over the sums of both kinds of clips."""
-    datamodule = SemiSupervisedDataModule(Tiny(), p_s=0.25, b_s=0.25, batch_size=84, by_label=True)
+    datamodule = SemiSupervisedDataModule(Tiny(), p_s=0.25, b_s=0.25, batch_size=84)
     method = dgm(dropout=0.0, optimizer=partial(torch.optim.SGD, lr=0.0))
     minimised = []
 
