@@ -108,13 +108,12 @@ class StepClock(pl.Callback):
 def bare_loop(x: Tensor, y: Tensor, mask: Tensor, steps: int) -> float:
     """Time a loop of the same model over the same tensors with nothing around it."""
     method = att().train()
-    prior = torch.zeros(CLASSES)
     optimizer = method.optimizer(method.parameters())
     order = torch.randperm(CLIPS)
     start = time.perf_counter()
     for step in range(steps):
         rows = order[(step * BATCH) % (CLIPS - BATCH) :][:BATCH]
-        loss = method.loss(method(Batch(x[rows], y[rows], mask[rows])), y[rows], mask[rows], prior)
+        loss = method.loss(method(Batch(x[rows], y[rows], mask[rows])), y[rows], mask[rows])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -188,7 +187,7 @@ def parts_of_a_step(x: Tensor, y: Tensor, mask: Tensor, steps: int) -> dict[str,
     method = att().train()
     optimizer = method.optimizer(method.parameters())
     rows = torch.randperm(CLIPS)[:BATCH]
-    batch, prior = Batch(x[rows], y[rows], mask[rows]), torch.zeros(CLASSES)
+    batch = Batch(x[rows], y[rows], mask[rows])
     seconds = {"gather": 0.0, "forward and loss": 0.0, "backward": 0.0, "optimizer": 0.0}
 
     def clocked(name: str, work: Callable[[], Tensor | None]) -> Tensor | None:
@@ -199,9 +198,7 @@ def parts_of_a_step(x: Tensor, y: Tensor, mask: Tensor, steps: int) -> dict[str,
 
     for _ in range(steps):
         clocked("gather", lambda: x[rows])
-        loss = clocked(
-            "forward and loss", lambda: method.loss(method(batch), batch.y, batch.mask, prior)
-        )
+        loss = clocked("forward and loss", lambda: method.loss(method(batch), batch.y, batch.mask))
         assert loss is not None
         optimizer.zero_grad()
         clocked("backward", loss.backward)

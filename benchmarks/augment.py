@@ -28,11 +28,11 @@ STEP = "training step"
 
 def training_step(batch: Batch) -> Callable[[], None]:
     """Return what trains ATT by one step."""
-    method, prior = att().train(), torch.zeros(CLASSES)
+    method = att().train()
     optimizer = method.optimizer(method.parameters())
 
     def step() -> None:
-        loss = method.loss(method(batch), batch.y, batch.mask, prior)
+        loss = method.loss(method(batch), batch.y, batch.mask)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -84,12 +84,11 @@ def training_step(sizes: dict[str, int | str], device: torch.device) -> Callable
     )
     method.to(device).train()
     optimizer = method.optimizer(method.parameters())
-    prior = torch.zeros(CLASSES, device=device)
 
     def step(batch: Batch) -> None:
         clips = batch.to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            loss = masked_bce(method(clips), clips.y, clips.mask, prior)
+            loss = masked_bce(method(clips), clips.y, clips.mask)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -66,9 +66,9 @@ def training_step(name: str, clips: Batch) -> Callable[[], None]:
 def loss_of(method: ClassificationMethod, clips: Batch) -> torch.Tensor:
     """Return the loss at full weight."""
     if not isinstance(method, SemiSupervisedMethod):
-        return method.loss(method(clips), clips.y, clips.mask, method.prior)
+        return method.loss(method(clips), clips.y, clips.mask)
     logits, consistency, _ = method.step(clips)
-    supervised = method.loss(logits, clips.y, clips.mask, method.prior)
+    supervised = method.loss(logits, clips.y, clips.mask)
     return supervised + method.consistency_weight * consistency
 
 

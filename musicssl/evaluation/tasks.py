@@ -23,7 +23,7 @@ from musicssl.losses.masked_bce import masked_bce
 from musicssl.losses.partial_bce import partial_bce
 from musicssl.losses.squared_error import squared_error
 
-Loss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+Loss = Callable[..., Tensor]  # of logits, targets and mask, (B, C) each, to a scalar
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,8 @@ def balanced_bce(logits: Tensor, targets: Tensor, mask: Tensor, prior: Tensor) -
         logits: Log-odds, (B, C).
         targets: In [0, 1], (B, C); may hold anything where not observed.
         mask: True where observed, (B, C).
-        prior: Share of positives among the observed training labels of each class, (C,).
+        prior: Share of positives among the observed training labels of each class, (C,). A method
+            gives it to any loss that has a parameter of this name.
 
     Returns:
         Scalar, in nats, weighted.

@@ -3,9 +3,7 @@
 from torch import Tensor
 
 
-def cross_entropy(
-    logits: Tensor, targets: Tensor, mask: Tensor, prior: Tensor | None = None
-) -> Tensor:
+def cross_entropy(logits: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
     """Average the cross-entropy of a softmax over the clips whose class was observed.
 
     A clip whose classes were not all observed is left out: the absence of one class does not say
@@ -16,7 +14,6 @@ def cross_entropy(
         targets: A distribution over classes, such as one-hot, (B, C); arbitrary where not observed,
             even NaN.
         mask: True where observed, (B, C).
-        prior: Not used; all losses share the signature.
 
     Returns:
         Scalar, in nats.

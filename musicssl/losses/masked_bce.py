@@ -4,9 +4,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 
-def masked_bce(
-    logits: Tensor, targets: Tensor, mask: Tensor, prior: Tensor | None = None
-) -> Tensor:
+def masked_bce(logits: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
     """Average the binary cross-entropy over all observed cells of the batch.
 
     The loss in the code of AttentionMIC; its paper defines `partial_bce`, which gives equal weight
@@ -16,7 +14,6 @@ def masked_bce(
         logits: Log-odds, (B, C).
         targets: In [0, 1], (B, C); arbitrary where not observed, even NaN.
         mask: True where observed, (B, C).
-        prior: Not used; all losses share the signature.
 
     Returns:
         Scalar, in nats.

@@ -9,7 +9,6 @@ def partial_bce(
     logits: Tensor,
     targets: Tensor,
     mask: Tensor,
-    prior: Tensor | None = None,
     alpha: float = 1.0,
     beta: float = 0.0,
     gamma: float = -1.0,
@@ -26,7 +25,6 @@ def partial_bce(
         logits: Log-odds, (B, C).
         targets: In [0, 1], (B, C); arbitrary where not observed.
         mask: True where observed, (B, C).
-        prior: Not used; all losses share the signature.
         alpha: Factor of the power of p.
         beta: Constant of g; alpha = 0, beta = 1 ignores p.
         gamma: Exponent of p.

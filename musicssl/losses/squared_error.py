@@ -3,9 +3,7 @@
 from torch import Tensor
 
 
-def squared_error(
-    logits: Tensor, targets: Tensor, mask: Tensor, prior: Tensor | None = None
-) -> Tensor:
+def squared_error(logits: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
     """Average the squared error over all observed cells of the batch.
 
     All targets have the same weight in their own units: if units differ, the target with the widest
@@ -16,7 +14,6 @@ def squared_error(
         logits: Predictions, (B, C), in the unit of the target.
         targets: Any real numbers, (B, C); arbitrary where not observed, even NaN.
         mask: True where observed, (B, C).
-        prior: Not used; all losses share the signature.
 
     Returns:
         Scalar, in squared units.

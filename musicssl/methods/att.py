@@ -18,6 +18,6 @@ class AttentionMIL(ClassificationMethod):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss on the observed labels of a batch."""
-        loss = self.loss(self(batch), batch.y, batch.mask, self.prior)
+        loss = self.loss(self(batch), batch.y, batch.mask)
         self.record(loss=loss)
         return loss

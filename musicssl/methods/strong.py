@@ -58,7 +58,7 @@ class StrongSupervision(ClassificationMethod):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss on the instances of a batch."""
-        loss = self.loss(*self._instances(batch), self.prior)
+        loss = self.loss(*self._instances(batch))
         self.record(loss=loss)
         return loss
 

@@ -116,8 +116,7 @@ def fit_linear(
     z = ((val.h - mean) / spread).float()
     logits = z @ weights.mT.float() + biases[:, None].float()  # (R, N, C)
     loss, y = task.loss(None), (val.y / unit).float()
-    prior = torch.zeros_like(unit)  # natural losses do not use it
-    losses = torch.stack([loss(prediction, y, val.mask, prior) for prediction in logits])
+    losses = torch.stack([loss(prediction, y, val.mask) for prediction in logits])
     best = int(losses.argmin())
     weight = unit[:, None] * weights[best] / spread
     bias = unit * biases[best] - weight @ mean

@@ -58,7 +58,7 @@ def test_unasked_a_task_has_a_loss_of_its_own():
 
 
 def test_a_loss_that_is_not_ours_may_do_as_it_likes():
-    def own(logits, targets, mask, prior):
+    def own(logits, targets, mask):
         return mse_loss(logits[mask], targets[mask])
 
     assert all(task.loss(own) is own for task in TASKS)

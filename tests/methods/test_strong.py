@@ -51,7 +51,7 @@ def test_the_loss_is_the_mean_over_instances_of_labelled_clips(variable):
     method = build(partial(FullyConnectedPerInstance, dropout=0.0))
     batch = next(iter(datamodule(Tiny(variable_lengths=variable)).train_dataloader()))
     batch.mask[5:] = False
-    loss = masked_bce(*method._instances(batch), method.prior)
+    loss = masked_bce(*method._instances(batch))
     terms = []
     for clip in range(5):
         length = 5 if batch.lengths is None else int(batch.lengths[clip])
@@ -71,7 +71,7 @@ def test_only_the_classifier_of_instances_learns():
         **supervised_parts(encoder=FullyConnectedPerInstance, pooling=AttentionPooling)
     )
     batch = next(iter(datamodule(Tiny()).train_dataloader()))
-    masked_bce(*method._instances(batch), method.prior).backward()
+    masked_bce(*method._instances(batch)).backward()
     for name, parameter in method.named_parameters():
         touched = parameter.grad is not None and bool(parameter.grad.any())
         assert touched == (".attention." not in name), name

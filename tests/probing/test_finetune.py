@@ -152,7 +152,7 @@ def test_the_smallest_steps_lead_to_the_linear_probe():
     for one, rows in zip(fitted, (FEW, MORE), strict=True):
         probe = fit_linear(train.select(rows), val, task)
         logits = val.h @ probe.weight.T + probe.bias
-        loss = task.loss(None)(logits, val.y, val.mask, torch.zeros(3))
+        loss = task.loss(None)(logits, val.y, val.mask)
         assert one.val_loss == pytest.approx(loss.item(), rel=1e-5)
         expected = (test.h @ probe.weight.T + probe.bias).sigmoid()
         np.testing.assert_allclose(scores(one, data), expected, atol=1e-5)

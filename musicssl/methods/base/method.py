@@ -1,5 +1,6 @@
 """What all classifying methods share: the optimizer, and honest validation."""
 
+import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
@@ -51,8 +52,8 @@ class ClassificationMethod(pl.LightningModule):
         num_features: Features of an instance, F.
         num_instances: Instances of the longest clip, T.
         num_classes: Number of classes, C.
-        loss: Takes logits, targets, mask, each (B, C), and the classes' prior, (C,), to a scalar;
-            None for that of the task.
+        loss: Maps logits, targets and mask, each (B, C), to a scalar; None for that of the task. If
+            it has a parameter `prior`, it is given that of the training labels, (C,).
         task: What the targets are; see `musicssl.data.corpus.Corpus`.
 
     Raises:
@@ -77,7 +78,8 @@ class ClassificationMethod(pl.LightningModule):
         super().__init__()
         self.task = task_named(task)
         self.classifier = Classifier(encoder, pooling, num_features, num_instances, num_classes)
-        self.loss = self.task.loss(loss)
+        self._loss = self.task.loss(loss)
+        self._takes_prior = "prior" in inspect.signature(self._loss).parameters
         self.optimizer = optimizer
         self.schedule = schedule
         self.register_buffer("prior", torch.zeros(num_classes))
@@ -101,6 +103,11 @@ class ClassificationMethod(pl.LightningModule):
     def instances(self, batch: Batch) -> Instances:
         """Return what is decided about each instance, for a batch on any device."""
         return self.classifier.instances(batch.to(self.device))
+
+    def loss(self, logits: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+        """Return the loss on the observed targets, each (B, C), a scalar."""
+        prior = {"prior": self.prior} if self._takes_prior else {}
+        return self._loss(logits, targets, mask, **prior)
 
     def record(self, **terms: Tensor) -> None:
         """Add a step's scalars to the means that are logged as `train/NAME` with the epoch.
@@ -250,6 +257,6 @@ class ClassificationMethod(pl.LightningModule):
     def _log_metrics(self, prefix: str, logits: Tensor, targets: Tensor, mask: Tensor) -> None:
         """Log loss and overall metrics of a whole split, the same on all ranks."""
         metrics = self.task.metrics(self.task.scores(logits), targets, mask)
-        loss = self.loss(logits, targets, mask, self.prior)
+        loss = self.loss(logits, targets, mask)
         values = {f"{prefix}{name}": value for name, value in metrics.macro.items()}
         self.log_dict({f"{prefix}loss": loss, **values}, sync_dist=True)  # alike on all ranks

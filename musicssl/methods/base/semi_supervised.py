@@ -129,7 +129,7 @@ class SemiSupervisedMethod(ClassificationMethod):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a batch."""
         logits, consistency, notes = self.step(batch)
-        supervised = self.loss(logits, batch.y, batch.mask, self.prior)
+        supervised = self.loss(logits, batch.y, batch.mask)
         epoch = self.trainer.current_epoch + batch_idx / self.trainer.num_training_batches
         weight = self.consistency_weight * self.ramp(epoch)
         loss = supervised + weight * consistency

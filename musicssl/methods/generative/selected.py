@@ -94,7 +94,7 @@ def values_of_models(
     if name == "loss" and task.name == "multi_label":
         return cell_losses(logits, targets, mask).sum(dim=0) / mask.sum(dim=0)
     if name == "loss":
-        return task.loss(None)(logits, targets, mask, torch.zeros_like(targets[0])).reshape(1)
+        return task.loss(None)(logits, targets, mask).reshape(1)
     per_class, overall = task.metrics(task.scores(logits), targets, mask)
     values = per_class[name] if task.name == "multi_label" else torch.tensor([overall[name]])
     return values if metric_info(name).smaller_is_better else -values

@@ -80,8 +80,7 @@ class FineTunedNetwork(pl.LightningModule):
         return self.optimizer(self.parameters())
 
     def _natural_loss(self, logits: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
-        no_prior = torch.zeros_like(targets[0])  # no natural loss uses it
-        return self._loss(logits, targets, mask, no_prior)
+        return self._loss(logits, targets, mask)
 
 
 def with_linear_head(encoder: nn.Module, probe: LinearProbe | None, num_classes: int) -> Classifier:

@@ -212,6 +212,5 @@ def _clips_of(candidates: Sequence[Candidate], clips: Embeddings, rows: Tensor) 
 
 def _losses_of(loss: Loss, outputs: Tensor, y: Tensor, mask: Tensor) -> Tensor:
     """Return the loss of each network, (P,)."""
-    unused = outputs.new_zeros(outputs.shape[2])  # natural losses do not use the prior
-    losses: Tensor = torch.vmap(loss, in_dims=(0, 0, 0, None))(outputs, y, mask, unused)
+    losses: Tensor = torch.vmap(loss)(outputs, y, mask)
     return losses

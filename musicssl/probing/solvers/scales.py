@@ -78,5 +78,4 @@ def loss_of_scores(scores: Tensor, targets: Tensor, mask: Tensor, task: Task) ->
     If a clip has one class, its scores are first divided by their sum. Targets are arbitrary where
     not observed, even NaN.
     """
-    unused = scores.new_zeros(scores.shape[-1])  # natural losses do not use the prior
-    return float(task.loss(None)(outputs_of(scores, task).float(), targets.float(), mask, unused))
+    return float(task.loss(None)(outputs_of(scores, task).float(), targets.float(), mask))

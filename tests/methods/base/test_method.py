@@ -50,7 +50,8 @@ def test_the_loss_of_a_split_is_that_of_all_its_clips_at_once(tmp_path, split, l
         run.test(att, clips, verbose=False)
     everything = clips.clips(split)
     logits = att.eval()(everything)
-    expected = loss(logits, everything.y, everything.mask, att.prior)
+    prior = {"prior": att.prior} if loss is balanced_bce else {}
+    expected = loss(logits, everything.y, everything.mask, **prior)
     assert run.callback_metrics[f"{split}/loss"].item() == pytest.approx(expected.item(), rel=1e-5)
     scores = macro(per_class_metrics(logits.sigmoid(), everything.y, everything.mask))
     for name, value in scores.items():
@@ -58,7 +59,7 @@ def test_the_loss_of_a_split_is_that_of_all_its_clips_at_once(tmp_path, split, l
 
     rows = torch.arange(len(logits)).split(5)
     assert len(rows[-1]) < 5
-    parts = [loss(logits[r], everything.y[r], everything.mask[r], att.prior) for r in rows]
+    parts = [loss(logits[r], everything.y[r], everything.mask[r], **prior) for r in rows]
     assert torch.stack(parts).mean().item() != pytest.approx(expected.item(), rel=1e-3)
 
 
@@ -81,6 +82,18 @@ def test_the_prior_is_counted_on_the_labels_that_the_run_may_see(tmp_path):
     assert len(known) == round(0.2 * 84)
     torch.testing.assert_close(att.prior, known.mean(dim=0))
     assert not torch.allclose(att.prior, train.y.mean(dim=0))
+
+
+def test_a_loss_from_elsewhere_is_given_the_prior_if_it_asks_for_it():
+    seen = []
+
+    def own(logits, targets, mask, prior):
+        seen.append(prior)
+        return logits.sum()
+
+    att = method(loss=own)
+    att.loss(*torch.zeros(3, 2, 3))
+    assert seen == [att.prior]
 
 
 def parts_of(att):
@@ -171,7 +184,7 @@ class TwoTerms(AttentionMIL):
     """Records two terms of a step one after the other, and keeps them for the test."""
 
     def training_step(self, batch, batch_idx):
-        loss = self.loss(self(batch), batch.y, batch.mask, self.prior)
+        loss = self.loss(self(batch), batch.y, batch.mask)
         self.seen.append(loss.item())
         self.record(loss=loss)
         self.record(twice=2 * loss)
