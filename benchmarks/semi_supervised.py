@@ -21,7 +21,7 @@ from hydra.utils import instantiate
 from rounds import milliseconds, options, show
 
 from musicssl.batch import Batch
-from musicssl.methods.base.method import ClassificationMethod
+from musicssl.methods.base.method import Method
 from musicssl.methods.base.semi_supervised import SemiSupervisedMethod
 from musicssl.networks.ensemble import PredictionEnsemble
 
@@ -63,7 +63,7 @@ def training_step(name: str, clips: Batch) -> Callable[[], None]:
     return step
 
 
-def loss_of(method: ClassificationMethod, clips: Batch) -> torch.Tensor:
+def loss_of(method: Method, clips: Batch) -> torch.Tensor:
     """Return the loss at full weight."""
     if not isinstance(method, SemiSupervisedMethod):
         return method.loss(method(clips), clips.y, clips.mask)

@@ -11,7 +11,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from hydra.core.hydra_config import HydraConfig
-from hydra.utils import instantiate
+from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, open_dict
 from pytorch_lightning.callbacks import LearningRateMonitor
 from pytorch_lightning.loggers import Logger
@@ -34,9 +34,11 @@ from musicssl.cli.overrides import check_kinds, check_use
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.figures.embedding_map import check_layout
-from musicssl.methods.base.method import ClassificationMethod
-from musicssl.methods.base.probed import ProbedMethod
+from musicssl.methods.base.learner import Learner
+from musicssl.methods.base.method import Method
+from musicssl.methods.base.online_probe import OnlineProbe
 from musicssl.networks.distributed import SyncBatchNorms
+from musicssl.runs.artifacts.artifact import artifacts_of
 from musicssl.runs.artifacts.embeddings import draw_map
 from musicssl.runs.artifacts.robustness import (
     chosen_corruptions,
@@ -107,7 +109,7 @@ def _do(config: DictConfig, settings: dict[str, Any], folder: RunFolder) -> None
     if config.corruption is not None:
         corrupt_and_test(config, settings, folder, data)
     if is_first_rank() and not in_a_sweep():
-        show_results(folder)
+        show_results(folder, artifacts_of(get_class(config.method._target_)))
 
 
 def load_data(config: DictConfig) -> SemiSupervisedDataModule:
@@ -142,7 +144,7 @@ def train_and_test(
     check_layout(config.embedding_map)
     datamodule = data()
     say(datamodule.label_count())
-    method = instantiate(config.method, **datamodule.sizes)
+    method: Learner = instantiate(config.method, **datamodule.sizes)
     datamodule.serve(method.needs)
     if config.finetune.checkpoint is not None:
         path = Path(config.finetune.checkpoint).expanduser()
@@ -154,12 +156,7 @@ def train_and_test(
     if is_first_rank():
         folder.claim(settings, config.overwrite)
     with _logged(trainer.loggers, settings):
-        if isinstance(method, ClassificationMethod):
-            fit_network(trainer, folder, datamodule, method)
-        else:
-            if datamodule.corpus.is_sound:
-                raise InputError(f"method={config.name} reads instances; choose features=log_mel.")
-            method.fit(datamodule.clips("train"))
+        method.learn(datamodule, partial(fit_network, trainer, folder, datamodule))
         if is_first_rank():
             write_results(folder, datamodule, method, config.embedding_map)
 
@@ -169,20 +166,19 @@ def draw_again(config: DictConfig, settings: dict[str, Any], folder: RunFolder, 
     """Draw another map of what a complete run has learnt, if it has learnt embeddings."""
     check_layout(config.embedding_map)
     method = trained(config, settings, folder) if folder.best.is_file() else None
-    if not isinstance(method, ProbedMethod):
+    probe: OnlineProbe | None = getattr(method, "probe", None)
+    if probe is None:
         raise InputError(
             f"embedding_map={config.embedding_map} draws what methods learn that learn embeddings, "
             f"and {config.name} is none; leave it out."
         )
     datamodule = data()
-    test = method.embedded(datamodule.batches("test"))
+    test = probe.embedded(datamodule.batches("test"))
     draw_map(folder, datamodule.corpus, test, config.embedding_map)
     folder.note_embedding_map(config.embedding_map)
 
 
-def trained(
-    config: DictConfig, settings: dict[str, Any], folder: RunFolder
-) -> ClassificationMethod:
+def trained(config: DictConfig, settings: dict[str, Any], folder: RunFolder) -> Method:
     """Load the method of this run; what its settings name was named by its user."""
     method, _ = load_method(folder.best, trusted=homes(settings["method"]))
     on_gpu = torch.cuda.is_available() and config.trainer.accelerator != "cpu"
@@ -258,7 +254,7 @@ def fit_network(
     trainer: pl.Trainer,
     folder: RunFolder,
     datamodule: SemiSupervisedDataModule,
-    method: ClassificationMethod,
+    method: Method,
 ) -> None:
     """Train to the last epoch, wherever the run stands; leave the method as its best epoch was."""
     resume = folder.last if folder.last.is_file() else None

@@ -44,16 +44,23 @@ def draw_bars(
     save_png(folder / "per_class.png", draw_per_class_bars(classes, columns, title, positives))
 
 
-def draw_curves(folder: Path, rows: Sequence[Mapping[str, float]], best_epoch: int) -> None:
+def draw_curves(
+    folder: Path,
+    rows: Sequence[Mapping[str, float]],
+    best_epoch: int,
+    losses: Sequence[str] = ("train/loss", "val/loss"),
+) -> None:
     """Draw losses and the main validation metrics over the epochs; R² below -1 is drawn as -1.
 
-    For a method that learns embeddings val/loss is left out: it is the loss of the linear probe,
-    on another scale than train/loss. Where train/loss has a cross-entropy as one term, that term is
-    drawn, since val/loss is a cross-entropy too. Where each model is kept from its own best epoch,
-    val/latest_loss is drawn instead of val/loss.
+    Args:
+        folder: To write to.
+        rows: Of the history.
+        best_epoch: That was kept.
+        losses: Names of the losses to draw, on one scale; those that were logged are drawn.
     """
     metrics = [f"val/{info.name}" for info in METRICS.values() if "curves" in info.shown_in]
-    names = [*_losses(rows[0]), *(name for name in metrics if name in rows[0])]
+    names = [*losses, *metrics]
+    names = [name for name in names if name in rows[0]]
     epochs = [int(row["epoch"]) for row in rows]
     curves = {name: (epochs, [row[name] for row in rows]) for name in names}
     if "val/r2" in curves:  # far below 0, as it is at first, it would flatten the rest
@@ -61,14 +68,6 @@ def draw_curves(folder: Path, rows: Sequence[Mapping[str, float]], best_epoch: i
     save_png(
         folder / "training.png", draw_training_curves(curves, "Course of training", best_epoch)
     )
-
-
-def _losses(row: Mapping[str, float]) -> list[str]:
-    """Name the losses that can be drawn on one scale."""
-    if "val/effective_rank" in row:
-        return ["train/loss"]
-    of_val = "val/latest_loss" if "val/latest_loss" in row else "val/loss"
-    return ["train/cross_entropy" if "train/cross_entropy" in row else "train/loss", of_val]
 
 
 def draw_answers(folder: Path, predictions: Predictions, title: str | None = None) -> None:
@@ -108,7 +107,7 @@ def draw_timelines(
         instances: Predictions for them, in the same order.
         count: Pictures to draw.
     """
-    for index in _eventful(corpus, rows)[:count]:
+    for index in eventful_clips(corpus, rows)[:count]:
         length = int(instances.lengths[index])
         if corpus.activity is not None:
             length = min(length, corpus.activity.shape[1])
@@ -144,8 +143,12 @@ def _draw_timeline(
     )
 
 
-def _eventful(corpus: Corpus, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Order the clips by entries and exits, or else by classes present; leave out empty ones."""
+def eventful_clips(corpus: Corpus, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the positions in `rows` of clips in which a class is present, the most eventful first.
+
+    Those are the clips with most entries and exits, or, where the corpus knows no activity, with
+    most classes.
+    """
     present = _present(corpus, rows).sum(axis=1)
     events = present
     if corpus.activity is not None:

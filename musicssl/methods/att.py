@@ -3,10 +3,10 @@
 from torch import Tensor
 
 from musicssl.batch import Batch
-from musicssl.methods.base.method import ClassificationMethod
+from musicssl.methods.base.method import Method
 
 
-class AttentionMIL(ClassificationMethod):
+class AttentionMIL(Method):
     """Learn clip labels from bags of instances, with labels that may be missing.
 
     S(x) = sum_t w_t f(x_t): Gururani, Sharma and Lerch 2019, https://arxiv.org/abs/1907.04294, with

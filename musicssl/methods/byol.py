@@ -1,7 +1,7 @@
 """`byol`: one crop of a clip predicts what a slowly moving target makes of another."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +31,8 @@ class BYOL(RepresentationMethod):
         num_crops: Crops of each clip in a batch, V; training takes the number of its data.
         parts: See `RepresentationMethod`.
     """
+
+    copies: ClassVar[tuple[str, ...]] = ("target.average.0",)
 
     def __init__(
         self,
@@ -72,7 +74,3 @@ class BYOL(RepresentationMethod):
     def _online(self) -> nn.ModuleList:
         """Return what the target averages."""
         return nn.ModuleList([self.classifier, self.projector])
-
-    def _networks(self) -> tuple[nn.Module, ...]:
-        """Return both classifiers: they start alike, and what is frozen is frozen in both."""
-        return (self.classifier, next(self.target.average.children()))

@@ -3,6 +3,9 @@
 from functools import partial
 from typing import Any, Literal
 
+from torch import Tensor
+
+from musicssl.data.label_batches import LabelRows
 from musicssl.losses.likelihoods import Likelihood
 from musicssl.methods.base.m2 import M2Method
 from musicssl.methods.generative.sizes import hidden_layers
@@ -28,7 +31,7 @@ class DeepGenerativeModel(M2Method):
         beta: Weight of the cross-entropy; without effect on classifiers alone.
         prior: See `M2Method`.
         select: See `M2Method`.
-        parts: See `M2Method` and `ClassificationMethod`.
+        parts: See `M2Method` and `Method`.
 
     Raises:
         InputError: See `M2Method`.
@@ -61,3 +64,9 @@ class DeepGenerativeModel(M2Method):
             select=select,
             **parts,
         )
+
+    def training_step(self, batch: LabelRows, batch_idx: int) -> Tensor:
+        """Return the sum of the losses of all models."""
+        loss, terms = self.objective(batch)
+        self.record(**terms)
+        return loss

@@ -2,7 +2,7 @@
 
 import math
 from functools import partial
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
@@ -10,7 +10,7 @@ from musicssl.batch import Batch
 from musicssl.errors import InputError
 from musicssl.losses.likelihoods import Likelihood
 from musicssl.losses.masked_bce import masked_bce
-from musicssl.methods.base.method import ClassificationMethod
+from musicssl.methods.base.method import NETWORK_ARTIFACTS, Method
 from musicssl.methods.generative.joint import JointM2
 from musicssl.methods.generative.pictures import FeatureModel, shown_joint
 from musicssl.methods.generative.sizes import check_latent_dim, hidden_layers
@@ -20,7 +20,7 @@ from musicssl.methods.generative.vae import SummaryEncoder
 from musicssl.networks.pooling import MeanPooling
 
 
-class JointDGM(ClassificationMethod):
+class JointDGM(Method):
     """Explain clips by all of their labels together, and learn from those that are not observed.
 
     An extension of ours to M2 (Kingma et al. 2014, https://arxiv.org/abs/1406.5298), which has one
@@ -58,11 +58,17 @@ class JointDGM(ClassificationMethod):
         beta: Weight of the cross-entropy. It is a mean over labels, so that of `method=dgm`, where
             each label has a bound of its own, corresponds to C times as much here.
         prior: p(y): "uniform", or "labelled", the shares of the values in the labelled clips.
-        parts: See `ClassificationMethod`; encoder and pooling are the method's own.
+        parts: See `Method`; encoder and pooling are the method's own.
 
     Raises:
         InputError: If clips do not have any number of labels, or a setting cannot be.
     """
+
+    artifacts: ClassVar[tuple[str, ...]] = (
+        *NETWORK_ARTIFACTS,
+        "musicssl.runs.artifacts.generative.GenerativePictures",
+    )
+    loss_curves: ClassVar[tuple[str, ...]] = ("train/cross_entropy", "val/loss")
 
     def __init__(
         self,

@@ -15,7 +15,8 @@ from musicssl.data.label_batches import LabelRows
 from musicssl.errors import InputError
 from musicssl.losses.likelihoods import BoundedGaussian, Likelihood
 from musicssl.methods.base.m2 import M2Method
-from musicssl.methods.base.phased import PhasedMethod
+from musicssl.methods.base.method import part_of
+from musicssl.methods.base.phases import Phases
 from musicssl.methods.generative.latent_features import KeptLikelihood, LatentFeatures
 from musicssl.methods.generative.pictures import FeatureModel, shown_m2, shown_stacked
 from musicssl.methods.generative.sizes import check_latent_dim, check_widths, hidden_layers
@@ -26,7 +27,7 @@ _M1_STREAM = 2  # tells the order of M1's clips from those of musicssl.data.labe
 _AT_ONCE = 4096  # clips that are encoded at a time
 
 
-class M1M2(PhasedMethod, M2Method):
+class M1M2(M2Method):
     """Train an M1 on all clips, then an M2 of each label on samples of M1's latent variables z1.
 
     Kingma et al. 2014, https://arxiv.org/abs/1406.5298, section 3.1, the "stacked generative
@@ -61,14 +62,13 @@ class M1M2(PhasedMethod, M2Method):
         beta: Weight of the cross-entropy.
         prior: See `M2Method`.
         select: See `M2Method`.
-        parts: See `M2Method` and `ClassificationMethod`.
+        parts: See `M2Method` and `Method`.
 
     Raises:
         InputError: See `M2Method`; also if a number cannot be.
     """
 
     features: LatentFeatures
-    pretrain_setting = "m1_epochs"
 
     def __init__(
         self,
@@ -91,7 +91,6 @@ class M1M2(PhasedMethod, M2Method):
         check_widths(m1_hidden, "m1_hidden")
         check_latent_dim(m1_latent_dim, "m1_latent_dim")
         super().__init__(
-            pretrain_epochs=m1_epochs,
             features=partial(
                 LatentFeatures,
                 summary=summary,
@@ -114,33 +113,39 @@ class M1M2(PhasedMethod, M2Method):
         assert self.best_generator is not None
         kept = KeptLikelihood(self.generator.likelihood, self.features.kept)
         self.generator.likelihood = self.best_generator.likelihood = kept
-        self._taken_up = False  # whether M1 is that of another run
+        self.phases = Phases(self, m1_epochs, self._frozen_parameters, "m1_epochs")
+        self._m1_given = False  # whether M1 is that of another run
 
-    def start_from(self, state: Mapping[str, Tensor]) -> None:
-        """Take M1 and the selected classifiers of another run of this method; see `M2Method`."""
-        super().start_from(state)
-        prefix = "decoder."
-        mine = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-        self.decoder.load_state_dict(mine)
-        self._taken_up = True
+    @property
+    def pretraining(self) -> bool:
+        """Whether M1 is being trained."""
+        return self.phases.pretraining
+
+    def start_from(self, state: Mapping[str, Tensor], network: str = "classifier") -> None:
+        """Start with M1 and the selected classifiers of another run of this method."""
+        super().start_from(state, network)
+        self.decoder.load_state_dict(part_of(state, "decoder"))
+        self._m1_given = True
 
     def setup(self, stage: str) -> None:
-        """Check that there will be an M1; see `PhasedMethod` and `M2Method`.
+        """Check that there will be an M1, and epochs for the M2s.
 
         Raises:
             InputError: If there will not.
         """
-        if stage == "fit" and self.pretrain_epochs == 0 and not self._taken_up:
+        if stage == "fit" and self.phases.pretrain_epochs == 0 and not self._m1_given:
             raise InputError(
                 "method.m1_epochs=0 takes M1 from another run of m1_m2; name it, "
                 "finetune.checkpoint=..., or raise method.m1_epochs."
             )
+        if stage == "fit":
+            self.phases.check_epochs()
         super().setup(stage)
 
     def prepare(self, batches: Iterable[Batch]) -> None:
         """Take in the training clips; see `M2Method`."""
         summary = self.features.encoder.summary
-        if self.pretrain_epochs > 0:  # otherwise M1 came with the scale that it knows
+        if self.phases.pretrain_epochs > 0:  # otherwise M1 came with the scale that it knows
             summary.to("cpu").fit(batches)
             summary.to(self.device)
         self._clips = TrainingClips(batches, summary, self.task, self.device)
@@ -161,15 +166,19 @@ class M1M2(PhasedMethod, M2Method):
         else:
             if not self._encoded:  # the phase begins, or a resumed run goes on in it
                 self._encode()
-            loss = super().training_step(batch, batch_idx)
-            none = loss.new_tensor(math.nan)  # what is logged once stays in the history
+            loss, terms = self.objective(batch)
+            nan = loss.new_tensor(math.nan)  # what is logged once stays in the history
             kept = self.features.kept.mask.sum().float()
-            self.record(m1_reconstruction=none, m1_kl=none, m1_kept=kept)
-        return self.reaching_all(loss)
+            self.record(**terms, m1_reconstruction=nan, m1_kl=nan, m1_kept=kept)
+        return self.phases.touch_all_parameters(loss)
 
-    def on_validation_epoch_end(self) -> None:
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Leave alone what this phase does not train."""
+        self.phases.drop_frozen_gradients()
+
+    def evaluate(self, outputs: Tensor, targets: Tensor, mask: Tensor) -> None:
         """Select the models that have become better, but none in the first phase."""
-        super().on_validation_epoch_end()
+        super().evaluate(outputs, targets, mask)
         if self.pretraining:
             self.selected.best.fill_(math.inf)
 
@@ -209,11 +218,11 @@ class M1M2(PhasedMethod, M2Method):
         self._clips.x = self.features.kept(both)
         self._encoded = True
 
-    def resting(self) -> Iterator[nn.Parameter]:
+    def _frozen_parameters(self, pretraining: bool) -> Iterator[nn.Parameter]:
         """Return the parameters of the M2s in the first phase, those of M1 in the second."""
         of_m1 = {*self.features.parameters(), *self.decoder.parameters()}
         for parameter in self.parameters():
-            if parameter.requires_grad and (parameter in of_m1) != self.pretraining:
+            if parameter.requires_grad and (parameter in of_m1) != pretraining:
                 yield parameter
 
     def shown(self) -> FeatureModel:

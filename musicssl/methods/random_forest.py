@@ -1,5 +1,6 @@
 """`random_forest`: the binary-relevance baseline, one forest for each class."""
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -10,8 +11,10 @@ from sklearn.ensemble import RandomForestClassifier
 from torch import Tensor
 
 from musicssl.batch import Batch, valid_instances
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.needs import Needs
 from musicssl.errors import InputError
+from musicssl.methods.base.method import Method
 
 
 class RandomForest:
@@ -39,6 +42,7 @@ class RandomForest:
     """
 
     needs: ClassVar[Needs] = Needs(labels=False)  # it draws no batches
+    artifacts: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self,
@@ -64,6 +68,37 @@ class RandomForest:
         self.num_workers = num_workers
         self.seed = seed
         self.forests: list[RandomForestClassifier | None] = []
+
+    def start_from(self, state: Mapping[str, Tensor], network: str = "classifier") -> None:
+        """Refuse the weights of a network.
+
+        Raises:
+            InputError: Always.
+        """
+        raise InputError(
+            "method=random_forest has no network to start from a checkpoint; leave "
+            "finetune.checkpoint out, or choose another method."
+        )
+
+    def freeze_parts(self, names: Sequence[str]) -> None:
+        """Refuse to freeze parts, which a forest does not have.
+
+        Raises:
+            InputError: Always.
+        """
+        raise InputError("method=random_forest has no parts; leave finetune.frozen out.")
+
+    def learn(
+        self, datamodule: SemiSupervisedDataModule, train_network: Callable[[Method], None]
+    ) -> None:
+        """Fit the forests to all training clips at once.
+
+        Raises:
+            InputError: If the clips are sound.
+        """
+        if datamodule.corpus.is_sound:
+            raise InputError("method=random_forest reads instances; choose features=log_mel.")
+        self.fit(datamodule.clips("train"))
 
     def fit(self, clips: Batch) -> None:
         """Fit the forest of each class to the clips in which the class was observed.

@@ -10,10 +10,10 @@ from musicssl.data.label_grid import fits_places, samples_per_place
 from musicssl.data.needs import Needs
 from musicssl.errors import InputError
 from musicssl.evaluation.epoch_outputs import EpochOutputs
-from musicssl.methods.base.method import ClassificationMethod
+from musicssl.methods.base.method import Method
 
 
-class StrongSupervision(ClassificationMethod):
+class StrongSupervision(Method):
     """Learn which class sounds in which instance, where somebody has said so.
 
     The loss is the mean over the instances and observed classes of the batch; the pooling decides
@@ -25,7 +25,7 @@ class StrongSupervision(ClassificationMethod):
     Instances are validated as `val/instance_...`, clips as `val/...`.
 
     Args:
-        parts: See `ClassificationMethod`.
+        parts: See `Method`.
 
     Raises:
         InputError: If the corpus is no multi-label one.
@@ -35,7 +35,7 @@ class StrongSupervision(ClassificationMethod):
 
     def __init__(self, **parts: Any) -> None:
         super().__init__(**parts)
-        if self.task.name != "multi_label":
+        if not self.task.has_classes or self.task.one_class_per_clip:
             raise InputError(
                 "method=strong learns which of several classes sound at a time, and the targets of "
                 f"this corpus are of the kind {self.task.name}; choose method=att."
@@ -70,7 +70,7 @@ class StrongSupervision(ClassificationMethod):
     def on_validation_epoch_end(self) -> None:
         """Log loss and macro metrics of both."""
         super().on_validation_epoch_end()
-        self._log_epoch("val/instance_", self._instance_outputs)
+        self.log_outputs("val/instance_", self._instance_outputs)
 
     def _instances(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Return logits, targets and mask of the batch's instances, each (I, C)."""

@@ -1,21 +1,55 @@
 """`supcon`: contrastive learning from labelled clips alone."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from torch import Tensor
+
+from musicssl.batch import Batch
 from musicssl.data.needs import Needs
-from musicssl.methods.semisupcon import SemiSupCon
+from musicssl.losses.similarity import Labels, Similarity, same_clip, union
+from musicssl.methods.base.contrast import Contrast, label_similarity
+from musicssl.methods.base.representation import Objective, RepresentationMethod
 
 
-class SupCon(SemiSupCon):
+class SupCon(RepresentationMethod):
     """Pull together clips with like labels, and the crops of each.
 
-    Khosla et al. 2020, https://arxiv.org/abs/2004.11362, equation 2, L_out. It is `SemiSupCon` on
-    batches of labelled clips alone: what labels are worth to it without the other audio.
+    Khosla et al. 2020, https://arxiv.org/abs/2004.11362, equation 2, L_out. It has the loss of
+    `SemiSupCon` on batches of labelled clips alone: it shows what the unlabelled audio adds.
 
     Where we differ: the paper's clips have one class each; for those of several, and for
     regression, what labels have in common is `similarity`. The paper trains its linear classifier
     afterwards by gradient; ours is the linear probe that judges all these methods. SupContrast's
     code multiplies the loss by temperature / 0.07.
+
+    Args:
+        similarity: See `SemiSupCon`.
+        temperature: See `Contrast`.
+        chunk_rows: See `Contrast`.
+        parts: See `RepresentationMethod`.
+
+    Raises:
+        InputError: If the similarity is for targets of another kind, or a number is out of range.
     """
 
     needs: ClassVar[Needs] = Needs(labels=False, only_labelled=True, crops=2)
+
+    def __init__(
+        self,
+        *,
+        similarity: Similarity | None = None,
+        temperature: float = 0.1,
+        chunk_rows: int | None = None,
+        **parts: Any,
+    ) -> None:
+        super().__init__(**parts)
+        self.similarity = label_similarity(self.task, self.prior.numel(), similarity)
+        self.contrast = Contrast(temperature, chunk_rows)
+
+    def objective(self, seen: Batch, z: Tensor) -> Objective:
+        """Compare each row with all others, of all ranks."""
+        return self.contrast(seen, z, self.weights)
+
+    def weights(self, clips: Tensor, others: Tensor, labels: Labels, their: Labels) -> Tensor:
+        """Return the target similarity of rows of `clips`, (n,), to those of `others`, (N,)."""
+        return union(same_clip(clips, others), self.similarity(labels, their))

@@ -56,6 +56,7 @@ class TemporalEnsembling(SemiSupervisedMethod):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the ensemble, for a resumed run."""
+        super().on_save_checkpoint(checkpoint)
         checkpoint["ensemble"] = self.ensemble.saved()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

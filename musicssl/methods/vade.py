@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -13,18 +13,18 @@ from musicssl.batch import Batch
 from musicssl.errors import InputError
 from musicssl.evaluation.clustering import cluster_accuracy
 from musicssl.losses.vade import component_costs, log_responsibilities, vade_kl
+from musicssl.methods.base.autoencoder import AutoencoderMethod
 from musicssl.methods.base.method import ServesClips
-from musicssl.methods.base.phased import PhasedMethod
+from musicssl.methods.base.phases import Phases
 from musicssl.methods.generative.mixture import MixturePrior, fit_mixture
 from musicssl.methods.generative.pictures import FeatureModel
 from musicssl.methods.generative.summary import ClipWeights
 from musicssl.methods.generative.vae import Bound
-from musicssl.methods.m1 import M1
 from musicssl.networks.pooling import Instances
 from musicssl.probing.base import Embeddings
 
 
-class VaDE(PhasedMethod, M1):
+class VaDE(AutoencoderMethod):
     """Cluster clips, or, with labels, let each class be a component of the mixture.
 
     Jiang et al. 2017, "Variational Deep Embedding", https://arxiv.org/abs/1611.05148; see
@@ -36,7 +36,7 @@ class VaDE(PhasedMethod, M1):
     the authors pretrain layer by layer and leave the weights pi uniform, we train all layers at
     once, and take weights, means and variances from the fit.
 
-    With `b_s=0` no label is seen. What is learnt is judged as M1 is, by a linear probe. If a clip
+    With `b_s=0` no label is seen. What is learnt is judged by a linear probe. If a clip
     has one class, `val/cluster_accuracy` is logged, see `musicssl.evaluation.clustering`: that of
     the component most responsible for the mean of q(z|x). The authors' code decides by a sample of
     it, which is noisy.
@@ -50,20 +50,25 @@ class VaDE(PhasedMethod, M1):
     from. Labelled clips are drawn more often than others and count less, and those that come with
     hidden labels do not count: see `ClipWeights`.
 
-    Logged besides what `M1` logs: `train/cross_entropy` where there are labels.
+    Logged besides what `AutoencoderMethod` logs: `train/loss` and its parts `train/reconstruction`
+    and, after pretraining, `train/kl`, with labels also `train/cross_entropy`.
 
     Args:
         b_s: `data.b_s`, which says whether labels are seen.
         num_components: K; None for the number of classes.
         pretrain_epochs: Epochs of the autoencoder.
         classification_weight: Of the cross-entropy of the responsibilities, for labelled clips.
-        parts: See `M1`.
+        parts: See `AutoencoderMethod`.
 
     Raises:
-        InputError: If components cannot be classes and labels are to be seen, or a number cannot
-            be.
+        InputError: If labels are to be seen and components cannot be classes, or a number is out of
+            range.
     """
 
+    artifacts: ClassVar[tuple[str, ...]] = (
+        *AutoencoderMethod.artifacts,
+        "musicssl.runs.artifacts.clusters.Clusters",
+    )
     initialised: Tensor
 
     def __init__(
@@ -75,12 +80,13 @@ class VaDE(PhasedMethod, M1):
         classification_weight: float,
         **parts: Any,
     ) -> None:
-        super().__init__(pretrain_epochs=pretrain_epochs, **parts)
+        super().__init__(**parts)
+        self.phases = Phases(self, pretrain_epochs, self._frozen_parameters)
         num_classes = self.prior.numel()
         count = num_classes if num_components is None else num_components
         self.b_s = b_s
         self.semi_supervised = b_s != 0
-        if self.semi_supervised and self.task.name != "multi_class":
+        if self.semi_supervised and not self.task.one_class_per_clip:
             raise InputError(
                 "with labels the components of method=vade are classes, of which a clip of this "
                 "corpus may have several or none; set data.b_s=0, or choose method=dgm."
@@ -95,9 +101,18 @@ class VaDE(PhasedMethod, M1):
         self.mixture = MixturePrior(count, self.encoder.embed_dim)
         self.register_buffer("initialised", torch.tensor(False))
 
-    def resting(self) -> Iterable[nn.Parameter]:
+    @property
+    def pretraining(self) -> bool:
+        """Whether the autoencoder is trained alone."""
+        return self.phases.pretraining
+
+    def _frozen_parameters(self, pretraining: bool) -> Iterable[nn.Parameter]:
         """Return the parameters of the mixture in pretraining, and none afterwards."""
-        return self.mixture.parameters() if self.pretraining else ()
+        return self.mixture.parameters() if pretraining else ()
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Leave alone what this phase does not train."""
+        self.phases.drop_frozen_gradients()
 
     def setup(self, stage: str) -> None:
         """Check that there are clips for every component.
@@ -107,6 +122,8 @@ class VaDE(PhasedMethod, M1):
                 the data or the other way round, there are more components than clips, or a class
                 has no labelled clip to start from.
         """
+        if stage == "fit":
+            self.phases.check_epochs()
         super().setup(stage)
         if stage != "fit":
             return
@@ -139,7 +156,7 @@ class VaDE(PhasedMethod, M1):
         if self.pretraining or self.initialised:
             return
         datamodule = self.data
-        clips = self.embedded(datamodule.batches_of(datamodule.training_rows()))
+        clips = self.probe.embedded(datamodule.batches_of(datamodule.training_rows()))
         classes = None
         if self.semi_supervised:
             classes = clips.y.argmax(dim=1).where(clips.mask.all(dim=1), -1)
@@ -155,26 +172,26 @@ class VaDE(PhasedMethod, M1):
         if self.pretraining:
             loss = (weights * self.decoder.negative_log(q.mean, x)).sum()
             self.record(loss=loss, reconstruction=loss)
-            return self.reaching_all(loss)
+            return self.phases.touch_all_parameters(loss)
         z = q.sample(torch.randn_like(q.mean))
         mixture = self.mixture()
         costs, log_gamma = component_costs(*q, mixture), log_responsibilities(z, mixture)  # (B, K)
         kl = vade_kl(costs, log_gamma)  # (B,)
-        cross_entropy = kl.new_zeros(())
+        cross_entropy, terms = kl.new_zeros(()), {}
         if self.semi_supervised:
             labelled, answer = batch.mask.all(dim=1), batch.y.argmax(dim=1)  # (B,)
             kl = costs.gather(1, answer[:, None])[:, 0].where(labelled, kl)
             answers = nll_loss(log_gamma[labelled], answer[labelled], reduction="sum")
             cross_entropy = answers / labelled.sum().clamp_min(1)
-            self.record(cross_entropy=cross_entropy)
+            terms["cross_entropy"] = cross_entropy
         reconstruction = (weights * self.decoder.negative_log(z, x)).sum()
         kl = (weights * kl).sum()
         loss = reconstruction + kl + self.classification_weight * cross_entropy
-        self.record(loss=loss, reconstruction=reconstruction, kl=kl)
+        self.record(**terms, loss=loss, reconstruction=reconstruction, kl=kl)
         return loss
 
     def bound(self, x: Tensor) -> Bound:
-        """Bound -log p(x) of summaries, (B, D), from above with one sample of z; see `M1`."""
+        """Bound -log p(x) of summaries, (B, D), from above with one sample of z."""
         q, mixture = self.encoder.posterior(x), self.mixture()
         z = q.sample(torch.randn_like(q.mean))
         kl = vade_kl(component_costs(*q, mixture), log_responsibilities(z, mixture))
@@ -197,22 +214,22 @@ class VaDE(PhasedMethod, M1):
         logits = self(batch.to(self.device)).unsqueeze(1)  # (B, 1, C)
         return Instances(logits, torch.zeros_like(logits))
 
-    def decided(self, val: Embeddings) -> Tensor:
+    def predicted(self, val: Embeddings) -> Tensor:
         """Return the logits of the validation clips, (N, C); see `forward`."""
-        return self.log_clusters(val.h) if self.semi_supervised else super().decided(val)
+        return self.log_clusters(val.h) if self.semi_supervised else self.probe.logits(val)
 
     def conclude(self, datamodule: ServesClips) -> bool:
-        """Fit the probe to all labelled training clips, if there is one."""
+        """Fit the probe to all labelled training clips, if it is what predicts."""
         return not self.semi_supervised and super().conclude(datamodule)
 
-    def judge(self, val: Embeddings) -> None:
-        """Log what becomes of the validation clips."""
-        super().judge(val)
-        if self.task.name == "multi_class":
-            known = val.mask.all(dim=1)
-            clusters = self.log_clusters(val.h[known]).argmax(dim=1)
-            pair = (part.cpu().numpy() for part in (clusters, val.y[known].argmax(dim=1)))
-            self.log("val/cluster_accuracy", cluster_accuracy(*pair), sync_dist=True)
+    def further_metrics(self, val: Embeddings) -> dict[str, float]:
+        """Return how well clusters agree with classes, where a clip has one class."""
+        if not self.task.one_class_per_clip:
+            return {}
+        known = val.mask.all(dim=1)
+        clusters = self.log_clusters(val.h[known]).argmax(dim=1)
+        pair = (part.cpu().numpy() for part in (clusters, val.y[known].argmax(dim=1)))
+        return {"val/cluster_accuracy": cluster_accuracy(*pair)}
 
     def shown(self) -> FeatureModel:
         """Return the autoencoder for pictures, with its mixture."""

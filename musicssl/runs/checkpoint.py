@@ -16,7 +16,8 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from musicssl.errors import InputError
-from musicssl.methods.base.method import ClassificationMethod
+from musicssl.methods.base.learner import Learner
+from musicssl.methods.base.method import Method
 from musicssl.runs.trust import CORPUS_PARTS, METHOD_PARTS, check_parts
 
 _KEY = "musicssl"
@@ -187,6 +188,15 @@ class Checkpoint:
             raise self._unfit("it has no weights")
         return weights
 
+    @property
+    def network(self) -> str:
+        """The submodule of its method, in `weights`, that the method predicts with."""
+        if "network" in self._content:
+            return str(self._content["network"])
+        former = ("teacher.average", "selected.copies.classifier")  # of 0.1.0; dropped with 0.3
+        names = [one for one in former if any(k.startswith(f"{one}.") for k in self.weights)]
+        return names[0] if names else "classifier"
+
     def setting(self, key: str) -> Any:
         """Return a setting of the run, or all of a section, by a path such as "data.crop_seconds".
 
@@ -214,7 +224,7 @@ class Checkpoint:
         check_parts(settings, (*CORPUS_PARTS, *trusted), self.path)
         return settings
 
-    def method(self, trusted: Sequence[str] = (), trained: bool = True) -> ClassificationMethod:
+    def method(self, trusted: Sequence[str] = (), trained: bool = True) -> Method:
         """Rebuild the method, in evaluation mode on the CPU.
 
         Args:
@@ -233,19 +243,19 @@ class Checkpoint:
             self._fill(method)
         return method.eval()
 
-    def _built(self, trusted: Sequence[str]) -> ClassificationMethod:
+    def _built(self, trusted: Sequence[str]) -> Method:
         self.setting("method._target_")  # without one Hydra would hand the settings back
         config = self.setting("method")
         check_parts([config, self.sizes], (*METHOD_PARTS, *trusted), self.path)
         try:
-            method: ClassificationMethod = instantiate(config, **self.sizes)
+            method: Method = instantiate(config, **self.sizes)
         except InstantiationException as error:
             if isinstance(error.__cause__, InputError):
                 raise error.__cause__ from error
             raise self._unfit("its settings build no method here") from error
         return method
 
-    def _fill(self, method: ClassificationMethod) -> None:
+    def _fill(self, method: Method) -> None:
         why = "weights that are not those of the network that its settings build"
         try:
             method.load_state_dict(self.weights)
@@ -285,7 +295,7 @@ def _unfit(path: Path, made_by: str, why: str) -> InputError:
 
 def load_method(
     path: Path | str, trusted: Sequence[str] = (), trained: bool = True
-) -> tuple[ClassificationMethod, tuple[str, ...]]:
+) -> tuple[Method, tuple[str, ...]]:
     """Rebuild a trained method from its checkpoint alone.
 
     Args:
@@ -303,7 +313,7 @@ def load_method(
     return checkpoint.method(trusted, trained), checkpoint.classes
 
 
-def load_weights(method: ClassificationMethod, path: Path | str, classes: Sequence[str]) -> None:
+def load_weights(method: Learner, path: Path | str, classes: Sequence[str]) -> None:
     """Start a method from the network of a checkpoint, of whatever method, to fine-tune it.
 
     Args:
@@ -322,7 +332,7 @@ def load_weights(method: ClassificationMethod, path: Path | str, classes: Sequen
             f"{_shortened(classes)}; fine-tune a checkpoint that was trained for the same classes."
         )
     try:
-        method.start_from(checkpoint.weights)
+        method.start_from(checkpoint.weights, checkpoint.network)
     except RuntimeError as error:
         raise InputError(
             f"{path} holds another network than that of this run; choose the method, or the "

@@ -356,3 +356,10 @@ def test_training_that_stops_within_a_later_epoch_ends_with_the_best_epoch_befor
     assert math.isfinite(second["train/loss"])
     assert math.isnan(second["val/loss"])  # it was not validated
     assert json.loads(folder.metrics.read_text())["best_epoch"] == 0
+
+
+def test_a_method_without_a_network_cannot_start_from_a_checkpoint(tmp_path):
+    checkpoint = run(tmp_path / "att").best
+    with pytest.raises(InputError, match="random_forest has no network to start from a checkpoint"):
+        run(tmp_path / "forest", "method=random_forest", f"finetune.checkpoint={checkpoint}")
+    assert not (tmp_path / "forest").exists()

@@ -126,27 +126,16 @@ def test_an_r2_far_below_0_does_not_flatten_the_curves(drawn, tmp_path):
     }
 
 
-def test_the_loss_of_a_probe_is_not_drawn_beside_that_of_what_it_judges(drawn, tmp_path):
-    row = {
-        "epoch": 0,
-        "train/loss": 4.2,
-        "val/loss": 0.5,
-        "val/auroc": 0.8,
-        "val/effective_rank": 7,
-    }
-    run_figures.draw_curves(tmp_path, [row], 0)
-    [(curves, *_)] = drawn["training_curves"]
-    assert curves == {"train/loss": ([0], [4.2]), "val/auroc": ([0], [0.8])}
-
-
-def test_what_counts_clips_too_is_drawn_by_its_cross_entropy(drawn, tmp_path):
-    row = {"epoch": 0, "train/loss": 400.0, "train/cross_entropy": 0.4, "val/loss": 0.5}
-    run_figures.draw_curves(tmp_path, [row], 0)
-    run_figures.draw_curves(tmp_path, [row | {"val/latest_loss": 0.6}], 0)
+def test_the_losses_drawn_are_those_that_the_method_names(drawn, tmp_path):
+    row = {"epoch": 0, "train/loss": 4.2, "val/loss": 0.5, "train/cross_entropy": 0.4}
+    run_figures.draw_curves(tmp_path, [row | {"val/auroc": 0.8}], 0, ["train/loss"])
+    run_figures.draw_curves(tmp_path, [row], 0, ["train/cross_entropy", "val/loss"])
+    run_figures.draw_curves(tmp_path, [row], 0, ["train/loss", "val/latest_loss"])  # not logged
     curves = [picture[0] for picture in drawn["training_curves"]]
     assert curves == [
+        {"train/loss": ([0], [4.2]), "val/auroc": ([0], [0.8])},
         {"train/cross_entropy": ([0], [0.4]), "val/loss": ([0], [0.5])},
-        {"train/cross_entropy": ([0], [0.4]), "val/latest_loss": ([0], [0.6])},
+        {"train/loss": ([0], [4.2])},
     ]
 
 

@@ -183,7 +183,7 @@ def test_what_hardly_varies_is_dropped_from_the_features_and_their_likelihood(tm
         last = subject.features.encoder.layers[-1]
         last.weight[1] = 0  # the mean of the second dimension
         last.bias[1] = 5.0
-    subject.start_from(subject.state_dict())
+    subject.start_from(subject.state_dict(), M1M2.predicts_with)
     clips = data()
     trained(tmp_path, subject, clips, 1)
     assert subject.features.kept.mask[1].item() is False
@@ -201,7 +201,7 @@ def test_what_hardly_varies_is_dropped_from_the_features_and_their_likelihood(tm
 def test_an_m1_that_has_learnt_nothing_is_named(tmp_path):
     subject = method(m1_epochs=0)
     torch.nn.init.zeros_(subject.features.encoder.layers[-1].weight)
-    subject.start_from(subject.state_dict())
+    subject.start_from(subject.state_dict(), M1M2.predicts_with)
     with pytest.raises(InputError, match=r"no latent variable of M1 varies.*m1_epochs"):
         trained(tmp_path, subject, data(), 1)
 

@@ -143,7 +143,7 @@ def test_the_mixture_starts_as_that_of_scikit_learn_and_answers_like_it(tmp_path
     subject, clips = method(optimizer=STILL), data()
     metrics = trained(tmp_path, subject, clips).callback_metrics
     subject.eval()
-    train, val = (subject.embedded(clips.batches(split)) for split in ("train", "val"))
+    train, val = (subject.probe.embedded(clips.batches(split)) for split in ("train", "val"))
     theirs = GaussianMixture(
         *(3,),
         covariance_type="diag",
@@ -273,7 +273,7 @@ def test_with_labels_components_are_classes_and_decide(tmp_path):
     clips = data(OneClass(num_clips=300), b_s=0.5, p_s=0.1, stratified=True)
     metrics = trained(tmp_path, subject, clips, 10).callback_metrics
     subject.eval()
-    val = subject.embedded(clips.batches("val"))
+    val = subject.probe.embedded(clips.batches("val"))
     log_gamma = log_responsibilities(val.h, subject.mixture())
     scores = torch.cat([subject.scores(batch) for batch in clips.batches("val")])
     torch.testing.assert_close(scores, log_gamma.exp())
@@ -294,7 +294,7 @@ def test_the_start_of_each_component_is_its_class(tmp_path):
     subject, clips = method(b_s=0.5, optimizer=STILL), data(b_s=0.5, p_s=0.2, stratified=True)
     trained(tmp_path, subject, clips)
     subject.eval()
-    train = subject.embedded(clips.batches("train"))
+    train = subject.probe.embedded(clips.batches("train"))
     classes = train.y.argmax(1).where(train.mask.all(1), -1)
     assert (classes >= 0).sum() == len(clips.labelled()) == 17
     for mine, expected in zip(subject.mixture(), fit_mixture(train.h, 3, 0, classes), strict=True):
@@ -378,7 +378,7 @@ def test_a_run_leaves_clusters_and_a_checkpoint_that_answers_alike(tmp_path, set
         found = torch.cat([subject.scores(batch) for batch in clips.batches("test")])
     saved = np.load(folder.path / "predictions.npz")["scores"]
     np.testing.assert_allclose(found, saved, atol=1e-5)
-    test = subject.embedded(clips.batches("test"))
+    test = subject.probe.embedded(clips.batches("test"))
     clusters = subject.log_clusters(test.h).argmax(1).numpy()
     known = test.mask.all(1).numpy()
     expected = cluster_accuracy(clusters[known], test.y.argmax(1).numpy()[known])

@@ -9,7 +9,7 @@ import torch
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from musicssl.data.datamodule import SemiSupervisedDataModule
-from musicssl.methods.base.method import ClassificationMethod
+from musicssl.methods.base.method import Method
 from musicssl.runs.checkpoint import AtomicCheckpointIO, DescribeCheckpoint
 from musicssl.runs.history import History, read_history
 from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint
@@ -34,7 +34,7 @@ class StopAfter(pl.Callback):
 
 def fit(
     folder: Path,
-    method: ClassificationMethod,
+    method: Method,
     data: SemiSupervisedDataModule,
     max_epochs: int,
     *callbacks: pl.Callback,
@@ -62,7 +62,7 @@ def fit(
 
 def check_resuming(
     folder: Path,
-    method: Callable[[], ClassificationMethod],
+    method: Callable[[], Method],
     data: Callable[[], SemiSupervisedDataModule],
     max_epochs: int,
     epoch: int,

@@ -21,7 +21,7 @@ NOISY = Views(Chain(noise=Noise(0.2)), Chain(noise=Noise(0.2)))
 
 
 def supervised_parts(**changes):
-    """Return what a `ClassificationMethod` for the Tiny corpus is built from."""
+    """Return what a `Method` for the Tiny corpus is built from."""
     parts = {
         "encoder": partial(AttEmbedding, dropout=0.5),
         "pooling": AttentionPooling,

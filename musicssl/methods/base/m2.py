@@ -1,6 +1,6 @@
 """What the methods share that train an M2 for each label."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -15,15 +15,13 @@ from musicssl.errors import InputError
 from musicssl.evaluation.epoch_outputs import EpochOutputs
 from musicssl.losses.likelihoods import Likelihood
 from musicssl.losses.m2 import log_answers, unlabelled_bound
-from musicssl.methods.base.method import ClassificationMethod
+from musicssl.methods.base.method import NETWORK_ARTIFACTS, Method
 from musicssl.methods.generative.labelwise import LabelwiseEncoder, LabelwiseHead
 from musicssl.methods.generative.m2 import M2
 from musicssl.methods.generative.pictures import FeatureModel, shown_m2
 from musicssl.methods.generative.selected import SelectedWeights, check_criterion, values_of_models
 from musicssl.methods.generative.sizes import check_latent_dim
 from musicssl.methods.generative.training_clips import Answered, TrainingClips, answer_shares
-from musicssl.networks.classifier import Classifier
-from musicssl.networks.pooling import Instances
 
 
 class Terms(NamedTuple):
@@ -40,12 +38,12 @@ class Terms(NamedTuple):
     cross_entropy: Tensor
 
 
-class M2Method(ClassificationMethod):
+class M2Method(Method):
     """Learn each label by an M2 of its own: what clips are like, with the label and without it.
 
     Kingma et al. 2014, https://arxiv.org/abs/1406.5298, by binary relevance: the clips of which a
     label is known and those of which it is not are the data of its model, and each model draws
-    batches of both (`data.by_label`). Where a clip has one class there is a single model, whose y
+    batches of both. Where a clip has one class there is a single model, whose y
     is the class. The models share nothing and learn what each would learn alone (unless gradients
     are clipped, which is by the norm of all of them); they are trained together because that is
     faster.
@@ -79,13 +77,20 @@ class M2Method(ClassificationMethod):
         beta: Weight of the cross-entropy; classifiers alone have nothing to weigh it against.
         prior: p(y): "uniform", or "labelled", the shares of the values in the labelled clips.
         select: The metric by which the best epoch of each model is chosen, such as "val/loss".
-        parts: See `ClassificationMethod`.
+        parts: See `Method`.
 
     Raises:
         InputError: If the corpus is a regression, or a setting cannot be.
     """
 
     needs: ClassVar[Needs] = Needs(by_label=True)
+    predicts_with: ClassVar[str] = "selected.copies.classifier"
+    copies: ClassVar[tuple[str, ...]] = ("selected.copies.classifier",)
+    artifacts: ClassVar[tuple[str, ...]] = (
+        *NETWORK_ARTIFACTS,
+        "musicssl.runs.artifacts.generative.GenerativePictures",
+    )
+    loss_curves: ClassVar[tuple[str, ...]] = ("train/cross_entropy", "val/latest_loss")
 
     def __init__(
         self,
@@ -151,13 +156,6 @@ class M2Method(ClassificationMethod):
         return {"classifier": self.classifier, "generator": self.generator}
 
     @property
-    def network(self) -> Classifier:
-        """The classifiers as they were selected."""
-        classifier = self.selected.copies["classifier"]
-        assert isinstance(classifier, Classifier)
-        return classifier
-
-    @property
     def best_generator(self) -> M2 | None:
         """The generative parts as they were selected; None if there are none."""
         if self.generator is None:
@@ -166,40 +164,14 @@ class M2Method(ClassificationMethod):
         assert isinstance(generator, M2)
         return generator
 
-    def _networks(self) -> tuple[nn.Module, ...]:
-        return (self.classifier, self.network)
-
-    def start_from(self, state: Mapping[str, Tensor]) -> None:
-        """Take the selected classifiers of another run of such a method.
-
-        Args:
-            state: Its `state_dict`.
-
-        Raises:
-            RuntimeError: If the networks differ.
-        """
-        selected = "selected.copies."
-        super().start_from(
-            {k.removeprefix(selected): v for k, v in state.items() if k.startswith(selected)}
-        )
-
     def train(self, mode: bool = True) -> "M2Method":
         """Switch between training and evaluation; what was selected stays in evaluation."""
         super().train(mode)
         self.selected.eval()
         return self
 
-    def forward(self, batch: Batch) -> Tensor:
-        """Return the logits of the selected models, (B, C)."""
-        logits: Tensor = self.network(batch)
-        return logits
-
-    def instances(self, batch: Batch) -> Instances:
-        """Return what the selected models decide, for a batch on any device."""
-        return self.network.instances(batch.to(self.device))
-
     def setup(self, stage: str) -> None:
-        """Count the values of y among the labelled clips; see `ClassificationMethod`."""
+        """Count the values of y among the labelled clips; see `Method`."""
         super().setup(stage)
         if stage != "fit":
             return
@@ -237,15 +209,15 @@ class M2Method(ClassificationMethod):
         """Return clips of the corpus, (M, B) int64, as a step sees them."""
         return self._clips.of(rows)
 
-    def training_step(self, batch: LabelRows, batch_idx: int) -> Tensor:
-        """Return the sum of the losses of all models."""
+    def objective(self, batch: LabelRows) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the sum of the losses of all models, and the scalars to log."""
         terms = self.terms(self.draw(batch.labelled), self.draw(batch.unlabelled))
         losses = terms.cross_entropy  # (M,)
         if self.generator is not None:
             losses = self._ratio * terms.labelled + terms.unlabelled + self.beta * losses
         means = {name: term.mean() for name, term in terms._asdict().items()}
-        self.record(loss=losses.mean(), **means)
-        return losses.sum()  # not the mean: each model learns at the rate of one by itself
+        # Not the mean: each model learns at the rate of one by itself.
+        return losses.sum(), {"loss": losses.mean(), **means}
 
     def terms(self, labelled: Answered, unlabelled: Answered) -> Terms:
         """Return what clips cost each model.
@@ -275,26 +247,24 @@ class M2Method(ClassificationMethod):
         return logits
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Keep what the selected and the latest models say until the epoch ends."""
+        """Keep the logits of the selected and of the latest models until the epoch ends."""
         super().validation_step(batch, batch_idx)
         self._latest_outputs.update(self.classifier(batch), batch.y, batch.mask)
 
-    def on_validation_epoch_end(self) -> None:
-        """Select the models that have become better; log what all of them come to.
+    def evaluate(self, outputs: Tensor, targets: Tensor, mask: Tensor) -> None:
+        """Select the models that have become better; log the metrics of all of them.
 
         Nothing is selected outside of training, nor by the few batches with which Lightning may
         rehearse validation.
         """
-        latest, targets, mask = self._latest_outputs.compute()
-        selected, _, _ = self._val_outputs.compute()
+        latest, _, _ = self._latest_outputs.compute()
         self._latest_outputs.reset()
-        self._val_outputs.reset()
         if self.trainer.state.fn == TrainerFn.FITTING and not self.trainer.sanity_checking:
             values = values_of_models(self.select, latest, targets, mask, self.task)
             taken = self.selected.take(self._models, values, self.current_epoch)  # (M,)
-            selected = latest.where(taken, selected)
-        self._log_metrics("val/", selected, targets, mask)
-        self._log_metrics("val/latest_", latest, targets, mask)
+            outputs = latest.where(taken, outputs)
+        self.log_metrics("val/", outputs, targets, mask)
+        self.log_metrics("val/latest_", latest, targets, mask)
 
     def shown(self) -> FeatureModel | None:
         """Return the selected generative parts for pictures; None if there are none."""

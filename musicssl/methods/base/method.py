@@ -1,4 +1,4 @@
-"""What all classifying methods share: the optimizer, and honest validation."""
+"""The base class of all methods that train a network: optimizer, recording, validation."""
 
 import inspect
 import math
@@ -23,6 +23,11 @@ from musicssl.losses.balanced_bce import label_prior
 from musicssl.networks.classifier import Classifier
 from musicssl.networks.pooling import Instances
 
+NETWORK_ARTIFACTS = (
+    "musicssl.runs.artifacts.training_curves.TrainingCurves",
+    "musicssl.runs.artifacts.localisation.Localisation",
+)
+
 
 class ServesClips(Protocol):
     """What a method may ask of the data when training is over."""
@@ -37,11 +42,21 @@ class ServesClips(Protocol):
         """Return the training clips that keep labels."""
 
 
-class ClassificationMethod(pl.LightningModule):
-    """A classifier with an optimizer, validated over the whole validation set.
+class Method(pl.LightningModule):
+    """A classifier with an optimizer, validated on the whole validation set.
 
-    A method adds its `training_step`. Loss and metrics of an epoch are computed once from all
-    clips: an average over batches is another number.
+    A method adds its `training_step`, and says by class attributes what it needs, with which
+    network it predicts and what it leaves behind. Loss and metrics of an epoch are computed once
+    from all clips: an average over batches is another number.
+
+    Class attributes:
+        needs: What it needs of the batches that it is trained on.
+        predicts_with: Dotted name of the submodule, a `Classifier`, that it predicts with.
+        copies: Dotted names of the submodules that are copies of the classifier. They start with
+            the same weights, and a part that is frozen is frozen in them too.
+        artifacts: Dotted names of the classes that write what it leaves besides scores; see
+            `musicssl.runs.artifacts.artifact`.
+        loss_curves: Names of the losses that are drawn on one scale over the epochs.
 
     Args:
         encoder: Builds the encoder; see `Classifier`.
@@ -61,6 +76,10 @@ class ClassificationMethod(pl.LightningModule):
     """
 
     needs: ClassVar[Needs] = Needs()
+    predicts_with: ClassVar[str] = "classifier"
+    copies: ClassVar[tuple[str, ...]] = ()
+    artifacts: ClassVar[tuple[str, ...]] = NETWORK_ARTIFACTS
+    loss_curves: ClassVar[tuple[str, ...]] = ("train/loss", "val/loss")
     prior: Tensor
 
     def __init__(
@@ -89,20 +108,21 @@ class ClassificationMethod(pl.LightningModule):
 
     def forward(self, batch: Batch) -> Tensor:
         """Return the logits of the clips, (B, C)."""
-        logits: Tensor = self.classifier(batch)
+        logits: Tensor = self.network(batch)
         return logits
 
     def scores(self, batch: Batch) -> Tensor:
-        """Return what the task makes of the logits, (B, C), for a batch on any device.
+        """Return probabilities of classes, or the values of a regression, (B, C).
 
-        These are probabilities of classes, or the values of a regression.
+        Args:
+            batch: On any device.
         """
         logits: Tensor = self(batch.to(self.device))
         return self.task.scores(logits)
 
     def instances(self, batch: Batch) -> Instances:
-        """Return what is decided about each instance, for a batch on any device."""
-        return self.classifier.instances(batch.to(self.device))
+        """Return logits and weights of each instance, for a batch on any device."""
+        return self.network.instances(batch.to(self.device))
 
     def loss(self, logits: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
         """Return the loss on the observed targets, each (B, C), a scalar."""
@@ -131,20 +151,23 @@ class ClassificationMethod(pl.LightningModule):
             self.log_dict(means, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
             self._recorded.clear()
 
-    def start_from(self, state: Mapping[str, Tensor]) -> None:
-        """Take the weights of another method's network, the one that it predicts with.
+    def start_from(self, state: Mapping[str, Tensor], network: str = "classifier") -> None:
+        """Start with the weights of the network that another method predicts with.
 
         Args:
-            state: Its `state_dict`.
+            state: The `state_dict` of that method.
+            network: Its `predicts_with`.
 
         Raises:
             RuntimeError: If the networks differ.
         """
-        averaged, plain = "teacher.average.", "classifier."
-        prefix = averaged if any(name.startswith(averaged) for name in state) else plain
-        mine = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-        for network in self._networks():
-            network.load_state_dict(mine)
+        weights = part_of(state, network)
+        for copy in self._networks():
+            copy.load_state_dict(weights)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Write down which weights are those of the network that predicts."""
+        checkpoint["network"] = self.predicts_with
 
     def freeze_parts(self, names: Sequence[str]) -> None:
         """Train only the rest: parts of the classifier keep their weights and statistics.
@@ -175,11 +198,13 @@ class ClassificationMethod(pl.LightningModule):
     @property
     def network(self) -> Classifier:
         """The network that the method predicts with."""
-        return self.classifier
+        network = self.get_submodule(self.predicts_with)
+        assert isinstance(network, Classifier)
+        return network
 
-    def _networks(self) -> tuple[nn.Module, ...]:
-        """Return the classifier, and whatever else has its parts."""
-        return (self.classifier,)
+    def _networks(self) -> list[nn.Module]:
+        """Return the classifier and its copies."""
+        return [self.classifier, *map(self.get_submodule, self.copies)]
 
     @property
     def data(self) -> SemiSupervisedDataModule:
@@ -195,7 +220,7 @@ class ClassificationMethod(pl.LightningModule):
             )
         return data
 
-    def train(self, mode: bool = True) -> "ClassificationMethod":
+    def train(self, mode: bool = True) -> "Method":
         """Switch between training and evaluation; frozen parts stay in evaluation."""
         super().train(mode)
         for part in self._frozen:
@@ -229,16 +254,39 @@ class ClassificationMethod(pl.LightningModule):
         # so that a resumed run would be one epoch behind.
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
 
+    def learn(
+        self, datamodule: SemiSupervisedDataModule, train_network: Callable[["Method"], None]
+    ) -> None:
+        """Train the network on the batches of the data module."""
+        train_network(self)
+
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Keep the outputs of a batch until the epoch ends."""
-        self._val_outputs.update(self(batch), batch.y, batch.mask)
+        self._val_outputs.update(self.validation_outputs(batch), batch.y, batch.mask)
+
+    def validation_outputs(self, batch: Batch) -> Tensor:
+        """Return what validation keeps of each clip, (B, ...): logits, unless overridden."""
+        logits: Tensor = self(batch)
+        return logits
 
     def on_validation_epoch_end(self) -> None:
-        """Log loss and overall metrics of the validation set."""
-        self._log_epoch("val/", self._val_outputs)
+        """Evaluate the outputs of all validation clips."""
+        outputs, targets, mask = self._val_outputs.compute()
+        self._val_outputs.reset()
+        self.evaluate(outputs, targets, mask)
+
+    def evaluate(self, outputs: Tensor, targets: Tensor, mask: Tensor) -> None:
+        """Log loss and overall metrics of the validation set.
+
+        Args:
+            outputs: See `validation_outputs`, (N, ...).
+            targets: (N, C).
+            mask: (N, C).
+        """
+        self.log_metrics("val/", outputs, targets, mask)
 
     def conclude(self, datamodule: ServesClips) -> bool:
-        """Do what is left to do with the weights of the best epoch; say whether they changed."""
+        """Finish training with the weights of the best epoch; return whether they changed."""
         return False
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
@@ -247,16 +295,28 @@ class ClassificationMethod(pl.LightningModule):
 
     def on_test_epoch_end(self) -> None:
         """Log loss and overall metrics of the test set."""
-        self._log_epoch("test/", self._test_outputs)
+        self.log_outputs("test/", self._test_outputs)
 
-    def _log_epoch(self, prefix: str, outputs: "EpochOutputs") -> None:
+    def log_outputs(self, prefix: str, outputs: EpochOutputs) -> None:
+        """Log loss and overall metrics of an epoch's logits, and forget them."""
         logits, targets, mask = outputs.compute()
         outputs.reset()
-        self._log_metrics(prefix, logits, targets, mask)
+        self.log_metrics(prefix, logits, targets, mask)
 
-    def _log_metrics(self, prefix: str, logits: Tensor, targets: Tensor, mask: Tensor) -> None:
+    def log_metrics(self, prefix: str, logits: Tensor, targets: Tensor, mask: Tensor) -> None:
         """Log loss and overall metrics of a whole split, the same on all ranks."""
         metrics = self.task.metrics(self.task.scores(logits), targets, mask)
         loss = self.loss(logits, targets, mask)
         values = {f"{prefix}{name}": value for name, value in metrics.macro.items()}
-        self.log_dict({f"{prefix}loss": loss, **values}, sync_dist=True)  # alike on all ranks
+        self.log_dict({f"{prefix}loss": loss, **values}, sync_dist=True)
+
+
+def part_of(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """Return the `state_dict` of a submodule, given that of the module.
+
+    Args:
+        state: Of the module.
+        name: Dotted name of the submodule.
+    """
+    prefix = f"{name}."
+    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}

@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from musicssl.augment.views import Views
 from musicssl.batch import Batch
 from musicssl.data.needs import Needs
-from musicssl.evaluation.monitors import alignment, uniformity
-from musicssl.methods.base.probed import ProbedMethod
+from musicssl.evaluation.monitors import alignment, effective_rank, uniformity
+from musicssl.methods.base.method import NETWORK_ARTIFACTS, Method, ServesClips
+from musicssl.methods.base.online_probe import OnlineProbe
+from musicssl.probing.base import Embeddings
 
 
 class Objective(NamedTuple):
@@ -27,28 +29,43 @@ class Objective(NamedTuple):
     notes: Mapping[str, Tensor] = MappingProxyType({})
 
 
-class RepresentationMethod(ProbedMethod):
+class RepresentationMethod(Method):
     """Learn an encoder by comparing crops and clips.
 
     Every clip of a batch is there in V crops (`data.num_crops`), one after the other; every other
     row is seen through `views.student`, the rest through `views.target`. The mean embedding of a
     row goes through the projector, and the method compares what comes out.
 
+    Labels are predicted by a linear probe of the embeddings; see `OnlineProbe`.
+
     Logged with each epoch: `train/alignment` (small is good) and `train/uniformity` (very negative
-    is good) of the projections.
+    is good) of the projections; `val/effective_rank` of the embeddings, which falls to 1 if they
+    collapse.
 
     Args:
         views: Makes the views that are compared.
         projector: Builds the projector from the size of an embedding.
-        parts: See `ProbedMethod`.
+        probe_clips: Most clips that the probe is fitted to during training; None for all.
+        parts: See `Method`.
     """
 
     needs: ClassVar[Needs] = Needs(labels=False, crops=2)
+    artifacts: ClassVar[tuple[str, ...]] = (
+        *NETWORK_ARTIFACTS,
+        "musicssl.runs.artifacts.embeddings.LearnedEmbeddings",
+    )
+    loss_curves: ClassVar[tuple[str, ...]] = ("train/loss",)  # val/loss is that of the probe
 
     def __init__(
-        self, *, views: Views, projector: Callable[[int], nn.Module], **parts: Any
+        self,
+        *,
+        views: Views,
+        projector: Callable[[int], nn.Module],
+        probe_clips: int | None = 1000,
+        **parts: Any,
     ) -> None:
         super().__init__(**parts)
+        self.probe = OnlineProbe(self, probe_clips)
         self.views = views
         self.projector = projector(self.classifier.encoder.embed_dim)
 
@@ -78,3 +95,24 @@ class RepresentationMethod(ProbedMethod):
             lengths = None if batch.lengths is None else batch.lengths[first::2]
             x[first::2] = view(batch.x[first::2], lengths)
         return batch._replace(x=x)
+
+    def setup(self, stage: str) -> None:
+        """Check that there are labels for the probe."""
+        super().setup(stage)
+        if stage == "fit":
+            self.probe.check_data()
+
+    def validation_outputs(self, batch: Batch) -> Tensor:
+        """Return the embeddings of the clips, (B, D)."""
+        return self.classifier.clip_embeddings(batch)
+
+    def evaluate(self, outputs: Tensor, targets: Tensor, mask: Tensor) -> None:
+        """Log how well the probe predicts the validation clips, and how far embeddings spread."""
+        logits = self.probe.logits(Embeddings(outputs, targets, mask))
+        self.log_metrics("val/", logits, targets, mask)
+        self.log("val/effective_rank", effective_rank(outputs), sync_dist=True)
+
+    def conclude(self, datamodule: ServesClips) -> bool:
+        """Fit the probe to all labelled training clips."""
+        self.probe.conclude(datamodule)
+        return True

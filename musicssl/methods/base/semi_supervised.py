@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,9 +12,8 @@ from musicssl.augment.views import Views
 from musicssl.batch import Batch
 from musicssl.errors import InputError
 from musicssl.evaluation.epoch_outputs import EpochOutputs
-from musicssl.methods.base.method import ClassificationMethod
+from musicssl.methods.base.method import Method
 from musicssl.networks.classifier import Classifier
-from musicssl.networks.pooling import Instances
 from musicssl.networks.teacher import Teacher
 
 
@@ -32,7 +31,7 @@ class Step(NamedTuple):
     notes: Mapping[str, Tensor] = MappingProxyType({})
 
 
-class SemiSupervisedMethod(ClassificationMethod):
+class SemiSupervisedMethod(Method):
     """Learn observed labels, and to agree with a target on all clips.
 
         loss = supervised + consistency_weight * ramp(epoch) * consistency
@@ -53,14 +52,16 @@ class SemiSupervisedMethod(ClassificationMethod):
         ramp: Maps the epochs trained so far, a fraction included, to a factor of that weight.
         joint_batch_norm: Whether labelled and unlabelled clips of a batch share the statistics of
             batch norms; otherwise student and teacher see them one after the other.
-        parts: See `ClassificationMethod`.
+        parts: See `Method`.
 
     Raises:
         InputError: If the weight is negative, or the teacher is to keep batch statistics of its own
             and never sees a batch.
     """
 
-    teaches = False  # whether `step` shows the teacher what it trains on
+    predicts_with: ClassVar[str] = "teacher.average"
+    copies: ClassVar[tuple[str, ...]] = ("teacher.average",)
+    teaches: ClassVar[bool] = False  # whether `step` shows the teacher what it trains on
 
     def __init__(
         self,
@@ -92,26 +93,6 @@ class SemiSupervisedMethod(ClassificationMethod):
     @abstractmethod
     def step(self, batch: Batch) -> Step:
         """Look at a batch."""
-
-    def forward(self, batch: Batch) -> Tensor:
-        """Return the teacher's logits of the clips, (B, C)."""
-        logits: Tensor = self.teacher(batch)
-        return logits
-
-    def instances(self, batch: Batch) -> Instances:
-        """Return what the teacher decides about each instance, for a batch on any device."""
-        return self.teacher.instances(batch.to(self.device))
-
-    @property
-    def network(self) -> Classifier:
-        """The teacher's average."""
-        average = self.teacher.average
-        assert isinstance(average, Classifier)
-        return average
-
-    def _networks(self) -> tuple[nn.Module, ...]:
-        """Return student and teacher: they start alike, and what is frozen is frozen in both."""
-        return (self.classifier, self.teacher.average)
 
     def answers(self, network: nn.Module, batch: Batch) -> Tensor:
         """Return the logits of a network that trains or teaches, (B, C) float32."""
@@ -155,4 +136,4 @@ class SemiSupervisedMethod(ClassificationMethod):
     def on_validation_epoch_end(self) -> None:
         """Log loss and overall metrics of both."""
         super().on_validation_epoch_end()
-        self._log_epoch("val/student_", self._student_outputs)
+        self.log_outputs("val/student_", self._student_outputs)

@@ -11,7 +11,7 @@ from musicssl.methods.generative.vae import GaussianEncoder
 _LEAST_DEVIATION = 0.1  # of a posterior mean, as in the code of the authors of M1+M2
 
 
-def says_something(means: Tensor) -> Tensor:
+def is_active(means: Tensor) -> Tensor:
     """Return which latent variables vary from clip to clip by a standard deviation above 0.1.
 
     Args:
@@ -38,7 +38,7 @@ class KeptDimensions(nn.Module):
 
     def choose(self, means: Tensor) -> None:
         """Keep those that say something, by their posterior means, (N, Z)."""
-        self.mask.copy_(says_something(means))
+        self.mask.copy_(is_active(means))
 
     def forward(self, values: Tensor) -> Tensor:
         """Set what is dropped to 0, (..., k Z) -> (..., k Z): k numbers of each, Z by Z."""

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +11,6 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from musicssl.cache import csv_field
-from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.evaluation.clustering import (
     class_shares,
     cluster_accuracy,
@@ -18,54 +18,64 @@ from musicssl.evaluation.clustering import (
 )
 from musicssl.figures.clusters import draw_clusters
 from musicssl.figures.saving import save_png
-from musicssl.methods.vade import VaDE
+from musicssl.runs.artifacts.artifact import TrainedRun
 from musicssl.runs.folder import RunFolder
 
 
-def write_clusters(
-    folder: RunFolder, datamodule: SemiSupervisedDataModule, method: VaDE
-) -> dict[str, float] | None:
-    """Put each test clip into its likeliest cluster, and write and draw what is in them.
+class Clusters:
+    """Which classes are in which cluster of test clips.
 
-    Nothing is written of a regression, which has no classes.
-
-    Args:
-        folder: Of the run.
-        datamodule: That the method was trained with.
-        method: Trained, in evaluation mode.
-
-    Returns:
-        Accuracy and mutual information, see `musicssl.evaluation.clustering`, where a clip has one
-        class.
+    It is for methods with a `probe` and `log_clusters`, which maps embeddings, (N, Z), to the log
+    probabilities of clusters, (N, K).
     """
-    if not method.task.has_classes:
-        return None
-    test = method.embedded(datamodule.batches("test"))
-    with torch.no_grad():
-        log_gamma = method.log_clusters(test.h).cpu().numpy()  # (N, K)
-    clusters, num_clusters = log_gamma.argmax(axis=1), log_gamma.shape[1]
-    y, mask = test.y.cpu().numpy(), test.mask.cpu().numpy()
-    classes = datamodule.corpus.classes
-    sizes = np.bincount(clusters, minlength=num_clusters)
-    shares = class_shares(clusters, y, mask, num_clusters)
-    lifts = shares / _or_nan(class_shares(np.zeros_like(clusters), y, mask, 1))
-    write_cluster_table(folder.clusters, classes, sizes, shares, lifts)
-    one_class = method.task.one_class_per_clip
-    values, meaning, form = (
-        (100 * shares, "% of the clips of a cluster", ".0f")
-        if one_class
-        else (lifts, "share in the cluster over share in all clips", ".1f")
-    )
-    figure = draw_clusters(classes, sizes, values, meaning, form)
-    save_png(folder.figures / "clusters.png", figure)
-    if not one_class:
-        return None
-    known = mask.all(axis=1)
-    pair = clusters[known], y[known].argmax(axis=1)
-    return {
-        "accuracy": cluster_accuracy(*pair),
-        "normalised_mutual_information": normalised_mutual_information(*pair),
-    }
+
+    def write(self, run: TrainedRun) -> Mapping[str, Any]:
+        """Put each test clip into its likeliest cluster, and write and draw what is in them.
+
+        A regression has no classes, and nothing is written. Where a clip has one class, accuracy
+        and mutual information are returned; see `musicssl.evaluation.clustering`.
+        """
+        task, classes = run.method.task, run.corpus.classes
+        if not task.has_classes:
+            return {}
+        test = run.embedded("test")
+        with torch.no_grad():
+            log_gamma = run.method.log_clusters(test.h).cpu().numpy()  # (N, K)
+        clusters, num_clusters = log_gamma.argmax(axis=1), log_gamma.shape[1]
+        y, mask = test.y.cpu().numpy(), test.mask.cpu().numpy()
+        sizes = np.bincount(clusters, minlength=num_clusters)
+        shares = class_shares(clusters, y, mask, num_clusters)
+        lifts = shares / _or_nan(class_shares(np.zeros_like(clusters), y, mask, 1))
+        write_cluster_table(run.folder.clusters, classes, sizes, shares, lifts)
+        values, meaning, form = (
+            (100 * shares, "% of the clips of a cluster", ".0f")
+            if task.one_class_per_clip
+            else (lifts, "share in the cluster over share in all clips", ".1f")
+        )
+        figure = draw_clusters(classes, sizes, values, meaning, form)
+        save_png(run.folder.figures / "clusters.png", figure)
+        if not task.one_class_per_clip:
+            return {}
+        labelled = mask.all(axis=1)
+        pair = clusters[labelled], y[labelled].argmax(axis=1)
+        return {
+            "clusters": {
+                "accuracy": cluster_accuracy(*pair),
+                "normalised_mutual_information": normalised_mutual_information(*pair),
+            }
+        }
+
+    def show(self, folder: RunFolder, document: Mapping[str, Any], console: Console) -> None:
+        """Print how well clusters agree with classes."""
+        clusters = document.get("clusters")
+        if not clusters:
+            return
+        console.print(
+            f"Clusters against classes: accuracy {clusters['accuracy']:.3f}, with clusters matched "
+            "to classes on these very test clips as is usual, normalised mutual information "
+            f"{clusters['normalised_mutual_information']:.3f}.",
+            highlight=False,
+        )
 
 
 def write_cluster_table(
@@ -91,16 +101,6 @@ def write_cluster_table(
             for c, name in enumerate(classes):
                 values = (float(of[k, c]) for of in (shares, lifts))
                 writer.writerow([k, size, name, *map(csv_field, values)])
-
-
-def show_clusters(clusters: Mapping[str, float], console: Console) -> None:
-    """Say how well clusters agree with classes."""
-    console.print(
-        f"Clusters against classes: accuracy {clusters['accuracy']:.3f}, with clusters matched to "
-        "classes on these very test clips as is usual, normalised mutual information "
-        f"{clusters['normalised_mutual_information']:.3f}.",
-        highlight=False,
-    )
 
 
 def _or_nan(shares: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,20 +1,22 @@
 """What a run leaves of the embeddings that it learnt: a map, and what few labels make of them."""
 
 import logging
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from rich.console import Console
 
 from musicssl.data.corpus import Corpus
-from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.evaluation.metrics import metric_info, primary_metric
 from musicssl.evaluation.monitors import effective_rank
+from musicssl.evaluation.tasks import Task
 from musicssl.figures.embedding_map import FEWEST, draw_embedding_map
-from musicssl.methods.base.probed import ProbedMethod
 from musicssl.probing.base import Embeddings
 from musicssl.probing.label_curve import CurvePoint, label_curve
 from musicssl.probing.linear import linear_judge
 from musicssl.probing.prototypes import nearest_prototype
+from musicssl.runs.artifacts.artifact import TrainedRun
 from musicssl.runs.artifacts.label_curve import (
     draw_probe_curves,
     read_probe_curves,
@@ -27,30 +29,38 @@ log = logging.getLogger(__name__)
 _COLLAPSED = 1.5  # effective rank
 
 
-def write_representation(
-    folder: RunFolder,
-    datamodule: SemiSupervisedDataModule,
-    method: ProbedMethod,
-    layout: str | None,
-) -> float:
-    """Draw a map of the test clips, and measure probes of 1 to 100 % of the labels.
+class LearnedEmbeddings:
+    """A map of the test clips, and probes of 1 to 100 % of the labels.
 
-    Args:
-        folder: Of the run.
-        datamodule: That the method was trained with.
-        method: Trained, in evaluation mode.
-        layout: Of the map; see `draw_map`.
-
-    Returns:
-        The effective rank of the test clips' embeddings, 1 if they have collapsed.
+    It is for methods with a `probe`; see `musicssl.methods.base.online_probe.OnlineProbe`.
     """
-    test = method.embedded(datamodule.batches("test"))
-    draw_map(folder, datamodule.corpus, test, layout)
-    val = method.embedded(datamodule.batches("val"))
-    curves = probe_curves(method, method.labelled(datamodule), val, test, datamodule.seed)
-    write_probe_curves(folder.label_curve, curves)
-    draw_probe_curves(folder.figures, curves)
-    return float(effective_rank(test.h))
+
+    def write(self, run: TrainedRun) -> Mapping[str, Any]:
+        """Draw the map and the probes; return the effective rank of the embeddings."""
+        test, val = run.embedded("test"), run.embedded("val")
+        draw_map(run.folder, run.corpus, test, run.layout)
+        train = run.method.probe.labelled(run.datamodule)
+        curves = probe_curves(run.method.task, train, val, test, run.datamodule.seed)
+        write_probe_curves(run.folder.label_curve, curves)
+        draw_probe_curves(run.folder.figures, curves)
+        return {"effective_rank": float(effective_rank(test.h))}
+
+    def show(self, folder: RunFolder, document: Mapping[str, Any], console: Console) -> None:
+        """Print how probes of few labels do, and whether the embeddings have collapsed."""
+        if not document.get("effective_rank"):
+            return
+        rank: float = document["effective_rank"]
+        for name, points in read_probe_curves(folder.label_curve).items():
+            metric = primary_metric(points[0].macro)
+            heading = metric_info(metric).heading
+            steps = ", ".join(f"{p.macro[metric]:.3f} of {p.clips:,}" for p in points)
+            console.print(f"{name}, {heading} by labelled clips: {steps}.", highlight=False)
+        text = f"Effective rank of the embeddings: {rank:.1f}."
+        if rank < _COLLAPSED:
+            text += (
+                " They have collapsed: all clips look alike, and probes decide by next to nothing."
+            )
+        console.print(text, highlight=False)
 
 
 def draw_map(folder: RunFolder, corpus: Corpus, test: Embeddings, layout: str | None) -> None:
@@ -73,28 +83,14 @@ def draw_map(folder: RunFolder, corpus: Corpus, test: Embeddings, layout: str | 
 
 
 def probe_curves(
-    method: ProbedMethod, train: Embeddings, val: Embeddings, test: Embeddings, seed: int
+    task: Task, train: Embeddings, val: Embeddings, test: Embeddings, seed: int
 ) -> dict[str, list[CurvePoint]]:
     """Return how probes do with fewer of the labelled training clips.
 
     A regression has no prototypes.
     """
-    task = method.task
     linear = partial(linear_judge, val=val, task=task)
     curves = {"linear probe": label_curve(linear, train, test, task, seed=seed)}
     if task.has_classes:
         curves["prototypes"] = label_curve(nearest_prototype, train, test, task, seed=seed)
     return curves
-
-
-def show_representation(folder: RunFolder, rank: float, console: Console) -> None:
-    """Say how probes of few labels do, and whether the embeddings have collapsed."""
-    for name, points in read_probe_curves(folder.label_curve).items():
-        metric = primary_metric(points[0].macro)
-        heading = metric_info(metric).heading
-        steps = ", ".join(f"{p.macro[metric]:.3f} of {p.clips:,}" for p in points)
-        console.print(f"{name}, {heading} by labelled clips: {steps}.", highlight=False)
-    text = f"Effective rank of the embeddings: {rank:.1f}."
-    if rank < _COLLAPSED:
-        text += " They have collapsed: all clips look alike, and probes decide by next to nothing."
-    console.print(text, highlight=False)

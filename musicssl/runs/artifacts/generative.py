@@ -1,7 +1,11 @@
 """What a run leaves of a generative model: pictures of what it makes of test clips."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import torch
+from rich.console import Console
 from torch import Tensor
 
 from musicssl.data.datamodule import SemiSupervisedDataModule
@@ -14,44 +18,43 @@ from musicssl.figures.generative_pictures import (
 )
 from musicssl.figures.generative_scene import Scene
 from musicssl.figures.saving import save_png
-from musicssl.methods.base.method import ClassificationMethod
-from musicssl.methods.generative.pictures import FeatureModel, ShownClips, ShowsFeatures, decided
+from musicssl.methods.base.method import Method
+from musicssl.methods.generative.pictures import FeatureModel, ShownClips, decided
+from musicssl.runs.artifacts.artifact import TrainedRun
 from musicssl.runs.folder import RunFolder
 
 _MOST_CLIPS = 2000
 
 
-@torch.no_grad()
-def write_generative(
-    folder: RunFolder, datamodule: SemiSupervisedDataModule, method: ClassificationMethod
-) -> None:
-    """Draw what a generative model reconstructs, samples and has learnt to vary.
+class GenerativePictures:
+    """What a generative model reconstructs, samples and has learnt to vary.
 
-    Nothing is drawn of a method without one. At most 2,000 test clips are looked at, always the
-    same.
-
-    Args:
-        folder: Of the run.
-        datamodule: That the method was trained with.
-        method: Trained, in evaluation mode.
+    It is for methods with `shown`, which returns a `FeatureModel`, or None for no pictures. At most
+    2,000 test clips are looked at, always the same.
     """
-    model = method.shown() if isinstance(method, ShowsFeatures) else None
-    if model is None:
-        return
-    scene = scene_of(datamodule, method, model)
-    samples = classes_figure if model.reads_classes else samples_figure
-    figures = {
-        "reconstructions": reconstructions_figure(scene),
-        "samples": samples(scene),
-        "traversals": traversals_figure(scene),
-    }
-    for name, figure in figures.items():
-        save_png(folder.figures / f"{name}.png", figure)
+
+    @torch.no_grad()
+    def write(self, run: TrainedRun) -> Mapping[str, Any]:
+        """Draw the pictures."""
+        model = run.method.shown()
+        if model is None:
+            return {}
+        scene = scene_of(run.datamodule, run.method, model)
+        samples = classes_figure if model.reads_classes else samples_figure
+        figures = {
+            "reconstructions": reconstructions_figure(scene),
+            "samples": samples(scene),
+            "traversals": traversals_figure(scene),
+        }
+        for name, figure in figures.items():
+            save_png(run.folder.figures / f"{name}.png", figure)
+        return {}
+
+    def show(self, folder: RunFolder, document: Mapping[str, Any], console: Console) -> None:
+        """Print nothing."""
 
 
-def scene_of(
-    datamodule: SemiSupervisedDataModule, method: ClassificationMethod, model: FeatureModel
-) -> Scene:
+def scene_of(datamodule: SemiSupervisedDataModule, method: Method, model: FeatureModel) -> Scene:
     """Return the test clips with what the method says of them."""
     corpus, rows = datamodule.corpus, datamodule.rows("test")
     rows = np.sort(np.random.default_rng(0).permutation(rows)[:_MOST_CLIPS])

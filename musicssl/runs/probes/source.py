@@ -15,7 +15,7 @@ from musicssl.data.corpus import Corpus, LoadedCorpus, embedded_corpus
 from musicssl.datasets.embeddings import EmbeddingsFile
 from musicssl.encoders.log_mel_statistics import LogMelStatistics
 from musicssl.errors import InputError
-from musicssl.methods.base.method import ClassificationMethod
+from musicssl.methods.base.method import Method
 from musicssl.networks.classifier import Classifier
 from musicssl.networks.pooling import MeanPooling
 from musicssl.probing.embeddings.extraction import Embedder, embed
@@ -311,7 +311,7 @@ def _width(checkpoint: Checkpoint) -> int | None:
     return None if num_features == 1 else num_features
 
 
-def _network(method: ClassificationMethod, path: Path) -> Classifier:
+def _network(method: Method, path: Path) -> Classifier:
     network = getattr(method, "network", None)
     if not isinstance(network, Classifier):
         raise InputError(

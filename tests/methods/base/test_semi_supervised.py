@@ -193,7 +193,7 @@ def test_any_method_goes_on_from_the_network_another_predicts_with(tmp_path, sta
     first = build.get(start, lambda: method(start))()
     trained(first, tmp_path, max_epochs=1)
     second = build.get(kind, lambda: method(kind))()
-    second.start_from(first.state_dict())
+    second.start_from(first.state_dict(), first.predicts_with)
     val = mixed_batch()
     torch.testing.assert_close(second.eval()(val), first.eval()(val))
     torch.testing.assert_close(second.classifier(val), first(val))
@@ -202,7 +202,7 @@ def test_any_method_goes_on_from_the_network_another_predicts_with(tmp_path, sta
 @pytest.mark.parametrize("rule", ["own", "copied", "averaged"])
 def test_a_frozen_part_is_frozen_in_the_teacher_too(tmp_path, rule):
     subject = method(MeanTeacher, teacher=partial(Teacher, decay=0.9, batch_norm=rule))
-    subject.start_from(trained_state(Supervised, tmp_path))
+    subject.start_from(trained_state(Supervised, tmp_path), Supervised.predicts_with)
     subject.freeze_parts(["encoder"])
     parts = (subject.classifier, subject.teacher.average)
     before = [copy.deepcopy(network.state_dict()) for network in parts]

@@ -9,7 +9,8 @@ import torch
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.evaluation.clustering import cluster_accuracy, normalised_mutual_information
 from musicssl.methods.vade import VaDE
-from musicssl.runs.artifacts.clusters import show_clusters, write_clusters
+from musicssl.runs.artifacts.artifact import TrainedRun
+from musicssl.runs.artifacts.clusters import Clusters
 from musicssl.runs.folder import RunFolder
 from tests.support.kinds import OneClass, Values
 from tests.support.tiny import Tiny
@@ -23,13 +24,13 @@ def written(folder, corpus):
     torch.manual_seed(0)
     numbers = {"num_components": 5, "pretrain_epochs": 1, "classification_weight": 0.0}
     method = VaDE(**m1_parts(task=clips.corpus.task, b_s=0) | numbers).eval()
-    test = method.embedded(clips.batches("test"))
+    test = method.probe.embedded(clips.batches("test"))
     with torch.no_grad():
         method.mixture.means.copy_(test.h[:5])
         method.mixture.means[4] = 1e3  # of no clip
     nearest = torch.cdist(test.h, method.mixture.means).argmin(dim=1).numpy()
-    result = write_clusters(RunFolder(folder), clips, method)
-    return result, nearest, test.y.numpy()
+    result = Clusters().write(TrainedRun(RunFolder(folder), clips, method))
+    return result.get("clusters"), nearest, test.y.numpy()
 
 
 @pytest.mark.parametrize("corpus", [Tiny(), OneClass()])
@@ -67,7 +68,7 @@ def test_where_a_clip_has_one_class_clusters_are_measured_and_shown(tmp_path):
         def print(self, text, **_):
             said.append(text)
 
-    show_clusters(result, Screen())
+    Clusters().show(RunFolder(tmp_path), {"clusters": result}, Screen())
     assert f"accuracy {result['accuracy']:.3f}, with clusters matched" in said[0]
 
 

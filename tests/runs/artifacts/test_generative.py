@@ -9,7 +9,8 @@ import torch
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.methods.generative.pictures import reconstructed
 from musicssl.runs.artifacts import generative as generative_results
-from musicssl.runs.artifacts.generative import scene_of, write_generative
+from musicssl.runs.artifacts.artifact import TrainedRun
+from musicssl.runs.artifacts.generative import GenerativePictures, scene_of
 from musicssl.runs.checkpoint import load_method
 from musicssl.runs.folder import RunFolder
 from tests.cli.test_train import run
@@ -75,7 +76,7 @@ def test_the_pictures_of_a_checkpoint_are_those_of_its_run_and_disturb_nothing(
     datamodule = SemiSupervisedDataModule(Tiny(), batch_size=16)
     again = RunFolder(tmp_path)
     state = torch.get_rng_state()
-    write_generative(again, datamodule, dgm)
+    GenerativePictures().write(TrainedRun(again, datamodule, dgm))
     assert torch.get_rng_state().equal(state)
     assert pictures(dgm_run) == PICTURES
     for name in PICTURES:

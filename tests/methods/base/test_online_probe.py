@@ -5,9 +5,12 @@ import pytest
 import torch
 
 from musicssl.data.datamodule import SemiSupervisedDataModule
+from musicssl.data.needs import Needs
 from musicssl.errors import InputError
+from musicssl.evaluation.monitors import effective_rank
 from musicssl.evaluation.tasks import MULTI_LABEL
-from musicssl.methods.base.probed import ProbedMethod
+from musicssl.methods.base.method import Method
+from musicssl.methods.base.online_probe import OnlineProbe
 from musicssl.networks.pooling import AttentionPooling
 from musicssl.probing.base import Embeddings
 from musicssl.probing.linear import fit_linear
@@ -15,8 +18,26 @@ from tests.support.tiny import Tiny
 from tests.support.training import probed_parts, quiet_trainer
 
 
-class SpreadOut(ProbedMethod):
+class SpreadOut(Method):
     """The simplest objective: mean 0 and variance 1 of every dimension of the embeddings."""
+
+    needs = Needs(labels=False)
+
+    def __init__(self, *, probe_clips=1000, **parts):
+        super().__init__(**parts)
+        self.probe = OnlineProbe(self, probe_clips)
+
+    def setup(self, stage):
+        super().setup(stage)
+        self.probe.check_data()
+
+    def validation_outputs(self, batch):
+        return self.classifier.clip_embeddings(batch)
+
+    def evaluate(self, outputs, targets, mask):
+        logits = self.probe.logits(Embeddings(outputs, targets, mask))
+        self.log_metrics("val/", logits, targets, mask)
+        self.log("val/effective_rank", effective_rank(outputs))
 
     def training_step(self, batch, batch_idx):
         h = self.classifier.clip_embeddings(batch)
@@ -70,7 +91,7 @@ def test_validation_judges_a_probe_fitted_to_labelled_training_clips(tmp_path):
     logits = val.h @ probe.weight.T + probe.bias
     expected = MULTI_LABEL.metrics(logits.sigmoid(), val.y, val.mask).macro["auroc"]
     assert trainer.callback_metrics["val/auroc"].item() == pytest.approx(expected, abs=1e-3)
-    expected = MULTI_LABEL.losses[0](logits, val.y, val.mask, subject.prior)
+    expected = MULTI_LABEL.losses[0](logits, val.y, val.mask)
     torch.testing.assert_close(trainer.callback_metrics["val/loss"], expected, rtol=0.1, atol=0)
 
 
@@ -98,10 +119,10 @@ def test_the_probe_is_no_part_of_training(tmp_path):
 def test_while_training_the_probe_may_see_fewer_clips_than_in_the_end(tmp_path):
     sizes = []
     subject, clips = method(probe_clips=10), data()
-    fit = subject._fit_probe
-    subject._fit_probe = lambda train, val: (sizes.append(len(train.h)), fit(train, val))
+    fit = subject.probe.fit
+    subject.probe.fit = lambda train, val: (sizes.append(len(train.h)), fit(train, val))
     trained(tmp_path, subject, clips)
-    assert subject.conclude(clips)
+    subject.probe.conclude(clips)
     assert sizes == [10, len(clips.labelled())]
 
 
@@ -109,25 +130,25 @@ def test_only_kept_labels_judge(tmp_path):
     clips = data(p_s=0.2)
     subject = method()
     trained(tmp_path, subject, clips)
-    assert len(subject.labelled(clips).h) == len(clips.labelled()) == round(0.2 * 84)
+    assert len(subject.probe.labelled(clips).h) == len(clips.labelled()) == round(0.2 * 84)
 
 
 def test_embeddings_are_those_of_the_clips_and_the_weights_that_are_asked_for():
     subject, clips, other = method().eval(), data(), data(p_s=0.5)
     for module in (clips, other, clips):
-        expected = subject.embedded(module.batches_of(module.labelled()))
-        assert torch.equal(subject.labelled(module).h, expected.h)
-    before = subject.labelled(clips).h
+        expected = subject.probe.embedded(module.batches_of(module.labelled()))
+        assert torch.equal(subject.probe.labelled(module).h, expected.h)
+    before = subject.probe.labelled(clips).h
     subject.load_state_dict({k: 2 * v for k, v in subject.state_dict().items()})
-    subject.conclude(clips)
-    assert not torch.equal(subject.labelled(clips).h, before)
+    subject.probe.conclude(clips)
+    assert not torch.equal(subject.probe.labelled(clips).h, before)
 
 
 def test_no_clips_have_embeddings_of_the_usual_shapes():
     clips = data()
     clips.setup()
-    nothing = method().embedded(clips.batches_of(np.zeros(0, np.int64)))
-    some = method().embedded(clips.batches_of(clips.labelled()))
+    nothing = method().probe.embedded(clips.batches_of(np.zeros(0, np.int64)))
+    some = method().probe.embedded(clips.batches_of(clips.labelled()))
     for part, usual in zip(nothing, some, strict=True):
         assert (part.shape, part.dtype) == ((0, *usual.shape[1:]), usual.dtype)
 
@@ -136,13 +157,13 @@ def test_in_mixed_precision_the_probe_learns_from_what_it_will_judge(tmp_path):
     """Validation embeds in bfloat16, and so must the training clips of the probe be."""
     seen = []
     subject, clips = method(), data()
-    fit = subject._fit_probe
-    subject._fit_probe = lambda train, val: (seen.append(train.h), fit(train, val))
+    fit = subject.probe.fit
+    subject.probe.fit = lambda train, val: (seen.append(train.h), fit(train, val))
     trained(tmp_path, subject, clips, precision="bf16-mixed")
     subject.eval()
-    plain = subject.embedded(clips.batches_of(clips.labelled())).h
+    plain = subject.probe.embedded(clips.batches_of(clips.labelled())).h
     with torch.autocast("cpu", torch.bfloat16):
-        expected = subject.embedded(clips.batches_of(clips.labelled())).h
+        expected = subject.probe.embedded(clips.batches_of(clips.labelled())).h
     assert torch.equal(seen[0], expected)
     assert not torch.equal(seen[0], plain)
 

@@ -10,27 +10,38 @@ from torch import nn
 
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
-from musicssl.methods.base.phased import PhasedMethod
+from musicssl.methods.base.method import Method
+from musicssl.methods.base.phases import Phases
 from tests.support.tiny import Tiny
 from tests.support.training import quiet_trainer, supervised_parts
 
 
-class TwoWeights(PhasedMethod):
+class TwoWeights(Method):
     """Train one weight, then the other; the rest of the network never learns."""
 
-    pretrain_setting = "first_epochs"
-
-    def __init__(self, **parts):
+    def __init__(self, *, pretrain_epochs, **parts):
         super().__init__(**parts)
+        self.phases = Phases(self, pretrain_epochs, self._frozen_parameters, "first_epochs")
         self.classifier.requires_grad_(False)
         self.first, self.second = (nn.Parameter(torch.ones(2)) for _ in range(2))
 
-    def resting(self):
-        return [self.second if self.pretraining else self.first]
+    @property
+    def pretraining(self):
+        return self.phases.pretraining
+
+    def _frozen_parameters(self, pretraining):
+        return [self.second if pretraining else self.first]
+
+    def setup(self, stage):
+        super().setup(stage)
+        self.phases.check_epochs()
+
+    def on_before_optimizer_step(self, optimizer):
+        self.phases.drop_frozen_gradients()
 
     def training_step(self, batch, batch_idx):
         trained = self.first if self.pretraining else self.second
-        return self.reaching_all((trained * batch.x.mean()).sum())
+        return self.phases.touch_all_parameters((trained * batch.x.mean()).sum())
 
 
 class Weights(pl.Callback):
@@ -54,13 +65,15 @@ def trained(folder, subject, max_epochs, several_devices=False):
         folder, max_epochs=max_epochs, num_sanity_val_steps=0, callbacks=[weights]
     )
     if several_devices:
-        subject.reaching_all = lambda loss: loss + 0 * sum(w.sum() for w in subject.resting())
+        subject.phases.touch_all_parameters = lambda loss: (
+            loss + 0 * sum(w.sum() for w in subject.phases.frozen_parameters())
+        )
     trainer.fit(subject, SemiSupervisedDataModule(Tiny(), batch_size=28))
     return weights.kept
 
 
 @pytest.mark.parametrize("several_devices", [False, True])
-def test_what_rests_stays_as_it_is_although_weights_decay(tmp_path, several_devices):
+def test_frozen_parameters_do_not_change_although_weights_decay(tmp_path, several_devices):
     epochs = trained(tmp_path, method(2), 4, several_devices)
     before = [torch.ones(2), torch.ones(2)]
     for epoch, weights in enumerate(epochs):
@@ -76,7 +89,7 @@ def test_the_second_phase_learns_as_if_there_had_been_no_first(tmp_path):
     runs = []
     for pretrain_epochs, max_epochs in [(0, 1), (2, 3)]:
         subject = method(pretrain_epochs)
-        subject.training_step = lambda batch, _, m=subject: m.reaching_all(
+        subject.training_step = lambda batch, _, m=subject: m.phases.touch_all_parameters(
             ((m.first if m.pretraining else m.second) * mean).sum()
         )
         runs.append(trained(tmp_path, subject, max_epochs)[-1][1])
@@ -84,12 +97,12 @@ def test_the_second_phase_learns_as_if_there_had_been_no_first(tmp_path):
     assert not torch.equal(runs[0], torch.ones(2))
 
 
-def test_on_several_devices_what_rests_has_a_gradient_of_zero_until_the_step():
+def test_on_several_devices_frozen_parameters_have_a_gradient_of_zero_until_the_step():
     subject, loss = method(1), torch.tensor(3.0)
     for world_size in (1, 2):
         subject.trainer = SimpleNamespace(world_size=world_size, current_epoch=0)
         subject.zero_grad()
-        reaching = subject.reaching_all(loss + subject.first.sum())
+        reaching = subject.phases.touch_all_parameters(loss + subject.first.sum())
         assert reaching == 5
         reaching.backward()
         assert (subject.second.grad is None) == (world_size == 1)

@@ -1,0 +1,140 @@
+"""What methods share that train a variational autoencoder of clips."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, ClassVar
+
+from torch import Tensor
+from torchmetrics import MeanMetric
+
+from musicssl.batch import Batch
+from musicssl.data.needs import Needs
+from musicssl.evaluation.monitors import effective_rank
+from musicssl.losses.likelihoods import Likelihood
+from musicssl.methods.base.method import NETWORK_ARTIFACTS, Method, ServesClips
+from musicssl.methods.base.online_probe import OnlineProbe
+from musicssl.methods.generative.latent_features import is_active
+from musicssl.methods.generative.pictures import FeatureModel, shown_vae
+from musicssl.methods.generative.sizes import check_latent_dim, check_widths
+from musicssl.methods.generative.summary import learn_scale
+from musicssl.methods.generative.vae import Bound, Decoder, GaussianEncoder
+from musicssl.networks.pooling import MeanPooling
+from musicssl.probing.base import Embeddings
+
+
+class AutoencoderMethod(Method):
+    """Learn latent variables of clips by a bound of their likelihood, without labels.
+
+    The embedding of a clip is the mean of q(z|x). Labels are predicted by a linear probe of it; see
+    `OnlineProbe`.
+
+    Logged with each epoch: `val/bound_loss`, the negative bound of the validation clips in nats a
+    clip; `val/active_units`, latent dimensions whose posterior mean varies over them with a
+    standard deviation above 0.1; `val/effective_rank` of the embeddings, which falls to 1 if they
+    collapse.
+
+    Args:
+        likelihood: Of the features.
+        summary: What of a clip is explained; see `musicssl.methods.generative.summary.ClipSummary`.
+        hidden: Widths of the encoder's hidden layers; the decoder's are in reverse order.
+        latent_dim: Latent variables, Z.
+        probe_clips: Most clips that the probe is fitted to during training; None for all.
+        parts: See `Method`; encoder and pooling are the method's own.
+
+    Raises:
+        InputError: If a size is invalid.
+    """
+
+    needs: ClassVar[Needs] = Needs(labels=False)
+    artifacts: ClassVar[tuple[str, ...]] = (
+        *NETWORK_ARTIFACTS,
+        "musicssl.runs.artifacts.embeddings.LearnedEmbeddings",
+        "musicssl.runs.artifacts.generative.GenerativePictures",
+    )
+    loss_curves: ClassVar[tuple[str, ...]] = ("train/loss",)  # val/loss is that of the probe
+
+    def __init__(
+        self,
+        *,
+        likelihood: Likelihood,
+        summary: str,
+        hidden: Sequence[int],
+        latent_dim: int,
+        probe_clips: int | None = 1000,
+        **parts: Any,
+    ) -> None:
+        check_widths(hidden)
+        check_latent_dim(latent_dim)
+        encoder = partial(
+            GaussianEncoder,
+            summary=summary,
+            standardised=likelihood.standardised,
+            hidden=hidden,
+            latent_dim=latent_dim,
+        )
+        super().__init__(encoder=encoder, pooling=MeanPooling, **parts)
+        self.probe = OnlineProbe(self, probe_clips)
+        num_inputs = self.encoder.summary.dim
+        self.decoder = Decoder(latent_dim, hidden[::-1], num_inputs, likelihood)
+        self._val_bound = MeanMetric("disable")  # keep NaN: it signals divergence
+
+    @abstractmethod
+    def bound(self, x: Tensor) -> Bound:
+        """Bound -log p(x) of summaries, (B, D), from above with one sample of z."""
+
+    @property
+    def encoder(self) -> GaussianEncoder:
+        """q(z|x)."""
+        encoder: GaussianEncoder = self.classifier.encoder
+        return encoder
+
+    def setup(self, stage: str) -> None:
+        """Learn the scale of the features from all training clips.
+
+        Raises:
+            InputError: If the likelihood is not for such features, or no clip is labelled.
+        """
+        super().setup(stage)
+        if stage != "fit":
+            return
+        self.probe.check_data()
+        batches = self.data.batches_of(self.data.training_rows())
+        learn_scale(self.encoder.summary, self.decoder.likelihood, batches)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Keep embeddings and bounds of a batch until the epoch ends."""
+        super().validation_step(batch, batch_idx)
+        self._val_bound.update(self.bound(self.encoder.summary.of(batch)).total)
+
+    def validation_outputs(self, batch: Batch) -> Tensor:
+        """Return the embeddings of the clips, (B, Z)."""
+        return self.classifier.clip_embeddings(batch)
+
+    def evaluate(self, outputs: Tensor, targets: Tensor, mask: Tensor) -> None:
+        """Log how well validation clips are predicted and explained."""
+        val = Embeddings(outputs, targets, mask)
+        self.log_metrics("val/", self.predicted(val), targets, mask)
+        active = is_active(val.h).sum()
+        units = {"val/bound_loss": self._val_bound.compute(), "val/active_units": active.float()}
+        self.log_dict(units, sync_dist=True)
+        self._val_bound.reset()
+        self.log_dict(self.further_metrics(val), sync_dist=True)
+        self.log("val/effective_rank", effective_rank(val.h), sync_dist=True)
+
+    def predicted(self, val: Embeddings) -> Tensor:
+        """Return the logits of the validation clips, (N, C)."""
+        return self.probe.logits(val)
+
+    def further_metrics(self, val: Embeddings) -> dict[str, float]:
+        """Return what else to log of the validation clips."""
+        return {}
+
+    def conclude(self, datamodule: ServesClips) -> bool:
+        """Fit the probe to all labelled training clips."""
+        self.probe.conclude(datamodule)
+        return True
+
+    def shown(self) -> FeatureModel:
+        """Return the autoencoder for pictures."""
+        return shown_vae(self.encoder, self.decoder)
