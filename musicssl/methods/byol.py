@@ -1,4 +1,4 @@
-"""`byol`: one crop of a clip predicts what a slowly moving target makes of another."""
+"""`byol`: predict a moving average's projection of another crop of the clip."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -13,7 +13,7 @@ from musicssl.networks.teacher import Teacher
 
 
 class BYOL(RepresentationMethod):
-    """Predict the projection that an average of oneself makes of another crop of the clip.
+    """Predict the EMA target network's projection of another crop of the clip.
 
     Grill et al. 2020, https://arxiv.org/abs/2006.07733. The target network is the moving average of
     encoder and projector, once an optimizer step, and no gradient reaches it; a predictor stands
@@ -26,7 +26,7 @@ class BYOL(RepresentationMethod):
     optimizer is the one that is chosen, not LARS.
 
     Args:
-        teacher: Builds the moving average from what it averages.
+        teacher: Builds the target network from encoder and projector.
         predictor: Builds the predictor, which maps (N, P) to (N, P).
         num_crops: Crops of each clip in a batch, V; training takes the number of its data.
         parts: See `RepresentationMethod`.

@@ -1,4 +1,4 @@
-"""`fixmatch`: labels that a network is sure of about a weak view, learnt from a strong one."""
+"""`fixmatch`: confident predictions on a weak view are the labels of a strong one."""
 
 from collections.abc import Callable
 from typing import Any
@@ -53,7 +53,7 @@ class FixMatch(SemiSupervisedMethod):
         self.thresholds = thresholds(num_classes=num_classes)
 
     def step(self, batch: Batch) -> Step:
-        """Look at a weak and a strong view."""
+        """Learn the strong view from the confident predictions on the weak one."""
         views = batch.augmented(self.views.target).join(batch.augmented(self.views.student))
         weak, strong = self.answers(self.classifier, views).chunk(2)  # (B, C) each
         probs = weak.detach().sigmoid()

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from musicssl.batch import Batch
 from musicssl.errors import InputError
+from musicssl.evaluation.tasks import task_named
 from musicssl.losses.likelihoods import Likelihood
 from musicssl.losses.masked_bce import masked_bce
 from musicssl.methods.base.method import NETWORK_ARTIFACTS, Method
@@ -61,7 +62,7 @@ class JointDGM(Method):
         parts: See `Method`; encoder and pooling are the method's own.
 
     Raises:
-        InputError: If clips do not have any number of labels, or a setting cannot be.
+        InputError: If a clip of the corpus cannot have several labels, or a setting is invalid.
     """
 
     artifacts: ClassVar[tuple[str, ...]] = (
@@ -160,12 +161,12 @@ class JointDGM(Method):
 
 
 def _check_task(task: str) -> None:
-    if task == "multi_class":
+    if task_named(task).one_class_per_clip:
         raise InputError(
             "method=joint_dgm is for clips that may have several labels, and those of this corpus "
             "have one class each; choose method=dgm, which goes through all classes."
         )
-    if task == "regression":
+    if not task_named(task).has_classes:
         raise InputError(
             "method=joint_dgm tells classes apart, but this corpus is a regression; choose another "
             "method, such as method=att."

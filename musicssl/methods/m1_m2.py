@@ -65,7 +65,7 @@ class M1M2(M2Method):
         parts: See `M2Method` and `Method`.
 
     Raises:
-        InputError: See `M2Method`; also if a number cannot be.
+        InputError: See `M2Method`; also if a number is out of range.
     """
 
     features: LatentFeatures
@@ -208,7 +208,7 @@ class M1M2(M2Method):
         chunks = self._clips.x.chunk(-(-len(self._clips.x) // _AT_ONCE))
         parts = [self.features.encoder.posterior(x) for x in chunks]
         mean, log_variance = (torch.cat(part) for part in zip(*parts, strict=True))  # (N, Z) each
-        self.features.kept.choose(mean)
+        self.features.kept.fit(mean)
         if not self.features.kept.mask.any():
             raise InputError(
                 "no latent variable of M1 varies from clip to clip; raise method.m1_epochs or "

@@ -1,4 +1,4 @@
-"""`mean_teacher`: consistency with an averaged teacher."""
+"""`mean_teacher`: consistency with the moving average of the student."""
 
 import torch
 from torch.nn.functional import mse_loss
@@ -8,7 +8,7 @@ from musicssl.methods.base.semi_supervised import SemiSupervisedMethod, Step
 
 
 class MeanTeacher(SemiSupervisedMethod):
-    """Learn to answer as the average of oneself does about another view of the clip.
+    """Train the student to match its EMA teacher's prediction on another view of the clip.
 
     Tarvainen and Valpola 2017, https://arxiv.org/abs/1703.01780, for multi-label clips as in
     Gururani's thesis, equation 5.4: the mean over clips and classes of the squared difference of
@@ -24,7 +24,7 @@ class MeanTeacher(SemiSupervisedMethod):
     teaches = True
 
     def step(self, batch: Batch) -> Step:
-        """Look at two views."""
+        """Compare the student on one view with the teacher on another."""
         logits = self.answers(self.classifier, batch.augmented(self.views.student))
         with torch.no_grad():
             targets = self.answers(self.teacher, batch.augmented(self.views.target))

@@ -7,7 +7,7 @@ from musicssl.methods.base.semi_supervised import SemiSupervisedMethod, Step
 
 
 class PiModel(SemiSupervisedMethod):
-    """Learn to answer alike about two views of a clip.
+    """Train the network to make the same prediction on two views of a clip.
 
     Laine and Aila 2017, https://arxiv.org/abs/1610.02242, algorithm 1, on probabilities of labels
     (of a softmax where a clip has one class, as there; in a regression on values). The gradient
@@ -16,7 +16,7 @@ class PiModel(SemiSupervisedMethod):
     """
 
     def step(self, batch: Batch) -> Step:
-        """Look at two views."""
+        """Compare the predictions on two views."""
         first = self.answers(self.classifier, batch.augmented(self.views.student))
         second = self.answers(self.classifier, batch.augmented(self.views.target))
         return Step(first, mse_loss(self.task.scores(first), self.task.scores(second)))

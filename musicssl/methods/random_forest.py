@@ -14,6 +14,7 @@ from musicssl.batch import Batch, valid_instances
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.needs import Needs
 from musicssl.errors import InputError
+from musicssl.evaluation.tasks import task_named
 from musicssl.methods.base.method import Method
 
 
@@ -56,7 +57,7 @@ class RandomForest:
         seed: int = 0,
         task: str = "multi_label",
     ) -> None:
-        if task == "regression":
+        if not task_named(task).has_classes:
             raise InputError(
                 "method=random_forest classifies, but this corpus is a regression; choose another "
                 "method, such as method=att."

@@ -63,7 +63,7 @@ class StrongSupervision(Method):
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Keep what is said of clips and of instances until the epoch ends."""
+        """Keep the logits of clips and of instances until the epoch ends."""
         super().validation_step(batch, batch_idx)
         self._instance_outputs.update(*self._instances(batch))
 

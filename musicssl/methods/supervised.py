@@ -7,12 +7,13 @@ from musicssl.methods.base.semi_supervised import SemiSupervisedMethod, Step
 class Supervised(SemiSupervisedMethod):
     """Learn from observed labels alone, with the same views and the same averaging of weights.
 
-    What augmentation and averaging give to any method is no merit of unlabelled clips: this is what
-    they are to be compared with. It is `mean_teacher` with weight 0, without the cost of the
-    second view. Unlabelled clips in a batch enter the statistics of batch norms only.
+    Augmentation and averaging of weights help without unlabelled clips too; methods that learn from
+    unlabelled clips are to be compared with this one. It is `mean_teacher` with weight 0, without
+    the cost of the second view. Unlabelled clips in a batch enter the statistics of batch norms
+    only.
     """
 
     def step(self, batch: Batch) -> Step:
-        """Look at one view."""
+        """Predict one view."""
         logits = self.answers(self.classifier, batch.augmented(self.views.student))
         return Step(logits, consistency=logits.new_zeros(()))

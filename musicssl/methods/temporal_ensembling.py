@@ -1,4 +1,4 @@
-"""`temporal_ensembling`: consistency with what was said of the clip before."""
+"""`temporal_ensembling`: consistency with earlier predictions on the same clip."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from musicssl.networks.ensemble import PredictionEnsemble
 
 
 class TemporalEnsembling(SemiSupervisedMethod):
-    """Learn to answer as one has answered about the clip in earlier epochs, on average.
+    """Train the network to match the average of its earlier predictions on the clip.
 
     Laine and Aila 2017, https://arxiv.org/abs/1610.02242, algorithm 2, on probabilities of labels
     (of a softmax where a clip has one class, as there; in a regression on values); see
@@ -36,7 +36,7 @@ class TemporalEnsembling(SemiSupervisedMethod):
         self.momentum = momentum
 
     def setup(self, stage: str) -> None:
-        """Make room for the answers about each clip."""
+        """Allocate the ensemble, one prediction for each clip."""
         super().setup(stage)
         if stage == "fit":
             num_clips, num_classes = self.data.corpus.y.shape
@@ -45,7 +45,7 @@ class TemporalEnsembling(SemiSupervisedMethod):
             self.ensemble = PredictionEnsemble(num_clips, num_classes, self.momentum)
 
     def step(self, batch: Batch) -> Step:
-        """Look at one view, and remember what was said of it."""
+        """Compare the prediction on one view with the ensemble, and add it to that."""
         assert batch.rows is not None
         logits = self.answers(self.classifier, batch.augmented(self.views.student))
         scores = self.task.scores(logits)
@@ -64,7 +64,7 @@ class TemporalEnsembling(SemiSupervisedMethod):
         self.ensemble.restore(checkpoint["ensemble"])
 
     def _remember(self, rows: Tensor, scores: Tensor) -> None:
-        """Update the ensemble with the answers of all ranks, since clips change ranks."""
+        """Update the ensemble with the predictions of all ranks, since clips change ranks."""
         if self.trainer.world_size > 1:
             rows, scores = self.all_gather((rows, scores))  # (ranks, B), (ranks, B, C)
             rows, scores = rows.flatten(), scores.flatten(0, 1)

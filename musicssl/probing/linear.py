@@ -107,7 +107,7 @@ def fit_linear(
     train, val = _checked(train, "training", task), _checked(val, "validation", task)
     mean, spread = standardisation(train.h)
     unit = torch.ones_like(train.y[0])
-    if task.name == "regression":
+    if not task.has_classes:
         _, unit = _mean_and_spread(train.y, train.mask)
     cs = torch.tensor(strengths, dtype=torch.float64, device=train.h.device)
     weights, biases = _fit(
@@ -138,9 +138,9 @@ def _judge(probe: LinearProbe, task: Task) -> Judge:
 def _fit(
     z: Tensor, y: Tensor, mask: Tensor, task: Task, strengths: Tensor, tolerance: float
 ) -> tuple[Tensor, Tensor]:
-    if task.name == "regression":
+    if not task.has_classes:
         return ridge_regressions(z, y, mask, strengths)
-    if task.name == "multi_class":
+    if task.one_class_per_clip:
         labelled = mask.all(1)
         return softmax_regression(z[labelled], y[labelled], strengths, tolerance)
     return logistic_regressions(z, y, mask, strengths, tolerance)
@@ -149,7 +149,7 @@ def _fit(
 def _checked(embeddings: Embeddings, split: str, task: Task) -> Embeddings:
     """Return embeddings and targets in float64 if there are labels and finite embeddings."""
     h, y, mask = embeddings
-    labelled = mask.all(1) if task.name == "multi_class" else mask
+    labelled = mask.all(1) if task.one_class_per_clip else mask
     if not labelled.any():
         raise InputError(
             f"no {split} clip has a label for the linear probe; label some, or raise data.p_s."

@@ -90,7 +90,7 @@ class Prototypes:
             InputError: If the targets are values, a subset or the validation clips have no label,
                 or an embedding is not finite.
         """
-        if task.name == "regression":
+        if not task.has_classes:
             raise InputError(
                 "probe=prototypes needs classes, but this corpus has values; choose probe=linear "
                 "or probe=knn."

@@ -1,4 +1,4 @@
-"""What the methods share that train an M2 for each label."""
+"""The base class of the methods that train an M2 for each label."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -13,6 +13,7 @@ from musicssl.data.label_batches import LabelRows
 from musicssl.data.needs import Needs
 from musicssl.errors import InputError
 from musicssl.evaluation.epoch_outputs import EpochOutputs
+from musicssl.evaluation.tasks import task_named
 from musicssl.losses.likelihoods import Likelihood
 from musicssl.losses.m2 import log_answers, unlabelled_bound
 from musicssl.methods.base.method import NETWORK_ARTIFACTS, Method
@@ -25,7 +26,7 @@ from musicssl.methods.generative.training_clips import Answered, TrainingClips, 
 
 
 class Terms(NamedTuple):
-    """What a batch costs each model, (M,) each, in nats a clip.
+    """The losses of a batch for each model, (M,) each, in nats a clip.
 
     Attributes:
         labelled: Mean of L(x, y) over the labelled clips.
@@ -80,7 +81,7 @@ class M2Method(Method):
         parts: See `Method`.
 
     Raises:
-        InputError: If the corpus is a regression, or a setting cannot be.
+        InputError: If the corpus is a regression, or a setting is invalid.
     """
 
     needs: ClassVar[Needs] = Needs(by_label=True)
@@ -109,7 +110,7 @@ class M2Method(Method):
         select: str,
         **parts: Any,
     ) -> None:
-        if task == "regression":
+        if not task_named(task).has_classes:
             raise InputError(
                 "this method tells classes apart, but this corpus is a regression; choose another "
                 "method, such as method=att."
@@ -119,7 +120,8 @@ class M2Method(Method):
         if not isinstance(beta, int | float) or not beta >= 0:
             raise InputError(f"method.beta must be 0 or more, got {beta}.")
         check_latent_dim(latent_dim)
-        num_models, num_values = (num_classes, 2) if task == "multi_label" else (1, num_classes)
+        one_class = task_named(task).one_class_per_clip
+        num_models, num_values = (1, num_classes) if one_class else (num_classes, 2)
         super().__init__(
             encoder=partial(
                 LabelwiseEncoder,
@@ -220,7 +222,7 @@ class M2Method(Method):
         return losses.sum(), {"loss": losses.mean(), **means}
 
     def terms(self, labelled: Answered, unlabelled: Answered) -> Terms:
-        """Return what clips cost each model.
+        """Return the losses of clips for each model.
 
         A bound is 0 where there is nothing to bound: no generative part, or no unlabelled clip.
         """

@@ -1,4 +1,4 @@
-"""What the methods share that learn embeddings by comparing crops and clips."""
+"""The base class of the methods that learn embeddings by comparing crops and clips."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ from musicssl.probing.base import Embeddings
 
 
 class Objective(NamedTuple):
-    """What a method makes of a batch.
+    """What a method computes from a batch.
 
     Attributes:
         loss: A scalar.
@@ -32,9 +32,9 @@ class Objective(NamedTuple):
 class RepresentationMethod(Method):
     """Learn an encoder by comparing crops and clips.
 
-    Every clip of a batch is there in V crops (`data.num_crops`), one after the other; every other
-    row is seen through `views.student`, the rest through `views.target`. The mean embedding of a
-    row goes through the projector, and the method compares what comes out.
+    A batch has V crops of every clip (`data.num_crops`), in consecutive rows. `views.student`
+    augments the even rows, `views.target` the odd ones. The mean embedding of a row passes the
+    projector, and the method compares the projections.
 
     Labels are predicted by a linear probe of the embeddings; see `OnlineProbe`.
 

@@ -1,4 +1,4 @@
-"""What the methods share that learn from unlabelled clips by asking for consistent answers."""
+"""The base class of the consistency methods: student, averaged teacher, and a ramped weight."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ from musicssl.networks.teacher import Teacher
 
 
 class Step(NamedTuple):
-    """What a training step asks for.
+    """What a method computes from a batch.
 
     Attributes:
         logits: To learn the observed labels from, (B, C).
@@ -32,13 +32,13 @@ class Step(NamedTuple):
 
 
 class SemiSupervisedMethod(Method):
-    """Learn observed labels, and to agree with a target on all clips.
+    """Learn observed labels, and to match a target on all clips.
 
         loss = supervised + consistency_weight * ramp(epoch) * consistency
 
     The supervised loss is the mean over what is observed in the batch. (Tarvainen and Valpola's
-    code divides it by the whole batch, so that its weight shrinks with the labelled share; a weight
-    of theirs is to be multiplied by b_s here.)
+    code divides it by the whole batch, so that its weight shrinks with the labelled share; multiply
+    their weight by b_s.)
 
     Every method of this kind keeps a `Teacher`, the moving average of its student, whether it
     learns from it or not: it is what validates, is selected and predicts, so that methods differ in
@@ -92,7 +92,7 @@ class SemiSupervisedMethod(Method):
 
     @abstractmethod
     def step(self, batch: Batch) -> Step:
-        """Look at a batch."""
+        """Return logits and consistency loss of a batch."""
 
     def answers(self, network: nn.Module, batch: Batch) -> Tensor:
         """Return the logits of a network that trains or teaches, (B, C) float32."""
@@ -129,7 +129,7 @@ class SemiSupervisedMethod(Method):
         self.teacher.update(self.classifier, self.trainer.global_step + 1)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Keep what teacher and student say until the epoch ends."""
+        """Keep the logits of teacher and student until the epoch ends."""
         super().validation_step(batch, batch_idx)
         self._student_outputs.update(self.classifier(batch), batch.y, batch.mask)
 

@@ -1,4 +1,4 @@
-"""What M1 makes of clips, in the place of their features."""
+"""The latent variables of M1 in place of the features of clips."""
 
 from collections.abc import Sequence
 
@@ -8,23 +8,23 @@ from torch import Tensor, nn
 from musicssl.losses.likelihoods import Likelihood
 from musicssl.methods.generative.vae import GaussianEncoder
 
-_LEAST_DEVIATION = 0.1  # of a posterior mean, as in the code of the authors of M1+M2
 
-
-def is_active(means: Tensor) -> Tensor:
-    """Return which latent variables vary from clip to clip by a standard deviation above 0.1.
+def is_active(means: Tensor, min_std: float = 0.1) -> Tensor:
+    """Return which latent variables vary from clip to clip.
 
     Args:
         means: Posterior means of clips, (N, Z).
+        min_std: Standard deviation that an active variable exceeds; 0.1 is that of the code of the
+            authors of M1+M2.
 
     Returns:
         (Z,) bool.
     """
-    return means.std(dim=0, correction=0) > _LEAST_DEVIATION
+    return means.std(dim=0, correction=0) > min_std
 
 
-class KeptDimensions(nn.Module):
-    """Which latent variables say something about clips; at first, all.
+class ActiveDimensions(nn.Module):
+    """Which latent variables are kept; at first, all.
 
     Args:
         latent_dim: Latent variables, Z.
@@ -36,8 +36,8 @@ class KeptDimensions(nn.Module):
         super().__init__()
         self.register_buffer("mask", torch.ones(latent_dim, dtype=torch.bool))
 
-    def choose(self, means: Tensor) -> None:
-        """Keep those that say something, by their posterior means, (N, Z)."""
+    def fit(self, means: Tensor) -> None:
+        """Keep the active ones, given the posterior means of clips, (N, Z)."""
         self.mask.copy_(is_active(means))
 
     def forward(self, values: Tensor) -> Tensor:
@@ -74,7 +74,7 @@ class LatentFeatures(nn.Module):
         self.encoder = GaussianEncoder(
             num_features, num_instances, summary, standardised, hidden, latent_dim
         )
-        self.kept = KeptDimensions(latent_dim)
+        self.kept = ActiveDimensions(latent_dim)
 
     def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
         """Sum up clips, (B, T, F) -> (B, Z); `valid`, (B, T) bool, is False for padding."""
@@ -91,7 +91,7 @@ class KeptLikelihood(nn.Module):
         kept: Which are kept.
     """
 
-    def __init__(self, likelihood: Likelihood, kept: KeptDimensions) -> None:
+    def __init__(self, likelihood: Likelihood, kept: ActiveDimensions) -> None:
         super().__init__()
         self.likelihood = likelihood
         self.kept = kept

@@ -71,7 +71,7 @@ def shown_m2(
         task: What the targets are.
         selected: How good each model is, and since when.
     """
-    one_class = task.name == "multi_class"
+    one_class = task.one_class_per_clip
 
     def of_label(y: Tensor, label: int) -> tuple[M2, Tensor]:
         if one_class:
@@ -185,9 +185,9 @@ class Traversal(NamedTuple):
 
 def decided(scores: Tensor, task: Task) -> Tensor:
     """Return answers of 0 or 1 for scores, (N, C); those of a regression are the values."""
-    if task.name == "regression":
+    if not task.has_classes:
         return scores
-    if task.name == "multi_class":
+    if task.one_class_per_clip:
         return one_hot(scores.argmax(dim=1), scores.shape[1]).to(scores)
     return (scores >= 0.5).to(scores)
 
@@ -216,7 +216,7 @@ def flipped(y: Tensor, label: int, task: Task) -> tuple[Tensor, ...]:
 
     These are absent and present; where a clip has one class, they are all the classes.
     """
-    if task.name == "multi_class":
+    if task.one_class_per_clip:
         return tuple(one.expand(len(y), -1) for one in torch.eye(y.shape[1]).to(y))
     absent, present = y.clone(), y.clone()
     absent[:, label], present[:, label] = 0, 1
@@ -235,7 +235,7 @@ def added(model: FeatureModel, clips: ShownClips, labels: Sequence[int], task: T
 
     That is present less absent; where a clip has one class, a class less the mean of all.
     """
-    if task.name == "multi_class":
+    if task.one_class_per_clip:
         decoded = decoded_flipped(model, clips, 0, task).mean(dim=1)  # (C, D)
         return (decoded - decoded.mean(dim=0))[list(labels)]
     differences = []

@@ -91,12 +91,12 @@ def values_of_models(
         (C,) or (1,); NaN where a class was not observed as the metric needs it.
     """
     name = select.removeprefix("val/")
-    if name == "loss" and task.name == "multi_label":
+    if name == "loss" and not task.one_class_per_clip:
         return cell_losses(logits, targets, mask).sum(dim=0) / mask.sum(dim=0)
     if name == "loss":
         return task.loss(None)(logits, targets, mask).reshape(1)
     per_class, overall = task.metrics(task.scores(logits), targets, mask)
-    values = per_class[name] if task.name == "multi_label" else torch.tensor([overall[name]])
+    values = torch.tensor([overall[name]]) if task.one_class_per_clip else per_class[name]
     return values if metric_info(name).smaller_is_better else -values
 
 
@@ -104,5 +104,5 @@ def _measured(task: Task) -> list[str]:
     """Name the metrics of a model."""
     one_clip = torch.tensor([[0.5, 0.5]]), torch.tensor([[1.0, 0.0]]), torch.ones(1, 2).bool()
     per_class, overall = task.metrics(*one_clip)
-    names = per_class if task.name == "multi_label" else overall
+    names = overall if task.one_class_per_clip else per_class
     return [name for name in names if metric_info(name).kind != "count"]

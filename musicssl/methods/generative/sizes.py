@@ -1,4 +1,4 @@
-"""Which sizes of networks can be, and what to say of those that cannot."""
+"""Validation of layer sizes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from musicssl.errors import InputError
 
 
 def check_widths(widths: Any, name: str = "hidden") -> None:
-    """Make sure that hidden layers have units; none at all is a linear network.
+    """Check the widths of hidden layers; an empty list makes a linear network.
 
     Args:
         widths: Of the layers, as they were set.
@@ -24,7 +24,7 @@ def check_widths(widths: Any, name: str = "hidden") -> None:
 
 
 def check_latent_dim(latent_dim: Any, name: str = "latent_dim") -> None:
-    """Make sure that there are latent variables.
+    """Check the number of latent variables.
 
     Args:
         latent_dim: How many, as it was set.

@@ -1,4 +1,4 @@
-"""All training clips in memory, for methods that draw a batch for each label by itself."""
+"""All training clips in memory, for methods that draw a batch for each label separately."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -67,7 +67,7 @@ def answer_shares(targets: Tensor, mask: Tensor, task: Task) -> Tensor:
         mask: True where observed, (N, C).
         task: What the targets are.
     """
-    if task.name == "multi_class":
+    if task.one_class_per_clip:
         counts = targets.where(mask, 0).sum(dim=0, keepdim=True)  # (1, C)
     else:
         present = ((targets >= 0.5) & mask).sum(dim=0)
@@ -77,6 +77,6 @@ def answer_shares(targets: Tensor, mask: Tensor, task: Task) -> Tensor:
 
 def answers(batch: Batch, task: Task) -> tuple[Tensor, Tensor]:
     """Return the answer to each question about each clip, and whether it is known, (B, M) each."""
-    if task.name == "multi_class":
+    if task.one_class_per_clip:
         return batch.y.argmax(dim=1, keepdim=True), batch.mask.all(dim=1, keepdim=True)
     return (batch.y >= 0.5).long(), batch.mask

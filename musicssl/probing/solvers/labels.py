@@ -16,7 +16,7 @@ def labelled_cells(mask: Tensor, task: Task) -> Tensor:
     These are all observed cells; but if a clip has one class, only those of clips whose classes
     were all observed: the absence of one class does not say which class is present.
     """
-    if task.name == "multi_class":
+    if task.one_class_per_clip:
         return mask.all(1, keepdim=True).expand_as(mask)
     return mask
 
@@ -35,9 +35,9 @@ def smoothed_mean(totals: Tensor, counts: Tensor, task: Task) -> Tensor:
         counts: Numbers of clips, of a shape that broadcasts to that of `totals`.
         task: The task of the targets.
     """
-    if task.name == "regression":
+    if not task.has_classes:
         return totals / counts.clamp_min(1)
-    num_values = totals.shape[-1] if task.name == "multi_class" else 2
+    num_values = totals.shape[-1] if task.one_class_per_clip else 2
     return (totals + 0.5) / (counts + 0.5 * num_values)
 
 

@@ -52,7 +52,7 @@ def scales_of(clips: Embeddings, task: Task) -> Scales:
     mean, spread = standardisation(clips.h.double())
     y, mask = clips.y.double(), clips.mask
     level, unit = torch.zeros_like(y[0]), torch.ones_like(y[0])
-    if task.name == "regression":
+    if not task.has_classes:
         level = prior_scores(y, mask, task)
         squares = (y - level).where(mask, 0).square().sum(0)
         deviation = (squares / mask.sum(0).clamp_min(1)).sqrt()
@@ -65,9 +65,9 @@ def outputs_of(scores: Tensor, task: Task) -> Tensor:
 
     Probabilities are clipped to [1e-6, 1 - 1e-6].
     """
-    if task.name == "regression":
+    if not task.has_classes:
         return scores
-    if task.name == "multi_class":
+    if task.one_class_per_clip:
         return scores.clamp_min(_LEAST).log()
     return scores.logit(eps=_LEAST)
 

@@ -13,6 +13,7 @@ from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.label_grid import fits_places
 from musicssl.evaluation.localisation import localisation_metrics, resolution_metrics
 from musicssl.evaluation.predictions import InstancePredictions, predict_instances
+from musicssl.evaluation.tasks import task_named
 from musicssl.figures.run_figures import draw_timelines, eventful_clips
 from musicssl.runs.artifacts.artifact import TrainedRun
 from musicssl.runs.folder import RunFolder
@@ -87,7 +88,7 @@ def in_places(corpus: Corpus, rows: NDArray[np.int64], instances: InstancePredic
         rows: Of the clips in the corpus, (N,).
         instances: What was made of them, in the same order.
     """
-    if corpus.task == "regression":
+    if not task_named(corpus.task).has_classes:
         return False
     if not corpus.is_sound:
         places = corpus.instances.shape[1] if corpus.lengths is None else corpus.lengths[rows]

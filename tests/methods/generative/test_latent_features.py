@@ -4,14 +4,14 @@ from torch.distributions import Normal
 
 from musicssl.losses.likelihoods import BoundedGaussian, FixedGaussian
 from musicssl.methods.generative.latent_features import (
-    KeptDimensions,
+    ActiveDimensions,
     KeptLikelihood,
     LatentFeatures,
 )
 
 
 def kept_dimensions(*kept):
-    subject = KeptDimensions(len(kept))
+    subject = ActiveDimensions(len(kept))
     subject.mask.copy_(torch.tensor(kept))
     return subject
 
@@ -20,8 +20,8 @@ def test_dimensions_that_hardly_vary_are_dropped():
     generator = torch.Generator().manual_seed(0)
     means = torch.randn(500, 4, generator=generator)
     means = 3 + (means - means.mean(dim=0)) / means.std(dim=0, correction=0)
-    subject = KeptDimensions(4)
-    subject.choose(means * torch.tensor([1.0, 0.09, 0.11, 0.0]))
+    subject = ActiveDimensions(4)
+    subject.fit(means * torch.tensor([1.0, 0.09, 0.11, 0.0]))
     assert subject.mask.tolist() == [True, False, True, False]
 
 
