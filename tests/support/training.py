@@ -47,7 +47,7 @@ def semi_supervised_parts(**changes):
 
 
 def probed_parts(**changes):
-    """Return what a `ProbedMethod` for the Tiny corpus is built from."""
+    """Return what a method with an `OnlineProbe` for the Tiny corpus is built from."""
     return supervised_parts(pooling=MeanPooling, loss=None) | changes
 
 
