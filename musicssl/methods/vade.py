@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.nn.functional import nll_loss
 
 from musicssl.batch import Batch
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.evaluation.clustering import cluster_accuracy
 from musicssl.losses.vade import component_costs, log_responsibilities, vade_kl
 from musicssl.methods.base.autoencoder import AutoencoderMethod
-from musicssl.methods.base.method import ServesClips
 from musicssl.methods.base.phases import Phases
 from musicssl.methods.generative.mixture import MixturePrior, fit_mixture
 from musicssl.methods.generative.pictures import FeatureModel
@@ -218,7 +218,7 @@ class VaDE(AutoencoderMethod):
         """Return the logits of the validation clips, (N, C); see `forward`."""
         return self.log_clusters(val.h) if self.semi_supervised else self.probe.logits(val)
 
-    def conclude(self, datamodule: ServesClips) -> bool:
+    def conclude(self, datamodule: SemiSupervisedDataModule) -> bool:
         """Fit the probe to all labelled training clips, if it is what predicts."""
         return not self.semi_supervised and super().conclude(datamodule)
 

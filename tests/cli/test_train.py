@@ -12,7 +12,7 @@ from musicssl.batch import Batch
 from musicssl.cli import training
 from musicssl.errors import InputError
 from musicssl.evaluation.metrics import macro, per_class_metrics
-from musicssl.runs.checkpoint import load_method
+from musicssl.runs.checkpoint import Checkpoint, load_method
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.history import read_history
 from tests.support.commands import ROOT, SEARCH_PATH, composed, shell
@@ -363,3 +363,13 @@ def test_a_method_without_a_network_cannot_start_from_a_checkpoint(tmp_path):
     with pytest.raises(InputError, match="random_forest has no network to start from a checkpoint"):
         run(tmp_path / "forest", "method=random_forest", f"finetune.checkpoint={checkpoint}")
     assert not (tmp_path / "forest").exists()
+
+
+def test_fine_tuning_starts_from_the_network_that_a_checkpoint_says_predicts(tmp_path):
+    teacher = run(tmp_path / "teacher", "method=mean_teacher", "trainer.max_epochs=1")
+    assert Checkpoint.read(teacher.best).network == "teacher.average"
+    still = ("optimizer.lr=0.0", "trainer.max_epochs=1", f"finetune.checkpoint={teacher.best}")
+    tuned = Checkpoint.read(run(tmp_path / "tuned", *still).best).weights
+    for name, value in Checkpoint.read(teacher.best).weights.items():
+        if name.startswith("teacher.average.") and "running" not in name and "num_b" not in name:
+            assert torch.equal(tuned[name.replace("teacher.average.", "classifier.")], value), name

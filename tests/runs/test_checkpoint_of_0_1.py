@@ -28,3 +28,13 @@ def test_parts_of_0_1_have_the_names_of_today():
     assert made.setting("method.pooling._target_") == "musicssl.networks.pooling.AttentionPooling"
     assert made.setting("method.teacher._target_") == "musicssl.networks.teacher.Teacher"
     assert made.setting("features._target_") == "musicssl.audio.log_mel.LogMel"
+
+
+@pytest.mark.parametrize(
+    ("name", "network"), [("att", "classifier"), ("mean_teacher", "teacher.average")]
+)
+def test_a_checkpoint_of_0_1_names_the_network_that_predicts(name, network):
+    path = RUNS / name / "checkpoints" / "best.ckpt"
+    assert Checkpoint.read(path).network == network
+    method, _ = load_method(path)
+    assert method.predicts_with == network

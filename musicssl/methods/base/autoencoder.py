@@ -9,10 +9,11 @@ from torch import Tensor
 from torchmetrics import MeanMetric
 
 from musicssl.batch import Batch
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.needs import Needs
 from musicssl.evaluation.monitors import effective_rank
 from musicssl.losses.likelihoods import Likelihood
-from musicssl.methods.base.method import NETWORK_ARTIFACTS, Method, ServesClips
+from musicssl.methods.base.method import NETWORK_ARTIFACTS, Method
 from musicssl.methods.base.online_probe import OnlineProbe
 from musicssl.methods.generative.latent_features import is_active
 from musicssl.methods.generative.pictures import FeatureModel, shown_vae
@@ -130,7 +131,7 @@ class AutoencoderMethod(Method):
         """Return what else to log of the validation clips."""
         return {}
 
-    def conclude(self, datamodule: ServesClips) -> bool:
+    def conclude(self, datamodule: SemiSupervisedDataModule) -> bool:
         """Fit the probe to all labelled training clips."""
         self.probe.conclude(datamodule)
         return True

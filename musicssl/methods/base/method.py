@@ -3,12 +3,10 @@
 import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
-from numpy.typing import NDArray
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
@@ -27,19 +25,6 @@ NETWORK_ARTIFACTS = (
     "musicssl.runs.artifacts.training_curves.TrainingCurves",
     "musicssl.runs.artifacts.localisation.Localisation",
 )
-
-
-class ServesClips(Protocol):
-    """What a method may ask of the data when training is over."""
-
-    def batches(self, split: str) -> Iterable[Batch]:
-        """Return the clips of a split, whole and in order."""
-
-    def batches_of(self, rows: NDArray[np.int64]) -> Iterable[Batch]:
-        """Return some clips, whole and in order."""
-
-    def labelled(self) -> NDArray[np.int64]:
-        """Return the training clips that keep labels."""
 
 
 class Method(pl.LightningModule):
@@ -285,7 +270,7 @@ class Method(pl.LightningModule):
         """
         self.log_metrics("val/", outputs, targets, mask)
 
-    def conclude(self, datamodule: ServesClips) -> bool:
+    def conclude(self, datamodule: SemiSupervisedDataModule) -> bool:
         """Finish training with the weights of the best epoch; return whether they changed."""
         return False
 

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from musicssl.batch import Batch
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.evaluation.epoch_outputs import EpochOutputs
-from musicssl.methods.base.method import Method, ServesClips
+from musicssl.methods.base.method import Method
 from musicssl.networks.pooling import MeanPooling
 from musicssl.probing.base import Embeddings
 from musicssl.probing.linear import fit_linear
@@ -42,7 +43,7 @@ class OnlineProbe:
         self.clips = clips
         self._method = method
         method.classifier.pooling.requires_grad_(False)
-        self._labelled: tuple[ServesClips, Embeddings] | None = None
+        self._labelled: tuple[SemiSupervisedDataModule, Embeddings] | None = None
 
     def check_data(self) -> None:
         """Refuse data without labels.
@@ -68,13 +69,13 @@ class OnlineProbe:
         logits: Tensor = self._method.classifier.pooling.classifier(val.h)
         return logits
 
-    def conclude(self, datamodule: ServesClips) -> None:
+    def conclude(self, datamodule: SemiSupervisedDataModule) -> None:
         """Fit the probe to all labelled training clips."""
         val = self.embedded(datamodule.batches("val"))
         self._labelled = None  # the weights are those of another epoch
         self.fit(self.labelled(datamodule), val)
 
-    def labelled(self, datamodule: ServesClips) -> Embeddings:
+    def labelled(self, datamodule: SemiSupervisedDataModule) -> Embeddings:
         """Return the embeddings of all labelled training clips.
 
         Those of the last data module are kept; `conclude` computes them anew.

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from musicssl.augment.views import Views
 from musicssl.batch import Batch
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.needs import Needs
 from musicssl.evaluation.monitors import alignment, effective_rank, uniformity
-from musicssl.methods.base.method import NETWORK_ARTIFACTS, Method, ServesClips
+from musicssl.methods.base.method import NETWORK_ARTIFACTS, Method
 from musicssl.methods.base.online_probe import OnlineProbe
 from musicssl.probing.base import Embeddings
 
@@ -112,7 +113,7 @@ class RepresentationMethod(Method):
         self.log_metrics("val/", logits, targets, mask)
         self.log("val/effective_rank", effective_rank(outputs), sync_dist=True)
 
-    def conclude(self, datamodule: ServesClips) -> bool:
+    def conclude(self, datamodule: SemiSupervisedDataModule) -> bool:
         """Fit the probe to all labelled training clips."""
         self.probe.conclude(datamodule)
         return True
