@@ -105,13 +105,11 @@ def test_values_are_fitted_as_scikit_learns_ridge_does_in_standard_deviations(st
 def test_many_strengths_at_once_are_each_alone_and_the_one_that_validates_best_is_kept(task):
     train, val = embeddings(task, num_clips=60), embeddings(task, seed=1)
     alone = [fit_linear(train, val, task, [strength], TIGHT) for strength in STRENGTHS]
-    losses = [
-        task.losses[0](logits(probe, val.h).float(), val.y, val.mask, None) for probe in alone
-    ]
+    losses = [task.losses[0](logits(probe, val.h).float(), val.y, val.mask) for probe in alone]
     if task is REGRESSION:  # in units of each target, where the widest does not decide
         spread = deviations(train)
         losses = [
-            task.losses[0](logits(probe, val.h).float() / spread, val.y / spread, val.mask, None)
+            task.losses[0](logits(probe, val.h).float() / spread, val.y / spread, val.mask)
             for probe in alone
         ]
     best = alone[int(torch.stack(losses).argmin())]
