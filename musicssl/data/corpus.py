@@ -127,7 +127,11 @@ class Dataset(Protocol):
         """Read the corpus; cheap after `prepare`."""
 
     def audio(self, clip_id: str) -> tuple[NDArray[np.float32], int]:
-        """Return the sound of one clip, (S,) mono in [-1, 1], and its sample rate in Hz."""
+        """Return the sound of one clip, (S,) mono in [-1, 1], and its sample rate in Hz.
+
+        Raises:
+            InputError: If there is no recording; pictures show the features then.
+        """
 
 
 def check_corpus(corpus: Corpus) -> Corpus:

@@ -28,6 +28,7 @@ FILES = {
         import numpy as np
 
         from musicssl.data.corpus import Corpus
+        from musicssl.errors import InputError
 
 
         @dataclass(frozen=True)
@@ -56,7 +57,7 @@ FILES = {
                 )
 
             def audio(self, clip_id):
-                raise NotImplementedError
+                raise InputError("the birds are features without recordings.")
         ''',
     "mylab/squares.py": '''
         """An encoder: squares of features, and a linear layer."""
