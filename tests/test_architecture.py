@@ -1,10 +1,11 @@
 """The import directions of the design, held by reading the source: denied unless listed here."""
 
-import ast
 import re
 from pathlib import Path
 
 import pytest
+
+from tests.support.sources import imports
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "musicssl"
@@ -54,17 +55,6 @@ PARTS = {
 RECIPES = ("experiment", "launcher", "sweep")  # settings, and nothing that is called
 LINKS = {"unlabelled": "dataset"}  # the same options for another place
 SUPPORT = ("support", "conf", "fixtures")
-
-
-def imports(path: Path) -> set[str]:
-    """Return the modules that a file names in imports, wherever they stand."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
 
 
 def room(path: Path) -> str:
@@ -171,5 +161,7 @@ def test_tests_mirror_the_package():
         inside = path.relative_to(ROOT / "tests")
         is_test = path.name.startswith("test_")
         assert is_test or path.name == "conftest.py" or inside.parts[0] in SUPPORT, path
+        of_tests = [name for name in imports(path) if name.startswith("tests.")]
+        assert not any(".test_" in name for name in of_tests), path
         if inside.parts[0] not in SUPPORT and len(inside.parts) > 1:
             assert (PACKAGE / inside.parent).is_dir(), path

@@ -16,8 +16,8 @@ from omegaconf import OmegaConf
 
 import musicssl.cli.naming  # noqa: F401 registers the resolvers of conf/
 from musicssl.cli.training import build_datamodule
+from tests.support.composing import CONF, composed
 
-CONF = Path(__file__).parents[1] / "conf"
 README = Path(__file__).parents[1] / "README.md"
 SIZES = {"num_features": 128, "num_instances": 10, "num_classes": 20}
 OF_SOUND = ("sound", "semisupcon")  # views and augment: they vary samples, not instances
@@ -33,15 +33,6 @@ def choices(*groups):
 
 def of_instances(group):
     return [choice for choice in choices(group) if choice.partition("=")[2] not in OF_SOUND]
-
-
-def composed(*overrides):
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose("train", [*overrides, "data.root=somewhere"], return_hydra_config=True)
-    HydraConfig.instance().set_config(config)
-    ours = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
-    OmegaConf.to_container(ours, resolve=True, throw_on_missing=True)
-    return config
 
 
 PARTS = ("method", "encoder", "pooling", "loss", "optimizer")

@@ -10,7 +10,7 @@ from musicssl.augment.instances.feature_gain import FeatureGain
 from musicssl.augment.instances.noise import Noise
 from musicssl.augment.sound.level import Level
 from musicssl.errors import InputError
-from tests.test_confs import composed
+from tests.support.composing import composed
 
 CONF = Path(__file__).parents[2] / "conf" / "augment"
 

@@ -18,7 +18,7 @@ from musicssl.errors import InputError
 from musicssl.evaluation.robustness_table import read_robustness
 from musicssl.runs.checkpoint import Checkpoint
 from musicssl.runs.probes.folder import ProbeFolder
-from tests.cli import test_train
+from tests.support import training_command
 from tests.support.commands import SEARCH_PATH, shell
 from tests.support.opens import opens_of
 from tests.support.probing_command import run
@@ -31,7 +31,7 @@ SMALL = ("data.p_s=[0.1,1]", "seeds=2", "probe.strengths=[0.01,1,100]")
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     """Of a run of att on the three classes of tiny."""
-    return test_train.run(tmp_path_factory.mktemp("run"), "trainer.max_epochs=1").best
+    return training_command.run(tmp_path_factory.mktemp("run"), "trainer.max_epochs=1").best
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,9 @@ def of_sound(tmp_path_factory):
     parts = ("encoder.chunk_samples=243", "encoder.num_blocks=4", "encoder.width=8")
     crops = ("data.crop_seconds=1.0", "trainer.max_epochs=1")
     folder = tmp_path_factory.mktemp("run")
-    return test_train.run(folder, "dataset=tiny_sound", "encoder=samplecnn", *parts, *crops).best
+    return training_command.run(
+        folder, "dataset=tiny_sound", "encoder=samplecnn", *parts, *crops
+    ).best
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +164,7 @@ def test_another_corpus_of_the_same_name_is_refused(checkpoint, tmp_path):
 
 def test_on_its_own_corpus_a_checkpoint_validates_on_the_clips_that_it_validated_on(tmp_path):
     other = ("dataset.validation=false", "data.val_fraction=0.3", "data.split_seed=5")
-    checkpoint = test_train.run(tmp_path / "run", "trainer.max_epochs=1", *other).best
+    checkpoint = training_command.run(tmp_path / "run", "trainer.max_epochs=1", *other).best
     asked = (f"checkpoint={checkpoint}", "data.p_s=1", "trusted=[tests]", "baselines=[]")
     assert run(tmp_path / "probe", *asked).document()["clips"]["val"] == 29
     with_words = (*asked, "dataset=tiny", "dataset.validation=false")

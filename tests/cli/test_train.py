@@ -2,7 +2,6 @@
 
 import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,20 +14,11 @@ from musicssl.evaluation.metrics import macro, per_class_metrics
 from musicssl.runs.checkpoint import Checkpoint, load_method
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.history import read_history
-from tests.support.commands import ROOT, SEARCH_PATH, composed, shell
+from tests.support.commands import ROOT, shell
 from tests.support.opens import opens_of
 from tests.support.tiny import Tiny
 from tests.support.tiny_sound import TinySound
-
-TINY = (SEARCH_PATH, "dataset=tiny")
-QUICK = (*TINY, "trainer=cpu", "trainer.max_epochs=2", "data.batch_size=16")
-
-
-def run(folder: Path, *overrides: str) -> RunFolder:
-    """Run in this process, in a folder of our choice."""
-    run_folder = RunFolder(folder)
-    training.run(composed("train", folder, *QUICK, *overrides), run_folder)
-    return run_folder
+from tests.support.training_command import QUICK, TINY, run
 
 
 def test_a_run_leaves_scores_that_its_tables_and_its_checkpoint_agree_with(tmp_path, capsys):

@@ -14,8 +14,8 @@ from musicssl.probing.base import Embeddings
 from musicssl.probing.linear import fit_linear
 from musicssl.runs.artifacts.label_curve import read_probe_curves
 from musicssl.runs.checkpoint import load_method, read_checkpoint
-from tests.cli.test_train import run
 from tests.support.tiny_sound import TinySound
+from tests.support.training_command import run
 
 SMALL = (
     *("dataset=tiny_sound", "features.sample_rate=800", "data.crop_seconds=1.0"),

@@ -9,23 +9,16 @@ import torch
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from musicssl.batch import Batch
-from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.label_batches import LabelRows
 from musicssl.data.needs import Needs
 from musicssl.errors import InputError
 from musicssl.runs.resume import ResumeCheckpoint
-from tests.runs.test_resume import Stop
+from tests.support.interrupted import Stop
 from tests.support.kinds import OneClass, Values
+from tests.support.serving import datamodule
 from tests.support.tiny import Tiny
 from tests.support.tiny_sound import RATE, TinySound
 from tests.support.training import quiet_trainer
-
-
-def datamodule(dataset=None, **settings):
-    module = SemiSupervisedDataModule(dataset or Tiny(), **({"batch_size": 16} | settings))
-    module.prepare_data()
-    module.setup()
-    return module
 
 
 @pytest.mark.parametrize(("b_s", "labelled"), [(0, 0), (0.25, 4), (0.5, 8), (1, 16)])

@@ -7,7 +7,7 @@ import torch
 
 from musicssl.data.needs import Needs
 from musicssl.errors import InputError
-from tests.data.test_datamodule import datamodule
+from tests.support.serving import datamodule
 from tests.support.tiny import Tiny
 from tests.support.tiny_sound import TinySound
 

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from musicssl.figures.class_dots import draw_class_dots
-from tests.figures.test_figures import BAD_MATH
-from tests.figures.test_label_curve import assert_within_the_page
+from tests.support.pictures import BAD_MATH, assert_within_the_page
 
 
 def test_a_dot_lies_at_its_value_on_the_line_of_its_class_best_of_the_first_on_top():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from musicssl.figures.clusters import draw_clusters
-from tests.figures.test_figures import BAD_MATH, text_beyond_the_edge
+from tests.support.pictures import BAD_MATH, text_beyond_the_edge
 
 
 def test_rows_are_clusters_in_the_order_of_their_classes():

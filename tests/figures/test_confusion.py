@@ -6,7 +6,7 @@ from sklearn.metrics import confusion_matrix
 
 from musicssl.figures.confusion import confusion_shares, draw_confusion
 from musicssl.figures.saving import save_png
-from tests.figures.test_figures import BAD_MATH, PNG, text_beyond_the_edge
+from tests.support.pictures import BAD_MATH, PNG, text_beyond_the_edge
 
 
 def answers(num_classes, num_clips=200):

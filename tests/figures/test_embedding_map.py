@@ -16,7 +16,7 @@ from musicssl.figures.embedding_map import (
     value_maps,
 )
 from musicssl.figures.style import COLOURS, GREY
-from tests.figures.test_figures import BAD_MATH, PNG, text_beyond_the_edge
+from tests.support.pictures import BAD_MATH, PNG, text_beyond_the_edge
 
 N = 30
 

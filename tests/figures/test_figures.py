@@ -19,10 +19,9 @@ from musicssl.figures.bars import draw_per_class_bars
 from musicssl.figures.curves import draw_training_curves
 from musicssl.figures.saving import save_png
 from musicssl.figures.timeline import draw_attention_timeline
+from tests.support.pictures import BAD_MATH, PNG, text_beyond_the_edge
 
-PNG = b"\x89PNG\r\n\x1a\n"
 NAN = float("nan")
-BAD_MATH = r"$\frac$"  # would not draw if dollar signs meant mathematics
 
 
 def labels(axes: Axes) -> list[str]:
@@ -31,18 +30,6 @@ def labels(axes: Axes) -> list[str]:
 
 def lines(axes: Axes) -> dict[str, NDArray[np.float64]]:
     return {str(line.get_label()): np.asarray(line.get_xydata()) for line in axes.lines}
-
-
-def text_beyond_the_edge(figure: Figure) -> list[str]:
-    figure.draw_without_rendering()
-    width, height = figure.bbox.width, figure.bbox.height
-    beyond = []
-    for text in figure.findobj(lambda artist: hasattr(artist, "get_text")):
-        box = text.get_window_extent()
-        hidden = not text.get_visible() or not text.get_text()
-        if not hidden and (box.x0 < 0 or box.y0 < 0 or box.x1 > width or box.y1 > height):
-            beyond.append(text.get_text())
-    return beyond
 
 
 # --- per-class bars

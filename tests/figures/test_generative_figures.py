@@ -12,7 +12,7 @@ from musicssl.figures.generative_figures import (
     draw_samples,
     draw_traversals,
 )
-from tests.figures.test_figures import BAD_MATH, text_beyond_the_edge
+from tests.support.pictures import BAD_MATH, text_beyond_the_edge
 
 F = 20
 RNG = np.random.default_rng(0)

@@ -4,18 +4,9 @@ import numpy as np
 from scipy.stats import t
 
 from musicssl.figures.label_curve import Point, draw_label_curves
-from tests.figures.test_figures import BAD_MATH
+from tests.support.pictures import BAD_MATH, assert_within_the_page
 
 NAN = float("nan")
-
-
-def assert_within_the_page(figure):
-    figure.draw_without_rendering()
-    box = figure.get_tightbbox()  # of all that is drawn, in inches
-    assert box.x0 >= 0
-    assert box.y0 >= 0
-    assert box.x1 <= figure.get_figwidth()
-    assert box.y1 <= figure.get_figheight()
 
 
 def curves(num_methods=2, fractions=(0.02, 0.1, 0.5), num_seeds=3):

@@ -7,7 +7,7 @@ import pytest
 
 from musicssl.evaluation.robustness_table import Robustness
 from musicssl.figures.robustness_curve import draw_robustness_curves, robustness_curves
-from tests.figures.test_figures import BAD_MATH, PNG, text_beyond_the_edge
+from tests.support.pictures import BAD_MATH, PNG, text_beyond_the_edge
 
 
 def table(clean=0.8, **harms):

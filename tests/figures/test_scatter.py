@@ -5,7 +5,7 @@ import pytest
 
 from musicssl.figures.saving import save_png
 from musicssl.figures.scatter import draw_scatter
-from tests.figures.test_figures import BAD_MATH, PNG, text_beyond_the_edge
+from tests.support.pictures import BAD_MATH, PNG, text_beyond_the_edge
 
 
 def test_each_target_has_a_panel_with_a_dot_for_each_clip_that_was_observed():

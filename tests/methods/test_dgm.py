@@ -29,9 +29,8 @@ from musicssl.runs.checkpoint import (
 from musicssl.runs.history import History, read_history
 from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint
 from musicssl.seeding import StepSeed
-from tests.cli import test_train
-from tests.runs.test_resume import Stop, validation_of
-from tests.support import probing_command
+from tests.support import probing_command, training_command
+from tests.support.interrupted import Stop, validation_of
 from tests.support.kinds import OneClass
 from tests.support.tiny import Tiny
 from tests.support.training import dgm_parts, quiet_trainer
@@ -316,7 +315,7 @@ def test_a_run_that_is_stopped_ends_with_the_same_bits(tmp_path, place):
 @pytest.fixture(scope="module")
 def a_run(tmp_path_factory):
     overrides = ("data.p_s=0.3", "dataset.variable_lengths=true", "trainer.max_epochs=4")
-    return test_train.run(tmp_path_factory.mktemp("run"), *SMALL, *overrides)
+    return training_command.run(tmp_path_factory.mktemp("run"), *SMALL, *overrides)
 
 
 def test_a_run_leaves_scores_that_its_checkpoint_agrees_with(a_run):
@@ -347,7 +346,7 @@ def test_what_it_has_learnt_can_be_probed(tmp_path, a_run):
 
 
 def test_the_baseline_runs_by_one_switch(tmp_path):
-    folder = test_train.run(tmp_path, *SMALL, "method.generative=false", "data.p_s=0.3")
+    folder = training_command.run(tmp_path, *SMALL, "method.generative=false", "data.p_s=0.3")
     method, _ = load_method(folder.best)
     assert method.generator is None
 
@@ -396,7 +395,7 @@ def test_another_run_starts_from_the_selected_classifiers(tmp_path, a_run):
 )
 def test_what_cannot_be_is_refused_in_one_sentence(tmp_path, overrides, sentence):
     with pytest.raises(InputError, match=sentence) as error:
-        test_train.run(tmp_path, *SMALL, *overrides)
+        training_command.run(tmp_path, *SMALL, *overrides)
     assert str(error.value).count(". ") == 0
 
 

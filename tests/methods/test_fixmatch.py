@@ -9,7 +9,7 @@ from musicssl.batch import Batch
 from musicssl.encoders.att import AttEmbedding
 from musicssl.methods.fixmatch import FixMatch
 from musicssl.networks.thresholds import PriorMatchedThresholds
-from tests.methods.base.test_semi_supervised import data, mixed_batch
+from tests.support.semi_supervised import data, mixed_batch
 from tests.support.training import UNCHANGED, quiet_trainer, semi_supervised_parts
 
 

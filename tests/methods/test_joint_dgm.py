@@ -20,10 +20,10 @@ from musicssl.losses.likelihoods import Bernoulli
 from musicssl.methods.joint_dgm import JointDGM
 from musicssl.runs.checkpoint import load_method
 from musicssl.runs.history import read_history
-from tests.cli.test_train import run
 from tests.support import interrupted, probing_command
 from tests.support.tiny import Tiny
 from tests.support.training import dgm_parts, quiet_trainer
+from tests.support.training_command import run
 
 SMALL = (
     *("method=joint_dgm", "method.h1=32", "method.h2=0", "method.latent_dim=4"),

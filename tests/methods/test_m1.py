@@ -15,10 +15,10 @@ from musicssl.losses.likelihoods import Bernoulli, FixedGaussian
 from musicssl.methods.generative.vae import Bound
 from musicssl.methods.m1 import M1
 from musicssl.runs.checkpoint import load_method
-from tests.cli.test_train import run
 from tests.support.kinds import OneClass
 from tests.support.tiny import Tiny
 from tests.support.training import m1_parts, quiet_trainer
+from tests.support.training_command import run
 
 STILL = partial(torch.optim.SGD, lr=0.0)
 

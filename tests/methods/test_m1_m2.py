@@ -20,11 +20,11 @@ from musicssl.methods.generative.vae import vae_bound
 from musicssl.methods.m1_m2 import M1M2
 from musicssl.runs.checkpoint import load_method
 from musicssl.runs.history import read_history
-from tests.cli.test_train import run
 from tests.support import interrupted, probing_command
 from tests.support.kinds import OneClass, Values
 from tests.support.tiny import Tiny
 from tests.support.training import dgm_parts, quiet_trainer
+from tests.support.training_command import run
 
 SMALL = (
     "method=m1_m2",

@@ -5,7 +5,7 @@ import torch
 
 from musicssl.encoders.att import AttEmbedding
 from musicssl.methods.pi_model import PiModel
-from tests.methods.base.test_semi_supervised import mixed_batch
+from tests.support.semi_supervised import mixed_batch
 from tests.support.training import UNCHANGED, semi_supervised_parts
 
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 from pytorch_metric_learning.losses import NTXentLoss, SupConLoss
 
-from musicssl.batch import Batch
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.losses.similarity import Labels, dice, kernel, same_class, shared_labels
 from musicssl.methods.semisupcon import SemiSupCon
+from tests.support.contrastive import projections, seen
 from tests.support.tiny import Tiny
 from tests.support.training import quiet_trainer, representation_parts
 
@@ -18,19 +18,6 @@ from tests.support.training import quiet_trainer, representation_parts
 def method(**changes):
     torch.manual_seed(0)
     return SemiSupCon(**representation_parts(**changes))
-
-
-def seen(num_labelled=4, num_clips=8, seed=0):
-    """Two rows to a clip; the first clips are labelled, each class with a probability of a half."""
-    generator = torch.Generator().manual_seed(seed)
-    y = (torch.rand(num_clips, 3, generator=generator) < 0.5).float().repeat_interleave(2, 0)
-    mask = (torch.arange(num_clips) < num_labelled).repeat_interleave(2)[:, None].expand(-1, 3)
-    rows = torch.arange(100, 100 + num_clips).repeat_interleave(2)
-    return Batch(torch.zeros(2 * num_clips, 1), y, mask, None, rows)
-
-
-def projections(batch):
-    return torch.randn(len(batch.rows), 8, generator=torch.Generator().manual_seed(1))
 
 
 def slow_loss(z, batch, similar, temperature):

@@ -2,7 +2,7 @@ import torch
 
 from musicssl.methods.semisupcon import SemiSupCon
 from musicssl.methods.simclr import SimCLR
-from tests.methods.test_semisupcon import projections, seen
+from tests.support.contrastive import projections, seen
 from tests.support.on_sound import trained_on_sound
 from tests.support.training import representation_parts
 

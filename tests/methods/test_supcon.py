@@ -5,7 +5,7 @@ from pytorch_metric_learning.losses import SupConLoss
 from musicssl.errors import InputError
 from musicssl.methods.semisupcon import SemiSupCon
 from musicssl.methods.supcon import SupCon
-from tests.methods.test_semisupcon import projections, seen
+from tests.support.contrastive import projections, seen
 from tests.support.on_sound import trained_on_sound
 from tests.support.training import representation_parts
 

@@ -2,7 +2,7 @@ import torch
 
 from musicssl.losses.masked_bce import masked_bce
 from musicssl.methods.supervised import Supervised
-from tests.methods.base.test_semi_supervised import mixed_batch
+from tests.support.semi_supervised import mixed_batch
 from tests.support.training import semi_supervised_parts
 
 

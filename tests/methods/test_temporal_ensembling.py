@@ -3,7 +3,7 @@ import torch
 
 from musicssl.errors import InputError
 from musicssl.methods.temporal_ensembling import TemporalEnsembling
-from tests.methods.base.test_semi_supervised import Seeds, data, mixed_batch
+from tests.support.semi_supervised import Seeds, data, mixed_batch
 from tests.support.training import quiet_trainer, semi_supervised_parts
 
 

@@ -25,10 +25,10 @@ from musicssl.runs.checkpoint import AtomicCheckpointIO, DescribeCheckpoint, loa
 from musicssl.runs.history import History, read_history
 from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint
 from musicssl.seeding import StepSeed
-from tests.cli.test_train import run
-from tests.runs.test_resume import Stop
+from tests.support.interrupted import Stop
 from tests.support.kinds import OneClass
 from tests.support.training import m1_parts, quiet_trainer
+from tests.support.training_command import run
 
 
 class AsTheyAre(FixedGaussian):

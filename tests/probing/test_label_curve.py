@@ -9,7 +9,7 @@ from musicssl.evaluation.tasks import MULTI_LABEL
 from musicssl.probing.base import Embeddings
 from musicssl.probing.label_curve import label_curve
 from musicssl.probing.prototypes import nearest_prototype
-from tests.probing.test_prototypes import N, clips
+from tests.support.clip_embeddings import N, clips
 
 
 def test_a_curve_is_of_nested_labelled_clips_and_at_least_one():

@@ -14,7 +14,7 @@ from musicssl.report.analysis.study import read_study
 from musicssl.report.write.notes import notes
 from musicssl.report.write.verdicts import verdict
 from musicssl.runs.folder import RunFolder
-from tests.report.test_report import Page
+from tests.support.report_page import Page
 from tests.support.synthetic_runs import TRAIN, settings, write_sweep
 
 KEYS = ("C", "G", "D")

@@ -5,8 +5,8 @@ import csv
 import pytest
 
 from musicssl.report.__main__ import main
-from tests.report.test_report import FILES, Page
 from tests.support import synthetic_runs
+from tests.support.report_page import FILES, Page
 from tests.support.synthetic_probes import UNTRAINED, document, source, write_probe
 
 OF_PROBES = {"probes.csv", "probe_comparisons.csv", "probes_gtzan_linear.png"}

@@ -2,7 +2,6 @@
 
 import csv
 import json
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -10,34 +9,9 @@ import pytest
 from musicssl.report.__main__ import main
 from musicssl.report.analysis.study import read_study
 from musicssl.runs.folder import RunFolder
-from tests.cli import test_train
+from tests.support import training_command
+from tests.support.report_page import FILES, Page
 from tests.support.synthetic_runs import settings, write_run, write_sweep
-
-FILES = {
-    *("index.html", "table.md", "table.csv", "table.tex", "comparisons.csv"),
-    *("curve.png", "per_class.png"),
-}
-
-
-class Page(HTMLParser):
-    """The text of a page, the addresses that it asks for, and the tags that are not closed."""
-
-    def __init__(self, path):
-        super().__init__()
-        self.text, self.addresses, self.open, self.used = "", [], [], set()
-        self.feed(path.read_text())
-
-    def handle_starttag(self, tag, attrs):
-        self.used.add(tag)
-        self.addresses += [value for name, value in attrs if name in ("src", "href")]
-        if tag not in ("meta", "img", "br"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text += data
 
 
 @pytest.fixture
@@ -212,7 +186,9 @@ def test_a_mistake_is_one_sentence_and_status_2(sweep, tmp_path, capsys, argumen
 def test_runs_of_train_py_are_understood(tmp_path, capsys):
     forest = ("method.num_trees=3", "method.num_workers=1")
     for method, more in (("att", ()), ("random_forest", forest)):
-        test_train.run(tmp_path / "runs" / method, f"method={method}", f"name={method}", *more)
+        training_command.run(
+            tmp_path / "runs" / method, f"method={method}", f"name={method}", *more
+        )
     report(tmp_path / "runs", "--out", tmp_path / "out")
     assert "| random_forest | " in capsys.readouterr().out
     study = read_study([tmp_path / "runs"])

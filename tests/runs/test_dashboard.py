@@ -28,11 +28,11 @@ from musicssl.figures.run_figures import draw_timelines
 from musicssl.runs.dashboard import _mode, log_probe
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.history import read_history
-from tests.cli.test_train import QUICK
-from tests.cli.test_train import run as run_without
 from tests.support.commands import ROOT
+from tests.support.sources import imports
 from tests.support.synthetic_probes import document, source, write_probe
-from tests.test_architecture import imports
+from tests.support.training_command import QUICK
+from tests.support.training_command import run as run_without
 
 KEY = "0123456789abcdef0123456789abcdef01234567"  # the form of one, and no more
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from musicssl.runs.history import read_history
-from tests.cli.test_train import TINY
 from tests.support.commands import shell
+from tests.support.training_command import TINY
 
 pytestmark = pytest.mark.slow
 

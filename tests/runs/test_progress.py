@@ -8,8 +8,8 @@ from rich.console import Console
 
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.runs.progress import EpochProgress
+from tests.support.composing import CONF
 from tests.support.tiny import Tiny
-from tests.test_confs import CONF
 
 
 def shown(tmp_path, epochs, overrides=(), width=120, **console):

@@ -13,8 +13,8 @@ from musicssl.methods.random_forest import RandomForest
 from musicssl.report.read.runs import read_run
 from musicssl.runs.history import read_history
 from musicssl.runs.results import show_results
-from tests.cli.test_train import run
 from tests.support.tiny import Tiny
+from tests.support.training_command import run
 
 
 def run_of(folder, dataset, *overrides):

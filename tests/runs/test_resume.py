@@ -16,9 +16,10 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.runs.checkpoint import AtomicCheckpointIO, DescribeCheckpoint
-from musicssl.runs.history import History, read_history
+from musicssl.runs.history import History
 from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint
 from musicssl.seeding import StepSeed
+from tests.support.interrupted import Stop, validation_of
 from tests.support.tiny import Tiny
 
 ROOT = Path(__file__).parents[2]
@@ -59,12 +60,6 @@ def finish(folder: Path) -> tuple[Path, str]:
     output, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     return next((folder / FOLDER).rglob("metrics.json")).parent, output
-
-
-def validation_of(run: Path) -> list[dict[str, float]]:
-    """Training losses apart: in the interrupted epoch they are means over its second half."""
-    rows = read_history(run / "history.csv")
-    return [{name: v for name, v in row.items() if not name.startswith("train/")} for row in rows]
 
 
 def wait_for_epochs(folder: Path, process: subprocess.Popen[str], epochs: int) -> None:
@@ -119,23 +114,6 @@ def test_a_complete_run_is_shown_not_trained_again(undisturbed):
     assert "This run is complete" in output
     assert "AUROC" in output
     assert {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*.ckpt")} == before
-
-
-class Stop(pl.Callback):
-    """Be stopped by a signal at some place of the second epoch."""
-
-    def __init__(self, place: str | None):
-        self.place = place
-
-    def stop(self, trainer: pl.Trainer, here: bool) -> None:
-        if here and trainer.current_epoch == 1:
-            raise SIGTERMException
-
-    def on_validation_batch_end(self, trainer, *_):
-        self.stop(trainer, self.place == "validation")
-
-    def on_train_batch_end(self, trainer, method, outputs, batch, batch_idx):
-        self.stop(trainer, self.place == f"step {batch_idx}")
 
 
 def fit(

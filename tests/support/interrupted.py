@@ -92,3 +92,26 @@ def check_resuming(
         for name in ours:  # the training loss of the interrupted epoch is of its second half
             if not name.startswith("train/"):
                 assert ours[name] == pytest.approx(theirs[name], rel=0, abs=0, nan_ok=True)
+
+
+def validation_of(run: Path) -> list[dict[str, float]]:
+    """Training losses apart: in the interrupted epoch they are means over its second half."""
+    rows = read_history(run / "history.csv")
+    return [{name: v for name, v in row.items() if not name.startswith("train/")} for row in rows]
+
+
+class Stop(pl.Callback):
+    """Be stopped by a signal at some place of the second epoch."""
+
+    def __init__(self, place: str | None):
+        self.place = place
+
+    def stop(self, trainer: pl.Trainer, here: bool) -> None:
+        if here and trainer.current_epoch == 1:
+            raise SIGTERMException
+
+    def on_validation_batch_end(self, trainer, *_):
+        self.stop(trainer, self.place == "validation")
+
+    def on_train_batch_end(self, trainer, method, outputs, batch, batch_idx):
+        self.stop(trainer, self.place == f"step {batch_idx}")

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import resource
 import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,6 +11,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from zipfile import ZIP_DEFLATED, ZipFile
+
+import numpy as np
 
 from musicssl.datasets.base.download import Archive
 
@@ -81,3 +84,21 @@ def files_in(folder: Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and not path.name.endswith(".lock")
     }
+
+
+PAYLOAD = np.random.default_rng(0).bytes(1_000_003)  # incompressible, no round number
+
+
+@contextmanager
+def largest_file(num_bytes: int) -> Iterator[None]:
+    """Let writes fail past a size, as they do on a full disk (Python ignores SIGXFSZ)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())

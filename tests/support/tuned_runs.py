@@ -78,3 +78,8 @@ def by_loop(seeds=SEEDS, settings=(0, 1, 2), validation=VALIDATION):
         best.append(winner)
     overall = [np.nanmean(means[setting]) for setting in settings]
     return best, settings[int(np.argmax(overall))]
+
+
+def by_hand(seed):
+    best, _ = by_loop()
+    return np.stack([drawn(place, seed)[1][:, c] for c, place in enumerate(best)], axis=1)

@@ -1,21 +1,17 @@
 import hashlib
 import io
 import re
-import resource
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
-import numpy as np
 import pytest
 
 from musicssl.datasets.base.download import Archive, fetch, fetch_joined, fetch_unpacked
 from musicssl.errors import InputError
-
-PAYLOAD = np.random.default_rng(0).bytes(1_000_003)  # incompressible, no round number
+from tests.support.publisher import PAYLOAD, largest_file, names
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -81,21 +77,6 @@ def files(monkeypatch: pytest.MonkeyPatch) -> Iterator[Files]:
         yield server
         server.shutdown()
         thread.join()
-
-
-@contextmanager
-def largest_file(num_bytes: int) -> Iterator[None]:
-    """Let writes fail past a size, as they do on a full disk (Python ignores SIGXFSZ)."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 def test_a_dropped_connection_is_resumed_by_a_range(files: Files, tmp_path: Path) -> None:

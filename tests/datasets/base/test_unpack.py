@@ -12,7 +12,7 @@ import pytest
 
 from musicssl.datasets.base.unpack import unpack
 from musicssl.errors import InputError
-from tests.datasets.base.test_download import PAYLOAD, largest_file, names
+from tests.support.publisher import PAYLOAD, largest_file, names
 
 KINDS = ["a.tgz", "a.tar.gz", "a.tar", "a.zip"]
 

@@ -8,7 +8,7 @@ from scipy.stats import norm, ttest_1samp
 
 from musicssl.evaluation.statistics.delong import macro_auroc
 from musicssl.evaluation.statistics.significance import holm, paired_test
-from tests.evaluation.statistics.test_delong import slow_covariance
+from tests.support.delong import slow_covariance
 
 
 def simulate(rng, num_seeds=3, num_clips=60, clip_effect=0.7, seed_effect=0.3, own=0.7):

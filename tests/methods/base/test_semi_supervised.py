@@ -7,8 +7,6 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from musicssl.batch import Batch
-from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.encoders.att import AttEmbedding
 from musicssl.errors import InputError
 from musicssl.evaluation.metrics import macro, per_class_metrics
@@ -21,7 +19,7 @@ from musicssl.methods.temporal_ensembling import TemporalEnsembling
 from musicssl.networks.teacher import Teacher
 from musicssl.networks.thresholds import PriorMatchedThresholds
 from musicssl.schedules import sigmoid_rampup
-from tests.support.tiny import Tiny
+from tests.support.semi_supervised import Seeds, data, mixed_batch
 from tests.support.training import UNCHANGED, quiet_trainer, semi_supervised_parts, supervised_parts
 
 CONSISTENT = [MeanTeacher, PiModel, TemporalEnsembling]
@@ -32,19 +30,6 @@ def method(kind, **changes):
     if kind is FixMatch:
         changes = {"thresholds": PriorMatchedThresholds} | changes
     return kind(**semi_supervised_parts(**changes))
-
-
-def data(**settings):
-    return SemiSupervisedDataModule(
-        Tiny(), **({"p_s": 0.3, "b_s": 0.5, "batch_size": 16} | settings)
-    )
-
-
-class Seeds(pl.Callback):
-    """As StepSeed in a run: what is random in a step depends on the step alone."""
-
-    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
-        torch.manual_seed(trainer.global_step)
 
 
 def trained(method, folder, datamodule=None, **settings):
@@ -212,13 +197,3 @@ def test_a_frozen_part_is_frozen_in_the_teacher_too(tmp_path, rule):
             name for name, v in network.state_dict().items() if not torch.equal(v, old[name])
         }
         assert changed == {name for name in old if name.startswith("pooling.")}
-
-
-def mixed_batch(num_labelled=6, count=16):
-    generator = torch.Generator().manual_seed(5)
-    mask = torch.zeros(count, 3, dtype=torch.bool)
-    mask[:num_labelled] = True
-    y = (torch.rand(count, 3, generator=generator) < 0.5).float()
-    x = torch.rand(count, 5, 8, generator=generator)
-    x[num_labelled:] += 1.0  # another world
-    return Batch(x, y, mask, rows=torch.arange(count))

@@ -15,9 +15,8 @@ from musicssl.report.analysis.study import read_study
 from musicssl.report.write.notes import choice_notes, notes
 from musicssl.report.write.pictures import draw_study
 from musicssl.report.write.verdicts import verdict
-from tests.report.analysis.test_choices import by_hand
-from tests.report.test_regression_study import write_regression
-from tests.report.test_report import Page
+from tests.support.report_page import Page
+from tests.support.synthetic_regression import write_regression
 from tests.support.synthetic_runs import CLASSES, settings, write_run
 from tests.support.tuned_runs import (
     SEEDS,
@@ -25,6 +24,7 @@ from tests.support.tuned_runs import (
     TEXTS,
     VALIDATION,
     auroc,
+    by_hand,
     by_loop,
     drawn,
     write_tuned,

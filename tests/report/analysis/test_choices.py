@@ -11,7 +11,7 @@ from musicssl.evaluation.statistics.delong import macro_auroc
 from musicssl.report.analysis.choices import Setting, choose, composite, rivals
 from musicssl.report.analysis.grouping import group
 from musicssl.report.read.runs import read_runs
-from tests.report.test_regression_study import write_regression
+from tests.support.synthetic_regression import write_regression
 from tests.support.synthetic_runs import CLASSES, settings, write_run
 from tests.support.tuned_runs import (
     DROPOUTS,
@@ -20,6 +20,7 @@ from tests.support.tuned_runs import (
     TEXTS,
     VALIDATION,
     auroc,
+    by_hand,
     by_loop,
     drawn,
     write_tuned,
@@ -177,11 +178,6 @@ def chosen(root):
 
 def retold(run, told):
     return replace(run, test_set=replace(run.test_set, **told))
-
-
-def by_hand(seed):
-    best, _ = by_loop()
-    return np.stack([drawn(place, seed)[1][:, c] for c, place in enumerate(best)], axis=1)
 
 
 def test_each_class_is_scored_by_the_setting_chosen_for_it(tmp_path):

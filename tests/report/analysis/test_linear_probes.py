@@ -8,7 +8,7 @@ from musicssl.report.__main__ import main
 from musicssl.report.analysis.study import read_study
 from musicssl.runs.artifacts.label_curve import write_probe_curves
 from musicssl.runs.folder import RunFolder
-from tests.report.test_report import Page
+from tests.support.report_page import Page
 from tests.support.synthetic_runs import settings, write_run
 
 

@@ -10,7 +10,7 @@ from musicssl.evaluation.robustness_table import Robustness
 from musicssl.report.__main__ import main
 from musicssl.report.analysis.study import read_study
 from musicssl.runs.folder import RunFolder
-from tests.report.test_report import Page
+from tests.support.report_page import Page
 from tests.support.synthetic_runs import settings, write_run
 
 HARM = {"gain": 0.001, "reverb": 0.02, "bit_crush": 0.01}  # of AUROC, for each unit of severity

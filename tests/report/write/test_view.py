@@ -7,7 +7,7 @@ from musicssl.report.analysis.probe_study import read_probe_study
 from musicssl.report.analysis.study import read_study
 from musicssl.report.write import view
 from musicssl.report.write.view import view_report
-from tests.report.test_report import Page
+from tests.support.report_page import Page
 from tests.support.synthetic_probes import UNTRAINED, source, write_probe
 from tests.support.synthetic_runs import write_sweep
 

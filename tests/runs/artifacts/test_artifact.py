@@ -7,7 +7,7 @@ import pytest
 from musicssl.errors import InputError
 from musicssl.methods.att import AttentionMIL
 from musicssl.runs.artifacts.artifact import artifacts_of
-from tests.cli.test_train import run
+from tests.support.training_command import run
 
 
 class LongestClips:

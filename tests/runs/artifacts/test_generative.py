@@ -13,9 +13,9 @@ from musicssl.runs.artifacts.artifact import TrainedRun
 from musicssl.runs.artifacts.generative import GenerativePictures, scene_of
 from musicssl.runs.checkpoint import load_method
 from musicssl.runs.folder import RunFolder
-from tests.cli.test_train import run
 from tests.support.kinds import OneClass
 from tests.support.tiny import Tiny
+from tests.support.training_command import run
 
 PICTURES = {"reconstructions.png", "samples.png", "traversals.png"}
 SMALL = ("method.h1=16", "method.h2=0", "method.latent_dim=4")

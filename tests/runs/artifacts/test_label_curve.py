@@ -11,7 +11,7 @@ from musicssl.runs.artifacts.label_curve import (
     read_probe_curves,
     write_probe_curves,
 )
-from tests.figures.test_figures import PNG
+from tests.support.pictures import PNG
 
 
 def curve(*values):

@@ -21,7 +21,7 @@ from musicssl.runs.probes.source import (
     of_statistics,
     untrained,
 )
-from tests.cli import test_train
+from tests.support import training_command
 from tests.support.tiny import Tiny
 from tests.support.tiny_sound import TinySound
 
@@ -32,7 +32,9 @@ CPU = torch.device("cpu")
 def checkpoints(tmp_path_factory):
     """Of a method that predicts with its network, and of one that does with an average of it."""
     return {
-        name: test_train.run(tmp_path_factory.mktemp(name), f"method={name}", "data.b_s=0.5").best
+        name: training_command.run(
+            tmp_path_factory.mktemp(name), f"method={name}", "data.b_s=0.5"
+        ).best
         for name in ("att", "mean_teacher")
     }
 
@@ -92,7 +94,7 @@ def test_an_untrained_network_is_drawn_from_its_seed_and_from_nothing_else(check
 
 def test_the_network_of_a_method_that_brings_its_own_is_called_by_the_method(tmp_path):
     small = ("method=dgm", "method.h1=8", "method.h2=0", "method.latent_dim=2")
-    path = test_train.run(tmp_path, *small).best
+    path = training_command.run(tmp_path, *small).best
     sources = [
         of_checkpoint(Checkpoint.read(path)),
         untrained(Checkpoint.read(path), 1),

@@ -1,0 +1,29 @@
+"""What a picture must be: a PNG file, with nothing beyond its edge."""
+
+from matplotlib.figure import Figure
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+BAD_MATH = r"$\frac$"  # would not draw if dollar signs meant mathematics
+
+
+def text_beyond_the_edge(figure: Figure) -> list[str]:
+    figure.draw_without_rendering()
+    width, height = figure.bbox.width, figure.bbox.height
+    beyond = []
+    for text in figure.findobj(lambda artist: hasattr(artist, "get_text")):
+        box = text.get_window_extent()
+        hidden = not text.get_visible() or not text.get_text()
+        if not hidden and (box.x0 < 0 or box.y0 < 0 or box.x1 > width or box.y1 > height):
+            beyond.append(text.get_text())
+    return beyond
+
+
+def assert_within_the_page(figure):
+    figure.draw_without_rendering()
+    box = figure.get_tightbbox()  # of all that is drawn, in inches
+    assert box.x0 >= 0
+    assert box.y0 >= 0
+    assert box.x1 <= figure.get_figwidth()
+    assert box.y1 <= figure.get_figheight()
