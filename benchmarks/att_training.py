@@ -1,11 +1,14 @@
 """Steps per second of ATT on an OpenMIC-sized array: our `Trainer.fit`, a bare loop, the usual way.
 
-All rounds alternate in one process, so that a busy machine slows all of them alike; ratios are of
-medians. The bare loop trains our model on our tensors without Lightning and without a loader. The
-usual way, as the published code does it: a map-style Dataset that makes tensors of one clip, a
-DataLoader with the default collate, and 1x1 convolutions for the layers.
+Each round times all of them in turn, in one process, so that a busy machine slows all of them
+alike; after one round of warm-up, ratios are of medians. The bare loop trains our model on tensors
+that lie on the device, without Lightning and without a loader. The usual way is that of published
+code: a map-style Dataset that makes tensors of one clip, a DataLoader with the default collate, and
+1x1 convolutions for the layers. With `--device cuda` all of them train on the GPU, and the clock is
+read when it has finished.
 
-    python benchmarks/att_training.py [--threads 2] [--rounds 5] [--steps 117]
+    python benchmarks/att_training.py [--device cpu] [--threads 2] [--rounds 5] [--steps 117]
+        [--small]
 """
 
 import argparse
@@ -20,6 +23,7 @@ import pytorch_lightning as pl
 import torch
 from rich.console import Console
 from rich.table import Table
+from rounds import parser, read, synchronize
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -36,11 +40,14 @@ from musicssl.seeding import StepSeed
 
 logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
 
-CLIPS, INSTANCES, FEATURES, CLASSES, BATCH = 14915, 10, 128, 20, 128
+INSTANCES, FEATURES, CLASSES, BATCH = 10, 128, 20, 128
 
 
 class OpenMICSized:
     """Random instances in the shape of OpenMIC's training set, a tenth of the cells observed."""
+
+    def __init__(self, clips: int) -> None:
+        self.clips = clips
 
     def prepare(self) -> None:
         """Nothing is derived."""
@@ -49,8 +56,8 @@ class OpenMICSized:
         """Draw the arrays."""
         rng = np.random.default_rng(0)
         extra = 2 * BATCH  # something to validate and test on
-        total = CLIPS + extra
-        split = np.array(["train"] * CLIPS + ["val"] * BATCH + ["test"] * BATCH)
+        total = self.clips + extra
+        split = np.array(["train"] * self.clips + ["val"] * BATCH + ["test"] * BATCH)
         return Corpus(
             name="openmic_sized",
             classes=tuple(f"class_{c}" for c in range(CLASSES)),
@@ -76,11 +83,12 @@ def att() -> AttentionMIL:
     )
 
 
-def fit(datamodule: SemiSupervisedDataModule, steps: int) -> float:
+def fit(datamodule: SemiSupervisedDataModule, steps: int, device: torch.device) -> float:
     """Time an epoch of `Trainer.fit`, hooks, log and progress included, validation left out."""
-    clock = StepClock()
+    clock = StepClock(device)
     trainer = pl.Trainer(
-        accelerator="cpu",
+        accelerator=device.type,
+        devices=1,
         max_epochs=1,
         limit_train_batches=steps,
         limit_val_batches=0,
@@ -94,29 +102,36 @@ def fit(datamodule: SemiSupervisedDataModule, steps: int) -> float:
 
 
 class StepClock(pl.Callback):
-    """Time between the start of the epoch and its end."""
+    """Measures the time from the start of the epoch to its end."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
 
     def on_train_epoch_start(self, *_: object) -> None:
         """Start."""
+        synchronize(self._device)
         self._start = time.perf_counter()
 
     def on_train_epoch_end(self, *_: object) -> None:
         """Stop."""
+        synchronize(self._device)
         self.seconds = time.perf_counter() - self._start
 
 
 def bare_loop(x: Tensor, y: Tensor, mask: Tensor, steps: int) -> float:
     """Time a loop of the same model over the same tensors with nothing around it."""
-    method = att().train()
+    method, clips, device = att().to(x.device).train(), len(x), x.device
     optimizer = method.optimizer(method.parameters())
-    order = torch.randperm(CLIPS)
+    order = torch.randperm(clips, device=device)
+    synchronize(device)
     start = time.perf_counter()
     for step in range(steps):
-        rows = order[(step * BATCH) % (CLIPS - BATCH) :][:BATCH]
+        rows = order[(step * BATCH) % (clips - BATCH) :][:BATCH]
         loss = method.loss(method(Batch(x[rows], y[rows], mask[rows])), y[rows], mask[rows])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+    synchronize(device)
     return steps / (time.perf_counter() - start)
 
 
@@ -156,7 +171,7 @@ class ClipByClip(Dataset[tuple[Tensor, Tensor, Tensor]]):
         self.x, self.y, self.mask = x.numpy(), y.numpy(), mask.numpy()
 
     def __len__(self) -> int:
-        return CLIPS
+        return len(self.x)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
         return (
@@ -166,70 +181,78 @@ class ClipByClip(Dataset[tuple[Tensor, Tensor, Tensor]]):
         )
 
 
-def usual_way(x: Tensor, y: Tensor, mask: Tensor, steps: int) -> float:
+def usual_way(x: Tensor, y: Tensor, mask: Tensor, steps: int, device: torch.device) -> float:
     """Time the way that is usually written."""
     loader = DataLoader(ClipByClip(x, y, mask), BATCH, shuffle=True)
-    model, loss_function = Convolutions().train(), nn.BCELoss()
+    model, loss_function = Convolutions().to(device).train(), nn.BCELoss()
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-4, weight_decay=1e-5)
+    synchronize(device)
     start = time.perf_counter()
-    for step, (inputs, targets, observed) in enumerate(loader, start=1):
+    for step, batch in enumerate(loader, start=1):
+        inputs, targets, observed = (part.to(device) for part in batch)
         optimizer.zero_grad()
         loss = loss_function(model(inputs)[observed], targets[observed])
         loss.backward()
         optimizer.step()
         if step == steps:
             break
+    synchronize(device)
     return step / (time.perf_counter() - start)
 
 
 def parts_of_a_step(x: Tensor, y: Tensor, mask: Tensor, steps: int) -> dict[str, float]:
-    """Time the parts of the bare loop's step by themselves, in milliseconds."""
-    method = att().train()
+    """Time the parts of the bare loop's step, in milliseconds."""
+    method = att().to(x.device).train()
     optimizer = method.optimizer(method.parameters())
-    rows = torch.randperm(CLIPS)[:BATCH]
+    rows = torch.randperm(len(x), device=x.device)[:BATCH]
     batch = Batch(x[rows], y[rows], mask[rows])
-    seconds = {"gather": 0.0, "forward and loss": 0.0, "backward": 0.0, "optimizer": 0.0}
+    times: dict[str, list[float]] = {}
 
     def clocked(name: str, work: Callable[[], Tensor | None]) -> Tensor | None:
+        synchronize(x.device)
         start = time.perf_counter()
         result = work()
-        seconds[name] += time.perf_counter() - start
+        synchronize(x.device)
+        times.setdefault(name, []).append(1000 * (time.perf_counter() - start))
         return result
 
-    for _ in range(steps):
+    for _ in range(1 + steps):  # the first does not count: it allocates
         clocked("gather", lambda: x[rows])
         loss = clocked("forward and loss", lambda: method.loss(method(batch), batch.y, batch.mask))
         assert loss is not None
         optimizer.zero_grad()
         clocked("backward", loss.backward)
         clocked("optimizer", optimizer.step)
-    return {name: 1000 * total / steps for name, total in seconds.items()}
+    return {name: median(values[1:]) for name, values in times.items()}
 
 
 def main() -> None:
     """Measure and print one table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=117)
-    options = parser.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    arguments.add_argument("--threads", type=int, default=2)
+    arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--steps", type=int, default=117, help="steps of a round")
+    arguments.add_argument("--clips", type=int, default=14915, help="training clips")
+    options = read(arguments, threads=1, rounds=1, steps=2, clips=300)
     torch.set_num_threads(options.threads)
-    datamodule = SemiSupervisedDataModule(OpenMICSized(), batch_size=BATCH)
+    device, steps = torch.device(options.device), options.steps
+    datamodule = SemiSupervisedDataModule(OpenMICSized(options.clips), batch_size=BATCH)
     datamodule.setup()
     clips = datamodule.clips("train")
-    tensors = (clips.x, clips.y, clips.mask)
+    on_host = (clips.x, clips.y, clips.mask)
+    on_device = tuple(part.to(device) for part in on_host)
     ways: dict[str, Callable[[], float]] = {
-        "Trainer.fit": lambda: fit(datamodule, options.steps),
-        "bare loop": lambda: bare_loop(*tensors, options.steps),
-        "usual way": lambda: usual_way(*tensors, options.steps),
+        "Trainer.fit": lambda: fit(datamodule, steps, device),
+        "bare loop": lambda: bare_loop(*on_device, steps),
+        "usual way": lambda: usual_way(*on_host, steps, device),
     }
     speeds: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(options.rounds):
+    for _ in range(1 + options.rounds):
         for name, way in ways.items():
             speeds[name].append(way())
-    report(speeds, parts_of_a_step(*tensors, options.steps), options)
+    timed = {name: values[1:] for name, values in speeds.items()}
+    report(timed, parts_of_a_step(*on_device, steps), options)
 
 
 def report(
@@ -238,14 +261,14 @@ def report(
     """Print medians, ranges and ratios."""
     ours = median(speeds["Trainer.fit"])
     rounds = f"{options.rounds} rounds of {options.steps} steps"
-    title = f"ATT, batch {BATCH}, {options.threads} threads, {rounds}"
-    table = Table("", "steps/s", "range", "Trainer.fit is", title=title)
+    title = f"ATT on {options.device}, batch {BATCH}, {options.threads} thread(s), {rounds}"
+    step = ", ".join(f"{name} {value:.2f}" for name, value in parts.items())
+    caption = f"Median ms of a bare step: {step}."
+    table = Table("", "steps/s", "range", "Trainer.fit is", title=title, caption=caption)
     for name, values in speeds.items():
         spread = f"{min(values):.1f}-{max(values):.1f}"
         table.add_row(name, f"{median(values):.1f}", spread, f"{ours / median(values):.2f} x")
-    console = Console()
-    console.print(table)
-    console.print("A bare step, ms:", {name: round(value, 2) for name, value in parts.items()})
+    Console(width=100).print(table)
 
 
 if __name__ == "__main__":

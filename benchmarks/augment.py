@@ -1,10 +1,10 @@
 """Milliseconds that the views of a batch take, against a training step of ATT on the same batch.
 
-All rounds alternate in one process, so that a busy machine slows all of them alike; figures are
-medians. Views and step have the same 192 clips of 10 x 128 features; the step is forward, loss,
-backward and optimizer of the supervised method, without Lightning.
+Each round times all of them in turn, in one process, so that a busy machine slows all of them
+alike; the table has medians. Views and step get the same 192 clips of 10 x 128 features. The step
+is forward, loss, backward and optimizer of the supervised method, without Lightning.
 
-    python benchmarks/augment.py [--threads 1] [--rounds 200]
+    python benchmarks/augment.py [--threads 1] [--rounds 200] [--small]
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ import torch
 from att_training import CLASSES, FEATURES, INSTANCES, att
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
-from rounds import milliseconds, options, show
+from rounds import milliseconds, parser, read, show
 from torch import Tensor
 
 from musicssl.augment.instances.shuffle import Shuffle
@@ -27,7 +27,7 @@ STEP = "training step"
 
 
 def training_step(batch: Batch) -> Callable[[], None]:
-    """Return what trains ATT by one step."""
+    """Return a function that trains ATT by one step."""
     method = att().train()
     optimizer = method.optimizer(method.parameters())
 
@@ -41,7 +41,7 @@ def training_step(batch: Batch) -> Callable[[], None]:
 
 
 def work(x: Tensor) -> dict[str, Callable[[], object]]:
-    """Return what is timed: the step, both views, and every transform by itself."""
+    """Return the calls to time: the step, both views, and each transform alone."""
     shape = (CLIPS, CLASSES)
     batch = Batch(x, (torch.rand(shape) < 0.5).float(), torch.rand(shape) < 0.1)
     weak, strong = (
@@ -55,7 +55,11 @@ def work(x: Tensor) -> dict[str, Callable[[], object]]:
 
 def main() -> None:
     """Measure in turn and print one table."""
-    chosen = options(__doc__)
+    arguments = parser(__doc__)
+    arguments.add_argument("--threads", type=int, default=1)
+    arguments.add_argument("--rounds", type=int, default=200)
+    chosen = read(arguments, rounds=2)
+    torch.set_num_threads(chosen.threads)
     calls = work(torch.rand(CLIPS, INSTANCES, FEATURES))
     times = milliseconds(calls, chosen.rounds)
     title = f"{CLIPS} clips, {chosen.threads} thread(s), {chosen.rounds} rounds"

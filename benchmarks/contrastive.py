@@ -1,27 +1,29 @@
 """Time and memory of the contrastive loss, against the direct way of computing it.
 
-Both are handed the same rows, two crops of a clip, 128 projections and 50 classes, half of the
-clips labelled: target similarity, loss, and gradient of the projections. The direct way is that of
-the published code, written anew: labels laid out for each pair of rows, (N, N, C), and cosines by
-broadcasting, (N, N, P). Every case runs in a process of its own. Memory is by how much the greatest
-resident size of that process rises over what it was after the same on 64 rows; time is the least of
-the rounds, after one that does not count; the direct way has a single one from 2,048 rows on, and
-none where it would not fit into free memory.
+Both get the same rows: two crops of each clip, 128 projections, 50 classes, half of the clips
+labelled. Both compute the target similarity, the loss, and the gradient of the projections. The
+direct way follows the published code, written anew: labels compared for each pair of rows, (N, N,
+C), and cosines by broadcasting, (N, N, P). Each case runs in a process of its own. Memory is the
+peak resident size of that process less its peak after the same work on 64 rows. Time is the median
+of the rounds, after one round of warm-up. From 2,048 rows on, the direct way has one round without
+warm-up; it is left out where it would not fit into free memory.
 
     python benchmarks/contrastive.py [--threads 1] [--rounds 5] [--rows 192 512 1024 2048 8192]
+        [--small]
 """
 
-import argparse
 import multiprocessing
 import time
 from collections.abc import Callable
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
+from statistics import median
 from typing import NamedTuple
 
 import torch
 from rich.console import Console
 from rich.table import Table
+from rounds import parser, read
 from torch import Tensor
 
 from musicssl.losses.contrastive import chunked_contrastive_loss, contrastive_loss
@@ -41,7 +43,7 @@ class Rows(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """Seconds, and MiB at the peak."""
+    """Median seconds, and MiB at the peak."""
 
     seconds: float
     memory: float
@@ -108,7 +110,7 @@ def cost(way: str, count: int, threads: int, rounds: int) -> Cost:
         start = time.perf_counter()
         compare(rows).backward()
         times.append(time.perf_counter() - start)
-    return Cost(min(times[1:] or times), peak_memory() - before)
+    return Cost(median(times[1:] or times), peak_memory() - before)
 
 
 def peak_memory() -> float:
@@ -137,13 +139,11 @@ def measure(way: str, count: int, threads: int, rounds: int) -> Cost | None:
 
 def main() -> None:
     """Measure all ways at all sizes and print one table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--rows", type=int, nargs="+", default=[192, 512, 1024, 2048, 8192])
-    chosen = parser.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--threads", type=int, default=1)
+    arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--rows", type=int, nargs="+", default=[192, 512, 1024, 2048, 8192])
+    chosen = read(arguments, rounds=1, rows=[128])
     title = f"contrastive loss and gradient, {chosen.threads} thread(s)"
     table = Table("rows", "", "ms", "MiB", "faster", "less memory", title=title)
     for count in chosen.rows:

@@ -1,21 +1,25 @@
-"""How often bootstrap intervals hold the truth, and models that are alike are told apart.
+"""How often bootstrap intervals hold the truth, and how often equal models are told apart.
 
-Two models score clips, either of one class of which some are positive or of several classes that
-exclude each other; they are equally good but where two qualities are given, and what makes a clip
-hard is half common to both. `percentile`, `moved` (the same less the bias, see
-`musicssl.evaluation.statistics.bootstrap.interval`) and `basic` (reflected in the estimate): how
-many of 100 intervals of 95 % for the first model hold the mean score of all draws of so many
-clips, and, after the stroke, the score on very many clips. The two differ for average precision
-alone, which few clips flatter. `difference`: how many of the difference of both hold its mean,
-percentile and, after the stroke, moved. `p < 0.05`: in how many comparisons, by
-`musicssl.evaluation.statistics.paired`. `bias`: by how much the mean of the replicates exceeds the
-estimate; `error`: their standard deviation; `of both`: the bias of the difference over its error;
-averaged over the draws. 400 draws tell 95 from 92. It takes some minutes.
+Two models score clips. The clips have either one class, positive in some of them, or several classes
+that exclude each other. The models are equally good except where two qualities are given; half of
+what makes a clip hard is common to both. All columns are averages over the draws of clips; the
+intervals are of 95 %.
 
-python benchmarks/coverage.py [--draws 400] [--resamples 400]
+- `percentile`, `moved` (see `musicssl.evaluation.statistics.bootstrap.interval`) and `basic`
+  (reflected in the estimate): per cent of the intervals of the first model that hold the mean score
+  of all draws, and, after the stroke, the score on very many clips. The two differ only for average
+  precision, which is biased upwards with few clips.
+- `difference`: per cent of the intervals of the difference of both models that hold its mean;
+  percentile intervals and, after the stroke, moved ones.
+- `p < 0.05`: per cent of the comparisons by `musicssl.evaluation.statistics.paired`.
+- `bias` and `error`: mean of the replicates less the estimate, and their standard deviation.
+- `of both`: the bias of the difference over its error.
+
+It takes some minutes. With 400 draws, 95 and 92 differ significantly.
+
+    python benchmarks/coverage.py [--draws 400] [--resamples 400] [--threads 1] [--small]
 """
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -26,6 +30,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from rounds import parser, read
 from torch import Tensor
 
 from musicssl.evaluation.statistics.bootstrap import estimates, interval, replicates
@@ -151,18 +156,22 @@ def _held(ends: NDArray[np.float64], value: float) -> str:
 
 def main() -> None:
     """Simulate all settings and print one table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    arguments = parser(__doc__)
+    arguments.add_argument("--draws", type=int, default=400)
+    arguments.add_argument("--resamples", type=int, default=400)
+    arguments.add_argument("--threads", type=int, default=1)
+    arguments.add_argument(
+        "--many", type=float, default=1.0, help="share of the very many clips that are drawn"
     )
-    parser.add_argument("--draws", type=int, default=400)
-    parser.add_argument("--resamples", type=int, default=400)
-    chosen = parser.parse_args()
+    chosen = read(arguments, draws=2, resamples=10, many=0.01)
+    torch.set_num_threads(chosen.threads)
     rng, console = np.random.default_rng(0), Console(width=160)
     heads = ["percentile", "moved", "basic", "difference", "p < 0.05"]
     heads += ["bias", "error", "of both"]
     table = Table("clips", "classes", "metric", *heads, title="bootstrap, nominal 95 %")
     for setting in SETTINGS:
-        many = estimates(*setting.draw(rng, setting.many), setting.task, setting.names)
+        very_many = round(chosen.many * setting.many)
+        many = estimates(*setting.draw(rng, very_many), setting.task, setting.names)
         runs = [
             outcomes(setting.draw(rng, setting.num_clips), setting, chosen.resamples, seed)
             for seed in track(

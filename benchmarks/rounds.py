@@ -1,46 +1,97 @@
-"""Timing in rounds: calls take turns, so that a busy machine slows all of them alike."""
+"""The command line, the clock and the table that several benchmarks share."""
 
 import argparse
 import time
 from collections.abc import Callable, Mapping
 from statistics import median
+from typing import Any
 
 import torch
 from rich.console import Console
 from rich.table import Table
 
+CPU = torch.device("cpu")
 
-def options(about: str | None) -> argparse.Namespace:
-    """Read `--threads` and `--rounds` from the command line, and keep torch to the former."""
-    parser = argparse.ArgumentParser(
-        description=about, formatter_class=argparse.RawTextHelpFormatter
+
+def parser(about: str | None) -> argparse.ArgumentParser:
+    """Return a parser of the command line that prints a docstring as it is written.
+
+    Args:
+        about: The docstring of the benchmark.
+    """
+    return argparse.ArgumentParser(
+        description=about, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=200)
-    read = parser.parse_args()
-    torch.set_num_threads(read.threads)
-    return read
 
 
-def milliseconds(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Time each call once a round, after one that does not count: the first call allocates."""
-    for call in calls.values():
-        call()
+def read(arguments: argparse.ArgumentParser, **small: Any) -> argparse.Namespace:
+    """Read the command line, on which `--small` replaces the defaults of other options.
+
+    Args:
+        arguments: The options of the benchmark; `--small` is added to them.
+        small: The values of the options with `--small`, if they are not given as well.
+    """
+    arguments.add_argument(
+        "--small",
+        action="store_true",
+        help="smallest sizes that run all of the code, as a test of it; the figures mean nothing",
+    )
+    if arguments.parse_known_args()[0].small:
+        arguments.set_defaults(**small)
+    return arguments.parse_args()
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until a GPU has done its work; on a CPU there is nothing to wait for."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def milliseconds(
+    calls: Mapping[str, Callable[[], object]],
+    rounds: int,
+    device: torch.device = CPU,
+    warm_up: int = 1,
+) -> dict[str, list[float]]:
+    """Time each call once a round, so that a busy machine slows all of them alike.
+
+    Args:
+        calls: What is timed, by name.
+        rounds: How often each call is timed.
+        device: Where the calls compute; the clock is read when the device has finished.
+        warm_up: Rounds before the first that is timed: first calls allocate memory.
+    """
     times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(rounds):
+    for _ in range(warm_up + rounds):
         for name, call in calls.items():
+            synchronize(device)
             start = time.perf_counter()
             call()
+            synchronize(device)
             times[name].append(1000 * (time.perf_counter() - start))
-    return times
+    return {name: values[warm_up:] for name, values in times.items()}
 
 
-def show(title: str, times: Mapping[str, list[float]], unit: str, whole: float) -> None:
-    """Print medians, quartiles and the ratio to what is called `unit`, in milliseconds."""
-    table = Table("", "ms", "quartiles", f"of {unit}", title=title)
+def show(
+    title: str,
+    times: Mapping[str, list[float]],
+    unit: str,
+    whole: float,
+    caption: str | None = None,
+) -> None:
+    """Print medians, quartiles and the ratio of each median to a reference.
+
+    Args:
+        title: Of the table.
+        times: Milliseconds, by name.
+        unit: Name of the reference.
+        whole: Milliseconds of the reference.
+        caption: A line under the table.
+    """
+    table = Table("", "ms", "quartiles", f"of {unit}", title=title, caption=caption)
     for name, values in times.items():
         ordered = sorted(values)
         low, high = ordered[len(values) // 4], ordered[3 * len(values) // 4]
         ratio = f"{median(values) / whole:.2f} x"
         table.add_row(name, f"{median(values):.2f}", f"{low:.2f}-{high:.2f}", ratio)
-    Console().print(table)
+    Console(width=100).print(table)

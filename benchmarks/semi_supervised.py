@@ -1,12 +1,12 @@
 """Milliseconds of a training step of each semi-supervised method, against the supervised step.
 
-All rounds alternate in one process on the same 192 clips of 10 x 128 features, 64 of them labelled,
-so that a busy machine slows all of them alike; figures are medians. A step is views, forward, loss,
-backward, optimizer and the teacher's update, without Lightning. "att" is the supervised step that
-has none of it but the network: Mean Teacher, which shows each clip to two networks, is to be
-compared with twice that.
+Each round times all methods in turn, in one process, on the same 192 clips of 10 x 128 features, 64
+of them labelled; so a busy machine slows all of them alike. The table has medians. A step is views,
+forward, loss, backward, optimizer and the teacher's update, without Lightning. "att" is the
+supervised step of the same network, without views and teacher. Mean Teacher passes each clip through
+two networks, so the ratios are to two steps of "att".
 
-    python benchmarks/semi_supervised.py [--threads 1] [--rounds 200]
+    python benchmarks/semi_supervised.py [--threads 1] [--rounds 200] [--small]
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
-from rounds import milliseconds, options, show
+from rounds import milliseconds, parser, read, show
 
 from musicssl.batch import Batch
 from musicssl.methods.base.method import Method
@@ -40,7 +40,7 @@ def batch() -> Batch:
 
 
 def training_step(name: str, clips: Batch) -> Callable[[], None]:
-    """Return what trains a method by one step."""
+    """Return a function that trains a method by one step."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("train", [f"method={name}"])
     sizes = {"num_features": FEATURES, "num_instances": INSTANCES, "num_classes": CLASSES}
@@ -74,7 +74,11 @@ def loss_of(method: Method, clips: Batch) -> torch.Tensor:
 
 def main() -> None:
     """Measure in turn and print one table."""
-    chosen = options(__doc__)
+    arguments = parser(__doc__)
+    arguments.add_argument("--threads", type=int, default=1)
+    arguments.add_argument("--rounds", type=int, default=200)
+    chosen = read(arguments, rounds=2)
+    torch.set_num_threads(chosen.threads)
     clips = batch()
     steps = {name: training_step(name, clips) for name in METHODS}
     times = milliseconds(steps, chosen.rounds)
