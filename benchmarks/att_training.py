@@ -98,7 +98,7 @@ def fit(datamodule: SemiSupervisedDataModule, steps: int, device: torch.device) 
         callbacks=[clock, StepSeed(0), EpochProgress()],
     )
     trainer.fit(att(), datamodule)
-    return steps / clock.seconds
+    return trainer.global_step / clock.seconds
 
 
 class StepClock(pl.Callback):

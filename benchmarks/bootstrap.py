@@ -1,11 +1,12 @@
 """Seconds for 1,000 resamples of AUROC and average precision, against measuring each anew.
 
-5,000 clips, 20 classes, a tenth of the cells positive, all observed. The loop selects the clips of a
-resample and calls the metrics of the task. A few resamples are timed, and their time is multiplied.
-The metrics of a task include precision, recall and F1; the third row is the loop with AUROC and
-average precision alone. The table has medians of three rounds.
+5,000 clips, 20 classes, a tenth of the cells positive, all observed. The loop selects the clips of
+a resample and calls the metrics of the task. A few resamples are timed, and their time is
+multiplied. The metrics of a task include precision, recall and F1; the third row is the loop with
+AUROC and average precision alone. The table has medians of three rounds.
 
-    python benchmarks/bootstrap.py [--clips 5000] [--classes 20] [--looped 5] [--threads 1] [--small]
+    python benchmarks/bootstrap.py [--clips 5000] [--classes 20] [--looped 5] [--threads 1]
+        [--small]
 """
 
 import time

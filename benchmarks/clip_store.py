@@ -1,24 +1,23 @@
 """The clip store against the audio files it was made from: crops read, files prepared, memory.
 
-All is made for it in a temporary folder: 29 s of decaying harmonic tones, written as WAV (22.05
-kHz, one channel) and MP3, OGG and FLAC (44.1 kHz, two channels), of each 16 files under 128 names.
-Files and stores lie in the page cache. Rounds alternate, so that a busy machine slows all alike;
-figures are medians, with their range.
+The audio is made in a temporary folder: 29 s of decaying harmonic tones, as WAV (22.05 kHz, one
+channel) and as MP3, OGG and FLAC (44.1 kHz, two channels), 16 files of each under 128 names. Files
+and stores are in the page cache. Each round times all ways in turn, so that a busy machine slows
+all of them alike; figures are medians, with their range. torch has one thread.
 
-- crops: 2.7 s at 16 kHz from random places, in batches. The store is read in this process on one
-  thread; the files as it is usually done, by a map-style Dataset in a DataLoader with two worker
-  processes on one thread each (seek, read, average, resample, collate), started before the clock;
-  and by SoundFiles on two threads, what training uses without a store.
-- prepare: build_store on one process against a loop that reads each file whole with soundfile,
-  averages its channels and resamples it with soxr, and throws the result away.
-- memory: the most private memory that this process and two workers held together, torch included,
-  while a store of 0.5 s clips was built and while batches were read from all over it. Pages of the
-  map are the system's to drop and are not counted.
+- crops: 2.7 s at 16 kHz from random positions, in batches. The store is read in this process on one
+  thread. The files are read in the usual way, by a map-style Dataset in a DataLoader with two
+  worker processes of one thread each (seek, read, average, resample, collate) that start before the
+  clock; and by SoundFiles on two threads, which training uses without a store.
+- prepare: build_store in one process, against a loop that reads each whole file with soundfile,
+  averages its channels, resamples it with soxr and drops the result.
+- memory: the peak of the private memory of this process and two workers together, torch included,
+  while a store of 0.5 s clips is built, and while batches are read from all parts of it. Pages of
+  the memory map are not counted: the system can drop them.
 
-    python benchmarks/clip_store.py [--rounds 5] [--clips 100000]
+    python benchmarks/clip_store.py [--rounds 5] [--clips 100000] [--small]
 """
 
-import argparse
 import tempfile
 import threading
 import time
@@ -27,6 +26,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 import numpy as np
 import soundfile
@@ -35,6 +35,7 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
+from rounds import parser, read
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -42,20 +43,39 @@ from musicssl.audio.sound import Sound
 from musicssl.audio.sound_files import sound_files
 from musicssl.audio.store import ClipStore, build_store, file_store
 
-RATE, SECONDS, CROP, BATCH = 16_000, 29.0, 43_200, 32
+RATE, CROP, BATCH = 16_000, 43_200, 32
 FORMATS = {"wav": (22_050, 1), "mp3": (44_100, 2), "ogg": (44_100, 2), "flac": (44_100, 2)}
-FILES, NAMES = 16, 128  # of each format
-STORED = 400  # clips of 29 s in the store that crops are read from: 370 MB, more than any cache
+
+
+class Sizes(NamedTuple):
+    """How much audio is made.
+
+    Attributes:
+        seconds: Length of a file and of a clip in the store.
+        files: Files of each format.
+        names: Names of these files, for each format.
+        stored: Clips in the store that crops are read from.
+        batches: Batches of crops that are read from the store in a round.
+    """
+
+    seconds: int
+    files: int
+    names: int
+    stored: int
+    batches: int
+
+
+LARGE = Sizes(29, 16, 128, 400, 300)  # the store has 370 MB, more than any processor's cache
+SMALL = Sizes(4, 2, 4, 4, 2)
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--clips", type=int, default=100_000, help="clips for the memory")
-    options = parser.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--clips", type=int, default=100_000, help="clips for the memory")
+    options = read(arguments, rounds=1, clips=100)
+    sizes = SMALL if options.small else LARGE
     torch.set_num_threads(1)
     table = Table("", "", "range", "ratio", "target", title="clip store")
     with tempfile.TemporaryDirectory() as name:
@@ -64,47 +84,48 @@ def main() -> None:
             for row in memory(folder / f"short{count}", count):
                 table.add_row(*row)
         root = folder / "audio"
-        names = write_files(root)
-        for row in crops(folder, root, names, options.rounds):
+        names = write_files(root, sizes)
+        for row in crops(folder, root, names, sizes, options.rounds):
             table.add_row(*row)
-        for row in prepare(folder, root, names, options.rounds):
+        for row in prepare(folder, root, names, sizes, options.rounds):
             table.add_row(*row)
-    Console().print(table)
+    Console(width=100).print(table)
 
 
-def write_files(root: Path) -> dict[str, list[str]]:
+def write_files(root: Path, sizes: Sizes) -> dict[str, list[str]]:
     """Synthesise the files; return their names by format."""
     root.mkdir()
     for form, (rate, channels) in FORMATS.items():
-        for number in range(FILES):
-            soundfile.write(root / f"{number}.{form}", tones(number, rate, channels), rate)
-        for number in range(FILES, NAMES):
-            (root / f"{number}.{form}").hardlink_to(root / f"{number % FILES}.{form}")
-    return {form: [f"{number}.{form}" for number in range(NAMES)] for form in FORMATS}
+        for number in range(sizes.files):
+            sound = tones(number, sizes.seconds, rate, channels)
+            soundfile.write(root / f"{number}.{form}", sound, rate)
+        for number in range(sizes.files, sizes.names):
+            (root / f"{number}.{form}").hardlink_to(root / f"{number % sizes.files}.{form}")
+    return {form: [f"{number}.{form}" for number in range(sizes.names)] for form in FORMATS}
 
 
-def tones(seed: int, rate: int, channels: int) -> NDArray[np.float32]:
+def tones(seed: int, seconds: int, rate: int, channels: int) -> NDArray[np.float32]:
     """Strike four notes of eight decaying partials a second over a little noise, (S, ch)."""
     rng = np.random.default_rng(seed)
-    samples = 0.003 * rng.standard_normal((round(SECONDS * rate), channels))
-    seconds = np.arange(rate) / rate
+    samples = 0.003 * rng.standard_normal((seconds * rate, channels))
+    time_axis = np.arange(rate) / rate
     for start in range(0, len(samples) - rate, rate // 4):
         partials = np.arange(1, 9) * 55 * 2 ** (rng.integers(0, 48) / 12)
         partials = partials[partials < 0.45 * rate, None]
-        note = (np.sin(2 * np.pi * partials * seconds) / partials).sum(axis=0) * partials[0]
+        note = (np.sin(2 * np.pi * partials * time_axis) / partials).sum(axis=0) * partials[0]
         pan = rng.uniform(0.3, 1, channels)
-        samples[start : start + rate] += 0.1 * (note * np.exp(-4 * seconds))[:, None] * pan
+        samples[start : start + rate] += 0.1 * (note * np.exp(-4 * time_axis))[:, None] * pan
     return samples.clip(-1, 1).astype(np.float32)
 
 
 def crops(
-    folder: Path, root: Path, names: dict[str, list[str]], rounds: int
+    folder: Path, root: Path, names: dict[str, list[str]], sizes: Sizes, rounds: int
 ) -> Iterator[tuple[str, ...]]:
-    """Take crops per second from the store and from files."""
-    noise = np.random.default_rng(0).uniform(-0.5, 0.5, round(SECONDS * RATE)).astype(np.float32)
-    ids = [str(number) for number in range(STORED)]
+    """Yield rows of the crops per second from the store and from files."""
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, sizes.seconds * RATE).astype(np.float32)
+    ids = [str(number) for number in range(sizes.stored)]
     store = build_store(folder / "long", ids, lambda _: noise, RATE, 1)
-    ways: dict[str, Callable[[], float]] = {"store": lambda: read_crops(store, 300)}
+    ways: dict[str, Callable[[], float]] = {"store": lambda: read_crops(store, sizes.batches)}
     for form in ("mp3", "wav"):
         files = sound_files(root, names[form], RATE, folder / "cache", num_workers=2)
         ways[f"{form}, SoundFiles"] = partial(read_crops, files, 10)
@@ -173,10 +194,10 @@ def average(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def prepare(
-    folder: Path, root: Path, names: dict[str, list[str]], rounds: int
+    folder: Path, root: Path, names: dict[str, list[str]], sizes: Sizes, rounds: int
 ) -> Iterator[tuple[str, ...]]:
-    """Take seconds of audio per second, prepared and merely decoded."""
-    audio = NAMES * SECONDS
+    """Yield rows of the seconds of audio per second, prepared and only decoded."""
+    audio = sizes.names * sizes.seconds
     for form, files in names.items():
         ours, plain = [], []
         for number in range(rounds):
@@ -200,7 +221,7 @@ def extent(values: list[float]) -> str:
 
 
 def memory(folder: Path, count: int) -> Iterator[tuple[str, ...]]:
-    """Take the peaks while a store of short clips is built, opened and read."""
+    """Yield rows of the peaks while a store of short clips is built, opened and read."""
     ids = [f"clips/{number:06d}.wav" for number in range(count)]
     with peak() as building:
         build_store(folder, ids, burst, RATE, num_workers=2)
@@ -220,14 +241,17 @@ def memory(folder: Path, count: int) -> Iterator[tuple[str, ...]]:
 
 
 def burst(clip_id: str) -> NDArray[np.float32]:
-    """Half a second of noise in the place of a decoded file."""
+    """Return half a second of noise in place of a decoded file."""
     rng = np.random.default_rng(int(clip_id[6:12]))
     return rng.random(8_000, np.float32) - np.float32(0.5)
 
 
 @contextmanager
 def peak() -> Iterator[list[float]]:
-    """Watch the private memory of this process and its children; put its peak, in MB."""
+    """Yield a list whose item is the peak of the private memory in the block, in MB.
+
+    The memory is that of this process and its children.
+    """
     highest, done = [0.0], threading.Event()
 
     def watch() -> None:

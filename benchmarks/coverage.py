@@ -1,9 +1,9 @@
 """How often bootstrap intervals hold the truth, and how often equal models are told apart.
 
-Two models score clips. The clips have either one class, positive in some of them, or several classes
-that exclude each other. The models are equally good except where two qualities are given; half of
-what makes a clip hard is common to both. All columns are averages over the draws of clips; the
-intervals are of 95 %.
+Two models score clips. The clips have either one class, positive in some of them, or several
+classes that exclude each other. The models are equally good except where two qualities are given;
+half of what makes a clip hard is common to both. All columns are averages over the draws of clips;
+the intervals are of 95 %.
 
 - `percentile`, `moved` (see `musicssl.evaluation.statistics.bootstrap.interval`) and `basic`
   (reflected in the estimate): per cent of the intervals of the first model that hold the mean score

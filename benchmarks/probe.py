@@ -1,22 +1,21 @@
 """Seconds of the batched linear probe against scikit-learn's loop, at equal scores.
 
 Both fit the same subsets: 20 strengths x fractions of 10,000 clips x 3 seeds, 512 features, 20
-classes. The whole is one subset, not three, for both. scikit-learn's LogisticRegression (lbfgs)
-fits one strength at a time, and of several labels one class at a time. Both have the same threads:
-`--threads 1` compares core by core (two threads help scikit-learn's small products little).
-Ours is the whole of `Linear.fit`, standardisation and choice by validation included; of
-scikit-learn's nothing but the fits counts.
+classes. There is one subset of all clips, not three. scikit-learn's LogisticRegression (lbfgs) fits
+one strength at a time, and one class at a time if there are several labels. Both use the same
+number of threads; two threads help scikit-learn's small products little. Our time is that of
+`Linear.fit`, with standardisation and choice by validation; scikit-learn's is that of the fits
+alone.
 
 By default every fit of the loop is timed, which takes many minutes. `--sample 3` times all classes
 of three randomly drawn pairs of subset and strength for each fraction, and multiplies the mean.
 Differences are those of macro AUROC, or accuracy, on 2,000 test clips: at the strength that
-validation chose, and the largest of all timed ones (where the penalty is weak and clips are few,
-scikit-learn stops before the minimum).
+validation chose, and the largest at any timed strength. (Where the penalty is weak and clips are
+few, scikit-learn stops before the minimum.)
 
     python benchmarks/probe.py [--task multi_label] [--threads 1] [--sample 3] [--small]
 """
 
-import argparse
 import itertools
 import time
 import warnings
@@ -28,6 +27,7 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
+from rounds import parser, read
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
@@ -191,21 +191,20 @@ def times(theirs: float, ours: float) -> tuple[str, str, str]:
 
 def main() -> None:
     """Measure and print one table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--task", choices=["multi_label", "multi_class"], default="multi_label")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--sample", type=int, help="pairs of subset and strength that are timed")
-    parser.add_argument("--small", action="store_true", help="2,000 clips x 128, three fractions")
-    options = parser.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--task", choices=["multi_label", "multi_class"], default="multi_label")
+    arguments.add_argument("--threads", type=int, default=1)
+    arguments.add_argument("--sample", type=int, help="pairs of subset and strength that are timed")
+    arguments.add_argument("--clips", type=int, default=10_000, help="training clips")
+    arguments.add_argument("--width", type=int, default=512, help="features of a clip")
+    arguments.add_argument("--fractions", type=float, nargs="+", default=FRACTIONS)
+    options = read(arguments, sample=1, clips=500, width=16, fractions=[0.5, 1.0])
     task = task_named(options.task)
     torch.set_num_threads(options.threads)
-    splits = embeddings(*((2000, 128) if options.small else (10_000, 512)), task)
-    fractions = FRACTIONS[2:] if options.small else FRACTIONS
+    splits = embeddings(options.clips, options.width, task)
     Linear(STRENGTHS).fit(splits.train, subsets_of(splits.train, 0.05), splits.val, task)
     with threadpool_limits(options.threads):
-        table = measured(splits, task, fractions, options.sample)
+        table = measured(splits, task, options.fractions, options.sample)
     counted = "every fit" if options.sample is None else f"{options.sample} pairs a fraction"
     table.title = f"Linear probe, {task.name}, threads: {options.threads}; timed: {counted}"
     Console(width=110).print(table)

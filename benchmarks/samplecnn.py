@@ -1,17 +1,17 @@
 """Milliseconds of a SampleCNN training step fed from a clip store, against a batch that lies ready.
 
 Both are the same network, loss, backward and Adam on 16 crops of 3.7 s. "fed" takes each batch from
-the loader of the data module: clips drawn, crops read from a store of 200 clips of 29 s of noise,
-which is made for it, while the step before is computed. "fixed" trains on one batch for ever. They
-take turns, so that a busy machine slows both alike; figures and ratios are of medians. A machine
-that is very busy leaves only the processor's time to compare, which counts the reading in full,
-though it happens beside the step. On a GPU both run in bfloat16, and its utilisation is what
-nvidia-smi says during the turns of "fed"; let these be of many steps.
+the loader of the data module, which draws clips and reads crops during the step before; they come
+from a temporary store of 200 clips of 29 s of noise. "fixed" trains on one batch again and again.
+They take turns, so that a busy machine slows both alike; figures and ratios are of medians. On a
+very busy machine only the processor's time can be compared. It counts the reading in full, although
+it happens during the step. On a GPU both run in bfloat16, and "GPU busy" is the utilisation that
+nvidia-smi reports during the turns of "fed"; use many steps a turn there.
 
     python benchmarks/samplecnn.py [--device cpu] [--threads 1 2] [--rounds 15] [--steps 1]
+        [--small]
 """
 
-import argparse
 import itertools
 import subprocess
 import tempfile
@@ -28,6 +28,7 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
+from rounds import parser, read, synchronize
 
 from musicssl.audio.store import ClipStore, build_store
 from musicssl.batch import Batch
@@ -39,8 +40,8 @@ from musicssl.methods.att import AttentionMIL
 from musicssl.networks.pooling import AttentionPooling
 from musicssl.schedules import constant
 
-RATE, SECONDS, CROP = 16_000, 29, 59_049
-CLIPS, CLASSES, BATCH = 200, 50, 16
+RATE, SECONDS, CROP, SHORT_CROP = 16_000, 29, 59_049, 6_561
+CLASSES, HELD_OUT = 50, 10  # clips that validate, and clips that test
 
 
 def noise(clip_id: str) -> NDArray[np.float32]:
@@ -59,21 +60,22 @@ class StoredNoise:
 
     def load(self) -> Corpus:
         """Draw labels."""
-        split = np.array(["train"] * CLIPS)
-        split[-20:-10], split[-10:] = "val", "test"
+        clips = len(self.store.lengths)
+        split = np.array(["train"] * clips)
+        split[-2 * HELD_OUT : -HELD_OUT], split[-HELD_OUT:] = "val", "test"
         return Corpus(
             name="noise",
             classes=tuple(f"class_{c}" for c in range(CLASSES)),
             x=self.store,
-            y=(np.random.default_rng(0).random((CLIPS, CLASSES)) < 0.5).astype(np.float32),
-            mask=np.ones((CLIPS, CLASSES), dtype=np.bool_),
+            y=(np.random.default_rng(0).random((clips, CLASSES)) < 0.5).astype(np.float32),
+            mask=np.ones((clips, CLASSES), dtype=np.bool_),
             split=split,
-            clip_ids=np.arange(CLIPS).astype(str),
+            clip_ids=np.arange(clips).astype(str),
         )
 
 
 def training_step(sizes: dict[str, int | str], device: torch.device) -> Callable[[Batch], None]:
-    """Return what trains SampleCNN on a batch."""
+    """Return a function that trains SampleCNN on a batch."""
     method = AttentionMIL(
         encoder=SampleCNN,
         pooling=AttentionPooling,
@@ -104,14 +106,14 @@ def endless(datamodule: SemiSupervisedDataModule) -> Iterator[Batch]:
 
 
 def turn(
-    step: Callable[[Batch], None], batches: Iterator[Batch], steps: int, cuda: bool
+    step: Callable[[Batch], None], batches: Iterator[Batch], steps: int, device: torch.device
 ) -> tuple[float, float]:
     """Time some steps: milliseconds of each, by the clock and of the processor."""
+    synchronize(device)
     start, busy = time.perf_counter(), time.process_time()
     for _ in range(steps):
         step(next(batches))
-    if cuda:
-        torch.cuda.synchronize()
+    synchronize(device)
     passed = time.perf_counter() - start, time.process_time() - busy
     return 1000 * passed[0] / steps, 1000 * passed[1] / steps
 
@@ -138,19 +140,19 @@ def watched_gpu() -> Iterator[list[float]]:
 
 
 def measured(
-    datamodule: SemiSupervisedDataModule, rounds: int, steps: int, cuda: bool
+    datamodule: SemiSupervisedDataModule, rounds: int, steps: int, device: torch.device
 ) -> list[str]:
-    """Let both take turns, after one that does not count, and return a row of the table."""
-    device = torch.device("cuda" if cuda else "cpu")
+    """Let both take turns, after one turn of warm-up, and return a row of the table."""
+    datamodule.setup()
     step = training_step(datamodule.sizes, device)
     fed = endless(datamodule)
     fixed = itertools.repeat(next(fed).to(device))
     ours, bare, shares = [], [], []
     for _ in range(rounds + 1):
-        with watched_gpu() if cuda else nullcontext([]) as samples:
-            ours.append(turn(step, fed, steps, cuda))
+        with watched_gpu() if device.type == "cuda" else nullcontext([]) as samples:
+            ours.append(turn(step, fed, steps, device))
         shares += samples
-        bare.append(turn(step, fixed, steps, cuda))
+        bare.append(turn(step, fixed, steps, device))
     clock, processor = (
         [median(t[of] for t in turns[1:]) for turns in (ours, bare)] for of in (0, 1)
     )
@@ -165,25 +167,29 @@ def measured(
 
 def main() -> None:
     """Measure at each number of threads and print one table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--steps", type=int, default=1)
-    chosen = parser.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    arguments.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    arguments.add_argument("--rounds", type=int, default=15)
+    arguments.add_argument("--steps", type=int, default=1, help="steps of a turn")
+    arguments.add_argument("--batch", type=int, default=16, help="crops of a batch")
+    arguments.add_argument("--crop", type=int, default=CROP, help="samples of a crop")
+    arguments.add_argument("--clips", type=int, default=200, help="clips in the store")
+    chosen = read(arguments, threads=[1], rounds=1, batch=2, crop=SHORT_CROP, clips=30)
+    device = torch.device(chosen.device)
     columns = ("threads", "fed, ms", "fixed, ms", "fixed / fed", "processor", "GPU busy")
-    table = Table(*columns, title=f"SampleCNN step, {BATCH} crops of 59,049, {chosen.device}")
+    table = Table(
+        *columns, title=f"SampleCNN step, {chosen.batch} crops of {chosen.crop:,}, {device}"
+    )
     with tempfile.TemporaryDirectory() as folder:
-        clip_ids = [str(number) for number in range(CLIPS)]
+        clip_ids = [str(number) for number in range(chosen.clips)]
         store = build_store(Path(folder) / "noise", clip_ids, noise, RATE)
         for threads in chosen.threads:
             torch.set_num_threads(threads)
             datamodule = SemiSupervisedDataModule(
-                StoredNoise(store), batch_size=BATCH, crop_seconds=CROP / RATE
+                StoredNoise(store), batch_size=chosen.batch, crop_seconds=chosen.crop / RATE
             )
-            row = measured(datamodule, chosen.rounds, chosen.steps, chosen.device == "cuda")
+            row = measured(datamodule, chosen.rounds, chosen.steps, device)
             table.add_row(str(threads), *row)
     Console().print(table)
 

@@ -3,8 +3,8 @@
 Each round times all methods in turn, in one process, on the same 192 clips of 10 x 128 features, 64
 of them labelled; so a busy machine slows all of them alike. The table has medians. A step is views,
 forward, loss, backward, optimizer and the teacher's update, without Lightning. "att" is the
-supervised step of the same network, without views and teacher. Mean Teacher passes each clip through
-two networks, so the ratios are to two steps of "att".
+supervised step of the same network, without views and teacher. Mean Teacher passes each clip
+through two networks, so the ratios are to two steps of "att".
 
     python benchmarks/semi_supervised.py [--threads 1] [--rounds 200] [--small]
 """

@@ -1,15 +1,15 @@
 """Milliseconds of a whole SemiSupCon training step, against its encoder forward and backward alone.
 
-The step is everything: crops read from a clip store, labels, the published views at severity 2,
+The step is all of it: crops read from a clip store, labels, the published views at severity 2,
 SampleCNN, projector, similarities, loss, monitors, backward and Adam, on 16 clips in two crops of
 3.7 s each, half of them labelled. "encoder" is SampleCNN forward and backward on one fixed batch of
-the same size. They take turns, so that a busy machine slows both alike; figures are medians. On a
-GPU both run in bfloat16.
+the same size. They take turns, so that a busy machine slows both alike; after one turn of warm-up,
+figures are medians. On a GPU both run in bfloat16.
 
     python benchmarks/semisupcon.py [--device cpu] [--threads 1 2] [--rounds 9] [--steps 1]
+        [--small]
 """
 
-import argparse
 import itertools
 import tempfile
 from collections.abc import Callable, Iterator
@@ -20,7 +20,8 @@ from statistics import median
 import torch
 from rich.console import Console
 from rich.table import Table
-from samplecnn import CLASSES, CROP, RATE, StoredNoise, endless, noise, turn
+from rounds import parser, read
+from samplecnn import CROP, RATE, SHORT_CROP, StoredNoise, endless, noise, turn
 
 from musicssl.audio.store import build_store
 from musicssl.augment.views import published_views
@@ -33,10 +34,8 @@ from musicssl.networks.pooling import MeanPooling
 from musicssl.networks.projector import Projector
 from musicssl.schedules import constant
 
-CLIPS, STORED = 16, 200
 
-
-def semisupcon(device: torch.device) -> SemiSupCon:
+def semisupcon(sizes: dict[str, int | str], device: torch.device) -> SemiSupCon:
     """Build the method as `method=semisupcon` does."""
     method = SemiSupCon(
         encoder=SampleCNN,
@@ -45,15 +44,13 @@ def semisupcon(device: torch.device) -> SemiSupCon:
         schedule=constant,
         views=published_views(severity=2, sample_rate=RATE),
         projector=Projector,
-        num_features=1,
-        num_instances=CROP,
-        num_classes=CLASSES,
+        **sizes,
     )
     return method.to(device).train()
 
 
 def whole_step(method: SemiSupCon, device: torch.device) -> Callable[[Batch], None]:
-    """Return what `training_step` and the optimizer do, without Lightning."""
+    """Return a function that does what Lightning does in a training step."""
     optimizer = method.optimizer([p for p in method.parameters() if p.requires_grad])
 
     def step(batch: Batch) -> None:
@@ -72,7 +69,7 @@ def whole_step(method: SemiSupCon, device: torch.device) -> Callable[[Batch], No
 
 
 def encoder_alone(method: SemiSupCon, device: torch.device) -> Callable[[Batch], None]:
-    """Return forward and backward of the encoder."""
+    """Return a function that passes a batch through the encoder in both directions."""
     encoder = method.classifier.encoder
 
     def step(batch: Batch) -> None:
@@ -87,15 +84,16 @@ def encoder_alone(method: SemiSupCon, device: torch.device) -> Callable[[Batch],
 def measured(
     datamodule: SemiSupervisedDataModule, device: torch.device, rounds: int, steps: int
 ) -> list[str]:
-    """Let both take turns, after one that does not count, and return a row of the table."""
-    method, cuda = semisupcon(device), device.type == "cuda"
+    """Let both take turns, after one turn of warm-up, and return a row of the table."""
+    datamodule.setup()
+    method = semisupcon(datamodule.sizes, device)
     whole, alone = whole_step(method, device), encoder_alone(method, device)
     fed: Iterator[Batch] = endless(datamodule)
     fixed = itertools.repeat(next(fed).to(device))
     ours, bare = [], []
     for _ in range(rounds + 1):
-        ours.append(turn(whole, fed, steps, cuda)[0])
-        bare.append(turn(alone, fixed, steps, cuda)[0])
+        ours.append(turn(whole, fed, steps, device)[0])
+        bare.append(turn(alone, fixed, steps, device)[0])
     step, encoder = median(ours[1:]), median(bare[1:])
     clips = 1000 * datamodule.batch_size / step
     return [f"{step:.0f}", f"{encoder:.0f}", f"{encoder / step:.3f} x", f"{clips:.1f}"]
@@ -103,29 +101,30 @@ def measured(
 
 def main() -> None:
     """Measure at each number of threads and print one table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--steps", type=int, default=1)
-    chosen = parser.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    arguments.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    arguments.add_argument("--rounds", type=int, default=9)
+    arguments.add_argument("--steps", type=int, default=1, help="steps of a turn")
+    arguments.add_argument("--batch", type=int, default=16, help="clips of a batch")
+    arguments.add_argument("--crop", type=int, default=CROP, help="samples of a crop")
+    arguments.add_argument("--clips", type=int, default=200, help="clips in the store")
+    chosen = read(arguments, threads=[1], rounds=1, batch=4, crop=SHORT_CROP, clips=30)
+    device = torch.device(chosen.device)
     columns = ("threads", "step, ms", "encoder, ms", "encoder / step", "clips/s")
-    table = Table(*columns, title=f"SemiSupCon step, {CLIPS} clips x 2 crops, {chosen.device}")
+    table = Table(*columns, title=f"SemiSupCon step, {chosen.batch} clips x 2 crops, {device}")
     with tempfile.TemporaryDirectory() as folder:
-        clip_ids = [str(number) for number in range(STORED)]
+        clip_ids = [str(number) for number in range(chosen.clips)]
         store = build_store(Path(folder) / "noise", clip_ids, noise, RATE)
         for threads in chosen.threads:
             torch.set_num_threads(threads)
             datamodule = SemiSupervisedDataModule(
                 StoredNoise(store),
                 b_s=0.5,
-                batch_size=CLIPS,
-                crop_seconds=CROP / RATE,
-                num_crops=2,
+                batch_size=chosen.batch,
+                crop_seconds=chosen.crop / RATE,
+                needs=SemiSupCon.needs,
             )
-            device = torch.device(chosen.device)
             row = measured(datamodule, device, chosen.rounds, chosen.steps)
             table.add_row(str(threads), *row)
     Console().print(table)

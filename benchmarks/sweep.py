@@ -1,16 +1,17 @@
 """Wall time of a sweep against its runs started one by one from the shell.
 
-Each way trains the same runs from nothing, in a fresh folder; the ways alternate, so that a busy
-machine slows all of them alike; ratios are of medians. The corpus is in the cache beforehand.
+Each way trains the same runs in a fresh folder. The ways take turns, so that a busy machine slows
+all of them alike; ratios are of medians. The corpus is in the cache beforehand. Each process that
+trains has `--threads` threads.
 
-    python benchmarks/sweep.py [--rounds 1] [--jobs 2] [--overrides sweep=seeds method=att]
+    python benchmarks/sweep.py [--rounds 1] [--jobs 2] [--threads 1] [--small]
+        [--overrides sweep=seeds method=att]
 
 The sweep of Figure 5.3, which takes hours on two cores:
 
     python benchmarks/sweep.py --overrides sweep=label_fraction
 """
 
-import argparse
 import itertools
 import os
 import subprocess
@@ -26,11 +27,13 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from rich.console import Console
 from rich.table import Table
+from rounds import parser, read
 
 from musicssl.cli.sweep import axes
 
 ROOT = Path(__file__).resolve().parents[1]
 SHORT = ("sweep=seeds", "seed=0,1,2,3", "trainer.max_epochs=5", "data.p_s=0.1")
+TINY = ("sweep=seeds", "seed=0,1", "trainer.max_epochs=1", "dataset.num_clips=100")
 PARALLEL = "launcher=joblib"
 
 
@@ -67,14 +70,14 @@ def wall_time(work: Callable[[Path], None]) -> float:
 
 def main() -> None:
     """Measure and print one table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--overrides", nargs="+", default=SHORT)
-    options = parser.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--rounds", type=int, default=1)
+    arguments.add_argument("--jobs", type=int, default=2, help="runs at a time")
+    arguments.add_argument("--threads", type=int, default=1)
+    arguments.add_argument("--overrides", nargs="+", default=SHORT)
+    options = read(arguments, overrides=TINY)
     os.environ.setdefault("MUSICSSL_CACHE", str(ROOT / "cache"))
+    os.environ["OMP_NUM_THREADS"] = str(options.threads)
     runs = single_runs(options.overrides)
     wall_time(lambda folder: train(folder, [*runs[0], "trainer.max_epochs=1"]))  # fills the cache
     ways: dict[str, Callable[[Path], None]] = {
@@ -84,11 +87,12 @@ def main() -> None:
             folder, [*options.overrides, PARALLEL, f"jobs={options.jobs}"]
         ),
     }
+    title = f"{len(runs)} runs, {options.rounds} round(s), {options.threads} thread(s) each"
     times: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(options.rounds):
         for name, way in ways.items():
             times[name].append(wall_time(way))
-    report(times, f"{len(runs)} runs, rounds: {options.rounds}, cores: {os.cpu_count()}")
+    report(times, title)
 
 
 def report(times: dict[str, list[float]], title: str) -> None:
@@ -97,7 +101,7 @@ def report(times: dict[str, list[float]], title: str) -> None:
     table = Table("", "s", "range", "of one by one", title=title)
     for name, values in times.items():
         spread = f"{min(values):.0f}-{max(values):.0f}"
-        table.add_row(name, f"{median(values):.0f}", spread, f"{median(values) / naive:.2f} x")
+        table.add_row(name, f"{median(values):.1f}", spread, f"{median(values) / naive:.2f} x")
     Console().print(table)
 
 

@@ -1,12 +1,12 @@
 """Clips per second of synthband: each step alone on one core, and all of `prepare` with workers.
 
-All rounds alternate in one process, so that a busy machine slows all of them alike; figures are
-medians. "effects" is everything between the parts and the clip: levels, room, tilt and noise.
+Each round times all of them in turn, so that a busy machine slows all of them alike; after one
+round of warm-up, figures are medians. "effects" are the levels, room, tilt and noise that make a
+clip of the rendered parts. Each process computes on one thread.
 
-    python benchmarks/synthband_render.py [--rounds 5] [--clips 200] [--prepared 2000]
+    python benchmarks/synthband_render.py [--rounds 5] [--clips 200] [--prepared 2000] [--small]
 """
 
-import argparse
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
+from rounds import parser, read
 
 from musicssl.datasets.synthband import Synthband
 from musicssl.datasets.synthesis.compose import Part, compose
@@ -28,11 +29,11 @@ Seconds = dict[str, list[float]]
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--clips", type=int, default=200, help="clips for each step")
-    parser.add_argument("--prepared", type=int, default=2000, help="clips for all of prepare")
-    options = parser.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--clips", type=int, default=200, help="clips for each step")
+    arguments.add_argument("--prepared", type=int, default=2000, help="clips for all of prepare")
+    options = read(arguments, rounds=1, clips=2, prepared=20)
     torch.set_num_threads(1)
     steps(options.clips)  # fills the caches of synthesizers and filters
     prepare(options.prepared, 2)  # starts the workers
@@ -47,7 +48,7 @@ def main() -> None:
 
 
 def steps(count: int) -> dict[str, float]:
-    """Take the seconds of each step on the same clips, with the settings of the corpus."""
+    """Return the seconds of each step on the same clips, with the settings of the corpus."""
     band = Synthband()
     rate, seconds = band.features.sample_rate, band.clip_seconds
     numbers = range(count)
@@ -75,14 +76,14 @@ def steps(count: int) -> dict[str, float]:
 
 @contextmanager
 def stopwatch(taken: dict[str, float], name: str) -> Iterator[None]:
-    """Write down how long the block took."""
+    """Store the seconds that the block takes."""
     start = time.perf_counter()
     yield
     taken[name] = time.perf_counter() - start
 
 
 def prepare(count: int, workers: int) -> float:
-    """Take the seconds of a whole corpus into an empty cache."""
+    """Return the seconds in which a whole corpus is prepared in an empty cache."""
     with tempfile.TemporaryDirectory() as cache:
         band = Synthband(num_clips=count, cache=cache, num_workers=workers)
         start = time.perf_counter()
