@@ -81,3 +81,7 @@ def _unknown(kind: str, name: str, choices: Iterable[str], lists: str) -> str:
     alike = difflib.get_close_matches(name, list(choices), n=1)
     guess = f"did you mean {alike[0]}?" if alike else f"{lists} lists them."
     return f"there is no {kind} {name!r}; {guess}"
+
+
+if __name__ == "__main__":
+    main()

@@ -222,7 +222,8 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
 
     def clips(self, split: str) -> Batch:
         """Return all clips of a split, with the labels that this run may see, as one batch."""
-        return self._labels.of(self.rows(split), self._clips.whole(self.rows(split)))
+        rows = self.rows(split)
+        return self._labels.of(rows, self._clips.whole(rows))
 
     @property
     def sizes(self) -> dict[str, int | str]:
@@ -237,7 +238,8 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
 
     def labels(self, split: str) -> tuple[Tensor, Tensor]:
         """Return targets and mask, both (N, C), of a split, without reading its instances."""
-        return self._labels.values(self.rows(split))
+        rows = self.rows(split)
+        return self._labels.values(rows)
 
     def label_count(self) -> LabelCount:
         """Count what this run learns from."""

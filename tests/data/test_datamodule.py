@@ -9,6 +9,7 @@ import torch
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from musicssl.batch import Batch
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.label_batches import LabelRows
 from musicssl.data.needs import Needs
 from musicssl.errors import InputError
@@ -539,3 +540,13 @@ def test_lightning_hands_on_the_rows_of_each_epoch_and_resumes_within_one(tmp_pa
     first = trained(stop="step 1")
     assert first == expected[:6]
     assert first + trained() == expected
+
+
+@pytest.mark.parametrize("ask", ["labels", "clips", "rows"])
+def test_what_is_asked_for_first_sets_the_data_module_up(ask):
+    """Oracle: the same question after setup."""
+    first, later = (SemiSupervisedDataModule(Tiny(), p_s=0.5) for _ in range(2))
+    later.setup()
+    for found, expected in zip(getattr(first, ask)("val"), getattr(later, ask)("val"), strict=True):
+        if expected is not None:
+            np.testing.assert_array_equal(found, expected)
