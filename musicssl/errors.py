@@ -9,6 +9,7 @@ _EXTRA_OF = {  # extras of pyproject.toml, by the modules that their packages br
         ("torchaudio", "sklearn", "joblib", "soundfile", "soxr", "symusic", "pretty_midi"), "train"
     ),
     **dict.fromkeys(("matplotlib", "jinja2", "pyarrow"), "train"),
+    "av": "av",
     "wandb": "wandb",
 }
 

@@ -5,23 +5,36 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from musicssl.audio.decode import AUDIO_SUFFIXES
+from musicssl.audio.av_reader import AV_SUFFIXES
+from musicssl.audio.inspection import readable_suffixes
 
 Identity = list[Any]  # path, size in bytes and modification time in ns; None for a missing file
 
 
 def audio_files(root: Path) -> set[str]:
-    """Return the files under a folder with an audio suffix, as paths relative to it, with `/`.
+    """Return the files under a folder with a suffix of audio that can be read.
 
     Hidden files and folders are skipped; links to folders are not followed.
+
+    Returns:
+        Paths relative to `root`, with `/`.
     """
+    return _files(root, readable_suffixes())
+
+
+def other_audio_files(root: Path) -> set[str]:
+    """Return the files under a folder that only the package av could read; see `audio_files`."""
+    return _files(root, AV_SUFFIXES - readable_suffixes())
+
+
+def _files(root: Path, suffixes: frozenset[str]) -> set[str]:
     found: set[str] = set()
     for folder, subfolders, names in os.walk(root):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         found.update(
             (Path(folder) / name).relative_to(root).as_posix()
             for name in names
-            if not name.startswith(".") and Path(name).suffix.lower() in AUDIO_SUFFIXES
+            if not name.startswith(".") and Path(name).suffix.lower() in suffixes
         )
     return found
 

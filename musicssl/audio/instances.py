@@ -9,15 +9,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from musicssl.audio.decode import DECODING, UnreadableAudioError, read_audio
+from musicssl.audio.decode import read_audio
 from musicssl.audio.files import file_identities
+from musicssl.audio.inspection import decoding, inspect, warn_beyond_full_scale
 from musicssl.audio.log_mel import LogMel
 from musicssl.audio.parallel import in_parallel
+from musicssl.audio.unreadable import UnreadableAudioError
 from musicssl.cache import build_once, fingerprint
 from musicssl.errors import InputError
 
 _CHUNK = 16  # files that a worker takes at a time
-Outcome = NDArray[np.float32] | str  # instances, (T, F), or the reason why there are none
+Outcome = tuple[NDArray[np.float32], float] | str  # instances, (T, F), and peak, or the fault
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +69,7 @@ def instance_store(
         InputError: If none of the files can be read.
     """
     settings = {
-        "decoding": DECODING,
+        "decoding": decoding(clip_ids),
         "features": features.settings(),
         "max_seconds": max_seconds,
         "files": file_identities(root, clip_ids),
@@ -76,18 +78,19 @@ def instance_store(
     def build(folder: Path) -> None:
         decode = partial(_decode, root=root, features=features, max_seconds=max_seconds)
         outcomes = in_parallel(decode, clip_ids, num_workers, "decoding audio", _CHUNK)
-        lengths, unreadable = _write_ragged(folder / "ragged.f32", outcomes)
+        lengths, peaks, unreadable = _write_ragged(folder / "ragged.f32", outcomes)
         if not lengths:
             raise InputError(
                 f"none of the {len(clip_ids)} audio files under {root} can be used: "
                 f"{_first(unreadable)}; point data.root at a folder of sound recordings."
             )
         _pad(folder / "ragged.f32", folder / "x.npy", list(lengths.values()), features.num_mels)
-        index = {"lengths": lengths, "unreadable": unreadable}
+        index = {"lengths": lengths, "peaks": peaks, "unreadable": unreadable}
         (folder / "index.json").write_text(json.dumps(index, indent=1))
 
     folder = build_once(cache / f"{name}-{fingerprint(settings)}", build)
     index = json.loads((folder / "index.json").read_text())
+    warn_beyond_full_scale(index["peaks"])
     return InstanceStore(
         clip_ids=tuple(index["lengths"]),
         x=np.load(folder / "x.npy", mmap_mode="r"),
@@ -103,9 +106,11 @@ def _first(unreadable: dict[str, str]) -> str:
 
 
 def _decode(clip_id: str, root: Path, features: LogMel, max_seconds: float | None) -> Outcome:
-    """Return a file's instances, or its fault instead of raising, so that other files go on."""
+    """Return a file's instances and peak, or its fault, so that other files go on."""
+    path = root / clip_id
     try:
-        return features(read_audio(root / clip_id, features.sample_rate, max_seconds))
+        instances = features(read_audio(path, features.sample_rate, max_seconds))
+        return instances, inspect(path).peak
     except UnreadableAudioError as error:
         return error.cause
     except InputError as error:  # from the features: the clip is too short
@@ -114,18 +119,22 @@ def _decode(clip_id: str, root: Path, features: LogMel, max_seconds: float | Non
 
 def _write_ragged(
     path: Path, outcomes: Iterator[tuple[str, Outcome]]
-) -> tuple[dict[str, int], dict[str, str]]:
-    """Append the instances of each clip to a file; return the lengths and the failures."""
+) -> tuple[dict[str, int], dict[str, float], dict[str, str]]:
+    """Append the instances of each clip to a file; return lengths, peaks and faults."""
     lengths: dict[str, int] = {}
+    peaks: dict[str, float] = {}
     unreadable: dict[str, str] = {}
     with path.open("wb") as file:
         for clip_id, outcome in outcomes:
             if isinstance(outcome, str):
                 unreadable[clip_id] = outcome
-            else:
-                file.write(outcome.tobytes())
-                lengths[clip_id] = len(outcome)
-    return lengths, unreadable
+                continue
+            instances, peak = outcome
+            file.write(instances.tobytes())
+            lengths[clip_id] = len(instances)
+            if peak:
+                peaks[clip_id] = peak
+    return lengths, peaks, unreadable
 
 
 def _pad(ragged: Path, padded: Path, lengths: Sequence[int], num_features: int) -> None:

@@ -11,9 +11,11 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 
-from musicssl.audio.decode import DECODING, UnreadableAudioError, count_samples, read_stretch
+from musicssl.audio.decode import count_samples, read_stretch
 from musicssl.audio.files import file_identities
+from musicssl.audio.inspection import decoding, inspect, warn_beyond_full_scale
 from musicssl.audio.parallel import in_parallel
+from musicssl.audio.unreadable import UnreadableAudioError
 from musicssl.cache import build_once, fingerprint
 from musicssl.errors import InputError
 
@@ -49,8 +51,8 @@ class SoundFiles:
     def fingerprint(self) -> str:
         """A name for the samples, from the rate and each file's path, size and change time."""
         files = file_identities(self.root, self.clip_ids)
-        settings = {"decoding": DECODING, "sample_rate": self.sample_rate, "files": files}
-        return fingerprint(settings)
+        settings = {"decoding": decoding(self.clip_ids), "sample_rate": self.sample_rate}
+        return fingerprint({**settings, "files": files})
 
     def read(
         self, rows: NDArray[np.int64], starts: NDArray[np.int64], num_samples: int
@@ -102,12 +104,18 @@ def sound_files(
     Raises:
         InputError: If none of the files can be read.
     """
-    settings = {"sample_rate": sample_rate, "files": file_identities(root, clip_ids)}
+    settings = {
+        "decoding": decoding(clip_ids),
+        "sample_rate": sample_rate,
+        "files": file_identities(root, clip_ids),
+    }
 
     def build(folder: Path) -> None:
         count = partial(_count, root=root, sample_rate=sample_rate)
         outcomes = dict(in_parallel(count, clip_ids, num_workers, "reading headers", _CHUNK))
-        lengths = {clip: length for clip, length in outcomes.items() if isinstance(length, int)}
+        found = {clip: pair for clip, pair in outcomes.items() if isinstance(pair, tuple)}
+        lengths = {clip: length for clip, (length, _) in found.items()}
+        peaks = {clip: peak for clip, (_, peak) in found.items() if peak}
         unreadable = {clip: cause for clip, cause in outcomes.items() if isinstance(cause, str)}
         if not lengths:
             clip_id, cause = next(iter(unreadable.items()))
@@ -115,11 +123,12 @@ def sound_files(
                 f"none of the {len(clip_ids)} audio files under {root} can be used: "
                 f"{clip_id} {cause}; point data.root at a folder of sound recordings."
             )
-        index = {"lengths": lengths, "unreadable": unreadable}
+        index = {"lengths": lengths, "peaks": peaks, "unreadable": unreadable}
         (folder / "index.json").write_text(json.dumps(index, indent=1))
 
     folder = build_once(cache / f"headers-{fingerprint(settings)}", build)
     index = json.loads((folder / "index.json").read_text())
+    warn_beyond_full_scale(index["peaks"])
     return SoundFiles(
         root=root,
         clip_ids=tuple(index["lengths"]),
@@ -131,9 +140,10 @@ def sound_files(
     )
 
 
-def _count(clip_id: str, root: Path, sample_rate: int) -> int | str:
-    """Return a file's length, or its fault instead of raising, so that other files go on."""
+def _count(clip_id: str, root: Path, sample_rate: int) -> tuple[int, float] | str:
+    """Return a file's length and peak, or its fault, so that other files go on."""
+    path = root / clip_id
     try:
-        return count_samples(root / clip_id, sample_rate)
+        return count_samples(path, sample_rate), inspect(path).peak
     except UnreadableAudioError as error:
         return error.cause

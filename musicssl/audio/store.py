@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musicssl.audio.decode import DECODING, read_audio
+from musicssl.audio.decode import read_audio
 from musicssl.audio.files import Identity, file_identities
+from musicssl.audio.inspection import decoding
 from musicssl.audio.store_index import FULL_SCALE, SAMPLE_TYPE, SAMPLES, read_index
 from musicssl.audio.store_writing import JOURNAL, Decode, write_store
 from musicssl.cache import build_on, fingerprint, write_atomically
@@ -268,7 +269,7 @@ def _covering(
 
 def _list_files(folder: Path, identities: Sequence[Identity]) -> None:
     """Write the list of a store's files, unless it is there already."""
-    listed, text = folder / _FILES, json.dumps([DECODING, identities])
+    listed, text = folder / _FILES, json.dumps([_decoding(identities), identities])
     if not listed.is_file() or listed.read_bytes() != text.encode():
         write_atomically(listed, text)
 
@@ -280,13 +281,13 @@ def _listed_files(listed: Path) -> set[tuple[Any, ...]]:
         InputError: If the list is damaged.
     """
     try:
-        decoding, identities = json.loads(listed.read_text())
+        version, identities = json.loads(listed.read_text())
         files = {tuple(identity) for identity in identities}
     except (OSError, ValueError, TypeError) as error:
         raise InputError(
             f"{listed} is damaged; prepare its files again (--prepare), which repairs it."
         ) from error
-    return files if decoding == DECODING else set()
+    return files if version == _decoding(identities) else set()
 
 
 def _reopened(folder: Path, clip_ids: Sequence[str]) -> ClipStore:
@@ -294,8 +295,13 @@ def _reopened(folder: Path, clip_ids: Sequence[str]) -> ClipStore:
 
 
 def _folder(identities: Sequence[Identity], sample_rate: int, cache: Path, name: str) -> Path:
-    settings = {"decoding": DECODING, "sample_rate": sample_rate, "files": identities}
+    version = _decoding(identities)
+    settings = {"decoding": version, "sample_rate": sample_rate, "files": identities}
     return cache / f"{name}-{sample_rate}-{fingerprint(settings)}"
+
+
+def _decoding(identities: Sequence[Identity]) -> str:
+    return decoding([path for path, _, _ in identities])
 
 
 def _decode(clip_id: str, root: Path, sample_rate: int) -> NDArray[np.float32]:

@@ -19,9 +19,9 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from musicssl.audio.decode import UnreadableAudioError
 from musicssl.audio.parallel import in_parallel
 from musicssl.audio.store_index import SAMPLE_TYPE, SAMPLES, StoreIndex, quantise
+from musicssl.audio.unreadable import UnreadableAudioError
 from musicssl.cache import fingerprint, line, write_all
 from musicssl.errors import InputError
 

@@ -17,8 +17,10 @@ from typing import ClassVar
 import numpy as np
 from rich.console import Console
 
-from musicssl.audio.decode import AUDIO_SUFFIXES
-from musicssl.audio.files import audio_files
+from musicssl.audio.av_reader import INSTALL
+from musicssl.audio.files import audio_files, other_audio_files
+from musicssl.audio.inspection import readable_suffixes
+from musicssl.audio.unreadable import printable
 from musicssl.audio.waveform import Waveform
 from musicssl.cache import default_cache
 from musicssl.data.corpus import Corpus, check_corpus
@@ -94,8 +96,8 @@ class AudioFolder(Recordings):
         if not paths:
             raise InputError(
                 f"{self.folder} has no audio: no file in it ends in one of "
-                f"{' '.join(sorted(AUDIO_SUFFIXES))}; set data.root to another folder, or convert "
-                "the files."
+                f"{' '.join(sorted(readable_suffixes()))}; set data.root to another folder, or "
+                "convert the files."
             )
         y, mask = targets(table, paths, classes)
         groups = np.array(list(groups_by_path(table, paths).values())) if table.group else None
@@ -111,6 +113,8 @@ class AudioFolder(Recordings):
     def load(self) -> Corpus:
         """Read the table and open the recordings, decoding them if they are not cached."""
         corpus = super().load()
+        if unused := sorted(other_audio_files(self.folder)):
+            _log.warning("%s", _unused(unused))
         table = self._table()
         if table.split is None and self.test_fold is None:
             _log.info(
@@ -145,6 +149,13 @@ def _check_present(root: Path, table: LabelTable) -> None:
             f"{root}: {shortened(absent)}; add them, remove their rows or set data.root to the "
             "folder to which the paths are relative."
         )
+
+
+def _unused(paths: Sequence[str]) -> str:
+    """Return the line about audio files that cannot be read with what is installed."""
+    listed = shortened([f"{printable(path)} ({Path(path).suffix})" for path in paths])
+    files = "file" if len(paths) == 1 else "files"
+    return f"{len(paths)} other audio {files} not used: {listed}; to read them: {INSTALL}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -186,7 +197,7 @@ def _facts(corpus: Corpus, unreadable: dict[str, str]) -> list[str]:
         torn = sum(len(np.unique(corpus.split[corpus.groups == group])) > 1 for group in groups)
         lines.append(f"{len(groups)} groups, {torn} of them in more than one split")
     lines.append(f"files that cannot be used: {len(unreadable)}")
-    return lines + [f"  {path} {cause}" for path, cause in unreadable.items()]
+    return lines + [f"  {printable(path)} {cause}" for path, cause in unreadable.items()]
 
 
 if __name__ == "__main__":

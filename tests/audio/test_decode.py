@@ -7,13 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from musicssl.audio.decode import (
-    AUDIO_SUFFIXES,
-    UnreadableAudioError,
-    count_samples,
-    read_audio,
-    read_stretch,
-)
+from musicssl.audio.decode import count_samples, read_audio, read_stretch
+from musicssl.audio.inspection import AUDIO_SUFFIXES
+from musicssl.audio.unreadable import UnreadableAudioError
 
 FREQUENCY, AMPLITUDE = 440.0, 0.25  # Hz, of full scale
 FORMATS = {  # ending: (format, coding) of libsndfile
@@ -317,12 +313,23 @@ def test_one_sample_is_a_sound_at_its_own_rate(tmp_path):
     assert count_samples(tmp_path / "one.wav", 48_000) == 1
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_stretch_with_a_sample_that_is_not_finite_is_refused(tmp_path, value):
-    make_samples(value)(tmp_path / "a.wav")
-    assert len(read_stretch(tmp_path / "a.wav", 16_000, 600, 400)) == 400
-    with pytest.raises(UnreadableAudioError, match="holds samples that are NaN or infinite"):
-        read_stretch(tmp_path / "a.wav", 16_000, 400, 400)
+@pytest.mark.parametrize("value", [np.nan, np.inf, 3e38])
+def test_a_file_of_floats_with_an_impossible_sample_is_refused_by_every_reader(tmp_path, value):
+    path = tmp_path / "a.wav"
+    make_samples(value)(path)
+    readers = (
+        lambda: read_audio(path, 22_050),
+        lambda: read_stretch(path, 16_000, 600, 400),
+        lambda: count_samples(path, 16_000),
+    )
+    causes = set()
+    for read in readers:
+        with pytest.raises(UnreadableAudioError) as caught:
+            read()
+        causes.add(caught.value.cause)
+    assert len(causes) == 1
+    expected = "samples of 3e+38, where full scale is 1" if value == 3e38 else "NaN or infinite"
+    assert expected in causes.pop()
 
 
 def test_the_error_survives_the_way_back_from_a_worker():

@@ -8,8 +8,9 @@ import pytest
 import soundfile
 
 from musicssl.audio import sound_files as module
-from musicssl.audio.decode import UnreadableAudioError, read_audio
+from musicssl.audio.decode import read_audio
 from musicssl.audio.sound_files import sound_files
+from musicssl.audio.unreadable import UnreadableAudioError
 from musicssl.errors import InputError
 
 NAMES = ["0.wav", "x/1.mp3", "2.ogg", "3.flac", "zero.mp3", "text.wav"]
@@ -102,7 +103,7 @@ def test_a_file_that_breaks_while_training_is_named(root):
     rows, starts = np.array([0, 3]), np.array([0, 0])
     content = (root / "3.flac").read_bytes()
     (root / "3.flac").write_bytes(content[: len(content) // 2])
-    with pytest.raises(UnreadableAudioError, match=r"3\.flac is truncated .*--prepare.* replace"):
+    with pytest.raises(UnreadableAudioError, match=r"3\.flac is truncated: .*--prepare.* replace"):
         files.read(rows, starts, 2_400)
     (root / "3.flac").unlink()
     with pytest.raises(UnreadableAudioError, match=r"3\.flac does not exist"):

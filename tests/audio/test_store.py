@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from musicssl.audio.decode import UnreadableAudioError, read_audio
+from musicssl.audio.decode import read_audio
 from musicssl.audio.store import ClipStore, build_store, file_store, find_file_store
+from musicssl.audio.unreadable import UnreadableAudioError
 from musicssl.errors import InputError
 
 RATE = 8_000

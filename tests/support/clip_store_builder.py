@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from musicssl.audio.decode import UnreadableAudioError
 from musicssl.audio.store import build_store
+from musicssl.audio.unreadable import UnreadableAudioError
 
 RATE = 8_000
 NAMES = [f"clip {number}" for number in range(30)]

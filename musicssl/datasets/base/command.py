@@ -15,6 +15,7 @@ from rich.table import Table
 
 from musicssl.audio.files import audio_files
 from musicssl.audio.store import ClipStore
+from musicssl.audio.unreadable import printable
 from musicssl.audio.waveform import Waveform
 from musicssl.cache import default_cache
 from musicssl.data.corpus import SPLITS, Corpus
@@ -165,7 +166,7 @@ def _split_sizes(corpus: Corpus) -> str:
 
 def _listed(title: str, files: Mapping[str, str], limit: int = 10) -> list[str]:
     lines = [f"{title}: {len(files)}"]
-    lines += [f"  {path} {cause}" for path, cause in list(files.items())[:limit]]
+    lines += [f"  {printable(path)} {cause}" for path, cause in list(files.items())[:limit]]
     if len(files) > limit:
         lines.append(f"  and {len(files) - limit} more")
     return lines

@@ -23,6 +23,7 @@ from musicssl.audio.log_mel import LogMel
 from musicssl.audio.sound import Sound
 from musicssl.audio.sound_files import SoundFiles, sound_files
 from musicssl.audio.store import ClipStore, file_store, find_file_store
+from musicssl.audio.unreadable import printable
 from musicssl.audio.waveform import Waveform
 from musicssl.data.corpus import Corpus
 from musicssl.datasets.base.annotations import Annotations
@@ -153,10 +154,11 @@ class Recordings(ABC):
                 f"none of the {len(exists)} recordings that {self.name}'s annotations name is in "
                 f"{folder}, not even {annotations.paths[0]}; put the audio there, or {self.get}."
             )
-        missing = [annotations.paths[row] for row in np.flatnonzero(~exists)]
-        return Found(
-            annotations.select(np.flatnonzero(exists)), dict.fromkeys(missing, "is missing")
-        )
+        missing = dict.fromkeys(_at(annotations.paths, ~exists), "is missing")
+        named = np.array([path == printable(path) for path in annotations.paths], np.bool_)
+        cause = "has a name that is not UTF-8; rename it"  # no table or journal could name it
+        missing |= dict.fromkeys(_at(annotations.paths, exists & ~named), cause)
+        return Found(annotations.select(np.flatnonzero(exists & named)), missing)
 
     def unreadable_files(self) -> dict[str, str]:
         """Return path and fault of the annotated files that cannot be used."""
@@ -228,7 +230,7 @@ class Recordings(ABC):
         """Raise an error, or log a warning, if there are files that cannot be used."""
         if not unusable:
             return
-        listed = shortened([f"{path} {cause}" for path, cause in unusable.items()])
+        listed = shortened([f"{printable(path)} {cause}" for path, cause in unusable.items()])
         summary = f"{len(unusable)} of {count} files under {self.folder} cannot be used"
         if self.unreadable == "error":
             raise InputError(
@@ -243,7 +245,7 @@ class Found(NamedTuple):
 
     Attributes:
         annotations: Annotations of the recordings that exist.
-        missing: Path and fault of every other recording.
+        missing: Path and fault of every other recording, and of those whose name is not UTF-8.
     """
 
     annotations: Annotations
@@ -273,6 +275,10 @@ def _activity_of_instances(annotations: Annotations, opened: _Opened) -> NDArray
     count = opened.x.shape[1]
     missing = max(0, count - activity.shape[1])
     return np.pad(activity, ((0, 0), (0, missing), (0, 0)))[:, :count]
+
+
+def _at(paths: Sequence[str], chosen: NDArray[np.bool_]) -> list[str]:
+    return [paths[row] for row in np.flatnonzero(chosen).tolist()]
 
 
 def shortened(names: Sequence[str]) -> str:

@@ -1,0 +1,31 @@
+"""The error of an audio file that cannot be used."""
+
+from pathlib import Path
+
+from musicssl.errors import InputError
+
+
+class UnreadableAudioError(InputError):
+    """A file that cannot be used as sound.
+
+    Attributes:
+        path: The file.
+        cause: The fault, as a phrase that follows the path: "is empty (0 bytes)".
+    """
+
+    def __init__(self, path: Path, cause: str) -> None:
+        super().__init__(path, cause)
+        self.path = path
+        self.cause = cause
+
+    def __str__(self) -> str:
+        return f"{printable(str(self.path))} {self.cause}; replace or remove the file."
+
+
+def printable(path: str) -> str:
+    r"""Return a path for a message; bytes of its name that are not UTF-8 are escaped.
+
+    >>> printable("caf\udce9.wav")
+    'caf\\xe9.wav'
+    """
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
