@@ -40,7 +40,8 @@ _SLACK = 0.2  # seconds that a stated duration may exceed the samples: padding o
 
 def has_av() -> bool:
     """Whether PyAV is installed."""
-    return find_spec("av") is not None
+    spec = find_spec("av")
+    return spec is not None and spec.origin is not None  # a mere folder of that name has none
 
 
 class AvFile:

@@ -3,7 +3,10 @@
 See RFC 9639, sections 8.2 and 9.1, https://www.rfc-editor.org/rfc/rfc9639.
 """
 
+from mmap import mmap
 from typing import BinaryIO, NamedTuple
+
+from musicssl.audio.unreadable import SEVERAL_STREAMS
 
 _LARGEST_FRAME = 1 << 24  # bytes; STREAMINFO states it in 24 bits
 _TAIL = 1 << 16  # bytes in which the last frame is searched for first
@@ -44,44 +47,60 @@ def read_stream_info(file: BinaryIO) -> StreamInfo | None:
     )
 
 
-def continues(file: BinaryIO, info: StreamInfo) -> bool:
-    """Whether a FLAC file holds more samples than its header states.
+def flac_fault(data: bytes | mmap, info: StreamInfo) -> str | None:
+    """Return what is wrong with the header of a FLAC file, if anything.
 
     Frames have no size; their headers are found by a pattern and a checksum of 8 bits, in the tail
-    of the file.
+    of the file. A missing end is found by decoding the last sample.
     """
-    size = file.seek(0, 2)
+    begin = data.find(b"fLaC")
+    if data.find(b"fLaC\0\0\0\x22", begin + 1) >= 0:
+        return SEVERAL_STREAMS
     for length in (_TAIL, _LARGEST_FRAME):
-        file.seek(max(0, size - length))
-        spans = _frames(file.read(), info)
-        if spans:
-            ends = [end for _, end in spans]
-            further = any(start == info.samples for start, _ in spans)
-            return further or (info.samples not in ends and ends[0] > info.samples)
-    return False
+        frames = _frames(data[max(0, len(data) - length) :], info)
+        if frames:
+            break
+    else:
+        return None
+    rate = next((frame.rate for frame in frames if frame.rate), info.rate)
+    if rate != info.rate:
+        return f"is damaged: its header states a sample rate of {info.rate} Hz, its frames {rate}"
+    if not info.samples:
+        return None
+    ends = [frame.stop for frame in frames]
+    further = any(frame.start == info.samples for frame in frames)
+    if further or (info.samples not in ends and ends[0] > info.samples):
+        return f"is damaged: it holds more than the {info.samples} samples that its header states"
+    return None
 
 
-def _frames(data: bytes, info: StreamInfo) -> list[tuple[int, int]]:
-    """Return the first sample of each frame in `data`, and the one behind it; the last first."""
-    spans = []
+class _Frame(NamedTuple):
+    """A frame: its first sample, the one behind it, and its rate in Hz, 0 if that of the stream."""
+
+    start: int
+    stop: int
+    rate: int
+
+
+def _frames(data: bytes, info: StreamInfo) -> list[_Frame]:
+    """Return the frames whose headers are in `data`, the last one first."""
+    frames = []
     position = len(data)
     while (position := data.rfind(b"\xff", 0, position)) >= 0:
         if data[position + 1 : position + 2] in (b"\xf8", b"\xf9"):
-            span = _frame(data[position : position + 16], info)
-            if span is not None:
-                spans.append(span)
-    return spans
+            frame = _frame(data[position : position + 16], info)
+            if frame is not None:
+                frames.append(frame)
+    return frames
 
 
-def _frame(head: bytes, info: StreamInfo) -> tuple[int, int] | None:
-    """Return the first sample of a frame and the one behind it; None if the header is none."""
+def _frame(head: bytes, info: StreamInfo) -> _Frame | None:
+    """Read the header of a frame; None if it is none."""
     if len(head) < 6 or head[3] & 1 or not _channels_fit(head[3] >> 4, info.channels):
         return None
     number, position = _coded_number(head)
     block_code, rate_code = head[2] >> 4, head[2] & 15
     if number is None or not block_code or rate_code == 15:
-        return None
-    if 0 < rate_code < len(_KHZ) and round(1000 * _KHZ[rate_code]) != info.rate:
         return None
     extra = {6: 1, 7: 2}.get(block_code, 0)  # bytes of a block size that is written out
     written = int.from_bytes(head[position : position + extra], "big") + 1
@@ -90,7 +109,8 @@ def _frame(head: bytes, info: StreamInfo) -> tuple[int, int] | None:
     if len(head) <= position or _crc8(head[:position]) != head[position]:
         return None
     start = number if head[1] & 1 else number * info.block
-    return start, start + block
+    rate = round(1000 * _KHZ[rate_code]) if rate_code < len(_KHZ) else 0
+    return _Frame(start, start + block, rate)
 
 
 def _channels_fit(code: int, channels: int) -> bool:

@@ -33,11 +33,17 @@ import numpy as np
 import soundfile
 
 from musicssl.audio.av_reader import AV_SUFFIXES, INSTALL, AvFile, has_av
-from musicssl.audio.chunks import find_samples, samples_fault
-from musicssl.audio.flac_frames import continues, read_stream_info
+from musicssl.audio.chunks import (
+    caf_fault,
+    find_samples,
+    is_followed_by_another,
+    samples_fault,
+    stated_bytes,
+)
+from musicssl.audio.flac_frames import flac_fault, read_stream_info
 from musicssl.audio.mp3_frames import Mp3Stream, find_frames, is_frame_header
 from musicssl.audio.ogg_pages import ogg_fault
-from musicssl.audio.unreadable import UnreadableAudioError, printable
+from musicssl.audio.unreadable import SEVERAL_STREAMS, TRUNCATED, UnreadableAudioError, printable
 
 _NOT_SOUND_BY_SUFFIX = {"raw", "mat4", "mat5"}  # no header to check, or usually other data
 _OTHER_SUFFIXES = {"8svx", "aif", "aifc", "iff", "mp2", "oga", "opus", "snd", "sph"}
@@ -54,6 +60,8 @@ _RATES = (500, 1_000_000)  # Hz
 _LARGEST_SAMPLE = 2.0**32  # larger ones become infinite in the resampler, or are damage
 _FLOATS = ("FLOAT", "DOUBLE")
 _FULL_SCALES = (2.0**15, 2.0**23, 2.0**31)  # of integers
+_WIDTHS = {"PCM_U8": 1, "PCM_S8": 1, "ULAW": 1, "ALAW": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4}
+_WIDTHS |= {"FLOAT": 4, "DOUBLE": 8}  # bytes of a sample
 _MOST_FRAMES = 1 << 48
 _IMPOSSIBLE = {24: "sample rate", 33: "number of channels"}  # errors of libsndfile
 _MPEG_SUFFIXES = (".mp3", ".mp2")
@@ -66,7 +74,6 @@ _SAMPLE_COUNT = re.compile(rb"sample_count -i (\d+)")
 _log = logging.getLogger(__name__)
 _LFS_POINTER = b"version https://git-lfs"
 _NO_FRAMES = "is MP3 of free format, or damaged: its frames do not state their size"
-_TRUNCATED = "is truncated: its end is missing"
 
 
 @dataclass(frozen=True)
@@ -176,6 +183,8 @@ def _inspect(path: Path, size: int, _: int) -> AudioHeader:
             if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
                 cause = "is a git-LFS pointer, not the data itself: run git lfs pull"
                 raise UnreadableAudioError(path, cause)
+            if is_followed_by_another(file):
+                raise UnreadableAudioError(path, SEVERAL_STREAMS)
             samples = find_samples(file)
         if samples is not None:
             if fault := samples_fault(samples, size):
@@ -201,7 +210,7 @@ def _inspect_av(path: Path) -> AudioHeader:
         _check_rate(path, file.samplerate)
         frames = _count_by_decoding(file)
         if file.is_cut(frames):
-            raise UnreadableAudioError(path, _TRUNCATED)
+            raise UnreadableAudioError(path, TRUNCATED)
         header = AudioHeader(file.samplerate, file.channels, frames, in_order=True)
         return _not_empty(path, header)
 
@@ -249,23 +258,20 @@ def _inspect_mp3(path: Path, stream: Mp3Stream) -> AudioHeader:
 
 def _mp3_fault(stream: Mp3Stream) -> str | None:
     if stream.headers > stream.is_stream_start:
-        return (
-            "holds several streams one after the other, of which only the first would be read; "
-            "split it, or encode it again"
-        )
+        return SEVERAL_STREAMS
     if stream.channels_change:
         return "changes the number of its channels on the way"
     audio = stream.count - stream.is_stream_start
     if stream.stated is not None:
         if stream.stated > audio + _MP3_SLACK:
-            return _TRUNCATED
+            return TRUNCATED
         if stream.stated < audio - 1:
             return (
                 f"holds {audio} frames where its header states {stream.stated}: several streams "
                 "one after the other, or a damaged header; encode it again"
             )
-    elif stream.gaps > 1:
-        return f"is damaged: {stream.gaps} places between its frames hold no audio"
+    elif stream.gap > 1.5 * stream.mean_size:  # more than one frame is lost
+        return f"is damaged: {stream.gap} bytes between its frames are no audio"
     return None
 
 
@@ -274,35 +280,48 @@ def _inspect_open(path: Path, file: soundfile.SoundFile) -> AudioHeader:
     if fault := _fault(path, file):
         raise UnreadableAudioError(path, fault)
     _check_rate(path, file.samplerate)
-    header = AudioHeader(file.samplerate, file.channels, file.frames)
+    header = AudioHeader(
+        rate=file.samplerate,
+        channels=file.channels,
+        frames=_stated_frames(path, file),
+        in_order=file.subtype.startswith("ALAC"),  # seeks in a damaged file go elsewhere
+    )
     if file.frames > _MOST_FRAMES:  # the length is not stated
         header = replace(header, frames=_count_by_decoding(file), in_order=True)
     elif file.subtype in _FLOATS:
         header = replace(header, peak=_peak(path, file))
-    elif file.frames and file.format != "OGG" and not _can_read(file, file.frames - 1):
-        raise UnreadableAudioError(path, _TRUNCATED)  # pages of Ogg have been checked
+    elif header.frames and file.format != "OGG" and not _can_read(file, header.frames - 1):
+        raise UnreadableAudioError(path, TRUNCATED)  # pages of Ogg have been checked
     return _not_empty(path, header)
+
+
+def _stated_frames(path: Path, file: soundfile.SoundFile) -> int:
+    """Return the number of frames that an open file states."""
+    frames, width = int(file.frames), _WIDTHS.get(file.subtype)
+    if file.format not in ("W64", "VOC") or width is None:
+        return frames
+    with path.open("rb") as raw:
+        size = stated_bytes(raw)
+    return frames if size is None else max(0, min(frames, size // (width * file.channels)))
 
 
 def _fault(path: Path, file: soundfile.SoundFile) -> str | None:
     """Return what is wrong with the length of an open file, if anything."""
     if _shortened(file.extra_info):
-        return _TRUNCATED
+        return TRUNCATED
     with path.open("rb") as raw:
         if file.format == "OGG":
             with mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 return ogg_fault(data)
+        if file.format == "CAF":
+            return caf_fault(raw)
         if file.format == "NIST":
             stated = _SAMPLE_COUNT.search(raw.read(1024))
             if stated is not None and int(stated[1]) > file.frames:
-                return _TRUNCATED
-        if file.format == "FLAC":
-            info = read_stream_info(raw)
-            if info is not None and info.samples and continues(raw, info):
-                return (
-                    f"is damaged: it holds more than the {info.samples} samples that its header "
-                    "states"
-                )
+                return TRUNCATED
+        if file.format == "FLAC" and (info := read_stream_info(raw)):
+            with mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                return flac_fault(data, info)
     return None
 
 
@@ -339,7 +358,7 @@ def _peak(path: Path, file: soundfile.SoundFile) -> float:
         sounding += int(np.count_nonzero(magnitudes))
         count += len(block)
     if count < file.frames:
-        raise UnreadableAudioError(path, _TRUNCATED)
+        raise UnreadableAudioError(path, TRUNCATED)
     if peak > _LARGEST_SAMPLE:
         raise UnreadableAudioError(path, f"holds samples of {peak:.2g}, where full scale is 1")
     if 2 * beyond > sounding:

@@ -34,7 +34,7 @@ class Mp3Stream:
         stated: Number of frames that the header states; None without such a header.
         is_stream_start: Whether the first frame is such a header, with a number or without.
         variable: Whether frames have different bit rates.
-        gaps: Number of places between frames with data that is neither a frame nor a tag.
+        gap: Number of bytes between frames that are neither a frame nor a tag.
         headers: Number of frames that are headers of a stream.
         channels_change: Whether some frames have one channel and some two.
         plain: Whether the file holds nothing but the frames, an ID3v2 tag and an ID3v1 tag.
@@ -48,12 +48,17 @@ class Mp3Stream:
     stated: int | None
     is_stream_start: bool
     variable: bool
-    gaps: int
+    gap: int
     headers: int
     channels_change: bool
     plain: bool
     layer: int
     first: bytes
+
+    @property
+    def mean_size(self) -> float:
+        """Mean number of bytes of a frame."""
+        return sum(end - begin for begin, end in self.segments) / max(1, self.count)
 
     def header_with_length(self) -> bytes:
         """Return a frame that states the number of frames, to be put before the first one."""
@@ -118,7 +123,7 @@ def find_frames(data: Data, begin: int = 0, end: int | None = None) -> Mp3Stream
     sizes, second = kind.sizes, kind.second
     offset = _mark_at(head)
     segments: list[tuple[int, int]] = []
-    count = gaps = headers = 0
+    count = gap = headers = 0
     rates: set[int] = set()
     modes: set[bool] = set()
     start = position
@@ -141,9 +146,13 @@ def find_frames(data: Data, begin: int = 0, end: int | None = None) -> Mp3Stream
         start = _next_frame(data, after, end, kind)
         if start < 0:
             break
-        gaps += start > after
+        gap += start - after
         position = start
     stated, is_start = _stated(data, first, offset)
+    if is_start and not _checksum_fits(data, first, offset):  # frames are counted instead
+        begin_of_sound = first + sizes[head[2]]
+        segments[0] = (begin_of_sound, segments[0][1])
+        count, headers, stated, is_start = count - 1, headers - 1, None, False
     return Mp3Stream(
         segments=segments,
         count=count,
@@ -151,7 +160,7 @@ def find_frames(data: Data, begin: int = 0, end: int | None = None) -> Mp3Stream
         stated=stated,
         is_stream_start=is_start,
         variable=len(rates) > 1,
-        gaps=gaps,
+        gap=gap,
         headers=headers,
         channels_change=len(modes) > 1,
         plain=_is_plain(data, begin, segments),
@@ -241,3 +250,31 @@ def _stated(data: Data, first: int, offset: int) -> tuple[int | None, bool]:
     if data[first + 36 : first + 40] == b"VBRI":
         return int.from_bytes(data[first + 50 : first + 54], "big"), True
     return None, False
+
+
+def _checksum_fits(data: Data, first: int, offset: int) -> bool:
+    """Whether the header that LAME and FFmpeg write matches its checksum; True if it has none.
+
+    The checksum is at the end of the header; FFmpeg always computes it of 190 bytes.
+    """
+    flags, end = data[first + offset + 7], offset + 154
+    name = data[first + offset + 120 : first + offset + 124]
+    stored = int.from_bytes(data[first + end : first + end + 2], "big")
+    if flags != 15 or name not in (b"LAME", b"Lavc", b"Lavf") or not stored:
+        return True
+    lengths = {end, 190}
+    return any(_crc16(data[first : first + length]) == stored for length in lengths)
+
+
+def _crc16(data: bytes) -> int:
+    """Return the checksum with the polynomial x^16 + x^15 + x^2 + 1, least bits first.
+
+    >>> hex(_crc16(b"123456789"))
+    '0xbb3d'
+    """
+    remainder = 0
+    for byte in data:
+        remainder ^= byte
+        for _ in range(8):
+            remainder = remainder >> 1 ^ (0xA001 if remainder & 1 else 0)
+    return remainder

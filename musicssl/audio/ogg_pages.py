@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from mmap import mmap
 from typing import NamedTuple
 
+from musicssl.audio.unreadable import SEVERAL_STREAMS, TRUNCATED
+
 _HEADER = 27  # bytes of a page's header before the table of its segments
 _BEGIN, _END = 2, 4  # flags of the first and the last page of a stream
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
@@ -35,10 +37,7 @@ def ogg_fault(data: bytes | mmap) -> str | None:
             return "is damaged: a page of its Ogg stream does not match its checksum"
         if page.flags & _BEGIN:
             if begun:
-                return (
-                    "holds several streams one after the other, of which only the first would be "
-                    "read; split it, or encode it again"
-                )
+                return SEVERAL_STREAMS
         elif page.number != numbers.get(page.stream, -1) + 1:
             return "is damaged: pages of its Ogg stream are missing"
         else:
@@ -48,7 +47,7 @@ def ogg_fault(data: bytes | mmap) -> str | None:
             ended.add(page.stream)
     if data.find(b"OggS", behind + 1) >= 0:
         return "is damaged: other data lies between the pages of its Ogg stream"
-    return None if ended >= set(numbers) else "is truncated: its end is missing"
+    return None if ended >= set(numbers) else TRUNCATED
 
 
 def _pages(data: bytes | mmap) -> Iterator[tuple[_Page, int]]:

@@ -4,6 +4,12 @@ from pathlib import Path
 
 from musicssl.errors import InputError
 
+TRUNCATED = "is truncated: its end is missing"
+SEVERAL_STREAMS = (
+    "holds several streams one after the other, of which only the first would be read; split it, "
+    "or encode it again"
+)
+
 
 class UnreadableAudioError(InputError):
     """A file that cannot be used as sound.

@@ -1,6 +1,7 @@
 import os
 
-from musicssl.audio.files import audio_files, file_identities
+from musicssl.audio import inspection
+from musicssl.audio.files import audio_files, file_identities, other_audio_files
 
 
 def test_audio_is_found_by_its_ending_below_the_root(tmp_path):
@@ -27,3 +28,15 @@ def test_an_identity_changes_with_size_and_time_but_not_with_the_place(tmp_path)
     assert file_identities(root, names) == [["lost.wav", None, None], ["a.wav", 4, 7]]
     moved = root.rename(tmp_path / "moved")
     assert file_identities(moved, ["a.wav"]) == [["a.wav", 4, 7]]
+
+
+def test_files_that_need_av_are_audio_if_it_is_installed_and_others_if_not(tmp_path, monkeypatch):
+    for name in ["a.wav", "b.M4A", "x/c.wma", "d.txt"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.setattr(inspection, "has_av", lambda: False)
+    assert audio_files(tmp_path) == {"a.wav"}
+    assert other_audio_files(tmp_path) == {"b.M4A", "x/c.wma"}
+    monkeypatch.setattr(inspection, "has_av", lambda: True)
+    assert audio_files(tmp_path) == {"a.wav", "b.M4A", "x/c.wma"}
+    assert other_audio_files(tmp_path) == set()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from musicssl.audio import instances
+from musicssl.audio import inspection, instances
 from musicssl.audio.decode import read_audio
 from musicssl.audio.log_mel import LogMel
 from musicssl.data.corpus import check_corpus
@@ -248,3 +248,23 @@ def _durations(shared_data, clip_ids):
     lines = (shared_data / "fsdkaggle10" / "labels.csv").read_text().splitlines()[1:]
     duration = {line.split(",")[0]: line.split(",")[5] for line in lines}
     return [duration[clip_id] for clip_id in clip_ids]
+
+
+def test_a_name_that_is_not_utf8_is_listed_and_stops_nothing(make, root, caplog, capsys):
+    (root / "f.wav").rename(root / "caf\udce9.wav")
+    with pytest.raises(InputError, match=r"1 of 5 .* caf\\xe9\.wav has a name that is not UTF"):
+        make().load()
+    corpus = make(unreadable="skip").load()
+    assert corpus.clip_ids.tolist() == ["a.wav", "b/c.flac", "d.ogg", "e.mp3"]
+    arguments = ["--root", str(root), "--labels", "labels.csv", "--num-workers", "1"]
+    assert main([*arguments, "--cache", str(root.parent / "cache")]) == 0
+    shown = capsys.readouterr().out
+    assert "files that cannot be used: 1\n  caf\\xe9.wav has a name that is not UTF-8" in shown
+
+
+def test_audio_that_needs_av_is_counted_if_av_is_not_installed(make, root, caplog, monkeypatch):
+    monkeypatch.setattr(inspection, "has_av", lambda: False)
+    (root / "n.m4a").write_bytes(b"AAC")
+    make().load()
+    expected = "1 other audio file not used: n.m4a (.m4a); to read them: pip install 'musicssl[av]'"
+    assert expected in caplog.messages
