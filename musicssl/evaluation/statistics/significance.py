@@ -17,6 +17,10 @@ from scipy.stats import t as student
 
 Floats = NDArray[np.float64]
 
+# Seeds of both methods that a claim needs. For equally good methods, `paired_test` gave p < 0.05 in
+# 6 to 11 % of simulated studies with 2 seeds, in 6 to 6.5 % with 3, and in 5.2 to 5.9 % with 5.
+FEWEST_SEEDS = 5
+
 
 @dataclass(frozen=True)
 class PairedTest:
@@ -73,15 +77,43 @@ def paired_test(differences: Floats, influences: Floats) -> PairedTest:
         return PairedTest(float(differences[0]), 0.0, squares, num_clips - 1)
     total = influences.sum(axis=0)
     shared = float(total @ total - squares) / (num_seeds * (num_seeds - 1))
-    of_seeds, of_clips = float(differences.var(ddof=1)) / num_seeds, max(shared, 0.0)
-    return PairedTest(
-        float(differences.mean()), of_seeds, of_clips, _dof(of_seeds, of_clips, *influences.shape)
-    )
+    of_seeds = _of_mean(differences)
+    return _summed(float(differences.mean()), [of_seeds], (max(shared, 0.0), num_clips - 1))
 
 
-def _dof(of_seeds: float, of_clips: float, num_seeds: int, num_clips: int) -> float:
-    spread = of_seeds**2 / (num_seeds - 1) + of_clips**2 / (num_clips - 1)
-    return (of_seeds + of_clips) ** 2 / spread if spread > 0 else num_clips - 1
+def unpaired_test(
+    difference: float, samples: Sequence[Floats], clip_variance: float, num_clips: int
+) -> PairedTest:
+    """Test whether a difference of two means is 0, where trainings have no pairs.
+
+    The variances of the means of all samples are added to that over clips, as in Welch's t-test.
+    The spread of trainings contains their interaction with the clips, which is in the variance over
+    clips too, so the test is conservative.
+
+    Args:
+        difference: Mean of the first model minus that of the second.
+        samples: Values whose means vary the difference, for example those of the first model's
+            trainings and those of the second's, at least two in each.
+        clip_variance: Variance of the difference over draws of test clips.
+        num_clips: Number of test clips, or of groups of them that were drawn.
+    """
+    return _summed(difference, list(map(_of_mean, samples)), (clip_variance, num_clips - 1))
+
+
+def _of_mean(values: Floats) -> tuple[float, int]:
+    """Return the variance of the mean of a sample, and its degrees of freedom."""
+    return float(values.var(ddof=1)) / len(values), len(values) - 1
+
+
+def _summed(
+    difference: float, of_seeds: Sequence[tuple[float, int]], of_clips: tuple[float, int]
+) -> PairedTest:
+    """Add independent variances, each with its degrees of freedom (Welch and Satterthwaite)."""
+    parts = [*of_seeds, of_clips]
+    variance = sum(part for part, _ in parts)
+    spread = sum(part**2 / dof for part, dof in parts)
+    dof = variance**2 / spread if spread > 0 else of_clips[1]
+    return PairedTest(difference, sum(part for part, _ in of_seeds), of_clips[0], dof)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

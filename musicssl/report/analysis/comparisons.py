@@ -7,7 +7,12 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from musicssl.evaluation.statistics.significance import PairedTest, holm, paired_test
+from musicssl.evaluation.statistics.significance import (
+    FEWEST_SEEDS,
+    PairedTest,
+    holm,
+    paired_test,
+)
 from musicssl.report.analysis.grouping import Cell, Method, fractions
 from musicssl.report.read.runs import Run
 
@@ -43,6 +48,11 @@ class Comparison:
     p_all: float | None = None
 
     @property
+    def has_enough_seeds(self) -> bool:
+        """Whether the test may support a claim that one of the two methods is better."""
+        return len(self.seeds) >= FEWEST_SEEDS
+
+    @property
     def caveat(self) -> str:
         """What the seeds do not allow to say; empty if nothing."""
         caveats = []
@@ -50,6 +60,8 @@ class Comparison:
             caveats.append("no seed in common: not tested")
         elif len(self.seeds) == 1:
             caveats.append("one seed: spread of training unknown")
+        elif not self.has_enough_seeds:
+            caveats.append(f"fewer than {FEWEST_SEEDS} seeds: no claim")
         if self.left_out and self.seeds:
             caveats.append(f"seeds of only one left out: {', '.join(map(str, self.left_out))}")
         return "; ".join(caveats)

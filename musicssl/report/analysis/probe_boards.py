@@ -60,6 +60,11 @@ class ProbedModel:
         """Fractions of labels for which there are probes, ascending."""
         return sorted({p_s for result in self.results for p_s in result.cells})
 
+    @property
+    def is_trained(self) -> bool:
+        """Whether another seed gives another model, unlike statistics and embeddings of a file."""
+        return self.results[0].seed is not None
+
     def at(self, p_s: float) -> list[ProbeResult]:
         """List the results of a fraction of labels: of each training, that of the most draws."""
         by_seed: dict[int | None, ProbeResult] = {}

@@ -15,6 +15,12 @@ from musicssl.errors import InputError
 from musicssl.evaluation.metrics import primary_metric
 from musicssl.evaluation.statistics.bootstrap import replicates
 from musicssl.evaluation.statistics.paired import Comparison, compare, corrected
+from musicssl.evaluation.statistics.significance import (
+    FEWEST_SEEDS,
+    PairedTest,
+    holm,
+    unpaired_test,
+)
 from musicssl.evaluation.tasks import task_named
 from musicssl.report.analysis.grids import Grid
 from musicssl.report.analysis.probe_boards import (
@@ -35,7 +41,7 @@ OUTDATED = (
 )
 _log = logging.getLogger(__name__)
 
-Replicates = dict[float, NDArray[np.float64]]  # (B,) by fraction of labels
+Replicates = dict[float, list[NDArray[np.float64]]]  # (draws, B) of each training, by fraction
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,12 @@ class ProbeComparison:
         metric: Name of the metric that is compared.
         test: Of the means over training seeds and draws of labelled clips; its p value is
             corrected for all comparisons of the board.
+        trainings: Number of training seeds of the model with the fewer of them; models without a
+            training, such as statistics of the input, do not count. None if neither has one.
+        draws: Number of draws of labelled clips; None if all labelled clips are used.
+        claim: Test over new trainings, new draws of labelled clips and new test clips; None if
+            there are too few trainings or draws, see `FEWEST_SEEDS`.
+        p_claim: Its p value, corrected for all such tests of the board.
     """
 
     model: str
@@ -58,6 +70,10 @@ class ProbeComparison:
     labelled: int
     metric: str
     test: Comparison
+    trainings: int | None
+    draws: int | None
+    claim: PairedTest | None
+    p_claim: float | None = None
 
     @property
     def p_holm(self) -> float:
@@ -163,7 +179,11 @@ def compare_board(board: ProbeBoard) -> list[ProbeComparison]:
         if p_s in of_baseline
     ]
     tests = corrected([pair.test for pair in pairs])
-    pairs = [replace(pair, test=test) for pair, test in zip(pairs, tests, strict=True)]
+    claims = iter(holm([pair.claim.p for pair in pairs if pair.claim is not None]))
+    pairs = [
+        replace(pair, test=test, p_claim=None if pair.claim is None else next(claims))
+        for pair, test in zip(pairs, tests, strict=True)
+    ]
     return sorted(pairs, key=lambda pair: pair.p_s)
 
 
@@ -179,11 +199,36 @@ def _compare(
     baseline: ProbedModel,
     p_s: float,
     metric: str,
-    drawn: tuple[NDArray[np.float64], NDArray[np.float64]],
+    drawn: tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]],
 ) -> ProbeComparison:
-    means = [float(np.mean(one.values(p_s, metric))) for one in (model, baseline)]
-    test = compare(*drawn, *means)
-    return ProbeComparison(model.label, baseline.label, p_s, model.labelled(p_s), metric, test)
+    a, b = (float(np.mean(one.values(p_s, metric))) for one in (model, baseline))
+    of_clips = [np.mean([one.mean(axis=0) for one in some], axis=0) for some in drawn]  # (B,) each
+    test = compare(of_clips[0], of_clips[1], a, b)
+    results = [*model.at(p_s), *baseline.at(p_s)]
+    trained = [one.values(p_s, metric) for one in (model, baseline) if one.is_trained]
+    trainings = min(map(len, trained), default=None)
+    draws = None if p_s >= 1 else min(len(result.rows(p_s)) for result in results)
+    claim = None
+    if all(number is None or number >= FEWEST_SEEDS for number in (trainings, draws)):
+        samples = [np.array(values) for values in trained]
+        if draws is not None:  # labelled clips are the same for both models
+            of_a, of_b = (
+                np.mean([np.nanmean(one[:draws], axis=1) for one in some], axis=0) for some in drawn
+            )
+            samples.append(of_a - of_b)
+        variance = float(np.nanvar(of_clips[0] - of_clips[1], ddof=1))
+        claim = unpaired_test(a - b, samples, variance, results[0].num_units)
+    return ProbeComparison(
+        model=model.label,
+        other=baseline.label,
+        p_s=p_s,
+        labelled=model.labelled(p_s),
+        metric=metric,
+        test=test,
+        trainings=trainings,
+        draws=draws,
+        claim=claim,
+    )
 
 
 def _tested_metric(board: ProbeBoard) -> str | None:
@@ -195,15 +240,14 @@ def _tested_metric(board: ProbeBoard) -> str | None:
 
 
 def _replicates(model: ProbedModel, metric: str, resamples: int) -> Replicates:
-    """Return the metric on resamples of the test clips, mean over training seeds."""
+    """Return the metric of each training and draw of labelled clips on resamples of test clips."""
     of_results = {r.folder: _replicates_of(r, metric, resamples) for r in model.results}
-    return {
-        p_s: np.mean([of_results[result.folder][p_s] for result in model.at(p_s)], axis=0)
-        for p_s in model.p_s
-    }
+    return {p_s: [of_results[result.folder][p_s] for result in model.at(p_s)] for p_s in model.p_s}
 
 
-def _replicates_of(result: ProbeResult, metric: str, resamples: int) -> Replicates:
+def _replicates_of(
+    result: ProbeResult, metric: str, resamples: int
+) -> dict[float, NDArray[np.float64]]:
     test_set = result.test_set
     drawn = replicates(
         torch.from_numpy(result.scores()),
@@ -215,4 +259,4 @@ def _replicates_of(result: ProbeResult, metric: str, resamples: int) -> Replicat
         credit=result.credit,
         resamples=resamples,
     )[metric]
-    return {p_s: drawn[result.rows(p_s)].mean(axis=0) for p_s in result.cells}
+    return {p_s: drawn[result.rows(p_s)] for p_s in result.cells}

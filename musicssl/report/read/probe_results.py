@@ -95,6 +95,11 @@ class ProbeResult:
     groups: NDArray[Any] | None
     credit: NDArray[np.float32] | None
 
+    @property
+    def num_units(self) -> int:
+        """Number of what is drawn for an interval over test clips: clips, or groups of them."""
+        return len(self.test_set.clip_ids if self.groups is None else np.unique(self.groups))
+
     def rows(self, p_s: float) -> list[int]:
         """List the indices of the fits with a fraction of labels."""
         return [index for index, fit in enumerate(self.fits) if fit.p_s == p_s]

@@ -167,11 +167,12 @@ def write_probes(path: Path, boards: Sequence[ProbeBoard]) -> None:
 def write_probe_comparisons(path: Path, study: ProbeStudy) -> None:
     """Write a row for each comparison with the baseline of a board."""
     heads = ["board", "p_s", "labelled", "metric", "model", "other"]
-    heads += ["difference", "low", "high", "p", "p_holm"]
+    heads += ["difference", "low", "high", "p", "p_holm", "p_new_trainings"]
     rows = [
         [
             *(board.title, one.p_s, one.labelled, one.metric, one.model, one.other),
-            *(one.test.difference, one.test.low, one.test.high, one.test.p, one.p_holm),
+            *(one.test.difference, one.test.low, one.test.high, one.test.p),
+            *(one.p_holm, one.p_claim),
         ]
         for board, comparisons in zip(study.boards, study.comparisons, strict=True)
         for one in comparisons

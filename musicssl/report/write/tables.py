@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from musicssl.evaluation.metrics import metric_info, percent
 from musicssl.evaluation.statistics.p_values import p_text
+from musicssl.evaluation.statistics.significance import FEWEST_SEEDS
 from musicssl.report.analysis.best_settings import ChoiceTable
 from musicssl.report.analysis.comparisons import TESTED, Comparison
 from musicssl.report.analysis.grids import Grid, fraction_heads
@@ -13,7 +14,7 @@ from musicssl.report.analysis.probe_boards import ProbeBoard
 from musicssl.report.analysis.probe_study import ProbeComparison, ProbeStudy
 from musicssl.report.analysis.study import Study
 from musicssl.report.read.settings import ABSENT, differing
-from musicssl.report.write.verdicts import SIGNIFICANT, is_significant
+from musicssl.report.write.verdicts import SIGNIFICANT, is_difference, is_probe_difference
 
 _NONE = "–"
 
@@ -88,7 +89,8 @@ def comparisons_table(comparisons: Sequence[Comparison], baseline: str) -> Table
         heads.append("note")
     title = (
         f"macro {metric} less that of {baseline}; paired by seed and clip, p corrected "
-        f"for {len(with_baseline)} comparisons, bold below {SIGNIFICANT}"
+        f"for {len(with_baseline)} comparisons, bold below {SIGNIFICANT} from {FEWEST_SEEDS} seeds "
+        "on"
     )
     rows = [(one.method, _comparison(one)[: len(heads) - 1]) for one in with_baseline]
     return _table(title, heads, rows)
@@ -163,7 +165,7 @@ def probe_comparisons_table(
     heads = ["model", "labels (clips)", f"{metric} difference", "95 % interval", "p", "p, Holm"]
     title = (
         f"{metric} less that of {board.baseline.label}; paired by test clip, p corrected for "
-        f"{len(comparisons)} comparisons, bold below {SIGNIFICANT}"
+        f"{len(comparisons)} comparisons, bold where the verdict calls it a difference"
     )
     return _table(title, heads, [(one.model, _probe_comparison(one)) for one in comparisons])
 
@@ -215,7 +217,7 @@ def _comparison(one: Comparison) -> list[Cell]:
         Cell(f"{one.test.difference:+.4f}"),
         Cell(f"{low:+.4f} to {high:+.4f}"),
         Cell(p_text(one.test.p)),
-        Cell(p_text(one.p_baseline), is_bold=one.p_baseline < SIGNIFICANT),
+        Cell(p_text(one.p_baseline), is_bold=is_difference(one)),
         Cell(str(len(one.seeds))),
         caveat,
     ]
@@ -228,5 +230,5 @@ def _probe_comparison(one: ProbeComparison) -> list[Cell]:
         Cell(f"{test.difference:+.4f}"),
         Cell(f"{test.low:+.4f} to {test.high:+.4f}"),
         Cell(p_text(test.p, is_bound=is_bound)),
-        Cell(p_text(one.p_holm, is_bound=is_bound), is_bold=is_significant(one)),
+        Cell(p_text(one.p_holm, is_bound=is_bound), is_bold=is_probe_difference(one)),
     ]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from musicssl.evaluation.metrics import metric_info, percent
 from musicssl.evaluation.statistics.p_values import p_equation
+from musicssl.evaluation.statistics.significance import FEWEST_SEEDS
 from musicssl.report.analysis.comparisons import TESTED, Comparison
 from musicssl.report.analysis.grouping import Method
 from musicssl.report.analysis.labels_needed import Match
@@ -12,6 +13,7 @@ from musicssl.report.analysis.probe_study import ProbeComparison, ProbeStudy
 from musicssl.report.analysis.study import Study
 
 SIGNIFICANT = 0.05  # corrected p values below it are called a difference
+NEEDED = f"a claim needs at least {FEWEST_SEEDS} seeds of both"
 
 
 def capitalised(text: str) -> str:
@@ -34,7 +36,7 @@ def count(number: int, noun: str) -> str:
 
 
 def verdict(study: Study) -> list[str]:
-    """Say for each fraction of labels whether a method beats the baseline.
+    """Say for each fraction of labels which methods are better or worse than the baseline.
 
     Where settings were chosen on validation clips, the chosen ones have sentences of their own.
     """
@@ -61,10 +63,19 @@ def match_sentence(match: Match, baseline: str) -> str:
     )
 
 
+def is_difference(one: Comparison) -> bool:
+    """Whether one of two methods is shown to be better: the p value is small, the seeds suffice."""
+    return one.has_enough_seeds and one.p_baseline is not None and one.p_baseline < SIGNIFICANT
+
+
 def _at_fraction(
     p_s: float, comparisons: Sequence[Comparison], methods: Sequence[Method], metric: str
 ) -> str:
-    """Say whether a method beats the first one at a fraction of labels."""
+    """Say which methods are better or worse than the first one at a fraction of labels.
+
+    Methods with fewer than `FEWEST_SEEDS` seeds in common with the first have their difference
+    stated, and no more is said of them.
+    """
     baseline = methods[0]
     place = f"At {percent(p_s)} of the labels"
     if p_s not in baseline.cells:
@@ -75,24 +86,52 @@ def _at_fraction(
     ]
     if not tested:
         return f"{place} no other method has a run with a seed of {baseline.label}."
-    best, finding, doubt = _finding(tested, baseline.label)
-    sentence = f"{place} {finding}: {_evidence(best)}{doubt}."
-    return sentence if metric == TESTED else f"{sentence} {_means(best, methods, metric)}"
+    enough = [one for one in tested if one.has_enough_seeds]
+    few = [one for one in tested if not one.has_enough_seeds]
+    best, sentences = (_finding if enough else _measured)(enough or few, baseline.label)
+    if enough and few:
+        sentences += _measured(few, baseline.label)[1]
+    text = f"{place} {' '.join(sentences)}"
+    return text if metric == TESTED else f"{text} {_means(best, methods, metric)}"
 
 
-def _finding(tested: Sequence[Comparison], baseline: str) -> tuple[Comparison, str, str]:
-    """Return the best method, what is found of it, and a doubt about that."""
-    winners = [one for one in tested if _difference(one) > 0 and _is_significant(one)]
+def _finding(tested: Sequence[Comparison], baseline: str) -> tuple[Comparison, list[str]]:
+    """Return the best method, and sentences on what is found of it and of those that are worse."""
+    winners = [one for one in tested if _difference(one) > 0 and is_difference(one)]
+    losers = [one for one in tested if _difference(one) < 0 and is_difference(one)]
     best = max(winners or tested, key=_difference)
+    evidence = _evidence(best)
     if winners:
         highest = max(tested, key=_difference)
         doubt = "" if highest is best else f"; {highest.method} gains more, but not significantly"
-        beats = "beats" if len(best.seeds) > 1 else "scores higher than"
-        return best, f"{best.method} {beats} {baseline}", doubt
-    if all(_difference(one) < 0 and _is_significant(one) for one in tested):
-        return best, f"every other method falls short of {baseline}; least so {best.method}", ""
-    none = f"no method is shown to beat {baseline}; the best of the others is {best.method}"
-    return best, none, ""
+        found = f"{best.method} beats {baseline}: {evidence}{doubt}."
+    elif len(losers) == len(tested) == 1:
+        return best, [f"{best.method} is worse than {baseline}: {evidence}."]
+    elif len(losers) == len(tested):
+        all_are = f"every other method is worse than {baseline}"
+        return best, [f"{all_are}; the closest is {best.method}: {evidence}."]
+    else:
+        none = f"no method is shown to beat {baseline}"
+        found = f"{none}; the best of the others is {best.method}: {evidence}."
+    return best, [found, *_worse([(one.method, _difference(one)) for one in losers], baseline)]
+
+
+def _worse(losers: Sequence[tuple[str, float]], baseline: str) -> list[str]:
+    """Name the methods that are worse than the baseline, with their differences."""
+    if not losers:
+        return []
+    names = " and ".join(f"{name} ({difference:+.4f})" for name, difference in losers)
+    return [f"{names} {'is' if len(losers) == 1 else 'are'} worse than {baseline}."]
+
+
+def _measured(few: Sequence[Comparison], baseline: str) -> tuple[Comparison, list[str]]:
+    """Return the best of the methods with few seeds, and its difference with no claim."""
+    best = max(few, key=_difference)
+    of = "" if len(few) == 1 else f", the most of {len(few)} methods"
+    return best, [
+        f"{best.method} measures {_difference(best):+.4f} {metric_info(TESTED).heading} against "
+        f"{baseline} over {count(len(best.seeds), 'seed')}{of}; {NEEDED}."
+    ]
 
 
 def _difference(one: Comparison) -> float:
@@ -100,18 +139,14 @@ def _difference(one: Comparison) -> float:
     return one.test.difference
 
 
-def _is_significant(one: Comparison) -> bool:
-    return one.p_baseline is not None and one.p_baseline < SIGNIFICANT
-
-
 def _evidence(one: Comparison) -> str:
     assert one.test is not None
     assert one.p_baseline is not None
     low, high = one.test.interval
-    seeds = f"{len(one.seeds)} seeds" if len(one.seeds) > 1 else one.caveat
     return (
         f"{one.test.difference:+.4f} {metric_info(TESTED).heading} (95 % interval {low:+.4f} to "
-        f"{high:+.4f}, {p_equation(one.p_baseline)} after Holm's correction, {seeds})"
+        f"{high:+.4f}, {p_equation(one.p_baseline)} after Holm's correction, "
+        f"{count(len(one.seeds), 'seed')})"
     )
 
 
@@ -130,7 +165,7 @@ def _means(one: Comparison, methods: Sequence[Method], metric: str) -> str:
 
 
 def probe_verdict(study: ProbeStudy) -> list[str]:
-    """Say for each board and fraction of labels whether a model beats the baseline."""
+    """Say for each board and fraction of labels which models are better or worse."""
     return [
         line
         for board, comparisons in zip(study.boards, study.comparisons, strict=True)
@@ -144,9 +179,9 @@ def gain(one: ProbeComparison) -> float:
     return -one.test.difference if smaller_is_better else one.test.difference
 
 
-def is_significant(one: ProbeComparison) -> bool:
-    """Whether there is a difference, after correction."""
-    return one.p_holm < SIGNIFICANT
+def is_probe_difference(one: ProbeComparison) -> bool:
+    """Whether one of two models is shown to be better: the p value is small, the seeds suffice."""
+    return one.p_claim is not None and one.p_claim < SIGNIFICANT
 
 
 def _of_board(board: ProbeBoard, comparisons: Sequence[ProbeComparison]) -> list[str]:
@@ -161,30 +196,63 @@ def _of_board(board: ProbeBoard, comparisons: Sequence[ProbeComparison]) -> list
     }
     return [
         f"{title}, at {percent(p_s)} of the labels ({count(some[0].labelled, 'clip')}): "
-        f"{_probe_finding(some)}."
+        f"{_probe_finding(some)}"
         for p_s, some in by_fraction.items()
     ]
 
 
 def _probe_finding(comparisons: Sequence[ProbeComparison]) -> str:
+    enough = [one for one in comparisons if one.claim is not None]
+    few = [one for one in comparisons if one.claim is None]
     baseline = comparisons[0].other
-    winners = [one for one in comparisons if gain(one) > 0 and is_significant(one)]
-    best = max(winners or comparisons, key=gain)
+    sentences = _probe_claims(enough, baseline) if enough else []
+    if few:
+        best = max(few, key=gain)
+        of = "" if len(few) == 1 else f", the most of {count(len(few), 'model')}"
+        sentences.append(
+            f"{best.model} measures {best.test.difference:+.4f} {metric_info(best.metric).heading} "
+            f"against {baseline}{of}; {_seeds_needed(best)}."
+        )
+    return " ".join(sentences)
+
+
+def _probe_claims(tested: Sequence[ProbeComparison], baseline: str) -> list[str]:
+    """Say which models are better or worse than the baseline."""
+    winners = [one for one in tested if gain(one) > 0 and is_probe_difference(one)]
+    losers = [one for one in tested if gain(one) < 0 and is_probe_difference(one)]
+    best = max(winners or tested, key=gain)
     evidence = _probe_evidence(best)
     if winners:
-        highest = max(comparisons, key=gain)
+        highest = max(tested, key=gain)
         doubt = "" if highest is best else f"; {highest.model} gains more, but not significantly"
-        return f"{best.model} scores higher than {baseline}: {evidence}{doubt}"
-    if all(gain(one) < 0 and is_significant(one) for one in comparisons):
-        return f"every other model falls short of {baseline}; least so {best.model}: {evidence}"
-    return (
-        f"no model is shown to beat {baseline}; the best of the others is {best.model}: {evidence}"
-    )
+        found = f"{best.model} beats {baseline}: {evidence}{doubt}."
+    elif len(losers) == len(tested) == 1:
+        return [f"{best.model} is worse than {baseline}: {evidence}."]
+    elif len(losers) == len(tested):
+        all_are = f"every other model is worse than {baseline}"
+        return [f"{all_are}; the closest is {best.model}: {evidence}."]
+    else:
+        none = f"no model is shown to beat {baseline}"
+        found = f"{none}; the best of the others is {best.model}: {evidence}."
+    return [found, *_worse([(one.model, one.test.difference) for one in losers], baseline)]
+
+
+def _seeds_needed(one: ProbeComparison) -> str:
+    """Say what is missing for a claim."""
+    counts = {"training": one.trainings, "draw of labelled clips": one.draws}
+    lacking = [
+        noun for noun, number in counts.items() if number is not None and number < FEWEST_SEEDS
+    ]
+    nouns = [noun.replace("training", "trainings").replace("draw ", "draws ") for noun in lacking]
+    return f"a claim needs at least {FEWEST_SEEDS} {' and '.join(nouns)} of both"
 
 
 def _probe_evidence(one: ProbeComparison) -> str:
-    p = p_equation(one.p_holm, is_bound=one.test.p_is_bound)
+    assert one.claim is not None
+    assert one.p_claim is not None
+    low, high = one.claim.interval
+    seeds = "" if one.trainings is None else f", {count(one.trainings, 'training')} or more of each"
     return (
-        f"{one.test.difference:+.4f} {metric_info(one.metric).heading} (95 % interval "
-        f"{one.test.low:+.4f} to {one.test.high:+.4f}, {p} after Holm's correction)"
+        f"{one.test.difference:+.4f} {metric_info(one.metric).heading} (95 % interval {low:+.4f} "
+        f"to {high:+.4f}, {p_equation(one.p_claim)} after Holm's correction{seeds})"
     )

@@ -4,29 +4,12 @@ from itertools import permutations, product
 
 import numpy as np
 import pytest
-from scipy.stats import norm, ttest_1samp
+from scipy.stats import norm, ttest_1samp, ttest_ind
 
 from musicssl.evaluation.statistics.delong import macro_auroc
-from musicssl.evaluation.statistics.significance import holm, paired_test
+from musicssl.evaluation.statistics.significance import holm, paired_test, unpaired_test
 from tests.support.delong import slow_covariance
-
-
-def simulate(rng, num_seeds=3, num_clips=60, clip_effect=0.7, seed_effect=0.3, own=0.7):
-    """AUROC, (2, S), and influences, (2, S, N), of two methods that are equally good.
-
-    Scores vary by clip for all trainings of a method alike, by training for all clips alike, and
-    by training and clip.
-    """
-    present = np.arange(num_clips) < num_clips // 2
-    aurocs, influences = np.zeros((2, num_seeds)), np.zeros((2, num_seeds, num_clips))
-    for method in range(2):
-        of_clips = clip_effect * rng.normal(size=num_clips)
-        for seed in range(num_seeds):
-            quality = 1 + seed_effect * rng.normal()
-            scores = quality * present + of_clips + own * rng.normal(size=num_clips)
-            result = macro_auroc(scores[:, None], present[:, None], np.ones((num_clips, 1), bool))
-            aurocs[method, seed], influences[method, seed] = result.macro, result.influence
-    return aurocs, influences
+from tests.support.equal_methods import simulate
 
 
 def test_one_seed_and_one_class_is_delongs_paired_test():
@@ -55,6 +38,25 @@ def test_without_an_influence_of_clips_it_is_the_t_test_over_seeds():
     assert test.p == pytest.approx(theirs.pvalue)
     assert test.dof == 3
     assert test.interval == pytest.approx(tuple(theirs.confidence_interval(0.95)))
+
+
+def test_without_a_variance_of_clips_two_samples_have_welchs_t_test():
+    a, b = np.array([0.71, 0.74, 0.69, 0.75]), np.array([0.61, 0.73, 0.64])
+    test = unpaired_test(a.mean() - b.mean(), [a, b], 0.0, 30)
+    theirs = ttest_ind(a, b, equal_var=False)
+    assert test.p == pytest.approx(theirs.pvalue)
+    assert test.dof == pytest.approx(theirs.df)
+    assert test.interval == pytest.approx(tuple(theirs.confidence_interval(0.95)))
+
+
+def test_of_one_sample_and_clips_it_is_satterthwaites_sum():
+    a = np.array([0.71, 0.74, 0.69])
+    of_seeds = a.var(ddof=1) / 3
+    test = unpaired_test(0.2, [a], 0.001, 40)
+    assert test.standard_error**2 == pytest.approx(of_seeds + 0.001)
+    welch = (of_seeds + 0.001) ** 2 / (of_seeds**2 / 2 + 0.001**2 / 39)
+    assert test.dof == pytest.approx(welch)
+    assert unpaired_test(0.2, [], 0.001, 40).dof == pytest.approx(39)
 
 
 def test_it_is_the_test_of_obuchowski_and_rockette():

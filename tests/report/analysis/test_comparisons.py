@@ -25,7 +25,17 @@ def test_every_pair_is_compared_at_every_fraction_the_baseline_subtracted(tmp_pa
     differences = np.array([b[s].metrics["auroc"] - att[s].metrics["auroc"] for s in range(3)])
     influences = np.stack([b[s].scores.influence - att[s].scores.influence for s in range(3)])
     assert pairs[0].test == paired_test(differences, influences)
-    assert pairs[0].caveat == ""
+    assert pairs[0].caveat == "fewer than 5 seeds: no claim"
+
+
+@pytest.mark.parametrize(("seeds", "caveat"), [(4, "fewer than 5 seeds: no claim"), (5, "")])
+def test_five_seeds_in_common_are_enough_for_a_claim(tmp_path, seeds, caveat):
+    write_sweep(tmp_path, {"att": 0.4}, fractions=(0.1,), seeds=range(6))
+    write_sweep(tmp_path, {"b": 0.8}, fractions=(0.1,), seeds=range(seeds))
+    _, [pair] = compare(tmp_path)
+    assert pair.has_enough_seeds == (seeds == 5)
+    assert pair.caveat.startswith(caveat)
+    assert len(pair.seeds) == seeds
 
 
 def test_p_values_are_corrected_for_the_comparisons_with_the_baseline_and_for_all(tmp_path):
@@ -47,7 +57,7 @@ def test_two_names_for_the_same_scores_do_not_differ(tmp_path):
 @pytest.mark.parametrize(
     ("seeds", "common", "left_out", "caveat"),
     [
-        ((0, 1, 2), (0, 1), (2,), "seeds of only one left out: 2"),
+        ((0, 1, 2), (0, 1), (2,), "fewer than 5 seeds: no claim; seeds of only one left out: 2"),
         ((1,), (1,), (0,), "one seed: spread of training unknown; seeds of only one left out: 0"),
         ((7, 8), (), (0, 1, 7, 8), "no seed in common: not tested"),
     ],
