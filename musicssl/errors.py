@@ -1,6 +1,7 @@
 """User errors: one exception, and how every command reports it."""
 
 import sys
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +13,31 @@ _EXTRA_OF = {  # extras of pyproject.toml, by the modules that their packages br
     "av": "av",
     "wandb": "wandb",
 }
+
+
+_CONTROLS = ("Cc", "Cs", "Zl", "Zp")  # Unicode's controls, lone surrogates, line separators
+_DIRECTIONS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def printable(text: str) -> str:
+    r"""Write the characters that control a terminal as escapes, and line breaks too.
+
+    Names of classes, runs and files are other people's text: they may move the cursor of a
+    terminal, hide what follows, or end the row of a table.
+
+    >>> print(printable("\x1b[31mdrums\n"))
+    \x1b[31mdrums\n
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        character.encode("unicode_escape").decode() if _is_control(character) else character
+        for character in text
+    )
+
+
+def _is_control(character: str) -> bool:
+    return unicodedata.category(character) in _CONTROLS or character in _DIRECTIONS
 
 
 class InputError(ValueError):
@@ -35,7 +61,8 @@ def user_errors() -> Iterator[None]:
         mistake = input_error(error)
         if mistake is None:
             raise
-        print(f"error: {mistake}", file=sys.stderr)
+        lines = map(printable, str(mistake).splitlines())
+        print("error:", "\n".join(lines), file=sys.stderr)
         sys.exit(2)
 
 

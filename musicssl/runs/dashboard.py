@@ -30,7 +30,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 import wandb
-import yaml
 from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities import rank_zero_only
 from wandb.sdk.lib.wbauth import read_netrc_auth
@@ -210,7 +209,7 @@ def _training(source: Mapping[str, Any]) -> dict[str, str]:
     folder = RunFolder(Path(source["run"]))
     if not _id_file(folder.path).is_file():
         return {}
-    logger = yaml.safe_load(folder.config.read_text())["logger"]
+    logger = folder.settings()["logger"]
     if not isinstance(logger, Mapping):  # shown once, and then trained on without
         return {}
     return {
@@ -245,7 +244,7 @@ def _shown(
 ) -> dict[str, Any]:
     """Say how a probe is shown that is a run of its own."""
     source, corpus, probe = (document[key] for key in ("source", "corpus", "probe"))
-    settings = yaml.safe_load(files.config.read_text())
+    settings = files.settings()
     return {
         "project": training.get("project", project),
         "name": f"{source['label']} on {corpus}, {probe} probe",

@@ -27,11 +27,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-import yaml
-
 from musicssl.cache import write_atomically
 from musicssl.errors import InputError
-from musicssl.runs.settings import differences, is_of_0_1
+from musicssl.runs.settings import differences, is_of_0_1, load_settings, settings_text
 
 
 @dataclass(frozen=True)
@@ -50,6 +48,19 @@ class ResultFolder:
     def config(self) -> Path:
         """The resolved configuration."""
         return self.path / "config.yaml"
+
+    def settings(self) -> dict[str, Any]:
+        """Read the configuration.
+
+        Raises:
+            InputError: If the file is missing or damaged.
+        """
+        try:
+            return load_settings(self.config)
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{self.config} is missing or damaged ({error}); set overwrite=true to begin anew."
+            ) from error
 
     @property
     def metrics(self) -> Path:
@@ -110,13 +121,13 @@ class RunFolder(ResultFolder):
     @property
     def embedding_map(self) -> str | None:
         """The layout of the map of embeddings that was drawn last, None for none."""
-        layout: str | None = yaml.safe_load(self.config.read_text()).get("embedding_map")
+        layout: str | None = self.settings().get("embedding_map")
         return layout
 
     def note_embedding_map(self, layout: str | None) -> None:
         """Write down that the map was drawn anew; all other settings stay."""
-        settings = yaml.safe_load(self.config.read_text()) | {"embedding_map": layout}
-        write_atomically(self.config, yaml.safe_dump(settings, sort_keys=False))
+        settings = self.settings() | {"embedding_map": layout}
+        write_atomically(self.config, settings_text(settings))
 
     def check(self, settings: Mapping[str, Any]) -> None:
         """Make sure that the folder is free, or holds a run of these settings.
@@ -128,7 +139,7 @@ class RunFolder(ResultFolder):
         if not self.config.is_file():
             self._check_former_name(settings)
             return
-        changed = differences(yaml.safe_load(self.config.read_text()), settings)
+        changed = differences(self.settings(), settings)
         if changed:
             raise InputError(
                 f"{self.path} holds a run with other settings ({', '.join(changed[:3])}); "
@@ -141,10 +152,13 @@ class RunFolder(ResultFolder):
         files = [*runs_of_this_name.glob("*/*/config.yaml")]
         files += runs_of_this_name.glob("*/*/*/config.yaml")
         for file in sorted(files):
-            text = file.read_text()
-            if "\ndatamodule:" not in text:  # parsing all runs of a large sweep would take minutes
+            content = file.read_bytes()
+            if b"\ndatamodule:" not in content:  # parsing all runs of a sweep would take minutes
                 continue
-            earlier = yaml.safe_load(text)
+            try:
+                earlier = load_settings(file)
+            except ValueError:  # a damaged folder cannot be continued under any name
+                continue
             if is_of_0_1(earlier) and not differences(earlier, settings):
                 raise InputError(
                     f"{file.parent} holds this run under the name that version 0.1 gave it; "
@@ -162,7 +176,7 @@ class RunFolder(ResultFolder):
         if overwrite:
             self._clear()
         self.path.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.config, yaml.safe_dump(dict(settings), sort_keys=False))
+        write_atomically(self.config, settings_text(settings))
 
     def _clear(self) -> None:
         self.metrics.unlink(missing_ok=True)  # first: interrupted now, the run is not complete

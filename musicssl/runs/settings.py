@@ -6,7 +6,10 @@ A run is identified by the values of its settings, not by the words that were ty
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 # The one list of settings without a bearing on results. A name stands for all settings below it.
 NO_BEARING = (
@@ -20,6 +23,54 @@ _NO_BEARING_ANYWHERE = ("cache", "num_workers")  # as the last part of a name
 _PATHS = ("root", "path", "file", "folder", "save", "labels", "lists", "metadata", "checkpoint")
 _LONGEST_LABEL = 120  # characters; file systems allow 255 bytes in a name
 _HASH_DIGITS = 8
+_LARGEST_CONFIG = 1 << 20  # bytes; a resolved configuration has some thousand
+_DEEPEST_CONFIG = 50  # sections within sections
+
+
+def load_settings(file: Path) -> dict[str, Any]:
+    """Load the settings of a run or a probe from its config.yaml.
+
+    A file from elsewhere may be made to fill the memory: aliases, with which a few lines stand for
+    billions of values, and deep nesting are refused before anything is built. `settings_text`
+    writes neither.
+
+    Raises:
+        OSError: If the file cannot be read.
+        ValueError: If it is not such a file.
+    """
+    with file.open("rb") as opened:
+        content = opened.read(_LARGEST_CONFIG + 1)
+    if len(content) > _LARGEST_CONFIG:
+        raise ValueError(f"more than {_LARGEST_CONFIG:,} bytes")
+    text = content.decode()
+    try:
+        depth = 0
+        for event in yaml.parse(text, yaml.CSafeLoader):
+            if isinstance(event, yaml.AliasEvent):
+                raise ValueError("it has YAML aliases, which no run writes")
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST_CONFIG:
+                raise ValueError("its sections are nested too deeply")
+        settings = yaml.load(text, yaml.CSafeLoader)
+    except yaml.YAMLError as error:
+        raise ValueError("not YAML") from error
+    if not isinstance(settings, dict):
+        raise ValueError("no sections of settings")
+    return settings
+
+
+def settings_text(settings: Mapping[str, Any]) -> str:
+    """Write settings as YAML, in their order and without aliases."""
+    return yaml.dump(dict(settings), Dumper=_WithoutAliases, sort_keys=False)
+
+
+class _WithoutAliases(yaml.SafeDumper):
+    """Writes a section that occurs twice in full each time."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Never refer to another place of the file."""
+        return True
 
 
 def has_bearing(key: str) -> bool:

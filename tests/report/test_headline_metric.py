@@ -10,11 +10,11 @@ from musicssl.cli.job import attempt
 from musicssl.data.datamodule import LabelCount
 from musicssl.evaluation.predictions import Predictions, measure
 from musicssl.report.__main__ import main as report
-from musicssl.report.analysis.study import read_study
 from musicssl.report.write.notes import notes
 from musicssl.report.write.verdicts import verdict
 from musicssl.runs.folder import RunFolder
 from tests.support.report_page import Page
+from tests.support.studies import read_study
 from tests.support.synthetic_runs import TRAIN, settings, write_sweep
 
 KEYS = ("C", "G", "D")

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from musicssl.report.__main__ import main
-from musicssl.report.analysis.study import read_study
 from musicssl.runs.folder import RunFolder
 from tests.support import training_command
 from tests.support.report_page import FILES, Page
+from tests.support.studies import read_study
 from tests.support.synthetic_runs import settings, write_run, write_sweep
 
 

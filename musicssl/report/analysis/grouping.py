@@ -73,8 +73,8 @@ class Method:
 def group(runs: Sequence[Run]) -> list[Method]:
     """Sort runs into methods, in the order of their labels.
 
-    Raises:
-        InputError: If two runs have the same settings and the same seed.
+    Args:
+        runs: No two of them with the same settings and the same seed.
     """
     curves: defaultdict[tuple[tuple[str, str], ...], list[Run]] = defaultdict(list)
     for run in runs:
@@ -110,6 +110,11 @@ def baseline_first(methods: Sequence[Method], name: str | None = None) -> list[M
             raise InputError(f"{count} called {name}; set --baseline to one of: {labels}.")
         baseline = matches[0]
     return [baseline, *(method for method in methods if method is not baseline)]
+
+
+def is_called(methods: Sequence[Method], name: str) -> bool:
+    """Whether a method has a label or a name."""
+    return any(name in (method.label, method.name) for method in methods)
 
 
 def fractions(methods: Sequence[Method]) -> list[float]:
@@ -149,10 +154,5 @@ def unique_labels(curves: Sequence[tuple[str, Mapping[str, str]]]) -> list[str]:
 def _cells(runs: Sequence[Run]) -> dict[float, Cell]:
     cells: defaultdict[float, dict[int, Run]] = defaultdict(dict)
     for run in runs:
-        twin = cells[run.p_s].setdefault(run.seed, run)
-        if twin is not run:
-            raise InputError(
-                f"{twin.folder} and {run.folder} hold the same settings and the same seed; "
-                "name only one of them."
-            )
+        cells[run.p_s][run.seed] = run
     return {p_s: Cell(cells[p_s]) for p_s in sorted(cells)}

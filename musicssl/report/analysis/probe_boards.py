@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isnan
 
-from musicssl.errors import InputError
 from musicssl.evaluation.metrics import metric_info, percent, primary_metric
 from musicssl.evaluation.statistics.spread import Spread, spread
 from musicssl.report.analysis.grids import Grid
@@ -152,14 +151,12 @@ def boards_of(
     """Sort results into boards, in the order of their titles.
 
     Args:
-        results: At least one.
+        results: None of which contradict each other, see `without_contradictions`.
         metric: For the tables; where a board lacks it, and for None, the primary metric of its
             corpus.
         baseline: Label or name of the model to compare with; where a board lacks it, and for None,
             an untrained network, else statistics of the input, else the first model.
 
-    Raises:
-        InputError: If two results contradict each other that should be of one model.
     """
     labels = _model_labels(results)
     groups: defaultdict[tuple[int, str], list[ProbeResult]] = defaultdict(list)
@@ -201,7 +198,6 @@ def _board(
     members: defaultdict[str, list[ProbeResult]] = defaultdict(list)
     for result in results:
         label = labels[_key(result)]
-        _check_twins(result, [one for one in members[label] if one.seed == result.seed])
         members[label].append(result)
     models = [
         ProbedModel(label, some[0].name, some[0].kind, some)
@@ -214,14 +210,31 @@ def _board(
     return ProbeBoard(title, _baseline_first(models, baseline), chosen)
 
 
-def _check_twins(result: ProbeResult, twins: Sequence[ProbeResult]) -> None:
-    """Make sure that results with the same name, settings and training seed are of one model."""
-    for twin in twins:
-        if result.contradicts(twin):
-            raise InputError(
-                f"{twin.folder} and {result.folder} should be probes of the same model, but the "
-                "same labelled clips give other results; name only one of them."
+def without_contradictions(
+    results: Sequence[ProbeResult],
+) -> tuple[list[ProbeResult], list[str]]:
+    """Leave out results that should be of the model of an earlier one, and are of another.
+
+    Their names, settings and training seeds are the same, but the same labelled clips give other
+    values.
+
+    Returns:
+        The other results, and a sentence for each that is left out.
+    """
+    kept: defaultdict[object, list[ProbeResult]] = defaultdict(list)
+    sentences = []
+    for result in results:
+        twins = kept[id(result.test_set), result.probe, _key(result), result.seed]
+        other = next((twin for twin in twins if result.contradicts(twin)), None)
+        if other is None:
+            twins.append(result)
+        else:
+            sentences.append(
+                f"Left out: {result.folder} should be a probe of the same model as {other.folder}, "
+                "but the same labelled clips give other results."
             )
+    sound = {id(result) for twins in kept.values() for result in twins}
+    return [result for result in results if id(result) in sound], sentences
 
 
 def _baseline_first(models: Sequence[ProbedModel], name: str | None) -> list[ProbedModel]:

@@ -1,6 +1,5 @@
 """All results of probes: boards, and the comparisons of each with its baseline."""
 
-import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,17 +28,12 @@ from musicssl.report.analysis.probe_boards import (
     board_grid,
     boards_of,
     matrices,
+    without_contradictions,
 )
 from musicssl.report.read.probe_results import ProbeResult, read_probes
 
 _RESAMPLES = 1000  # of the test clips, at least
 _RESAMPLES_EACH = 200  # for each comparison: the least p value is then 0.01 after Holm's correction
-
-OUTDATED = (
-    "Left out because their runs were trained again since and have other checkpoints: {}; probe "
-    "them again."
-)
-_log = logging.getLogger(__name__)
 
 Replicates = dict[float, list[NDArray[np.float64]]]  # (draws, B) of each training, by fraction
 
@@ -89,14 +83,16 @@ class ProbeStudy:
     Attributes:
         boards: Results that compare, by corpus and kind of probe.
         comparisons: Of each board, with its baseline.
+        left_out: A sentence for each result that is damaged, or contradicts another.
         unfinished: Folders of probes that are not finished.
         outdated: Folders of probes whose run has another checkpoint by now.
     """
 
     boards: Sequence[ProbeBoard]
     comparisons: Sequence[Sequence[ProbeComparison]]
+    left_out: Sequence[str]
     unfinished: Sequence[Path]
-    outdated: Sequence[Path] = ()
+    outdated: Sequence[Path]
 
     @property
     def matrices(self) -> list[Grid]:
@@ -116,7 +112,7 @@ class ProbeStudy:
 
 def read_probe_study(
     folders: Sequence[Path], metric: str | None = None, baseline: str | None = None
-) -> ProbeStudy | None:
+) -> ProbeStudy:
     """Read the results of probes, and compare the models.
 
     Args:
@@ -124,20 +120,19 @@ def read_probe_study(
         metric: See `boards_of`.
         baseline: See `boards_of`.
 
-    Returns:
-        None if there are none.
-
     Raises:
-        InputError: If there is no such folder, a file is damaged, or two results are of the same
-            model.
+        InputError: If there is no such folder.
     """
-    results, unfinished, outdated = read_probes(folders)
-    if not results:
-        if outdated:
-            _log.warning("%s", OUTDATED.format(", ".join(map(str, outdated))))
-        return None
+    found = read_probes(folders)
+    results, contradictions = without_contradictions(found.results)
     boards = boards_of(results, metric, baseline)
-    return ProbeStudy(boards, [compare_board(board) for board in boards], unfinished, outdated)
+    return ProbeStudy(
+        boards=boards,
+        comparisons=[compare_board(board) for board in boards],
+        left_out=[*found.left_out, *contradictions],
+        unfinished=found.unfinished,
+        outdated=found.outdated,
+    )
 
 
 def check_options(study: ProbeStudy, metric: str | None, baseline: str | None) -> None:

@@ -1,4 +1,7 @@
-"""Methods over fractions of labels and seeds, with everything that a report compares."""
+"""Methods over fractions of labels and seeds, with everything that a report compares.
+
+Runs that do not compare with each other are in sections of their own, a `Study` each.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,10 +19,17 @@ from musicssl.report.analysis.grids import (
     measured,
     other_grids,
 )
-from musicssl.report.analysis.grouping import Method, baseline_first, fractions, group
+from musicssl.report.analysis.grouping import (
+    Method,
+    baseline_first,
+    fractions,
+    group,
+    is_called,
+)
 from musicssl.report.analysis.labels_needed import Match, match_all
 from musicssl.report.analysis.linear_probes import LinearProbes, linear_probes
 from musicssl.report.analysis.robustness import RobustnessStudy, robustness_study
+from musicssl.report.analysis.sections import sections_of
 from musicssl.report.read.runs import read_runs
 
 _MOST_PICTURED = 16  # methods in a picture; more hide each other, and their legend has no room
@@ -37,7 +47,7 @@ class Study:
         robustness: Under corruptions of sound; None if not all methods were tested under the same.
         linear_probes: On fewer labels; None if not all methods learn embeddings.
         best_settings: Chosen on validation clips among methods of one name.
-        unfinished: Folders of runs that were left out.
+        title: What tells its runs from those of other sections; empty if there is one section.
     """
 
     methods: Sequence[Method]
@@ -47,7 +57,7 @@ class Study:
     robustness: RobustnessStudy | None
     linear_probes: LinearProbes | None
     best_settings: BestSettings
-    unfinished: Sequence[Path]
+    title: str = ""
 
     @property
     def metric_name(self) -> str:
@@ -123,26 +133,65 @@ class Study:
         return max(fractions(methods), key=lambda p_s: (sum(p_s in m.cells for m in methods), -p_s))
 
 
-def read_study(
+@dataclass(frozen=True, eq=False)
+class Studies:
+    """All training runs under some folders.
+
+    Attributes:
+        sections: Runs that compare, in the order of their titles.
+        left_out: A sentence for each run that is not in any section though it is complete.
+        unfinished: Folders of runs that are not finished.
+    """
+
+    sections: Sequence[Study]
+    left_out: Sequence[str]
+    unfinished: Sequence[Path]
+
+
+def read_studies(
     folders: Sequence[Path], metric: str | None = None, baseline: str | None = None
-) -> Study:
-    """Read runs and compare them.
+) -> Studies:
+    """Read runs, sort them into sections that do not compare, and compare the runs of each.
 
     Args:
         folders: That hold runs, at any depth.
-        metric: Of metrics.json, for the main table and the curve; None for the one that
-            `musicssl.evaluation.metrics.primary_metric` chooses.
-        baseline: Label or name of a method, see `musicssl.report.analysis.grouping.baseline_first`.
+        metric: Of metrics.json, for the main table and the curve of the sections that have it; in
+            the others, and for None, the one that `musicssl.evaluation.metrics.primary_metric`
+            chooses.
+        baseline: Label or name of a method, see `musicssl.report.analysis.grouping.baseline_first`;
+            sections without it take the one that None chooses.
 
     Raises:
-        InputError: If the runs do not compare, one is damaged, or there is no such metric or
-            baseline.
+        InputError: If there is no such folder, or if no section has the metric or the baseline.
     """
-    runs, unfinished = read_runs(folders)
-    methods = baseline_first(group(runs), baseline)
+    found = read_runs(folders)
+    sections = {title: group(runs) for title, runs in sections_of(found.runs).items()}
+    everything = [method for methods in sections.values() for method in methods]
+    if metric is not None and everything:
+        check_metric(everything, metric)
+    if baseline is not None and everything and not is_called(everything, baseline):
+        baseline_first(everything, baseline)  # raises: it lists the labels of all sections
+    studies = [
+        make_study(
+            baseline_first(methods, baseline if _has(methods, baseline) else None),
+            metric if metric is not None and is_known(methods, metric) else None,
+            title if len(sections) > 1 else "",
+        )
+        for title, methods in sections.items()
+    ]
+    return Studies(studies, found.left_out, found.unfinished)
+
+
+def make_study(methods: Sequence[Method], metric: str | None = None, title: str = "") -> Study:
+    """Compare methods.
+
+    Args:
+        methods: The baseline first.
+        metric: For the main table and the curve; None for the primary one.
+        title: See `Study`.
+    """
     if metric is None:
         metric = primary_metric([name for name in measured(methods) if is_known(methods, name)])
-    check_metric(methods, metric)
     return Study(
         methods=methods,
         metric=metric,
@@ -151,5 +200,9 @@ def read_study(
         robustness=robustness_study(methods, metric),
         linear_probes=linear_probes(methods, metric),
         best_settings=best_settings(methods),
-        unfinished=unfinished,
+        title=title,
     )
+
+
+def _has(methods: Sequence[Method], baseline: str | None) -> bool:
+    return baseline is not None and is_called(methods, baseline)

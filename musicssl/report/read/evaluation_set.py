@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from musicssl.errors import InputError
+from musicssl.errors import printable
 from musicssl.evaluation.tasks import task_named
 from musicssl.report.read.settings import ABSENT, differing
 
@@ -66,7 +65,8 @@ class EvaluationSet:
             odd = sorted(set(self.clip_ids.tolist()) ^ set(other.clip_ids.tolist()))
             counts = f"{len(self.clip_ids)} and {len(other.clip_ids)}"
             return (
-                f"their test clips differ ({counts} clips; {', '.join(odd[:3]) or 'another order'})"
+                f"their test clips differ ({counts} clips; "
+                f"{printable(', '.join(odd[:3])) or 'another order'})"
             )
         changed = int(np.count_nonzero(self.mask != other.mask))
         if changed:
@@ -80,19 +80,3 @@ class EvaluationSet:
         """Return where the targets of the same clips differ, (N, C)."""
         changed: NDArray[np.bool_] = self.targets != other.targets
         return self.present != other.present if self.has_classes else changed
-
-
-def check_comparable(
-    folder: Path, test_set: EvaluationSet, other_folder: Path, other: EvaluationSet
-) -> None:
-    """Make sure that two runs were tested on the same clips of the same corpus.
-
-    Raises:
-        InputError: If they were not; it names both runs and the difference.
-    """
-    difference = test_set.difference(other)
-    if difference is not None:
-        raise InputError(
-            f"{folder} and {other_folder} do not compare: {difference}; report them apart from "
-            "each other."
-        )

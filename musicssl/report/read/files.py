@@ -1,24 +1,58 @@
 """Which folders hold results, and their files, checked as they are read."""
 
 import json
+import lzma
+import math
 import re
+import struct
+import tokenize
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from musicssl.cache import null_to_nan
 from musicssl.data.checks import learnable
-from musicssl.errors import InputError
+from musicssl.errors import InputError, printable
+from musicssl.evaluation.tasks import task_named
 from musicssl.report.read.evaluation_set import EvaluationSet
+from musicssl.report.read.settings import relevant_settings
+from musicssl.runs.settings import load_settings
 
-_DAMAGE = (OSError, ValueError, LookupError, TypeError, EOFError, BadZipFile, zlib.error)
+# What Python, json, numpy and zipfile raise for bytes that are not what they should be.
+_DAMAGE = (
+    *(OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, EOFError),
+    *(MemoryError, RuntimeError, SyntaxError, tokenize.TokenError, struct.error),
+    *(BadZipFile, zlib.error, lzma.LZMAError),
+)
+_LARGEST_JSON = 1 << 28  # bytes
+_LARGEST_ARRAYS = 1 << 33  # bytes, unpacked
+_LONGEST_CAUSE = 200  # characters
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """What a report takes from the configuration of a run.
+
+    Attributes:
+        name: The setting `name`.
+        seed: The setting `seed`.
+        p_s: Fraction of the labelled training clips that kept their labels.
+        settings: All other settings with a bearing on results, by path.
+    """
+
+    name: str
+    seed: int
+    p_s: float
+    settings: Mapping[str, str]
 
 
 def check_folders(folders: Sequence[Path]) -> None:
@@ -37,8 +71,19 @@ def folders_with(folders: Sequence[Path], name: str) -> list[Path]:
 
     Each is listed once, also where the given folders overlap.
     """
-    files = {file.resolve(): file for folder in folders for file in sorted(folder.rglob(name))}
+    files = {
+        file.resolve(): file
+        for folder in folders
+        for file in sorted(folder.rglob(name))
+        if file.is_file()
+    }
     return [file.parent for file in files.values()]
+
+
+def text_of_config(file: Path) -> str:
+    """Read a config.yaml to see whose it is; bytes that are no text become replacement signs."""
+    with explained_damage(file), file.open("rb") as opened:
+        return opened.read(_LARGEST_JSON).decode(errors="replace")
 
 
 def is_training_config(text: str) -> bool:
@@ -54,29 +99,42 @@ def is_probe_config(text: str) -> bool:
     return "\n  p_s:" in text and re.search(r"^probe:", text, re.MULTILINE) is not None
 
 
-def read_config(file: Path) -> dict[str, Any]:
+def read_config(file: Path) -> TrainingConfig:
     """Read the resolved configuration of a training run.
 
     Raises:
         InputError: If the file is missing, damaged or another program's.
     """
     with explained_damage(file):
-        config = load_config(file)
-        _ = config["name"], config["seed"], config["dataset"], config["data"]["p_s"]
-    return config
+        config = load_settings(file)
+        _ = config["dataset"], config["method"]
+        p_s = float(config["data"]["p_s"])
+        if not 0 <= p_s <= 1:
+            raise ValueError(f"data.p_s is {p_s}")
+        name, seed = printable(str(config["name"])), int(config["seed"])
+        return TrainingConfig(name, seed, p_s, printable_settings(config))
 
 
-def load_config(file: Path) -> dict[str, Any]:
-    """Load a YAML file.
+def printable_settings(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return `relevant_settings` without characters that control a terminal."""
+    return {printable(key): printable(text) for key, text in relevant_settings(config).items()}
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """Load a JSON file that holds an object.
 
     Raises:
-        ValueError: If it is not YAML.
+        OSError: If the file cannot be read.
+        ValueError: If it is not such a file.
     """
-    try:
-        config: dict[str, Any] = yaml.load(file.read_text(), yaml.CSafeLoader)
-    except yaml.YAMLError as error:
-        raise ValueError("not YAML") from error
-    return config
+    with file.open("rb") as opened:
+        content = opened.read(_LARGEST_JSON + 1)
+    if len(content) > _LARGEST_JSON:
+        raise ValueError(f"more than {_LARGEST_JSON:,} bytes")
+    document = json.loads(content)
+    if not isinstance(document, dict):
+        raise ValueError("no JSON object")
+    return document
 
 
 def read_metrics(file: Path) -> dict[str, Any]:
@@ -89,21 +147,33 @@ def read_metrics(file: Path) -> dict[str, Any]:
         InputError: If the file is missing, damaged or another program's.
     """
     with explained_damage(file):
-        document = json.loads(file.read_text())
+        document = read_json(file)
+        best_epoch = document["best_epoch"]
         return {
-            "macro": null_to_nan(document["macro"]),
-            "localisation": null_to_nan(document["localisation"] or {}),
+            "macro": numbers(document["macro"]),
+            "localisation": numbers(document["localisation"] or {}),
             "labels": {"labelled": int(document["labels"]["labelled"])},
-            "best_epoch": document["best_epoch"],
+            "best_epoch": None if best_epoch is None else int(best_epoch),
             "validation": _validation(document),
         }
+
+
+def numbers(node: Mapping[str, Any]) -> dict[str, float]:
+    """Return numbers by name, NaN in place of null.
+
+    Raises:
+        AttributeError, TypeError or ValueError: If they are anything else.
+    """
+    return {
+        printable(name): math.nan if value is None else float(value) for name, value in node.items()
+    }
 
 
 def _validation(document: Mapping[str, Any]) -> dict[str, NDArray[np.float64]] | None:
     if "validation" not in document:
         return None
     by_class = {
-        name: np.array(null_to_nan(values), np.float64)
+        printable(name): np.array(null_to_nan(values), np.float64)
         for name, values in document["validation"]["per_class"].items()
     }
     if any(column.shape != (len(document["classes"]),) for column in by_class.values()):
@@ -124,22 +194,58 @@ def read_predictions(
     Raises:
         InputError: If the file is missing or damaged, or neither AUROC nor R² is defined on it.
     """
-    with explained_damage(file), file.open("rb") as opened, np.load(opened) as arrays:
-        scores, targets, mask = arrays["scores"], arrays["targets"], arrays["mask"]
-        classes, clip_ids = tuple(arrays["classes"].tolist()), arrays["clip_ids"]
-        task = str(arrays["task"]) if "task" in arrays else "multi_label"  # as of version 0.1.0
-        if not scores.shape == targets.shape == mask.shape == (len(clip_ids), len(classes)):
-            raise ValueError("its arrays have different sizes")
     corpus = {
         key: value
         for key, value in settings.items()
         if key.startswith("dataset.") and not key.startswith("dataset.features.")
     }
-    test_set = EvaluationSet(corpus, classes, clip_ids, targets, mask, task)
-    if not learnable(targets, mask, task).any():
+    with explained_damage(file):
+        arrays = load_arrays(file)
+        scores, test_set = arrays["scores"], evaluation_set(arrays, corpus)
+        if scores.shape != test_set.targets.shape:
+            raise ValueError("its arrays have different sizes")
+    if not learnable(test_set.targets, test_set.mask, test_set.task).any():
         missing = "no class has both values" if test_set.has_classes else "no target varies"
         raise InputError(f"{file}: {missing} among the test clips; test on more.")
     return scores, test_set
+
+
+def load_arrays(file: Path) -> dict[str, NDArray[Any]]:
+    """Load the arrays of a predictions.npz, and check their kinds.
+
+    Raises:
+        ValueError or another error that `explained_damage` explains: If it is not such a file.
+    """
+    with file.open("rb") as opened, ZipFile(opened) as archive:
+        size = sum(member.file_size for member in archive.infolist())
+    if size > _LARGEST_ARRAYS:
+        raise ValueError(f"its arrays have more than {_LARGEST_ARRAYS:,} bytes")
+    with file.open("rb") as opened, np.load(opened) as loaded:
+        arrays = dict(loaded)
+    kinds = {"scores": "f", "targets": "f", "mask": "b", "classes": "U", "clip_ids": "U"}
+    for name, kind in kinds.items():
+        if arrays[name].dtype.kind != kind:
+            raise ValueError(f"its {name} are of the type {arrays[name].dtype}")
+    if not np.isfinite(arrays["scores"]).all():
+        raise ValueError("its scores are not finite")
+    return arrays
+
+
+def evaluation_set(arrays: Arrays, corpus: Mapping[str, str]) -> EvaluationSet:
+    """Take the test clips and their targets from the arrays of a predictions.npz.
+
+    Raises:
+        ValueError: If they do not belong together.
+    """
+    targets, mask, clip_ids = arrays["targets"], arrays["mask"], arrays["clip_ids"]
+    classes = tuple(map(printable, arrays["classes"].tolist()))
+    task = str(arrays["task"]) if "task" in arrays else "multi_label"  # as of version 0.1.0
+    task_named(task)
+    if not targets.shape == mask.shape == (len(clip_ids), len(classes)):
+        raise ValueError("its arrays have different sizes")
+    if not np.isfinite(targets[mask]).all():
+        raise ValueError("its observed targets are not finite")
+    return EvaluationSet(corpus, classes, clip_ids, targets, mask, task)
 
 
 @contextmanager
@@ -159,7 +265,10 @@ def explained_damage(
     try:
         yield
     except _DAMAGE as error:
+        cause = printable(f"{type(error).__name__}: {error}")
+        if len(cause) > _LONGEST_CAUSE:
+            cause = cause[:_LONGEST_CAUSE] + "..."
         raise InputError(
-            f"{file} is missing or damaged ({type(error).__name__}: {error}); delete {result} "
-            f"beside it and run {command} again, or leave the folder out."
+            f"{file} is missing or damaged ({cause}); delete {result} beside it and run {command} "
+            "again, or leave the folder out."
         ) from error

@@ -1,7 +1,8 @@
 """Results of probes: one kind of probe on one set of embeddings of one corpus."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+import math
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -10,19 +11,25 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from musicssl.cache import file_identity, null_to_nan
+from musicssl.cache import file_identity
+from musicssl.errors import InputError, printable
 from musicssl.report.read.evaluation_set import EvaluationSet
 from musicssl.report.read.files import (
     check_folders,
+    evaluation_set,
     explained_damage,
     folders_with,
     is_probe_config,
-    load_config,
+    load_arrays,
+    numbers,
+    printable_settings,
+    read_json,
+    text_of_config,
 )
-from musicssl.report.read.settings import relevant_settings
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.probes.folder import ProbeFolder
 from musicssl.runs.probes.settings import embeddings_file
+from musicssl.runs.settings import load_settings
 
 _SAME = 0.01  # of the metric: what another device, or another size of batches, may change
 _OF_THE_CORPUS = ("dataset.", "probe.", "data.stratified", "data.val_fraction", "data.split_seed")
@@ -118,30 +125,50 @@ class ProbeResult:
             InputError: If the file has changed since.
         """
         file = ProbeFolder(self.folder).predictions
-        with _readable(file), _arrays(file) as arrays:
-            scores: NDArray[np.floating] = arrays["scores"]
+        with _readable(file):
+            scores: NDArray[np.floating] = load_arrays(file)["scores"]
+            if scores.shape != (len(self.fits), *self.test_set.targets.shape):
+                raise ValueError("its scores are not those of the fits any more")
         return scores
 
 
-def read_probes(folders: Sequence[Path]) -> tuple[list[ProbeResult], list[Path], list[Path]]:
+@dataclass(frozen=True, eq=False)
+class FoundProbes:
+    """The results of probe.py under some folders.
+
+    Attributes:
+        results: Those that are complete and sound.
+        left_out: A sentence for each that is damaged.
+        unfinished: Folders of probes that are not finished.
+        outdated: Folders of probes whose run has another checkpoint by now.
+    """
+
+    results: Sequence[ProbeResult]
+    left_out: Sequence[str]
+    unfinished: Sequence[Path]
+    outdated: Sequence[Path]
+
+
+def read_probes(folders: Sequence[Path]) -> FoundProbes:
     """Read all complete results of probe.py under some folders, each once.
 
-    Returns:
-        The results, the folders of those that are not finished, and the folders of those whose run
-        has another checkpoint by now.
-
     Raises:
-        InputError: If there is no such folder, or a file is damaged.
+        InputError: If one of the folders does not exist.
     """
     check_folders(folders)
     results: list[ProbeResult] = []
+    left_out: list[str] = []
     outdated: list[Path] = []
     digest = cache(file_identity)  # a checkpoint may have been probed many times
     for folder in folders_with(folders, "probe.json"):
-        if _is_outdated(folder, digest):
-            outdated.append(folder)
+        try:
+            if _is_outdated(folder, digest):
+                outdated.append(folder)
+                continue
+            result = read_probe(folder)
+        except InputError as error:
+            left_out.append(f"Left out: {error}")
             continue
-        result = read_probe(folder)
         equal = (one.test_set for one in results if not one.test_set.difference(result.test_set))
         test_set = next(equal, result.test_set)  # one copy is enough
         results.append(replace(result, test_set=test_set))
@@ -149,9 +176,9 @@ def read_probes(folders: Sequence[Path]) -> tuple[list[ProbeResult], list[Path],
         folder
         for folder in folders_with(folders, "config.yaml")
         if not ProbeFolder(folder).is_complete
-        and is_probe_config(ProbeFolder(folder).config.read_text())
+        and is_probe_config(text_of_config(ProbeFolder(folder).config))
     ]
-    return results, unfinished, outdated
+    return FoundProbes(results, left_out, unfinished, outdated)
 
 
 def _is_outdated(folder: Path, digest: Callable[[Path], str]) -> bool:
@@ -164,10 +191,12 @@ def _is_outdated(folder: Path, digest: Callable[[Path], str]) -> bool:
         return False
     files = ProbeFolder(folder)
     with _readable(files.metrics):
-        probed = files.document()["source"].get("checkpoint")
+        probed = read_json(files.metrics)["source"].get("checkpoint")
     if probed is None:
         return False
-    checkpoint = run.best.with_name(Path(_read_config(files.config)["checkpoint"]).name)
+    config = _read_config(files.config)
+    with _readable(files.config):
+        checkpoint = run.best.with_name(Path(config["checkpoint"]).name)
     return checkpoint.is_file() and digest(checkpoint) != probed
 
 
@@ -189,27 +218,36 @@ def read_probe(folder: Path) -> ProbeResult:
     files = ProbeFolder(folder)
     config = _read_config(files.config)
     with _readable(files.metrics):
-        document = files.document()
+        document = read_json(files.metrics)
         cells = {float(cell["p_s"]): _cell(cell) for cell in document["cells"]}
         source, metric = document["source"], str(document["metric"])
         fits = tuple(_fit(fit, metric) for fit in document["fits"])
         if not cells or set(cells) != {fit.p_s for fit in fits}:
             raise ValueError("its fits and its cells are of different fractions of labels")
-        chance = null_to_nan(document["chance"])
+        chance = numbers(document["chance"])
+        names = set.intersection(*(set(cell.mean) for cell in cells.values()))
+        if metric not in names:
+            raise ValueError(f"it has no {metric}, which sums up its corpus")
         settings = _settings(folder, document, config)
         conditions = {
-            key: value for key, value in relevant_settings(config).items() if _is_of_corpus(key)
+            key: value for key, value in printable_settings(config).items() if _is_of_corpus(key)
         }
         conditions |= {
             f"clips.{split}": str(document["clips"][split]) for split in ("train", "val")
         }
-        conditions |= {"corpus": str(document["corpus"]), "probe": str(document["probe"])}
+        conditions |= {
+            "corpus": printable(str(document["corpus"])),
+            "probe": printable(str(document["probe"])),
+            "metric": metric,
+        }
+        name, kind = printable(str(source["name"])), printable(str(source["kind"]))
+        seed = None if source["seed"] is None else int(source["seed"])
     test_set, groups, credit = _read_test_set(folder, conditions, len(fits))
     return ProbeResult(
         folder=folder,
-        name=str(source["name"]),
-        kind=str(source["kind"]),
-        seed=source["seed"],
+        name=name,
+        kind=kind,
+        seed=seed,
         settings=settings,
         corpus=conditions["corpus"],
         probe=conditions["probe"],
@@ -240,9 +278,9 @@ def _settings(
     facts |= {"embed_dim": document["embed_dim"], "file": _file(source, config)}
     if source["kind"] == "untrained":  # nothing but its encoder; null if it is a checkpoint's
         facts |= {"encoder": config["encoder"]}
-    settings = relevant_settings(facts)
+    settings = printable_settings(facts)
     run = _run_around(folder) if source["kind"] == "checkpoint" else None
-    return settings if run is None else relevant_settings(_read_config(run.config)) | settings
+    return settings if run is None else printable_settings(_read_config(run.config)) | settings
 
 
 def _file(source: Mapping[str, Any], config: Mapping[str, Any]) -> str | None:
@@ -256,18 +294,28 @@ def _file(source: Mapping[str, Any], config: Mapping[str, Any]) -> str | None:
 
 
 def _fit(fit: Mapping[str, Any], metric: str) -> Fit:
-    value = null_to_nan(fit["macro"])[metric]
+    value = numbers(fit["macro"])[metric]
     return Fit(float(fit["p_s"]), int(fit["seed"]), value)
 
 
 def _cell(cell: Mapping[str, Any]) -> ProbeCell:
-    intervals = {name: (low, high) for name, (low, high) in null_to_nan(cell["interval"]).items()}
-    return ProbeCell(int(cell["labelled"]), null_to_nan(cell["mean"]), intervals)
+    intervals = {
+        printable(name): (_number(low), _number(high))
+        for name, (low, high) in cell["interval"].items()
+    }
+    mean = numbers(cell["mean"])
+    if not set(intervals) <= set(mean):
+        raise ValueError("it has intervals of metrics without a mean")
+    return ProbeCell(int(cell["labelled"]), mean, intervals)
+
+
+def _number(value: Any) -> float:
+    return math.nan if value is None else float(value)
 
 
 def _read_config(file: Path) -> dict[str, Any]:
     with _readable(file):
-        config = load_config(file)
+        config = load_settings(file)
         _ = config["data"]["p_s"]
     return config
 
@@ -276,21 +324,20 @@ def _read_test_set(
     folder: Path, conditions: Mapping[str, str], num_fits: int
 ) -> tuple[EvaluationSet, NDArray[Any] | None, NDArray[np.float32] | None]:
     file = ProbeFolder(folder).predictions
-    with _readable(file), _arrays(file) as arrays:
-        classes, clip_ids = tuple(arrays["classes"].tolist()), arrays["clip_ids"]
-        targets, mask = arrays["targets"], arrays["mask"]
-        shape = (len(clip_ids), len(classes))
-        if not targets.shape == mask.shape == shape or arrays["scores"].shape != (num_fits, *shape):
-            raise ValueError("its arrays have different sizes, or not as many scores as fits")
-        test_set = EvaluationSet(conditions, classes, clip_ids, targets, mask, str(arrays["task"]))
+    with _readable(file):
+        arrays = load_arrays(file)
+        test_set = evaluation_set(arrays, conditions)
+        num_clips, num_classes = test_set.targets.shape
+        if arrays["scores"].shape != (num_fits, num_clips, num_classes):
+            raise ValueError("it has not as many scores as fits, clips and classes")
         groups, credit = (arrays.get(key) for key in ("groups", "credit"))
+        if groups is not None and (groups.shape != (num_clips,) or groups.dtype.kind not in "iuU"):
+            raise ValueError("its groups are not those of its clips")
+        if credit is not None and (
+            credit.shape != (num_classes, num_classes) or credit.dtype.kind != "f"
+        ):
+            raise ValueError("its credit is not that of its classes")
         return test_set, groups, credit
-
-
-@contextmanager
-def _arrays(file: Path) -> Iterator[Any]:
-    with file.open("rb") as opened, np.load(opened) as arrays:
-        yield arrays
 
 
 def _readable(file: Path) -> AbstractContextManager[None]:

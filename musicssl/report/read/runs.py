@@ -14,16 +14,17 @@ from musicssl.evaluation.metrics import metric_info
 from musicssl.evaluation.regression import regression_metrics
 from musicssl.evaluation.robustness_table import Robustness, read_robustness
 from musicssl.evaluation.statistics.delong import macro_auroc
-from musicssl.report.read.evaluation_set import EvaluationSet, check_comparable
+from musicssl.report.read.evaluation_set import EvaluationSet
 from musicssl.report.read.files import (
     check_folders,
+    explained_damage,
     folders_with,
     is_training_config,
     read_config,
     read_metrics,
     read_predictions,
+    text_of_config,
 )
-from musicssl.report.read.settings import relevant_settings
 from musicssl.runs.folder import RunFolder
 
 _TOLERANCE = 1e-4  # metrics.json has its AUROC from sums in float32
@@ -99,27 +100,59 @@ class Run:
         return self.folder / "predictions.npz"
 
 
-def read_runs(folders: Sequence[Path]) -> tuple[list[Run], list[Path]]:
+@dataclass(frozen=True, eq=False)
+class FoundRuns:
+    """The training runs under some folders.
+
+    Attributes:
+        runs: Those that are complete and sound.
+        left_out: A sentence for each that is damaged, or holds the same run as another.
+        unfinished: Folders of runs that are not finished.
+    """
+
+    runs: Sequence[Run]
+    left_out: Sequence[str]
+    unfinished: Sequence[Path]
+
+
+def read_runs(folders: Sequence[Path]) -> FoundRuns:
     """Read all complete runs under some folders, each once though the folders may overlap.
 
-    Returns:
-        The runs, and the folders of runs that are not finished.
+    Runs that were tested on the same clips of the same corpus share one `EvaluationSet`.
 
     Raises:
-        InputError: If there is no complete run, one is damaged, or two do not compare.
+        InputError: If one of the folders does not exist.
     """
     check_folders(folders)
-    runs: list[Run] = []
+    found: list[Run] = []
+    left_out: list[str] = []
     for folder in folders_with(folders, "metrics.json"):
-        run = read_run(folder)
-        if runs:
-            check_comparable(runs[0].folder, runs[0].test_set, run.folder, run.test_set)
-            run = replace(run, test_set=runs[0].test_set)  # one copy is enough
-        runs.append(run)
-    if not runs:
-        names = ", ".join(map(str, folders))
-        raise InputError(f"no complete run under {names}; train one, or name the folder of runs.")
-    return runs, _unfinished(folders)
+        try:
+            run = read_run(folder)
+        except InputError as error:
+            left_out.append(f"Left out: {error}")
+            continue
+        equal = (one.test_set for one in found if one.test_set.difference(run.test_set) is None)
+        found.append(replace(run, test_set=next(equal, run.test_set)))  # one copy is enough
+    runs, twins = _without_twins(found)
+    return FoundRuns(runs, [*left_out, *twins], _unfinished(folders))
+
+
+def _without_twins(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
+    """Keep one of the runs with the same settings, seed and test clips: the first."""
+    kept: dict[object, Run] = {}
+    sentences = []
+    for run in runs:
+        key = (run.name, run.seed, run.p_s, id(run.test_set), tuple(sorted(run.settings.items())))
+        twin = kept.setdefault(key, run)
+        if twin is not run:
+            same = np.array_equal(twin.scores.by_class, run.scores.by_class, equal_nan=True)
+            results = "the same results" if same else "other results"
+            sentences.append(
+                f"Left out: {run.folder} holds the settings and the seed of {twin.folder}, with "
+                f"{results}."
+            )
+    return list(kept.values()), sentences
 
 
 def read_run(folder: Path) -> Run:
@@ -130,9 +163,9 @@ def read_run(folder: Path) -> Run:
     """
     files = RunFolder(folder)
     config, document = read_config(files.config), read_metrics(files.metrics)
-    settings = relevant_settings(config)
-    values, test_set = read_predictions(folder / "predictions.npz", settings)
-    scores = class_scores(values, test_set)
+    values, test_set = read_predictions(folder / "predictions.npz", config.settings)
+    with explained_damage(folder / "predictions.npz"):
+        scores = class_scores(values, test_set)
     reported = document["macro"].get(scores.metric, math.nan)
     heading = metric_info(scores.metric).heading
     if not math.isclose(scores.macro, reported, abs_tol=_TOLERANCE):
@@ -141,21 +174,33 @@ def read_run(folder: Path) -> Run:
             f"{scores.macro:.4f}, metrics.json beside it says {reported:.4f}; delete "
             "metrics.json and run the training command again, or leave the folder out."
         )
-    validation = document["validation"]
     return Run(
         folder=folder,
-        name=str(config["name"]),
-        seed=int(config["seed"]),
-        p_s=float(config["data"]["p_s"]),
+        name=config.name,
+        seed=config.seed,
+        p_s=config.p_s,
         labelled=document["labels"]["labelled"],
-        settings=settings,
+        settings=config.settings,
         metrics=document["macro"] | document["localisation"],
         scores=scores,
         test_set=test_set,
         best_epoch=document["best_epoch"],
         robustness=read_robustness(files.robustness) if files.robustness.is_file() else None,
-        validation=None if validation is None else validation[scores.metric],
+        validation=_validation(document["validation"], scores, files.metrics),
     )
+
+
+def _validation(
+    by_name: Mapping[str, NDArray[np.float64]] | None, scores: ClassScores, file: Path
+) -> NDArray[np.float64] | None:
+    """Return the metric of the test scores on the validation clips, (C); None if not known."""
+    if by_name is None:
+        return None
+    with explained_damage(file):
+        validation = by_name[scores.metric]
+        if validation.shape != scores.by_class.shape:
+            raise ValueError("its validation metrics are not those of its classes")
+    return validation
 
 
 def _unfinished(folders: Sequence[Path]) -> list[Path]:
@@ -164,5 +209,5 @@ def _unfinished(folders: Sequence[Path]) -> list[Path]:
         folder
         for folder in folders_with(folders, "config.yaml")
         if not RunFolder(folder).is_complete
-        and is_training_config(RunFolder(folder).config.read_text())
+        and is_training_config(text_of_config(RunFolder(folder).config))
     ]

@@ -14,8 +14,9 @@ from musicssl.report.analysis.probe_boards import Bootstrapped, ProbeBoard
 from musicssl.report.analysis.probe_study import ProbeStudy
 from musicssl.report.analysis.robustness import RobustnessStudy
 from musicssl.report.analysis.study import Study
-from musicssl.report.write.formats import html, latex, markdown
+from musicssl.report.write.formats import html, latex, markdown, md
 from musicssl.report.write.pictures import draw_boards, draw_study
+from musicssl.report.write.tables import Table
 from musicssl.report.write.view import ReportView
 
 _FILES = (
@@ -27,17 +28,18 @@ _FILES = (
 
 
 def write_report(
-    report: ReportView, study: Study | None, probes: ProbeStudy | None, folder: Path
+    report: ReportView, sections: Sequence[Study], probes: ProbeStudy, folder: Path
 ) -> Path:
     """Write index.html, table.md and table.tex, and the files about runs and about probes.
 
-    Files of these names from an earlier report are replaced, or removed where there is nothing to
-    show any more.
+    Where there are several sections of runs, the files of each are in a folder of its own,
+    section_1 and so on. Files of these names from an earlier report are replaced, or removed where
+    there is nothing to show any more.
 
     Args:
         report: What the page and the tables show.
-        study: The training runs; None if there are none.
-        probes: The results of probes; None if there are none.
+        sections: The training runs.
+        probes: The results of probes.
         folder: To write to; made if needed.
 
     Returns:
@@ -46,28 +48,70 @@ def write_report(
     Raises:
         InputError: If `folder` cannot be a folder.
     """
+    _make_folder(folder)
+    _remove_former(folder)
+    for study, place in zip(sections, section_folders(folder, len(sections)), strict=True):
+        _make_folder(place)
+        _write_study(study, place)
+    if probes.boards:
+        write_probes(folder / "probes.csv", probes.boards)
+        write_probe_comparisons(folder / "probe_comparisons.csv", probes)
+    (folder / "table.md").write_text(_markdown_file(report), "utf-8")
+    (folder / "table.tex").write_text("\n".join(map(latex, report.tables)), "utf-8")
+    pictures = [
+        draw_study(study, place)
+        for study, place in zip(sections, section_folders(folder, len(sections)), strict=True)
+    ]
+    board_pictures = draw_boards(probes.boards, folder)
+    page = folder / "index.html"
+    page.write_text(html(report, pictures, board_pictures), "utf-8")
+    return page
+
+
+def section_folders(folder: Path, number: int) -> list[Path]:
+    """Name the folder of each section: the report's own if there is one section."""
+    return [folder] if number == 1 else [folder / f"section_{i + 1}" for i in range(number)]
+
+
+def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(
             f"cannot make the folder {folder} ({error}); choose another --out."
         ) from error
-    for pattern in _FILES:
-        for file in folder.glob(pattern):
-            file.unlink()
-    if study is not None:
-        _write_study(study, folder)
-    if probes is not None:
-        write_probes(folder / "probes.csv", probes.boards)
-        write_probe_comparisons(folder / "probe_comparisons.csv", probes)
-    sentences = "".join(f"- {sentence}\n" for sentence in report.sentences) + "\n"
-    (folder / "table.md").write_text(sentences + "\n".join(map(markdown, report.tables)), "utf-8")
-    (folder / "table.tex").write_text("\n".join(map(latex, report.tables)), "utf-8")
-    pictures = {} if study is None else draw_study(study, folder)
-    board_pictures = [] if probes is None else draw_boards(probes.boards, folder)
-    page = folder / "index.html"
-    page.write_text(html(report, pictures, board_pictures), "utf-8")
-    return page
+
+
+def _remove_former(folder: Path) -> None:
+    """Remove the files of an earlier report, and folders of its sections that are then empty."""
+    for place in [folder, *folder.glob("section_*")]:
+        for pattern in _FILES:
+            for file in place.glob(pattern):
+                file.unlink()
+        if place != folder and place.is_dir() and not any(place.iterdir()):
+            place.rmdir()
+
+
+def _markdown_file(report: ReportView) -> str:
+    """Write the sentences and tables of all parts; several sections have headings."""
+    parts: list[tuple[str, Sequence[str], Sequence[Table]]] = [
+        (section.section, section.sentences, section.tables) for section in report.sections
+    ]
+    if report.probes is not None:
+        heading = "Probes" if len(report.sections) > 1 else ""
+        parts.append((heading, report.probes.verdict, report.probes.tables))
+    if len(report.sections) <= 1:  # one list of sentences, then the tables
+        sentences = [sentence for _, some, _ in parts for sentence in some]
+        parts = [("", [*sentences, *report.left_out], report.tables)]
+    elif report.left_out:
+        parts.append(("Left out", report.left_out, []))
+    return "\n".join(_markdown_part(*part) for part in parts)
+
+
+def _markdown_part(heading: str, sentences: Sequence[str], tables: Sequence[Table]) -> str:
+    title = f"## {md(heading)}\n\n" if heading else ""
+    listed = "".join(f"- {md(sentence)}\n" for sentence in sentences) + "\n"
+    return title + listed + "\n".join(map(markdown, tables))
 
 
 def _write_study(study: Study, folder: Path) -> None:

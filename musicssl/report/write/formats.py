@@ -1,11 +1,13 @@
 """A report as Markdown, LaTeX and HTML."""
 
 import base64
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from musicssl.errors import printable
 from musicssl.report.write.tables import Table
 from musicssl.report.write.view import ReportView
 
@@ -13,26 +15,67 @@ _LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "`": r"\textasciigrave{}",
+    "'": r"\textquotesingle{}",
+    '"': r"\textquotedbl{}",
+    "[": "{[}",  # after the end of a row it would begin an option of it, and so would a star
+    "]": "{]}",
+    "*": "{*}",
     "±": r"$\pm$",
     "×": r"$\times$",
+    "≤": r"$\leq$",
+    "\0": "{}",
     "–": "--",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
 }
+_MARKDOWN = re.compile(r"[\\`*_{}\[\]<>|#~$&]")
+_LIST_NUMBER = re.compile(r"^(\d+)([.)])(?=\s|$)")
+_DASHES = re.compile(r"-(?=-)")
+_BLOCK_SIGN = re.compile(r"[-+=](?=[-=\s]|$)")
 
 
 def markdown(table: Table) -> str:
     """Write a table in Markdown, its title above, the best of each column in bold."""
+    return _with_bars(table, md)
+
+
+def plain(table: Table) -> str:
+    """Write a table for the screen: as in Markdown, but names as they are."""
+    return _with_bars(table, _line)
+
+
+def _with_bars(table: Table, escape: Callable[[str], str]) -> str:
     title = f"{table.title}, {table.seeds}" if table.note is None else table.caption
     lines = [
-        title,
+        escape(title),
         "",
-        "| " + " | ".join(table.heads) + " |",
+        "| " + " | ".join(map(escape, table.heads)) + " |",
         "|---" * len(table.heads) + "|",
     ]
     for label, row in table.rows:
-        cells = [f"**{cell.text}**" if cell.is_bold else cell.text for cell in row]
-        lines.append("| " + " | ".join([label.replace("|", r"\|"), *cells]) + " |")
+        cells = [f"**{escape(cell.text)}**" if cell.is_bold else escape(cell.text) for cell in row]
+        lines.append("| " + " | ".join([escape(label), *cells]) + " |")
     return "\n".join(lines) + "\n"
+
+
+def md(text: str) -> str:
+    r"""Escape the signs that mean something in Markdown, and put all on one line.
+
+    >>> print(md("att_bl <b> *1* | x"))
+    att\_bl \<b\> \*1\* \| x
+    """
+    escaped = _MARKDOWN.sub(lambda match: "\\" + match[0], _line(text))
+    if _BLOCK_SIGN.match(escaped):
+        return "\\" + escaped
+    return _LIST_NUMBER.sub(r"\1\\\2", escaped)
+
+
+def _line(text: str) -> str:
+    """Put the lines of a cell on one, without characters that control a terminal."""
+    return printable(" ".join(text.split("\n")))
 
 
 def latex(table: Table) -> str:
@@ -56,27 +99,30 @@ def latex(table: Table) -> str:
 
 
 def tex(text: str) -> str:
-    r"""Escape the signs that are commands in LaTeX.
+    r"""Escape the signs that are commands in LaTeX, and those that become others.
 
-    >>> print(tex("att_bl at 2 %"))
-    att\_bl at 2 \%
+    >>> print(tex("att_bl at 2 %, a--b"))
+    att\_bl at 2 \%, a-{}-b
     """
-    return "".join(_LATEX.get(sign, sign) for sign in text)
+    apart = _DASHES.sub("-\0", _line(text))  # two hyphens would become a dash
+    return "".join(_LATEX.get(sign, sign) for sign in apart)
 
 
 def html(
-    report: ReportView, pictures: Mapping[str, Path], board_pictures: Sequence[Path | None]
+    report: ReportView,
+    pictures: Sequence[Mapping[str, Path]],
+    board_pictures: Sequence[Path | None],
 ) -> str:
     """Write a report as one page: no script, no link, pictures inside, so that it can be mailed.
 
     Args:
         report: What the page shows.
-        pictures: PNG files of the part about runs: "curve", "classes", "robustness" and
+        pictures: PNG files of each section of runs: "curve", "classes", "robustness" and
             "linear_probes", as far as they exist.
         board_pictures: PNG file of each board of probes; None if it has none.
     """
     page = environment().get_template("page.html.j2")
-    return page.render(report=report, pictures=pictures, board_pictures=board_pictures)
+    return page.render(report=report, all_pictures=pictures, board_pictures=board_pictures)
 
 
 def environment() -> Environment:
@@ -90,6 +136,7 @@ def environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters["data_uri"] = _data_uri
+    environment.filters["printable"] = printable
     return environment
 
 

@@ -9,8 +9,8 @@ from musicssl.report.analysis.choices import Choice, Rivals
 from musicssl.report.analysis.comparisons import TESTED
 from musicssl.report.analysis.grouping import Method, largest_common_fraction
 from musicssl.report.analysis.linear_probes import has_probes
-from musicssl.report.analysis.probe_study import OUTDATED, ProbeStudy
-from musicssl.report.analysis.study import Study
+from musicssl.report.analysis.probe_study import ProbeStudy
+from musicssl.report.analysis.study import Studies, Study
 from musicssl.report.read.runs import Run
 from musicssl.report.read.settings import ABSENT, differing
 
@@ -21,7 +21,6 @@ def notes(study: Study) -> list[str]:
     """List the notes on a study."""
     return [
         *_tested_metric(study),
-        *_unfinished(study.unfinished),
         *_unequal_training(study.methods),
         *_missing_curve(study),
         *_scores_of_probes(study.methods),
@@ -33,10 +32,14 @@ def notes(study: Study) -> list[str]:
     ]
 
 
-def probe_notes(study: ProbeStudy) -> list[str]:
-    """List the notes on a study of probes."""
-    outdated = ", ".join(map(str, study.outdated))
-    return [*_unfinished(study.unfinished), *([OUTDATED.format(outdated)] if outdated else [])]
+def left_out(studies: Studies, probes: ProbeStudy) -> list[str]:
+    """Name all runs and probes that the report leaves out, a sentence for each reason."""
+    return [
+        *studies.left_out,
+        *probes.left_out,
+        *_unfinished([*studies.unfinished, *probes.unfinished]),
+        *_outdated(probes.outdated),
+    ]
 
 
 def _tested_metric(study: Study) -> list[str]:
@@ -55,6 +58,15 @@ def _unfinished(folders: Sequence[Path]) -> list[str]:
     more = len(folders) - _MOST_FOLDERS
     names += f", and {more} more" if more > 0 else ""
     return [f"Left out because they are not finished: {names}."]
+
+
+def _outdated(folders: Sequence[Path]) -> list[str]:
+    if not folders:
+        return []
+    return [
+        "Left out because their runs were trained again since and have other checkpoints: "
+        f"{', '.join(map(str, folders))}; probe them again."
+    ]
 
 
 def _unequal_training(methods: Sequence[Method]) -> list[str]:

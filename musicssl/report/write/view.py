@@ -1,12 +1,16 @@
 """Everything that a report shows, worked out once: all formats are written from it."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from musicssl.evaluation.metrics import percent
+from musicssl.report.analysis.best_settings import ChoiceTable
+from musicssl.report.analysis.grids import Grid
 from musicssl.report.analysis.probe_boards import ProbeBoard, board_grid
 from musicssl.report.analysis.probe_study import ProbeStudy
-from musicssl.report.analysis.study import Study
-from musicssl.report.write.notes import notes, probe_notes
+from musicssl.report.analysis.sections import corpus_name
+from musicssl.report.analysis.study import Studies, Study
+from musicssl.report.write.notes import left_out, notes
 from musicssl.report.write.tables import (
     Table,
     comparisons_table,
@@ -31,7 +35,8 @@ class RunsView:
     """The part of a report about training runs.
 
     Attributes:
-        title: Of the page.
+        title: What its metric is and how many methods there are.
+        section: What tells it from other sections; empty if there is one section.
         headline: How many methods, fractions and runs there are.
         subject: The corpus, and how much of it was tested on.
         metric: Heading of the main metric, with a capital letter.
@@ -39,7 +44,7 @@ class RunsView:
         baseline: Label of the method that the others are compared with.
         has_curve: Whether there is more than one fraction of labels.
         verdict: Sentences on the findings.
-        notes: Sentences on what was left out.
+        notes: Sentences on what the tables leave out.
         matches: Sentences on how many labels the baseline needs.
         main: Tables of the main metric.
         choices: Tables of the settings that were chosen on validation clips.
@@ -58,6 +63,7 @@ class RunsView:
     """
 
     title: str
+    section: str
     headline: str
     subject: str
     metric: str
@@ -81,6 +87,26 @@ class RunsView:
     labels_needed: Table | None
     settings: Table | None
     runs: Table
+
+    @property
+    def screen_tables(self) -> list[Table]:
+        """The tables for the screen."""
+        return [*self.main, *self.choices, *self.chosen]
+
+    @property
+    def tables(self) -> list[Table]:
+        """All tables of metrics."""
+        return [*self.screen_tables, *self.other, *self.localisation, *self.robustness]
+
+    @property
+    def findings(self) -> list[str]:
+        """The sentences for the screen."""
+        return [*self.verdict, *self.notes]
+
+    @property
+    def sentences(self) -> list[str]:
+        """All sentences."""
+        return [*self.findings, *self.matches]
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +135,6 @@ class ProbesView:
         headline: The same, and how many results.
         subject: The boards.
         verdict: Sentences on the findings.
-        notes: Sentences on what was left out.
         matrices: Tables of models over corpora.
         boards: One for each kind of probe and corpus.
         results: All of them.
@@ -119,7 +144,6 @@ class ProbesView:
     headline: str
     subject: str
     verdict: list[str]
-    notes: list[str]
     matrices: list[Table]
     boards: list[BoardView]
     results: Table
@@ -135,60 +159,41 @@ class ReportView:
     """A report.
 
     Attributes:
-        runs: The part about training runs; None if there are none.
+        sections: The parts about training runs that compare; empty if there are none.
         probes: The part about probes; None if there are none.
+        left_out: Sentences on runs and probes that are in no part.
     """
 
-    runs: RunsView | None
+    sections: list[RunsView]
     probes: ProbesView | None
+    left_out: list[str]
 
     @property
     def title(self) -> str:
         """Of the page."""
-        part = self.runs or self.probes
-        return "" if part is None else part.title
-
-    @property
-    def findings(self) -> list[str]:
-        """The sentences for the screen."""
-        parts = [part for part in (self.runs, self.probes) if part is not None]
-        return [line for part in parts for line in (*part.verdict, *part.notes)]
-
-    @property
-    def sentences(self) -> list[str]:
-        """All sentences, for files."""
-        runs, probes = self.runs, self.probes
-        lines = [] if runs is None else [*runs.verdict, *runs.notes, *runs.matches]
-        return lines + ([] if probes is None else [*probes.verdict, *probes.notes])
-
-    @property
-    def main_tables(self) -> list[Table]:
-        """The tables for the screen."""
-        runs, probes = self.runs, self.probes
-        tables = [] if runs is None else [*runs.main, *runs.choices, *runs.chosen]
-        return tables + ([] if probes is None else probes.tables)
+        if len(self.sections) > 1:
+            return f"Results in {len(self.sections)} sections"
+        parts = [*self.sections, self.probes]
+        return "" if parts[0] is None else parts[0].title
 
     @property
     def tables(self) -> list[Table]:
-        """All tables of metrics, for files."""
-        runs, probes = self.runs, self.probes
-        tables: list[Table] = []
-        if runs is not None:
-            tables += [*runs.main, *runs.choices, *runs.chosen, *runs.other]
-            tables += [*runs.localisation, *runs.robustness]
-        return tables + ([] if probes is None else probes.tables)
+        """All tables of metrics."""
+        tables = [table for section in self.sections for table in section.tables]
+        return tables + ([] if self.probes is None else self.probes.tables)
 
 
-def view_report(study: Study | None, probes: ProbeStudy | None) -> ReportView:
+def view_report(studies: Studies, probes: ProbeStudy) -> ReportView:
     """Work out everything that a report shows.
 
     Args:
-        study: Of training runs; None if there are none.
-        probes: None if there are none. One of the two is given.
+        studies: Of training runs.
+        probes: Of these two, at least one has something to show.
     """
     return ReportView(
-        None if study is None else view_runs(study),
-        None if probes is None else view_probes(probes),
+        list(map(view_runs, studies.sections)),
+        view_probes(probes) if probes.boards else None,
+        left_out(studies, probes),
     )
 
 
@@ -198,8 +203,13 @@ def view_runs(study: Study) -> RunsView:
     contenders = [method.label for method in best.contenders]
     chosen = comparisons_table(best.comparisons, contenders[0]) if contenders else None
     baseline, metric = study.baseline.label, capitalised(study.metric_name)
+
+    def lay_out(grids: Iterable[Grid | ChoiceTable]) -> list[Table]:
+        return [_in_section(spread_table(grid), study.title) for grid in grids]
+
     return RunsView(
         title=f"{metric} of {count(len(study.methods), 'method')}",
+        section=study.title,
         headline=_headline(study),
         subject=_subject(study),
         metric=metric,
@@ -209,12 +219,12 @@ def view_runs(study: Study) -> RunsView:
         verdict=verdict(study),
         notes=notes(study),
         matches=[match_sentence(match, baseline) + "." for match in study.matches],
-        main=list(map(spread_table, study.main_grids)),
-        choices=list(map(spread_table, best.tables)),
-        chosen=list(map(spread_table, study.chosen_grids)),
-        other=list(map(spread_table, [*study.other_grids, *study.other_chosen_grids])),
-        localisation=list(map(spread_table, study.localisation_grids)),
-        robustness=[] if robustness is None else [spread_table(robustness.grid)],
+        main=lay_out(study.main_grids),
+        choices=lay_out(best.tables),
+        chosen=lay_out(study.chosen_grids),
+        other=lay_out([*study.other_grids, *study.other_chosen_grids]),
+        localisation=lay_out(study.localisation_grids),
+        robustness=[] if robustness is None else lay_out([robustness.grid]),
         robustness_metric="" if robustness is None else robustness.metric_name,
         robustness_fraction="" if robustness is None else percent(robustness.p_s),
         linear_probe_metric="" if linear_probes is None else linear_probes.metric_name,
@@ -236,7 +246,6 @@ def view_probes(study: ProbeStudy) -> ProbesView:
         headline=f"{title}, {count(len(study.results), 'result')} of probe.py",
         subject=f"{boards}.",
         verdict=probe_verdict(study),
-        notes=probe_notes(study),
         matrices=list(map(spread_table, study.matrices)),
         boards=[
             BoardView(
@@ -251,15 +260,21 @@ def view_probes(study: ProbeStudy) -> ProbesView:
     )
 
 
+def _in_section(table: Table, section: str) -> Table:
+    """Put the section before the title of a table, if there are several sections."""
+    return replace(table, title=f"{section}: {table.title}") if section else table
+
+
 def _headline(study: Study) -> str:
     runs = sum(len(method.runs) for method in study.methods)
     methods, fractions = count(len(study.methods), "method"), count(len(study.p_s), "fraction")
-    return f"{methods} at {fractions} of the labels, {count(runs, 'run')}"
+    headline = f"{methods} at {fractions} of the labels, {count(runs, 'run')}"
+    return f"{study.title}: {headline}" if study.title else headline
 
 
 def _subject(study: Study) -> str:
     test_set = study.baseline.runs[0].test_set
-    corpus = test_set.corpus.get("dataset._target_", "one corpus").rpartition(".")[2]
+    corpus = corpus_name(study.baseline.runs[0])
     sizes = count(len(test_set.clip_ids), "test clip"), count(len(test_set.classes), "class")
     return f"{corpus}: {', '.join(sizes)}."
 

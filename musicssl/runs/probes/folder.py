@@ -15,12 +15,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from musicssl.cache import write_atomically
 from musicssl.errors import InputError
 from musicssl.runs.folder import ResultFolder
-from musicssl.runs.settings import differences
+from musicssl.runs.settings import differences, settings_text
 
 _NO_BEARING = ("batch_size",)  # clips that are embedded at a time
 
@@ -55,7 +53,7 @@ class ProbeFolder(ResultFolder):
         """
         if not self.config.is_file():
             return
-        earlier, now = map(_corpus_settings, (yaml.safe_load(self.config.read_text()), settings))
+        earlier, now = map(_corpus_settings, (self.settings(), settings))
         changed = differences(earlier, now)
         if changed:
             raise InputError(
@@ -74,7 +72,7 @@ class ProbeFolder(ResultFolder):
         if self.figures.is_dir():
             shutil.rmtree(self.figures)
         self.path.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.config, yaml.safe_dump(dict(settings), sort_keys=False))
+        write_atomically(self.config, settings_text(settings))
 
 
 def _corpus_settings(settings: Mapping[str, Any]) -> dict[str, Any]:

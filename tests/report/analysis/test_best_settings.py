@@ -11,12 +11,12 @@ from musicssl.evaluation.statistics.significance import holm, paired_test
 from musicssl.report.__main__ import main
 from musicssl.report.analysis.best_settings import best_settings
 from musicssl.report.analysis.grouping import Cell, Method
-from musicssl.report.analysis.study import read_study
 from musicssl.report.write.notes import choice_notes, notes
 from musicssl.report.write.pictures import draw_study
 from musicssl.report.write.verdicts import verdict
 from tests.support.report_page import Page
 from tests.support.synthetic_regression import write_regression
+from tests.support.studies import read_study
 from tests.support.synthetic_runs import CLASSES, settings, write_run
 from tests.support.tuned_runs import (
     SEEDS,
@@ -254,11 +254,11 @@ def test_what_took_no_part_is_named(tmp_path):
 def test_settings_that_change_what_validates_are_named(tmp_path):
     for fraction in (0.1, 0.2):
         config = settings("dgm")
-        config["data"]["val_fraction"] = fraction
+        config["data"]["p_cells"] = fraction
         write_run(tmp_path / str(fraction), config, validation=(drawn(0, 0)[0], *VALIDATION))
     assert choice_notes(read_study([tmp_path]).best_settings) == [
         "Best settings of dgm at 10 % of the labels are not chosen: they differ in "
-        "data.val_fraction, so scores on validation clips do not compare."
+        "data.p_cells, so scores on validation clips do not compare."
     ]
 
 

@@ -28,7 +28,7 @@ from tests.support.tuned_runs import (
 
 
 def found(root, permuted=False):
-    runs, _ = read_runs([root])
+    runs = read_runs([root]).runs
     if permuted:
         runs = [runs[place] for place in np.random.default_rng(0).permutation(len(runs))]
     return rivals(group(runs))

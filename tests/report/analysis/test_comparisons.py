@@ -11,7 +11,7 @@ from tests.support.synthetic_runs import settings, write_run, write_sweep
 
 
 def compare(root, baseline="att"):
-    methods = baseline_first(group(read_runs([root])[0]), baseline)
+    methods = baseline_first(group(read_runs([root]).runs), baseline)
     return methods, compare_all(methods)
 
 

@@ -10,7 +10,7 @@ from tests.support.synthetic_runs import TRAIN, settings, write_run, write_sweep
 
 
 def read(root):
-    return group(read_runs([root])[0])
+    return group(read_runs([root]).runs)
 
 
 def test_seeds_form_a_cell_and_fractions_a_method(tmp_path):
@@ -47,13 +47,6 @@ def test_methods_of_one_name_are_told_apart_by_what_differs(tmp_path):
     write_run(tmp_path / "fc", settings("fc"))
     labels = [method.label for method in read(tmp_path)]
     assert labels == ["att (data.b_s=0.5)", "att (data.b_s=1)", "fc"]
-
-
-def test_a_copy_of_a_run_is_noticed(tmp_path):
-    for name in ("runs", "backup"):
-        write_run(tmp_path / name / "p0.1_b1.0_s0", settings())
-    with pytest.raises(InputError, match=r"backup/.* and .*runs/.* hold the same settings and the"):
-        read(tmp_path)
 
 
 def test_the_baseline_is_supervised_or_att_or_the_first_or_the_one_that_is_named(tmp_path):

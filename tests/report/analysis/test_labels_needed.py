@@ -43,7 +43,7 @@ def test_reading_backwards_undoes_interpolation():
 
 
 def read(root):
-    return baseline_first(group(read_runs([root])[0]), "att")
+    return baseline_first(group(read_runs([root]).runs), "att")
 
 
 def test_each_method_is_matched_at_each_fraction_over_the_means(tmp_path):

@@ -5,10 +5,10 @@ import pytest
 from musicssl.errors import InputError
 from musicssl.probing.label_curve import CurvePoint
 from musicssl.report.__main__ import main
-from musicssl.report.analysis.study import read_study
 from musicssl.runs.artifacts.label_curve import write_probe_curves
 from musicssl.runs.folder import RunFolder
 from tests.support.report_page import Page
+from tests.support.studies import read_study
 from tests.support.synthetic_runs import settings, write_run
 
 

@@ -5,10 +5,15 @@ from statistics import mean, stdev
 import numpy as np
 import pytest
 
-from musicssl.errors import InputError
-from musicssl.report.analysis.probe_boards import Bootstrapped, board_grid, boards_of, matrices
+from musicssl.report.analysis.probe_boards import (
+    Bootstrapped,
+    board_grid,
+    boards_of,
+    matrices,
+    without_contradictions,
+)
 from musicssl.report.read.probe_results import read_probes
-from musicssl.report.write.formats import markdown
+from musicssl.report.write.formats import plain
 from musicssl.report.write.tables import spread_table
 from tests.support.synthetic_probes import (
     STATISTICS,
@@ -22,7 +27,7 @@ from tests.support.synthetic_probes import (
 
 
 def read(root, metric=None, baseline=None):
-    return boards_of(read_probes([root])[0], metric, baseline)
+    return boards_of(read_probes([root]).results, metric, baseline)
 
 
 def labels(board):
@@ -106,11 +111,16 @@ def test_of_a_training_that_was_probed_twice_the_most_draws_count(tmp_path):
     assert model.values(0.5, "auroc") == [document(some)["cells"][1]["mean"]["auroc"]]
 
 
-def test_results_that_should_be_of_one_model_and_are_not_are_a_mistake(tmp_path):
-    write_probe(tmp_path / "1")
-    write_probe(tmp_path / "2", qualities=(0.3, 2.0))
-    with pytest.raises(InputError, match=r"1 and .*2 should be probes of the same model"):
-        read(tmp_path)
+def test_a_result_that_contradicts_another_of_its_model_is_left_out_and_named(tmp_path):
+    first = write_probe(tmp_path / "1")
+    other = write_probe(tmp_path / "2", qualities=(0.3, 2.0))
+    write_probe(tmp_path / "3")
+    kept, sentences = without_contradictions(read_probes([tmp_path]).results)
+    assert [result.folder.name for result in kept] == ["1", "3"]
+    assert sentences == [
+        f"Left out: {other} should be a probe of the same model as {first}, but the same labelled "
+        "clips give other results."
+    ]
 
 
 # --- tables
@@ -120,7 +130,7 @@ def test_a_table_holds_models_over_fractions_of_labels(tmp_path):
     alone = document(write_probe(tmp_path / "u", UNTRAINED, (0.1, 0.2)))["cells"]
     seeds = [document(write_probe(tmp_path / f"{s}", source(seed=s)))["cells"] for s in range(2)]
     [board] = read(tmp_path)
-    lines = markdown(spread_table(board_grid(board))).splitlines()
+    lines = plain(spread_table(board_grid(board))).splitlines()
     assert lines[0] == (
         "AUROC, linear probe of gtzan: mean ± standard deviation over training seeds, 2 seeds; "
         "95 % interval over test clips where there is one training; chance 0.5000"
@@ -142,7 +152,7 @@ def test_seeds_are_counted_in_brackets_where_they_differ(tmp_path):
         for seed in range(count):
             write_probe(tmp_path / f"{name}{seed}", source(name, seed))
     [board] = read(tmp_path)
-    table = markdown(spread_table(board_grid(board)))
+    table = plain(spread_table(board_grid(board)))
     assert "number of seeds in brackets" in table
     assert table.count(" (2) ") + table.count(" (2)** ") == 2
     assert "interval" not in table

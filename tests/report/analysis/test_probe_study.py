@@ -15,7 +15,7 @@ from tests.support.synthetic_probes import UNTRAINED, document, source, truth, w
 
 
 def compared(root, metric=None):
-    [board] = boards_of(read_probes([root])[0], metric, None)
+    [board] = boards_of(read_probes([root]).results, metric, None)
     return compare_board(board)
 
 

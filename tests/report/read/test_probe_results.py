@@ -102,12 +102,12 @@ def test_probes_are_no_runs_and_runs_no_probes(tmp_path):
     write_probe(run / "probes" / "done")
     started = write_probe(run / "probes" / "started")
     (started / "probe.json").unlink()
-    results, unfinished, _ = read_probes([tmp_path])
-    assert [result.folder for result in results] == [run / "probes" / "done"]
-    assert unfinished == [started]
-    runs, unfinished = read_runs([tmp_path])
-    assert [one.folder for one in runs] == [run]
-    assert unfinished == []
+    found = read_probes([tmp_path])
+    assert [result.folder for result in found.results] == [run / "probes" / "done"]
+    assert found.unfinished == [started]
+    found_runs = read_runs([tmp_path])
+    assert [one.folder for one in found_runs.runs] == [run]
+    assert (found_runs.unfinished, found_runs.left_out) == ([], [])
 
 
 def test_probes_of_a_checkpoint_that_was_replaced_are_left_out(tmp_path):
@@ -118,15 +118,18 @@ def test_probes_of_a_checkpoint_that_was_replaced_are_left_out(tmp_path):
     judged = source() | {"checkpoint": hashlib.sha256(b"first training").hexdigest()}
     probe = write_probe(run / "probes" / "gtzan" / "linear", judged)
     older = write_probe(run / "probes" / "irmas" / "linear")  # of a version that kept no hash
-    results, _, outdated = read_probes([tmp_path])
+    found = read_probes([tmp_path])
+    results, outdated = found.results, found.outdated
     assert {result.folder for result in results} == {probe, older}
     assert outdated == []
     best.write_bytes(b"other training")
-    results, _, outdated = read_probes([tmp_path])
+    found = read_probes([tmp_path])
+    results, outdated = found.results, found.outdated
     assert [result.folder for result in results] == [older]
     assert outdated == [probe]
     best.unlink()  # a folder that was copied without its checkpoints
-    results, _, outdated = read_probes([tmp_path])
+    found = read_probes([tmp_path])
+    results, outdated = found.results, found.outdated
     assert len(results) == 2
     assert outdated == []
 
@@ -141,7 +144,7 @@ def test_results_that_compare_share_their_truth(tmp_path):
     write_probe(tmp_path / "3", test=(flipped, mask))
     write_probe(tmp_path / "4", config=settings(effects=0.5))
     write_probe(tmp_path / "5", probe="mlp")
-    truths = [result.test_set for result in read_probes([tmp_path])[0]]
+    truths = [result.test_set for result in read_probes([tmp_path]).results]
     assert truths[0] is truths[1]
     assert len({id(one) for one in truths}) == 4
 

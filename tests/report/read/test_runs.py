@@ -1,6 +1,7 @@
 """Oracle: the run that was written; what is broken is named."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -60,10 +61,10 @@ def test_validation_of_other_classes_is_damage(tmp_path):
 def test_overlapping_folders_count_a_run_once_and_truth_is_kept_once(tmp_path):
     for seed in range(2):
         write_run(tmp_path / "a" / f"s{seed}", settings(seed=seed))
-    runs, unfinished = read_runs([tmp_path, tmp_path / "a", tmp_path / "a" / "s1"])
-    assert [run.seed for run in runs] == [0, 1]
-    assert runs[0].test_set is runs[1].test_set
-    assert unfinished == []
+    found = read_runs([tmp_path, tmp_path / "a", tmp_path / "a" / "s1"])
+    assert [run.seed for run in found.runs] == [0, 1]
+    assert found.runs[0].test_set is found.runs[1].test_set
+    assert (found.unfinished, found.left_out) == ([], [])
 
 
 def test_a_run_that_is_not_finished_is_left_out_and_named(tmp_path):
@@ -72,14 +73,12 @@ def test_a_run_that_is_not_finished_is_left_out_and_named(tmp_path):
     dashboard = tmp_path / "done" / "wandb" / "files"
     dashboard.mkdir(parents=True)
     (dashboard / "config.yaml").write_text("data:\n  value:\n    p_s: 1.0\n")  # no run's
-    runs, unfinished = read_runs([tmp_path])
-    assert [run.folder.name for run in runs] == ["done"]
-    assert unfinished == [tmp_path / "started"]
+    found = read_runs([tmp_path])
+    assert [run.folder.name for run in found.runs] == ["done"]
+    assert found.unfinished == [tmp_path / "started"]
 
 
-def test_no_run_is_a_mistake_of_the_user(tmp_path):
-    with pytest.raises(InputError, match=r"no complete run under .*; train one"):
-        read_runs([tmp_path])
+def test_a_folder_that_is_not_there_is_a_mistake_of_the_user(tmp_path):
     with pytest.raises(InputError, match=r"there is no folder .*absent"):
         read_runs([tmp_path / "absent"])
 
@@ -99,8 +98,10 @@ def test_a_damaged_file_is_named_with_the_cure(tmp_path, name, damage):
 def test_a_missing_file_is_named_with_the_cure(tmp_path, name):
     folder = write_run(tmp_path / "run", settings())
     (folder / name).unlink()
-    with pytest.raises(InputError, match=f"{name} is missing or damaged"):
-        read_runs([folder])
+    found = read_runs([folder])
+    [sentence] = found.left_out
+    assert sentence.startswith(f"Left out: {folder / name} is missing or damaged")
+    assert found.runs == []
 
 
 def test_arrays_that_do_not_belong_together_are_noticed(tmp_path):
@@ -127,34 +128,72 @@ def test_test_clips_of_one_value_only_are_refused(tmp_path):
         read_run(write_run(tmp_path / "run", settings(), test=test))
 
 
-def test_runs_that_do_not_compare_are_refused_with_both_names_and_the_difference(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "change", "cause"),
+    [
+        ("scores", lambda a: a.astype(np.complex64), "its scores are of the type complex64"),
+        ("scores", lambda a: a.astype("U8"), "its scores are of the type <U8"),
+        ("scores", lambda a: a * np.nan, "its scores are not finite"),
+        ("targets", lambda a: a + np.inf, "its observed targets are not finite"),
+        ("mask", lambda a: a.astype(float), "its mask are of the type float64"),
+        ("classes", lambda a: np.arange(3), "its classes are of the type int64"),
+        ("task", lambda a: np.array("dance"), "there is no task 'dance'"),
+    ],
+)
+def test_arrays_of_other_kinds_are_damage(tmp_path, name, change, cause):
+    file = write_run(tmp_path / "run", settings()) / "predictions.npz"
+    arrays = {"task": np.array("multi_label"), **np.load(file)}
+    np.savez(file, **(arrays | {name: change(arrays[name])}))
+    with pytest.raises(InputError, match=r"predictions.npz is missing or damaged .*" + cause):
+        read_run(file.parent)
+
+
+def test_the_difference_between_test_sets_is_named(tmp_path):
     targets, mask = truth()
     flipped, hidden = targets.copy(), mask.copy()
     row = int(np.flatnonzero(mask[:, 0])[0])
     flipped[row, 0], hidden[row, 0] = 1 - flipped[row, 0], False
     odd = {
         "corpus": (settings(corpus_seed=7), None, "dataset.seed is 0 in one and 7 in the other"),
-        "clips": (settings(), truth(61), "test clips differ .60 and 61 clips; clip-060"),
-        "mask": (settings(), (targets, hidden), "1 cells of their test labels are observed in one"),
+        "clips": (settings(), truth(61), "their test clips differ (60 and 61 clips; clip-060)"),
+        "mask": (
+            *(settings(), (targets, hidden)),
+            "1 cells of their test labels are observed in one of them only",
+        ),
         "truth": (settings(), (flipped, mask), "1 of their observed test labels differ"),
     }
     first = write_run(tmp_path / "first", settings(seed=1))
     for name, (config, test, difference) in odd.items():
         other = write_run(tmp_path / name, config, test=test)
-        with pytest.raises(InputError, match=f"first and .*{name} do not compare: .*{difference}"):
-            read_runs([first, other])
+        one, two = read_runs([first, other]).runs
+        assert one.test_set is not two.test_set
+        assert one.test_set.difference(two.test_set) == difference
 
 
-def test_other_classes_are_refused(tmp_path):
+def test_other_classes_are_another_test_set(tmp_path):
     first = write_run(tmp_path / "first", settings())
     other = write_run(tmp_path / "other", settings(seed=1))
     arrays = dict(np.load(other / "predictions.npz"))
-    np.savez(other / "predictions.npz", **(arrays | {"classes": np.array(["violin", "x", "y"])}))
-    with pytest.raises(InputError, match=r"their classes differ .*x"):
-        read_runs([first, other])
-    np.savez(other / "predictions.npz", **(arrays | {"classes": arrays["classes"][::-1]}))
-    with pytest.raises(InputError, match="their classes are in another order"):
-        read_runs([first, other])
+    for classes, difference in (
+        (np.array(["violin", "x", "y"]), r"their classes differ .*x"),
+        (arrays["classes"][::-1], "their classes are in another order"),
+    ):
+        np.savez(other / "predictions.npz", **(arrays | {"classes": classes}))
+        one, two = read_runs([first, other]).runs
+        assert re.match(difference, one.test_set.difference(two.test_set))
+
+
+@pytest.mark.parametrize("quality", [0.5, 0.9])
+def test_of_copies_of_a_run_the_first_counts_and_the_other_is_named(tmp_path, quality):
+    for name, its_quality in (("backup", 0.5), ("runs", quality)):
+        write_run(tmp_path / name / "p0.1_b1.0_s0", settings(), its_quality)
+    found = read_runs([tmp_path])
+    assert [run.folder.parent.name for run in found.runs] == ["backup"]
+    results = "the same results" if quality == 0.5 else "other results"
+    first, second = (tmp_path / name / "p0.1_b1.0_s0" for name in ("backup", "runs"))
+    assert found.left_out == [
+        f"Left out: {second} holds the settings and the seed of {first}, with {results}."
+    ]
 
 
 def test_what_was_not_observed_and_other_features_do_not_keep_runs_apart(tmp_path):
@@ -163,4 +202,5 @@ def test_what_was_not_observed_and_other_features_do_not_keep_runs_apart(tmp_pat
     config["dataset"]["features"] = {"num_mels": 128}
     first = write_run(tmp_path / "first", settings())
     other = write_run(tmp_path / "other", config, test=(np.where(mask, targets, 1), mask))
-    assert len(read_runs([first, other])[0]) == 2
+    one, two = read_runs([first, other]).runs
+    assert one.test_set is two.test_set

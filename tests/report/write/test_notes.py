@@ -3,9 +3,10 @@
 import pytest
 
 from musicssl.report.analysis.probe_study import read_probe_study
-from musicssl.report.analysis.study import read_study
-from musicssl.report.write.notes import notes, probe_notes
+from musicssl.report.analysis.study import read_studies
+from musicssl.report.write.notes import left_out, notes
 from musicssl.runs.folder import RunFolder
+from tests.support.studies import read_study
 from tests.support.synthetic_probes import UNTRAINED, write_probe
 from tests.support.synthetic_runs import settings, write_run, write_sweep
 
@@ -41,15 +42,15 @@ def test_a_baseline_at_one_fraction_cannot_be_read_backwards(sweep):
 def test_many_runs_that_are_not_finished_are_counted(sweep):
     for seed in range(7):
         RunFolder(sweep / f"late{seed}").claim(settings("late", seed))
-    [line] = notes(read_study([sweep]))
+    [line] = left_out(read_studies([sweep]), read_probe_study([sweep]))
     assert line.endswith(f"{sweep / 'late4'}, and 2 more.")
 
 
 def test_probes_that_are_not_finished_are_named(tmp_path):
     write_probe(tmp_path / "m")
-    assert probe_notes(read_probe_study([tmp_path])) == []
+    assert left_out(read_studies([tmp_path]), read_probe_study([tmp_path])) == []
     late = write_probe(tmp_path / "late", UNTRAINED)
     (late / "probe.json").unlink()
-    assert probe_notes(read_probe_study([tmp_path])) == [
+    assert left_out(read_studies([tmp_path]), read_probe_study([tmp_path])) == [
         f"Left out because they are not finished: {late}."
     ]

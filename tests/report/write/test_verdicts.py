@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from musicssl.report.analysis.probe_study import read_probe_study
-from musicssl.report.analysis.study import read_study
 from musicssl.report.write.tables import comparisons_table
 from musicssl.report.write.verdicts import probe_verdict, verdict
+from tests.support.studies import read_study
 from tests.support.synthetic_probes import STATISTICS, UNTRAINED, source, truth, write_probe
 from tests.support.synthetic_runs import settings, write_run, write_sweep
 
