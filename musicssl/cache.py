@@ -18,9 +18,11 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from musicssl.errors import InputError
+from musicssl.errors import InputError, printable
 
 _log = logging.getLogger(__name__)
+
+_FORMULA = ("=", "+", "-", "@")  # the first sign of a formula in a spreadsheet
 
 
 def default_cache() -> str:
@@ -180,7 +182,16 @@ def null_to_nan(node: Any) -> Any:
 
 
 def csv_field(value: object) -> object:
-    """Return a field of a CSV file: empty for NaN; Python writes other floats in full precision."""
+    """Return a field of a CSV file: empty for NaN; Python writes other floats in full precision.
+
+    Text is without characters that control a terminal. An apostrophe comes before text that a
+    spreadsheet would take for a formula, because formulas of other people can run commands.
+
+    >>> csv_field("=HYPERLINK(1)"), csv_field("drums"), csv_field(-0.5)
+    ("'=HYPERLINK(1)", 'drums', -0.5)
+    """
+    if isinstance(value, str):
+        return f"'{printable(value)}" if value.startswith(_FORMULA) else printable(value)
     return "" if isinstance(value, float) and math.isnan(value) else value
 
 

@@ -220,3 +220,16 @@ def test_what_is_no_number_is_not_taken_for_one(damaged):
         csv_number("x")
     with pytest.raises(TypeError):
         csv_number(None)  # a row that ends early
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "=", "a=b", "", "'quoted'"])
+def test_text_that_a_spreadsheet_takes_for_a_formula_is_marked_as_text(name):
+    file = io.StringIO()
+    csv.writer(file).writerow([csv_field(name), csv_field(-1.5)])
+    [[text, number]] = csv.reader([file.getvalue().strip()])
+    assert text == (f"'{name}" if name[:1] in tuple("=+-@") else name)
+    assert float(number) == -1.5
+
+
+def test_text_of_a_field_is_one_line_without_controls():
+    assert csv_field("a\nb\x1b[2J\tc") == r"a\nb\x1b[2J\tc"

@@ -1,7 +1,7 @@
 import pytest
 from hydra.utils import instantiate
 
-from musicssl.errors import InputError, user_errors
+from musicssl.errors import InputError, printable, user_errors
 
 
 def refuse():
@@ -61,3 +61,26 @@ def test_nothing_happens_without_an_error():
     with user_errors():
         done = True
     assert done
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("drums & bass, Café, 日本, 👩\u200d🎤", None),
+        ("\x1b[31mred\x1b[0m", r"\x1b[31mred\x1b[0m"),
+        ("one\ntwo\r\n", r"one\ntwo\r\n"),
+        ("\x9b2J\x07\x7f", r"\x9b2J\x07\x7f"),
+        ("caf\udce9.wav", r"caf\udce9.wav"),
+        ("abc\u202edef\u2028", r"abc\u202edef\u2028"),
+        (r"C:\new", None),
+    ],
+)
+def test_no_character_that_controls_a_terminal_is_printed(text, expected):
+    assert printable(text) == (text if expected is None else expected)
+    printable(text).encode()
+
+
+def test_a_message_keeps_its_lines_and_loses_its_controls(capsys):
+    with pytest.raises(SystemExit, match="2"), user_errors():
+        raise InputError("class \x1b[2J\nis not known")
+    assert capsys.readouterr().err == "error: class \\x1b[2J\nis not known\n"

@@ -32,7 +32,7 @@ from rich.text import Text
 import musicssl.cli.naming  # noqa: F401 registers resolvers; workers import this module first
 from musicssl.cli.exits import termination
 from musicssl.cli.job import Outcome
-from musicssl.errors import InputError, user_errors
+from musicssl.errors import InputError, printable, user_errors
 
 _WIDTH = 100  # columns where the output is no terminal
 _FEW = 4  # folders that fit into a command to type
@@ -105,7 +105,7 @@ class SweepProgress(Callback):
         failed = [record for record in records if record["state"] == "failed"]
         for record in failed:
             sys.stdout.flush()
-            print(f"failed: {record['label']}: {record['cause']}", file=sys.stderr)
+            print(printable(f"failed: {record['label']}: {record['cause']}"), file=sys.stderr)
             print(f"        in {_relative(record['folder'])}", file=sys.stderr)
         complete = [record for record in records if record["state"] != "failed"]
         if complete:
@@ -194,7 +194,9 @@ def outcome_table(records: Sequence[dict[str, Any]]) -> Table:
         style = "bold red" if state == "failed" else ""
         time_taken = "" if state == "was complete" else _duration(record["seconds"])
         cells = (record["label"], record["result"], time_taken, state)
-        table.add_row(*(Text(cell) for cell in cells), style=style)  # Text: no markup in a value
+        table.add_row(
+            *(Text(printable(cell)) for cell in cells), style=style
+        )  # Text: no markup in a value
     return table
 
 

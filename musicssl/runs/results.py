@@ -9,6 +9,7 @@ from rich.console import Console
 
 from musicssl.cache import null_to_nan, write_json
 from musicssl.data.datamodule import SemiSupervisedDataModule
+from musicssl.errors import printable
 from musicssl.evaluation.metrics import Metrics
 from musicssl.evaluation.predictions import Predictions, Scorer, measure, predict_clips
 from musicssl.figures.run_figures import draw_answers, draw_bars
@@ -86,7 +87,7 @@ def show_results(folder: RunFolder, artifacts: Sequence[Artifact] = ()) -> None:
         artifact.show(folder, document, console)
     if folder.robustness.is_file():
         show_robustness(folder, console)
-    location = f"Tables, scores, pictures and checkpoints: {folder.path}"
+    location = printable(f"Tables, scores, pictures and checkpoints: {folder.path}")
     console.print(location, highlight=False, markup=False)  # a folder's name may have [brackets]
 
 

@@ -11,6 +11,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from musicssl.cache import csv_field
+from musicssl.errors import printable
 from musicssl.evaluation.metrics import metric_info
 
 PerClass = Mapping[str, Sequence[float] | NDArray[np.floating]]
@@ -42,7 +44,9 @@ def metrics_table(classes: Sequence[str], per_class: PerClass, macro: Mapping[st
     for row, name in enumerate(classes):
         numbers = [_rounded(per_class[key][row]) for key in scores]
         seen = "/".join(f"{per_class[key][row]:.0f}" for key in counts)
-        table.add_row(Text(name), *numbers, seen)  # Text: brackets in a name are no markup
+        table.add_row(
+            Text(printable(name)), *numbers, seen
+        )  # Text: brackets in a name are no markup
     table.add_section()
     table.add_row("macro", *(_rounded(macro[key]) for key in scores), "", style="bold")
     of_clips = [key for key in macro if key not in per_class]
@@ -57,8 +61,9 @@ def write_metrics_csv(
 ) -> Path:
     """Write a row for each class and one named "macro", every value in full precision.
 
-    An undefined value reads "nan". The macro row has no counts. Metrics of clips as a whole are the
-    last columns, which are empty in the rows of the classes.
+    Names are written as `musicssl.cache.csv_field` has them. An undefined value reads "nan". The
+    macro row has no counts. Metrics of clips as a whole are the last columns, which are empty in
+    the rows of the classes.
 
     Args:
         path: The file to write; its folder is made if needed.
@@ -76,7 +81,7 @@ def write_metrics_csv(
         writer.writerow(["class", *columns])
         for row, name in enumerate(classes):
             values = (_exact(key, per_class[key][row]) for key in per_class)
-            writer.writerow([name, *values, *[""] * (len(columns) - len(per_class))])
+            writer.writerow([csv_field(name), *values, *[""] * (len(columns) - len(per_class))])
         writer.writerow(["macro", *(macro.get(key, "") for key in columns)])
     return path
 

@@ -154,3 +154,16 @@ def test_a_metric_from_outside_has_a_column_or_stands_beneath_the_table(tmp_path
     assert max(map(len, lines)) <= 100
     assert lines[-1].rstrip() == "tempo_error 0.062"
     assert any("distance" in line for line in lines)
+
+
+def test_brackets_and_controls_in_a_name_are_shown_letter_by_letter(tmp_path):
+    classes = ["[bold]x[/bold]", "[/x]", "=1+\x1b[2J"]
+    per_class, means = metrics()
+    console = Console(file=io.StringIO(), width=200)
+    console.print(metrics_table(classes, per_class, means))
+    printed = console.file.getvalue()
+    assert all(name in printed for name in ("[bold]x[/bold]", "[/x]", r"=1+\x1b[2J"))
+    assert "\x1b" not in printed
+    with write_metrics_csv(tmp_path / "m.csv", classes, per_class, means).open() as file:
+        names = [row["class"] for row in csv.DictReader(file)]
+    assert names == ["[bold]x[/bold]", "[/x]", r"'=1+\x1b[2J", "macro"]

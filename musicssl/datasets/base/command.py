@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 from musicssl.audio.files import audio_files
 from musicssl.audio.store import ClipStore
@@ -20,7 +21,7 @@ from musicssl.audio.waveform import Waveform
 from musicssl.cache import default_cache
 from musicssl.data.corpus import SPLITS, Corpus
 from musicssl.datasets.base.recordings import Recordings
-from musicssl.errors import user_errors
+from musicssl.errors import printable, user_errors
 
 Column = Callable[[NDArray[np.float32]], str]
 _LABELS: Mapping[str, Column] = {
@@ -38,7 +39,7 @@ def corpus_table(corpus: Corpus) -> Table:
     and the largest value. Splits without clips are left out; the number in a head is that of the
     split's clips, labelled or not.
     """
-    table = Table(title=corpus.name)
+    table = Table(title=Text(corpus.name))
     table.add_column("class")
     columns, totals = _VALUES if corpus.task == "regression" else _LABELS, []
     rows: list[list[str]] = [[] for _ in corpus.classes]
@@ -53,7 +54,7 @@ def corpus_table(corpus: Corpus) -> Table:
                 row.append(text(values[observed]))
             totals.append(text(y[mask]) if word in _LABELS else "")
     for name, row in zip(corpus.classes, rows, strict=True):
-        table.add_row(name, *row)
+        table.add_row(Text(printable(name)), *row)  # Text: brackets in a name are no markup
     table.add_section()
     table.add_row("all", *totals)
     return table
@@ -156,7 +157,7 @@ def _show(recordings: Recordings) -> None:
         f"other audio files, not used: {len(unused)}",
     ]
     for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
 
 def _split_sizes(corpus: Corpus) -> str:

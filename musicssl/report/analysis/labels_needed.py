@@ -64,14 +64,19 @@ class Match:
 
 
 def match_all(methods: Sequence[Method], metric: str) -> list[Match]:
-    """Match every method with the first at each fraction; none if that has a single fraction."""
+    """Match every method with the first at each fraction; none if that has a single fraction.
+
+    Cells without a labelled clip take no part.
+    """
     baseline, *other_methods = methods
-    if len(baseline.cells) < 2:
+    curve = [cell for cell in baseline.cells.values() if cell.labelled > 0]
+    if len(curve) < 2:
         return []
     return [
-        _match(method, p_s, list(baseline.cells.values()), metric)
+        _match(method, p_s, curve, metric)
         for method in other_methods
-        for p_s in method.cells
+        for p_s, cell in method.cells.items()
+        if cell.labelled > 0
     ]
 
 

@@ -148,11 +148,13 @@ def read_metrics(file: Path) -> dict[str, Any]:
     """
     with explained_damage(file):
         document = read_json(file)
-        best_epoch = document["best_epoch"]
+        best_epoch, labelled = document["best_epoch"], int(document["labels"]["labelled"])
+        if labelled < 0:
+            raise ValueError(f"it counts {labelled} labelled clips")
         return {
             "macro": numbers(document["macro"]),
             "localisation": numbers(document["localisation"] or {}),
-            "labels": {"labelled": int(document["labels"]["labelled"])},
+            "labels": {"labelled": labelled},
             "best_epoch": None if best_epoch is None else int(best_epoch),
             "validation": _validation(document),
         }

@@ -227,5 +227,5 @@ def write_probe_comparisons(path: Path, study: ProbeStudy) -> None:
 def _write(path: Path, heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(heads)
+        writer.writerow(map(csv_field, heads))
         writer.writerows([[csv_field(value) for value in row] for row in rows])

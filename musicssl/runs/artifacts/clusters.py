@@ -100,7 +100,7 @@ def write_cluster_table(
         for k, size in enumerate(sizes):
             for c, name in enumerate(classes):
                 values = (float(of[k, c]) for of in (shares, lifts))
-                writer.writerow([k, size, name, *map(csv_field, values)])
+                writer.writerow([k, size, csv_field(name), *map(csv_field, values)])
 
 
 def _or_nan(shares: NDArray[np.float64]) -> NDArray[np.float64]:

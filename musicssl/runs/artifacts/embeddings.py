@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from musicssl.data.corpus import Corpus
+from musicssl.errors import printable
 from musicssl.evaluation.metrics import metric_info, primary_metric
 from musicssl.evaluation.monitors import effective_rank
 from musicssl.evaluation.tasks import Task
@@ -54,7 +55,8 @@ class LearnedEmbeddings:
             metric = primary_metric(points[0].macro)
             heading = metric_info(metric).heading
             steps = ", ".join(f"{p.macro[metric]:.3f} of {p.clips:,}" for p in points)
-            console.print(f"{name}, {heading} by labelled clips: {steps}.", highlight=False)
+            sentence = printable(f"{name}, {heading} by labelled clips: {steps}.")
+            console.print(sentence, highlight=False, markup=False)
         text = f"Effective rank of the embeddings: {rank:.1f}."
         if rank < _COLLAPSED:
             text += (

@@ -11,7 +11,7 @@ from musicssl.augment.chain import Transform
 from musicssl.augment.corruptions import corruptions
 from musicssl.data.corpus import Corpus
 from musicssl.data.datamodule import SemiSupervisedDataModule
-from musicssl.errors import InputError
+from musicssl.errors import InputError, printable
 from musicssl.evaluation.metrics import Metrics, metric_info, primary_metric
 from musicssl.evaluation.multi_class import weighted_accuracy
 from musicssl.evaluation.predictions import Scorer
@@ -97,8 +97,9 @@ def show_robustness(folder: ResultFolder, console: Console) -> None:
     listed = ", ".join(f"{value:.3f} {name}" for value, name in harmed)
     console.print(
         f"{metric_info(metric).heading} of clean clips {table.clean[metric]:.3f}; "
-        f"at severity {hardest:g}: {listed}.",
+        f"at severity {hardest:g}: {printable(listed)}.",
         highlight=False,
+        markup=False,
     )
 
 

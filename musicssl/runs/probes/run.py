@@ -8,7 +8,7 @@ import torch
 from rich.console import Console
 
 from musicssl.data.corpus import Corpus
-from musicssl.errors import InputError
+from musicssl.errors import InputError, printable
 from musicssl.evaluation.predictions import Scorer
 from musicssl.probing.finetune import FineTune
 from musicssl.probing.linear import varying
@@ -42,7 +42,9 @@ def probe_source(folder: ProbeFolder, source: Source, plan: Plan, load: Load) ->
         return None
     if isinstance(plan.probe, FineTune):
         _ = source.encoder  # says now, not after everything is embedded, if there is none
-    Console(stderr=True).print(f"probing {source.origin.label}", highlight=False)
+    Console(stderr=True).print(
+        printable(f"probing {source.origin.label}"), highlight=False, markup=False
+    )
     embedded = source.embedded(load, plan.cache, plan.batch_size, plan.device)
     dim = _checked_dim(source, embedded)
     datamodule = plan.datamodule(embedded)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from musicssl.errors import printable
 from musicssl.evaluation.metrics import metric_info, percent
 from musicssl.evaluation.statistics.p_values import p_equation
 from musicssl.runs.artifacts.robustness import show_robustness
@@ -29,16 +30,16 @@ def show_probe(folder: ProbeFolder, baselines: Sequence[ProbeFolder] = ()) -> No
     document = folder.document()
     documents = [document, *(baseline.document() for baseline in baselines)]
     for metric in headline_metrics(document["task"], document["macro"]):
-        console.print(heading(document, metric), markup=False)
+        console.print(printable(heading(document, metric)), markup=False)
         console.print(probe_table(documents, metric))
     console.print(reading(document))
     for sentence in comparisons(document):
-        console.print(sentence, markup=False)
+        console.print(printable(sentence), markup=False)
     if folder.robustness.is_file():
         show_robustness(folder, console)
     place = folder.path
     place = place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else place
-    console.print(f"Tables, scores and pictures: {place}", markup=False)
+    console.print(printable(f"Tables, scores and pictures: {place}"), markup=False)
 
 
 def heading(document: Document, metric: str) -> str:
@@ -81,7 +82,7 @@ def probe_table(documents: Sequence[Document], metric: str) -> Table:
     for number, document in enumerate(documents):
         cells = {cell["p_s"]: cell for cell in document["cells"]}
         values = [_cell(cells.get(cell["p_s"]), metric) for cell in main["cells"]]
-        label = Text(document["source"]["label"])
+        label = Text(printable(document["source"]["label"]))
         style = "" if number else "bold"
         table.add_row(label, str(document["embed_dim"]), *values, style=style)
     chance = _rounded(main["chance"].get(metric))

@@ -111,7 +111,7 @@ def test_counts_are_of_observed_cells_and_empty_splits_are_left_out() -> None:
         clip_ids=np.array(list("abcd")),
     )
     table = corpus_table(corpus)
-    columns = {str(column.header): list(column.cells) for column in table.columns}
+    columns = {str(column.header): list(map(str, column.cells)) for column in table.columns}
     assert columns == {
         "class": ["piano", "voice", "all"],
         "observed\ntrain 3": ["3", "1", "4"],
@@ -132,7 +132,9 @@ def test_values_of_a_regression_have_a_range_and_a_mean() -> None:
         clip_ids=np.array(list("abcd")),
         task="regression",
     )
-    columns = {str(column.header): list(column.cells) for column in corpus_table(corpus).columns}
+    columns = {
+        str(column.header): list(map(str, column.cells)) for column in corpus_table(corpus).columns
+    }
     assert columns == {
         "class": ["arousal", "valence", "all"],
         "observed\ntrain 3": ["3", "1", "4"],
@@ -144,3 +146,22 @@ def test_values_of_a_regression_have_a_range_and_a_mean() -> None:
         "mean\ntest 1": ["2", "–", ""],
         "greatest\ntest 1": ["2", "–", ""],
     }
+
+
+def test_brackets_and_controls_in_a_class_name_are_shown_letter_by_letter():
+    names = ("[vocals] lead", "drums [acoustic]", "[/x]", "[bold]tone[/bold]", "\x1b[2J")
+    targets = np.eye(len(names), dtype=np.float32)
+    corpus = Corpus(
+        name="[b]",
+        classes=names,
+        clip_ids=np.array(list("abcde")),
+        x=np.zeros((len(names), 1, 1), np.float32),
+        y=targets,
+        mask=targets >= 0,
+        split=np.array(["train"] * len(names)),
+    )
+    console = Console(width=120, force_terminal=True, color_system=None)
+    with console.capture() as captured:
+        print_whole(console, corpus_table(corpus))
+    printed = captured.get()
+    assert all(name in printed for name in ("[b]", *names[:-1], r"\x1b[2J"))

@@ -76,3 +76,9 @@ def test_baselines_are_compared_with_the_most_labels():
         "accuracy against cnn, untrained, 100 % of the labels: +0.250 (+0.125 to undefined), "
         "p ≤ 0.002 (paired bootstrap over test clips)."
     ]
+
+
+def test_brackets_and_controls_in_a_name_are_shown_letter_by_letter():
+    printed = text(probe_table([document("[bold]x[/x]\x1b[2J", 0.5)], "accuracy"))
+    assert r"[bold]x[/x]\x1b[2J" in printed
+    assert "\x1b" not in printed
