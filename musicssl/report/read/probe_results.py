@@ -306,7 +306,10 @@ def _cell(cell: Mapping[str, Any]) -> ProbeCell:
     mean = numbers(cell["mean"])
     if not set(intervals) <= set(mean):
         raise ValueError("it has intervals of metrics without a mean")
-    return ProbeCell(int(cell["labelled"]), mean, intervals)
+    labelled = int(cell["labelled"])
+    if labelled < 1:
+        raise ValueError(f"it counts {labelled} labelled clips")
+    return ProbeCell(labelled, mean, intervals)
 
 
 def _number(value: Any) -> float:
