@@ -12,9 +12,9 @@ from musicssl.report.__main__ import main as report
 from musicssl.report.read.evaluation_set import EvaluationSet
 from musicssl.report.read.runs import class_scores, read_run, read_runs
 from musicssl.report.write.verdicts import verdict
+from tests.support.studies import read_study
 from tests.support.synthetic_regression import TARGETS, truth, write_regression
 from tests.support.synthetic_runs import settings, write_run
-from tests.support.studies import read_study
 
 FRACTIONS, SEEDS = (0.1, 0.5), (0, 1, 2)
 

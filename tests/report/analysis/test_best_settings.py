@@ -15,8 +15,8 @@ from musicssl.report.write.notes import choice_notes, notes
 from musicssl.report.write.pictures import draw_study
 from musicssl.report.write.verdicts import verdict
 from tests.support.report_page import Page
-from tests.support.synthetic_regression import write_regression
 from tests.support.studies import read_study
+from tests.support.synthetic_regression import write_regression
 from tests.support.synthetic_runs import CLASSES, settings, write_run
 from tests.support.tuned_runs import (
     SEEDS,
