@@ -36,7 +36,8 @@ from musicssl.datasets.formats.labels_csv import (
     read_label_table,
     targets,
 )
-from musicssl.errors import InputError, printable, user_errors
+from musicssl.errors import InputError, user_errors
+from musicssl.errors import printable as without_controls
 
 _log = logging.getLogger(__name__)
 
@@ -183,7 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console = Console()
         print_whole(console, corpus_table(corpus))
         for line in _facts(corpus, folder.unreadable_files()):
-            console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+            console.print(without_controls(line), markup=False, highlight=False, soft_wrap=True)
         check_corpus(corpus)
     return 0
 

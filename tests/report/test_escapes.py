@@ -12,7 +12,7 @@ from musicssl.errors import printable
 from musicssl.report.__main__ import main
 from musicssl.report.write.formats import latex, markdown, md, plain, tex
 from musicssl.report.write.tables import Cell, Table
-from tests.report.test_report import Page
+from tests.support.report_page import Page
 from tests.support.synthetic_runs import settings, write_run
 
 NAMES = [

@@ -21,7 +21,8 @@ from musicssl.audio.waveform import Waveform
 from musicssl.cache import default_cache
 from musicssl.data.corpus import SPLITS, Corpus
 from musicssl.datasets.base.recordings import Recordings
-from musicssl.errors import printable, user_errors
+from musicssl.errors import printable as without_controls
+from musicssl.errors import user_errors
 
 Column = Callable[[NDArray[np.float32]], str]
 _LABELS: Mapping[str, Column] = {
@@ -54,7 +55,7 @@ def corpus_table(corpus: Corpus) -> Table:
                 row.append(text(values[observed]))
             totals.append(text(y[mask]) if word in _LABELS else "")
     for name, row in zip(corpus.classes, rows, strict=True):
-        table.add_row(Text(printable(name)), *row)  # Text: brackets in a name are no markup
+        table.add_row(Text(without_controls(name)), *row)  # Text: brackets in a name are no markup
     table.add_section()
     table.add_row("all", *totals)
     return table
@@ -157,7 +158,7 @@ def _show(recordings: Recordings) -> None:
         f"other audio files, not used: {len(unused)}",
     ]
     for line in lines:
-        console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+        console.print(without_controls(line), markup=False, highlight=False, soft_wrap=True)
 
 
 def _split_sizes(corpus: Corpus) -> str:
