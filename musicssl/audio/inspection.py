@@ -43,7 +43,12 @@ from musicssl.audio.chunks import (
 from musicssl.audio.flac_frames import flac_fault, read_stream_info
 from musicssl.audio.mp3_frames import Mp3Stream, find_frames, is_frame_header
 from musicssl.audio.ogg_pages import ogg_fault
-from musicssl.audio.unreadable import SEVERAL_STREAMS, TRUNCATED, UnreadableAudioError, printable
+from musicssl.audio.unreadable import (
+    SEVERAL_STREAMS,
+    TRUNCATED,
+    UnreadableAudioError,
+    printable_path,
+)
 
 _NOT_SOUND_BY_SUFFIX = {"raw", "mat4", "mat5"}  # no header to check, or usually other data
 _OTHER_SUFFIXES = {"8svx", "aif", "aifc", "iff", "mp2", "oga", "opus", "snd", "sph"}
@@ -136,7 +141,7 @@ def warn_beyond_full_scale(peaks: Mapping[str, float]) -> None:
             "in %s; scale them if that is not intended",
             len(beyond),
             beyond[loudest],
-            printable(loudest),
+            printable_path(loudest),
         )
 
 

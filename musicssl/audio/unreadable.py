@@ -25,13 +25,13 @@ class UnreadableAudioError(InputError):
         self.cause = cause
 
     def __str__(self) -> str:
-        return f"{printable(str(self.path))} {self.cause}; replace or remove the file."
+        return f"{printable_path(str(self.path))} {self.cause}; replace or remove the file."
 
 
-def printable(path: str) -> str:
+def printable_path(path: str) -> str:
     r"""Return a path for a message; bytes of its name that are not UTF-8 are escaped.
 
-    >>> printable("caf\udce9.wav")
+    >>> printable_path("caf\udce9.wav")
     'caf\\xe9.wav'
     """
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

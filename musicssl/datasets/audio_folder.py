@@ -20,7 +20,7 @@ from rich.console import Console
 from musicssl.audio.av_reader import INSTALL
 from musicssl.audio.files import audio_files, other_audio_files
 from musicssl.audio.inspection import readable_suffixes
-from musicssl.audio.unreadable import printable
+from musicssl.audio.unreadable import printable_path
 from musicssl.audio.waveform import Waveform
 from musicssl.cache import default_cache
 from musicssl.data.corpus import Corpus, check_corpus
@@ -36,8 +36,7 @@ from musicssl.datasets.formats.labels_csv import (
     read_label_table,
     targets,
 )
-from musicssl.errors import InputError, user_errors
-from musicssl.errors import printable as without_controls
+from musicssl.errors import InputError, printable, user_errors
 
 _log = logging.getLogger(__name__)
 
@@ -154,7 +153,7 @@ def _check_present(root: Path, table: LabelTable) -> None:
 
 def _unused(paths: Sequence[str]) -> str:
     """Return the line about audio files that cannot be read with what is installed."""
-    listed = shortened([f"{printable(path)} ({Path(path).suffix})" for path in paths])
+    listed = shortened([f"{printable_path(path)} ({Path(path).suffix})" for path in paths])
     files = "file" if len(paths) == 1 else "files"
     return f"{len(paths)} other audio {files} not used: {listed}; to read them: {INSTALL}"
 
@@ -184,7 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console = Console()
         print_whole(console, corpus_table(corpus))
         for line in _facts(corpus, folder.unreadable_files()):
-            console.print(without_controls(line), markup=False, highlight=False, soft_wrap=True)
+            console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
         check_corpus(corpus)
     return 0
 
@@ -198,7 +197,7 @@ def _facts(corpus: Corpus, unreadable: dict[str, str]) -> list[str]:
         torn = sum(len(np.unique(corpus.split[corpus.groups == group])) > 1 for group in groups)
         lines.append(f"{len(groups)} groups, {torn} of them in more than one split")
     lines.append(f"files that cannot be used: {len(unreadable)}")
-    return lines + [f"  {printable(path)} {cause}" for path, cause in unreadable.items()]
+    return lines + [f"  {printable_path(path)} {cause}" for path, cause in unreadable.items()]
 
 
 if __name__ == "__main__":

@@ -16,13 +16,12 @@ from rich.text import Text
 
 from musicssl.audio.files import audio_files
 from musicssl.audio.store import ClipStore
-from musicssl.audio.unreadable import printable
+from musicssl.audio.unreadable import printable_path
 from musicssl.audio.waveform import Waveform
 from musicssl.cache import default_cache
 from musicssl.data.corpus import SPLITS, Corpus
 from musicssl.datasets.base.recordings import Recordings
-from musicssl.errors import printable as without_controls
-from musicssl.errors import user_errors
+from musicssl.errors import printable, user_errors
 
 Column = Callable[[NDArray[np.float32]], str]
 _LABELS: Mapping[str, Column] = {
@@ -55,7 +54,7 @@ def corpus_table(corpus: Corpus) -> Table:
                 row.append(text(values[observed]))
             totals.append(text(y[mask]) if word in _LABELS else "")
     for name, row in zip(corpus.classes, rows, strict=True):
-        table.add_row(Text(without_controls(name)), *row)  # Text: brackets in a name are no markup
+        table.add_row(Text(printable(name)), *row)  # Text: brackets in a name are no markup
     table.add_section()
     table.add_row("all", *totals)
     return table
@@ -158,7 +157,7 @@ def _show(recordings: Recordings) -> None:
         f"other audio files, not used: {len(unused)}",
     ]
     for line in lines:
-        console.print(without_controls(line), markup=False, highlight=False, soft_wrap=True)
+        console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
 
 def _split_sizes(corpus: Corpus) -> str:
@@ -168,7 +167,7 @@ def _split_sizes(corpus: Corpus) -> str:
 
 def _listed(title: str, files: Mapping[str, str], limit: int = 10) -> list[str]:
     lines = [f"{title}: {len(files)}"]
-    lines += [f"  {printable(path)} {cause}" for path, cause in list(files.items())[:limit]]
+    lines += [f"  {printable_path(path)} {cause}" for path, cause in list(files.items())[:limit]]
     if len(files) > limit:
         lines.append(f"  and {len(files) - limit} more")
     return lines

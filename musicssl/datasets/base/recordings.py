@@ -23,7 +23,7 @@ from musicssl.audio.log_mel import LogMel
 from musicssl.audio.sound import Sound
 from musicssl.audio.sound_files import SoundFiles, sound_files
 from musicssl.audio.store import ClipStore, file_store, find_file_store
-from musicssl.audio.unreadable import printable
+from musicssl.audio.unreadable import printable_path
 from musicssl.audio.waveform import Waveform
 from musicssl.data.corpus import Corpus
 from musicssl.datasets.base.annotations import Annotations
@@ -155,7 +155,7 @@ class Recordings(ABC):
                 f"{folder}, not even {annotations.paths[0]}; put the audio there, or {self.get}."
             )
         missing = dict.fromkeys(_at(annotations.paths, ~exists), "is missing")
-        named = np.array([path == printable(path) for path in annotations.paths], np.bool_)
+        named = np.array([path == printable_path(path) for path in annotations.paths], np.bool_)
         cause = "has a name that is not UTF-8; rename it"  # no table or journal could name it
         missing |= dict.fromkeys(_at(annotations.paths, exists & ~named), cause)
         return Found(annotations.select(np.flatnonzero(exists & named)), missing)
@@ -230,7 +230,7 @@ class Recordings(ABC):
         """Raise an error, or log a warning, if there are files that cannot be used."""
         if not unusable:
             return
-        listed = shortened([f"{printable(path)} {cause}" for path, cause in unusable.items()])
+        listed = shortened([f"{printable_path(path)} {cause}" for path, cause in unusable.items()])
         summary = f"{len(unusable)} of {count} files under {self.folder} cannot be used"
         if self.unreadable == "error":
             raise InputError(
