@@ -1,9 +1,9 @@
-"""Endless streams of clip numbers: which clips make up a batch, as a pure function of its position.
+"""Endless streams of clips: the clips of a batch are a pure function of its position.
 
 A stream runs through one seeded permutation of its pool after another, so every clip is drawn once
-before any is drawn again, however small the pool. A batch is a contiguous stretch of the stream;
-the ranks of a distributed run take neighbouring stretches. Nothing is remembered between batches,
-so a resumed run continues with the batch it would have had.
+before any clip is drawn again, even if the pool is small. A batch is a contiguous section of the
+stream; the ranks of a distributed run take neighbouring sections. There is no state between
+batches, so a resumed run continues with the next batch of the interrupted one.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,8 +18,8 @@ from musicssl.batch import Batch
 from musicssl.data.loaders import made_ahead
 from musicssl.errors import InputError
 
-_BLOCK = 4096  # fractions that are drawn at a time
-_FRACTIONS = 1  # tells their seeds from those of permutations
+_BLOCK = 4096  # number of fractions that are drawn at a time
+_FRACTIONS = 1  # makes the seeds of fractions differ from those of permutations
 
 Made = TypeVar("Made")
 
@@ -30,30 +30,30 @@ class Stream:
 
     Attributes:
         pool: Clips to draw from, (N,).
-        seed: Numbers that name this stream's order among all others.
+        seed: Seed of the order; streams with different seeds have independent orders.
     """
 
     pool: NDArray[np.int64]
     seed: tuple[int, ...]
 
     def draw(self, start: int, count: int) -> NDArray[np.int64]:
-        """Return the clips at places `start` to `start + count` of the stream, (count,)."""
-        if count == 0:  # maybe of an empty pool
+        """Return the clips at positions `start` to `start + count` of the stream, (count,)."""
+        if count == 0:  # the pool may be empty
             return np.empty(0, np.int64)
         size, drawn = len(self.pool), []
         for turn in range(start // size, (start + count - 1) // size + 1):
             order = _permutation(size, (*self.seed, turn))
-            first = turn * size  # its place in the stream
+            first = turn * size  # position of the permutation in the stream
             drawn.append(self.pool[order[max(0, start - first) : start + count - first]])
         return np.concatenate(drawn)
 
     def fractions(self, start: int, count: int) -> NDArray[np.float64]:
-        """Return numbers in [0, 1), as good as random, for the same places, (count,)."""
+        """Return pseudo-random numbers in [0, 1) for the same positions, (count,)."""
         blocks, offsets = np.divmod(np.arange(start, start + count), _BLOCK)
         numbers = np.empty(count)
         for block in range(int(blocks[0]), int(blocks[-1]) + 1) if count else ():
-            here = blocks == block
-            numbers[here] = _uniform((*self.seed, block, _FRACTIONS))[offsets[here]]
+            in_block = blocks == block
+            numbers[in_block] = _uniform((*self.seed, block, _FRACTIONS))[offsets[in_block]]
         return numbers
 
 
@@ -62,22 +62,22 @@ def _uniform(seed: tuple[int, ...]) -> NDArray[np.float64]:
     return np.random.default_rng(seed).random(_BLOCK)
 
 
-@lru_cache(maxsize=8)  # neighbouring batches share the permutation of their turn
+@lru_cache(maxsize=8)  # neighbouring batches usually share a permutation
 def _permutation(size: int, seed: tuple[int, ...]) -> NDArray[np.int64]:
     return np.random.default_rng(seed).permutation(size)
 
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """Which clips form the batch of a given epoch and step, on a given rank.
+    """The clips of the batch of each epoch and step, on one rank.
 
     Attributes:
         labelled: Stream of labelled clips.
-        unlabelled: Stream of clips whose labels the batch must hide.
+        unlabelled: Stream of clips whose labels are hidden in the batch.
         batch_size: Clips in a batch of one rank, B.
-        num_labelled: Labelled clips in it; they come first.
+        num_labelled: Labelled clips in a batch; they come first.
         steps_per_epoch: Batches in an epoch.
-        rank: Of this process.
+        rank: Rank of this process.
         world_size: Number of processes.
         num_crops: Crops of each clip, V.
     """
@@ -92,14 +92,14 @@ class BatchPlan:
     num_crops: int = 1
 
     def clips(self, epoch: int, step: int) -> NDArray[np.int64]:
-        """Return the clips of a batch, (B,), the `num_labelled` labelled ones first."""
+        """Return the clips of a batch, (B,), starting with the `num_labelled` labelled clips."""
         labelled, unlabelled = self._stretches(epoch, step)
         return np.concatenate([self.labelled.draw(*labelled), self.unlabelled.draw(*unlabelled)])
 
     def fractions(self, epoch: int, step: int) -> NDArray[np.float64]:
-        """Return a number in [0, 1) for each crop of each clip of a batch, (B, V): where to crop.
+        """Return the crop position, in [0, 1), of each crop of each clip of a batch, (B, V).
 
-        As the clips do, they depend on the place in the streams only, not on the number of ranks.
+        Like the clips, they depend only on the position in the streams, not on the number of ranks.
         """
         streams = zip((self.labelled, self.unlabelled), self._stretches(epoch, step), strict=True)
         numbers = [
@@ -109,7 +109,7 @@ class BatchPlan:
         return np.concatenate(numbers).reshape(-1, self.num_crops)
 
     def _stretches(self, epoch: int, step: int) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Say where in either stream a batch begins, and how many clips it takes."""
+        """Return start and number of a batch's clips in the labelled and the unlabelled stream."""
         turn = (epoch * self.steps_per_epoch + step) * self.world_size + self.rank
         num_unlabelled = self.batch_size - self.num_labelled
         return (turn * self.num_labelled, self.num_labelled), (
@@ -119,7 +119,7 @@ class BatchPlan:
 
 
 def labelled_share(b_s: float, batch_size: int) -> int:
-    """Return how many of `batch_size` clips are labelled at `b_s`.
+    """Return the number of labelled clips in a batch of `batch_size` clips.
 
     >>> labelled_share(0.05, 96)
     5
@@ -140,14 +140,14 @@ def labelled_share(b_s: float, batch_size: int) -> int:
 
 
 class StepLoader(Generic[Made]):
-    """What each training step needs, one epoch at each iteration, in the form Lightning can resume.
+    """A loader of the input of training steps, one epoch per iteration; Lightning can resume it.
 
     Args:
         steps_per_epoch: Steps of each epoch.
-        make: Turns the numbers of an epoch and a step into what the step needs.
-        epoch: Tells the epoch when an iteration begins.
-        ahead: Whether to make what a step needs during the step before it; worth a thread where
-            making takes long.
+        make: Takes the numbers of an epoch and a step, returns the input of the step.
+        epoch: Returns the current epoch; called when an iteration begins.
+        ahead: Whether to make the input of a step in a thread during the step before it. Worth it
+            if `make` is slow.
     """
 
     def __init__(
@@ -161,13 +161,13 @@ class StepLoader(Generic[Made]):
         self._make = make
         self._epoch = epoch
         self._map = made_ahead if ahead else map
-        self._position = (0, 0)  # epoch and step of the batch that comes next
+        self._position = (0, 0)  # epoch and step of the next batch
 
     def __len__(self) -> int:
         return self._steps_per_epoch
 
     def __iter__(self) -> Iterator[Made]:
-        """Yield the batches of the current epoch; after a resume within it, those that are left."""
+        """Yield the batches of the current epoch, or the rest of them after a resume within it."""
         epoch = self._epoch()
         first = self._position[1] if self._position[0] == epoch else 0
         steps = range(first, len(self))
@@ -177,20 +177,20 @@ class StepLoader(Generic[Made]):
         self._position = (epoch + 1, 0)
 
     def state_dict(self) -> dict[str, int]:
-        """Return the place of the next batch, for a checkpoint."""
+        """Return the epoch and step of the next batch, for a checkpoint."""
         return {"epoch": self._position[0], "step": self._position[1]}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Take up the place that a checkpoint holds."""
+        """Continue at the epoch and step of a checkpoint."""
         self._position = (state["epoch"], state["step"])
 
 
 class BatchLoader(StepLoader[Batch]):
-    """The training batches.
+    """Loader of the training batches.
 
     Args:
-        plan: Which clips form a batch.
-        gather: Turns clips, (B,), and V numbers in [0, 1) for each, (B, V), into a batch.
+        plan: The clips of each batch.
+        gather: Takes clips, (B,), and their crop positions in [0, 1), (B, V), returns a batch.
         epoch: See `StepLoader`.
         ahead: See `StepLoader`.
     """

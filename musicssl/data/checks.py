@@ -1,4 +1,4 @@
-"""Whether the targets of a corpus are what its task says, and can be learnt."""
+"""Validation of a corpus's targets: they must fit its task, and every class must be learnable."""
 
 from collections.abc import Sequence
 
@@ -22,13 +22,13 @@ def check_targets(
     mask: Bools,
     train: Bools,
 ) -> None:
-    """Make sure of the observed targets of all clips, and of there being something to learn.
+    """Check the observed targets of all clips, and that each class can be learnt.
 
     Args:
-        corpus: Its name, for messages.
+        corpus: Name of the corpus, for messages.
         task: See `musicssl.data.corpus.Corpus`.
-        classes: Names, (C).
-        clip_ids: Names, (N,).
+        classes: Names of the classes, (C).
+        clip_ids: Names of the clips, (N,).
         y: Targets, (N, C).
         mask: True where observed, (N, C).
         train: True for the clips of the training split, (N,).
@@ -49,10 +49,10 @@ def check_targets(
 
 
 def learnable(y: Floats, mask: Bools, task: str) -> Bools:
-    """Say which classes have something to tell apart among some clips, (C,).
+    """Return which classes can be learnt from some clips, (C,) bool.
 
-    A class that is observed both present and absent does, and the target of a regression that was
-    observed with two different values.
+    A class can be learnt if it was observed both present and absent, the target of a regression if
+    it was observed with two different values.
 
     Args:
         y: Targets, (N, C).
@@ -80,7 +80,8 @@ def _check_range(
         needed = "be a finite number" if task == "regression" else "lie in [0, 1]"
         raise InputError(
             f"{corpus}: clip {str(clip_ids[clip])!r} has {y[clip, column]:g} for "
-            f"{classes[column]!r}, but a target must {needed}; mend its annotation or leave it out."
+            f"{classes[column]!r}, but a target must {needed}; correct the annotation or leave the "
+            "clip out."
         )
 
 
@@ -91,8 +92,8 @@ def _check_one_hot(corpus: str, clip_ids: NDArray[np.str_], y: Floats, mask: Boo
     if bad.any():
         clip = str(clip_ids[np.argmax(bad)])
         raise InputError(
-            f"{corpus}: clip {clip!r} has not exactly one class, as a multi_class corpus needs; "
-            "give it one, or call the corpus multi_label."
+            f"{corpus}: clip {clip!r} must have exactly one class, because the task of the corpus "
+            "is multi_class; correct its labels, or use the task multi_label."
         )
 
 

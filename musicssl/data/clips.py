@@ -1,4 +1,4 @@
-"""Where the input of a corpus's clips comes from: read by row, a batch at a time."""
+"""Reading the input of a corpus's clips by row, one batch at a time."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from torch import Tensor
 
 from musicssl.audio.sound import Sound
 from musicssl.data.corpus import Corpus
-from musicssl.data.label_grid import samples_per_place
+from musicssl.data.label_grid import samples_per_label_frame
 from musicssl.errors import InputError
 
 Rows = NDArray[np.int64]
 
-_MOST_SAMPLES = 1 << 25  # in a batch of whole recordings: 128 MiB as float32
+_MAX_SAMPLES = 1 << 25  # of a batch of whole recordings: 128 MiB as float32
 
 
 class Piece(NamedTuple):
@@ -24,8 +24,8 @@ class Piece(NamedTuple):
 
     Attributes:
         x: Instances, (B, T, F), or samples, (B, S); float32.
-        lengths: How many of the T or S are valid in each clip, (B,) int64; None if all are.
-        starts: The first instance or sample of each, (B,) int64.
+        lengths: Valid instances or samples of each clip, (B,) int64; None if all are valid.
+        starts: First instance or sample of each clip, (B,) int64.
     """
 
     x: Tensor
@@ -34,7 +34,7 @@ class Piece(NamedTuple):
 
 
 class Clips(Protocol):
-    """The input of N clips: T instances of F features each, or crops of S samples, where F is 1."""
+    """The input of N clips: T instances of F features each, or crops of S samples, with F = 1."""
 
     @property
     def num_features(self) -> int:
@@ -46,29 +46,34 @@ class Clips(Protocol):
 
     @property
     def reads_files(self) -> bool:
-        """Whether reading takes so long that a thread should read the next batch ahead."""
+        """Whether reading is slow, so that the next batch should be read ahead in a thread."""
 
-    def crop(self, rows: Rows, places: NDArray[np.float64]) -> Piece:
-        """Read what training sees of some clips, (B,): one crop at each of their places, (B, V).
+    def crop(self, rows: Rows, positions: NDArray[np.float64]) -> Piece:
+        """Read the training input of some clips.
 
-        A place is a number from 0 to 1 of the range of starts. The V crops of a clip follow each
-        other in the piece.
+        Args:
+            rows: The clips, (B,).
+            positions: V crop positions of each clip, (B, V), as fractions in [0, 1) of the range
+                of possible starts.
+
+        Returns:
+            B V crops; the V crops of a clip are consecutive.
         """
 
     def whole(self, rows: Rows) -> Piece:
         """Read all of some clips, (B,)."""
 
     def batches(self, rows: Rows, batch_size: int) -> Iterator[Rows]:
-        """Divide clips, in order, into batches that `whole` can read into memory."""
+        """Divide clips, in order, into batches that fit into memory when `whole` reads them."""
 
 
 @dataclass(frozen=True, eq=False)
 class InstanceClips:
-    """Clips whose instances lie in one array; training sees all of each.
+    """Clips whose instances are stored in one array; training uses each clip as a whole.
 
     Attributes:
         x: Instances, (N, T, F) float32.
-        lengths: Valid instances of each clip, (N,) int64, or None if all T are.
+        lengths: Valid instances of each clip, (N,) int64, or None if all T are valid.
     """
 
     x: NDArray[np.float32]
@@ -86,15 +91,15 @@ class InstanceClips:
 
     @property
     def reads_files(self) -> bool:
-        """Never: an indexed read of an array is quick."""
+        """False: an indexed read of an array is fast."""
         return False
 
-    def crop(self, rows: Rows, places: NDArray[np.float64]) -> Piece:
-        """Read all of some clips, once for each place."""
-        return self.whole(np.repeat(rows, places.shape[1]))
+    def crop(self, rows: Rows, positions: NDArray[np.float64]) -> Piece:
+        """Read all of some clips, once for each position."""
+        return self.whole(np.repeat(rows, positions.shape[1]))
 
     def whole(self, rows: Rows) -> Piece:
-        """Read all of some clips: one indexed read."""
+        """Read all of some clips, in one indexed read."""
         x = torch.from_numpy(np.take(self.x, rows, axis=0))
         lengths = None if self.lengths is None else torch.from_numpy(self.lengths[rows])
         return Piece(x, lengths, np.zeros(len(rows), np.int64))
@@ -107,14 +112,14 @@ class InstanceClips:
 
 @dataclass(frozen=True, eq=False)
 class SoundClips:
-    """Clips of sound; training sees a crop of each, at a random place.
+    """Clips of sound; training uses crops of each clip at random positions.
 
     Attributes:
         sound: The recordings.
         crop_samples: Length of a crop, S.
-        grid: Crops start at multiples of so many samples.
-        adjacent: Whether the crops of a clip follow each other without a gap, at the first of its
-            places; otherwise each starts at a place of its own.
+        grid: Crops start at multiples of this number of samples.
+        adjacent: Whether the crops of a clip follow each other without a gap, starting at its first
+            crop position; otherwise each crop has its own position.
     """
 
     sound: Sound
@@ -124,7 +129,7 @@ class SoundClips:
 
     @property
     def num_features(self) -> int:
-        """One number a sample."""
+        """1: a sample is one number."""
         return 1
 
     @property
@@ -134,39 +139,39 @@ class SoundClips:
 
     @property
     def reads_files(self) -> bool:
-        """Always: recordings are read from a clip store, or decoded."""
+        """True: recordings are read from a clip store, or decoded."""
         return True
 
-    def crop(self, rows: Rows, places: NDArray[np.float64]) -> Piece:
-        """Read crops of some clips; of one that is shorter all is read, zeros follow.
+    def crop(self, rows: Rows, positions: NDArray[np.float64]) -> Piece:
+        """Read crops of some clips; a clip shorter than a crop is padded with zeros.
 
-        Adjacent crops of a clip that cannot hold them all overlap as little as they can.
+        If a clip is too short for all of its adjacent crops, they overlap as little as possible.
         """
         lengths = self.sound.lengths[rows][:, None]  # (B, 1)
-        num_crops = places.shape[1]
+        num_crops = positions.shape[1]
         room, step = np.maximum(lengths - self.crop_samples, 0), np.zeros_like(lengths)
         if self.adjacent and num_crops > 1:
-            places = places[:, :1]
+            positions = positions[:, :1]
             step = np.minimum(room // (num_crops - 1), self.crop_samples) // self.grid * self.grid
         last = (room - step * (num_crops - 1)) // self.grid
-        first = np.floor(places * (last + 1)).astype(np.int64) * self.grid
+        first = np.floor(positions * (last + 1)).astype(np.int64) * self.grid
         starts: Rows = (first + step * np.arange(num_crops)).ravel()  # (B V,)
         valid = np.minimum(np.repeat(lengths, num_crops) - starts, self.crop_samples)
         return self._piece(np.repeat(rows, num_crops), starts, valid)
 
     def whole(self, rows: Rows) -> Piece:
-        """Read all of some clips, zeros after the end of each."""
+        """Read all of some clips, padded with zeros to the longest of them."""
         lengths = self.sound.lengths[rows]
         return self._piece(rows, np.zeros(len(rows), np.int64), lengths, int(lengths.max()))
 
     def batches(self, rows: Rows, batch_size: int) -> Iterator[Rows]:
-        """Divide clips so that no batch is larger than `batch_size` or than memory should hold."""
+        """Divide clips into batches of at most `batch_size` clips and `_MAX_SAMPLES` samples."""
         lengths = self.sound.lengths
         batch: list[int] = []
         longest = 0
         for row in rows.tolist():
             longest = max(longest, int(lengths[row]))
-            if batch and (len(batch) == batch_size or (len(batch) + 1) * longest > _MOST_SAMPLES):
+            if batch and (len(batch) == batch_size or (len(batch) + 1) * longest > _MAX_SAMPLES):
                 yield np.array(batch, np.int64)
                 batch, longest = [], int(lengths[row])
             batch.append(row)
@@ -184,12 +189,12 @@ class SoundClips:
 
 @dataclass(frozen=True, eq=False)
 class JoinedClips:
-    """The clips of two corpora, those of the second numbered after the first's.
+    """The clips of two corpora; the rows of the second corpus follow those of the first.
 
     Attributes:
-        first: Clips 0 to `count` - 1.
-        second: The clips from there on.
-        count: Clips of the first.
+        first: Clips of the first corpus, rows 0 to `count` - 1.
+        second: Clips of the second corpus, rows `count` and above.
+        count: Number of clips of the first corpus.
     """
 
     first: Clips
@@ -198,41 +203,41 @@ class JoinedClips:
 
     @property
     def num_features(self) -> int:
-        """F of both."""
+        """F, the same in both corpora."""
         return self.first.num_features
 
     @property
     def num_instances(self) -> int:
-        """The larger T or S."""
+        """T or S, the larger of the two corpora."""
         return max(self.first.num_instances, self.second.num_instances)
 
     @property
     def reads_files(self) -> bool:
-        """Whether either corpus does."""
+        """Whether one of the corpora does."""
         return self.first.reads_files or self.second.reads_files
 
-    def crop(self, rows: Rows, places: NDArray[np.float64]) -> Piece:
-        """Read what training sees of some clips of either corpus."""
+    def crop(self, rows: Rows, positions: NDArray[np.float64]) -> Piece:
+        """Read the training input of some clips of either corpus."""
         return self._read(
             rows,
-            lambda mine: self.first.crop(rows[mine], places[mine]),
-            lambda theirs: self.second.crop(rows[theirs] - self.count, places[theirs]),
-            num_crops=places.shape[1],
+            lambda in_first: self.first.crop(rows[in_first], positions[in_first]),
+            lambda in_second: self.second.crop(rows[in_second] - self.count, positions[in_second]),
+            num_crops=positions.shape[1],
         )
 
     def whole(self, rows: Rows) -> Piece:
         """Read all of some clips of either corpus."""
         return self._read(
             rows,
-            lambda mine: self.first.whole(rows[mine]),
-            lambda theirs: self.second.whole(rows[theirs] - self.count),
+            lambda in_first: self.first.whole(rows[in_first]),
+            lambda in_second: self.second.whole(rows[in_second] - self.count),
         )
 
     def batches(self, rows: Rows, batch_size: int) -> Iterator[Rows]:
-        """Divide clips, those of the first corpus before those of the second, never mixed."""
-        mine = rows < self.count
-        yield from self.first.batches(rows[mine], batch_size)
-        for batch in self.second.batches(rows[~mine] - self.count, batch_size):
+        """Divide clips into batches of one corpus each, the first corpus before the second."""
+        in_first = rows < self.count
+        yield from self.first.batches(rows[in_first], batch_size)
+        for batch in self.second.batches(rows[~in_first] - self.count, batch_size):
             yield batch + self.count
 
     def _read(
@@ -242,15 +247,22 @@ class JoinedClips:
         second: Callable[[NDArray[np.bool_]], Piece],
         num_crops: int = 1,
     ) -> Piece:
-        """Read clips of either corpus, (B,), from where theirs are, which is True of each, (B,)."""
-        mine = rows < self.count
-        if mine.all():
-            return first(mine)
-        if not mine.any():
-            return second(~mine)
-        each = np.repeat(mine, num_crops)  # (B V,)
-        order = np.argsort(np.concatenate([np.flatnonzero(each), np.flatnonzero(~each)]))
-        return _merged((first(mine), second(~mine)), order)
+        """Read clips of both corpora, in the order of `rows`.
+
+        Args:
+            rows: The clips, (B,).
+            first: Reads the clips of the first corpus, given a mask of them, (B,) bool.
+            second: Reads the clips of the second corpus, given a mask of them, (B,) bool.
+            num_crops: Crops that are read of each clip, V.
+        """
+        in_first = rows < self.count
+        if in_first.all():
+            return first(in_first)
+        if not in_first.any():
+            return second(~in_first)
+        crops = np.repeat(in_first, num_crops)  # (B V,)
+        order = np.argsort(np.concatenate([np.flatnonzero(crops), np.flatnonzero(~crops)]))
+        return _merged((first(in_first), second(~in_first)), order)
 
 
 def clips_of(
@@ -259,11 +271,11 @@ def clips_of(
     """Return the input of a corpus's clips.
 
     Args:
-        corpus: Of instances or of sound.
-        crop_seconds: What training sees of a recording; None, or more than the longest lasts, for
-            all of it. Instances are few, so that training always sees all of a clip's.
+        corpus: A corpus of instances or of sound.
+        crop_seconds: Length of a training crop of a recording, in seconds. None, or more than the
+            longest recording, for whole recordings. Clips of instances are short and never cropped.
         adjacent: Whether crops of the same recording follow each other; see `SoundClips`.
-        on_grid: Whether crops begin where a place of the known activity does, for labels in time.
+        on_grid: Whether crops start at the start of a label frame, for labels in time.
 
     Raises:
         InputError: If a crop would be empty.
@@ -272,17 +284,17 @@ def clips_of(
         return InstanceClips(corpus.instances, corpus.lengths)
     sound = corpus.sound
     rate = sound.sample_rate
-    grid = samples_per_place(corpus) if on_grid else 1
+    grid = samples_per_label_frame(corpus) if on_grid else 1
     samples = longest = int(sound.lengths.max())
     if crop_seconds is not None:
         if round(min(crop_seconds, 1e6) * rate) < 1:
             raise InputError(f"data.crop_seconds must be positive, got {crop_seconds:g}.")
-        samples = min(longest, round(min(crop_seconds, 1e6) * rate))  # the rest would be silence
+        samples = min(longest, round(min(crop_seconds, 1e6) * rate))  # more would only add padding
     return SoundClips(sound, samples, grid, adjacent)
 
 
 def _merged(pieces: tuple[Piece, Piece], order: Rows) -> Piece:
-    """Put the clips of two pieces into one, padded to the longer, in another order."""
+    """Join two pieces into one, padded to the longer one, with the clips in a new order."""
     longest = max(piece.x.shape[1] for piece in pieces)
     x = torch.cat([_padded(piece.x, longest) for piece in pieces])[order]
     lengths = torch.cat([_lengths(piece) for piece in pieces])[order]

@@ -1,4 +1,4 @@
-"""A corpus in memory: what every dataset module returns, whatever its files look like."""
+"""A corpus in memory, the form in which all dataset modules return their clips and labels."""
 
 import hashlib
 from collections.abc import Sequence
@@ -18,28 +18,31 @@ _CHUNK = 1024  # clips at a time
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """N clips, of T instances with F features or of sound, and what is known of their C classes.
+    """N clips, each T instances with F features or sound, and their labels for C classes.
 
     Attributes:
         name: The word typed after `dataset=`.
         classes: The name of each class, in column order, (C).
         x: Instances, (N, T, F) float32, an array or a memory map; or the sound of the clips.
-        y: Targets in [0, 1], (N, C) float32; without meaning where `mask` is False.
+        y: Targets in [0, 1], (N, C) float32; arbitrary where `mask` is False.
         mask: True where a target was observed, (N, C) bool.
-        split: "train", "val" or "test" of each clip, (N,) str. A corpus without "val" clips has
-            its validation set carved out of "train" by `musicssl.data.splits`.
+        split: "train", "val" or "test" for each clip, (N,) str. If a corpus has no "val" clips, its
+            validation set is carved out of "train" by `musicssl.data.splits`.
         clip_ids: A unique name of each clip, (N,) str.
         lengths: Valid instances of each clip, (N,) int64, or None if all T are valid; None for
-            sound, which knows its own lengths.
-        groups: What must not be torn apart by a split (artist, song), (N,) str, or None.
-        activity: Which class sounds in which instance, (N, T, C) bool, where that is known.
-        instance_seconds: Duration of one instance, and of one place of `activity`, in seconds.
-        task: What the targets are: "multi_label" (each class present or absent), "multi_class" (one
+            sound, which stores its own lengths.
+        groups: Group of each clip, such as its artist or song, (N,) str, or None. A split never
+            divides a group.
+        activity: True where a class sounds in a label frame, (N, T, C) bool, or None if the corpus
+            has no labels in time.
+        instance_seconds: Duration of one instance, and of one label frame of `activity`, in
+            seconds.
+        task: Kind of the targets: "multi_label" (each class present or absent), "multi_class" (one
             class of each clip is present) or "regression" (any real numbers).
-        sources: Which recording each clip is of, (N,) str, under a name that other corpora share if
-            they hold it too; None if that is not known.
-        credit: What it is worth to answer class i where j is right, (C, C) float32, if answers can
-            be partly right.
+        sources: Name of the recording that each clip comes from, (N,) str, the same in all corpora
+            that hold the recording; None if unknown.
+        credit: Credit for the answer i where class j is right, (C, C) float32, if an answer can be
+            partly right.
     """
 
     name: str
@@ -59,34 +62,34 @@ class Corpus:
 
     @property
     def is_sound(self) -> bool:
-        """Whether the clips are sound, and not instances."""
+        """Whether the clips are sound instead of instances."""
         return not isinstance(self.x, np.ndarray)
 
     @property
     def instances(self) -> NDArray[np.float32]:
-        """`x` of clips that are instances, (N, T, F).
+        """The instances of all clips, (N, T, F).
 
         Raises:
-            TypeError: If they are sound.
+            TypeError: If the clips are sound.
         """
         if not isinstance(self.x, np.ndarray):
-            raise TypeError(f"the clips of {self.name} are sound and no instances")
+            raise TypeError(f"the clips of {self.name} are sound, not instances")
         return self.x
 
     @property
     def sound(self) -> Sound:
-        """`x` of clips that are sound.
+        """The sound of all clips.
 
         Raises:
-            TypeError: If they are instances.
+            TypeError: If the clips are instances.
         """
         if isinstance(self.x, np.ndarray):
-            raise TypeError(f"the clips of {self.name} are instances and no sound")
+            raise TypeError(f"the clips of {self.name} are instances, not sound")
         return self.x
 
     @property
     def sample_rate(self) -> int | None:
-        """Of sound, in Hz; None for instances."""
+        """Sample rate of sound, in Hz; None for instances."""
         return self.sound.sample_rate if self.is_sound else None
 
     @property
@@ -95,14 +98,14 @@ class Corpus:
         return None if self.is_sound else int(self.instances.shape[2])
 
     def clip_identity(self) -> dict[str, Any]:
-        """Say which clips these are and what they are made of, in values that JSON can hold.
+        """Return values that identify the clips and their input, in a form that JSON can hold.
 
-        Labels and splits are not part of it: other annotations of the same clips leave what is
-        computed from them as it is. Instances are read once; of sound nothing is.
+        Labels and splits are not part of it, because features and embeddings do not depend on
+        them. Instances are read once, sound is not read.
 
         Returns:
-            The name, hashes of the names of the clips and of `x` and `lengths`; of sound the
-            fingerprint and the sample rate in Hz instead of the latter.
+            The name of the corpus and a hash of the names of the clips; for instances also hashes
+            of `x` and `lengths`, for sound its fingerprint and its sample rate in Hz.
         """
         names = "\n".join(self.clip_ids.tolist())
         identity = {"name": self.name, "clip_ids": hashlib.sha256(names.encode()).hexdigest()}
@@ -113,15 +116,15 @@ class Corpus:
         return identity | {"x": _hash_of(self.instances), "lengths": lengths}
 
     def indices(self, split: str) -> NDArray[np.int64]:
-        """Row numbers of the clips of one split, ascending."""
+        """Return the rows of the clips of one split, ascending."""
         return np.flatnonzero(self.split == split)
 
 
 class Dataset(Protocol):
-    """What a module in `musicssl.datasets` offers: it knows its files, no method and no policy."""
+    """Interface of the corpora in `musicssl.datasets`, which read files and know no method."""
 
     def prepare(self) -> None:
-        """Make whatever is derived from the files and kept (a cache), once, with progress."""
+        """Derive features or a clip store from the files and cache them, once, with progress."""
 
     def load(self) -> Corpus:
         """Read the corpus; cheap after `prepare`."""
@@ -130,12 +133,12 @@ class Dataset(Protocol):
         """Return the sound of one clip, (S,) mono in [-1, 1], and its sample rate in Hz.
 
         Raises:
-            InputError: If there is no recording; pictures show the features then.
+            InputError: If there is no recording; pictures then show the features.
         """
 
 
 def check_corpus(corpus: Corpus) -> Corpus:
-    """Return the corpus if it can be learnt from.
+    """Return the corpus after checking that it can be learnt from.
 
     Raises:
         InputError: If shapes disagree, a feature is not finite, clip names repeat, a split is
@@ -158,7 +161,7 @@ def check_corpus(corpus: Corpus) -> Corpus:
 
 
 def check_clips(corpus: Corpus) -> Corpus:
-    """Return the corpus if its clips can be read, whatever is known of them.
+    """Return the corpus after checking its clips, but not its labels.
 
     Raises:
         InputError: If shapes disagree, a feature is not finite, clip names repeat or a split is
@@ -183,7 +186,7 @@ def check_clips(corpus: Corpus) -> Corpus:
 def _check_shapes(corpus: Corpus) -> None:
     num_clips, num_classes = len(corpus.clip_ids), len(corpus.classes)
     activity = corpus.activity
-    places = 0 if activity is None else activity.shape[1]
+    label_frames = 0 if activity is None else activity.shape[1]
     expected: dict[str, tuple[Any, tuple[int, ...]]] = {
         "y": (corpus.y, (num_clips, num_classes)),
         "mask": (corpus.mask, (num_clips, num_classes)),
@@ -195,14 +198,14 @@ def _check_shapes(corpus: Corpus) -> None:
     if corpus.is_sound:
         expected["x"] = (corpus.sound.lengths, (num_clips,))
     else:
-        places = corpus.instances.shape[1]
+        label_frames = corpus.instances.shape[1]
         expected["x"] = (corpus.instances, (num_clips, *corpus.instances.shape[1:]))
-    expected["activity"] = (activity, (num_clips, places, num_classes))
+    expected["activity"] = (activity, (num_clips, label_frames, num_classes))
     for name, (array, shape) in expected.items():
         if array is not None and array.shape != shape:
             raise InputError(
-                f"{corpus.name}: {name} has shape {array.shape} where {shape} fits its "
-                f"{num_clips} clips and {num_classes} classes; its files do not belong together."
+                f"{corpus.name}: {name} has shape {array.shape}, but {num_clips} clips and "
+                f"{num_classes} classes need {shape}; check that its files belong together."
             )
 
 
@@ -211,7 +214,7 @@ def _check_lengths(corpus: Corpus, longest: int) -> None:
     if lengths is not None and not ((lengths >= 1) & (lengths <= longest)).all():
         clip = str(corpus.clip_ids[np.argmax((lengths < 1) | (lengths > longest))])
         raise InputError(
-            f"{corpus.name}: clip {clip!r} has a length outside of 1 to {longest} instances; "
+            f"{corpus.name}: the length of clip {clip!r} must be from 1 to {longest} instances; "
             "leave out clips without an instance."
         )
 
@@ -228,7 +231,7 @@ def _check_finite(corpus: Corpus, x: NDArray[np.float32]) -> None:
 
 
 def _hash_of(array: NDArray[Any]) -> str:
-    """Return the SHA-256 of an array; of a memory map no more is held than some clips."""
+    """Return the SHA-256 of an array; a memory map is read a few clips at a time."""
     digest = hashlib.sha256(f"{array.dtype.str} {array.shape}".encode())
     for start in range(0, len(array), _CHUNK):
         digest.update(array[start : start + _CHUNK].tobytes())
@@ -241,23 +244,23 @@ def _quoted(names: Sequence[str]) -> str:
 
 @dataclass(frozen=True, eq=False)
 class LoadedCorpus:
-    """A `Dataset` that hands over one corpus.
+    """A `Dataset` around a corpus in memory.
 
     Attributes:
-        corpus: To hand over.
+        corpus: The corpus that `load` returns.
     """
 
     corpus: Corpus
 
     def prepare(self) -> None:
-        """Nothing is derived."""
+        """Do nothing: the corpus is in memory."""
 
     def load(self) -> Corpus:
         """Return the corpus."""
         return self.corpus
 
     def audio(self, clip_id: str) -> tuple[NDArray[np.float32], int]:
-        """Refuse: whoever loaded the corpus knows its sound.
+        """Raise an error: a corpus in memory does not know the files of its recordings.
 
         Raises:
             InputError: Always.
@@ -266,12 +269,12 @@ class LoadedCorpus:
 
 
 def embedded_corpus(corpus: Corpus, h: NDArray[np.float32]) -> Corpus:
-    """Return the same clips, each as its embedding.
+    """Return the same clips with embeddings as input, one instance each.
 
-    Nothing is copied. What sounds when is left out: an embedding is of a whole clip.
+    Nothing is copied. `activity` is left out, because an embedding describes a whole clip.
 
     Args:
-        corpus: Of instances or of sound.
-        h: The embeddings of its clips, (N, D), in their order.
+        corpus: A corpus of instances or of sound.
+        h: The embeddings of its clips, (N, D), in the same order.
     """
     return replace(corpus, x=h[:, None, :], lengths=None, activity=None)

@@ -1,21 +1,22 @@
-"""Labelled and unlabelled clips, mixed: the data side of every method.
+"""The data module of every method: batches of labelled and unlabelled clips.
 
-Two knobs, with the names of the SemiSupCon paper. `p_s` is the fraction of the labelled training
-clips whose labels are kept; the others become unlabelled clips. `b_s` is the fraction of each batch
-that is drawn from the labelled clips; the rest is drawn from *all* training clips with their labels
-hidden, so that an unlabelled stream exists at every `p_s`, and `b_s=0` is self-supervision. With
-`b_s=null` there is one stream of all training clips with whatever is known of them: the natural
-choice where every clip is partly labelled, as in OpenMIC-2018. Where a second corpus is given,
-unlabelled clips are drawn from its training clips instead.
+Two settings, with the names of the SemiSupCon paper, control the mix. `p_s` is the fraction of the
+labelled training clips whose labels are kept; the others become unlabelled clips. `b_s` is the
+fraction of each batch that is drawn from the labelled clips. The rest is drawn from *all* training
+clips, with their labels hidden, so that there is an unlabelled stream at every `p_s`, and `b_s=0`
+is self-supervision. With `b_s=null` there is one stream of all training clips with all labels that
+were observed: the natural choice if every clip is partly labelled, as in OpenMIC-2018. If there is
+an unlabelled corpus, unlabelled clips are drawn from its training clips instead.
 
-A method says what it needs of batches, see `musicssl.data.needs`, and the data module is told by
+A method declares its requirements of batches, see `musicssl.data.needs`, and passes them to
 `serve`. Batches by label hold only the rows of clips, drawn for each label separately, and a clip
-is labelled or unlabelled to one label at a time: see `musicssl.data.label_batches`. There the
-unlabelled clips of a label are those of which it is not known; only where there are none are they
-all training clips, as above.
+can be labelled for one label and unlabelled for another: see `musicssl.data.label_batches`. The
+unlabelled clips of a label are then the clips in which it was not observed, or all training clips
+if it was observed in all of them.
 
-Instances are served clip by clip. Of sound, training sees a crop of each clip at a random place, a
-pure function of the seed and the batch's number; validation and test see whole clips.
+Clips of instances are always whole. Clips of sound are cropped in training, at random positions
+that are a pure function of the seed and the number of the batch; validation and test use whole
+clips.
 """
 
 import dataclasses
@@ -37,21 +38,21 @@ from musicssl.data.labels import ClipLabels
 from musicssl.data.loaders import SplitLoader
 from musicssl.data.needs import Needs
 from musicssl.data.splits import carve_validation, labelled_subset, observed_cells, strata
-from musicssl.data.unlabelled_corpus import told_of_the_second, training_pool
+from musicssl.data.unlabelled_corpus import prefix_errors, training_pool
 from musicssl.errors import InputError
 
 _NO_NEEDS = Needs(labels=False)
-_LABELLED_STREAM, _UNLABELLED_STREAM = 0, 1  # tell the orders of the two streams apart
+_LABELLED_STREAM, _UNLABELLED_STREAM = 0, 1  # give the two streams different orders
 
 
 @dataclasses.dataclass(frozen=True)
 class LabelCount:
-    """What is left to learn from, for the line printed before training.
+    """Number of labels of a run, for the line printed before training.
 
     Attributes:
-        train: Training clips.
-        labelled: Those that keep a label.
-        lost: Classes that have nothing to tell apart among them; see `target_checks.learnable`.
+        train: Number of training clips.
+        labelled: Number of training clips that keep a label.
+        lost: Classes that cannot be learnt from these labels; see `musicssl.data.checks.learnable`.
     """
 
     train: int
@@ -62,8 +63,8 @@ class LabelCount:
         text = f"{self.labelled:,} of {self.train:,} training clips keep labels."
         if self.lost:
             text += (
-                f" Not to be learnt from them: {', '.join(self.lost)}"
-                " (data.stratified=true keeps what it can)."
+                f" Classes that cannot be learnt from them: {', '.join(self.lost)}"
+                " (data.stratified=true keeps labels of as many classes as possible)."
             )
         return text
 
@@ -72,28 +73,29 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
     """Serve a corpus in batches of labelled and unlabelled clips.
 
     Args:
-        dataset: The corpus to read.
+        dataset: Dataset that loads the corpus.
         p_s: Fraction of the labelled training clips whose labels are kept, in [0, 1].
         b_s: Labelled share of each batch, in [0, 1], or None for one stream of all training clips.
         batch_size: Clips per batch and rank, B.
-        p_cells: Fraction of the classes that stay observed in a training or validation clip, as in
-            OpenMIC-2018 (about 0.1); 1 leaves the corpus as it is. Test clips keep all labels.
-        stratified: Let every class keep labels at small `p_s`; see `splits.labelled_subset`.
-        val_fraction: Share of "train" that validates where the corpus has no "val" clips.
-        split_seed: Of the validation carve-out and of `p_cells`; apart from `seed`, so that runs
-            validate alike.
-        seed: Of the labelled subset, of the order of the batches and of the places of crops.
-        crop_seconds: What training sees of a recording, in seconds; None for all of it, padded to
-            the longest of the corpus. Instances are always served whole.
-        num_crops: Crops of each clip in a training batch, V, which then has V rows to a clip, one
-            after the other; None for as many as the method compares. Of instances these are copies.
-        adjacent_crops: Whether the crops of a clip follow each other in time; otherwise each is
-            drawn for itself.
-        unlabelled: A second corpus, whose training clips are the unlabelled ones; its labels are
-            not looked at.
-        needs: What the method needs of the batches; see `serve`. For batches by label,
-            `batch_size` and `b_s` are those of each label, and `train_dataloader` yields
-            `LabelRows`.
+        p_cells: Fraction of the classes that stay observed in a training or validation clip; about
+            0.1 resembles OpenMIC-2018, 1 keeps all labels. Test clips always keep all labels.
+        stratified: Whether to keep labels of every class at small `p_s`; see
+            `musicssl.data.splits.labelled_subset`.
+        val_fraction: Fraction of "train" that becomes the validation set if the corpus has no
+            "val" clips.
+        split_seed: Seed of the validation set and of `p_cells`. It differs from `seed`, so that
+            runs with different seeds have the same validation set.
+        seed: Seed of the labelled subset, the order of the batches and the crop positions.
+        crop_seconds: Length of a training crop of a recording, in seconds; None for the whole
+            recording, padded to the longest of the corpus. Instances are never cropped.
+        num_crops: Crops of each clip in a training batch, V; the batch then has V consecutive rows
+            per clip. None for the number that the method compares. Crops of instances are copies.
+        adjacent_crops: Whether the crops of a clip follow each other in time; otherwise each has a
+            random position of its own.
+        unlabelled: Dataset of a second corpus from which unlabelled clips are drawn; its labels are
+            ignored.
+        needs: Requirements of the method; see `serve`. For batches by label, `batch_size` and `b_s`
+            apply to each label, and `train_dataloader` yields `LabelRows`.
     """
 
     def __init__(
@@ -135,26 +137,26 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         self._num_labelled = batch_size if b_s is None else labelled_share(b_s, batch_size)
         if unlabelled is not None and self._num_labelled == batch_size:
             raise InputError(
-                f"no clip of unlabelled=... is drawn with data.b_s={_shown(b_s)}; lower data.b_s, "
-                "and choose a method that learns from unlabelled clips."
+                f"no clip of unlabelled=... is drawn with data.b_s={_as_typed(b_s)}; lower "
+                "data.b_s, and choose a method that learns from unlabelled clips."
             )
         self._corpus: Corpus | None = None
         self.needs = needs
         self._check_needs()
 
     def prepare_data(self) -> None:
-        """Let the corpus make its caches (Lightning calls this on one process per machine)."""
+        """Prepare the caches of the corpora; Lightning calls this in one process per machine."""
         self.dataset.prepare()
         if self.unlabelled is not None:
-            with told_of_the_second():
+            with prefix_errors():
                 self.unlabelled.prepare()
 
     def setup(self, stage: str | None = None) -> None:
-        """Load the corpus, draw the splits and the labelled subset.
+        """Load the corpus, and draw the splits and the labelled subset.
 
         Raises:
-            InputError: If the corpus cannot be learnt from, or `p_s` leaves no labelled clip for a
-                `b_s` that asks for some.
+            InputError: If the corpus cannot be learnt from, or `b_s` requires labelled clips and
+                `p_s` keeps none.
         """
         if self._corpus is not None:
             return
@@ -178,19 +180,19 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         self._labels = ClipLabels(corpus, mask)
         self._pool = train
         if self.unlabelled is not None:
-            with told_of_the_second():
+            with prefix_errors():
                 self._join(corpus, check_clips(self.unlabelled.load()))
         self._check_streams()
         self._check_corpus(corpus)
 
     def serve(self, needs: Needs) -> None:
-        """Draw the training batches that a method needs, from now on.
+        """Set the requirements of a method, which apply to all further training batches.
 
         Args:
-            needs: Of the method.
+            needs: Requirements of the method.
 
         Raises:
-            InputError: If the settings or the corpus do not allow such batches.
+            InputError: If the settings or the corpus do not meet the requirements.
         """
         self.needs = needs
         self._check_needs()
@@ -210,13 +212,13 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
 
     @property
     def corpus(self) -> Corpus:
-        """The corpus as loaded, every label of its files included."""
+        """The corpus as loaded, with all labels, also those that this run may not see."""
         self.setup()
         assert self._corpus is not None
         return self._corpus
 
     def rows(self, split: str) -> NDArray[np.int64]:
-        """Return the rows of the corpus that form "train", "val" or "test" in this run."""
+        """Return the rows of the clips of "train", "val" or "test" in this run."""
         self.setup()
         return {"train": self._train, "val": self._val, "test": self._test}[split]
 
@@ -227,7 +229,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
 
     @property
     def sizes(self) -> dict[str, int | str]:
-        """What the corpus decides about a method, as its keyword arguments."""
+        """Keyword arguments of a method that depend on the corpus."""
         classes, task = self.corpus.classes, self.corpus.task
         return {
             "num_features": self._clips.num_features,
@@ -237,19 +239,22 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         }
 
     def labels(self, split: str) -> tuple[Tensor, Tensor]:
-        """Return targets and mask, both (N, C), of a split, without reading its instances."""
+        """Return targets and mask, both (N, C), of a split, without reading its input."""
         rows = self.rows(split)
         return self._labels.values(rows)
 
     def label_count(self) -> LabelCount:
-        """Count what this run learns from."""
+        """Count the labels that this run learns from."""
         targets, mask = self.labels("train")
-        both = learnable(targets.numpy(), mask.numpy(), self.corpus.task).tolist()
-        names = zip(self.corpus.classes, both, strict=True)
+        can_be_learnt = learnable(targets.numpy(), mask.numpy(), self.corpus.task).tolist()
         return LabelCount(
             train=len(self._train),
             labelled=len(self._labelled),
-            lost=tuple(name for name, learnt in names if not learnt),
+            lost=tuple(
+                name
+                for name, learnt in zip(self.corpus.classes, can_be_learnt, strict=True)
+                if not learnt
+            ),
         )
 
     def training_rows(self) -> NDArray[np.int64]:
@@ -258,10 +263,10 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
 
     @property
     def steps_per_epoch(self) -> int:
-        """Steps in which a run of this size sees as many clips as there are in "train".
+        """Number of steps in which all ranks together draw as many clips as there are in "train".
 
-        It does not depend on `p_s`: label fractions are compared at equal compute. Batches by
-        label have their own; see `LabelPlan`.
+        It does not depend on `p_s`, so that label fractions are compared at equal compute. For
+        batches by label see `LabelPlan.steps_per_epoch`.
         """
         if self.needs.by_label:
             return self.label_plan().steps_per_epoch
@@ -289,15 +294,18 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         return self.batches("test", self._rank, self._world_size)
 
     def batches(self, split: str, rank: int = 0, world_size: int = 1) -> SplitLoader:
-        """Return the clips of a split in order; those of one rank, every `world_size`-th clip."""
+        """Return the loader of the whole clips of a split, in order.
+
+        With `world_size > 1`, every `world_size`-th clip starting at `rank`.
+        """
         return self.batches_of(self.rows(split)[rank::world_size])
 
     def batches_of(self, rows: NDArray[np.int64]) -> SplitLoader:
-        """Return clips of the corpus, whole and in order, with the labels that this run may see."""
+        """Return a loader of whole clips, in order, with the labels that this run may see."""
         return SplitLoader(self._clips, self._labels, rows, self.batch_size, self.needs.activity)
 
     def labelled(self, limit: int | None = None) -> NDArray[np.int64]:
-        """Return the training clips that keep labels, or so many of them, drawn by the seed."""
+        """Return the training clips that keep labels, or `limit` of them, drawn by the seed."""
         self.setup()
         if limit is None or limit >= len(self._labelled):
             return self._labelled
@@ -307,11 +315,11 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
     def transfer_batch_to_device(
         self, batch: Batch | LabelRows, device: torch.device, dataloader_idx: int
     ) -> Batch | LabelRows:
-        """Move a batch, without Lightning's search for tensors in collections of any kind."""
+        """Move a batch to a device, without Lightning's slow search for tensors in collections."""
         return batch.to(device)
 
     def batch_plan(self) -> BatchPlan:
-        """Return which clips form each batch of this rank."""
+        """Return the plan of this rank's training batches."""
         labelled_pool = self.rows("train") if self.b_s is None else self.labelled()
         return BatchPlan(
             labelled=Stream(labelled_pool, (self.seed, _LABELLED_STREAM)),
@@ -325,15 +333,16 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         )
 
     def label_plan(self) -> LabelPlan:
-        """Return which clips form each batch of this rank, for each label separately.
+        """Return the plan of this rank's training batches by label.
 
-        Where a clip has one class there is one plan for all labels: it is known or not.
+        In a multi-class corpus there is one model for all classes, because either all classes of a
+        clip were observed or none.
         """
-        known = self.labels("train")[1]
+        observed = self.labels("train")[1]
         if self.corpus.task == "multi_class":
-            known = known.all(dim=1, keepdim=True)
+            observed = observed.all(dim=1, keepdim=True)
         return plan_labels(
-            known.numpy(),
+            observed.numpy(),
             train=self.rows("train"),
             others=None if self.unlabelled is None else self._pool,
             seed=self.seed,
@@ -351,8 +360,8 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
     def _world_size(self) -> int:
         return 1 if self.trainer is None else self.trainer.world_size
 
-    def _gather_training(self, rows: NDArray[np.int64], places: NDArray[np.float64]) -> Batch:
-        piece = self._clips.crop(rows, places)
+    def _gather_training(self, rows: NDArray[np.int64], positions: NDArray[np.float64]) -> Batch:
+        piece = self._clips.crop(rows, positions)
         batch = self._labels.of(np.repeat(rows, self.num_crops), piece, self.needs.activity)
         batch.mask[self._num_labelled * self.num_crops :] = False  # the labels are a copy
         return batch
@@ -361,13 +370,14 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         return clips_of(corpus, self.crop_seconds, self.adjacent_crops, self.needs.activity)
 
     def _join(self, corpus: Corpus, other: Corpus) -> None:
-        """Number the clips of the second corpus after those of the first, and draw from them."""
+        """Append the clips of the unlabelled corpus, and draw unlabelled clips from them."""
         pool = training_pool(other, corpus, np.concatenate([self._val, self._test]))
         clips = clips_of(other, self.crop_seconds, self.adjacent_crops)
         if (other.is_sound, other.num_features) != (corpus.is_sound, corpus.num_features):
             raise InputError(
-                f"{corpus.name} and unlabelled={other.name} differ in what a clip is made of; "
-                "choose features that both have, such as features=log_mel or features=waveform."
+                f"the clips of {corpus.name} and of unlabelled={other.name} have different "
+                "features; choose features that both have, such as features=log_mel or "
+                "features=waveform."
             )
         self._pool = len(corpus.clip_ids) + pool
         self._clips = JoinedClips(self._clips, clips, len(corpus.clip_ids))
@@ -376,7 +386,10 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
     def _carve(
         self, corpus: Corpus, train: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Let labelled clips validate; unlabelled ones of their groups are left out of training."""
+        """Divide the training clips into training and validation clips.
+
+        Only labelled clips are used for validation; unlabelled clips of their groups are left out.
+        """
         labelled = train[corpus.mask[train].any(axis=1)]
         present = strata(corpus.y[labelled], corpus.mask[labelled], corpus.task)
         groups = None if corpus.groups is None else corpus.groups[labelled]
@@ -394,23 +407,23 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         for split in ("val", "test"):
             if not self.labels(split)[1].any():
                 raise InputError(
-                    f"{self.corpus.name}: no clip of the {split} split has a label, so nothing can "
-                    "be measured; label some."
+                    f"{self.corpus.name}: no clip of the {split} split has a label, so there is "
+                    "nothing to evaluate; label some of its clips."
                 )
         if self.b_s != 0 and len(self._labelled) == 0:
-            cure = "raise data.p_s" + (" or set data.b_s=0" if not self.needs.labels else "")
+            remedy = "raise data.p_s" + (" or set data.b_s=0" if not self.needs.labels else "")
             raise InputError(
-                f"data.p_s={self.p_s:g} leaves no labelled clip, but data.b_s={_shown(self.b_s)} "
-                f"draws them; {cure}."
+                f"data.p_s={self.p_s:g} leaves no labelled clip, but data.b_s="
+                f"{_as_typed(self.b_s)} draws them; {remedy}."
             )
 
     def _check_needs(self) -> None:
-        """Refuse settings that do not give the method what it needs."""
-        needs, share = self.needs, _shown(self.b_s)
+        """Refuse settings that do not meet the requirements of the method."""
+        needs, b_s = self.needs, _as_typed(self.b_s)
         if needs.by_label and not self.b_s:
             raise InputError(
-                "this method draws batches for each label separately, a share of them labelled, "
-                f"which data.b_s={share} is not; set it above 0, such as data.b_s=0.5."
+                "this method draws labelled and unlabelled clips for each label separately, which "
+                f"data.b_s={b_s} does not allow; set it above 0, such as data.b_s=0.5."
             )
         if needs.by_label and self.num_crops > 1:
             raise InputError(
@@ -421,7 +434,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             raise InputError("data.b_s=0 hides the labels that this method needs; raise it.")
         if needs.only_labelled and self.b_s != 1:
             raise InputError(
-                f"this method learns from labelled clips alone, but data.b_s={share} draws others; "
+                f"this method learns only from labelled clips, but data.b_s={b_s} draws others; "
                 "set data.b_s=1."
             )
         if self.num_crops < needs.crops:
@@ -431,7 +444,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             )
 
     def _check_corpus(self, corpus: Corpus) -> None:
-        """Refuse a corpus that lacks what the method needs."""
+        """Refuse a corpus that does not meet the requirements of the method."""
         if self.needs.by_label and corpus.task == "regression":
             raise InputError(
                 f"this method draws batches for each class, but {corpus.name} is a regression; "
@@ -439,14 +452,14 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             )
         if self.needs.activity and corpus.activity is None:
             raise InputError(
-                f"{corpus.name} does not say when its classes sound, which this method needs; "
-                "choose another method, or a corpus with activity: synthband, or medleydb with "
+                f"{corpus.name} has no labels in time, which this method needs; choose another "
+                "method, or a corpus that has them: synthband, or medleydb with "
                 "dataset.what=mixes and dataset.activity."
             )
 
 
-def _shown(b_s: float | None) -> str:
-    """Return `b_s` as it is typed."""
+def _as_typed(b_s: float | None) -> str:
+    """Return `b_s` as it is typed on the command line."""
     return "null" if b_s is None else f"{b_s:g}"
 
 

@@ -16,9 +16,9 @@ Made = TypeVar("Made")
 
 
 def made_ahead(make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
-    """Yield what is made of each item, in order, one being made in a thread of its own meanwhile.
+    """Yield `make(item)` of each item in order; a thread makes the next result meanwhile.
 
-    What `make` raises is raised where its result would have come.
+    An error of `make` is raised in place of its result.
 
     >>> list(made_ahead(abs, [-1, 2]))
     [1, 2]
@@ -35,7 +35,7 @@ def made_ahead(make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[
 
 
 class SplitLoader:
-    """The clips of a split in order, whole, in batches."""
+    """Batches of the whole clips of a split, in order."""
 
     def __init__(
         self,

@@ -1,19 +1,19 @@
-"""What a method needs of the batches that it is trained on."""
+"""A method's requirements of its training batches."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What a method tells the data module about the batches that it is trained on.
+    """Requirements of a method, which the data module fulfils or refuses.
 
     Attributes:
-        labels: Whether it learns nothing from batches without labels.
+        labels: Whether batches must have labels; the method learns nothing without them.
         only_labelled: Whether all clips of a batch must be labelled.
         by_label: Whether batches are drawn for each label separately and hold the rows of clips
             only; see `musicssl.data.label_batches`.
-        activity: Whether batches say which class sounds in which instance.
-        crops: Crops of each clip that it compares; 1 if it compares none.
+        activity: Whether batches hold labels in time: which class sounds in which instance.
+        crops: Crops of each clip that the method compares; 1 if it compares none.
     """
 
     labels: bool = True

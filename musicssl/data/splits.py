@@ -1,7 +1,7 @@
-"""Who keeps labels, who validates: pure functions of (labels, settings, seed).
+"""Validation sets, labelled subsets and observed cells, as pure functions of labels and a seed.
 
-Clips are row numbers. What is labelled is a prefix of one seeded order, so that the clips labelled
-at p_s = 0.05 are among those labelled at 0.10.
+Clips are row numbers. The labelled clips are a prefix of one seeded order, so that the clips
+labelled at p_s = 0.05 are among those labelled at 0.10.
 """
 
 import numpy as np
@@ -20,26 +20,27 @@ def carve_validation(
     groups: NDArray[np.str_] | None = None,
     tries: int = 200,
 ) -> tuple[Rows, Rows]:
-    """Set some training clips aside for validation, never tearing a group apart.
+    """Divide training clips into training and validation clips, without dividing a group.
 
-    Groups can be large and of one class each, so that one random draw may validate three classes
-    and leave the others to chance. Of `tries` seeded draws, each of the groups that come nearest to
-    the asked number of clips, the one is taken whose share of every class is nearest to `fraction`.
+    Groups can be large and contain one class each, so that a single random draw may contain only
+    some of the classes. Therefore `tries` seeded draws are made, each of the groups whose number of
+    clips is closest to the requested one, and the draw is used that contains the most even share of
+    every class: the least sum of squared differences from `fraction`.
 
     Args:
         train: Training clips, (N,).
-        fraction: Share of the clips to set aside, in (0, 1).
-        seed: Of the draws.
-        present: True where a class is observed and present in a clip, (N, C), or whatever else is
-            to be shared out fairly; see `strata`.
-        groups: Group of each clip of `train`, (N,), or None if every clip stands alone.
+        fraction: Fraction of the clips to use for validation, in (0, 1).
+        seed: Seed of the draws.
+        present: True where a class is observed and present in a clip, (N, C), or other properties
+            to balance; see `strata`.
+        groups: Group of each clip of `train`, (N,), or None if every clip is its own group.
         tries: Number of draws.
 
     Returns:
-        The clips that train and those that validate, each ascending.
+        The training clips and the validation clips, each ascending.
 
     Raises:
-        InputError: If the fraction is not in (0, 1), or one of the two sides would be empty.
+        InputError: If the fraction is not in (0, 1), or one of the two sets would be empty.
     """
     if not 0 < fraction < 1:
         raise InputError(f"data.val_fraction must lie between 0 and 1, got {fraction:g}.")
@@ -47,7 +48,7 @@ def carve_validation(
     sizes = np.bincount(members)
     if len(sizes) < 2:
         raise InputError(
-            f"a validation set of {fraction:.0%} cannot be carved out of {len(train)} training "
+            f"a validation set of {fraction:.0%} cannot be drawn from {len(train)} training "
             f"clips in {len(sizes)} group(s); give the corpus a 'val' split or more groups."
         )
     rng = np.random.default_rng(seed)
@@ -56,12 +57,12 @@ def carve_validation(
     np.add.at(by_group, members, present)  # clips of each class in each group
     totals = np.maximum(by_group.sum(axis=0), 1)
     errors = [((by_group[draw].sum(axis=0) / totals - fraction) ** 2).sum() for draw in draws]
-    validates = np.isin(members, draws[int(np.argmin(errors))])
-    return np.sort(train[~validates]), np.sort(train[validates])
+    held_out = np.isin(members, draws[int(np.argmin(errors))])
+    return np.sort(train[~held_out]), np.sort(train[held_out])
 
 
 def _nearest(order: Rows, sizes: NDArray[np.int64], fraction: float) -> Rows:
-    """Take groups in order until their clips come nearest to the share, at least one, not all."""
+    """Return the first groups whose clips come closest to the fraction, at least one, not all."""
     taken = np.cumsum(sizes[order[:-1]])
     return order[: int(np.argmin(np.abs(taken - fraction * sizes.sum()))) + 1]
 
@@ -81,15 +82,16 @@ def labelled_subset(
         mask: True where observed, (N, C); a clip counts as labelled if any of its cells is.
         p_s: Fraction of the labelled clips to keep, in [0, 1]; `round(p_s * labelled)` clips stay,
             at least one unless `p_s` is 0.
-        seed: Of the draw.
-        stratified: Draw so that every class keeps observed labels of both kinds as early as
-            possible: the classes take turns, each time picking the next clip in which the class is
-            present, and then one in which it is absent. Where a clip has one class, each turn is
-            one clip of a class; in a regression the `strata` take turns.
-        task: What the targets are; see `musicssl.data.corpus.Corpus`.
+        seed: Seed of the draw.
+        stratified: Whether every class keeps positive and negative labels at the smallest possible
+            `p_s`: the classes take turns, each time with the next clip in which the class is
+            present, and then with one in which it is absent. In a multi-class corpus a turn is one
+            clip of a class; in a regression the `strata` take turns.
+        task: Kind of the targets; see `musicssl.data.corpus.Corpus`.
 
     Returns:
-        The kept clips, ascending. For one seed they contain those of every smaller `p_s`.
+        The clips that keep labels, ascending. With the same seed, they contain those of every
+        smaller `p_s`.
 
     Raises:
         InputError: If `p_s` is not in [0, 1].
@@ -100,11 +102,11 @@ def labelled_subset(
     labelled = np.flatnonzero(mask.any(axis=1))
     order = np.random.default_rng(seed).permutation(labelled)
     if stratified:
-        wishes = strata(y[order], mask[order], task)
+        kinds = strata(y[order], mask[order], task)
         if task == "multi_label":
             absent = (y[order] < 0.5) & mask[order]
-            wishes = np.concatenate([wishes, absent], axis=1)
-        order = _in_turn(order, wishes)
+            kinds = np.concatenate([kinds, absent], axis=1)
+        order = _in_turn(order, kinds)
     count = round(p_s * len(labelled))
     if p_s > 0:
         count = max(count, 1)
@@ -112,32 +114,34 @@ def labelled_subset(
 
 
 def strata(y: NDArray[np.float32], mask: NDArray[np.bool_], task: str) -> NDArray[np.bool_]:
-    """Sort clips into the kinds of which every draw should have its share, (N, K).
+    """Return which clips are of which kind, (N, K) bool; a draw should contain all kinds.
 
-    One kind for each class, the clips in which it is present. In a regression four for each target,
-    the quarters of its observed values from low to high; of equal values at a border, all fall into
-    the upper one.
+    There is one kind for each class, the clips in which it is present. In a regression there are
+    four for each target, the quarters of its observed values from low to high; values that equal a
+    border belong to the upper quarter.
 
     Args:
         y: Targets, (N, C).
         mask: True where observed, (N, C).
-        task: What the targets are; see `musicssl.data.corpus.Corpus`.
+        task: Kind of the targets; see `musicssl.data.corpus.Corpus`.
     """
     if task != "regression":
         present: NDArray[np.bool_] = (y >= 0.5) & mask
         return present
     quarters = []
-    for values, seen in zip(y.T, mask.T, strict=True):
-        borders = np.quantile(values[seen], [0.25, 0.5, 0.75]) if seen.any() else np.zeros(3)
+    for values, observed in zip(y.T, mask.T, strict=True):
+        borders = np.zeros(3)
+        if observed.any():
+            borders = np.quantile(values[observed], [0.25, 0.5, 0.75])
         quarter = np.searchsorted(borders, values, side="right")
-        quarters += [(quarter == number) & seen for number in range(4)]
+        quarters += [(quarter == number) & observed for number in range(4)]
     return np.stack(quarters, axis=1)
 
 
-def _in_turn(order: Rows, wishes: NDArray[np.bool_]) -> Rows:
-    """Reorder clips so that a short prefix has some of every kind, (N, K)."""
-    # The rarest wishes first, so that common ones do not crowd them.
-    queues = [np.flatnonzero(wish) for wish in sorted(wishes.T, key=np.count_nonzero)]
+def _in_turn(order: Rows, kinds: NDArray[np.bool_]) -> Rows:
+    """Reorder clips so that a short prefix contains every kind, (N, K)."""
+    # The rarest kind comes first, because its clips may also be of a more common kind.
+    queues = [np.flatnonzero(kind) for kind in sorted(kinds.T, key=np.count_nonzero)]
     cursor, taken = [0] * len(queues), np.zeros(len(order), bool)
     reordered: list[np.int64] = []
     while len(reordered) < len(order):
@@ -160,26 +164,26 @@ def observed_cells(
     seed: int,
     task: str = "multi_label",
 ) -> NDArray[np.bool_]:
-    """Hide single cells the way OpenMIC-2018 does: each clip was asked about a few classes only.
+    """Hide single cells as in OpenMIC-2018, where only a few classes of each clip were observed.
 
-    A clip keeps `round(fraction * C)` of its observed cells, at least one. As OpenMIC's annotators
-    were asked about likely instruments, present and absent classes are drawn in turn, in seeded
-    order, until one kind runs out: about half of the kept cells are positive. The targets of a
-    regression have no such kinds and are drawn alike.
+    A clip keeps `round(fraction * C)` of its observed cells, at least one. OpenMIC's annotators
+    were asked about likely instruments; to imitate this, present and absent classes are drawn in
+    turn, in seeded order, until one kind runs out, so that about half of the kept cells are
+    positive. Targets of a regression are drawn without this distinction.
 
     Args:
         y: Targets, (N, C).
         mask: True where observed, (N, C).
-        fraction: Share of the classes that stay observed, in (0, 1].
-        seed: Of the draw.
-        task: What the targets are; see `musicssl.data.corpus.Corpus`.
+        fraction: Fraction of the classes that stay observed, in (0, 1].
+        seed: Seed of the draw.
+        task: Kind of the targets; see `musicssl.data.corpus.Corpus`.
 
     Returns:
-        The cells that stay observed, (N, C); a subset of `mask`, nested over `fraction`.
+        The cells that stay observed, (N, C): a subset of `mask` that contains the cells of every
+        smaller fraction.
 
     Raises:
-        InputError: If the fraction is not in (0, 1], or below 1 where a clip has one class, which
-            is known or not.
+        InputError: If the fraction is not in (0, 1], or below 1 in a multi-class corpus.
     """
     if not 0 < fraction <= 1:
         raise InputError(f"data.p_cells must be in (0, 1], got {fraction:g}.")
@@ -190,7 +194,7 @@ def observed_cells(
         )
     rng = np.random.default_rng(seed)
     noise = rng.random(y.shape)
-    first_kind = rng.random((len(y), 1)) < 0.5  # which kind of cell is asked first
+    first_kind = rng.random((len(y), 1)) < 0.5  # whether a present or an absent class comes first
     present = (y >= 0.5) & (task != "regression")
     rank = np.where(
         present, _rank_within(noise, present & mask), _rank_within(noise, ~present & mask)

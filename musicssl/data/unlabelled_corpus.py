@@ -1,4 +1,4 @@
-"""A second corpus, for its audio alone: which of its clips may be trained on."""
+"""The unlabelled corpus, a second corpus of which only the audio is used."""
 
 import logging
 from collections.abc import Iterator
@@ -14,45 +14,45 @@ _log = logging.getLogger(__name__)
 
 
 def training_pool(other: Corpus, corpus: Corpus, held_out: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Choose the clips that train as unlabelled ones.
+    """Choose the clips of the unlabelled corpus that are used in training.
 
-    They are the training clips of the second corpus, but for those that are known to come from the
-    same recording as a clip that validates or tests.
+    These are its training clips, without those that come from the same recording as a validation or
+    test clip of the labelled corpus, if both corpora name their recordings.
 
     Args:
-        other: The second corpus.
-        corpus: The first one.
-        held_out: Rows of the first that validate or test.
+        other: The unlabelled corpus.
+        corpus: The labelled corpus.
+        held_out: Rows of the validation and test clips of the labelled corpus.
 
     Returns:
-        Rows of the second.
+        Rows of the unlabelled corpus.
 
     Raises:
-        InputError: If there is none.
+        InputError: If no clip is left.
     """
     pool = other.indices("train")
     if corpus.sources is not None and other.sources is not None:
-        known = np.isin(other.sources[pool], corpus.sources[held_out])
-        if known.any():
+        shared = np.isin(other.sources[pool], corpus.sources[held_out])
+        if shared.any():
             _log.info(
                 "clips of %s left out because they validate or test in %s: %d",
                 other.name,
                 corpus.name,
-                known.sum(),
+                shared.sum(),
             )
-        pool = pool[~known]
+        pool = pool[~shared]
     if len(pool) == 0:
         raise InputError(f"{other.name} has no training clips to draw from; choose another corpus.")
     return pool
 
 
 @contextmanager
-def told_of_the_second() -> Iterator[None]:
-    """Say of a mistake that it is about the second corpus, whose settings have another name."""
+def prefix_errors() -> Iterator[None]:
+    """Prefix errors of the unlabelled corpus, because its settings have other names."""
     try:
         yield
     except InputError as error:
         raise InputError(
-            f"the second corpus (its settings are unlabelled.root, unlabelled.unreadable and so "
-            f"on, in place of data. and dataset.): {error}"
+            f"the unlabelled corpus (set it with unlabelled.root, unlabelled.unreadable and so on, "
+            f"instead of data. and dataset.): {error}"
         ) from error

@@ -1,4 +1,4 @@
-"""The score of the best constant answer: what a model reaches that ignores the clip."""
+"""Chance level: the metrics of the best constant prediction, which ignores the clip."""
 
 import numpy as np
 import torch
@@ -18,40 +18,40 @@ def chance(
     task: Task,
     credit: NDArray[np.floating] | None = None,
 ) -> dict[str, float]:
-    """Measure the best constant answer, worked out from the training labels, on the test clips.
+    """Measure the best constant prediction from the training labels on the test clips.
 
-    That answer is the share of clips in which each class is present; the most frequent class where
-    a clip has one; the mean of each target in a regression. So AUROC is 0.5, average precision the
-    share of present cells, accuracy that of the most frequent training class, and R² at most 0.
-    The weighted accuracy is that of another answer: the class that earns the most credit on the
+    The prediction is the share of clips in which each class is present; in a multi-class task the
+    most frequent class; in a regression the mean of each target. Then AUROC is 0.5, average
+    precision the share of positive cells, accuracy that of the most frequent training class, and R²
+    at most 0. The weighted accuracy uses another prediction: the class with the most credit on the
     training clips. A class or target without a training label is left out.
 
     Args:
-        train_targets: (M, C).
+        train_targets: Targets of the training clips, (M, C).
         train_mask: True where they were observed, (M, C) bool.
-        test_targets: (N, C).
+        test_targets: Targets of the test clips, (N, C).
         test_mask: True where they were observed, (N, C) bool.
-        task: What the targets are.
-        credit: What answers are worth, (C, C), see `Corpus`; `weighted_accuracy` is measured too.
+        task: Kind of the targets.
+        credit: Credit of answers, (C, C), see `Corpus`; with it, `weighted_accuracy` is measured.
 
     Returns:
-        Overall metrics by name, as `task.metrics` has them; NaN where nothing remains to measure.
+        Overall metrics by name, those of `task.metrics`; NaN where no cell is left to measure.
     """
     train_mask = task.usable(train_mask)
-    answer = _answer(train_targets, train_mask, task)
-    answered = test_mask & train_mask.any(dim=0)
-    metrics = task.metrics(answer.expand(test_targets.shape), test_targets, answered).macro
+    prediction = _constant_scores(train_targets, train_mask, task)
+    test_mask = test_mask & train_mask.any(dim=0)
+    metrics = task.metrics(prediction.expand(test_targets.shape), test_targets, test_mask).macro
     if credit is not None:
-        worth = torch.from_numpy(credit)
-        earns = _answer(train_targets @ worth.T.to(train_targets), train_mask, task)
+        credits = torch.from_numpy(credit)
+        best = _constant_scores(train_targets @ credits.T.to(train_targets), train_mask, task)
         metrics["weighted_accuracy"] = weighted_accuracy(
-            earns.expand(test_targets.shape), test_targets, answered, worth
+            best.expand(test_targets.shape), test_targets, test_mask, credits
         )
     return metrics
 
 
-def _answer(targets: Tensor, mask: Tensor, task: Task) -> Tensor:
-    """Return the scores that every clip is given, (C,)."""
+def _constant_scores(targets: Tensor, mask: Tensor, task: Task) -> Tensor:
+    """Return the scores that are predicted for every clip, (C,)."""
     if task.one_class_per_clip:
         frequency = targets.where(mask, 0).sum(dim=0)
         return one_hot(frequency.argmax(), len(frequency)).to(targets)

@@ -1,4 +1,4 @@
-"""How well clusters that were found without labels agree with classes."""
+"""Agreement of clusters, found without labels, with classes."""
 
 import math
 
@@ -11,16 +11,16 @@ from sklearn.metrics import normalized_mutual_info_score
 def cluster_accuracy(clusters: NDArray[np.integer], classes: NDArray[np.integer]) -> float:
     """Return the share of clips whose cluster is matched to their class, in [0, 1].
 
-    The matching, at most one class to a cluster and one cluster to a class, is the one that makes
-    the share greatest (the Hungarian algorithm). As is usual in the literature it is made on the
-    very clips that are counted.
+    The matching assigns at most one class to each cluster and one cluster to each class, such that
+    the share is maximal (the Hungarian algorithm). As usual in the literature, it is computed on
+    the same clips as the accuracy.
 
     >>> cluster_accuracy(np.array([2, 2, 0, 0]), np.array([0, 0, 1, 0]))
     0.75
 
     Args:
-        clusters: Of each clip, (N,), from 0 up.
-        classes: Of each clip, (N,), from 0 up.
+        clusters: Cluster of each clip, (N,), from 0 up.
+        classes: Class of each clip, (N,), from 0 up.
 
     Returns:
         The accuracy, NaN without a clip.
@@ -38,7 +38,7 @@ def normalised_mutual_information(
 ) -> float:
     """Return the mutual information of clusters and classes over the mean of their entropies.
 
-    It is in [0, 1], and needs no matching; NaN without a clip.
+    It is in [0, 1] and requires no matching; NaN without a clip.
     """
     if len(classes) == 0:
         return math.nan
@@ -51,16 +51,16 @@ def class_shares(
     mask: NDArray[np.bool_],
     num_clusters: int,
 ) -> NDArray[np.float64]:
-    """Return in which share of each cluster's clips each class is present, (K, C).
+    """Return the share of each cluster's clips in which each class is present, (K, C).
 
     Args:
-        clusters: Of each clip, (N,), below K.
-        y: Targets in [0, 1], (N, C); present from 0.5 up, without meaning where `mask` is False.
+        clusters: Cluster of each clip, (N,), below K.
+        y: Targets in [0, 1], (N, C), present from 0.5 up; arbitrary where `mask` is False.
         mask: True where the target was observed, (N, C).
-        num_clusters: K.
+        num_clusters: Number of clusters, K.
 
     Returns:
-        Shares of the clips in which the class was observed, NaN where there is none.
+        Shares among the clips in which the class was observed, NaN if there is none.
     """
     member = (clusters == np.arange(num_clusters)[:, None]).astype(np.float64)  # (K, N)
     observed = member @ mask

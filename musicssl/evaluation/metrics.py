@@ -1,25 +1,25 @@
-"""How well the scores of a model agree with the labels that were observed.
+"""Metrics of multi-label tasks, and the table `METRICS` that describes all metrics.
 
-One binary problem per class over the cells whose label was observed, of a whole set of clips at
-once: the mean of a metric over batches is another number, not an estimate of this one. Conventions:
-a target counts as present from 0.5 up (OpenMIC publishes probabilities), a score from `threshold`
-up. A metric that the labels do not determine is NaN, never 0, and `macro` leaves it out.
+Each class is one binary problem over its observed cells in a whole set of clips at once: the mean
+of a metric over batches is a different number, not an estimate of it. Conventions: a target counts
+as present from 0.5 up (OpenMIC publishes probabilities), a score from `threshold` up. A metric that
+is undefined for the labels is NaN, never 0, and `macro` leaves it out.
 
-"F1" has two meanings in the literature of OpenMIC. `f1` is that of the class being present.
-`f1_both` is the mean over the two values absent and present, what AttentionMIC and Gururani's
-thesis report (scikit-learn's 'macro avg', at 0.5); EAsT reports it too, but at a strict > 0.4.
+"F1" has two meanings in the literature on OpenMIC. `f1` is that of the value present. `f1_both` is
+the mean over the values absent and present, as AttentionMIC and Gururani's thesis report
+(scikit-learn's 'macro avg', at 0.5); EAsT reports it too, but at a strict > 0.4.
 
-That is for labels of which any number may be present. `musicssl.evaluation.multi_class` and
-`musicssl.evaluation.regression` have the metrics of the other kinds of targets.
+`musicssl.evaluation.multi_class` and `musicssl.evaluation.regression` have the metrics of the other
+kinds of targets.
 
-`METRICS` says of every metric how it is called and shown. One that is not in it is shown under its
-own name; to give it a heading, or to say that a smaller value is better, add it. With a function it
-is measured in every validation and test, too:
+`METRICS` describes the name and the presentation of every metric. A metric that is not in it is
+shown under its own name. Add one to give it a heading, or to declare that smaller values are
+better; with a function, it is also measured in every validation and test:
 
     METRICS["distance"] = MetricInfo("distance", "key distance", smaller_is_better=True)
     METRICS["bias"] = MetricInfo("bias", measure=mean_difference)
 
-Do so in a module of yours that is imported anyway, such as that of your method.
+Do this in a module of your own that is imported anyway, such as that of your method.
 """
 
 from collections.abc import Callable, Collection
@@ -38,23 +38,24 @@ Kind = Literal["score", "count", "localisation", "embedding"]
 
 @dataclass(frozen=True)
 class MetricInfo:
-    """How a metric is called, where it is shown, and which values of it are good.
+    """Name, presentation and direction of a metric.
 
     Attributes:
-        name: As metrics.json has it; logs put the split before it, as in "val/auroc".
-        heading: In reports and pictures; by default the name.
-        short: Above a narrow column of numbers; by default the heading.
-        tasks: Names of the tasks that have it.
-        headline_of: Names of the tasks that are summed up by it; see `primary_metric`.
-        shown_in: "bars" of each class, "curves" of training, and the line of "progress".
+        name: Name in metrics.json; logs put the split in front, as in "val/auroc".
+        heading: Heading in reports and figures; by default the name.
+        short: Heading of a narrow column of numbers; by default the heading.
+        tasks: Names of the tasks that measure it.
+        headline_of: Names of the tasks that it summarises; see `primary_metric`.
+        shown_in: Where it is shown: "bars" of each class, "curves" of training, and the line of
+            "progress".
         kind: "score": agreement with the labels of clips. "count": a number of cells, which has no
-            mean over classes. "localisation": agreement of instances with what sounds when.
-            "embedding": how embeddings are spread, which needs no labels.
-        smaller_is_better: Whether it is an error.
+            mean over classes. "localisation": agreement of instances with labels in time.
+            "embedding": spread of embeddings, which needs no labels.
+        smaller_is_better: Whether smaller values are better, as of an error.
         resampled: Whether `musicssl.evaluation.statistics.bootstrap` can measure it.
         in_report: Whether reports have a table of it.
-        measure: Takes scores, targets and mask, each (N, C), to a value for each class, (C,), NaN
-            where it is undefined, or to one number. None for the metrics that the tasks measure.
+        measure: Takes scores, targets and mask, each (N, C), returns a value for each class, (C,),
+            NaN if undefined, or one number. None for the metrics that the tasks measure.
     """
 
     name: str
@@ -111,10 +112,9 @@ METRICS = {info.name: info for info in _TABLE}
 
 
 def metric_info(name: str) -> MetricInfo:
-    """Return what `METRICS` says of a metric, or else a description that has its name alone.
+    """Return the entry of a metric in `METRICS`, or a default description if there is none.
 
-    Of a metric that is not in the table, a smaller value is better if its name ends in "loss" or
-    "rmse".
+    By default, smaller values are better if the name ends in "loss" or "rmse".
 
     >>> metric_info("val/rmse").heading, metric_info("val/latest_loss").smaller_is_better
     ('RMSE', True)
@@ -127,17 +127,17 @@ def metric_info(name: str) -> MetricInfo:
 
 
 def primary_metric(names: Collection[str], wanted: str | None = None) -> str:
-    """Return the metric that sums up a run: tables of sweeps, reports and probes are about it.
+    """Return the metric that summarises a run in tables of sweeps, in reports and in probes.
 
-    It is the first one of weighted accuracy, accuracy, AUROC, average precision and R² that the run
-    has; else the first of its metrics.
+    It is the first of weighted accuracy, accuracy, AUROC, average precision and R² that the run
+    has, otherwise the first of its metrics.
 
     >>> primary_metric(["f1", "auroc"]), primary_metric(["f1", "auroc"], wanted="f1")
     ('auroc', 'f1')
 
     Args:
-        names: Of the metrics of the run, at least one.
-        wanted: A metric to return instead, if the run has it.
+        names: Names of the metrics of the run, at least one.
+        wanted: Metric to return instead, if the run has it.
     """
     if wanted is not None and wanted in names:
         return wanted
@@ -146,12 +146,12 @@ def primary_metric(names: Collection[str], wanted: str | None = None) -> str:
 
 
 class Metrics(NamedTuple):
-    """What is measured on a set of clips.
+    """Metrics of a set of clips.
 
     Attributes:
-        per_class: Vectors (C,) float64 by name, counts of cells among them.
-        macro: Numbers by name: the means of these vectors, and metrics of clips as a whole, which
-            have no value for a class. The latter have names of their own.
+        per_class: Metrics of each class, and counts of its cells, by name; (C,) float64 each.
+        macro: Overall metrics by name: the means of the metrics of classes, and metrics of whole
+            clips, which have no value for a class and other names.
     """
 
     per_class: dict[str, Tensor]
@@ -167,27 +167,27 @@ def multi_label_metrics(scores: Tensor, targets: Tensor, mask: Tensor) -> Metric
 def per_class_metrics(
     scores: Tensor, targets: Tensor, mask: Tensor, threshold: float = 0.5
 ) -> dict[str, Tensor]:
-    """Judge each class by its observed cells alone.
+    """Evaluate the scores of each class on its observed cells.
 
-    The inputs are left as they are: scores binarised in place are of no use for a ranking metric.
+    The inputs are not changed in place: ranking metrics need the scores, not the decisions.
 
     Args:
         scores: Probabilities that the class is present, (N, C) in [0, 1].
-        targets: (N, C) in [0, 1]; without meaning where `mask` is False.
+        targets: (N, C) in [0, 1]; arbitrary where `mask` is False.
         mask: True where the target was observed, (N, C) bool.
-        threshold: Least score that counts as present.
+        threshold: Smallest score that counts as present.
 
     Returns:
-        Vectors (C,) float64 on the CPU. `precision`, `recall`, `f1` of the class being present: 0
-        if it is never predicted, NaN without an observed positive. `precision_both`,
-        `recall_both`, `f1_both`: means over the values absent and present, NaN unless both were
-        observed (scikit-learn would quietly average what there is). `auroc`: area under the ROC
-        curve, ties count half, NaN unless both were observed. `average_precision`: the sum of
-        precision times gain of recall over the distinct scores, NaN without a positive.
+        Vectors (C,) float64 on the CPU. `precision`, `recall`, `f1` of the value present: 0 if it
+        is never predicted, NaN without an observed positive. `precision_both`, `recall_both`,
+        `f1_both`: means over the values absent and present, NaN unless both were observed
+        (scikit-learn averages the observed one without a warning). `auroc`: area under the ROC
+        curve, ties count half, NaN unless both values were observed. `average_precision`: the sum
+        of precision times increase of recall over the distinct scores, NaN without a positive.
         `positives`, `observed`: numbers of cells.
 
     Raises:
-        InputError: If an observed score is no probability.
+        InputError: If an observed score is not a probability.
     """
     scores, targets, mask = scores.detach().cpu(), targets.detach().cpu(), mask.cpu()
     check_probabilities(scores[mask])
@@ -201,7 +201,7 @@ def per_class_metrics(
 
 
 def macro(per_class: dict[str, Tensor]) -> dict[str, float]:
-    """Average each metric over the classes for which it is defined; NaN if there is none.
+    """Average each metric over the classes for which it is defined; NaN if there is no such class.
 
     Counts of cells are left out.
     """
@@ -213,7 +213,7 @@ def macro(per_class: dict[str, Tensor]) -> dict[str, float]:
 
 
 def check_probabilities(observed: Tensor) -> None:
-    """Refuse scores that cannot be probabilities.
+    """Check that scores are probabilities.
 
     Raises:
         InputError: If one is not in [0, 1].
@@ -221,8 +221,8 @@ def check_probabilities(observed: Tensor) -> None:
     bad = observed[~((observed >= 0) & (observed <= 1))]
     if len(bad):
         raise InputError(
-            f"a score is {bad[0].item():g} where a probability in [0, 1] is needed; "
-            "lower the learning rate if training diverged, or apply the sigmoid to logits."
+            f"a score is {bad[0].item():g}, but it must be a probability in [0, 1]; lower the "
+            "learning rate if training diverged, or apply the sigmoid to logits."
         )
 
 
@@ -234,7 +234,7 @@ def _decision_metrics(predicted: Tensor, present: Tensor, mask: Tensor) -> dict[
 
 
 def precision_recall_f1(predicted: Tensor, actual: Tensor, mask: Tensor) -> dict[str, Tensor]:
-    """Judge decisions, each (N, C) bool; NaN, (C,), where nothing observed is actual."""
+    """Evaluate decisions, each (N, C) bool; (C,), NaN for a class without an observed positive."""
     hits = (predicted & actual & mask).sum(0).double()
     num_predicted, num_actual = (predicted & mask).sum(0), (actual & mask).sum(0)
     metrics = {
@@ -246,9 +246,9 @@ def precision_recall_f1(predicted: Tensor, actual: Tensor, mask: Tensor) -> dict
 
 
 def ranking_metrics(scores: Tensor, present: Tensor, mask: Tensor) -> dict[str, Tensor]:
-    """Judge the order of scores, each (N, C); NaN, (C,), where the observed do not define it."""
-    # torchmetrics' multilabel forms raise on a class that is never observed, and warn and return
-    # 0 where one value is missing: its binary forms are asked where they are defined.
+    """Evaluate the ranking of scores, each (N, C); (C,), NaN where a metric is undefined."""
+    # torchmetrics' multilabel functions raise an error if a class is never observed, and warn and
+    # return 0 if one value is missing, so its binary functions are called where they are defined.
     num_classes = scores.shape[1]
     auroc = torch.full((num_classes,), torch.nan, dtype=torch.float64)
     average_precision = auroc.clone()
@@ -263,7 +263,7 @@ def ranking_metrics(scores: Tensor, present: Tensor, mask: Tensor) -> dict[str, 
 
 
 def percent(p_s: float) -> str:
-    """Write a fraction.
+    """Write a fraction in per cent.
 
     >>> percent(0.02), percent(0.005), percent(1)
     ('2 %', '0.5 %', '100 %')

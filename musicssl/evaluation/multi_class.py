@@ -1,8 +1,8 @@
-"""How well scores agree with the one class that each clip has.
+"""Metrics of multi-class tasks, in which each clip has one class.
 
-A clip counts if all its classes were observed, and is given the class of its greatest score (the
-first of several). Each class is judged as one against the rest; accuracies are of whole clips and
-belong to no class.
+Only clips whose classes were all observed count. The predicted class of a clip is that of its
+greatest score (the first one if there are ties). Each class is evaluated as one against the rest;
+accuracies are those of whole clips and have no value for a class.
 """
 
 import math
@@ -21,60 +21,61 @@ from musicssl.evaluation.metrics import (
 
 
 def multi_class_metrics(scores: Tensor, targets: Tensor, mask: Tensor) -> Metrics:
-    """Judge each class, and the answers as a whole.
+    """Evaluate the scores of each class, and the predicted classes of all clips.
 
     Args:
         scores: Probabilities, (N, C) in [0, 1].
-        targets: One-hot, (N, C); without meaning where `mask` is False.
+        targets: One-hot, (N, C); arbitrary where `mask` is False.
         mask: True where the target was observed, (N, C) bool.
 
     Returns:
-        By class `precision`, `recall` and `f1` of the answers (precision 0 for a class that is
-        never answered, all NaN for one without a clip), `auroc` and `average_precision` of its
-        scores against the rest as in `musicssl.evaluation.metrics.per_class_metrics`, and
-        `positives`, `observed`. Overall their macro means, `accuracy`, the share of clips answered
-        rightly, and `balanced_accuracy`, the mean recall of the classes that occur.
+        Per class: `precision`, `recall` and `f1` of the predicted classes (precision 0 for a class
+        that is never predicted, all NaN for a class without a clip), `auroc` and
+        `average_precision` of its scores against the rest as in
+        `musicssl.evaluation.metrics.per_class_metrics`, and the counts `positives` and `observed`.
+        Overall: their macro means, `accuracy`, the share of clips whose class is predicted, and
+        `balanced_accuracy`, the mean recall of the classes that occur.
 
     Raises:
-        InputError: If an observed score is no probability.
+        InputError: If an observed score is not a probability.
     """
-    scores, truth = _known(scores, targets, mask)
+    scores, truth = _labelled(scores, targets, mask)
     check_probabilities(scores)
-    seen = torch.ones_like(truth)
-    answers = one_hot(scores.argmax(dim=1), scores.shape[1]).bool()  # (N, C)
-    decisions = precision_recall_f1(answers, truth, seen)
+    observed = torch.ones_like(truth)
+    predicted = one_hot(scores.argmax(dim=1), scores.shape[1]).bool()  # (N, C)
+    decisions = precision_recall_f1(predicted, truth, observed)
     per_class = {
         **decisions,
-        **ranking_metrics(scores, truth, seen),
+        **ranking_metrics(scores, truth, observed),
         "positives": truth.sum(0).double(),
-        "observed": seen.sum(0).double(),
+        "observed": observed.sum(0).double(),
     }
     overall = {
-        "accuracy": _mean((answers & truth).any(dim=1)),
+        "accuracy": _mean((predicted & truth).any(dim=1)),
         "balanced_accuracy": float(decisions["recall"].nanmean()),
     }
     return Metrics(per_class, macro(per_class) | overall)
 
 
 def weighted_accuracy(scores: Tensor, targets: Tensor, mask: Tensor, credit: Tensor) -> float:
-    """Return the mean credit of the answers; NaN without an observed clip.
+    """Return the mean credit of the predicted classes; NaN without an observed clip.
 
-    The score of MIREX for keys, and others that count near misses.
+    This is the score of MIREX for keys, and of other tasks that give credit for near misses.
 
     Args:
         scores: (N, C).
         targets: One-hot, (N, C).
         mask: True where the target was observed, (N, C) bool.
-        credit: `credit[i, j]` is what the answer i is worth where j is right, (C, C).
+        credit: `credit[i, j]` is the credit for the answer i if j is right, (C, C).
     """
-    scores, truth = _known(scores, targets, mask)
+    scores, truth = _labelled(scores, targets, mask)
     return _mean(credit.double()[scores.argmax(dim=1), truth.int().argmax(dim=1)])
 
 
-def _known(scores: Tensor, targets: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+def _labelled(scores: Tensor, targets: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Return scores and truth, both (N, C), of the clips whose class was observed."""
-    known = mask.cpu().all(dim=1)
-    return scores.detach().cpu()[known], targets.detach().cpu()[known] >= 0.5
+    labelled = mask.cpu().all(dim=1)
+    return scores.detach().cpu()[labelled], targets.detach().cpu()[labelled] >= 0.5
 
 
 def _mean(values: Tensor) -> float:

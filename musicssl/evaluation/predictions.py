@@ -1,4 +1,4 @@
-"""What a trained method says about every clip of a split, and how right it is."""
+"""Predictions of a trained method for every clip of a split, and their evaluation."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,15 +20,15 @@ from musicssl.networks.pooling import Instances
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """The scores of a split's clips beside the truth, all arrays in the order of the clips.
+    """Scores and targets of the clips of a split, all arrays in the order of the clips.
 
     Attributes:
         classes: The name of each class, (C).
-        clip_ids: (N,) str.
+        clip_ids: Name of each clip, (N,) str.
         scores: Probability of each class, or predicted values in a regression, (N, C) float32.
         targets: (N, C) float32.
         mask: True where the target was observed, (N, C) bool.
-        task: What the targets are; see `musicssl.data.corpus.Corpus`.
+        task: Kind of the targets; see `musicssl.data.corpus.Corpus`.
     """
 
     classes: tuple[str, ...]
@@ -53,12 +53,12 @@ class Predictions:
 
 @dataclass(frozen=True, eq=False)
 class InstancePredictions:
-    """What was decided about each instance; T is the number of instances of the longest clip.
+    """Predictions for each instance; T is the number of instances of the longest clip.
 
     Attributes:
         scores: Probability of each class in the instance, or predicted values in a regression,
             (N, T, C) float32; 0 where padded.
-        weights: The instance's share in the clip's decision, (N, T, C) float32; 0 where padded.
+        weights: Pooling weight of the instance in the clip, (N, T, C) float32; 0 where padded.
         lengths: Instances of each clip, (N,) int64.
     """
 
@@ -75,19 +75,19 @@ class InstancePredictions:
 
 
 class Scorer(Protocol):
-    """A trained method: a network or anything else that gives probabilities, or values."""
+    """A trained method, with or without a network, that predicts scores of clips."""
 
     def scores(self, batch: Batch) -> Tensor:
         """Return the probability of each class, or the values of a regression, (B, C)."""
 
 
 class InstanceScorer(Protocol):
-    """A trained method that judges instances too."""
+    """A trained method that also predicts scores of instances."""
 
     task: Task
 
     def instances(self, batch: Batch) -> Instances:
-        """Return what is decided about each instance, and its weight."""
+        """Return the logits and the log weights of each instance."""
 
 
 def predict_clips(
@@ -97,14 +97,14 @@ def predict_clips(
     clip_ids: NDArray[np.str_],
     task: str = "multi_label",
 ) -> Predictions:
-    """Score every clip once.
+    """Predict the scores of every clip.
 
     Args:
-        method: In evaluation mode.
+        method: The trained method, in evaluation mode.
         batches: The clips of a split in order.
-        classes: Their classes.
-        clip_ids: Their names, (N,).
-        task: What their targets are.
+        classes: Names of the classes.
+        clip_ids: Names of the clips, (N,).
+        task: Kind of the targets.
     """
     scores, targets, mask = [], [], []
     with torch.inference_mode():
@@ -123,10 +123,10 @@ def predict_clips(
 
 
 def predict_instances(method: InstanceScorer, batches: Iterable[Batch]) -> InstancePredictions:
-    """Judge every instance of every clip once.
+    """Predict the scores and weights of every instance of every clip.
 
-    Clips of different lengths are judged one by one, without their padding: how many instances an
-    encoder makes of a clip is its own affair, and so is what it makes of padding.
+    Encoders may emit any number of instances and may treat padding arbitrarily, so clips of
+    different lengths are processed one by one, without their padding.
     """
     scores: list[Tensor] = []  # N x (T', C)
     weights: list[Tensor] = []
@@ -145,17 +145,17 @@ def _without_padding(batch: Batch) -> Iterator[Batch]:
     if batch.lengths is None:
         yield batch
         return
-    for place, length in enumerate(batch.lengths.tolist()):
-        clip = batch.select(torch.tensor([place]))
+    for index, length in enumerate(batch.lengths.tolist()):
+        clip = batch.select(torch.tensor([index]))
         yield clip._replace(x=clip.x[:, :length], lengths=None)
 
 
 def measure(predictions: Predictions, credit: NDArray[np.float32] | None = None) -> Metrics:
-    """Judge predictions as their task has it.
+    """Return the metrics of predictions, which depend on their task.
 
     Args:
-        predictions: Of the clips of a split.
-        credit: What answers are worth, (C, C), see `Corpus`; `weighted_accuracy` is measured too.
+        predictions: Predictions for the clips of a split.
+        credit: Credit of answers, (C, C), see `Corpus`; with it, `weighted_accuracy` is measured.
     """
     tensors = map(torch.from_numpy, (predictions.scores, predictions.targets, predictions.mask))
     scores, targets, mask = tensors

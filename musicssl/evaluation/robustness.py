@@ -1,4 +1,4 @@
-"""How a trained method bears corrupted sound: its metrics over the severity of each corruption."""
+"""Robustness of a trained method: its metrics on sound corrupted at several severities."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,69 +31,69 @@ def robustness(
     seed: int = 0,
     path: Path | None = None,
 ) -> Robustness:
-    """Judge a method on whole clips under each corruption at each severity.
+    """Evaluate a method on whole clips under each corruption at each severity.
 
-    What a corruption draws depends on the seed, its name, the severity and the number of the batch:
-    every method hears the same sounds, if the batches are the same and lie on a device of the same
-    kind. Random numbers of the caller stay as they were.
+    The random numbers of a corruption depend on the seed, its name, the severity and the number of
+    the batch. Every method gets the same sound, if the batches are the same and are on the same
+    kind of device. The random state of the caller does not change.
 
     Args:
-        method: In evaluation mode.
-        batches: The clips of a split, of sound; gone through once for each corruption.
-        corruptions: From a severity to a transform that every clip goes through, by name; see
-            `musicssl.augment.corruptions`.
-        measure: Judges scores by targets and mask, each (N, C), as `Task.metrics` does.
+        method: The trained method, in evaluation mode.
+        batches: The clips of a split, of sound; iterated over once for each corruption.
+        corruptions: Functions by name, from a severity to a transform that is applied to every
+            clip; see `musicssl.augment.corruptions`.
+        measure: Takes scores, targets and mask, each (N, C), to metrics, as `Task.metrics` does.
         severities: Above 0, ascending.
-        seed: Of what the corruptions draw.
-        path: Of a table, robustness.csv, that is written after each corruption; what it has of
-            these severities is not judged again, and what it has of others stays. It must be of
-            the same method, clips and seed.
+        seed: Seed of the corruptions.
+        path: Table robustness.csv, written after each corruption. Severities that are already in it
+            are not evaluated again, and other severities are kept. It must be of the same method,
+            clips and seed.
 
     Returns:
-        The corruptions and severities that were asked for, whatever else the table has.
+        The requested corruptions and severities, without others that are in the table.
 
     Raises:
-        InputError: If the clips are no sound, the severities are not above 0 and ascending, or the
-            table is damaged; it is left as it is.
+        InputError: If the clips are not sound, the severities are not above 0 and ascending, or the
+            table is damaged; a damaged table is not changed.
     """
     steps = tuple(severities)
     if not steps or list(steps) != sorted(set(steps)) or steps[0] <= 0:
         raise InputError(f"severities must be above 0 and ascending, got {list(steps)}.")
-    known = read_robustness(path) if path is not None and path.is_file() else None
-    missing = _missing(known, corruptions, steps)
+    table = read_robustness(path) if path is not None and path.is_file() else None
+    missing = _missing(table, corruptions, steps)
     columns = (*Progress.get_default_columns(), MofNCompleteColumn())
-    console, to_do = Console(stderr=True), len(missing) + (known is None)
-    with Progress(*columns, console=console, disable=to_do == 0) as progress:
-        bar = progress.add_task("corrupting", total=to_do)
-        if known is None:
-            [clean] = _judged(method, batches, [lambda batch, number: batch], measure)
-            known = Robustness(clean, {})
+    console, num_steps = Console(stderr=True), len(missing) + (table is None)
+    with Progress(*columns, console=console, disable=num_steps == 0) as progress:
+        bar = progress.add_task("corrupting", total=num_steps)
+        if table is None:
+            [clean] = _measured(method, batches, [lambda batch, number: batch], measure)
+            table = Robustness(clean, {})
             progress.advance(bar)
         for name, new in missing.items():
             versions = [_Corruption(corruptions[name](s), f"{seed} {name} {s:g}") for s in new]
-            macros = _judged(method, batches, versions, measure)
+            macros = _measured(method, batches, versions, measure)
             keys = [(name, severity) for severity in new]
-            known = Robustness(
-                known.clean, {**known.judged, **dict(zip(keys, macros, strict=True))}
+            table = Robustness(
+                table.clean, {**table.judged, **dict(zip(keys, macros, strict=True))}
             )
             if path is not None:
-                known.write(path)
+                table.write(path)
             progress.advance(bar)
-    asked = [(name, severity) for name in corruptions for severity in steps]
-    return Robustness(known.clean, {key: known.judged[key] for key in asked})
+    requested = [(name, severity) for name in corruptions for severity in steps]
+    return Robustness(table.clean, {key: table.judged[key] for key in requested})
 
 
 def _missing(
-    known: Robustness | None, names: Iterable[str], severities: Sequence[float]
+    table: Robustness | None, names: Iterable[str], severities: Sequence[float]
 ) -> dict[str, list[float]]:
-    """Return the severities at which corruptions are still to be judged, if there are any."""
-    judged = {} if known is None else known.judged
-    missing = {name: [s for s in severities if (name, s) not in judged] for name in names}
+    """Return the severities that the table lacks, by the names of the corruptions that lack any."""
+    existing = {} if table is None else table.judged
+    missing = {name: [s for s in severities if (name, s) not in existing] for name in names}
     return {name: new for name, new in missing.items() if new}
 
 
 class _Corruption:
-    """A transform of batches that draws the same for one key and number of a batch."""
+    """A transform of batches whose random numbers depend only on a key and the batch number."""
 
     def __init__(self, transform: Transform, key: str) -> None:
         self.transform, self.key = transform, key
@@ -102,7 +102,7 @@ class _Corruption:
         digest = hashlib.blake2b(f"{self.key} {number}".encode(), digest_size=8).digest()
         seed = int.from_bytes(digest, "big")
         on_gpu = [batch.x.device] if batch.x.is_cuda else []
-        with torch.random.fork_rng(devices=on_gpu):  # torch.manual_seed would reach further
+        with torch.random.fork_rng(devices=on_gpu):  # torch.manual_seed would seed all devices
             torch.default_generator.manual_seed(seed)
             for device in on_gpu:
                 with torch.cuda.device(device):
@@ -110,25 +110,25 @@ class _Corruption:
             return batch.augmented(self.transform)
 
 
-def _judged(
+def _measured(
     method: Scorer,
     batches: Iterable[Batch],
     versions: Sequence[Callable[[Batch, int], Batch]],
     measure: Measure,
 ) -> list[Macro]:
-    """Measure several versions of the same clips, which are read once."""
+    """Return the overall metrics of several versions of the same clips, which are read once."""
     scores: list[list[Tensor]] = [[] for _ in versions]
     targets, mask = [], []
     with torch.inference_mode():
         for number, batch in enumerate(batches):
             if batch.x.ndim != 2:
                 raise InputError(
-                    "corruptions are of sound, but the method reads instances; choose an encoder "
+                    "corruptions need sound, but the method reads instances; choose an encoder "
                     "of sound and features=waveform."
                 )
             targets.append(batch.y)
             mask.append(batch.mask)
-            for kept, version in zip(scores, versions, strict=True):
-                kept.append(method.scores(version(batch, number)).float().cpu())
+            for of_version, version in zip(scores, versions, strict=True):
+                of_version.append(method.scores(version(batch, number)).float().cpu())
     truth = torch.cat(targets).cpu(), torch.cat(mask).cpu()
-    return [measure(torch.cat(kept), *truth).macro for kept in scores]
+    return [measure(torch.cat(of_version), *truth).macro for of_version in scores]

@@ -1,4 +1,4 @@
-"""What corruptions of sound do to a method, as robustness.csv has it."""
+"""The table robustness.csv: metrics of a method under corruptions of sound."""
 
 import csv
 import io
@@ -17,12 +17,12 @@ Macro = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Robustness:
-    """Overall metrics of a split's clips, as they are and corrupted.
+    """Overall metrics of a split's clips, clean and corrupted.
 
     Attributes:
-        clean: Metrics of the clips as they are.
-        judged: Those of corrupted clips, by the name of the corruption and the severity, above 0.
-            Corruptions may have been judged at different severities.
+        clean: Metrics of the clean clips.
+        judged: Metrics of the corrupted clips, by the name of the corruption and the severity,
+            above 0. Corruptions may have been evaluated at different severities.
     """
 
     clean: Macro
@@ -30,12 +30,12 @@ class Robustness:
 
     @property
     def severities(self) -> tuple[float, ...]:
-        """All severities at which some corruption was judged, ascending."""
+        """All severities at which some corruption was evaluated, ascending."""
         return tuple(sorted({severity for _, severity in self.judged}))
 
     @property
     def corrupted(self) -> dict[str, tuple[Macro, ...]]:
-        """Metrics by the name of the corruption, from its least severity up."""
+        """Metrics by the name of the corruption, in ascending order of the severity."""
         names = dict.fromkeys(name for name, _ in self.judged)
         return {
             name: tuple(self.judged[key] for key in sorted(self.judged) if key[0] == name)
@@ -43,12 +43,12 @@ class Robustness:
         }
 
     def curve(self, name: str, metric: str) -> list[float]:
-        """Return a metric under a corruption from severity 0 up; NaN where it was not judged."""
+        """Return a metric under a corruption from severity 0 up; NaN where it was not evaluated."""
         macros = [self.judged.get((name, severity), {}) for severity in self.severities]
         return [self.clean[metric], *(macro.get(metric, math.nan) for macro in macros)]
 
     def mean_curve(self, metric: str) -> list[float]:
-        """Return the mean over all corruptions from severity 0 up; NaN where one was not judged."""
+        """Return the mean over all corruptions from severity 0 up; NaN where one is missing."""
         curves = [self.curve(name, metric) for name in self.corrupted]
         return [sum(values) / len(values) for values in zip(*curves, strict=True)]
 
@@ -67,18 +67,18 @@ class Robustness:
 
 
 def read_robustness(path: Path) -> Robustness:
-    """Read what `Robustness.write` wrote.
+    """Read a table that `Robustness.write` wrote.
 
     Raises:
         InputError: If it is damaged.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            clean, *others = [_parsed(row) for row in csv.DictReader(file)]
+            clean, *corrupted = [_parsed(row) for row in csv.DictReader(file)]
     except (csv.Error, KeyError, TypeError, ValueError) as error:
         raise _damaged(path) from error
-    judged = {(name, severity): macro for name, severity, macro in others}
-    if clean[0] != CLEAN or len(judged) < len(others):
+    judged = {(name, severity): macro for name, severity, macro in corrupted}
+    if clean[0] != CLEAN or len(judged) < len(corrupted):
         raise _damaged(path)
     return Robustness(clean[2], judged)
 
@@ -91,4 +91,4 @@ def _parsed(row: dict[str, str]) -> tuple[str, float, Macro]:
 
 
 def _damaged(path: Path) -> InputError:
-    return InputError(f"{path} is damaged or of another kind; remove it to have it made anew.")
+    return InputError(f"{path} is damaged or has another format; remove it, it is computed again.")

@@ -1,10 +1,10 @@
-"""The three kinds of targets, and what follows from each for scores, loss and metrics.
+"""The three kinds of targets, with the scores, losses and metrics of each.
 
-Code that depends on the kind of targets asks the `Task`; it does not compare names.
+Code that depends on the kind of targets uses the attributes of `Task` and does not compare names.
 
-Any pooling works with any of them. Poolings that average probabilities, as attention does, average
-the values of a regression through the sigmoid: a mean, but not the arithmetic one of `pooling=mean`
-and `gated_attention`.
+Every pooling works with every task. Poolings that average probabilities, such as attention, average
+the values of a regression through the sigmoid: a mean, but not the arithmetic mean of
+`pooling=mean` and `gated_attention`.
 """
 
 from collections.abc import Callable
@@ -34,12 +34,12 @@ class Task:
         name: The value of `Corpus.task`.
         scores: Maps the outputs of a network, (..., C), to scores, (..., C): probabilities of
             classes, or the values of a regression.
-        losses: The losses that fit the task, its default first.
+        losses: The losses that fit the task, the default first.
         own_metrics: Compares scores with targets and mask, each (N, C); see `metrics`.
-        has_classes: Whether a target says that a class is present or absent, and a score is its
+        has_classes: Whether a target is the presence or absence of a class, and a score its
             probability. False for a regression, whose targets are real values.
-        one_class_per_clip: Whether exactly one class of each clip is present, so that the answer to
-            a clip is the class of its greatest score.
+        one_class_per_clip: Whether exactly one class of each clip is present, so that the predicted
+            class is that of the greatest score.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Task:
     def metrics(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Metrics:
         """Compare scores with targets, each (N, C), where `mask`, (N, C) bool, is True.
 
-        Metrics of `METRICS` that have a function of their own are measured too.
+        Metrics in `METRICS` that have their own function are measured too.
         """
         metrics = self.own_metrics(scores, targets, mask)
         for info in METRICS.values():
@@ -65,10 +65,10 @@ class Task:
         return metrics
 
     def usable(self, mask: Tensor) -> Tensor:
-        """Return the observed cells that can be learnt from and tested on, (N, C) bool.
+        """Return the observed cells that can be used for training and tests, (N, C) bool.
 
-        These are all of them. Where a clip has one class, they are the cells of those clips of
-        which all classes were observed: that one class is absent does not say which is present.
+        These are all observed cells. In a multi-class task they are the cells of the clips whose
+        classes were all observed: the absence of one class does not say which class is present.
 
         Args:
             mask: True where the target was observed, (N, C) bool.
@@ -80,10 +80,10 @@ class Task:
     def loss(self, chosen: Loss | None) -> Loss:
         """Return the chosen loss, or the default of the task if none is chosen.
 
-        A loss from outside musicssl is taken as it is.
+        A loss from outside musicssl is returned without a check.
 
         Raises:
-            InputError: If the chosen loss is for targets of another kind.
+            InputError: If the chosen loss is for another kind of targets.
         """
         if chosen is None:
             return self.losses[0]
@@ -121,7 +121,7 @@ TASKS = (MULTI_LABEL, MULTI_CLASS, REGRESSION)
 
 
 def task_named(name: str) -> Task:
-    """Return the task of a name, such as `Corpus.task` has.
+    """Return the task with the name that `Corpus.task` has.
 
     Raises:
         InputError: If there is no such task.
@@ -129,5 +129,5 @@ def task_named(name: str) -> Task:
     for task in TASKS:
         if task.name == name:
             return task
-    known = ", ".join(task.name for task in TASKS)
-    raise InputError(f"there is no task {name!r}; a corpus has one of: {known}.")
+    names = ", ".join(task.name for task in TASKS)
+    raise InputError(f"there is no task {name!r}; choose one of: {names}.")

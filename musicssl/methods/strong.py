@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from musicssl.batch import Batch
-from musicssl.data.label_grid import fits_places, samples_per_place
+from musicssl.data.label_grid import fits_label_frames, samples_per_label_frame
 from musicssl.data.needs import Needs
 from musicssl.errors import InputError
 from musicssl.evaluation.epoch_outputs import EpochOutputs
@@ -49,10 +49,10 @@ class StrongSupervision(Method):
             return
         corpus = self.data.corpus
         chunk = getattr(self.classifier.encoder, "chunk_samples", None)
-        if not fits_places(chunk, corpus):
+        if not fits_label_frames(chunk, corpus):
             raise InputError(
                 f"encoder.chunk_samples={chunk} is no whole number of labelled stretches of "
-                f"{corpus.instance_seconds:g} s, {samples_per_place(corpus)} samples; choose "
+                f"{corpus.instance_seconds:g} s, {samples_per_label_frame(corpus)} samples; choose "
                 "encoder=mlp, cnn or crnn, or another encoder.chunk_samples."
             )
 

@@ -52,7 +52,7 @@ def test_whole_clips_are_padded_to_the_longest_of_their_batch():
 
 
 def test_batches_of_whole_clips_keep_order_and_bounds(monkeypatch):
-    monkeypatch.setattr("musicssl.data.clips._MOST_SAMPLES", 30)
+    monkeypatch.setattr("musicssl.data.clips._MAX_SAMPLES", 30)
     rows = np.array([1, 0, 1, 2, 1, 1, 1])
     batches = [batch.tolist() for batch in sound().batches(rows, 3)]
     assert [row for batch in batches for row in batch] == rows.tolist()

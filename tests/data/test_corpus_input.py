@@ -72,10 +72,10 @@ def test_clips_are_sound_or_instances_and_say_which(corpus):
     if corpus.is_sound:
         assert corpus.sound is corpus.x
         assert (corpus.sample_rate, corpus.num_features) == (corpus.x.sample_rate, None)
-        with pytest.raises(TypeError, match="are sound and no instances"):
+        with pytest.raises(TypeError, match="are sound, not instances"):
             _ = corpus.instances
     else:
         assert corpus.instances is corpus.x
         assert (corpus.sample_rate, corpus.num_features) == (None, corpus.x.shape[2])
-        with pytest.raises(TypeError, match="are instances and no sound"):
+        with pytest.raises(TypeError, match="are instances, not sound"):
             _ = corpus.sound

@@ -129,7 +129,8 @@ def test_a_corpus_without_test_clips_is_refused():
 def test_lost_classes_are_named_with_the_cure():
     module = datamodule(Tiny(num_clips=400, num_classes=8), p_s=0.005)
     text = str(module.label_count())
-    assert text.startswith("1 of 280 training clips keep labels. Not to be learnt from them: a, b")
+    beginning = "1 of 280 training clips keep labels. Classes that cannot be learnt from them: a, b"
+    assert text.startswith(beginning)
     assert "data.stratified=true" in text
 
 

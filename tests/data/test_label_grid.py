@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from musicssl.data.label_grid import check_crops, fits_places, samples_per_place
+from musicssl.data.label_grid import check_crops, fits_label_frames, samples_per_label_frame
 from musicssl.errors import InputError
 from tests.support.tiny import Tiny
 from tests.support.tiny_sound import RATE, TinySound
@@ -19,13 +19,13 @@ def test_crops_shorter_than_a_chunk_are_refused_and_short_clips_are_not():
 
 def test_a_place_is_a_second_of_sound_or_an_instance():
     corpus = TinySound().load()
-    assert samples_per_place(corpus) == RATE
-    assert samples_per_place(dataclasses.replace(corpus, instance_seconds=0.5)) == RATE // 2
-    assert samples_per_place(Tiny().load()) == 1
+    assert samples_per_label_frame(corpus) == RATE
+    assert samples_per_label_frame(dataclasses.replace(corpus, instance_seconds=0.5)) == RATE // 2
+    assert samples_per_label_frame(Tiny().load()) == 1
 
 
 @pytest.mark.parametrize(
     ("chunk", "expected"), [(None, True), (RATE, True), (3 * RATE, True), (RATE + 1, False)]
 )
 def test_chunks_fit_if_they_are_a_whole_number_of_places(chunk, expected):
-    assert fits_places(chunk, TinySound().load()) == expected
+    assert fits_label_frames(chunk, TinySound().load()) == expected

@@ -27,7 +27,7 @@ FITTING = {
 def test_each_task_that_a_corpus_may_have_is_found_by_its_name():
     assert tuple(task.name for task in TASKS) == KNOWN_TO_CORPORA
     assert [task_named(task.name) for task in TASKS] == list(TASKS)
-    with pytest.raises(InputError, match="no task 'ranking'; a corpus has one of: multi_label, "):
+    with pytest.raises(InputError, match="no task 'ranking'; choose one of: multi_label, "):
         task_named("ranking")
 
 

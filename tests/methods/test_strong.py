@@ -105,7 +105,7 @@ def test_a_corpus_without_activity_is_refused():
         def load(self):
             return dataclasses.replace(super().load(), activity=None)
 
-    with pytest.raises(InputError, match="does not say when its classes sound"):
+    with pytest.raises(InputError, match="has no labels in time"):
         datamodule(Silent())
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from musicssl.data.corpus import Corpus
 from musicssl.data.datamodule import SemiSupervisedDataModule
-from musicssl.data.label_grid import fits_places
+from musicssl.data.label_grid import fits_label_frames
 from musicssl.evaluation.localisation import localisation_metrics, resolution_metrics
 from musicssl.evaluation.predictions import InstancePredictions, predict_instances
 from musicssl.evaluation.tasks import task_named
@@ -33,7 +33,7 @@ class Localisation:
         """Measure and draw, if instances of the encoder are label frames of the corpus."""
         corpus, rows = run.corpus, run.datamodule.rows("test")
         chunk = getattr(run.method.network.encoder, "chunk_samples", None)
-        if not run.method.task.has_classes or not fits_places(chunk, corpus):
+        if not run.method.task.has_classes or not fits_label_frames(chunk, corpus):
             return {}
         drawn = rows[eventful_clips(corpus, rows)[:_TIMELINES]]
         if corpus.activity is None:
