@@ -13,7 +13,7 @@ class AttentionMIL(Method):
     `encoder=att pooling=attention`. The paper's baselines are the same method with other parts: FC
     (`encoder=fc`), FC_T (`encoder=fc_t`) and RNN (`encoder=gru`), each with `pooling=mean`.
 
-    Unlabelled clips in a batch add nothing to the loss, though they do enter batch-norm statistics.
+    Unlabelled clips in a batch add nothing to the loss, but are part of batch-norm statistics.
     """
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

@@ -16,19 +16,20 @@ class BYOL(RepresentationMethod):
     """Predict the EMA target network's projection of another crop of the clip.
 
     Grill et al. 2020, https://arxiv.org/abs/2006.07733. The target network is the moving average of
-    encoder and projector, once an optimizer step, and no gradient reaches it; a predictor stands
-    between the two, which is what keeps both from collapsing without negatives. Labels are not
-    looked at. The encoder that is judged and kept is the one that is trained, as in the paper.
+    encoder and projector, updated once per optimizer step without gradients. A predictor maps the
+    projections of the trained network to those of the target network, which prevents collapse
+    without negatives. Labels are not used. The trained encoder is evaluated and kept, as in the
+    paper.
 
-    Where we differ: the average's decay is constant after its warm-up, see `Teacher`, where the
-    paper's rises from 0.996 to 1. All crops of a batch pass the network together, so that batch
-    norms see them together. The loss is half the paper's, which adds both orders of two crops. The
-    optimizer is the one that is chosen, not LARS.
+    Differences from the paper: the decay of the average is constant after its warm-up, see
+    `Teacher`, while the paper's rises from 0.996 to 1. All crops of a batch pass the network
+    together, so batch norms use the statistics of all of them. The loss is half the paper's, which
+    adds both orders of two crops. The optimizer is the chosen one, not LARS.
 
     Args:
         teacher: Builds the target network from encoder and projector.
         predictor: Builds the predictor, which maps (N, P) to (N, P).
-        num_crops: Crops of each clip in a batch, V; training takes the number of its data.
+        num_crops: Crops of each clip in a batch, V; training uses that of the data module.
         parts: See `RepresentationMethod`.
     """
 
@@ -48,7 +49,7 @@ class BYOL(RepresentationMethod):
         self.num_crops = num_crops
 
     def setup(self, stage: str) -> None:
-        """Learn how many crops of a clip a batch holds."""
+        """Take the number of crops from the data module."""
         super().setup(stage)
         if stage == "fit":
             self.num_crops = self.data.num_crops
@@ -67,10 +68,10 @@ class BYOL(RepresentationMethod):
         return targets
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        """Step, and let the target follow: once a step, however many batches are in it."""
+        """Update the target network after each optimizer step, also with accumulated gradients."""
         super().optimizer_step(*args, **kwargs)
         self.target.update(self._online(), self.trainer.global_step + 1)
 
     def _online(self) -> nn.ModuleList:
-        """Return what the target averages."""
+        """Return the modules that the target network averages."""
         return nn.ModuleList([self.classifier, self.projector])

@@ -13,22 +13,22 @@ from musicssl.methods.generative.summary import ClipSummary
 
 
 class DeepGenerativeModel(M2Method):
-    """Train an M2 of each label on summaries of clips, as in chapter 4 of Gururani's thesis.
+    """Train an M2 for each label on summaries of clips, as in chapter 4 of Gururani's thesis.
 
-    The thesis is not at hand: its settings are read off `methods.md`, and h1, h2 and h3 are taken
-    for the hidden layers of encoder and classifier, those of the decoder being the same in reverse
-    order. Rectifiers, and dropout in the classifiers alone, are ours.
+    The settings of the thesis were taken from a summary of it, not from its text. It is assumed
+    that h1, h2 and h3 are the hidden layers of encoder and classifier, and that the decoder has the
+    same layers in reverse order. Rectifiers, and dropout only in the classifiers, are our choice.
 
     Args:
-        likelihood: Of the features of a clip; see `musicssl.losses.likelihoods`.
-        summary: What the features are; see `ClipSummary`.
-        generative: False trains the classifiers alone, on the same batches: the thesis's DNN.
+        likelihood: Distribution of the features of a clip; see `musicssl.losses.likelihoods`.
+        summary: Kind of the features; see `ClipSummary`.
+        generative: False trains only the classifiers, on the same batches: the thesis's DNN.
         h1: Width of the first hidden layers.
-        h2: Width of the second ones; 0 for none.
-        h3: Width of the third ones; 0 for none.
+        h2: Width of the second hidden layers; 0 for none.
+        h3: Width of the third hidden layers; 0 for none.
         latent_dim: Dimensions of z.
         dropout: Probability of dropping a hidden unit of a classifier.
-        beta: Weight of the cross-entropy; without effect on classifiers alone.
+        beta: Weight of the cross-entropy; without effect if `generative` is False.
         prior: See `M2Method`.
         select: See `M2Method`.
         parts: See `M2Method` and `Method`.

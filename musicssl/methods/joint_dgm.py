@@ -22,44 +22,43 @@ from musicssl.networks.pooling import MeanPooling
 
 
 class JointDGM(Method):
-    """Explain clips by all of their labels together, and learn from those that are not observed.
+    """Train one generative model of clips and all of their labels, observed or not.
 
-    An extension of ours to M2 (Kingma et al. 2014, https://arxiv.org/abs/1406.5298), which has one
-    y that is enumerated: a sum over all combinations of C labels has 2^C terms. Here q(y|x) is
-    factorised into C Bernoulli distributions, and labels that are not observed are drawn from their
-    relaxation, as in the hybrid estimators of Maddison et al. 2017,
-    https://arxiv.org/abs/1611.00712, and Jang et al. 2017. A clip may have any of its labels
-    observed. Where one of several classes is to be told there are only C combinations, which
-    `method=dgm` enumerates.
+    Our extension of M2 (Kingma et al. 2014, https://arxiv.org/abs/1406.5298), which enumerates the
+    values of one y: a sum over all combinations of C labels has 2^C terms. Here q(y|x) is
+    factorised into C Bernoulli distributions, and labels that were not observed are drawn from
+    their relaxation, as in the hybrid estimators of Maddison et al. 2017,
+    https://arxiv.org/abs/1611.00712, and Jang et al. 2017. Any subset of a clip's labels may be
+    observed. In a multi-class task there are only C combinations, which `method=dgm` enumerates.
 
-    Minimised is, for the N clips that batches are drawn from,
+    The loss, for the N clips that batches are drawn from, is
 
         1/N * sum of bounds of -log p(x, observed labels) + beta * mean cross-entropy,
 
-    the cross-entropy that of q(y|x) with the observed labels of a batch, averaged over these. See
-    `JointM2.partly_labelled_bound`. With `data.b_s=null` the first term is the mean of a batch.
-    Otherwise labelled clips are drawn more often than others and count less, and those that come
-    with hidden labels do not count: see `ClipWeights`. A target counts as present from 0.5 up in
-    the bound.
+    where the cross-entropy is that of q(y|x) with the observed labels of a batch, averaged over
+    these. See `JointM2.partly_labelled_bound`. With `data.b_s=null` the first term is the mean over
+    a batch. Otherwise labelled clips are drawn more often than others and get a smaller weight, and
+    a labelled clip whose labels are hidden gets weight 0: see `ClipWeights`. In the bound, a target
+    counts as present from 0.5 up.
 
-    Logged with each epoch, besides `train/loss`: its parts `train/bound`, in nats a clip, and
+    Logged with each epoch, besides `train/loss`: its parts `train/bound`, in nats per clip, and
     `train/cross_entropy`.
 
     Args:
-        likelihood: Of the features of a clip; see `musicssl.losses.likelihoods`.
+        likelihood: Distribution of the features of a clip; see `musicssl.losses.likelihoods`.
         num_classes: Number of classes, C.
-        task: What the targets are; see `musicssl.data.corpus.Corpus`.
-        summary: What the features are; see `ClipSummary`.
+        task: Kind of the targets; see `musicssl.data.corpus.Corpus`.
+        summary: Kind of the features; see `ClipSummary`.
         h1: Width of the first hidden layers of encoder and classifier; the decoder's are reversed.
-        h2: Width of the second ones; 0 for none.
-        h3: Width of the third ones; 0 for none.
+        h2: Width of the second hidden layers; 0 for none.
+        h3: Width of the third hidden layers; 0 for none.
         latent_dim: Dimensions of z.
         dropout: Probability of dropping a hidden unit of the classifier.
-        temperature: Of the relaxed labels; see `relaxed_bernoulli`.
-        beta: Weight of the cross-entropy. It is a mean over labels, so that of `method=dgm`, where
-            each label has a bound of its own, corresponds to C times as much here.
+        temperature: Temperature of the relaxed labels; see `relaxed_bernoulli`.
+        beta: Weight of the cross-entropy. Because that is a mean over labels, beta of `method=dgm`,
+            where each label has its own bound, corresponds to C times as much here.
         prior: p(y): "uniform", or "labelled", the shares of the values in the labelled clips.
-        parts: See `Method`; encoder and pooling are the method's own.
+        parts: See `Method`; the method has its own encoder and pooling.
 
     Raises:
         InputError: If a clip of the corpus cannot have several labels, or a setting is invalid.
@@ -112,14 +111,14 @@ class JointDGM(Method):
 
     @property
     def summary(self) -> Any:
-        """What is explained: the `ClipSummary` that the classifier reads too."""
+        """The `ClipSummary` that both the generative model and the classifier use."""
         return self.classifier.encoder.summary
 
     def setup(self, stage: str) -> None:
         """Learn the scale of the features, and p(y).
 
         Raises:
-            InputError: If the likelihood is not for such features.
+            InputError: If the likelihood does not fit the features.
         """
         super().setup(stage)
         if stage != "fit":
@@ -133,7 +132,7 @@ class JointDGM(Method):
             self.generator.prior_logits.copy_(shares[:, 1].logit())
 
     def on_fit_start(self) -> None:
-        """Count the clips that batches are drawn from."""
+        """Compute the weights of clips from the plan of the batches."""
         plan = self.data.batch_plan()
         self._weights = ClipWeights(plan, self.device)
 
@@ -146,7 +145,7 @@ class JointDGM(Method):
         return loss
 
     def terms(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return the bound of each clip, (B,), and the cross-entropy of what was observed."""
+        """Return the bound of each clip, (B,), and the mean cross-entropy of observed labels."""
         x = self.summary.of(batch)
         h = self.classifier.encoder.layers(x)
         logits = self.classifier.pooling.classifier(h)  # (B, C)
@@ -163,13 +162,13 @@ class JointDGM(Method):
 def _check_task(task: str) -> None:
     if task_named(task).one_class_per_clip:
         raise InputError(
-            "method=joint_dgm is for clips that may have several labels, and those of this corpus "
-            "have one class each; choose method=dgm, which goes through all classes."
+            "method=joint_dgm is for clips that may have several labels, but the clips of this "
+            "corpus have one class each; choose method=dgm, which enumerates the classes."
         )
     if not task_named(task).has_classes:
         raise InputError(
-            "method=joint_dgm tells classes apart, but this corpus is a regression; choose another "
-            "method, such as method=att."
+            "method=joint_dgm classifies, but this corpus is a regression; choose another method, "
+            "such as method=att."
         )
 
 

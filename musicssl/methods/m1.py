@@ -1,4 +1,4 @@
-"""M1: a variational autoencoder of all clips, and a classifier of its latent variables."""
+"""`m1`: a variational autoencoder of all clips, and a linear probe of its latent variables."""
 
 import torch
 from torch import Tensor
@@ -11,9 +11,9 @@ from musicssl.methods.generative.vae import Bound, vae_bound
 class M1(AutoencoderMethod):
     """The latent-feature discriminative model: a linear probe of the mean of q(z|x).
 
-    Kingma et al. 2014, https://arxiv.org/abs/1406.5298, section 3.1. The autoencoder sees no label.
-    The paper's classifier is a transductive support vector machine on samples of z; ours is the
-    linear probe by which all methods are judged that learn embeddings, on the means.
+    Kingma et al. 2014, https://arxiv.org/abs/1406.5298, section 3.1. The autoencoder is trained
+    without labels. The paper's classifier is a transductive support vector machine on samples of z;
+    ours is the linear probe that evaluates all methods that learn embeddings, on the means.
 
     Logged with each epoch, besides what `AutoencoderMethod` logs: `train/loss`, the negative bound
     in nats per clip, and its parts `train/reconstruction` and `train/kl`.
@@ -25,7 +25,7 @@ class M1(AutoencoderMethod):
         return vae_bound(self.encoder, self.decoder, x, noise)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the negative bound, the mean of the clips."""
+        """Return the negative bound, averaged over the clips."""
         bound = self.bound(self.encoder.summary.of(batch))
         loss = bound.total.mean()
         self.record(loss=loss, reconstruction=bound.reconstruction.mean(), kl=bound.kl.mean())

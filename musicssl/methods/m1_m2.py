@@ -1,4 +1,4 @@
-"""M1+M2: an M2 of each label on what an M1 of all clips has learnt."""
+"""`m1_m2`: an M2 for each label on the latent variables of an M1 of all clips."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,40 +23,41 @@ from musicssl.methods.generative.sizes import check_latent_dim, check_widths, hi
 from musicssl.methods.generative.training_clips import Answered, TrainingClips
 from musicssl.methods.generative.vae import Decoder, vae_bound
 
-_M1_STREAM = 2  # tells the order of M1's clips from those of musicssl.data.label_batches
+_M1_STREAM = 2  # makes the order of M1's clips differ from those of musicssl.data.label_batches
 _AT_ONCE = 4096  # clips that are encoded at a time
 
 
 class M1M2(M2Method):
-    """Train an M1 on all clips, then an M2 of each label on samples of M1's latent variables z1.
+    """Train an M1 on all clips, then an M2 for each label on samples of M1's latent variables z1.
 
     Kingma et al. 2014, https://arxiv.org/abs/1406.5298, section 3.1, the "stacked generative
     semi-supervised model". Training has two phases. For `m1_epochs` epochs M1, an autoencoder of
-    all training clips, is trained by its bound, and no such epoch is kept as the best. From then on
-    it is frozen. Its latent variables whose posterior means vary over the training clips by no more
-    than 0.1 (standard deviation) are dropped, as in the authors' code, which looks at 1,000 clips.
-    The others are the features of the M2s: in training sampled anew from q(z1|x) at each step, in
-    validation, test and prediction the means. The M2s' likelihood of z1 is a Gaussian whose
-    variance they learn, bounded from below, as z1 is what the M2s explain. (The "stacked" model of
-    wohlert/semi-supervised-pytorch reconstructs x instead, and is another.)
+    all training clips, is trained with its bound, and none of these epochs is kept as the best. In
+    the second phase it is frozen. Latent variables whose posterior means vary over the training
+    clips with a standard deviation of at most 0.1 are dropped, as in the authors' code, which uses
+    1,000 clips. The others are the features of the M2s: in training a new sample of q(z1|x) at each
+    step, in validation, test and prediction the means. The M2s' likelihood of z1 is a Gaussian with
+    a learnt variance, bounded from below. (The "stacked" model of wohlert/semi-supervised-pytorch
+    reconstructs x instead of z1, and is a different model.)
 
-    In the first phase batches are of M1's own: all training clips, in one permutation after
-    another. An epoch has as many steps in either phase.
+    In the first phase batches are drawn from all training clips, in one permutation after another.
+    An epoch has the same number of steps in both phases.
 
-    Logged besides what `M2Method` logs: `train/m1_reconstruction` and `train/m1_kl`, whose sum is
-    the loss of the first phase, in nats a clip; they are NaN in the second, which has
-    `train/m1_kept`, how many latent variables were not dropped. What validates in the first phase
-    are classifiers that have not learnt yet.
+    Logged in addition to `M2Method`: `train/m1_reconstruction` and `train/m1_kl`, whose sum is the
+    loss of the first phase, in nats per clip. They are NaN in the second phase, which has
+    `train/m1_kept`, the number of latent variables that were not dropped. Validation in the first
+    phase uses the untrained classifiers.
 
     Args:
-        likelihood: Of the features of a clip, for M1; see `musicssl.losses.likelihoods`.
-        summary: What these features are; see `ClipSummary`.
-        m1_epochs: Epochs of M1; 0 to take that of another run as it is, `finetune.checkpoint`.
+        likelihood: Distribution of the features of a clip, for M1; see
+            `musicssl.losses.likelihoods`.
+        summary: Kind of these features; see `ClipSummary`.
+        m1_epochs: Epochs of M1; 0 to use the M1 of another run, `finetune.checkpoint`, unchanged.
         m1_hidden: Widths of the hidden layers of M1's encoder; the decoder's are in reverse order.
         m1_latent_dim: Dimensions of z1.
         h1: Width of the first hidden layers of the M2s' encoders and classifiers.
-        h2: Width of the second ones; 0 for none.
-        h3: Width of the third ones; 0 for none.
+        h2: Width of the second hidden layers; 0 for none.
+        h3: Width of the third hidden layers; 0 for none.
         latent_dim: Dimensions of the M2s' z.
         dropout: Probability of dropping a hidden unit of a classifier.
         beta: Weight of the cross-entropy.
@@ -114,7 +115,7 @@ class M1M2(M2Method):
         kept = KeptLikelihood(self.generator.likelihood, self.features.kept)
         self.generator.likelihood = self.best_generator.likelihood = kept
         self.phases = Phases(self, m1_epochs, self._frozen_parameters, "m1_epochs")
-        self._m1_given = False  # whether M1 is that of another run
+        self._has_pretrained_m1 = False  # whether M1 comes from another run
 
     @property
     def pretraining(self) -> bool:
@@ -125,15 +126,15 @@ class M1M2(M2Method):
         """Start with M1 and the selected classifiers of another run of this method."""
         super().start_from(state, network)
         self.decoder.load_state_dict(part_of(state, "decoder"))
-        self._m1_given = True
+        self._has_pretrained_m1 = True
 
     def setup(self, stage: str) -> None:
-        """Check that there will be an M1, and epochs for the M2s.
+        """Check that there are epochs for M1, or a pretrained one, and for the M2s.
 
         Raises:
-            InputError: If there will not.
+            InputError: If there are not.
         """
-        if stage == "fit" and self.phases.pretrain_epochs == 0 and not self._m1_given:
+        if stage == "fit" and self.phases.pretrain_epochs == 0 and not self._has_pretrained_m1:
             raise InputError(
                 "method.m1_epochs=0 takes M1 from another run of m1_m2; name it, "
                 "finetune.checkpoint=..., or raise method.m1_epochs."
@@ -143,17 +144,17 @@ class M1M2(M2Method):
         super().setup(stage)
 
     def prepare(self, batches: Iterable[Batch]) -> None:
-        """Take in the training clips; see `M2Method`."""
+        """Read the training clips; see `M2Method`."""
         summary = self.features.encoder.summary
-        if self.phases.pretrain_epochs > 0:  # otherwise M1 came with the scale that it knows
+        if self.phases.pretrain_epochs > 0:  # a pretrained M1 has its own scale of the features
             summary.to("cpu").fit(batches)
             summary.to(self.device)
         self._clips = TrainingClips(batches, summary, self.task, self.device)
         self.decoder.likelihood.check(self._clips.x)
-        self._encoded = False  # whether the clips are kept as q(z1|x) already
+        self._encoded = False  # whether self._clips holds q(z1|x) instead of features
 
     def draw(self, rows: Tensor) -> Answered:
-        """Return clips of the corpus, (M, B) int64, each by a new sample of z1."""
+        """Return clips of the corpus, (M, B) int64, each as a new sample of z1."""
         clips = super().draw(rows)
         mean, std = clips.x.chunk(2, dim=-1)  # (M, B, Z) each
         return clips._replace(x=mean + std * torch.randn_like(mean))
@@ -164,32 +165,32 @@ class M1M2(M2Method):
             count = batch.labelled.shape[1] + batch.unlabelled.shape[1]
             loss = self._m1_step(count, batch_idx)
         else:
-            if not self._encoded:  # the phase begins, or a resumed run goes on in it
+            if not self._encoded:  # at the start of the phase, or of a run resumed within it
                 self._encode()
             loss, terms = self.objective(batch)
-            nan = loss.new_tensor(math.nan)  # what is logged once stays in the history
+            nan = loss.new_tensor(math.nan)  # without a new value, the history repeats the last one
             kept = self.features.kept.mask.sum().float()
             self.record(**terms, m1_reconstruction=nan, m1_kl=nan, m1_kept=kept)
         return self.phases.touch_all_parameters(loss)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Leave alone what this phase does not train."""
+        """Drop the gradients of parameters that this phase does not train."""
         self.phases.drop_frozen_gradients()
 
     def evaluate(self, outputs: Tensor, targets: Tensor, mask: Tensor) -> None:
-        """Select the models that have become better, but none in the first phase."""
+        """Select the models that have improved, but none in the first phase."""
         super().evaluate(outputs, targets, mask)
         if self.pretraining:
             self.selected.best.fill_(math.inf)
 
     def _m1_step(self, count: int, batch_idx: int) -> Tensor:
-        """Return M1's bound of the clips of a step, `count` on each device: the mean of them."""
+        """Return M1's bound averaged over the clips of a step, `count` on each device."""
         trainer = self.trainer
         step = trainer.current_epoch * int(trainer.num_training_batches) + batch_idx
         turn = step * trainer.world_size + trainer.global_rank
-        every = np.arange(len(self._clips.x))
+        pool = np.arange(len(self._clips.x))
         seed = self.data.seed
-        drawn = Stream(every, (seed, _M1_STREAM)).draw(turn * count, count)
+        drawn = Stream(pool, (seed, _M1_STREAM)).draw(turn * count, count)
         x = self._clips.x[torch.from_numpy(drawn).to(self.device)]  # (count, D)
         bound = vae_bound(self.features.encoder, self.decoder, x)
         reconstruction, kl = bound.reconstruction.mean(), bound.kl.mean()
@@ -198,12 +199,12 @@ class M1M2(M2Method):
 
     @torch.no_grad()
     def _encode(self) -> None:
-        """Put means and deviations of q(z1|x) in the place of the features of all clips.
+        """Replace the features of all clips by means and standard deviations of q(z1|x).
 
-        All of it follows from M1's weights, so that a resumed run comes to the same.
+        They depend only on M1's weights, so a resumed run computes the same values.
 
         Raises:
-            InputError: If no latent variable says anything about clips.
+            InputError: If no latent variable is active.
         """
         chunks = self._clips.x.chunk(-(-len(self._clips.x) // _AT_ONCE))
         parts = [self.features.encoder.posterior(x) for x in chunks]
@@ -214,8 +215,8 @@ class M1M2(M2Method):
                 "no latent variable of M1 varies from clip to clip; raise method.m1_epochs or "
                 "optimizer.lr, or lower likelihood.std."
             )
-        both = torch.cat([mean, (0.5 * log_variance).exp()], dim=1).float()
-        self._clips.x = self.features.kept(both)
+        moments = torch.cat([mean, (0.5 * log_variance).exp()], dim=1).float()
+        self._clips.x = self.features.kept(moments)
         self._encoded = True
 
     def _frozen_parameters(self, pretraining: bool) -> Iterator[nn.Parameter]:
@@ -226,7 +227,7 @@ class M1M2(M2Method):
                 yield parameter
 
     def shown(self) -> FeatureModel:
-        """Return both models as one of the features of clips, for pictures."""
+        """Return both models as one model of the features of clips, for figures."""
         generator, summary = self.best_generator, self.features.encoder.summary
         assert generator is not None
         model = shown_m2(generator, summary, self.task, self.selected)

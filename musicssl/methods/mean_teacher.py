@@ -11,14 +11,12 @@ class MeanTeacher(SemiSupervisedMethod):
     """Train the student to match its EMA teacher's prediction on another view of the clip.
 
     Tarvainen and Valpola 2017, https://arxiv.org/abs/1703.01780, for multi-label clips as in
-    Gururani's thesis, equation 5.4: the mean over clips and classes of the squared difference of
-    probabilities, for all classes, observed or not, of all clips. Where a clip has one class these
-    are softmax probabilities, as in the paper, and in a regression the predicted values. The thesis
-    has no views but dropout (`views=none`); its experiment on OpenMIC is
-    `experiment=openmic_mean_teacher`.
+    Gururani's thesis, equation 5.4: the mean over all clips and classes, observed or not, of the
+    squared difference of probabilities. In a multi-class task these are softmax probabilities, as
+    in the paper, in a regression the predicted values. The views of the thesis differ only by
+    dropout (`views=none`); its experiment on OpenMIC is `experiment=mean_teacher dataset=openmic`.
 
-    The targets come from a teacher in training mode, with dropout of its own; no gradient reaches
-    it.
+    The targets come from a teacher in training mode, with its own dropout, without gradients.
     """
 
     teaches = True

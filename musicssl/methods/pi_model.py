@@ -1,4 +1,4 @@
-"""`pi_model`: consistency of a network with itself."""
+"""`pi_model`: consistency of a network's predictions on two views."""
 
 from torch.nn.functional import mse_loss
 
@@ -10,9 +10,9 @@ class PiModel(SemiSupervisedMethod):
     """Train the network to make the same prediction on two views of a clip.
 
     Laine and Aila 2017, https://arxiv.org/abs/1610.02242, algorithm 1, on probabilities of labels
-    (of a softmax where a clip has one class, as there; in a regression on values). The gradient
-    goes through both views. Labels are learnt from the first of them. The paper scales its greatest
-    weight by the labelled fraction of all clips; here it is as given.
+    (in a multi-class task softmax probabilities, as in the paper; in a regression values). The
+    gradient flows through both views, and the supervised loss uses the first one. The paper scales
+    its maximal weight by the labelled fraction of all clips; here the weight is used as given.
     """
 
     def step(self, batch: Batch) -> Step:

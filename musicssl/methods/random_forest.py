@@ -19,24 +19,25 @@ from musicssl.methods.base.method import Method
 
 
 class RandomForest:
-    """Classify clips by forests on a summary of their instances, each class by itself.
+    """Classify clips with one random forest per class, on a summary of their instances.
 
     RF_BR of Gururani, Sharma and Lerch 2019, https://arxiv.org/abs/1907.04294, and the baseline of
-    OpenMIC-2018: a forest learns a class from the clips in which it was observed. Scores are
-    probabilities; the paper's AUROC of 77.69 equals its recall, so it came from hard decisions and
-    is not comparable. Where a clip has one class, each forest tells its class from the rest, and
-    the scores of a clip need not sum to 1.
+    OpenMIC-2018: the forest of a class is fitted to the clips in which the class was observed.
+    Scores are probabilities; the paper's AUROC of 77.69 equals its recall, so it was computed from
+    decisions and is not comparable. In a multi-class task each forest classifies its class against
+    the rest, and the scores of a clip need not sum to 1.
 
     Args:
-        num_features: Not used; the sizes that the corpus decides are told to every method.
+        num_features: Not used; every method gets the sizes of the corpus.
         num_instances: Not used.
         num_classes: Number of classes, C.
-        num_trees: Of each forest.
-        max_depth: Of each tree; None grows until leaves are pure.
-        summary: "mean" of a clip's instances, as OpenMIC's baseline, or "mean_std" of them.
+        num_trees: Trees of each forest.
+        max_depth: Maximal depth of each tree; None grows trees until all leaves are pure.
+        summary: "mean" of a clip's instances, as in OpenMIC's baseline, or "mean_std", mean and
+            standard deviation.
         num_workers: Processes to fit with; the result does not depend on it.
-        seed: Of the forests.
-        task: What the targets are; see `musicssl.data.corpus.Corpus`.
+        seed: Seed of the forests.
+        task: Kind of the targets; see `musicssl.data.corpus.Corpus`.
 
     Raises:
         InputError: If the corpus is a regression.
@@ -92,7 +93,7 @@ class RandomForest:
     def learn(
         self, datamodule: SemiSupervisedDataModule, train_network: Callable[[Method], None]
     ) -> None:
-        """Fit the forests to all training clips at once.
+        """Fit the forests to all training clips.
 
         Raises:
             InputError: If the clips are sound.
@@ -104,15 +105,15 @@ class RandomForest:
     def fit(self, clips: Batch) -> None:
         """Fit the forest of each class to the clips in which the class was observed.
 
-        A class that a small labelled subset shows in one value only gets a forest that has seen
-        just that value, and predicts it.
+        If a class has only one value in a small labelled subset, its forest always predicts that
+        value.
 
         Raises:
-            InputError: If the clips are sound and no instances.
+            InputError: If the clips are sound instead of instances.
         """
         if clips.x.ndim == 2:
             raise InputError(
-                "method=random_forest looks at instances, but the data are sound; add "
+                "method=random_forest reads instances, but the data are sound; add "
                 "features=log_mel and an encoder of instances, such as encoder=att."
             )
         features, targets, mask = self._features(clips), clips.y.numpy() >= 0.5, clips.mask.numpy()
@@ -144,17 +145,17 @@ class RandomForest:
         valid = np.ones(x.shape[:2], bool)
         if clips.lengths is not None:
             valid = valid_instances(clips.lengths, x.shape[1]).numpy()
-        kept = valid[..., None]
-        mean: NDArray[np.float32] = x.mean(axis=1, where=kept)
+        where = valid[..., None]
+        mean: NDArray[np.float32] = x.mean(axis=1, where=where)
         if self.summary == "mean":
             return mean
-        return np.concatenate([mean, x.std(axis=1, where=kept)], axis=1)
+        return np.concatenate([mean, x.std(axis=1, where=where)], axis=1)
 
 
 def _probability(
     forest: RandomForestClassifier | None, features: NDArray[np.float32]
 ) -> NDArray[np.float64]:
-    if forest is None:  # a class that was never observed: nothing speaks for or against it
+    if forest is None:  # the class was never observed
         return np.full(len(features), 0.5)
     present: NDArray[np.float64] = forest.predict_proba(features) @ forest.classes_.astype(float)
     return present

@@ -11,14 +11,15 @@ from musicssl.methods.base.representation import Objective, RepresentationMethod
 
 
 class SimCLR(RepresentationMethod):
-    """Tell the crops of a clip from those of all other clips.
+    """Train embeddings to distinguish the crops of a clip from those of all other clips.
 
     Chen et al. 2020, https://arxiv.org/abs/2002.05709: NT-Xent, equation 1. The target
-    similarity of two rows is 1 if they are crops of the same clip: labels are not used. On music,
+    similarity of two rows is 1 if they are crops of the same clip; labels are not used. On music,
     with `samplecnn`, it is CLMR: Spijkervet and Burgoyne 2021, https://arxiv.org/abs/2103.09410.
 
-    Where we differ: more than two crops of a clip are each other's positives, as in SupCon's L_out.
-    The optimizer is the one that is chosen, not LARS, and its rate does not follow the batch size.
+    Differences from the paper: if a clip has more than two crops, all of them are positives of each
+    other, as in SupCon's L_out. The optimizer is the chosen one, not LARS, and its learning rate
+    does not depend on the batch size.
 
     Args:
         temperature: See `Contrast`.
@@ -40,5 +41,5 @@ class SimCLR(RepresentationMethod):
         return self.contrast(seen, z, self.weights)
 
     def weights(self, clips: Tensor, others: Tensor, labels: Labels, their: Labels) -> Tensor:
-        """Return which rows of `clips`, (n,), are of the same clip as those of `others`, (N,)."""
+        """Return 1 where rows of `clips`, (n,), and `others`, (N,), are of one clip, else 0."""
         return same_clip(clips, others)

@@ -1,4 +1,4 @@
-"""`strong`: learning from labels of every instance, the other end of weak supervision."""
+"""`strong`: supervised learning from labels of every instance."""
 
 from typing import Any, ClassVar
 
@@ -14,21 +14,21 @@ from musicssl.methods.base.method import Method
 
 
 class StrongSupervision(Method):
-    """Learn which class sounds in which instance, where somebody has said so.
+    """Learn which class sounds in which instance, from a corpus with labels in time.
 
-    The loss is the mean over the instances and observed classes of the batch; the pooling decides
-    about clips afterwards (`pooling=max`: a clip holds what any of its seconds holds) and takes no
-    part in training. With `encoder=mlp`, `cnn` or `crnn` this is instrument activity detection as
-    in chapter 2 of Gururani's thesis; on the same corpus, encoder and clips it shows what the
-    labels of `att` lack. Clips whose labels are hidden add nothing to the loss.
+    The loss is the mean over the instances and observed classes of the batch. The pooling is not
+    trained; it only computes the scores of clips (`pooling=max`: the highest score of any second).
+    With `encoder=mlp`, `cnn` or `crnn` this is instrument activity detection as in chapter 2 of
+    Gururani's thesis. On the same corpus, encoder and clips as `att`, it measures the cost of weak
+    labels. Clips whose labels are hidden add nothing to the loss.
 
-    Instances are validated as `val/instance_...`, clips as `val/...`.
+    The metrics of instances are logged as `val/instance_...`, those of clips as `val/...`.
 
     Args:
         parts: See `Method`.
 
     Raises:
-        InputError: If the corpus is no multi-label one.
+        InputError: If the task is not multi_label.
     """
 
     needs: ClassVar[Needs] = Needs(activity=True)
@@ -37,13 +37,13 @@ class StrongSupervision(Method):
         super().__init__(**parts)
         if not self.task.has_classes or self.task.one_class_per_clip:
             raise InputError(
-                "method=strong learns which of several classes sound at a time, and the targets of "
+                "method=strong learns which of several classes sound at a time, but the targets of "
                 f"this corpus are of the kind {self.task.name}; choose method=att."
             )
         self._instance_outputs = EpochOutputs()
 
     def setup(self, stage: str) -> None:
-        """Refuse an encoder that is out of step with the labels."""
+        """Check that the chunks of the encoder fit to the label frames; see `Method`."""
         super().setup(stage)
         if stage != "fit":
             return
@@ -51,7 +51,7 @@ class StrongSupervision(Method):
         chunk = getattr(self.classifier.encoder, "chunk_samples", None)
         if not fits_label_frames(chunk, corpus):
             raise InputError(
-                f"encoder.chunk_samples={chunk} is no whole number of labelled stretches of "
+                f"encoder.chunk_samples={chunk} is not a multiple of a label frame of "
                 f"{corpus.instance_seconds:g} s, {samples_per_label_frame(corpus)} samples; choose "
                 "encoder=mlp, cnn or crnn, or another encoder.chunk_samples."
             )
@@ -68,7 +68,7 @@ class StrongSupervision(Method):
         self._instance_outputs.update(*self._instances(batch))
 
     def on_validation_epoch_end(self) -> None:
-        """Log loss and macro metrics of both."""
+        """Log loss and overall metrics of clips and of instances."""
         super().on_validation_epoch_end()
         self.log_outputs("val/instance_", self._instance_outputs)
 
@@ -81,8 +81,8 @@ class StrongSupervision(Method):
         if activity.shape != logits.shape:
             raise InputError(
                 f"the encoder makes {logits.shape[1]} instances of a clip of {activity.shape[1]} "
-                "labelled seconds; choose an encoder with one for each, such as mlp, cnn or crnn "
-                "(sound), att or fc_t (instances)."
+                "label frames; choose an encoder with one instance for each, such as mlp, cnn or "
+                "crnn (sound), att or fc_t (instances)."
             )
         mask = batch.mask[:, None].expand_as(activity)
         if valid is not None:

@@ -12,15 +12,16 @@ from musicssl.methods.base.representation import Objective, RepresentationMethod
 
 
 class SupCon(RepresentationMethod):
-    """Pull together clips with like labels, and the crops of each.
+    """Train embeddings so that clips with similar labels, and the crops of each, are similar.
 
     Khosla et al. 2020, https://arxiv.org/abs/2004.11362, equation 2, L_out. It has the loss of
-    `SemiSupCon` on batches of labelled clips alone: it shows what the unlabelled audio adds.
+    `SemiSupCon` on batches of labelled clips only; the difference between the two methods is the
+    benefit of unlabelled audio.
 
-    Where we differ: the paper's clips have one class each; for those of several, and for
-    regression, what labels have in common is `similarity`. The paper trains its linear classifier
-    afterwards by gradient; ours is the linear probe that judges all these methods. SupContrast's
-    code multiplies the loss by temperature / 0.07.
+    Differences from the paper: its clips have one class each; for clips of several classes, and for
+    regression, `similarity` compares labels. The paper trains its linear classifier by gradient
+    descent afterwards; ours is the linear probe that evaluates all methods of this kind.
+    SupContrast's code multiplies the loss by temperature / 0.07.
 
     Args:
         similarity: See `SemiSupCon`.
@@ -29,7 +30,7 @@ class SupCon(RepresentationMethod):
         parts: See `RepresentationMethod`.
 
     Raises:
-        InputError: If the similarity is for targets of another kind, or a number is out of range.
+        InputError: If the similarity is for another kind of targets, or a number is out of range.
     """
 
     needs: ClassVar[Needs] = Needs(labels=False, only_labelled=True, crops=2)

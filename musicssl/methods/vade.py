@@ -1,4 +1,4 @@
-"""VaDE: a variational autoencoder whose latent variables come from a mixture of Gaussians."""
+"""`vade`: a variational autoencoder whose prior of the latent variables is a Gaussian mixture."""
 
 import math
 from collections.abc import Iterable
@@ -25,43 +25,45 @@ from musicssl.probing.base import Embeddings
 
 
 class VaDE(AutoencoderMethod):
-    """Cluster clips, or, with labels, let each class be a component of the mixture.
+    """Cluster clips; with labels, each class is a component of the mixture.
 
     Jiang et al. 2017, "Variational Deep Embedding", https://arxiv.org/abs/1611.05148; see
     `musicssl.losses.vade`.
 
     Training has two phases. For `pretrain_epochs` epochs an autoencoder is trained: z is the mean
-    of q(z|x), and only its reconstruction counts. No such epoch is kept as the best. Then a mixture
-    is fitted to the means of all training clips, and both are trained together by the bound. Where
-    the authors pretrain layer by layer and leave the weights pi uniform, we train all layers at
-    once, and take weights, means and variances from the fit.
+    of q(z|x), and the loss is the reconstruction error. None of these epochs is kept as the best.
+    Then a mixture is fitted to the means of all training clips, and both are trained together with
+    the bound. The authors pretrain layer by layer and start from uniform weights pi; we train all
+    layers at once, and take weights, means and variances from the fit.
 
-    With `b_s=0` no label is seen. What is learnt is judged by a linear probe. If a clip
-    has one class, `val/cluster_accuracy` is logged, see `musicssl.evaluation.clustering`: that of
-    the component most responsible for the mean of q(z|x). The authors' code decides by a sample of
-    it, which is noisy.
+    With `b_s=0` no label is used, and a linear probe predicts. In a multi-class task,
+    `val/cluster_accuracy` is logged, see `musicssl.evaluation.clustering`, with the component most
+    responsible for the mean of q(z|x) as the cluster. The authors' code uses a sample of q(z|x)
+    instead, which is noisy.
 
-    With any other `b_s` a component is a class. A labelled clip is of the component of its class,
-    and pays -log pi of it; the mixture starts from the classes' means. The probabilities of classes
-    are the responsibilities for the mean of q(z|x), and no probe decides. To the
-    loss is added `classification_weight` times the cross-entropy of the labelled clips of a batch.
+    With any other `b_s` each component is a class. A labelled clip belongs to the component of its
+    class, which adds -log pi of that component to its loss; the mixture starts from the means of
+    the classes. The probabilities of classes are the responsibilities for the mean of q(z|x),
+    without a probe. `classification_weight` times the cross-entropy of the labelled clips of a
+    batch is added to the loss.
 
     The loss of either phase is, in expectation, the mean over all clips that batches are drawn
-    from. Labelled clips are drawn more often than others and count less, and those that come with
-    hidden labels do not count: see `ClipWeights`.
+    from. Labelled clips are drawn more often than others and get a smaller weight, and a labelled
+    clip whose labels are hidden gets weight 0: see `ClipWeights`.
 
-    Logged besides what `AutoencoderMethod` logs: `train/loss` and its parts `train/reconstruction`
+    Logged in addition to `AutoencoderMethod`: `train/loss` and its parts `train/reconstruction`
     and, after pretraining, `train/kl`, with labels also `train/cross_entropy`.
 
     Args:
-        b_s: `data.b_s`, which says whether labels are seen.
-        num_components: K; None for the number of classes.
+        b_s: Value of `data.b_s`; 0 if labels are not used.
+        num_components: Number of components, K; None for the number of classes.
         pretrain_epochs: Epochs of the autoencoder.
-        classification_weight: Of the cross-entropy of the responsibilities, for labelled clips.
+        classification_weight: Weight of the cross-entropy of the responsibilities for labelled
+            clips.
         parts: See `AutoencoderMethod`.
 
     Raises:
-        InputError: If labels are to be seen and components cannot be classes, or a number is out of
+        InputError: If labels are used and components cannot be classes, or a number is out of
             range.
     """
 
@@ -88,8 +90,8 @@ class VaDE(AutoencoderMethod):
         self.semi_supervised = b_s != 0
         if self.semi_supervised and not self.task.one_class_per_clip:
             raise InputError(
-                "with labels the components of method=vade are classes, of which a clip of this "
-                "corpus may have several or none; set data.b_s=0, or choose method=dgm."
+                "with labels each component of method=vade is a class, but a clip of this corpus "
+                "may have several classes or none; set data.b_s=0, or choose method=dgm."
             )
         if self.semi_supervised and count != num_classes:
             raise InputError(
@@ -111,16 +113,15 @@ class VaDE(AutoencoderMethod):
         return self.mixture.parameters() if pretraining else ()
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Leave alone what this phase does not train."""
+        """Drop the gradients of parameters that this phase does not train."""
         self.phases.drop_frozen_gradients()
 
     def setup(self, stage: str) -> None:
         """Check that there are clips for every component.
 
         Raises:
-            InputError: If nothing is left after pretraining, labels are to be seen here and not in
-                the data or the other way round, there are more components than clips, or a class
-                has no labelled clip to start from.
+            InputError: If no epoch is left after pretraining, `b_s` differs from that of the data,
+                there are more components than clips, or a class has no labelled clip to start from.
         """
         if stage == "fit":
             self.phases.check_epochs()
@@ -147,12 +148,12 @@ class VaDE(AutoencoderMethod):
                 )
 
     def on_fit_start(self) -> None:
-        """Count the clips that batches are drawn from."""
+        """Compute the weights of clips from the plan of the batches."""
         plan = self.data.batch_plan()
         self._weights = ClipWeights(plan, self.device)
 
     def on_train_epoch_start(self) -> None:
-        """Fit the mixture when pretraining is over, once in a run however often it is resumed."""
+        """Fit the mixture after pretraining, once in a run, even if it is resumed."""
         if self.pretraining or self.initialised:
             return
         datamodule = self.data
@@ -208,7 +209,7 @@ class VaDE(AutoencoderMethod):
         return self.log_clusters(self.classifier.clip_embeddings(batch))
 
     def instances(self, batch: Batch) -> Instances:
-        """Return the decision about each clip as that about its one instance."""
+        """Return the logits of each clip as those of its single instance."""
         if not self.semi_supervised:
             return super().instances(batch)
         logits = self(batch.to(self.device)).unsqueeze(1)  # (B, 1, C)
@@ -219,20 +220,20 @@ class VaDE(AutoencoderMethod):
         return self.log_clusters(val.h) if self.semi_supervised else self.probe.logits(val)
 
     def conclude(self, datamodule: SemiSupervisedDataModule) -> bool:
-        """Fit the probe to all labelled training clips, if it is what predicts."""
+        """Fit the probe to all labelled training clips, if the probe predicts."""
         return not self.semi_supervised and super().conclude(datamodule)
 
     def further_metrics(self, val: Embeddings) -> dict[str, float]:
-        """Return how well clusters agree with classes, where a clip has one class."""
+        """Return the agreement of clusters with classes in a multi-class task, else nothing."""
         if not self.task.one_class_per_clip:
             return {}
-        known = val.mask.all(dim=1)
-        clusters = self.log_clusters(val.h[known]).argmax(dim=1)
-        pair = (part.cpu().numpy() for part in (clusters, val.y[known].argmax(dim=1)))
+        labelled = val.mask.all(dim=1)
+        clusters = self.log_clusters(val.h[labelled]).argmax(dim=1)
+        pair = (part.cpu().numpy() for part in (clusters, val.y[labelled].argmax(dim=1)))
         return {"val/cluster_accuracy": cluster_accuracy(*pair)}
 
     def shown(self) -> FeatureModel:
-        """Return the autoencoder for pictures, with its mixture."""
+        """Return the autoencoder with its mixture, for figures."""
         model = super().shown()
         return replace(model, prior=self.mixture(), components_are_classes=self.semi_supervised)
 

@@ -1,4 +1,4 @@
-"""`vicreg`: crops of a clip agree, and every dimension says something of its own."""
+"""`vicreg`: crops of a clip have the same embedding, whose dimensions vary and are uncorrelated."""
 
 from typing import Any
 
@@ -12,21 +12,22 @@ from musicssl.networks.distributed import gathered
 
 
 class VICReg(RepresentationMethod):
-    """Learn what the crops of a clip have in common, without comparing them to other clips.
+    """Train embeddings so that crops of a clip are similar, without comparing them to other clips.
 
-    Bardes, Ponce and LeCun 2022, https://arxiv.org/abs/2105.04906: crops are to have the same
+    Bardes, Ponce and LeCun 2022, https://arxiv.org/abs/2105.04906: crops of a clip get the same
     projection (invariance), while over the clips of a batch every dimension keeps a standard
-    deviation of 1 (variance) and none follows another (covariance); see `musicssl.losses.vicreg`.
-    Labels are not looked at. In a distributed run the statistics are those of all ranks.
+    deviation of 1 (variance) and no two dimensions correlate (covariance); see
+    `musicssl.losses.vicreg`. Labels are not used. In a distributed run the statistics are those of
+    all ranks.
 
-    Where we differ: the expander has the size of `projector`, whose default is far from the paper's
-    three layers of 8,192; the optimizer is the one that is chosen, not LARS.
+    Differences from the paper: the expander has the size of `projector`, whose default is much
+    smaller than the paper's three layers of 8,192; the optimizer is the chosen one, not LARS.
 
     Args:
-        num_crops: Crops of each clip in a batch, V; training takes the number of its data.
-        invariance_weight: Of the mean squared difference of crops.
-        variance_weight: Of what standard deviations fall short of 1.
-        covariance_weight: Of the squared covariances of different dimensions.
+        num_crops: Crops of each clip in a batch, V; training uses that of the data module.
+        invariance_weight: Weight of the mean squared difference of crops.
+        variance_weight: Weight of the hinge loss of standard deviations below 1.
+        covariance_weight: Weight of the squared covariances of different dimensions.
         parts: See `RepresentationMethod`.
 
     Raises:
@@ -52,13 +53,13 @@ class VICReg(RepresentationMethod):
             )
 
     def setup(self, stage: str) -> None:
-        """Learn how many crops of a clip a batch holds."""
+        """Take the number of crops from the data module."""
         super().setup(stage)
         if stage == "fit":
             self.num_crops = self.data.num_crops
 
     def objective(self, seen: Batch, z: Tensor) -> Objective:
-        """Weigh the three terms."""
+        """Return the weighted sum of the three terms."""
         (z,) = gathered(z)
         terms = vicreg_terms(z.reshape(-1, self.num_crops, z.shape[1]))  # (B, V, P)
         invariance, variance, covariance = self.weights

@@ -372,7 +372,7 @@ def test_another_run_starts_from_the_selected_classifiers(tmp_path, a_run):
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
-        (("select=val/rocauc",), "select=val/rocauc is not measured of each model; choose val/lo"),
+        (("select=val/rocauc",), "select=val/rocauc is not measured for each model; choose val/lo"),
         (("method.prior=known",), "method.prior must be uniform or labelled, got known"),
         (("method.beta=-1",), r"method\.beta must be 0 or more, got -1"),
         (("method.beta=null",), r"method\.beta must be 0 or more, got None"),

@@ -208,7 +208,7 @@ def test_it_learns_where_every_clip_lacks_some_labels(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"task": "multi_class"}, "choose method=dgm, which goes through all classes"),
+        ({"task": "multi_class"}, "choose method=dgm, which enumerates the classes"),
         ({"task": "regression"}, "this corpus is a regression; choose another method"),
         ({"temperature": 0.0}, "method.temperature must be above 0 and finite, got 0.0"),
         ({"temperature": None}, "method.temperature must be above 0 and finite, got None"),

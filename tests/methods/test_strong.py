@@ -124,10 +124,10 @@ def test_an_encoder_out_of_step_with_the_seconds_is_refused(tmp_path):
             self.chunk_samples = round(1.04 * RATE)
 
     module = datamodule(TinySound(), crop_seconds=3.0)
-    with pytest.raises(InputError, match="no whole number of labelled stretches of 1 s"):
+    with pytest.raises(InputError, match="not a multiple of a label frame of 1 s"):
         quiet_trainer(tmp_path).fit(build(Slow, **sound_parts(module)), module)
 
 
 def test_an_encoder_that_sums_a_clip_up_is_refused(tmp_path):
-    with pytest.raises(InputError, match="1 instances of a clip of 5 labelled seconds"):
+    with pytest.raises(InputError, match="1 instances of a clip of 5 label frames"):
         quiet_trainer(tmp_path).fit(build(FullyConnected), datamodule(Tiny()))

@@ -153,7 +153,7 @@ def test_a_forest_refuses_a_regression_and_sound():
     with pytest.raises(InputError, match="random_forest classifies, but this corpus is a regress"):
         RandomForest(**sizes, task="regression")
     sound = Batch(torch.rand(5, 4), torch.ones(5, 3), torch.ones(5, 3, dtype=torch.bool))
-    with pytest.raises(InputError, match="looks at instances, but the data are sound; add feat"):
+    with pytest.raises(InputError, match="reads instances, but the data are sound; add feat"):
         RandomForest(**sizes).fit(sound)
 
 

@@ -413,7 +413,7 @@ def test_other_kinds_of_targets_are_clustered_without_labels(tmp_path, settings)
     [
         (
             ("dataset._target_=tests.support.tiny.Tiny", "data.b_s=0.5"),
-            "components of method=vade are classes, .* data.b_s=0, or choose method=dgm",
+            "each component of method=vade is a class, .* data.b_s=0, or choose method=dgm",
         ),
         (
             ("data.b_s=0.5", "method.num_components=4"),

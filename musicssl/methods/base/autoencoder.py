@@ -1,4 +1,4 @@
-"""What methods share that train a variational autoencoder of clips."""
+"""The base class of the methods that train a variational autoencoder of clips."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -25,23 +25,24 @@ from musicssl.probing.base import Embeddings
 
 
 class AutoencoderMethod(Method):
-    """Learn latent variables of clips by a bound of their likelihood, without labels.
+    """Learn latent variables of clips by maximising a bound of their likelihood, without labels.
 
     The embedding of a clip is the mean of q(z|x). Labels are predicted by a linear probe of it; see
     `OnlineProbe`.
 
-    Logged with each epoch: `val/bound_loss`, the negative bound of the validation clips in nats a
-    clip; `val/active_units`, latent dimensions whose posterior mean varies over them with a
-    standard deviation above 0.1; `val/effective_rank` of the embeddings, which falls to 1 if they
-    collapse.
+    Logged with each epoch: `val/bound_loss`, the negative bound of the validation clips in nats per
+    clip; `val/active_units`, the number of latent dimensions whose posterior mean varies over these
+    clips with a standard deviation above 0.1; `val/effective_rank` of the embeddings, which falls
+    to 1 if they collapse.
 
     Args:
-        likelihood: Of the features.
-        summary: What of a clip is explained; see `musicssl.methods.generative.summary.ClipSummary`.
+        likelihood: Distribution of the features.
+        summary: Kind of the features; see `musicssl.methods.generative.summary.ClipSummary`.
         hidden: Widths of the encoder's hidden layers; the decoder's are in reverse order.
-        latent_dim: Latent variables, Z.
-        probe_clips: Most clips that the probe is fitted to during training; None for all.
-        parts: See `Method`; encoder and pooling are the method's own.
+        latent_dim: Number of latent variables, Z.
+        probe_clips: Maximal number of clips that the probe is fitted to during training; None for
+            all.
+        parts: See `Method`; the method has its own encoder and pooling.
 
     Raises:
         InputError: If a size is invalid.
@@ -94,7 +95,7 @@ class AutoencoderMethod(Method):
         """Learn the scale of the features from all training clips.
 
         Raises:
-            InputError: If the likelihood is not for such features, or no clip is labelled.
+            InputError: If the likelihood does not fit the features, or no clip is labelled.
         """
         super().setup(stage)
         if stage != "fit":
@@ -113,7 +114,7 @@ class AutoencoderMethod(Method):
         return self.classifier.clip_embeddings(batch)
 
     def evaluate(self, outputs: Tensor, targets: Tensor, mask: Tensor) -> None:
-        """Log how well validation clips are predicted and explained."""
+        """Log the metrics and the bound of the validation clips."""
         val = Embeddings(outputs, targets, mask)
         self.log_metrics("val/", self.predicted(val), targets, mask)
         active = is_active(val.h).sum()
@@ -128,7 +129,7 @@ class AutoencoderMethod(Method):
         return self.probe.logits(val)
 
     def further_metrics(self, val: Embeddings) -> dict[str, float]:
-        """Return what else to log of the validation clips."""
+        """Return additional metrics of the validation clips, by their name in the log."""
         return {}
 
     def conclude(self, datamodule: SemiSupervisedDataModule) -> bool:
@@ -137,5 +138,5 @@ class AutoencoderMethod(Method):
         return True
 
     def shown(self) -> FeatureModel:
-        """Return the autoencoder for pictures."""
+        """Return the autoencoder, for figures."""
         return shown_vae(self.encoder, self.decoder)

@@ -25,7 +25,7 @@ class Contrast:
 
     Args:
         temperature: Divides the cosines.
-        chunk_rows: Rows whose similarities are held in memory at a time; None for all.
+        chunk_rows: Number of rows whose similarities are in memory at a time; None for all.
 
     Raises:
         InputError: If a number is out of range.
@@ -47,8 +47,8 @@ class Contrast:
         Args:
             seen: The batch of this rank.
             z: Projections of its rows, (N, P).
-            weights: Target similarity, (n, N) in [0, 1], of n rows to all N, given which clips both
-                are of, (n,) and (N,), and the labels of both.
+            weights: Function that returns the target similarity of n rows to all N, (n, N) in
+                [0, 1], given the clips of both, (n,) and (N,), and the labels of both.
         """
         assert seen.rows is not None
         z, clips, y, mask = gathered(z, seen.rows, seen.y, seen.mask)
@@ -56,10 +56,10 @@ class Contrast:
         positives = z.new_zeros((), dtype=torch.float32)
 
         def weights_of(rows: slice) -> Tensor:
-            some = Labels(y[rows], mask[rows])
-            similar = weights(clips[rows], clips, some, labels)  # (n, N)
-            positives.add_((similar > 0).sum() - len(similar))  # no row is its own positive
-            return similar
+            chunk = Labels(y[rows], mask[rows])
+            target = weights(clips[rows], clips, chunk, labels)  # (n, N)
+            positives.add_((target > 0).sum() - len(target))  # no row is its own positive
+            return target
 
         if self.chunk_rows is not None:
             loss = chunked_contrastive_loss(z, weights_of, self.temperature, self.chunk_rows)
@@ -72,10 +72,10 @@ def label_similarity(task: Task, num_classes: int, chosen: Similarity | None) ->
     """Return the similarity of labels: the chosen one, or that of the task.
 
     Raises:
-        InputError: If it is for targets of another kind, or one of its settings is invalid.
+        InputError: If it is for another kind of targets, or one of its settings is invalid.
     """
     similarity = similarity_of(task.name, chosen)
-    nothing = torch.zeros(1, num_classes)
-    unlabelled = Labels(nothing, nothing.bool())
+    zeros = torch.zeros(1, num_classes)
+    unlabelled = Labels(zeros, zeros.bool())
     similarity(unlabelled, unlabelled)  # reports invalid settings before training
     return similarity

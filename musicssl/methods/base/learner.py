@@ -1,4 +1,4 @@
-"""What training asks of a method, whether it trains a network or not."""
+"""The interface that training requires of every method, with or without a network."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Protocol
@@ -17,8 +17,8 @@ class Learner(Protocol):
     """A method that can be selected for training.
 
     Attributes:
-        needs: What it needs of the batches that it is trained on.
-        artifacts: Dotted names of the classes that write what it leaves besides scores; see
+        needs: Requirements of its training batches.
+        artifacts: Dotted names of the classes that write its artifacts, such as figures; see
             `musicssl.runs.artifacts.artifact`.
     """
 
@@ -29,10 +29,10 @@ class Learner(Protocol):
         """Return probabilities of classes, or the values of a regression, (B, C)."""
 
     def start_from(self, state: Mapping[str, Tensor], network: str = "classifier") -> None:
-        """Start with the weights of the network that another method predicts with.
+        """Load the weights of the network that another method predicts with.
 
         Args:
-            state: The `state_dict` of that method.
+            state: The `state_dict` of the other method.
             network: Dotted name of the network in it.
 
         Raises:
@@ -41,10 +41,10 @@ class Learner(Protocol):
         """
 
     def freeze_parts(self, names: Sequence[str]) -> None:
-        """Keep the weights of parts of the network.
+        """Exclude parts of the network from training.
 
         Args:
-            names: Such as "encoder" or "pooling.attention".
+            names: Names of the parts, such as "encoder" or "pooling.attention".
 
         Raises:
             InputError: If there is no such part, or nothing would be left to train.
@@ -53,12 +53,12 @@ class Learner(Protocol):
     def learn(
         self, datamodule: SemiSupervisedDataModule, train_network: "Callable[[Method], None]"
     ) -> None:
-        """Learn the training clips.
+        """Train the method.
 
         Args:
-            datamodule: Of the training clips.
+            datamodule: Data module with the training clips.
             train_network: Trains a method by gradient descent.
 
         Raises:
-            InputError: If the method cannot learn such clips.
+            InputError: If the method cannot learn from these clips.
         """

@@ -26,12 +26,12 @@ from musicssl.methods.generative.training_clips import Answered, TrainingClips, 
 
 
 class Terms(NamedTuple):
-    """The losses of a batch for each model, (M,) each, in nats a clip.
+    """The losses of a batch for each model, (M,) each, in nats per clip.
 
     Attributes:
         labelled: Mean of L(x, y) over the labelled clips.
-        unlabelled: Mean of U(x) over the unlabelled ones.
-        cross_entropy: Mean of -log q(y|x) over the labelled ones.
+        unlabelled: Mean of U(x) over the unlabelled clips.
+        cross_entropy: Mean of -log q(y|x) over the labelled clips.
     """
 
     labelled: Tensor
@@ -40,16 +40,15 @@ class Terms(NamedTuple):
 
 
 class M2Method(Method):
-    """Learn each label by an M2 of its own: what clips are like, with the label and without it.
+    """Learn each label with its own M2, a generative model of clips given the label.
 
-    Kingma et al. 2014, https://arxiv.org/abs/1406.5298, by binary relevance: the clips of which a
-    label is known and those of which it is not are the data of its model, and each model draws
-    batches of both. Where a clip has one class there is a single model, whose y
-    is the class. The models share nothing and learn what each would learn alone (unless gradients
-    are clipped, which is by the norm of all of them); they are trained together because that is
-    faster.
+    Kingma et al. 2014, https://arxiv.org/abs/1406.5298, by binary relevance: each model draws
+    batches of the clips in which its label was observed and of the other clips. In a multi-class
+    task there is a single model, whose y is the class. The models share nothing and learn the same
+    as if each was trained alone (unless gradients are clipped, which uses the norm over all
+    models); they are trained together because that is faster.
 
-    Minimised is, for each model,
+    The loss of each model is
 
         sum over D_l of L(x, y) + sum over D_u of U(x) + alpha * sum over D_l of -log q(y|x)
 
@@ -57,27 +56,28 @@ class M2Method(Method):
 
         |D_l| / |D_u| * mean L + mean U + beta * mean cross-entropy.
 
-    (To add the means of batches with equal weights, as some implementations do, is to minimise
-    something else.) Without unlabelled clips in a batch (`data.b_s=1`) it is mean L + beta * mean
-    cross-entropy. Where a label is known of all training clips, D_u is all of them, their label
-    hidden, and a clip counts in both sums.
+    (Some implementations add the means of batches with equal weights, which is a different loss.)
+    Without unlabelled clips in a batch (`data.b_s=1`) it is mean L + beta * mean cross-entropy. If
+    a label was observed in all training clips, D_u consists of all of them, with the label hidden,
+    and a clip counts in both sums.
 
-    Each model is kept as it was in its own best epoch: that is what validates as `val/...`,
-    predicts and is saved. What the models of the latest epoch do is `val/latest_...`.
+    Each model keeps the weights of its own best epoch, which are validated as `val/...`, predict
+    and are saved. The metrics of the weights of the latest epoch are `val/latest_...`.
 
     Args:
-        features: Builds what models are of; see `LabelwiseEncoder`.
-        likelihood: Of these features; None trains the classifiers alone, on the same batches.
+        features: Builds the module that computes the features; see `LabelwiseEncoder`.
+        likelihood: Distribution of these features; None trains only the classifiers, on the same
+            batches.
         num_features: Features of an instance, F.
         num_instances: Instances of the longest clip, T.
         num_classes: Number of classes, C.
-        task: What the targets are; see `musicssl.data.corpus.Corpus`.
+        task: Kind of the targets; see `musicssl.data.corpus.Corpus`.
         hidden: Widths of the hidden layers of encoder and classifier; the decoder's are reversed.
         latent_dim: Dimensions of z.
         dropout: Probability of dropping a hidden unit of a classifier.
-        beta: Weight of the cross-entropy; classifiers alone have nothing to weigh it against.
+        beta: Weight of the cross-entropy; without effect if only classifiers are trained.
         prior: p(y): "uniform", or "labelled", the shares of the values in the labelled clips.
-        select: The metric by which the best epoch of each model is chosen, such as "val/loss".
+        select: Metric that chooses the best epoch of each model, such as "val/loss".
         parts: See `Method`.
 
     Raises:
@@ -112,8 +112,8 @@ class M2Method(Method):
     ) -> None:
         if not task_named(task).has_classes:
             raise InputError(
-                "this method tells classes apart, but this corpus is a regression; choose another "
-                "method, such as method=att."
+                "this method classifies, but this corpus is a regression; choose another method, "
+                "such as method=att."
             )
         if prior not in ("uniform", "labelled"):
             raise InputError(f"method.prior must be uniform or labelled, got {prior}.")
@@ -147,19 +147,19 @@ class M2Method(Method):
         self.select = select
         check_criterion(select, self.task)
         self.selected = SelectedWeights(self._models, num_models)
-        self.network.encoder.features = self.features  # models do not differ in what they read
+        self.network.encoder.features = self.features  # all models read the same features
         self._latest_outputs = EpochOutputs()
 
     @property
     def _models(self) -> dict[str, nn.Module]:
-        """What is learnt for each label, as it is now."""
+        """The modules that are trained for each label, with their latest weights."""
         if self.generator is None:
             return {"classifier": self.classifier}
         return {"classifier": self.classifier, "generator": self.generator}
 
     @property
     def best_generator(self) -> M2 | None:
-        """The generative parts as they were selected; None if there are none."""
+        """The generative parts with their selected weights; None if there are none."""
         if self.generator is None:
             return None
         generator = self.selected.copies["generator"]
@@ -167,7 +167,7 @@ class M2Method(Method):
         return generator
 
     def train(self, mode: bool = True) -> "M2Method":
-        """Switch between training and evaluation; what was selected stays in evaluation."""
+        """Switch between training and evaluation; the selected copies stay in evaluation."""
         super().train(mode)
         self.selected.eval()
         return self
@@ -192,10 +192,11 @@ class M2Method(Method):
         self._ratio = (ratio if datamodule.b_s != 1 else torch.ones_like(ratio)).to(self.device)
 
     def prepare(self, batches: Iterable[Batch]) -> None:
-        """Take in the training clips; features that are not frozen learn their scale from them.
+        """Read the training clips, from which features that are not frozen learn their scale.
 
         Args:
-            batches: All of them, with the labels that this run may see; to be read more than once.
+            batches: All training clips, with the labels that this run may see; iterated over more
+                than once.
         """
         if not self._is_frozen(self.features):
             self.features.to("cpu").fit(batches)
@@ -208,7 +209,7 @@ class M2Method(Method):
         return any(part is module for frozen in self._frozen for module in frozen.modules())
 
     def draw(self, rows: Tensor) -> Answered:
-        """Return clips of the corpus, (M, B) int64, as a step sees them."""
+        """Return clips of the corpus, (M, B) int64, as the input of a step."""
         return self._clips.of(rows)
 
     def objective(self, batch: LabelRows) -> tuple[Tensor, dict[str, Tensor]]:
@@ -218,32 +219,32 @@ class M2Method(Method):
         if self.generator is not None:
             losses = self._ratio * terms.labelled + terms.unlabelled + self.beta * losses
         means = {name: term.mean() for name, term in terms._asdict().items()}
-        # Not the mean: each model learns at the rate of one by itself.
+        # Not the mean: each model has the same gradient as if it was trained alone.
         return losses.sum(), {"loss": losses.mean(), **means}
 
     def terms(self, labelled: Answered, unlabelled: Answered) -> Terms:
         """Return the losses of clips for each model.
 
-        A bound is 0 where there is nothing to bound: no generative part, or no unlabelled clip.
+        A bound is 0 if there is no generative part, or no unlabelled clip.
         """
         num_labelled = labelled.x.shape[1]
-        alone = self.generator is None  # then unlabelled clips teach nothing
-        x = labelled.x if alone else torch.cat([labelled.x, unlabelled.x], dim=1)
+        without_generator = self.generator is None  # then unlabelled clips have no loss
+        x = labelled.x if without_generator else torch.cat([labelled.x, unlabelled.x], dim=1)
         log_q = log_answers(self._logits(x))  # (M, B, K)
         right = log_q[:, :num_labelled].gather(2, labelled.y[..., None]).squeeze(2)  # (M, B_l)
         cross_entropy = _mean(-right, labelled.known)
-        nothing = torch.zeros_like(cross_entropy)
+        zeros = torch.zeros_like(cross_entropy)
         if self.generator is None:
-            return Terms(nothing, nothing, cross_entropy)
+            return Terms(zeros, zeros, cross_entropy)
         of_labelled = self.generator.bound(labelled.x, labelled.y)
-        of_unlabelled = nothing
+        of_unlabelled = zeros
         if unlabelled.x.shape[1]:
             bounds = self.generator.bounds(unlabelled.x)
             of_unlabelled = unlabelled_bound(bounds, log_q[:, num_labelled:]).mean(dim=1)
         return Terms(_mean(of_labelled, labelled.known), of_unlabelled, cross_entropy)
 
     def _logits(self, x: Tensor) -> Tensor:
-        """Return what the classifiers say, (M, B, D) -> (M, B, K), or (M, B, 1) of two answers."""
+        """Return the logits of the classifiers, (M, B, D) -> (M, B, K), or (M, B, 1) if K is 2."""
         encoder, pooling = self.classifier.encoder, self.classifier.pooling
         logits: Tensor = pooling.classifier(encoder.hidden(x))
         return logits
@@ -254,10 +255,9 @@ class M2Method(Method):
         self._latest_outputs.update(self.classifier(batch), batch.y, batch.mask)
 
     def evaluate(self, outputs: Tensor, targets: Tensor, mask: Tensor) -> None:
-        """Select the models that have become better; log the metrics of all of them.
+        """Select the models that have improved; log the metrics of all models.
 
-        Nothing is selected outside of training, nor by the few batches with which Lightning may
-        rehearse validation.
+        Nothing is selected outside of training, nor in Lightning's sanity check before it.
         """
         latest, _, _ = self._latest_outputs.compute()
         self._latest_outputs.reset()
@@ -269,7 +269,7 @@ class M2Method(Method):
         self.log_metrics("val/latest_", latest, targets, mask)
 
     def shown(self) -> FeatureModel | None:
-        """Return the selected generative parts for pictures; None if there are none."""
+        """Return the selected generative parts, for figures; None if there are none."""
         generator = self.best_generator
         if generator is None:
             return None
@@ -277,5 +277,5 @@ class M2Method(Method):
 
 
 def _mean(values: Tensor, known: Tensor) -> Tensor:
-    """Average over the clips of which the answer is known, (M, B) -> (M,); 0 if there is none."""
+    """Average over the clips whose label was observed, (M, B) -> (M,); 0 if there is none."""
     return values.where(known, 0).sum(dim=1) / known.sum(dim=1).clamp_min(1)

@@ -30,16 +30,16 @@ NETWORK_ARTIFACTS = (
 class Method(pl.LightningModule):
     """A classifier with an optimizer, validated on the whole validation set.
 
-    A method adds its `training_step`, and says by class attributes what it needs, with which
-    network it predicts and what it leaves behind. Loss and metrics of an epoch are computed once
-    from all clips: an average over batches is another number.
+    A subclass adds its `training_step`, and declares its requirements, the network that predicts
+    and its artifacts by class attributes. Loss and metrics of an epoch are computed once from all
+    clips: an average over batches would be a different number.
 
     Class attributes:
-        needs: What it needs of the batches that it is trained on.
+        needs: Requirements of its training batches.
         predicts_with: Dotted name of the submodule, a `Classifier`, that it predicts with.
         copies: Dotted names of the submodules that are copies of the classifier. They start with
             the same weights, and a part that is frozen is frozen in them too.
-        artifacts: Dotted names of the classes that write what it leaves besides scores; see
+        artifacts: Dotted names of the classes that write its artifacts, such as figures; see
             `musicssl.runs.artifacts.artifact`.
         loss_curves: Names of the losses that are drawn on one scale over the epochs.
 
@@ -53,11 +53,11 @@ class Method(pl.LightningModule):
         num_instances: Instances of the longest clip, T.
         num_classes: Number of classes, C.
         loss: Maps logits, targets and mask, each (B, C), to a scalar; None for that of the task. If
-            it has a parameter `prior`, it is given that of the training labels, (C,).
-        task: What the targets are; see `musicssl.data.corpus.Corpus`.
+            it has a parameter `prior`, it gets the class prior of the training labels, (C,).
+        task: Kind of the targets; see `musicssl.data.corpus.Corpus`.
 
     Raises:
-        InputError: If the loss is for targets of another kind.
+        InputError: If the loss is for another kind of targets.
     """
 
     needs: ClassVar[Needs] = Needs()
@@ -100,7 +100,7 @@ class Method(pl.LightningModule):
         """Return probabilities of classes, or the values of a regression, (B, C).
 
         Args:
-            batch: On any device.
+            batch: A batch on any device.
         """
         logits: Tensor = self(batch.to(self.device))
         return self.task.scores(logits)
@@ -115,21 +115,21 @@ class Method(pl.LightningModule):
         return self._loss(logits, targets, mask, **prior)
 
     def record(self, **terms: Tensor) -> None:
-        """Add a step's scalars to the means that are logged as `train/NAME` with the epoch.
+        """Add scalars of a step to the means that are logged as `train/NAME` for the epoch.
 
-        It may be called several times a step, with other names. `self.log` does the same at the
-        cost of about a millisecond a step, a tenth of a step of ATT.
+        It may be called several times per step, with different names. `self.log` does the same, but
+        takes about a millisecond per step, a tenth of a step of ATT.
         """
         for name, value in terms.items():
             total, count = self._recorded.get(name, (torch.zeros_like(value), 0))
             self._recorded[name] = (total + value.detach(), count + 1)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Log the means of what was recorded, after the last step of the epoch.
+        """Log the means of the recorded scalars, after the last step of the epoch.
 
-        That is the last step of a whole epoch, or the one at which a limit of steps or of time ends
-        training. In `on_train_epoch_end` it would be too late: Lightning calls callbacks first, and
-        they read what the epoch logged.
+        This is the last step of a whole epoch, or the step at which a limit of steps or of time
+        ends training. `on_train_epoch_end` would be too late: Lightning calls callbacks first, and
+        they read the logged values of the epoch.
         """
         if self.trainer.is_last_batch or self.trainer.fit_loop.epoch_loop.done:
             means = {f"train/{name}": total / n for name, (total, n) in self._recorded.items()}
@@ -137,10 +137,10 @@ class Method(pl.LightningModule):
             self._recorded.clear()
 
     def start_from(self, state: Mapping[str, Tensor], network: str = "classifier") -> None:
-        """Start with the weights of the network that another method predicts with.
+        """Load the weights of the network that another method predicts with.
 
         Args:
-            state: The `state_dict` of that method.
+            state: The `state_dict` of the other method.
             network: Its `predicts_with`.
 
         Raises:
@@ -151,11 +151,11 @@ class Method(pl.LightningModule):
             copy.load_state_dict(weights)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Write down which weights are those of the network that predicts."""
+        """Save the name of the network that predicts."""
         checkpoint["network"] = self.predicts_with
 
     def freeze_parts(self, names: Sequence[str]) -> None:
-        """Train only the rest: parts of the classifier keep their weights and statistics.
+        """Freeze the weights and statistics of parts of the classifier.
 
         Args:
             names: Submodules of the classifier, such as "encoder" or "pooling.attention".
@@ -177,7 +177,7 @@ class Method(pl.LightningModule):
 
     @property
     def pretraining(self) -> bool:
-        """Whether this epoch only prepares, and may not be kept as the best."""
+        """Whether this epoch is part of a pretraining phase, and cannot be kept as the best."""
         return False
 
     @property
@@ -193,10 +193,10 @@ class Method(pl.LightningModule):
 
     @property
     def data(self) -> SemiSupervisedDataModule:
-        """The data that the method is trained with.
+        """The data module of the trainer.
 
         Raises:
-            InputError: If the trainer was given none.
+            InputError: If the trainer has none.
         """
         data: SemiSupervisedDataModule | None = getattr(self.trainer, "datamodule", None)
         if data is None:
@@ -209,17 +209,18 @@ class Method(pl.LightningModule):
         """Switch between training and evaluation; frozen parts stay in evaluation."""
         super().train(mode)
         for part in self._frozen:
-            part.eval()  # otherwise a batch norm's statistics drift although its weights do not
+            part.eval()  # otherwise the statistics of batch norms would change
         return self
 
     def setup(self, stage: str) -> None:
-        """Learn the classes' prior from the training labels that this run may see.
+        """Pass the method's needs to the data module, and compute the class prior.
 
-        In a regression it means nothing, and no loss for it looks at it.
+        The prior is that of the training labels that this run may see; in a regression it has no
+        meaning and is not used.
 
         Raises:
-            InputError: If the batches hide all of them or are none of this method's, or crops are
-                too short for the encoder.
+            InputError: If the data do not meet the needs of the method, or crops are too short for
+                the encoder.
         """
         if stage != "fit":
             return
@@ -230,13 +231,13 @@ class Method(pl.LightningModule):
         self.prior = label_prior(targets, mask).to(self.prior)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Optimize what is not frozen."""
+        """Return the optimizer of all parameters that are not frozen, and its schedule."""
         optimizer = self.optimizer([p for p in self.parameters() if p.requires_grad])
         schedule = self.schedule
         steps = math.ceil(self.data.steps_per_epoch / self.trainer.accumulate_grad_batches)
         rate = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: schedule(step / steps))
-        # By the step: Lightning moves epoch schedules on after the epoch's checkpoint is written,
-        # so that a resumed run would be one epoch behind.
+        # Per step: Lightning advances epoch schedules after it writes the epoch's checkpoint, so a
+        # resumed run would be one epoch behind.
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
 
     def learn(
@@ -250,7 +251,7 @@ class Method(pl.LightningModule):
         self._val_outputs.update(self.validation_outputs(batch), batch.y, batch.mask)
 
     def validation_outputs(self, batch: Batch) -> Tensor:
-        """Return what validation keeps of each clip, (B, ...): logits, unless overridden."""
+        """Return the outputs that validation keeps, (B, ...): logits, unless overridden."""
         logits: Tensor = self(batch)
         return logits
 
@@ -271,7 +272,7 @@ class Method(pl.LightningModule):
         self.log_metrics("val/", outputs, targets, mask)
 
     def conclude(self, datamodule: SemiSupervisedDataModule) -> bool:
-        """Finish training with the weights of the best epoch; return whether they changed."""
+        """Finish training with the weights of the best epoch; return whether this changed them."""
         return False
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
@@ -283,7 +284,7 @@ class Method(pl.LightningModule):
         self.log_outputs("test/", self._test_outputs)
 
     def log_outputs(self, prefix: str, outputs: EpochOutputs) -> None:
-        """Log loss and overall metrics of an epoch's logits, and forget them."""
+        """Log loss and overall metrics of an epoch's logits, and reset `outputs`."""
         logits, targets, mask = outputs.compute()
         outputs.reset()
         self.log_metrics(prefix, logits, targets, mask)
@@ -300,7 +301,7 @@ def part_of(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
     """Return the `state_dict` of a submodule, given that of the module.
 
     Args:
-        state: Of the module.
+        state: The `state_dict` of the module.
         name: Dotted name of the submodule.
     """
     prefix = f"{name}."

@@ -1,4 +1,4 @@
-"""The linear probe that decides for a method which learns embeddings only."""
+"""The linear probe that predicts for methods that learn only embeddings."""
 
 from collections.abc import Iterable
 
@@ -18,15 +18,15 @@ from musicssl.probing.linear import fit_linear
 class OnlineProbe:
     """Fit the linear layer of a method's pooling to embeddings of labelled training clips.
 
-    No gradient reaches the encoder from the probe, and none reaches the probe. Before each
+    The probe is not trained by gradient descent and does not affect the encoder. Before each
     validation it is fitted to the mean embeddings of labelled training clips, whole and without
-    augmentation, by `musicssl.probing.linear`. After training `conclude` fits it once more, to all
+    augmentation, by `musicssl.probing.linear`. After training, `conclude` fits it again, to all
     labelled training clips. So every result of the method is that of a linear probe on a frozen
     encoder.
 
     Args:
-        method: That learns the embeddings. The linear layer of its pooling is the probe.
-        clips: Most clips that the probe is fitted to during training; None for all.
+        method: The method that learns the embeddings. The linear layer of its pooling is the probe.
+        clips: Maximal number of clips that the probe is fitted to during training; None for all.
 
     Raises:
         InputError: If the pooling is not the mean, or `clips` is less than 1.
@@ -35,8 +35,8 @@ class OnlineProbe:
     def __init__(self, method: Method, clips: int | None = 1000) -> None:
         if not isinstance(method.classifier.pooling, MeanPooling):
             raise InputError(
-                "this method is judged by a linear probe of a clip's mean embedding, which is "
-                "pooling=mean; choose that."
+                "this method is evaluated by a linear probe of the mean embedding of a clip; set "
+                "pooling=mean."
             )
         if clips is not None and clips < 1:
             raise InputError(f"method.probe_clips must be 1 or more, or null for all, got {clips}.")
@@ -46,7 +46,7 @@ class OnlineProbe:
         self._labelled: tuple[SemiSupervisedDataModule, Embeddings] | None = None
 
     def check_data(self) -> None:
-        """Refuse data without labels.
+        """Check that there are labels for the probe.
 
         Raises:
             InputError: If no training clip keeps a label.
@@ -55,7 +55,7 @@ class OnlineProbe:
         if len(data.labelled()) == 0:
             raise InputError(
                 f"data.p_s={data.p_s:g} leaves no labelled clip for the linear probe that "
-                "judges the embeddings; raise data.p_s."
+                "evaluates the embeddings; raise data.p_s."
             )
 
     def logits(self, val: Embeddings) -> Tensor:
@@ -72,13 +72,13 @@ class OnlineProbe:
     def conclude(self, datamodule: SemiSupervisedDataModule) -> None:
         """Fit the probe to all labelled training clips."""
         val = self.embedded(datamodule.batches("val"))
-        self._labelled = None  # the weights are those of another epoch
+        self._labelled = None  # they were computed with the weights of another epoch
         self.fit(self.labelled(datamodule), val)
 
     def labelled(self, datamodule: SemiSupervisedDataModule) -> Embeddings:
         """Return the embeddings of all labelled training clips.
 
-        Those of the last data module are kept; `conclude` computes them anew.
+        Those of the last data module are cached; `conclude` computes them again.
         """
         if self._labelled is None or self._labelled[0] is not datamodule:
             embeddings = self.embedded(datamodule.batches_of(datamodule.labelled()))
@@ -90,7 +90,7 @@ class OnlineProbe:
         classifier, device = self._method.classifier, self._method.device
         no_y = torch.empty(0, self._method.prior.numel(), dtype=torch.float32, device=device)
         no_h = no_y.new_empty(0, classifier.encoder.embed_dim)
-        parts = [Embeddings(no_h, no_y, no_y.bool())]  # a rank may have no clip at all
+        parts = [Embeddings(no_h, no_y, no_y.bool())]  # a rank may have no clip
         with torch.no_grad():
             for batch in batches:
                 on_device = batch.to(device)

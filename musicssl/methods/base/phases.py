@@ -1,4 +1,4 @@
-"""Two phases of training, of which the first only prepares."""
+"""Training in two phases, of which the first is pretraining."""
 
 from collections.abc import Callable, Iterable
 
@@ -9,7 +9,7 @@ from musicssl.methods.base.method import Method
 
 
 class Phases:
-    """Which of a method's parameters train in which epochs.
+    """The parameters of a method that are trained in the epochs of each phase.
 
     No epoch of the first phase is kept as the best. Parameters that a phase does not train are
     frozen: their values do not change at all, neither by weight decay nor by the moments of an
@@ -17,13 +17,14 @@ class Phases:
     `drop_frozen_gradients` before each optimizer step.
 
     Args:
-        method: That is trained.
+        method: The method that is trained.
         pretrain_epochs: Epochs of the first phase.
-        frozen: Returns the parameters that are not trained, given whether the first phase is on.
-        setting: Name of the number of epochs in `method`, for messages.
+        frozen: Takes whether the epoch is of the first phase, returns the parameters that are not
+            trained.
+        setting: Name of the setting with the number of epochs, for messages.
 
     Raises:
-        InputError: If there are fewer than 0 epochs.
+        InputError: If `pretrain_epochs` is negative.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Phases:
         return self._frozen(self._method.pretraining)
 
     def check_epochs(self) -> None:
-        """Refuse a training that ends within the first phase.
+        """Check that training does not end within the first phase.
 
         Raises:
             InputError: If it does.
@@ -59,7 +60,7 @@ class Phases:
         if epochs is not None and 0 <= epochs <= self.pretrain_epochs:
             raise InputError(
                 f"method.{self._setting}={self.pretrain_epochs} leaves none of the "
-                f"trainer.max_epochs={epochs} for what comes after; raise trainer.max_epochs, or "
+                f"trainer.max_epochs={epochs} for the second phase; raise trainer.max_epochs, or "
                 f"lower method.{self._setting}."
             )
 

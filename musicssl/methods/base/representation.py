@@ -19,7 +19,7 @@ from musicssl.probing.base import Embeddings
 
 
 class Objective(NamedTuple):
-    """What a method computes from a batch.
+    """The result of a method for a batch.
 
     Attributes:
         loss: A scalar.
@@ -34,7 +34,7 @@ class RepresentationMethod(Method):
     """Learn an encoder by comparing crops and clips.
 
     A batch has V crops of every clip (`data.num_crops`), in consecutive rows. `views.student`
-    augments the even rows, `views.target` the odd ones. The mean embedding of a row passes the
+    augments the even rows, `views.target` the odd rows. The mean embedding of a row passes the
     projector, and the method compares the projections.
 
     Labels are predicted by a linear probe of the embeddings; see `OnlineProbe`.
@@ -46,7 +46,8 @@ class RepresentationMethod(Method):
     Args:
         views: Makes the views that are compared.
         projector: Builds the projector from the size of an embedding.
-        probe_clips: Most clips that the probe is fitted to during training; None for all.
+        probe_clips: Maximal number of clips that the probe is fitted to during training; None for
+            all.
         parts: See `Method`.
     """
 
@@ -75,7 +76,7 @@ class RepresentationMethod(Method):
         """Compare projections.
 
         Args:
-            seen: The batch as the encoder saw it, V rows to a clip.
+            seen: The augmented batch, with V rows per clip.
             z: Projections of its rows, (N, P).
         """
 
@@ -85,12 +86,12 @@ class RepresentationMethod(Method):
         z = self.projector(self.classifier.clip_embeddings(seen))
         loss, notes = self.objective(seen, z)
         assert batch.rows is not None
-        apart = {"alignment": alignment(z, batch.rows), "uniformity": uniformity(z)}
-        self.record(loss=loss, **apart, **notes)
+        monitors = {"alignment": alignment(z, batch.rows), "uniformity": uniformity(z)}
+        self.record(loss=loss, **monitors, **notes)
         return loss
 
     def viewed(self, batch: Batch) -> Batch:
-        """Vary the rows of a batch: the even ones as student, the odd ones as target."""
+        """Augment the rows of a batch: the even rows as student, the odd rows as target."""
         x = torch.empty_like(batch.x)
         for first, view in enumerate((self.views.student, self.views.target)):
             lengths = None if batch.lengths is None else batch.lengths[first::2]
@@ -108,7 +109,7 @@ class RepresentationMethod(Method):
         return self.classifier.clip_embeddings(batch)
 
     def evaluate(self, outputs: Tensor, targets: Tensor, mask: Tensor) -> None:
-        """Log how well the probe predicts the validation clips, and how far embeddings spread."""
+        """Log the metrics of the probe and the effective rank of the validation embeddings."""
         logits = self.probe.logits(Embeddings(outputs, targets, mask))
         self.log_metrics("val/", logits, targets, mask)
         self.log("val/effective_rank", effective_rank(outputs), sync_dist=True)

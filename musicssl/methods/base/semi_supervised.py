@@ -18,10 +18,10 @@ from musicssl.networks.teacher import Teacher
 
 
 class Step(NamedTuple):
-    """What a method computes from a batch.
+    """The result of a method for a batch.
 
     Attributes:
-        logits: To learn the observed labels from, (B, C).
+        logits: Logits for the supervised loss, (B, C).
         consistency: The loss that needs no labels, a scalar.
         notes: Further scalars to log as `train/NAME`.
     """
@@ -32,36 +32,36 @@ class Step(NamedTuple):
 
 
 class SemiSupervisedMethod(Method):
-    """Learn observed labels, and to match a target on all clips.
+    """Learn from observed labels, and from a consistency loss on all clips.
 
         loss = supervised + consistency_weight * ramp(epoch) * consistency
 
-    The supervised loss is the mean over what is observed in the batch. (Tarvainen and Valpola's
-    code divides it by the whole batch, so that its weight shrinks with the labelled share; multiply
-    their weight by b_s.)
+    The supervised loss is the mean over the observed cells of the batch. (Tarvainen and Valpola's
+    code divides by the size of the whole batch, so that the weight of this loss shrinks with the
+    labelled share; to use their consistency weight here, multiply it by b_s.)
 
-    Every method of this kind keeps a `Teacher`, the moving average of its student, whether it
-    learns from it or not: it is what validates, is selected and predicts, so that methods differ in
-    what they learn and not in how they are averaged. The student is validated beside it, as
+    Every method of this kind has a `Teacher`, the moving average of its student, even if it does
+    not learn from it. The teacher is validated, selected and predicts, so that methods differ in
+    their losses, not in the averaging of their weights. The student is validated too, as
     `val/student_...`.
 
     Args:
-        views: Makes the student's view and the target's.
+        views: Makes the student's view and the target's view.
         teacher: Builds the teacher from the student.
-        consistency_weight: Greatest weight of the consistency.
+        consistency_weight: Maximal weight of the consistency loss.
         ramp: Maps the epochs trained so far, a fraction included, to a factor of that weight.
         joint_batch_norm: Whether labelled and unlabelled clips of a batch share the statistics of
-            batch norms; otherwise student and teacher see them one after the other.
+            batch norms; otherwise student and teacher process them one after the other.
         parts: See `Method`.
 
     Raises:
-        InputError: If the weight is negative, or the teacher is to keep batch statistics of its own
-            and never sees a batch.
+        InputError: If the weight is negative, or `teacher.batch_norm` is "own" although the method
+            never trains the teacher on a batch.
     """
 
     predicts_with: ClassVar[str] = "teacher.average"
     copies: ClassVar[tuple[str, ...]] = ("teacher.average",)
-    teaches: ClassVar[bool] = False  # whether `step` shows the teacher what it trains on
+    teaches: ClassVar[bool] = False  # whether `step` runs the teacher on training batches
 
     def __init__(
         self,
@@ -82,8 +82,8 @@ class SemiSupervisedMethod(Method):
         self.teacher = teacher(self.classifier)
         if self.teacher.batch_norm == "own" and not self.teaches:
             raise InputError(
-                "teacher.batch_norm=own needs a teacher that sees the training clips, as that of "
-                "mean_teacher does; choose averaged or copied."
+                "teacher.batch_norm=own needs a method that runs the teacher on training clips, "
+                "such as mean_teacher; choose averaged or copied."
             )
         self.consistency_weight = consistency_weight
         self.ramp = ramp
@@ -95,7 +95,7 @@ class SemiSupervisedMethod(Method):
         """Return logits and consistency loss of a batch."""
 
     def answers(self, network: nn.Module, batch: Batch) -> Tensor:
-        """Return the logits of a network that trains or teaches, (B, C) float32."""
+        """Return the logits of the student or the teacher in training, (B, C) float32."""
         labelled = batch.mask.any(dim=1)
         if self.joint_batch_norm or labelled.all():
             whole: Tensor = network(batch)
@@ -124,7 +124,7 @@ class SemiSupervisedMethod(Method):
         return loss
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        """Step, and let the teacher follow: once a step, however many batches are in it."""
+        """Update the teacher after each optimizer step, also with accumulated gradients."""
         super().optimizer_step(*args, **kwargs)
         self.teacher.update(self.classifier, self.trainer.global_step + 1)
 
@@ -134,6 +134,6 @@ class SemiSupervisedMethod(Method):
         self._student_outputs.update(self.classifier(batch), batch.y, batch.mask)
 
     def on_validation_epoch_end(self) -> None:
-        """Log loss and overall metrics of both."""
+        """Log loss and overall metrics of teacher and student."""
         super().on_validation_epoch_end()
         self.log_outputs("val/student_", self._student_outputs)

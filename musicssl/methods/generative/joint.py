@@ -12,18 +12,18 @@ from musicssl.methods.generative.vae import Gaussian, gaussian_of, mlp
 
 
 class JointM2(nn.Module):
-    """p(y) p(z) p(x|y, z) and q(z|x, y), where y is in {0, 1}^C, or between where it is relaxed.
+    """p(y) p(z) p(x|y, z) and q(z|x, y), where y is in {0, 1}^C, or in [0, 1]^C if it is relaxed.
 
-    z is standard normal; p(y) is fixed and a product of Bernoulli distributions. q(y|x) is not part
-    of it. The decoder's hidden layers are the encoder's in reverse order. q(z|x, y) begins as
+    z is standard normal; p(y) is a fixed product of Bernoulli distributions. q(y|x) is not part of
+    this module. The decoder's hidden layers are the encoder's in reverse order. q(z|x, y) starts as
     N(., 1), as in `musicssl.methods.generative.m2`.
 
     Args:
-        num_classes: C.
+        num_classes: Number of classes, C.
         num_inputs: Features of a clip, D.
         hidden: Widths of the encoder's hidden layers.
-        latent_dim: Z.
-        likelihood: Of the features.
+        latent_dim: Number of latent variables, Z.
+        likelihood: Distribution of the features.
     """
 
     prior_logits: Tensor
@@ -81,25 +81,25 @@ class JointM2(nn.Module):
     ) -> Tensor:
         """Bound -log p(x, observed labels), with one sample of z and of the other labels, (B,).
 
-        What is observed costs -log p(y), what is not KL(q(y|x) || p(y)), exactly, while x is
-        explained with samples that are relaxed: the usual mixture of both. The bound holds where
-        the temperature goes to 0.
+        An observed label adds -log p(y), the others add KL(q(y|x) || p(y)), which is exact, while
+        the reconstruction of x uses relaxed samples of them, as is common. The bound holds in the
+        limit of temperature 0.
 
         Args:
             x: Features, (B, D).
-            present: Whether a class is present, (B, C) bool; without meaning where not observed.
+            present: Whether a class is present, (B, C) bool; arbitrary where not observed.
             mask: True where observed, (B, C).
-            logits: Of q(y|x), (B, C).
-            temperature: Of the samples; see `relaxed_bernoulli`.
+            logits: Logits of q(y|x), (B, C).
+            temperature: Temperature of the samples; see `relaxed_bernoulli`.
             noise: Standard normal, (B, Z); None to draw it.
             uniform: Uniform in [0, 1), (B, C), for the samples; None to draw it.
         """
-        logits = logits.float()  # nats add up, whatever the precision of the network
+        logits = logits.float()  # sums of nats need it, whatever the precision of the network
         observed = present.to(logits.dtype)
         y = torch.where(mask, observed, relaxed_bernoulli(logits, temperature, uniform))
         prior = self.prior_logits.expand_as(logits)
-        known = binary_cross_entropy_with_logits(prior, observed, reduction="none")  # -log p(y)
-        costs = torch.where(mask, known, bernoulli_kl(logits, prior))  # (B, C)
+        of_observed = binary_cross_entropy_with_logits(prior, observed, reduction="none")
+        costs = torch.where(mask, of_observed, bernoulli_kl(logits, prior))  # (B, C)
         return self.bound(x, y, noise) + costs.sum(dim=1)
 
     def _outputs(self, z: Tensor, y: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
-"""Networks of one form, stacked: M of them are trained as one, each with weights of its own.
+"""M networks of the same shape with separate weights, stacked and trained as one.
 
-Layers take (M, B, in) to (M, B, out): one batched product in the place of M small ones. No number
-of one network depends on another, so that M of them learn what each would learn alone.
+Layers map (M, B, in) to (M, B, out) with one batched product instead of M small ones. The networks
+do not affect each other: each learns the same as if it was trained alone.
 """
 
 import math
@@ -18,12 +18,12 @@ from musicssl.networks.pooling import Instances
 
 
 class StackedLinear(nn.Module):
-    """M linear layers, each drawn as `nn.Linear` draws its weights.
+    """M linear layers, each initialised like `nn.Linear`.
 
     Args:
-        num_models: M.
-        in_features: Of each.
-        out_features: Of each.
+        num_models: Number of layers, M.
+        in_features: Inputs of each layer.
+        out_features: Outputs of each layer.
     """
 
     def __init__(self, num_models: int, in_features: int, out_features: int) -> None:
@@ -43,9 +43,9 @@ class StackedMLP(nn.Module):
     """M stacks of layers, each followed by a rectifier and dropout.
 
     Args:
-        num_models: M.
-        widths: Of the input and of every layer; a single one makes a stack that changes nothing.
-        dropout: Probability of dropping a unit after each layer, drawn for each network by itself.
+        num_models: Number of stacks, M.
+        widths: Widths of the input and of every layer; a single width makes an identity.
+        dropout: Probability of dropping a unit after each layer, independently in each stack.
     """
 
     def __init__(self, num_models: int, widths: Sequence[int], dropout: float = 0.0) -> None:
@@ -63,14 +63,14 @@ class StackedMLP(nn.Module):
 class ConditionedMLP(nn.Module):
     """M networks whose first layer reads a vector and one of K values.
 
-    The first layer's product with the vector is taken once, however many values it is to be joined
-    with: it is most of the work where vectors are long.
+    The first layer's product with the vector is computed once for all values, because it takes most
+    of the time if vectors are long.
 
     Args:
-        num_models: M.
-        num_values: K.
-        widths: Of the vector and of every hidden layer, at least one.
-        out_features: Of the linear layer at the end.
+        num_models: Number of networks, M.
+        num_values: Number of values, K.
+        widths: Widths of the vector and of every hidden layer, at least one.
+        out_features: Outputs of the last linear layer.
     """
 
     def __init__(
@@ -86,24 +86,24 @@ class ConditionedMLP(nn.Module):
         self.last = StackedLinear(num_models, widths[-1], out_features)
 
     def given(self, x: Tensor, values: Tensor) -> Tensor:
-        """Join each vector, (M, B, in), with its value, (M, B) int64, to outputs (M, B, out)."""
+        """Return the outputs, (M, B, out), for vectors, (M, B, in), and values, (M, B) int64."""
         models = torch.arange(len(x), device=x.device)[:, None]
         outputs: Tensor = self._after(self.of_vector(x) + self.of_value[models, values])
         return outputs
 
     def each(self, x: Tensor) -> Tensor:
-        """Join vectors with every value.
+        """Return the outputs for every value.
 
         Args:
-            x: Vectors to be joined with all values, (M, B, in), or those of each value, (M, K, B,
-                in).
+            x: Vectors, the same for all values, (M, B, in), or different ones for each value,
+                (M, K, B, in).
 
         Returns:
             Outputs, (M, K, B, out).
         """
         num_models, num_values, first = self.of_value.shape
-        read = self.of_vector(x.flatten(1, -2))  # (M, B, first) or (M, K B, first)
-        joined = read.view(num_models, -1, x.shape[-2], first) + self.of_value[:, :, None]
+        products = self.of_vector(x.flatten(1, -2))  # (M, B, first) or (M, K B, first)
+        joined = products.view(num_models, -1, x.shape[-2], first) + self.of_value[:, :, None]
         outputs = self._after(joined.flatten(1, 2))  # value-major: all rows of the first value, ...
         return outputs.view(num_models, num_values, x.shape[-2], -1)
 
@@ -115,15 +115,16 @@ class ConditionedMLP(nn.Module):
 class LabelwiseEncoder(nn.Module):
     """The hidden layers of M classifiers of clips.
 
-    As an encoder it embeds a clip as a bag of one instance: the last hidden layers of all M, one
-    after another.
+    As an encoder it embeds a clip as a bag of one instance: the concatenated last hidden layers of
+    all M classifiers.
 
     Args:
         num_features: Features of an instance, F.
         num_instances: Instances of the longest clip, T.
-        num_models: M.
-        features: Builds what the classifiers read from `num_features` and `num_instances`: it maps
-            clips, (B, T, F), and the mask of valid instances or None to (B, D), and has `dim`, D.
+        num_models: Number of classifiers, M.
+        features: Builds, from `num_features` and `num_instances`, the module that computes the
+            features: it maps clips, (B, T, F), and the mask of valid instances or None to (B, D),
+            and has an attribute `dim`, D.
         hidden: Widths of the hidden layers.
         dropout: Probability of dropping a unit after each of them.
     """
@@ -151,12 +152,12 @@ class LabelwiseEncoder(nn.Module):
 
 
 class LabelwiseHead(nn.Module):
-    """The linear layers of M classifiers, on what a `LabelwiseEncoder` makes of a clip.
+    """The linear layers of M classifiers, on the output of a `LabelwiseEncoder`.
 
     Args:
-        embed_dim: M H.
-        num_classes: C.
-        num_models: M: C, with one logit each, or 1, with C.
+        embed_dim: Size of the encoder's output, M H.
+        num_classes: Number of classes, C.
+        num_models: Number of classifiers, M: either C with one logit each, or 1 with C logits.
     """
 
     def __init__(self, embed_dim: int, num_classes: int, num_models: int) -> None:
@@ -172,6 +173,6 @@ class LabelwiseHead(nn.Module):
         return logits.transpose(0, 1).flatten(1)
 
     def instances(self, h: Tensor, valid: Tensor | None = None) -> Instances:
-        """Return the decision about the clip as that about its one instance, (B, 1, C)."""
+        """Return the logits of the clip as those of its single instance, (B, 1, C)."""
         logits = self(h).unsqueeze(1)
         return Instances(logits, torch.zeros_like(logits))

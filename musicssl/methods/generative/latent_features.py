@@ -10,11 +10,11 @@ from musicssl.methods.generative.vae import GaussianEncoder
 
 
 def is_active(means: Tensor, min_std: float = 0.1) -> Tensor:
-    """Return which latent variables vary from clip to clip.
+    """Return which latent variables are active: their posterior means vary from clip to clip.
 
     Args:
         means: Posterior means of clips, (N, Z).
-        min_std: Standard deviation that an active variable exceeds; 0.1 is that of the code of the
+        min_std: Standard deviation that an active variable must exceed; 0.1 as in the code of the
             authors of M1+M2.
 
     Returns:
@@ -24,10 +24,10 @@ def is_active(means: Tensor, min_std: float = 0.1) -> Tensor:
 
 
 class ActiveDimensions(nn.Module):
-    """Which latent variables are kept; at first, all.
+    """Selection of the active latent variables; before `fit`, all are kept.
 
     Args:
-        latent_dim: Latent variables, Z.
+        latent_dim: Number of latent variables, Z.
     """
 
     mask: Tensor
@@ -37,19 +37,19 @@ class ActiveDimensions(nn.Module):
         self.register_buffer("mask", torch.ones(latent_dim, dtype=torch.bool))
 
     def fit(self, means: Tensor) -> None:
-        """Keep the active ones, given the posterior means of clips, (N, Z)."""
+        """Keep only active variables, given the posterior means of clips, (N, Z)."""
         self.mask.copy_(is_active(means))
 
     def forward(self, values: Tensor) -> Tensor:
-        """Set what is dropped to 0, (..., k Z) -> (..., k Z): k numbers of each, Z by Z."""
+        """Set dropped variables to 0 in k consecutive blocks of Z values, (..., k Z)."""
         return values * self.mask.repeat(values.shape[-1] // len(self.mask))
 
 
 class LatentFeatures(nn.Module):
-    """Sum up clips by the mean of q(z1|x), an M1's latent variables; what is dropped is 0.
+    """Features of clips: the mean of q(z1|x), the latent variables of an M1; dropped ones are 0.
 
-    They are neither shifted nor scaled: on average over clips q(z1|x) comes close to p(z1), a
-    standard normal, so that samples of a variable that is kept have about mean 0 and deviation 1.
+    They are neither shifted nor scaled: averaged over clips, q(z1|x) is close to p(z1), a standard
+    normal, so that samples of an active variable have about mean 0 and standard deviation 1.
 
     Args:
         num_features: Features of an instance, F.
@@ -57,7 +57,7 @@ class LatentFeatures(nn.Module):
         summary: Kind of a `ClipSummary`.
         standardised: See `ClipSummary`.
         hidden: Widths of the hidden layers of M1's encoder.
-        latent_dim: Latent variables of M1, Z.
+        latent_dim: Number of latent variables of M1, Z.
     """
 
     def __init__(
@@ -77,18 +77,18 @@ class LatentFeatures(nn.Module):
         self.kept = ActiveDimensions(latent_dim)
 
     def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Sum up clips, (B, T, F) -> (B, Z); `valid`, (B, T) bool, is False for padding."""
+        """Return features of clips, (B, T, F) -> (B, Z); `valid`, (B, T), is False for padding."""
         means, _ = self.encoder(x, valid)  # (B, 1, Z)
-        kept: Tensor = self.kept(means.squeeze(1))
-        return kept
+        features: Tensor = self.kept(means.squeeze(1))
+        return features
 
 
 class KeptLikelihood(nn.Module):
-    """A likelihood of the features that are kept; the others must be 0 and add nothing.
+    """A likelihood of the kept features; the dropped features must be 0 and add nothing.
 
     Args:
-        likelihood: Of all features; of zeros it must be finite.
-        kept: Which are kept.
+        likelihood: Distribution of all features, which must be finite for zeros.
+        kept: The selection of features.
     """
 
     def __init__(self, likelihood: Likelihood, kept: ActiveDimensions) -> None:
@@ -100,11 +100,11 @@ class KeptLikelihood(nn.Module):
 
     def negative_log(self, outputs: Tensor, x: Tensor) -> Tensor:
         """Return -log p(x) of the kept features, (..., Z), given outputs, (..., k Z): (...)."""
-        nothing = self.likelihood.negative_log(
+        of_zero = self.likelihood.negative_log(
             outputs.new_zeros(self.outputs_per_feature), x.new_zeros(1)
         )
-        dropped = (~self.kept.mask).sum()
-        return self.likelihood.negative_log(self.kept(outputs), x) - dropped * nothing
+        num_dropped = (~self.kept.mask).sum()
+        return self.likelihood.negative_log(self.kept(outputs), x) - num_dropped * of_zero
 
     def mean(self, outputs: Tensor) -> Tensor:
         """Return the expected features, (..., Z), 0 where dropped."""
@@ -112,5 +112,5 @@ class KeptLikelihood(nn.Module):
         return expected
 
     def check(self, x: Tensor) -> None:
-        """Refuse features that cannot be distributed so; see `Likelihood`."""
+        """Refuse features that the likelihood does not fit; see `Likelihood`."""
         self.likelihood.check(x)

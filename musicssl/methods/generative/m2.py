@@ -1,4 +1,4 @@
-"""M2, the generative part: M models side by side, each with a question of its own."""
+"""The generative part of M2: M independent models, one for each label."""
 
 import math
 from collections.abc import Sequence
@@ -15,20 +15,20 @@ from musicssl.methods.generative.vae import Gaussian, gaussian_of
 class M2(nn.Module):
     """p(y) p(z) p(x|y, z) and q(z|x, y), for M models of K values of y each.
 
-    Kingma et al. 2014, https://arxiv.org/abs/1406.5298, section 3.1. q(y|x) is not part of it.
-    z is standard normal, p(y) is fixed. The decoder's hidden layers are the encoder's in reverse
-    order. q(z|x, y) begins as N(., 1): the logarithms of its variances start at 0, as in the
-    authors' code.
+    Kingma et al. 2014, https://arxiv.org/abs/1406.5298, section 3.1. q(y|x) is not part of this
+    module. z is standard normal, p(y) is fixed. The decoder's hidden layers are the encoder's in
+    reverse order. q(z|x, y) starts as N(., 1): the logarithms of its variances start at 0, as in
+    the authors' code.
 
-    Every parameter has M as its first dimension, and none takes part in more than one model.
+    Every parameter has M as its first dimension; the models share no parameters.
 
     Args:
-        num_models: M.
-        num_values: K, of y.
+        num_models: Number of models, M.
+        num_values: Number of values of y, K.
         num_inputs: Features of a clip, D.
         hidden: Widths of the encoder's hidden layers.
-        latent_dim: Z.
-        likelihood: Of the features.
+        latent_dim: Number of latent variables, Z.
+        likelihood: Distribution of the features.
     """
 
     log_prior: Tensor
@@ -59,7 +59,7 @@ class M2(nn.Module):
         return gaussian_of(self.encoder_z.given(x, y))
 
     def posteriors(self, x: Tensor) -> Gaussian:
-        """Return q(z|x, y) of features, (M, B, D), and every value, (M, K, B, Z)."""
+        """Return q(z|x, y) of features, (M, B, D), with every value, (M, K, B, Z)."""
         return gaussian_of(self.encoder_z.each(x))
 
     def decode(self, z: Tensor, y: Tensor) -> Tensor:
@@ -67,7 +67,7 @@ class M2(nn.Module):
         return self.likelihood.mean(self.decoder.given(z, y))
 
     def decode_each(self, z: Tensor) -> Tensor:
-        """Return the expected features with each value, (M, K, B, D), of (M, B, Z)."""
+        """Return the expected features, (M, K, B, D), of latent variables, (M, B, Z)."""
         return self.likelihood.mean(self.decoder.each(z))
 
     def bound(self, x: Tensor, y: Tensor, noise: Tensor | None = None) -> Tensor:
@@ -85,7 +85,7 @@ class M2(nn.Module):
         return self.likelihood.negative_log(outputs, x) + gaussian_kl(*q) - log_prior
 
     def bounds(self, x: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Return L(x, y) of every value of y, (M, B, K).
+        """Return L(x, y) for every value of y, (M, B, K).
 
         Args:
             x: Features, (M, B, D).

@@ -1,7 +1,7 @@
-"""What a generative model shows in pictures: reconstructions, samples and traversals.
+"""Reconstructions, samples and traversals of a generative model, for figures.
 
-Values are in the units of the clip's features. Nothing here draws from a generator that training
-uses, and the order of the clips does not change the means.
+Values are in the units of the clip's features. No function here uses a random generator of
+training, and means do not depend on the order of the clips.
 """
 
 import copy
@@ -27,19 +27,20 @@ from musicssl.methods.generative.vae import Decoder, GaussianEncoder
 class FeatureModel:
     """A model of clips by latent variables, in evaluation mode.
 
-    Clips are summaries as `summary` scales them, (B, D). What is said of them is y, (B, C), 1 for
-    a class that is present and 0 for one that is not. `label` names a class: where each has a model
-    of its own, it is that one which answers.
+    Clips are summaries scaled by `summary`, (B, D). Their labels y, (B, C), are 1 for a class that
+    is present and 0 for one that is not. `label` is the index of a class: if each class has its own
+    model, that of this class is used.
 
     Attributes:
-        summary: What of a clip is explained.
+        summary: Features of a clip.
         prior: p(z), a single component if it is a Gaussian.
-        inferred: Takes clips, y and a label to the mean of q(z|x, y), (B, Z).
-        decoded: Takes latent variables, (B, Z), y and a label to the expected clips, (B, D).
-        reads_classes: Whether y makes any difference.
-        label: The class whose model is to be shown where one has to do; None if there is but one.
+        inferred: Takes clips, y and a label, returns the mean of q(z|x, y), (B, Z).
+        decoded: Takes latent variables, (B, Z), y and a label, returns the expected clips, (B, D).
+        reads_classes: Whether the model depends on y.
+        label: The class whose model is shown where only one is; None if there is only one model.
         components_are_classes: Whether component c of the prior is class c.
-        epochs: After which each class's own model was kept, from 0; empty where there is but one.
+        epochs: Epochs after which the model of each class was kept, from 0; empty if there is only
+            one model.
     """
 
     summary: ClipSummary
@@ -57,19 +58,19 @@ class ShowsFeatures(Protocol):
     """A method with a generative part, or that may have one."""
 
     def shown(self) -> FeatureModel | None:
-        """Return what pictures are to show, with the selected weights; None if there is nothing."""
+        """Return the model for figures, with the selected weights; None if there is none."""
 
 
 def shown_m2(
     generator: M2, summary: ClipSummary, task: Task, selected: SelectedWeights
 ) -> FeatureModel:
-    """Show the M2s of all labels, or the one of all classes where a clip has one class.
+    """Return the model of the M2s of all labels, or of the single M2 of a multi-class task.
 
     Args:
-        generator: In evaluation mode.
-        summary: What it explains.
-        task: What the targets are.
-        selected: How good each model is, and since when.
+        generator: The M2s, in evaluation mode.
+        summary: Their features.
+        task: Kind of the targets.
+        selected: The best validation value of each model, and its epoch.
     """
     one_class = task.one_class_per_clip
 
@@ -95,7 +96,7 @@ def shown_m2(
 
 
 def shown_vae(encoder: GaussianEncoder, decoder: Decoder) -> FeatureModel:
-    """Show an autoencoder, in evaluation mode, that knows nothing of classes."""
+    """Return the model of an autoencoder without classes, in evaluation mode."""
     return FeatureModel(
         encoder.summary,
         standard_normal(encoder.embed_dim, encoder.summary.shift.device),
@@ -106,10 +107,10 @@ def shown_vae(encoder: GaussianEncoder, decoder: Decoder) -> FeatureModel:
 
 
 def shown_stacked(model: FeatureModel, features: LatentFeatures, decoder: Decoder) -> FeatureModel:
-    """Show a model of an autoencoder's latent variables as one of what these explain.
+    """Return a model of an autoencoder's latent variables as a model of its features.
 
     Args:
-        model: Of the means of q(z1|x).
+        model: Model of the means of q(z1|x).
         features: q(z1|x).
         decoder: p(x|z1), in evaluation mode.
     """
@@ -126,7 +127,7 @@ def shown_stacked(model: FeatureModel, features: LatentFeatures, decoder: Decode
 
 
 def shown_joint(generator: JointM2, summary: ClipSummary) -> FeatureModel:
-    """Show an M2 of all labels together, in evaluation mode."""
+    """Return the model of a joint M2 of all labels, in evaluation mode."""
     return FeatureModel(
         summary,
         standard_normal(generator.latent_dim, summary.shift.device),
@@ -142,22 +143,22 @@ def standard_normal(latent_dim: int, device: torch.device) -> Mixture:
 
 
 def _one_of(generator: M2, model: int) -> M2:
-    """Return one of M models as a stack of one; the weights are the same and not copied."""
+    """Return one of M models as a stack of one, which shares its weights."""
     parts: dict[int, Tensor] = {
         id(weights): nn.Parameter(weights.detach()[model : model + 1], requires_grad=False)
         for weights in generator.parameters()
     }
     parts[id(generator.log_prior)] = generator.log_prior[model : model + 1]
-    return copy.deepcopy(generator, parts)  # which takes from `parts` what it finds there
+    return copy.deepcopy(generator, parts)  # uses the tensors in `parts` instead of copies
 
 
 class ShownClips(NamedTuple):
-    """Some clips and what is said of them.
+    """Some clips with their labels.
 
     Attributes:
-        x: Summaries as the model's `summary` scales them, (N, D).
-        answers: What the classifier says of each class, 0 or 1, (N, C); the values of a regression.
-        y: The targets where they were observed, and elsewhere these answers, (N, C).
+        x: Summaries scaled by the model's `summary`, (N, D).
+        answers: Decisions of the classifier, 0 or 1, (N, C); the values of a regression.
+        y: The targets where they were observed, otherwise the decisions, (N, C).
     """
 
     x: Tensor
@@ -166,14 +167,14 @@ class ShownClips(NamedTuple):
 
 
 class Traversal(NamedTuple):
-    """What becomes of a clip if one latent variable is moved.
+    """Decoded features of a clip while one latent variable at a time is moved.
 
     Attributes:
-        dimensions: Which latent variables, (K,).
+        dimensions: Indices of the latent variables, (K,).
         spread: Standard deviations of their posterior means over clips, (K,).
-        steps: How far from the mean of the prior they are put, in its standard deviations, (S,).
-        values: (K, S, D), in the units of the features.
-        clip: The clip whose other latent variables they go with.
+        steps: Distances from the mean of the prior, in its standard deviations, (S,).
+        values: Decoded features, (K, S, D), in the units of the features.
+        clip: Index of the clip whose other latent variables are used.
     """
 
     dimensions: Tensor
@@ -184,7 +185,7 @@ class Traversal(NamedTuple):
 
 
 def decided(scores: Tensor, task: Task) -> Tensor:
-    """Return answers of 0 or 1 for scores, (N, C); those of a regression are the values."""
+    """Return decisions of 0 or 1 for scores, (N, C); in a regression the values."""
     if not task.has_classes:
         return scores
     if task.one_class_per_clip:
@@ -193,16 +194,16 @@ def decided(scores: Tensor, task: Task) -> Tensor:
 
 
 def reconstructed(model: FeatureModel, clips: ShownClips, label: int) -> Tensor:
-    """Return what is decoded from the mean of q(z|x, y), y as answered, (N, D)."""
+    """Return clips decoded from the mean of q(z|x, y), where y are the decisions, (N, D)."""
     z = model.inferred(clips.x, clips.answers, label)
     return model.summary.unscaled(model.decoded(z, clips.answers, label))
 
 
 def explained_share(model: FeatureModel, clips: ShownClips, expected: Tensor) -> float:
-    """Return which share of the variance of clips is explained by others, (N, D), in their place.
+    """Return the share of the variance of clips that expected clips, (N, D), explain.
 
-    It is 1 less the mean squared error over the variance, all features counting alike, and below 0
-    where the mean of all clips would be closer; NaN if the clips do not differ.
+    It is 1 minus the mean squared error over the variance, with equal weight for all features. It
+    is below 0 if the mean of all clips has a smaller error, and NaN if the clips do not differ.
     """
     scale = model.summary.scale
     observed = model.summary.unscaled(clips.x)
@@ -212,9 +213,9 @@ def explained_share(model: FeatureModel, clips: ShownClips, expected: Tensor) ->
 
 
 def flipped(y: Tensor, label: int, task: Task) -> tuple[Tensor, ...]:
-    """Return y with every answer about one class in turn, each (N, C), and the rest kept.
+    """Return y with each value of one class, (N, C) each; the other classes do not change.
 
-    These are absent and present; where a clip has one class, they are all the classes.
+    The values are absent and present; in a multi-class task, they are all the classes.
     """
     if task.one_class_per_clip:
         return tuple(one.expand(len(y), -1) for one in torch.eye(y.shape[1]).to(y))
@@ -224,16 +225,16 @@ def flipped(y: Tensor, label: int, task: Task) -> tuple[Tensor, ...]:
 
 
 def decoded_flipped(model: FeatureModel, clips: ShownClips, label: int, task: Task) -> Tensor:
-    """Return clips decoded with every answer, their z being that of their own y: (K, N, D)."""
+    """Return clips decoded with each value of a class and the z of their own y, (K, N, D)."""
     z = model.inferred(clips.x, clips.y, label)
     answers = flipped(clips.y, label, task)
     return model.summary.unscaled(torch.stack([model.decoded(z, y, label) for y in answers]))
 
 
 def added(model: FeatureModel, clips: ShownClips, labels: Sequence[int], task: Task) -> Tensor:
-    """Return what classes add to clips of which all else is kept, in the mean, (len(labels), D).
+    """Return the mean effect of each class on decoded clips, (len(labels), D).
 
-    That is present less absent; where a clip has one class, a class less the mean of all.
+    That is present minus absent; in a multi-class task, the class minus the mean of all classes.
     """
     if task.one_class_per_clip:
         decoded = decoded_flipped(model, clips, 0, task).mean(dim=1)  # (C, D)
@@ -246,13 +247,13 @@ def added(model: FeatureModel, clips: ShownClips, labels: Sequence[int], task: T
 
 
 def sampled(model: FeatureModel, y: Tensor, label: int, component: int = 0) -> Tensor:
-    """Return clips decoded from z that are drawn, always the same, from a component of the prior.
+    """Return clips decoded from samples of a component of the prior, with a fixed seed.
 
     Args:
         model: The model.
-        y: What is said of each clip, (N, C).
+        y: Labels of each clip, (N, C).
         label: See `FeatureModel`.
-        component: Of the prior.
+        component: Index of the component.
 
     Returns:
         (N, D), in the units of the features.
@@ -264,25 +265,25 @@ def sampled(model: FeatureModel, y: Tensor, label: int, component: int = 0) -> T
 
 
 def component_means(model: FeatureModel, y: Tensor) -> Tensor:
-    """Return what the means of the prior's components decode to, (K, D).
+    """Return clips decoded from the means of the prior's components, (K, D).
 
     Args:
-        model: That does not read classes.
-        y: Of any clip, (1, C).
+        model: A model that does not read classes.
+        y: Labels of any clip, (1, C).
     """
     means = model.prior.means
     return model.summary.unscaled(model.decoded(means, y.expand(len(means), -1), 0))
 
 
 def traversal(model: FeatureModel, clips: ShownClips, count: int, steps: Tensor) -> Traversal:
-    """Move those latent variables, one at a time, whose posterior means vary most over clips.
+    """Move the latent variables whose posterior means vary most over clips, one at a time.
 
     Args:
-        model: The model; of several, that of `model.label`.
-        clips: The clips. The others of their latent variables are those of the one clip that is
-            closest to the mean of all.
-        count: Latent variables to move, or all if there are fewer.
-        steps: (S,); see `Traversal`.
+        model: The model; if there are several, that of `model.label`.
+        clips: The clips. The latent variables that are not moved are those of the clip closest to
+            the mean of all clips.
+        count: Number of latent variables to move, or all if there are fewer.
+        steps: Distances from the mean of the prior, (S,); see `Traversal`.
     """
     label = model.label or 0
     z = model.inferred(clips.x, clips.y, label)  # (N, Z)
@@ -291,12 +292,12 @@ def traversal(model: FeatureModel, clips: ShownClips, count: int, steps: Tensor)
     clip = int((z - z.mean(dim=0)).square().sum(dim=1).argmin())
     steps = steps.to(z)
     mean, deviation = _moments(model.prior)
-    places = z[clip].repeat(len(dimensions), len(steps), 1)  # (K, S, Z)
-    for moved, dimension in zip(places, dimensions.tolist(), strict=True):
+    points = z[clip].repeat(len(dimensions), len(steps), 1)  # (K, S, Z)
+    for moved, dimension in zip(points, dimensions.tolist(), strict=True):
         moved[:, dimension] = mean[dimension] + steps * deviation[dimension]
-    flat = places.flatten(0, 1)
+    flat = points.flatten(0, 1)
     decoded = model.decoded(flat, clips.y[clip].expand(len(flat), -1), label)
-    values = model.summary.unscaled(decoded).view(*places.shape[:2], -1)
+    values = model.summary.unscaled(decoded).view(*points.shape[:2], -1)
     return Traversal(dimensions, spread[dimensions], steps, values, clip)
 
 

@@ -1,4 +1,4 @@
-"""The weights of M stacked models, each as it was in its best epoch."""
+"""The weights of M stacked models, each from its own best epoch."""
 
 import copy
 import math
@@ -14,15 +14,15 @@ from musicssl.losses.masked_bce import cell_losses
 
 
 class SelectedWeights(nn.Module):
-    """Keep a copy of stacked modules: of each model, the weights with which it validated best.
+    """A copy of stacked modules in which each model has the weights of its best validation.
 
-    Every parameter of the modules has M as its first dimension. Copies, the values they were chosen
-    by, and their epochs, from 0 (-1 while nothing was chosen), are part of the `state_dict`: a
-    resumed run goes on selecting.
+    Every parameter of the modules has M as its first dimension. The copies, the values by which
+    they were selected, and their epochs, from 0 (-1 before the first selection), are part of the
+    `state_dict`, so that a resumed run continues the selection.
 
     Args:
-        modules: What to copy, by name.
-        num_models: M.
+        modules: Modules to copy, by name.
+        num_models: Number of models, M.
     """
 
     best: Tensor
@@ -36,13 +36,14 @@ class SelectedWeights(nn.Module):
 
     @torch.no_grad()
     def take(self, modules: Mapping[str, nn.Module], values: Tensor, epoch: int = 0) -> Tensor:
-        """Copy those models that are better than ever.
+        """Copy the models that have improved.
 
         Args:
-            modules: As they are now. What they share with the copies is not copied.
-            values: Of each model, (M,), the less the better. A model of which that is not defined,
-                NaN, is copied as long as it never was.
-            epoch: That they were validated after.
+            modules: The modules with their latest weights. Parameters that are shared with the
+                copies are not copied.
+            values: Validation value of each model, (M,); smaller is better. A model whose value is
+                NaN, undefined, is copied as long as no value was defined.
+            epoch: The epoch after which they were validated.
 
         Returns:
             Which models were copied, (M,) bool.
@@ -51,44 +52,44 @@ class SelectedWeights(nn.Module):
         taken = (values < self.best) | (values.isnan() & self.best.isinf())
         self.best.copy_(values.where(taken & ~values.isnan(), self.best))
         self.epochs[taken] = epoch
-        now = nn.ModuleDict(modules).parameters()
-        for kept, new in zip(self.copies.parameters(), now, strict=True):
-            if kept is not new:
-                kept[taken] = new[taken]
+        latest = nn.ModuleDict(modules).parameters()
+        for selected, new in zip(self.copies.parameters(), latest, strict=True):
+            if selected is not new:
+                selected[taken] = new[taken]
         return taken
 
 
 def check_criterion(select: str, task: Task) -> None:
-    """Make sure that models can be selected by a metric.
+    """Check that models can be selected by a metric.
 
     Args:
-        select: Its name, such as "val/loss".
-        task: What the targets are.
+        select: Name of the metric, such as "val/loss".
+        task: Kind of the targets.
 
     Raises:
-        InputError: If there is none of that name.
+        InputError: If there is no such metric.
     """
-    known = ["val/loss", *(f"val/{name}" for name in _measured(task))]
-    if select not in known:
+    choices = ["val/loss", *(f"val/{name}" for name in _measured(task))]
+    if select not in choices:
         raise InputError(
-            f"select={select} is not measured of each model; choose {', '.join(known)}."
+            f"select={select} is not measured for each model; choose {', '.join(choices)}."
         )
 
 
 def values_of_models(
     select: str, logits: Tensor, targets: Tensor, mask: Tensor, task: Task
 ) -> Tensor:
-    """Return how good each model is, the less the better: one for each class, or one for all.
+    """Return a value for each model by which to select it; smaller is better.
 
     Args:
-        select: What `check_criterion` accepts.
-        logits: Of the validation clips, (N, C).
+        select: A name that `check_criterion` accepts.
+        logits: Logits of the validation clips, (N, C).
         targets: (N, C).
         mask: True where observed, (N, C).
         task: "multi_label", where each class has a model, or "multi_class".
 
     Returns:
-        (C,) or (1,); NaN where a class was not observed as the metric needs it.
+        (C,) or (1,); NaN if the metric is undefined.
     """
     name = select.removeprefix("val/")
     if name == "loss" and not task.one_class_per_clip:
@@ -101,7 +102,7 @@ def values_of_models(
 
 
 def _measured(task: Task) -> list[str]:
-    """Name the metrics of a model."""
+    """Return the names of the metrics of a model."""
     one_clip = torch.tensor([[0.5, 0.5]]), torch.tensor([[1.0, 0.0]]), torch.ones(1, 2).bool()
     per_class, overall = task.metrics(*one_clip)
     names = overall if task.one_class_per_clip else per_class

@@ -10,13 +10,13 @@ def check_widths(widths: Any, name: str = "hidden") -> None:
     """Check the widths of hidden layers; an empty list makes a linear network.
 
     Args:
-        widths: Of the layers, as they were set.
-        name: Of the setting.
+        widths: Widths of the layers, as they were set.
+        name: Name of the setting.
 
     Raises:
-        InputError: If it is no list, or one of them is no whole number from 1 up.
+        InputError: If it is not a list of whole numbers from 1 up.
     """
-    if not isinstance(widths, Sequence) or not all(_counts(width) for width in widths):
+    if not isinstance(widths, Sequence) or not all(_is_positive_int(width) for width in widths):
         raise InputError(
             f"method.{name} must be a list of whole numbers from 1 up, such as [512,256], got "
             f"{widths}."
@@ -27,13 +27,13 @@ def check_latent_dim(latent_dim: Any, name: str = "latent_dim") -> None:
     """Check the number of latent variables.
 
     Args:
-        latent_dim: How many, as it was set.
-        name: Of the setting.
+        latent_dim: The number, as it was set.
+        name: Name of the setting.
 
     Raises:
-        InputError: If it is no whole number from 1 up.
+        InputError: If it is not a whole number from 1 up.
     """
-    if not _counts(latent_dim):
+    if not _is_positive_int(latent_dim):
         raise InputError(f"method.{name} must be a whole number from 1 up, got {latent_dim}.")
 
 
@@ -41,16 +41,16 @@ def hidden_layers(**widths: int) -> tuple[int, ...]:
     """Return the widths of hidden layers, in order, without those that are 0.
 
     Raises:
-        InputError: If one is negative or no whole number, or all are 0.
+        InputError: If one is not a whole number from 0 up, or all are 0.
     """
     for name, width in widths.items():
         if not isinstance(width, int) or isinstance(width, bool) or width < 0:
             raise InputError(f"method.{name} must be a whole number from 0 up, got {width}.")
-    kept = tuple(width for width in widths.values() if width)
-    if not kept:
+    layers = tuple(width for width in widths.values() if width)
+    if not layers:
         raise InputError("the networks need a hidden layer; set method.h1 to 1 or more.")
-    return kept
+    return layers
 
 
-def _counts(number: Any) -> bool:
+def _is_positive_int(number: Any) -> bool:
     return isinstance(number, int) and not isinstance(number, bool) and number >= 1

@@ -15,16 +15,16 @@ KINDS = ("mean", "mean_std", "flat")
 
 
 class ClipSummary(nn.Module):
-    """Sum up the instances of a clip, and scale each feature.
+    """Compute one feature vector from the instances of a clip, and scale each feature.
 
     Args:
         num_features: Features of an instance, F.
         num_instances: Instances of the longest clip, T.
         kind: "mean" of the instances, (F); "mean_std", mean and standard deviation of each feature,
-            (2 F), or the mean alone where a clip is one instance; "flat", all instances after one
-            another, (T F), for clips that all have T.
-        standardised: Whether features are shifted and scaled to mean 0 and deviation 1 over the
-            training clips, by `fit`; otherwise they stay as they are.
+            (2 F), or only the mean if clips have one instance; "flat", all instances concatenated,
+            (T F), for clips that all have T instances.
+        standardised: Whether `fit` shifts and scales features to mean 0 and standard deviation 1
+            over the training clips; otherwise they are not changed.
 
     Raises:
         InputError: If there is no such kind.
@@ -52,17 +52,17 @@ class ClipSummary(nn.Module):
         self.register_buffer("scale", torch.ones(self.dim))
 
     def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Sum up clips, (B, T, F) -> (B, D); `valid`, (B, T) bool, is False for padding.
+        """Summarise clips, (B, T, F) -> (B, D); `valid`, (B, T) bool, is False for padding.
 
         Raises:
-            InputError: If clips are flattened that differ in length.
+            InputError: If the kind is "flat" and clips differ in length.
         """
         return (self._summed_up(x, valid) - self.shift) / self.scale
 
     def fit(self, batches: Iterable[Batch]) -> None:
-        """Learn shift and scale from clips, if they are to be standardised.
+        """Compute shift and scale from clips, if features are standardised.
 
-        A feature that is the same in all of them is shifted and not scaled.
+        A feature that is the same in all clips is shifted but not scaled.
 
         Raises:
             InputError: See `of`.
@@ -75,10 +75,10 @@ class ClipSummary(nn.Module):
         self.scale.copy_(spread.where(spread > 1e-6 * mean.abs().clamp_min(1e-6), 1))
 
     def of(self, batch: Batch) -> Tensor:
-        """Sum up the clips of a batch, (B, D).
+        """Summarise the clips of a batch, (B, D).
 
         Raises:
-            InputError: If they are sound and no instances.
+            InputError: If the clips are sound instead of instances.
         """
         summary: Tensor = self(*_instances(batch))
         return summary
@@ -97,7 +97,7 @@ class ClipSummary(nn.Module):
             return x.flatten(1)
         counted = torch.ones_like(x[..., :1]) if valid is None else valid[..., None].to(x.dtype)
         size = counted.sum(dim=1)  # (B, 1)
-        first = x[:, 0]  # summed is what follows it, so that a constant feature has no deviation
+        first = x[:, 0]  # subtracted first, so that a constant feature has a deviation of exactly 0
         from_first = (x - first[:, None]).where(counted > 0, 0)
         offset = from_first.sum(dim=1) / size
         if self.kind == "mean":
@@ -107,15 +107,15 @@ class ClipSummary(nn.Module):
 
 
 def learn_scale(summary: ClipSummary, likelihood: Likelihood, batches: Iterable[Batch]) -> None:
-    """Fit a summary to clips, and make sure of what it then makes of them.
+    """Fit a summary to clips, and check that the likelihood fits the features.
 
     Args:
-        summary: To be fitted.
-        likelihood: Of what it makes of clips.
+        summary: The summary to fit.
+        likelihood: Distribution of the features.
         batches: The clips; read twice.
 
     Raises:
-        InputError: If the likelihood is not for such features; see `ClipSummary.fit`.
+        InputError: If the likelihood does not fit the features; see also `ClipSummary.fit`.
     """
     summary.fit(batches)
     for batch in batches:
@@ -134,13 +134,13 @@ def _instances(batch: Batch) -> tuple[Tensor, Tensor | None]:
 class ClipWeights:
     """Weights with which the sum over a batch is, in expectation, the mean over all N clips.
 
-    All clips are those that batches are drawn from: the pool of the labelled stream, and what else
-    is in that of the unlabelled one. A clip of the former that comes among the unlabelled ones of a
-    batch, its labels hidden, has weight 0, or it would count twice.
+    The N clips are the union of the pools of the labelled and the unlabelled stream. A clip of the
+    labelled pool that is drawn from the unlabelled stream, with its labels hidden, has weight 0,
+    because otherwise it would count twice.
 
     Args:
-        plan: Of the batches.
-        device: To keep everything on.
+        plan: Plan of the training batches.
+        device: Device of the weights.
     """
 
     def __init__(self, plan: BatchPlan, device: torch.device) -> None:
@@ -151,13 +151,13 @@ class ClipWeights:
         total = len(np.union1d(labelled, pool))
         self._of_labelled = len(labelled) / total / max(self._num_labelled, 1)
         self._of_others = len(pool) / total / max(num_unlabelled, 1)
-        known = np.zeros(int(max(labelled.max(initial=0), pool.max(initial=0))) + 1, dtype=bool)
-        known[labelled] = True
-        self._known = torch.from_numpy(known).to(device)  # whether a row is of the labelled pool
+        in_pool = np.zeros(int(max(labelled.max(initial=0), pool.max(initial=0))) + 1, dtype=bool)
+        in_pool[labelled] = True
+        self._is_labelled = torch.from_numpy(in_pool).to(device)  # of each row of the corpus
 
     def of(self, batch: Batch) -> Tensor:
         """Return the weights of the clips of a training batch, (B,)."""
         assert batch.rows is not None
-        weights = self._of_others * ~self._known[batch.rows]
+        weights = self._of_others * ~self._is_labelled[batch.rows]
         weights[: self._num_labelled] = self._of_labelled
         return weights

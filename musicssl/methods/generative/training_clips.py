@@ -12,12 +12,12 @@ from musicssl.methods.generative.summary import ClipSummary
 
 
 class Answered(NamedTuple):
-    """Some clips of each of M models.
+    """A batch of clips for each of M models.
 
     Attributes:
         x: Features, (M, B, D).
-        y: The answer to the question of each model, (M, B) int64; without meaning where not known.
-        known: Whether it was observed, (M, B) bool.
+        y: Value of each model's label, (M, B) int64; arbitrary where it was not observed.
+        known: True where it was observed, (M, B) bool.
     """
 
     x: Tensor
@@ -26,16 +26,17 @@ class Answered(NamedTuple):
 
 
 class TrainingClips:
-    """Features of clips, and the answers to M questions about each that were observed.
+    """Features and labels of all training clips, with the labels of M models.
 
-    The questions are whether each class is present, M = C, with the answers 0 and 1; or, where a
-    clip has one class, which it is, M = 1. A target counts as present from 0.5 up.
+    There is one model for each class, M = C, with the values 0 (absent) and 1 (present); in a
+    multi-class task there is a single model, M = 1, whose values are the classes. A target counts
+    as present from 0.5 up.
 
     Args:
-        batches: The clips, with the labels that may be seen.
-        summary: Of a clip, already fitted.
-        task: What the targets are.
-        device: To keep everything on.
+        batches: The clips, with the labels that the run may see.
+        summary: Computes the features of a clip; already fitted.
+        task: Kind of the targets.
+        device: Device of all tensors.
     """
 
     def __init__(
@@ -45,22 +46,22 @@ class TrainingClips:
         with torch.no_grad():
             for batch in batches:
                 assert batch.rows is not None
-                here = batch.to(device)
-                parts.append((summary.of(here), *answers(here, task), batch.rows))
+                on_device = batch.to(device)
+                parts.append((summary.of(on_device), *answers(on_device, task), batch.rows))
         self.x, self._y, self._known, rows = (torch.cat(p) for p in zip(*parts, strict=True))
-        places = torch.empty(int(rows.max()) + 1, dtype=torch.int64)
-        places[rows] = torch.arange(len(rows))
-        self._places = places.to(device)
+        indices = torch.empty(int(rows.max()) + 1, dtype=torch.int64)
+        indices[rows] = torch.arange(len(rows))
+        self._indices = indices.to(device)  # index in `x` of each row of the corpus
 
     def of(self, rows: Tensor) -> Answered:
-        """Return clips of the corpus, (M, B) int64, those of each model with its own answers."""
-        places = self._places[rows]  # (M, B)
+        """Return clips of the corpus, (M, B) int64, with the labels of each model."""
+        indices = self._indices[rows]  # (M, B)
         models = torch.arange(len(rows), device=rows.device)[:, None]
-        return Answered(self.x[places], self._y[places, models], self._known[places, models])
+        return Answered(self.x[indices], self._y[indices, models], self._known[indices, models])
 
 
 def answer_shares(targets: Tensor, mask: Tensor, task: Task) -> Tensor:
-    """Return the share of each answer among those that are known, each counted once more, (M, K).
+    """Return the share of each value among the observed labels, with add-one smoothing, (M, K).
 
     Args:
         targets: (N, C).
@@ -76,7 +77,7 @@ def answer_shares(targets: Tensor, mask: Tensor, task: Task) -> Tensor:
 
 
 def answers(batch: Batch, task: Task) -> tuple[Tensor, Tensor]:
-    """Return the answer to each question about each clip, and whether it is known, (B, M) each."""
+    """Return the label of each model for each clip, and whether it was observed, (B, M) each."""
     if task.one_class_per_clip:
         return batch.y.argmax(dim=1, keepdim=True), batch.mask.all(dim=1, keepdim=True)
     return (batch.y >= 0.5).long(), batch.mask

@@ -1,4 +1,4 @@
-"""A variational autoencoder of clips, and the diagonal Gaussians and encoder it is made of."""
+"""A variational autoencoder of clips: diagonal Gaussians, encoder, decoder and bound."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -14,7 +14,7 @@ from musicssl.networks.layers import Dropout
 
 
 class Gaussian(NamedTuple):
-    """What an encoder says of a latent variable.
+    """A diagonal Gaussian distribution of latent variables.
 
     Attributes:
         mean: (..., Z).
@@ -35,9 +35,9 @@ class Gaussian(NamedTuple):
 
 
 def gaussian_of(outputs: Tensor) -> Gaussian:
-    """Take the outputs of a layer, (..., 2 Z), for means and logarithms of variances.
+    """Return the outputs of a layer, (..., 2 Z), as means and logarithms of variances.
 
-    They are float32, whatever the precision of the layer: what follows sums many squares.
+    They are float32, whatever the precision of the layer, because later sums have many terms.
     """
     mean, log_variance = outputs.float().chunk(2, dim=-1)
     return Gaussian(mean, log_variance)
@@ -79,9 +79,9 @@ class SummaryEncoder(nn.Module):
 
 
 class GaussianEncoder(nn.Module):
-    """q(z|x): what a clip's summary says of its latent variables; an encoder for a `Classifier`.
+    """q(z|x), the posterior of latent variables given a clip's summary.
 
-    As an encoder it embeds a clip by the mean of q(z|x), a bag of one instance.
+    As the encoder of a `Classifier` it embeds a clip as the mean of q(z|x), a bag of one instance.
 
     Args:
         num_features: Features of an instance, F.
@@ -143,7 +143,7 @@ class Decoder(nn.Module):
 
 
 def mlp(widths: Sequence[int], out_features: int) -> nn.Sequential:
-    """Build linear layers with rectifiers between them, and a linear one at the end."""
+    """Build linear layers with rectifiers in between; the last layer has none."""
     layers: list[nn.Module] = []
     for width_in, width_out in pairwise(widths):
         layers += [nn.Linear(width_in, width_out), nn.ReLU()]
@@ -163,7 +163,7 @@ class Bound(NamedTuple):
 
     @property
     def total(self) -> Tensor:
-        """What is minimised, (...)."""
+        """Sum of both parts, the loss, (...)."""
         return self.reconstruction + self.kl
 
 

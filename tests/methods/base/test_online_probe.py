@@ -187,7 +187,7 @@ def test_an_encoder_that_says_the_same_of_every_clip_is_seen_to_have_collapsed(t
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"pooling": AttentionPooling}, "pooling=mean; choose that"),
+        ({"pooling": AttentionPooling}, "set pooling=mean"),
         ({"probe_clips": 0}, "method.probe_clips must be 1 or more"),
     ],
 )

@@ -84,7 +84,7 @@ def test_the_weight_rises_with_every_step(tmp_path):
 
 @pytest.mark.parametrize("kind", [Supervised, PiModel, TemporalEnsembling, FixMatch])
 def test_a_teacher_that_sees_no_clips_has_no_statistics_of_its_own(kind):
-    with pytest.raises(InputError, match=r"teacher\.batch_norm=own needs a teacher that sees"):
+    with pytest.raises(InputError, match=r"teacher\.batch_norm=own needs a method that runs"):
         method(kind, teacher=partial(Teacher, batch_norm="own"))
 
 

@@ -142,5 +142,7 @@ def test_models_are_selected_by_what_is_measured_of_each():
         *(("val/accuracy", MULTI_LABEL), ("val/latest_loss", MULTI_LABEL)),
         *(("val/observed", MULTI_LABEL), ("train/loss", MULTI_CLASS), ("auroc", MULTI_LABEL)),
     ):
-        with pytest.raises(InputError, match=f"^select={select} is not measured of each model; ch"):
+        with pytest.raises(
+            InputError, match=f"^select={select} is not measured for each model; ch"
+        ):
             check_criterion(select, task)
