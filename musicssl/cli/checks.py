@@ -20,7 +20,7 @@ _LARGEST_SEED = 2**32 - 1  # of Lightning and NumPy
 _PRECISIONS = ("32-true", "32", "16-mixed", "16", "bf16-mixed", "bf16")
 _MOST_REPEATS = 10  # of a training clip in one batch
 _REFUSED = {  # settings of the trainer: values that do nothing, and what to do instead of others
-    "logger": ((None, False), "choose a logger with logger=csv, tensorboard or wandb"),
+    "logger": ((None, False), "choose logger=csv or logger=wandb"),
     "fast_dev_run": ((None, False, 0), "trainer=debug trains two short epochs"),
     "plugins": ((None,), "settings such as trainer.precision choose them"),
     "barebones": ((None, False), "leave it out"),

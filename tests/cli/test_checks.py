@@ -59,7 +59,7 @@ REFUSED = {
     "+optimizer=adam": "optimizer is chosen already",
     "++finetune.checkpoint=1000000": "there is no checkpoint 1000000",
     "dataset=synthband dataset.features=a:b": "cannot be built with dataset.features=a:b",
-    "+trainer.logger=true": "choose a logger with logger=csv",
+    "+trainer.logger=true": "choose logger=csv or logger=wandb",
     "+trainer.num_sanity_val_steps=1": "num_sanity_val_steps=1 cannot be used",
     "+trainer.overfit_batches=1": "overfit_batches=1 cannot be used",
     "+trainer.enable_checkpointing=false": "enable_checkpointing=false cannot be used",

@@ -14,7 +14,7 @@ from musicssl.evaluation.metrics import macro, per_class_metrics
 from musicssl.runs.checkpoint import Checkpoint, load_method
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.history import read_history
-from tests.support.commands import ROOT, shell
+from tests.support.commands import shell
 from tests.support.opens import opens_of
 from tests.support.tiny import Tiny
 from tests.support.tiny_sound import TinySound
@@ -208,15 +208,6 @@ def test_an_unknown_override_is_named(tmp_path):
     assert result.stderr == (
         "error: there is no setting encoder.droput; did you mean encoder.dropout?\n"
     )
-
-
-@pytest.mark.slow
-def test_help_lists_the_choices_of_every_group(tmp_path):
-    result = shell(tmp_path, "--help")
-    assert result.returncode == 0
-    for group in sorted(path for path in (ROOT / "conf").iterdir() if path.is_dir()):
-        options = ", ".join(sorted(path.stem for path in group.glob("*.yaml")))
-        assert f"{group.name}: {options}" in result.stdout
 
 
 @pytest.mark.slow
