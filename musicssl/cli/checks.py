@@ -48,6 +48,9 @@ def check_values(settings: Mapping[str, Any]) -> None:
     for key in ("name", "runs"):
         if isinstance(settings.get(key), list | dict):
             raise InputError(f"{key} must be a word, got {value_text(settings[key])}.")
+    for key in ("data", "finetune"):
+        if key in settings and not isinstance(settings[key], dict):
+            raise InputError(f"{key} holds several settings; change one, {key}.NAME=VALUE.")
     if "trainer" in settings:
         _check_trainer(settings["trainer"])
     if (settings.get("method") or {}).get("optimizer") is not None:

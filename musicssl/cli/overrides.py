@@ -66,10 +66,11 @@ def override_errors(conf: Path, name: str, arguments: Sequence[str]) -> Iterator
         raise InputError(sentence) from error
     except OmegaConfBaseException as error:
         raise InputError(_unresolved(error, arguments)) from error
-    except ValueError as error:
-        if not str(error).startswith("Config group override must be"):
+    except (ValueError, TypeError) as error:
+        sentence = None if isinstance(error, InputError) else _no_option(conf, arguments)
+        if sentence is None:
             raise
-        raise InputError(_no_option(conf, arguments)) from error
+        raise InputError(sentence) from error
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             raise
@@ -232,6 +233,10 @@ def _explain(
         if (conf / quoted[0]).is_dir():
             return _group_without_place(quoted[0], conf, name)
         return _unknown_setting(quoted[0], conf, name, overrides)
+    if line.startswith("Error merging override"):
+        override = line.removeprefix("Error merging override").strip()
+        section = override.partition("=")[0]
+        return f"{override} is no value for {section}; python {name}.py --help shows what it holds."
     if line.startswith("Could not delete from config"):
         return f"there is no setting {quoted[0]} to remove, or it has another value; leave it out."
     if line.endswith("appears more than once in the final defaults list"):
@@ -256,14 +261,14 @@ def _unresolved(error: OmegaConfBaseException, arguments: Sequence[str]) -> str:
     return f"the settings cannot be resolved: {place}{line}; correct the override that says so."
 
 
-def _no_option(conf: Path, arguments: Sequence[str]) -> str:
+def _no_option(conf: Path, arguments: Sequence[str]) -> str | None:
     """Say which override gives a number, null or a list where an option has to be named."""
     for override in arguments:
         group, _, value = override.partition("=")
         options = sorted(file.stem for file in (conf / group.lstrip("+")).glob("*.yaml"))
         if group and options and not isinstance(yaml.safe_load(value), str):
             return f"there is no {group}={value}; choose one of {', '.join(options)}."
-    return "a group was given something that is no name of an option; write group=option."
+    return None
 
 
 def _unknown_choice(error: MissingConfigException) -> str | None:
