@@ -5,7 +5,7 @@ import errno
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -233,6 +233,8 @@ def _explain(
         if (conf / quoted[0]).is_dir():
             return _group_without_place(quoted[0], conf, name)
         return _unknown_setting(quoted[0], conf, name, overrides)
+    if line.startswith("force-add of config groups"):
+        return f"{quoted[0]} chooses an option of a group; leave out the plus signs."
     if line.startswith("Error merging override"):
         override = line.removeprefix("Error merging override").strip()
         section = override.partition("=")[0]
@@ -266,9 +268,17 @@ def _no_option(conf: Path, arguments: Sequence[str]) -> str | None:
     for override in arguments:
         group, _, value = override.partition("=")
         options = sorted(file.stem for file in (conf / group.lstrip("+")).glob("*.yaml"))
-        if group and options and not isinstance(yaml.safe_load(value), str):
+        if group and options and not _is_word(value):
             return f"there is no {group}={value}; choose one of {', '.join(options)}."
     return None
+
+
+def _is_word(value: str) -> bool:
+    """Whether Hydra reads a value as a string, which the name of an option is."""
+    with suppress(ValueError):
+        float(value)
+        return False
+    return isinstance(yaml.safe_load(value), str)
 
 
 def _unknown_choice(error: MissingConfigException) -> str | None:

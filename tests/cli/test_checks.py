@@ -69,6 +69,8 @@ REFUSED = {
     "select=5": "select must be the name of a metric",
     "select=val/foo": "select=val/foo is not logged",
     "loss=[1,2]": "there is no loss=[1,2]; choose one of balanced_bce",
+    "dataset=nan": "there is no dataset=nan; choose one of",
+    "++schedule=1.5": "++schedule=1.5 chooses an option of a group; leave out the plus signs.",
     "data=[]": "data=[] is no value for data; python train.py --help shows",
     "++data=nan": "data holds several settings; change one, data.NAME=VALUE.",
     "name=[1]": "name must be a word",
