@@ -13,9 +13,9 @@ from musicssl.errors import InputError, input_error
 from musicssl.runs.checkpoint import Checkpoint
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.history import read_history
-from tests.cli.test_train import QUICK
 from tests.support.commands import composed, shell
 from tests.support.tiny import Tiny
+from tests.support.training_command import QUICK
 
 
 def run(folder, *overrides):
