@@ -17,7 +17,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from musicssl.cli.exits import graceful_exit
 from musicssl.cli.job import Outcome, attempt
-from musicssl.cli.overrides import check_parts
+from musicssl.cli.overrides import check_parts, check_removed
 from musicssl.cli.sweep import jobs_at_a_time
 from musicssl.errors import InputError, user_errors
 from musicssl.runs.folder import ResultFolder, claimed
@@ -49,13 +49,14 @@ def do_job(work: Callable[[], None], folder: ResultFolder) -> Outcome | None:
     Returns:
         What became of it, if it is a job of a sweep; else a mistake ends the process.
     """
+    runs = Path(HydraConfig.get().sweep.dir)
     if in_a_sweep():
         logging.getLogger("musicssl.report").setLevel(logging.ERROR)  # remarks on single pictures
-        return attempt(work, folder, parallel=jobs_at_a_time(HydraConfig.get().launcher) > 1)
+        return attempt(work, folder, jobs_at_a_time(HydraConfig.get().launcher) > 1, runs)
     with (
         graceful_exit(str(folder.path)),
         user_errors(),
-        claimed(folder.path) if is_first_rank() else nullcontext(),
+        claimed(folder.path, top=runs) if is_first_rank() else nullcontext(),
     ):
         work()
     return None
@@ -75,8 +76,9 @@ def resolved(config: DictConfig) -> dict[str, Any]:
     """Return the configuration as plain values, all interpolations resolved.
 
     Raises:
-        InputError: If something has no default and was not said.
+        InputError: If something has no default and was not given, or was removed.
     """
+    check_removed(HydraConfig.get().overrides.task)
     if config.dataset is not None and "root" in config.dataset and config.dataset.root is None:
         choice = HydraConfig.get().runtime.choices["dataset"]
         raise InputError(f"dataset={choice} lies in files; say where with data.root=FOLDER.")
@@ -137,7 +139,22 @@ def explain_invalid_settings(settings: dict[str, Any]) -> Iterator[None]:
         if isinstance(error.__cause__, InputError):
             raise error.__cause__ from error
         check_parts(error.__cause__, settings, choices)
+        place = str(error).rpartition("full_key: ")[2].splitlines()[0]
         if isinstance(error.__cause__, ValueError | MisconfigurationException):
-            place = str(error).rpartition("full_key: ")[2].splitlines()[0]
             raise InputError(f"{error.__cause__} (mend {place})") from error
+        if typed := _typed_for(place):
+            cause = str(error.__cause__).splitlines()[0] if str(error.__cause__) else "no reason"
+            raise InputError(
+                f"{place} cannot be built with {typed} ({type(error.__cause__).__name__}: {cause})."
+            ) from error
         raise
+    except MisconfigurationException as error:
+        lines = str(error).splitlines() or ["no reason"]
+        raise InputError(f"{lines[0]} (Lightning says so; change trainer.NAME=VALUE)") from error
+
+
+def _typed_for(place: str) -> str | None:
+    """Return the first override of the command line that sets a value in a section."""
+    section = place.rpartition(".")[2]
+    overrides: list[str] = list(HydraConfig.get().overrides.task)
+    return next((o for o in overrides if o.lstrip("+~").startswith(f"{section}.")), None)

@@ -9,6 +9,7 @@ from typing import Any
 
 from musicssl.cli.conf import conf_folder
 from musicssl.cli.exits import graceful_exit
+from musicssl.cli.help import help_text
 from musicssl.cli.overrides import override_errors
 from musicssl.errors import InputError, user_errors
 
@@ -18,8 +19,12 @@ def run_command(name: str, compose_and_run: Callable[[], Any]) -> None:
 
     Args:
         name: Of the root configuration: "train" or "probe".
-        compose_and_run: The decorated function.
+        compose_and_run: The decorated function; with other words beside --help, Hydra lists the
+            settings of these choices.
     """
+    if sys.argv[1:] in (["--help"], ["-h"]):
+        print(help_text(conf_folder(), name))
+        return
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # `override_errors` formats errors, not Hydra
     with (
         user_errors(),

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -41,7 +42,9 @@ class Outcome:
     mistake: bool = False
 
 
-def attempt(work: Callable[[], None], folder: ResultFolder, parallel: bool) -> Outcome:
+def attempt(
+    work: Callable[[], None], folder: ResultFolder, parallel: bool, runs: Path | None = None
+) -> Outcome:
     """Do the work of a run; return what became of it, whatever is raised.
 
     A parallel job prints into log.txt of its folder. The traceback of a defect goes to error.txt.
@@ -50,6 +53,7 @@ def attempt(work: Callable[[], None], folder: ResultFolder, parallel: bool) -> O
         work: Trains and tests, or finds that this was done.
         folder: Of the run; nobody else may work in it meanwhile.
         parallel: Whether other jobs run at the same time in other processes.
+        runs: Folder of all runs; a job that leaves nothing leaves no empty folder in it.
     """
     start, before = time.perf_counter(), _stamp(folder)
     failure = folder.path / "error.txt"
@@ -57,7 +61,8 @@ def attempt(work: Callable[[], None], folder: ResultFolder, parallel: bool) -> O
     if parallel:
         worker.settle_in()
     try:
-        with claimed(folder.path), _printing_to(folder.path) if parallel else nullcontext():
+        printing = partial(_printing_to, folder.path) if parallel else nullcontext
+        with claimed(folder.path, top=runs), printing():
             work()
         termination.check()
     except SIGTERMException:
@@ -68,6 +73,7 @@ def attempt(work: Callable[[], None], folder: ResultFolder, parallel: bool) -> O
         mistake = input_error(error)
         cause = str(mistake)
         if mistake is None:
+            folder.path.mkdir(parents=True, exist_ok=True)
             failure.write_text(traceback.format_exc())
             cause = f"{type(error).__name__}: {error}".splitlines()[0] + " (see error.txt)"
         seconds = time.perf_counter() - start

@@ -2,12 +2,14 @@
 
 import difflib
 import errno
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra import compose
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -18,6 +20,7 @@ from hydra.errors import (
 )
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from musicssl.cli.conf import config_loader
 from musicssl.errors import InputError
@@ -58,6 +61,13 @@ def override_errors(conf: Path, name: str, arguments: Sequence[str]) -> Iterator
     except (ConfigCompositionException, OverrideParseException) as error:
         overrides = [item for item in arguments if "=" in item and not item.startswith("-")]
         sentence = _explain(error, conf, name, overrides)
+        if sentence is None:
+            raise
+        raise InputError(sentence) from error
+    except OmegaConfBaseException as error:
+        raise InputError(_unresolved(error, arguments)) from error
+    except (ValueError, TypeError) as error:
+        sentence = None if isinstance(error, InputError) else _no_option(conf, arguments)
         if sentence is None:
             raise
         raise InputError(sentence) from error
@@ -105,6 +115,25 @@ def _check_kind(key: str, value: Any, default: Any) -> None:
             raise InputError(f"{key} must be a whole number such as {default}, got {value}.")
     elif isinstance(default, float) and not _is_number(value):
         raise InputError(f"{key} must be a number such as {default:g}, got {value}.")
+    elif isinstance(default, str) and isinstance(value, dict | list) and "${" not in default:
+        raise InputError(f"{key} must be a word such as {default}, got {value}.")
+    if isinstance(value, float) and isinstance(default, int | float) and not math.isfinite(value):
+        raise InputError(f"{key} must be a finite number such as {default:g}, got {value}.")
+
+
+def check_removed(overrides: Iterable[str]) -> None:
+    """Check that no setting that every run needs was removed.
+
+    Args:
+        overrides: Of the command line, key=value or ~key.
+
+    Raises:
+        InputError: If one was.
+    """
+    for override in overrides:
+        key = override.partition("=")[0].removeprefix("~")
+        if override.startswith("~") and ("." not in key or key.startswith("data.")):
+            raise InputError(f"{override} removes a setting that every run needs; leave it out.")
 
 
 def check_use(method: Mapping[str, Any], overrides: Iterable[str]) -> None:
@@ -204,6 +233,17 @@ def _explain(
         if (conf / quoted[0]).is_dir():
             return _group_without_place(quoted[0], conf, name)
         return _unknown_setting(quoted[0], conf, name, overrides)
+    if line.startswith("force-add of config groups"):
+        return f"{quoted[0]} chooses an option of a group; leave out the plus signs."
+    if line.startswith("Error merging override"):
+        override = line.removeprefix("Error merging override").strip()
+        section = override.partition("=")[0]
+        return f"{override} is no value for {section}; python {name}.py --help shows what it holds."
+    if line.startswith("Could not delete from config"):
+        return f"there is no setting {quoted[0]} to remove, or it has another value; leave it out."
+    if line.endswith("appears more than once in the final defaults list"):
+        group = line.partition(" ")[0]
+        return f"{group} is chosen already; choose another without the plus sign, {group}=..."
     if line.startswith("Could not append to config"):
         return f"{quoted[0]} is there already; change it without the plus sign, {quoted[0]}=..."
     if "--multirun" in str(error):  # also where a mistake kept Hydra from seeing sweep=...
@@ -211,6 +251,34 @@ def _explain(
             f"{quoted[0]} names several values; add -m to run them all as a sweep."
         )
     return None
+
+
+def _unresolved(error: OmegaConfBaseException, arguments: Sequence[str]) -> str:
+    """Say which override is to blame for a value that refers to what is not there."""
+    line = str(error).splitlines()[0]
+    to_blame = [item for item in arguments if item.startswith("~") or item.endswith("=[]")]
+    if to_blame:
+        return f"{to_blame[0]} removes a setting that others refer to; leave it out ({line})."
+    place = f"{error.full_key}: " if getattr(error, "full_key", None) else ""
+    return f"the settings cannot be resolved: {place}{line}; correct the override that says so."
+
+
+def _no_option(conf: Path, arguments: Sequence[str]) -> str | None:
+    """Say which override gives a number, null or a list where an option has to be named."""
+    for override in arguments:
+        group, _, value = override.partition("=")
+        options = sorted(file.stem for file in (conf / group.lstrip("+")).glob("*.yaml"))
+        if group and options and not _is_word(value):
+            return f"there is no {group}={value}; choose one of {', '.join(options)}."
+    return None
+
+
+def _is_word(value: str) -> bool:
+    """Whether Hydra reads a value as a string, which the name of an option is."""
+    with suppress(ValueError):
+        float(value)
+        return False
+    return isinstance(yaml.safe_load(value), str)
 
 
 def _unknown_choice(error: MissingConfigException) -> str | None:

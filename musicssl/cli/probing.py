@@ -21,6 +21,7 @@ from musicssl.cli.app import (
     to_plain,
     use_threads,
 )
+from musicssl.cli.checks import check_values
 from musicssl.cli.conf import conf_folder
 from musicssl.cli.job import Outcome
 from musicssl.cli.overrides import check_kinds
@@ -85,6 +86,7 @@ def _do(
     checkpoint: Checkpoint | None,
 ) -> None:
     check_kinds(settings, conf_folder(), "probe", HydraConfig.get().overrides)
+    check_values(settings)
     use_threads(config.threads)
     target, wanted = saving_to(config), checked_baselines(to_plain(config.baselines))
     dataset = find_dataset(config, settings, checkpoint)

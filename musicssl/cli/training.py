@@ -1,5 +1,6 @@
 """What `musicssl train` does with a composed configuration: train, test and show a run."""
 
+import json
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +13,8 @@ import pytorch_lightning as pl
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import get_class, instantiate
-from omegaconf import DictConfig, open_dict
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from omegaconf import DictConfig, OmegaConf, open_dict
 from pytorch_lightning.callbacks import LearningRateMonitor
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
@@ -28,6 +30,7 @@ from musicssl.cli.app import (
     to_plain,
     use_threads,
 )
+from musicssl.cli.checks import check_batch_size, check_limits, check_selection, check_values
 from musicssl.cli.conf import conf_folder
 from musicssl.cli.job import Outcome
 from musicssl.cli.overrides import check_kinds, check_use
@@ -55,6 +58,12 @@ from musicssl.runs.checkpoint import (
 )
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.history import History, check_convergence
+from musicssl.runs.messages import (
+    describe_best,
+    describe_data,
+    describe_stop,
+    describe_training,
+)
 from musicssl.runs.progress import EpochProgress
 from musicssl.runs.results import show_results, write_results
 from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint
@@ -91,9 +100,12 @@ def run(config: DictConfig, folder: RunFolder) -> None:
 def _do(config: DictConfig, settings: dict[str, Any], folder: RunFolder) -> None:
     if not config.overwrite:
         folder.check(settings)
+    if folder.is_complete and not config.overwrite:
+        continue_if_stopped(settings, folder)
     complete = folder.is_complete and not config.overwrite
     if not complete:
         check_kinds(settings, conf_folder(), "train", HydraConfig.get().overrides)
+        check_values(settings)
         check_use(config.method, HydraConfig.get().overrides.task)
     use_threads(config.threads)
     pl.seed_everything(config.seed, verbose=False)
@@ -143,22 +155,52 @@ def train_and_test(
     """Train a method and leave its results in the folder."""
     check_layout(config.embedding_map)
     datamodule = data()
-    say(datamodule.label_count())
+    check_batch_size(datamodule)
+    check_selection(config.select, datamodule)
+    say(describe_data(datamodule))
     method: Learner = instantiate(config.method, **datamodule.sizes)
     datamodule.serve(method.needs)
     if config.finetune.checkpoint is not None:
-        path = Path(config.finetune.checkpoint).expanduser()
+        path = Path(str(config.finetune.checkpoint)).expanduser()
         load_weights(method, path, datamodule.corpus.classes)
         method.freeze_parts(config.finetune.frozen)
     elif config.finetune.frozen:
         raise InputError("finetune.frozen keeps weights of a finetune.checkpoint; name one.")
     trainer = build_trainer(config, settings, folder, datamodule)
+    if trainer.world_size == 1:
+        check_limits(settings["trainer"], datamodule)
     if is_first_rank():
         folder.claim(settings, config.overwrite)
-    with _logged(trainer.loggers, settings):
-        method.learn(datamodule, partial(fit_network, trainer, folder, datamodule))
+    fit = partial(fit_network, trainer, config, folder, datamodule)
+    with _released_by_mistakes(folder), _logged(trainer.loggers, settings):
+        method.learn(datamodule, fit)
         if is_first_rank():
-            write_results(folder, datamodule, method, config.embedding_map)
+            stopped_by = describe_stop(trainer) if isinstance(method, Method) else None
+            if stopped_by == "trainer.max_time":
+                stopped_by += f"={settings['trainer']['max_time']}"
+            write_results(folder, datamodule, method, config.embedding_map, stopped_by)
+
+
+def continue_if_stopped(settings: dict[str, Any], folder: RunFolder) -> None:
+    """Let a run go on that a limit of time has stopped, if that limit is another now."""
+    if not is_first_rank():
+        return
+    stopped_by = json.loads(folder.metrics.read_text()).get("stopped_by") or ""
+    name, _, limit = stopped_by.partition("=")
+    now = settings["trainer"].get("max_time")
+    if name == "trainer.max_time" and limit != str(now) and folder.last.is_file():
+        folder.metrics.unlink()
+
+
+@contextmanager
+def _released_by_mistakes(folder: RunFolder) -> Iterator[None]:
+    """Leave no folder of a run that was refused before its first epoch."""
+    try:
+        yield
+    except (InputError, MisconfigurationException):
+        if is_first_rank():
+            folder.release()
+        raise
 
 
 @rank_zero_only
@@ -222,24 +264,29 @@ def build_trainer(
 ) -> pl.Trainer:
     """Build the trainer with what makes a run resumable, visible and self-contained."""
     logger = instantiate(config.logger) if config.logger else False
+    node = config.trainer.copy()
+    with open_dict(node):
+        typed = node.pop("callbacks", None)
+        node.pop("num_sanity_val_steps", None)  # 0 in any case
     callbacks = [
         *([LearningRateMonitor("epoch")] if logger else []),
         StepSeed(config.seed),
         History(folder.history),
-        EpochProgress(),
+        *([EpochProgress()] if node.get("enable_progress_bar", True) else []),
+        *_typed_callbacks(typed),
         DescribeCheckpoint(settings, datamodule.corpus.classes, datamodule.sizes),
         BestCheckpoint(folder.best, config.select),
         ResumeCheckpoint(folder.last),
     ]
     plugins = [AtomicCheckpointIO(), *([SyncBatchNorms()] if config.trainer.sync_batchnorm else [])]
     trainer: pl.Trainer = instantiate(
-        config.trainer,
+        node,
         callbacks=callbacks,
         logger=logger,
         log_every_n_steps=0,  # what a method logs, it logs by the epoch
         plugins=plugins,
         use_distributed_sampler=False,  # each rank draws its own batches, see musicssl.data.batches
-        enable_model_summary=False,
+        enable_model_summary=node.get("enable_model_summary", False),
         num_sanity_val_steps=0,
         default_root_dir=folder.path,
     )
@@ -250,8 +297,27 @@ def build_trainer(
     return trainer
 
 
+def _typed_callbacks(nodes: Any) -> list[pl.Callback]:
+    """Build the callbacks that the command line adds to those of a run.
+
+    Raises:
+        InputError: If something among them is none.
+    """
+    if nodes is None:
+        return []
+    nodes = nodes if OmegaConf.is_list(nodes) else [nodes]
+    callbacks = [instantiate(node) if OmegaConf.is_dict(node) else node for node in nodes]
+    if not all(isinstance(callback, pl.Callback) for callback in callbacks):
+        raise InputError(
+            "trainer.callbacks must be a list of callbacks, such as +trainer.callbacks="
+            "[{_target_:pytorch_lightning.callbacks.EarlyStopping,monitor:val/loss}]."
+        )
+    return callbacks
+
+
 def fit_network(
     trainer: pl.Trainer,
+    config: DictConfig,
     folder: RunFolder,
     datamodule: SemiSupervisedDataModule,
     method: Method,
@@ -260,15 +326,21 @@ def fit_network(
     resume = folder.last if folder.last.is_file() else None
     if resume is not None:
         say(f"Going on with the interrupted run in {folder.path}.")
+    steps = datamodule.steps_per_epoch
+    say(describe_training(config.name, method, trainer, steps))
     device = trainer.strategy.root_device
     trainer.fit(method, datamodule, ckpt_path=resume, weights_only=True)
     if is_first_rank():
         check_convergence(folder.history)
     if not folder.best.is_file():
+        stopped_by = describe_stop(trainer) or "trainer.max_epochs"
+        folder.history.unlink(missing_ok=True)
         raise InputError(
-            "no epoch was trained and validated; raise trainer.max_epochs, or trainer.max_steps or "
-            "trainer.max_time if you set them."
+            f"no epoch was trained and validated before {stopped_by} ended training; raise it."
         )
+    if is_first_rank():
+        epochs = config.trainer.max_epochs
+        say(describe_best(folder.best, folder.history, config.select, epochs))
     method.load_state_dict(Checkpoint.read(folder.best).weights)
     method.to(device).eval()  # Lightning has moved it to the CPU
     if is_first_rank() and method.conclude(datamodule):

@@ -125,7 +125,7 @@ def classes_figure(scene: Scene) -> Figure:
     names = [scene.classes[label] for label in frequent]
     if model.epochs:
         head += "; in brackets the epochs that the classes' models are of"
-        names = [f"{scene.classes[label]} ({model.epochs[label] + 1})" for label in frequent]
+        names = [f"{scene.classes[label]} ({model.epochs[label]})" for label in frequent]
     axis, value = scene.axis, scene.curve_value
     return draw_classes(
         names, scene.differences(effects), [flips, samples], axis.feature, value, head

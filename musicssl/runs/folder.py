@@ -22,7 +22,7 @@ import os
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -178,6 +178,14 @@ class RunFolder(ResultFolder):
         self.path.mkdir(parents=True, exist_ok=True)
         write_atomically(self.config, settings_text(settings))
 
+    def release(self) -> None:
+        """Give the folder up if no epoch of the run was trained: only its settings are there."""
+        if not self.last.is_file() and not self.is_complete and not self.history.is_file():
+            self.config.unlink(missing_ok=True)
+            with suppress(OSError):  # something else is in them
+                self.best.parent.rmdir()
+            _remove_empty(self.path, self.path)
+
     def _clear(self) -> None:
         self.metrics.unlink(missing_ok=True)  # first: interrupted now, the run is not complete
         for folder in (self.best.parent, self.figures, self.probes, self.path / "wandb"):
@@ -190,27 +198,55 @@ class RunFolder(ResultFolder):
 
 
 @contextmanager
-def claimed(folder: Path, wait: bool = False) -> Iterator[None]:
+def claimed(folder: Path, wait: bool = False, top: Path | None = None) -> Iterator[None]:
     """Keep a folder for this process alone; the claim ends with the process at the latest.
+
+    A folder that is empty in the end is removed, so that a mistake leaves nothing behind.
 
     Args:
         folder: To be made if it is not there.
         wait: Until it is free, where another process has it.
+        top: The last of the folders around it to be removed with it, if they are empty too.
 
     Raises:
         InputError: If another process has it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        os.close(handle)
-        raise InputError(
-            f"another process is at work in {folder}; wait for it, or give this run a name of its "
-            "own (name=...)."
-        ) from None
+    handle = _lock(folder, wait)
     try:
         yield
     finally:
+        _remove_empty(folder, top or folder)  # before others may have it
         os.close(handle)
+
+
+def _lock(folder: Path, wait: bool) -> int:
+    """Return a handle of a folder that no other process has."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            handle = os.open(folder, os.O_RDONLY)
+        except FileNotFoundError:  # removed by the process that had it
+            continue
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            os.close(handle)
+            raise InputError(
+                f"another process is at work in {folder}; wait for it, or give this run a name of "
+                "its own (name=...)."
+            ) from None
+        if folder.is_dir() and os.path.samestat(os.fstat(handle), folder.stat()):
+            return handle
+        os.close(handle)
+
+
+def _remove_empty(folder: Path, top: Path) -> None:
+    """Remove a folder and those that it is in, up to one of them, as long as they are empty."""
+    folder, top = folder.absolute(), top.absolute()
+    for place in (folder, *folder.parents):
+        try:
+            place.rmdir()
+        except OSError:  # not empty, or not ours
+            return
+        if place == top or top not in place.parents:
+            return

@@ -1,28 +1,44 @@
 """One progress bar for a whole training run."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ProgressBar
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 
 from musicssl.evaluation.metrics import METRICS
 
 _MOST_METRICS = 2  # in the line of an epoch
 
 
+class _Bar(Progress):
+    """A bar, and beneath it lines that leave its width alone."""
+
+    numbers = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """Give the bar, then the numbers of the last epoch."""
+        yield from super().get_renderables()
+        if self.numbers:
+            yield Text(self.numbers)
+
+
 class EpochProgress(ProgressBar):
     """Show how far training is and how well it validates.
 
-    That is one line, and of methods that learn embeddings another, of how these spread. Where the
-    output is no terminal (a log file), it is printed at each tenth of the epochs.
+    On a terminal that is a bar with the time left, and beneath it the numbers of the last epoch;
+    methods that learn embeddings have another line, of how these spread. Where the output is no
+    terminal (a log file), the numbers are printed at each tenth of the epochs. Epochs are counted
+    from 0, as in history.csv.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._console = Console()
-        self._bar: Progress | None = None
+        self._bar: _Bar | None = None
         self._is_enabled = True
 
     def enable(self) -> None:
@@ -37,7 +53,7 @@ class EpochProgress(ProgressBar):
         """Begin at the epoch that a resumed run has reached."""
         if not self._is_enabled or not self._console.is_terminal:
             return
-        self._bar = Progress(
+        self._bar = _Bar(
             TextColumn("{task.description}"),
             BarColumn(),
             TimeElapsedColumn(),
@@ -66,7 +82,7 @@ class EpochProgress(ProgressBar):
         """Say how well the epoch validated."""
         text = _describe(trainer)
         if self._bar is not None:
-            self._bar.update(self._task, description=text)
+            self._bar.numbers = text
         elif self._is_enabled and _is_a_tenth(trainer):
             self._console.print(text, highlight=False)
 
@@ -103,7 +119,7 @@ def _describe(trainer: pl.Trainer) -> str:
     in_progress = [f"val/{info.name}" for info in METRICS.values() if "progress" in info.shown_in]
     metrics = [name for name in in_progress if name in logged][:_MOST_METRICS]
     values = "  ".join(f"{name} {float(logged[name]):.3f}" for name in [*losses, *metrics])
-    text = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {values}"
+    text = f"epoch {trainer.current_epoch}/{(trainer.max_epochs or 1) - 1}  {values}"
     spread = [
         f"{info.heading} {float(logged[f'{split}/{info.name}']):.2f}"
         for info in METRICS.values()

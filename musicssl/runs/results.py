@@ -16,6 +16,7 @@ from musicssl.figures.run_figures import draw_answers, draw_bars
 from musicssl.runs.artifacts.artifact import Artifact, TrainedRun, artifacts_of
 from musicssl.runs.artifacts.robustness import show_robustness
 from musicssl.runs.folder import RunFolder
+from musicssl.runs.messages import describe_validation
 from musicssl.runs.tables import metrics_table, write_metrics_csv
 
 _WIDTH = 100  # columns of the table
@@ -28,6 +29,7 @@ def write_results(
     datamodule: SemiSupervisedDataModule,
     method: Scorer,
     layout: str | None = "pca",
+    stopped_by: str | None = None,
 ) -> None:
     """Test a trained method; write scores, tables, its artifacts and, last of all, metrics.json.
 
@@ -40,6 +42,7 @@ def write_results(
         method: The trained method, in evaluation mode.
         layout: Of a map of embeddings, if the method learns some; see
             `musicssl.figures.embedding_map`.
+        stopped_by: The setting that ended training before its last epoch, if one did.
     """
     corpus = datamodule.corpus
     predictions = predict_split(method, datamodule, "test")
@@ -49,13 +52,17 @@ def write_results(
     write_metrics_csv(folder.path / "metrics.csv", corpus.classes, by_class, result["macro"])
     draw_bars(folder.figures, corpus.classes, by_class)
     draw_answers(folder.figures, predictions)
-    validated = measure(predict_split(method, datamodule, "val"), corpus.credit)
+    validation = predict_split(method, datamodule, "val")
+    validated = _plain(measure(validation, corpus.credit))
+    if text := describe_validation(validation.scores, validated):
+        print(text)
     document = {
         **result,
-        "validation": _plain(validated),
+        "validation": validated,
         "classes": list(corpus.classes),
         "labels": asdict(datamodule.label_count()),
         **dict.fromkeys(_ALWAYS_PRESENT),
+        **({"stopped_by": stopped_by} if stopped_by else {}),
     }
     run = TrainedRun(folder, datamodule, method, layout)
     for artifact in artifacts_of(method):
@@ -82,7 +89,9 @@ def show_results(folder: RunFolder, artifacts: Sequence[Artifact] = ()) -> None:
     if not console.is_terminal:
         console.width = _WIDTH  # a log file has no width of its own
     per_class, means = null_to_nan(document["per_class"]), null_to_nan(document["macro"])
-    console.print(metrics_table(document["classes"], per_class, means))
+    console.print(metrics_table(document["classes"], per_class, means, console.width))
+    if stopped_by := document.get("stopped_by"):
+        console.print(f"Training was stopped by {stopped_by} before its last epoch.", markup=False)
     for artifact in artifacts:
         artifact.show(folder, document, console)
     if folder.robustness.is_file():

@@ -26,8 +26,13 @@ class ResumeCheckpoint(Checkpoint):
         self.path = path
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save after the epoch and its validation."""
-        trainer.save_checkpoint(self.path)
+        """Save after the epoch and its validation.
+
+        An epoch that a limit of time or steps has cut is not saved: with a larger limit it is
+        trained again, whole.
+        """
+        if trainer.fit_loop.epoch_loop.batch_idx + 1 >= trainer.num_training_batches:
+            trainer.save_checkpoint(self.path)
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException

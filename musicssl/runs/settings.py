@@ -15,6 +15,7 @@ import yaml
 NO_BEARING = (
     *("runs", "overwrite", "logger", "threads", "jobs", "device", "trusted"),  # how, not what
     *("sweep", "launcher", "experiment", "hydra"),
+    "trainer.max_time",  # what it stops is continued with a larger one
     *("corruption", "severities", "embedding_map"),  # tests after training, in files of their own
     *("data._target_", "data.dataset", "data.unlabelled", "data.seed"),  # repeat others
     "datamodule",  # the same, in runs of 0.1.0

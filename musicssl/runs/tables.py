@@ -8,52 +8,89 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from rich import box
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
 from musicssl.cache import csv_field
 from musicssl.errors import printable
-from musicssl.evaluation.metrics import metric_info
+from musicssl.evaluation.metrics import METRICS, metric_info, primary_metric
 
 PerClass = Mapping[str, Sequence[float] | NDArray[np.floating]]
 
 _UNDEFINED = "\N{EN DASH}"
 
 
-def metrics_table(classes: Sequence[str], per_class: PerClass, macro: Mapping[str, float]) -> Table:
-    """Lay out a test result within 100 columns, the macro means as last row.
+_CLASS_WIDTH = 24  # at most; longer names are folded
+_LEAST_CLASS_WIDTH = 18  # to which the column of names shrinks before a metric is left out
+_GAP, _EDGES = 3, 2  # columns between two cells, and at both ends
 
-    Metrics of clips as a whole, which have no value for a class, stand beneath the table.
+
+def metrics_table(
+    classes: Sequence[str], per_class: PerClass, macro: Mapping[str, float], width: int = 100
+) -> Table:
+    """Lay out a test result within a width, the macro means as last row.
+
+    Metrics of clips as a whole, which have no value for a class, stand beneath the table. Where it
+    would be too wide, metrics are left out, and a line beneath the table names them.
 
     Args:
         classes: Names, (C).
         per_class: As in `musicssl.evaluation.metrics.Metrics`, (C) each; a column for each. "both"
             heads the means over the values absent and present.
         macro: As there.
+        width: Of the table at most, in columns of the terminal.
 
     Returns:
         A table in which NaN is a dash.
     """
     counts = [key for key in per_class if _is_count(key)]
-    scores = [key for key in per_class if key not in counts]
+    seen = ["/".join(f"{per_class[key][row]:.0f}" for key in counts) for row in range(len(classes))]
+    class_width = min(_LEAST_CLASS_WIDTH, max(map(cell_len, [*classes, "class", "macro"])))
+    room = width - _EDGES - class_width - _GAP - max(map(len, [*seen, "pos./obs."]))
+    every_score = [key for key in per_class if key not in counts]
+    scores = _that_fit(every_score, room)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    table.add_column("class", max_width=24, overflow="fold")
+    table.add_column("class", min_width=class_width, max_width=_CLASS_WIDTH, overflow="fold")
     heads = [metric_info(key).short for key in scores]
     for head in [*heads, "pos./obs." if len(counts) == 2 else "obs."]:
         table.add_column(head, justify="right", no_wrap=True)
     for row, name in enumerate(classes):
         numbers = [_rounded(per_class[key][row]) for key in scores]
-        seen = "/".join(f"{per_class[key][row]:.0f}" for key in counts)
-        table.add_row(
-            Text(printable(name)), *numbers, seen
-        )  # Text: brackets in a name are no markup
+        # Text: brackets in a name are no markup
+        table.add_row(Text(printable(name)), *numbers, seen[row])
     table.add_section()
     table.add_row("macro", *(_rounded(macro[key]) for key in scores), "", style="bold")
     of_clips = [key for key in macro if key not in per_class]
     texts = [f"{metric_info(key).heading} {_rounded(macro[key])}" for key in of_clips]
-    table.caption, table.caption_style = ", ".join(texts) or None, "bold"
+    lines = [", ".join(texts)] if texts else []
+    if left_out := [metric_info(key).heading for key in every_score if key not in scores]:
+        lines.insert(0, f"Too wide for {width} columns, see metrics.csv: {'; '.join(left_out)}.")
+    table.caption, table.caption_style = "\n".join(lines) or None, "bold"
     table.caption_justify = "left"
     return table
+
+
+def _that_fit(scores: Sequence[str], room: int) -> list[str]:
+    """Leave metrics out until the rest is narrow enough; the one that sums up a run stays."""
+    kept = list(scores)
+    main = primary_metric(kept) if kept else None
+    secondary = [key for key in reversed(kept) if key in METRICS and _is_secondary(key)]
+    others = [key for key in reversed(kept) if key not in (*secondary, main)]
+    for key in (*secondary, *others):
+        if sum(_column_width(name) + _GAP for name in kept) <= room:
+            break
+        kept.remove(key)
+    return kept
+
+
+def _is_secondary(key: str) -> bool:
+    info = metric_info(key)
+    return not info.resampled and info.measure is None
+
+
+def _column_width(key: str) -> int:
+    return max(len("0.000"), *map(len, metric_info(key).short.splitlines()))
 
 
 def write_metrics_csv(

@@ -45,7 +45,7 @@ def test_a_run_that_ends_well(folder, means, result):
 def test_a_mistake_is_a_sentence(folder):
     outcome = attempt(failing(InputError("mend this.")), folder, parallel=False)
     assert (outcome.state, outcome.cause, outcome.mistake) == ("failed", "mend this.", True)
-    assert not list(folder.path.iterdir())
+    assert not folder.path.exists()
 
 
 def test_a_defect_leaves_its_traceback_until_the_run_is_tried_again(folder):

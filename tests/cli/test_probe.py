@@ -255,6 +255,22 @@ def test_validation_clips_of_one_class_still_choose(checkpoint, tmp_path):
     assert document["fits"][0]["val_loss"] < 0.7
 
 
+def test_test_clips_that_nothing_can_be_compared_on_are_refused_before_any_fit(
+    checkpoint, tmp_path, monkeypatch
+):
+    saved = tmp_path / "tiny.npz"
+    asked = f"checkpoint={checkpoint}", "dataset=tiny", "data.p_s=1", "baselines=[]"
+    run(tmp_path / "a" / "probe", *asked, f"embeddings.save={saved}")
+    with np.load(saved) as arrays:
+        content = dict(arrays)
+    content["targets"][content["split"] == "test"] = 1
+    np.savez(saved, **content)
+    monkeypatch.setattr("musicssl.runs.probes.run.fit", None)
+    with pytest.raises(InputError, match="no class has test clips with it and test clips without"):
+        run(tmp_path / "b" / "probe", f"embeddings={saved}", "data.p_s=1")
+    assert not (tmp_path / "b" / "probe" / "results.json").exists()
+
+
 def test_a_checkpoint_of_some_classes_probes_others_and_stays_as_it_is(checkpoint, tmp_path):
     before = checkpoint.read_bytes()
     folder = run(

@@ -14,7 +14,7 @@ from musicssl.evaluation.metrics import macro, per_class_metrics
 from musicssl.runs.checkpoint import Checkpoint, load_method
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.history import read_history
-from tests.support.commands import ROOT, shell
+from tests.support.commands import shell
 from tests.support.opens import opens_of
 from tests.support.tiny import Tiny
 from tests.support.tiny_sound import TinySound
@@ -211,15 +211,6 @@ def test_an_unknown_override_is_named(tmp_path):
 
 
 @pytest.mark.slow
-def test_help_lists_the_choices_of_every_group(tmp_path):
-    result = shell(tmp_path, "--help")
-    assert result.returncode == 0
-    for group in sorted(path for path in (ROOT / "conf").iterdir() if path.is_dir()):
-        options = ", ".join(sorted(path.stem for path in group.glob("*.yaml")))
-        assert f"{group.name}: {options}" in result.stdout
-
-
-@pytest.mark.slow
 def test_a_sweep_gives_every_job_the_folder_of_its_settings(tmp_path):
     result = shell(tmp_path, "-m", *QUICK, "seed=0,1", "data.p_s=0.1,0.5", "threads=1")
     assert result.returncode == 0, result.stderr
@@ -322,7 +313,7 @@ def test_a_checkpoint_is_opened_once_to_be_fine_tuned(tmp_path, monkeypatch):
     assert len(opened) == 1
 
 
-NO_EPOCH = "no epoch was trained and validated"
+NO_EPOCH = "no epoch was trained and validated|ends training before an epoch is validated"
 
 
 @pytest.mark.parametrize(
@@ -335,12 +326,13 @@ NO_EPOCH = "no epoch was trained and validated"
 )
 def test_training_that_stops_before_its_first_validation_is_one_sentence(tmp_path, limits):
     with pytest.raises(InputError, match=NO_EPOCH):
-        run(tmp_path, *limits)
-    assert not RunFolder(tmp_path).is_complete
+        run(tmp_path / "run", *limits)
+    assert not (tmp_path / "run").exists()
 
 
-def test_training_that_stops_within_a_later_epoch_ends_with_the_best_epoch_before(tmp_path):
+def test_training_that_stops_within_a_later_epoch_ends_with_the_best_epoch_before(tmp_path, capsys):
     folder = run(tmp_path, "+trainer.max_steps=8")  # an epoch has 6
+    assert "Training was stopped by trainer.max_steps=8 before its last" in capsys.readouterr().out
     first, second = read_history(folder.history)
     assert math.isfinite(first["val/loss"])
     assert math.isfinite(second["train/loss"])

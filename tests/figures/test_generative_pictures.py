@@ -156,7 +156,7 @@ def test_models_that_were_kept_from_epochs_of_their_own_say_so():
     drawn = scene(linear(epochs=tuple(range(10, 60))))
     figure = classes_figure(drawn)
     names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
-    assert names == [f"{name} ({11 + label})" for label, name in enumerate(drawn.classes)]
+    assert names == [f"{name} ({10 + label})" for label, name in enumerate(drawn.classes)]
     assert "in brackets the epochs" in heading(figure)
 
 

@@ -5,6 +5,7 @@ import pytorch_lightning as pl
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from rich.console import Console
+from rich.text import Text
 
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.runs.progress import EpochProgress
@@ -37,13 +38,13 @@ def shown(tmp_path, epochs, overrides=(), width=120, **console):
 def test_a_log_file_gets_a_line_for_each_tenth(tmp_path, epochs, lines):
     text = shown(tmp_path, epochs).splitlines()
     assert len(text) == lines
-    assert text[-1].startswith(f"epoch {epochs}/{epochs}  train/loss 0.")
+    assert text[-1].startswith(f"epoch {epochs - 1}/{epochs - 1}  train/loss 0.")
     assert "val/auroc 0." in text[-1]
 
 
 def test_a_terminal_gets_one_bar_that_ends_full(tmp_path):
     text = shown(tmp_path, 2, force_terminal=True)
-    assert "epoch 2/2" in text
+    assert "epoch 1/1" in text
     assert "left" in text
     assert "0:00:00" in text  # nothing is left to do
 
@@ -53,14 +54,19 @@ EMBEDDINGS = {"overrides": ["method=semisupcon", "encoder=att", "views=none"]}
 
 def test_of_embeddings_a_second_line_says_how_they_spread_and_neither_is_broken(tmp_path):
     first, second = shown(tmp_path, 1, **EMBEDDINGS, width=80).splitlines()
-    assert first.startswith("epoch 1/1  train/loss ")
+    assert first.startswith("epoch 0/0  train/loss ")
     names = [word for word in second.split() if word.isalpha()]
     assert names == ["alignment", "uniformity", "positives", "effective", "rank"]
 
 
-def test_a_terminal_shows_both_lines_beside_the_bar(tmp_path):
-    text = shown(tmp_path, 1, **EMBEDDINGS, width=120, force_terminal=True)
-    first, second = text[text.rindex("epoch 1/1") :].rstrip().splitlines()[:2]
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_terminal_shows_the_bar_and_the_time_left_above_the_numbers(tmp_path, width):
+    text = shown(tmp_path, 1, **EMBEDDINGS, width=width, force_terminal=True)
+    plain = Text.from_ansi(text).plain
+    bar, first, second = plain[: plain.rindex("effective rank")].rstrip().splitlines()[-3:]
+    assert "\N{BOX DRAWINGS HEAVY HORIZONTAL}" in bar
+    assert bar.rstrip().endswith("left 0:00:00")
+    assert first.startswith("epoch 0/0  train/loss ")
     assert "val/auroc" in first
-    assert "left" in first
-    assert "effective rank" in second
+    assert second.startswith("  alignment")
+    assert max(map(len, plain.splitlines())) <= width

@@ -70,6 +70,21 @@ def test_the_table_fits_100_columns_and_loses_nothing() -> None:
     assert name in "".join(line[:width].strip() for line in lines)
 
 
+def test_a_narrow_table_keeps_names_and_says_which_metrics_it_leaves_out() -> None:
+    per_class, means = metrics()
+    for width in range(45, 101):
+        table = metrics_table(CLASSES, per_class, means, width)
+        lines = printed(table, width)
+        assert max(map(len, lines)) <= width
+        words = " ".join(lines).split()
+        assert all(name in words for name in [*CLASSES, "AUROC", "macro"])
+        shown = len(table.columns) - 2  # without the class and the counts
+        text = " ".join(words)
+        named = text.partition("see metrics.csv: ")[2].count(";") + 1 if shown < 8 else 0
+        assert shown + named == 8
+    assert shown == 8
+
+
 def test_brackets_in_a_class_name_are_no_markup() -> None:
     text = "\n".join(printed(metrics_table(["[red]", "[/]", "c"], *metrics())))
     assert "[red]" in text

@@ -7,7 +7,9 @@ import numpy as np
 import torch
 from rich.console import Console
 
+from musicssl.data.checks import learnable
 from musicssl.data.corpus import Corpus
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError, printable
 from musicssl.evaluation.predictions import Scorer
 from musicssl.probing.finetune import FineTune
@@ -48,6 +50,7 @@ def probe_source(folder: ProbeFolder, source: Source, plan: Plan, load: Load) ->
     embedded = source.embedded(load, plan.cache, plan.batch_size, plan.device)
     dim = _checked_dim(source, embedded)
     datamodule = plan.datamodule(embedded)
+    _check_test_labels(datamodule)
     drawn = draws(datamodule, plan.fractions, plan.seeds, plan.stratified)
     trials, scorers = fit(source, plan, load, datamodule, drawn)
     settings = {**plan.settings, "dataset": plan.dataset, **source.settings}
@@ -85,6 +88,21 @@ def probe_baseline(source: Source, plan: Plan, runs: Path, load: Load) -> ProbeF
                 "(baselines=[] leaves baselines out)"
             ) from error
     return folder
+
+
+def _check_test_labels(datamodule: SemiSupervisedDataModule) -> None:
+    """Refuse a test split that no ranking can be measured on.
+
+    Raises:
+        InputError: If no class of its clips is observed with both values.
+    """
+    corpus = datamodule.corpus
+    y, mask = (tensor.numpy() for tensor in datamodule.labels("test"))
+    if not learnable(y, mask, corpus.task).any():
+        raise InputError(
+            f"{corpus.name}: no class has test clips with it and test clips without it, so that "
+            "probes cannot be compared; label other test clips, or move clips into the test split."
+        )
 
 
 def _checked_dim(source: Source, embedded: Corpus) -> int:

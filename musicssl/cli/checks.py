@@ -1,0 +1,237 @@
+"""Settings that nothing can be trained with, found before training starts.
+
+Lightning, NumPy and torch would refuse them with a traceback, some of them after the first epoch.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+
+from musicssl.data.datamodule import SemiSupervisedDataModule
+from musicssl.errors import InputError
+from musicssl.evaluation.metrics import metric_info
+from musicssl.evaluation.predictions import Predictions, measure
+from musicssl.runs.settings import flattened, value_text
+
+_LARGEST_SEED = 2**32 - 1  # of Lightning and NumPy
+_PRECISIONS = ("32-true", "32", "16-mixed", "16", "bf16-mixed", "bf16")
+_MOST_REPEATS = 10  # of a training clip in one batch
+_REFUSED = {  # settings of the trainer: values that do nothing, and what to do instead of others
+    "logger": ((None, False), "choose logger=csv or logger=wandb"),
+    "fast_dev_run": ((None, False, 0), "trainer=debug trains two short epochs"),
+    "plugins": ((None,), "settings such as trainer.precision choose them"),
+    "barebones": ((None, False), "leave it out"),
+    "overfit_batches": ((None, 0, 0.0), "use +trainer.limit_train_batches=NUMBER"),
+    "num_sanity_val_steps": ((None, 0), "trainer=debug trains and validates two short epochs"),
+    "enable_checkpointing": ((None, True), "a run always keeps its best and its last epoch"),
+    "default_root_dir": ((), "hydra.run.dir=FOLDER names the folder of the run"),
+    "log_every_n_steps": ((), "methods log once an epoch"),
+    "use_distributed_sampler": ((), "each process draws its own batches"),
+}
+
+
+def check_values(settings: Mapping[str, Any]) -> None:
+    """Check seeds, the trainer, the optimizer and its schedule by their values alone.
+
+    Args:
+        settings: Of a run or a probe, plain values.
+
+    Raises:
+        InputError: If one of them cannot be used.
+    """
+    for key, value in flattened(settings).items():
+        if key.rpartition(".")[2] in ("seed", "split_seed"):
+            _check_seed(key, value)
+    for key in ("name", "runs"):
+        if isinstance(settings.get(key), list | dict):
+            raise InputError(f"{key} must be a word, got {value_text(settings[key])}.")
+    for key in ("data", "finetune"):
+        if key in settings and not isinstance(settings[key], dict):
+            raise InputError(f"{key} holds several settings; change one, {key}.NAME=VALUE.")
+    if "trainer" in settings:
+        _check_trainer(settings["trainer"])
+    if (settings.get("method") or {}).get("optimizer") is not None:
+        _check_optimizer(settings)
+
+
+def _check_seed(key: str, value: Any) -> None:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    optional = value is None and key != "seed"
+    if not optional and not (whole and 0 <= value <= _LARGEST_SEED):
+        raise InputError(
+            f"{key} must be a whole number from 0 to {_LARGEST_SEED}, got {value_text(value)}."
+        )
+
+
+def _check_trainer(trainer: Any) -> None:
+    if not isinstance(trainer, Mapping):
+        raise InputError("trainer=... must be one of auto, cpu, ddp, debug and gpu.")
+    for name, (neutral, cure) in _REFUSED.items():
+        if name in trainer and trainer[name] not in neutral:
+            raise InputError(
+                f"trainer.{name}={value_text(trainer[name])} cannot be used; leave it out ({cure})."
+            )
+    precision = trainer.get("precision")
+    if precision is not None and str(precision) not in _PRECISIONS:
+        raise InputError(
+            f"trainer.precision={value_text(precision)} cannot be used, for targets and metrics "
+            "are 32-bit numbers; choose 32-true, or 16-mixed or bf16-mixed."
+        )
+    if any(word in str(trainer.get("strategy")) for word in ("spawn", "fork", "notebook")):
+        raise InputError(
+            f"trainer.strategy={trainer['strategy']} cannot hand a run to other processes; choose "
+            "trainer=ddp, or +trainer.strategy=ddp."
+        )
+    epochs = _count(trainer, "max_epochs", 1)
+    if epochs is None:
+        raise InputError("trainer.max_epochs=null would never end; give a whole number from 1 up.")
+    validated = _count(trainer, "check_val_every_n_epoch", 1) or 1
+    if validated > epochs:
+        raise InputError(
+            f"trainer.check_val_every_n_epoch={validated} with trainer.max_epochs={epochs}: no "
+            "epoch would be validated; lower the one or raise the other."
+        )
+    _count(trainer, "accumulate_grad_batches", 1)
+    clip = trainer.get("gradient_clip_val")
+    if clip is not None and not (_is_number(clip) and clip >= 0):
+        raise InputError(
+            f"trainer.gradient_clip_val must be a number from 0 up, or null, got {clip}."
+        )
+
+
+def _check_optimizer(settings: Mapping[str, Any]) -> None:
+    """Build the optimizer and its schedule as a method will, for one parameter."""
+    method = settings["method"]
+    try:
+        instantiate(method["optimizer"])([torch.nn.Parameter(torch.zeros(1))])
+    except (ValueError, TypeError, RuntimeError) as error:
+        if "unexpected keyword argument" in str(error):
+            raise
+        raise InputError(_not_callable("optimizer", error)) from error
+    try:
+        if "schedule" in method:
+            float(instantiate(method["schedule"])(0.5))
+    except (ValueError, TypeError, ArithmeticError) as error:
+        if "unexpected keyword argument" in str(error):
+            raise
+        raise InputError(_not_callable("schedule", error)) from error
+
+
+def _not_callable(part: str, error: Exception) -> str:
+    line = str(error.__cause__ or error).splitlines()[0]
+    return f"the {part} refuses its settings: {line} (change {part}.NAME=VALUE)."
+
+
+def check_limits(trainer: Mapping[str, Any], datamodule: SemiSupervisedDataModule) -> None:
+    """Check that limits of the trainer leave something to train and to validate in an epoch.
+
+    Args:
+        trainer: Its settings, plain values; of a run on one device.
+        datamodule: That is trained with.
+
+    Raises:
+        InputError: If they do not.
+    """
+    batches = datamodule.steps_per_epoch
+    steps = _limited(trainer, "limit_train_batches", batches)
+    _limited(trainer, "limit_val_batches", len(datamodule.val_dataloader()))
+    interval = trainer.get("val_check_interval")
+    if isinstance(interval, int | float) and not isinstance(interval, bool):
+        most = steps if isinstance(interval, int) else 1.0
+        if not 0 < interval <= most:
+            raise InputError(
+                f"+trainer.val_check_interval={interval} is not within an epoch of {steps} steps; "
+                f"give a whole number from 1 to {steps}, or a fraction up to 1.0."
+            )
+    every = trainer.get("check_val_every_n_epoch") or 1
+    least = math.ceil(steps / trainer.get("accumulate_grad_batches", 1)) * every
+    most_steps = trainer.get("max_steps")
+    if isinstance(most_steps, int) and -1 != most_steps < least:
+        raise InputError(
+            f"trainer.max_steps={most_steps} ends training before an epoch is validated, after "
+            f"{least} steps; raise it to {least} at least, or leave it out."
+        )
+
+
+def _limited(trainer: Mapping[str, Any], name: str, total: int) -> int:
+    """Return how many of the batches of an epoch a limit leaves, at least one."""
+    value = trainer.get(name)
+    if value is None:
+        return total
+    fraction = isinstance(value, float)
+    valid = _is_number(value) and value >= 0 and not (fraction and value > 1)
+    if not valid:
+        raise InputError(
+            f"+trainer.{name} must be a whole number of batches, or a fraction such as 0.5, got "
+            f"{value_text(value)}."
+        )
+    left = int(total * value) if fraction else min(total, value)
+    if left == 0:
+        raise InputError(
+            f"+trainer.{name}={value} leaves none of {total} batches, so that no epoch would be "
+            "trained and validated; raise it, or leave it out."
+        )
+    return left
+
+
+def check_batch_size(datamodule: SemiSupervisedDataModule) -> None:
+    """Refuse batches in which each training clip would be repeated many times.
+
+    Raises:
+        InputError: If so.
+    """
+    clips, size = len(datamodule.training_rows()), datamodule.batch_size
+    if size > _MOST_REPEATS * clips:
+        raise InputError(
+            f"data.batch_size={size} would hold each of the {clips:,} training clips "
+            f"{size // clips:,} times; set it to {clips} or less."
+        )
+
+
+def check_selection(select: Any, datamodule: SemiSupervisedDataModule) -> None:
+    """Check that the validation labels determine the metric by which an epoch is kept.
+
+    Args:
+        select: Name of the metric, such as "val/auroc".
+        datamodule: Of the run.
+
+    Raises:
+        InputError: If it is no name, or undefined whatever the scores are.
+    """
+    if not isinstance(select, str):
+        raise InputError(f"select must be the name of a metric such as val/loss, got {select}.")
+    corpus, rows = datamodule.corpus, datamodule.rows("val")
+    y, mask = (tensor.numpy() for tensor in datamodule.labels("val"))
+    ids = corpus.clip_ids[rows]
+    any_scores = Predictions(corpus.classes, ids, y, y, mask, corpus.task)
+    means = measure(any_scores, corpus.credit).macro
+    name = select.rpartition("/")[2]
+    if math.isnan(means.get(name, 0.0)):
+        raise InputError(
+            f"select={select}: {metric_info(name).heading} cannot be computed on the validation "
+            f"split, in which no class has clips with it and clips without it "
+            f"(classes: {_first(corpus.classes)}); choose select=val/loss, or label other "
+            "validation clips."
+        )
+
+
+def _first(names: tuple[str, ...], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+
+
+def _count(trainer: Mapping[str, Any], name: str, least: int) -> int | None:
+    value = trainer.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise InputError(
+            f"trainer.{name} must be a whole number from {least} up, got {value_text(value)}."
+        )
+    return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

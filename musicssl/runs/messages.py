@@ -1,0 +1,148 @@
+"""What is printed around training: what is about to be trained, and how it went."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+from numpy.typing import NDArray
+from pytorch_lightning.callbacks import Timer
+
+from musicssl.data.datamodule import SemiSupervisedDataModule
+from musicssl.evaluation.metrics import metric_info
+from musicssl.runs.checkpoint import Checkpoint
+from musicssl.runs.history import read_history
+
+_STANDARD_ERRORS = 2  # from 0.5 within which an AUROC is called chance
+
+
+def describe_data(datamodule: SemiSupervisedDataModule) -> str:
+    """Say how many clips are trained on, validated and tested, and how many have labels."""
+    text = str(datamodule.label_count())
+    parts = []
+    for split, name in (("val", "validation"), ("test", "test")):
+        labelled = int(datamodule.labels(split)[1].any(dim=1).sum())
+        parts.append(f"{name} {len(datamodule.rows(split)):,} clips, {labelled:,} with labels")
+    text += f"\n{'; '.join(parts).capitalize()}."
+    clips, size = len(datamodule.training_rows()), datamodule.batch_size
+    if size > clips:
+        text += (
+            f"\nA batch of {size:,} clips is larger than the {clips:,} training clips, which it "
+            "repeats; a smaller data.batch_size trains more steps."
+        )
+    return text
+
+
+def describe_training(
+    name: str, method: pl.LightningModule, trainer: pl.Trainer, steps: int
+) -> str:
+    """Say what is trained, where, and for how long.
+
+    Args:
+        name: Of the run.
+        method: To be trained.
+        trainer: That trains it.
+        steps: Batches in an epoch, limits of the trainer left aside.
+    """
+    trained = sum(p.numel() for p in method.parameters() if p.requires_grad)
+    frozen = sum(p.numel() for p in method.parameters() if not p.requires_grad)
+    limit = trainer.limit_train_batches
+    if limit is not None:
+        steps = int(steps * limit) if isinstance(limit, float) else min(steps, limit)
+    devices = str(trainer.strategy.root_device)
+    if trainer.world_size > 1:
+        devices = f"{trainer.world_size} devices ({trainer.strategy.root_device.type})"
+    text = f"{name}: {trained:,} parameters"
+    text += f" to train and {frozen:,} frozen" if frozen else ""
+    text += (
+        f", on {devices}; {steps:,} steps an epoch, epochs 0 to {(trainer.max_epochs or 1) - 1}."
+    )
+    if trainer.accumulate_grad_batches > steps:
+        text += (
+            f"\ntrainer.accumulate_grad_batches={trainer.accumulate_grad_batches} is more than the "
+            f"{steps} batches of an epoch, so that weights change once an epoch; lower it."
+        )
+    return text
+
+
+def describe_best(path: Path, history: Path, select: str, max_epochs: int) -> str:
+    """Say which epoch was kept and why; and that a later one may be better still, if so.
+
+    Args:
+        path: Of its checkpoint.
+        history: The CSV file of all epochs.
+        select: Name of the metric that chose it.
+        max_epochs: The number of epochs that were to be trained.
+    """
+    best, rows = Checkpoint.read(path).epoch, read_history(history)
+    which = "least" if metric_info(select).smaller_is_better else "greatest"
+    row = next((row for row in rows if row["epoch"] == best), {})
+    last = int(rows[-1]["epoch"])
+    text = f"Kept epoch {best} of 0 to {last}: its {select} is the {which}"
+    text += f", {row[select]:.3f}." if select in row else "."
+    if best == last > 0:
+        text += (
+            "\nThe best epoch was the last one: train longer, such as with "
+            f"trainer.max_epochs={2 * max_epochs}."
+        )
+    return text
+
+
+def describe_stop(trainer: pl.Trainer) -> str | None:
+    """Say what ended training before its last epoch, as the setting that did; None if nothing did.
+
+    Args:
+        trainer: After training.
+    """
+    done = trainer.fit_loop.epoch_progress.current.completed
+    if trainer.max_epochs is not None and done >= trainer.max_epochs and not _cut(trainer):
+        return None
+    callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    timer = next((c for c in callbacks if isinstance(c, Timer)), None)
+    if timer is not None and (timer.time_remaining() or 0) <= 0:
+        return "trainer.max_time"
+    if 0 < trainer.max_steps <= trainer.global_step:
+        return f"trainer.max_steps={trainer.max_steps}"
+    return "a callback of trainer.callbacks"
+
+
+def _cut(trainer: pl.Trainer) -> bool:
+    return trainer.fit_loop.epoch_loop.batch_idx + 1 < trainer.num_training_batches
+
+
+def describe_validation(scores: NDArray[np.float32], validated: Mapping[str, Any]) -> str | None:
+    """Say that nothing was learnt, if validation shows it; None otherwise.
+
+    Args:
+        scores: Of the validation clips, (N, C).
+        validated: Their metrics: `macro` by name, and by class in `per_class`.
+
+    Returns:
+        One sentence with what to try, if all clips have the same scores, or the mean AUROC is
+        within two standard errors of 0.5. The error of a class is that of the Mann-Whitney
+        statistic under the null hypothesis, (P + N + 1) / (12 P N) for P positives and N negatives;
+        classes count as independent.
+    """
+    if len(scores) > 1 and float(np.ptp(scores, axis=0).max()) < 1e-6:
+        return (
+            "All validation clips have the same scores: nothing was learnt. Try another "
+            "optimizer.lr, or look whether the features of the clips differ."
+        )
+    by_class, auroc = validated["per_class"], validated["macro"].get("auroc", math.nan)
+    if math.isnan(auroc):
+        return None
+    present = np.asarray(by_class["positives"], float)
+    absent = np.asarray(by_class["observed"], float) - present
+    known = (present > 0) & (absent > 0)
+    present, absent = present[known], absent[known]
+    variance = (present + absent + 1) / (12 * present * absent)
+    margin = _STANDARD_ERRORS * math.sqrt(variance.sum()) / len(variance)
+    if abs(auroc - 0.5) > margin:
+        return None
+    return (
+        f"The validation AUROC of {auroc:.3f} is within chance, 0.5 \N{PLUS-MINUS SIGN} "
+        f"{margin:.3f}: train longer (trainer.max_epochs), try another optimizer.lr, or use more "
+        "labels (data.p_s)."
+    )
