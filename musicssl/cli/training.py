@@ -189,9 +189,6 @@ def train_and_test(
     """Train a method and leave its results in the folder."""
     check_layout(config.embedding_map)
     datamodule = data()
-    made_of = made_from(config, datamodule)
-    if not config.overwrite:
-        folder.check_data(made_of)
     say(datamodule.label_count())
     method: Learner = instantiate(config.method, **datamodule.sizes)
     datamodule.serve(method.needs)
@@ -201,6 +198,9 @@ def train_and_test(
         method.freeze_parts(config.finetune.frozen)
     elif config.finetune.frozen:
         raise InputError("finetune.frozen keeps weights of a finetune.checkpoint; name one.")
+    made_of = made_from(config, datamodule)
+    if not config.overwrite:
+        folder.check_data(made_of)
     trainer = build_trainer(config, settings, folder, datamodule, made_of)
     if is_first_rank():
         folder.claim(settings, config.overwrite, made_of)
