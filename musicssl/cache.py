@@ -1,8 +1,11 @@
 """Derived data on disk: named after its settings, built once and written atomically.
 
-Journals record which parts of a large file are already written: one line of JSON for each part.
+Folders made by `build_checked` hold checksums of their files: damage is found when they are opened,
+and then they are made again. Journals record which parts of a large file are already written: one
+line of JSON for each part.
 """
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -12,13 +15,22 @@ import os
 import shutil
 import tempfile
 import uuid
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import DTypeLike
+
 from musicssl.errors import InputError, printable
+
+_SUMS = "checksums.json"  # in a folder of `build_checked`: size and CRC-32 of each other file
+_SUM = "crc32"  # in a JSON file: of all else in it
+_CHUNK_BYTES = 2**22
+_whole: dict[Path, list[tuple[str, int, int]]] = {}  # folders that this process has checked
 
 _log = logging.getLogger(__name__)
 
@@ -67,17 +79,180 @@ def build_once(folder: Path, build: Callable[[Path], None]) -> Path:
     Returns:
         `folder`.
     """
-    with _locked(folder) as missing:
-        if missing:
-            for stale in _parts(folder):
-                shutil.rmtree(stale)
-            part = _new_part(folder)
-            try:
-                build(part)
-                part.rename(folder)
-            finally:
-                shutil.rmtree(part, ignore_errors=True)
+    if not folder.is_dir():
+        with _locked(folder):
+            if not folder.is_dir():
+                _build_whole(folder, build)
     return folder
+
+
+def build_checked(folder: Path, build: Callable[[Path], None]) -> Path:
+    """Let `build` fill a folder as `build_once` does, and make it again when it is damaged.
+
+    The sizes of all files are compared with what was written each time, their content once in each
+    process and whenever a size or a modification time has changed. A folder that an earlier version
+    made without checksums gets some, if its files are as long as they say.
+
+    Args:
+        folder: The folder to create.
+        build: Called with an empty folder to fill.
+
+    Returns:
+        `folder`.
+
+    Raises:
+        InputError: If the disk is full or fails, or a damaged folder cannot be removed.
+    """
+    with _disk_errors(folder):
+        if _damage(folder) is not None:
+            with _locked(folder):
+                why = _damage(folder)
+                if why:
+                    _log.warning("%s is damaged (%s), so it is made again.", folder, why)
+                    discard(folder)
+                if why is not None:
+                    _build_whole(folder, build, checked=True)
+    return folder
+
+
+def _build_whole(folder: Path, build: Callable[[Path], None], checked: bool = False) -> None:
+    for stale in _parts(folder):
+        shutil.rmtree(stale)
+    part = _new_part(folder)
+    try:
+        build(part)
+        if checked:
+            _write_sums(part)
+        part.rename(folder)
+        if checked:
+            _whole[folder] = _stamps(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def discard(folder: Path) -> None:
+    """Remove derived data, whatever is at that place.
+
+    Raises:
+        InputError: If it cannot be removed.
+    """
+    try:
+        if folder.is_dir() and not folder.is_symlink():
+            shutil.rmtree(folder)
+        else:
+            folder.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{folder} is damaged and cannot be removed ({error.strerror}); remove it, then it is "
+            "made again."
+        ) from error
+
+
+def _damage(folder: Path) -> str | None:
+    """Say what is wrong with a folder of `build_checked`: "" if it is missing, None if nothing."""
+    if not os.path.lexists(folder):
+        return ""
+    if not folder.is_dir():
+        return "it is no folder"
+    if folder in _whole and _whole[folder] == _stamps(folder):
+        return None
+    if not (folder / _SUMS).exists():
+        why = _odd_file(folder)
+        if why is None:
+            with suppress(OSError):  # a cache of somebody else; it is checked again the next time
+                _write_sums(folder)
+        return why
+    try:
+        written = {str(name): (size, crc32) for name, (size, crc32) in _sums(folder).items()}
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return f"{_SUMS} cannot be read"
+    for name, (size, crc32) in written.items():
+        file = folder / name
+        if not file.is_file():
+            return f"{name} is missing"
+        if file.stat().st_size != size:
+            return f"{name} has {file.stat().st_size} bytes instead of {size}"
+        if _crc32(file) != crc32:
+            return f"{name} differs from what was written"
+    _whole[folder] = _stamps(folder)
+    return None
+
+
+def _odd_file(folder: Path) -> str | None:
+    """Say which array is shorter than it says, or which JSON is none, in an old folder."""
+    files = sorted(folder.iterdir())
+    if not files:
+        return "it is empty"
+    for file in files:
+        try:
+            if file.suffix == ".npy":
+                np.load(file, mmap_mode="r", allow_pickle=False)
+            elif file.suffix == ".json":
+                json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError, EOFError, RecursionError):
+            return f"{file.name} cannot be read"
+    return None
+
+
+def _sums(folder: Path) -> dict[str, Any]:
+    sums: dict[str, Any] = read_json(folder / _SUMS)["files"]
+    return sums
+
+
+def _write_sums(folder: Path) -> None:
+    files = sorted(file for file in folder.iterdir() if file.name != _SUMS)
+    sums = {file.name: [file.stat().st_size, _crc32(file)] for file in files}
+    write_json(folder / _SUMS, {"files": sums})
+
+
+def _stamps(folder: Path) -> list[tuple[str, int, int]]:
+    """Return name, size and modification time of each file in a folder."""
+    return sorted(
+        (entry.name, entry.stat().st_size, entry.stat().st_mtime_ns) for entry in os.scandir(folder)
+    )
+
+
+def _crc32(file: Path) -> int:
+    crc32 = 0
+    with file.open("rb", buffering=0) as opened:
+        while data := opened.read(_CHUNK_BYTES):
+            crc32 = zlib.crc32(data, crc32)
+    return crc32
+
+
+def new_array(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> "np.memmap[Any, Any]":
+    """Make a file for an array, and map it into memory for writing.
+
+    The disk space is taken at once: a disk that fills up while a memory map is written would end
+    the process without a word.
+
+    Raises:
+        OSError: If there is not so much room.
+    """
+    array = np.lib.format.open_memmap(path, "w+", np.dtype(dtype), shape)
+    with path.open("r+b") as file:
+        if hasattr(os, "posix_fallocate"):  # not on macOS
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
+
+
+_OF_THE_DISK = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG),
+    *(errno.ENOTDIR, errno.EEXIST, errno.EISDIR),  # a file where a folder should be
+}
+
+
+@contextmanager
+def _disk_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _OF_THE_DISK:
+            raise
+        raise InputError(
+            f"{folder} cannot be written: {error.strerror}; make room or choose another folder "
+            "(data.cache)."
+        ) from error
 
 
 def build_on(folder: Path, build: Callable[[Path], None]) -> Path:
@@ -91,20 +266,18 @@ def build_on(folder: Path, build: Callable[[Path], None]) -> Path:
     Returns:
         `folder`.
     """
-    with _locked(folder) as missing:
-        if missing:
-            part = next(iter(_parts(folder)), None) or _new_part(folder)
-            build(part)
-            part.rename(folder)
+    if not folder.is_dir():
+        with _locked(folder):
+            if not folder.is_dir():
+                part = next(iter(_parts(folder)), None) or _new_part(folder)
+                build(part)
+                part.rename(folder)
     return folder
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[bool]:
-    """Wait until no other process builds a folder; yield whether it is still missing then."""
-    if folder.is_dir():
-        yield False
-        return
+def _locked(folder: Path) -> Iterator[None]:
+    """Wait until no other process builds a folder, and let none begin."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f".{folder.name}.lock").open("w") as lock:
         try:
@@ -112,7 +285,7 @@ def _locked(folder: Path) -> Iterator[bool]:
         except BlockingIOError:
             _log.info("waiting for another process that is building %s", folder)
             fcntl.flock(lock, fcntl.LOCK_EX)  # released by the kernel when the process dies
-        yield not folder.is_dir()
+        yield
 
 
 def _parts(folder: Path) -> list[Path]:
@@ -155,8 +328,41 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
-    """Write plain values atomically as JSON; NaN, which JSON lacks, becomes null."""
-    write_atomically(path, json.dumps(nan_to_null(document), indent=2) + "\n")
+    """Write plain values atomically as JSON with a checksum; NaN becomes null."""
+    plain = json.loads(json.dumps(nan_to_null(document)))
+    write_atomically(path, json.dumps(plain | {_SUM: _sum_of(plain)}, indent=2) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read what `write_json` wrote; a file without a checksum is of an earlier version.
+
+    Raises:
+        OSError: If the file cannot be read.
+        ValueError: If it is damaged.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
+    if not isinstance(document, dict):
+        raise ValueError("it holds no names")
+    return without_checksum(document)
+
+
+def without_checksum(document: dict[str, Any]) -> dict[str, Any]:
+    """Return what `write_json` was given, from what is in the file.
+
+    Raises:
+        ValueError: If it differs from its checksum; an earlier version wrote none.
+    """
+    rest = {name: value for name, value in document.items() if name != _SUM}
+    if document.get(_SUM, _sum_of(rest)) != _sum_of(rest):
+        raise ValueError("its content differs from its checksum")
+    return rest
+
+
+def _sum_of(document: Mapping[str, Any]) -> int:
+    return zlib.crc32(json.dumps(document, sort_keys=True).encode())
 
 
 def nan_to_null(node: Any) -> Any:

@@ -15,7 +15,7 @@ from musicssl.audio.inspection import decoding, inspect, warn_beyond_full_scale
 from musicssl.audio.log_mel import LogMel
 from musicssl.audio.parallel import in_parallel
 from musicssl.audio.unreadable import UnreadableAudioError
-from musicssl.cache import build_once, fingerprint
+from musicssl.cache import build_checked, fingerprint, new_array
 from musicssl.errors import InputError
 
 _CHUNK = 16  # files that a worker takes at a time
@@ -88,7 +88,7 @@ def instance_store(
         index = {"lengths": lengths, "peaks": peaks, "unreadable": unreadable}
         (folder / "index.json").write_text(json.dumps(index, indent=1))
 
-    folder = build_once(cache / f"{name}-{fingerprint(settings)}", build)
+    folder = build_checked(cache / f"{name}-{fingerprint(settings)}", build)
     index = json.loads((folder / "index.json").read_text())
     warn_beyond_full_scale(index["peaks"])
     return InstanceStore(
@@ -140,7 +140,7 @@ def _write_ragged(
 def _pad(ragged: Path, padded: Path, lengths: Sequence[int], num_features: int) -> None:
     """Turn the ragged file into an array (N, T, F); T is the length of the longest clip."""
     shape = (len(lengths), max(lengths), num_features)
-    x = np.lib.format.open_memmap(padded, mode="w+", dtype=np.float32, shape=shape)
+    x = new_array(padded, np.float32, shape)
     with ragged.open("rb") as file:
         for row, length in enumerate(lengths):
             flat = np.fromfile(file, np.float32, length * num_features)

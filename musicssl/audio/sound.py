@@ -21,6 +21,13 @@ class Sound(Protocol):
     def fingerprint(self) -> str:
         """A name for all samples: the same in every process, different for other samples."""
 
+    def content(self) -> tuple[str, str]:
+        """Say where the samples are, and return a hash that a copy of that place has too.
+
+        Returns:
+            "files" or "a clip store", or another place; and the hash.
+        """
+
     def read(
         self, rows: NDArray[np.int64], starts: NDArray[np.int64], num_samples: int
     ) -> NDArray[np.float32]:

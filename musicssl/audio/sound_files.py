@@ -16,7 +16,7 @@ from musicssl.audio.files import file_identities
 from musicssl.audio.inspection import decoding, inspect, warn_beyond_full_scale
 from musicssl.audio.parallel import in_parallel
 from musicssl.audio.unreadable import UnreadableAudioError
-from musicssl.cache import build_once, fingerprint
+from musicssl.cache import build_checked, fingerprint
 from musicssl.errors import InputError
 
 _CHUNK = 256  # files that a worker takes at a time
@@ -53,6 +53,11 @@ class SoundFiles:
         files = file_identities(self.root, self.clip_ids)
         settings = {"decoding": decoding(self.clip_ids), "sample_rate": self.sample_rate}
         return fingerprint({**settings, "files": files})
+
+    def content(self) -> tuple[str, str]:
+        """Return "files" and a hash of each file's path and size; copies have other times."""
+        sizes = [identity[:2] for identity in file_identities(self.root, self.clip_ids)]
+        return "files", fingerprint({"files": sizes})
 
     def read(
         self, rows: NDArray[np.int64], starts: NDArray[np.int64], num_samples: int
@@ -126,7 +131,7 @@ def sound_files(
         index = {"lengths": lengths, "peaks": peaks, "unreadable": unreadable}
         (folder / "index.json").write_text(json.dumps(index, indent=1))
 
-    folder = build_once(cache / f"headers-{fingerprint(settings)}", build)
+    folder = build_checked(cache / f"headers-{fingerprint(settings)}", build)
     index = json.loads((folder / "index.json").read_text())
     warn_beyond_full_scale(index["peaks"])
     return SoundFiles(

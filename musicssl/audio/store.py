@@ -5,6 +5,7 @@ import logging
 import re
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -16,11 +17,20 @@ from numpy.typing import NDArray
 from musicssl.audio.decode import read_audio
 from musicssl.audio.files import Identity, file_identities
 from musicssl.audio.inspection import decoding
-from musicssl.audio.store_index import FULL_SCALE, SAMPLE_TYPE, SAMPLES, read_index
+from musicssl.audio.store_index import FULL_SCALE, INDEX, SAMPLE_TYPE, SAMPLES, read_index
 from musicssl.audio.store_writing import JOURNAL, Decode, write_store
-from musicssl.cache import build_on, fingerprint, write_atomically
+from musicssl.cache import (
+    build_on,
+    discard,
+    fingerprint,
+    read_json,
+    write_atomically,
+    write_json,
+)
 from musicssl.errors import InputError
 
+_VERIFIED = "verified.json"  # sizes and times of the files when they were last verified
+_verified: dict[Path, list[list[int]]] = {}  # the same, of this process
 _FILES = "files.json"  # path, size and modification time of each
 _STEP = np.float32(1 / FULL_SCALE)
 _log = logging.getLogger(__name__)
@@ -54,20 +64,23 @@ class ClipStore:
 
     @classmethod
     def open(cls, folder: Path) -> "ClipStore":
-        """Open a store; the time does not depend on the length of its sound.
+        """Open a store.
+
+        Samples are compared with their checksums if the file was written or copied since that was
+        done; otherwise the time does not depend on the length of the sound.
 
         Raises:
             InputError: If there is no store, or it is damaged or of another version.
         """
         index = read_index(folder)
         lengths = np.array(index.lengths, np.int64)
-        expected, actual = 2 * int(lengths.sum()), _size(folder / SAMPLES)
+        expected, actual = 2 * sum(index.lengths), _size(folder / SAMPLES)
         if actual != expected:
             raise InputError(
                 f"the clip store {folder} is damaged: {SAMPLES} has {actual} bytes instead of "
                 f"{expected}; remove the folder and prepare it again (--prepare)."
             )
-        return cls(
+        store = cls(
             folder=folder,
             sample_rate=index.sample_rate,
             clip_ids=tuple(index.clip_ids),
@@ -78,6 +91,10 @@ class ClipStore:
             _ends=np.cumsum(lengths),
             _samples=np.asarray(np.memmap(folder / SAMPLES, SAMPLE_TYPE, mode="r")),
         )
+        if not _is_verified(folder):
+            store.verify()
+            _note_verified(folder)
+        return store
 
     def __reduce__(self) -> tuple[Callable[..., "ClipStore"], tuple[Path, tuple[str, ...]]]:
         return _reopened, (self.folder, self.clip_ids)
@@ -91,6 +108,10 @@ class ClipStore:
             "crc32": list(self._crc32),
         }
         return fingerprint(settings)
+
+    def content(self) -> tuple[str, str]:
+        """Return "a clip store" and the name for the samples."""
+        return "a clip store", self.fingerprint
 
     def only(self, clip_ids: Sequence[str]) -> "ClipStore":
         """Return a store of some of the clips, in the order of `clip_ids`; nothing is copied.
@@ -149,6 +170,42 @@ class ClipStore:
             )
 
 
+def _is_verified(folder: Path) -> bool:
+    """Whether the samples were compared with their checksums as they and the index are now.
+
+    Raises:
+        InputError: If the index is not the one that was written.
+    """
+    stamps = _stamps_of(folder)
+    if _verified.get(folder) == stamps:
+        return True
+    try:
+        noted = read_json(folder / _VERIFIED)
+        earlier, index = noted["files"], noted["index"]
+    except (OSError, ValueError, KeyError):
+        return False  # an older store, or one that was copied without this file
+    if earlier == stamps:
+        return True
+    if index != zlib.crc32((folder / INDEX).read_bytes()):
+        raise InputError(
+            f"the index of the clip store {folder} is damaged; remove {folder} and prepare it "
+            "again (--prepare)."
+        )
+    return False
+
+
+def _note_verified(folder: Path) -> None:
+    stamps = _verified[folder] = _stamps_of(folder)
+    noted = {"files": stamps, "index": zlib.crc32((folder / INDEX).read_bytes())}
+    with suppress(OSError):  # a store of somebody else; each process verifies it then
+        write_json(folder / _VERIFIED, noted)
+
+
+def _stamps_of(folder: Path) -> list[list[int]]:
+    stats = [(folder / name).stat() for name in (SAMPLES, INDEX)]
+    return [[stat.st_size, stat.st_mtime_ns] for stat in stats]
+
+
 def build_store(
     folder: Path,
     clip_ids: Sequence[str],
@@ -157,7 +214,7 @@ def build_store(
     num_workers: int = -1,
     title: str = "preparing",
 ) -> ClipStore:
-    """Open a store; build it first if it does not exist.
+    """Open a store; build it first if it does not exist, or again if it is damaged.
 
     A build that was killed or stopped by a full disk is resumed. Processes that need the same
     store wait for the first one. The folder appears when everything is written.
@@ -178,8 +235,15 @@ def build_store(
     def build(part: Path) -> None:
         write_store(part, clip_ids, decode, sample_rate, num_workers, title)
 
+    if folder.exists():
+        try:
+            return ClipStore.open(folder)
+        except InputError as error:
+            _log.warning("%s It is made again now.", error)
+            discard(folder)
     build_on(folder, build)
     (folder / JOURNAL).unlink(missing_ok=True)  # a kill before this line would still need it
+    _note_verified(folder)
     return ClipStore.open(folder)
 
 
@@ -193,7 +257,8 @@ def file_store(
 ) -> ClipStore:
     """Open the store of some files; decode the files first if there is none.
 
-    A store that contains more files is used as well; a damaged one is skipped with a warning. A new
+    A store that contains more files is used as well; a damaged one is skipped with a warning, and
+    that of exactly these files is made again. A new
     store is named after the sample rate and the path, size and modification time of every file, so
     a changed or added file makes a new one.
 
@@ -210,7 +275,7 @@ def file_store(
     """
     identities = file_identities(root, clip_ids)
     folder = _folder(identities, sample_rate, cache, name)
-    store = _covering(identities, sample_rate, cache, name)
+    store = None if folder.exists() else _covering(identities, sample_rate, cache, name)
     if store is None:
         decode = partial(_decode, root=root, sample_rate=sample_rate)
         store = build_store(folder, clip_ids, decode, sample_rate, num_workers, f"preparing {name}")
@@ -255,7 +320,7 @@ def _covering(
 ) -> ClipStore | None:
     """Open the store of exactly these files, or else the first that contains all of them."""
     exact = _folder(identities, sample_rate, cache, name)
-    if exact.is_dir():
+    if exact.exists():
         return ClipStore.open(exact)
     wanted = {tuple(identity) for identity in identities}
     for listed in sorted(cache.glob(f"{name}-{sample_rate}-*/{_FILES}")):
@@ -270,6 +335,8 @@ def _covering(
 def _list_files(folder: Path, identities: Sequence[Identity]) -> None:
     """Write the list of a store's files, unless it is there already."""
     listed, text = folder / _FILES, json.dumps([_decoding(identities), identities])
+    if listed.is_dir():
+        discard(listed)
     if not listed.is_file() or listed.read_bytes() != text.encode():
         write_atomically(listed, text)
 
@@ -309,4 +376,4 @@ def _decode(clip_id: str, root: Path, sample_rate: int) -> NDArray[np.float32]:
 
 
 def _size(file: Path) -> int:
-    return file.stat().st_size if file.exists() else 0
+    return file.stat().st_size if file.is_file() else 0

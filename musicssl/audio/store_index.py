@@ -17,7 +17,7 @@ from musicssl.errors import InputError
 
 SAMPLES = "samples.i16"
 SAMPLE_TYPE = "<i2"
-_INDEX = "index.json"
+INDEX = "index.json"
 _VERSION = 1
 FULL_SCALE = 32768
 """Number of steps of 16-bit sound from 0 to 1."""
@@ -45,7 +45,7 @@ class StoreIndex:
 
     def write(self, folder: Path) -> None:
         """Write the index and wait until it is on the disk."""
-        with (folder / _INDEX).open("w", encoding="utf-8") as file:
+        with (folder / INDEX).open("w", encoding="utf-8") as file:
             json.dump({"version": _VERSION, **asdict(self)}, file)
             file.flush()
             os.fsync(file.fileno())
@@ -59,12 +59,14 @@ def read_index(folder: Path) -> StoreIndex:
     """
     cure = f"remove {folder} and prepare it again (--prepare)"
     try:
-        content = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
+        content = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         version = content.pop("version")
         index = StoreIndex(**content) if version == _VERSION else None
+        if index is not None and not _fits_together(index):
+            raise ValueError("its lists do not fit together")
     except FileNotFoundError as error:
-        raise InputError(f"{folder} is not a clip store: it has no {_INDEX}; {cure}.") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{folder} is not a clip store: it has no {INDEX}; {cure}.") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"the index of the clip store {folder} is damaged; {cure}.") from error
     if index is None:
         raise InputError(
@@ -72,6 +74,24 @@ def read_index(folder: Path) -> StoreIndex:
             f"{_VERSION}; {cure}."
         )
     return index
+
+
+def _fits_together(index: StoreIndex) -> bool:
+    """Whether all is of its type, and each clip has one name, length, checksum and count."""
+    numbers = (index.lengths, index.crc32, index.clipped)
+    lists = all(isinstance(values, list) for values in (index.clip_ids, *numbers))
+    return (
+        lists
+        and type(index.sample_rate) is int
+        and index.sample_rate > 0
+        and {len(values) for values in numbers} == {len(index.clip_ids)}
+        and all(type(name) is str for name in index.clip_ids)
+        and len(set(index.clip_ids)) == len(index.clip_ids)
+        and all(type(n) is int and 0 <= n < 2**40 for values in numbers for n in values)
+        and all(index.lengths)
+        and isinstance(index.unreadable, dict)
+        and all(isinstance(cause, str) for cause in index.unreadable.values())
+    )
 
 
 def quantise(samples: NDArray[np.float32]) -> tuple[NDArray[np.int16], int]:

@@ -1,6 +1,5 @@
 """One job of a sweep: a run in a folder of its own, whose failure is an outcome like any other."""
 
-import json
 import os
 import sys
 import time
@@ -86,7 +85,7 @@ def attempt(
 
 def _result(folder: ResultFolder) -> str:
     """Return the metric by which runs of such a task are usually compared."""
-    means = json.loads(folder.metrics.read_text())["macro"]
+    means = folder.result()["macro"]
     name = primary_metric(means)
     value = means[name]
     return f"{metric_info(name).heading} " + ("undefined" if value is None else f"{value:.3f}")

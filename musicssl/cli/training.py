@@ -2,8 +2,9 @@
 
 import json
 import logging
+import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from pytorch_lightning.callbacks import LearningRateMonitor
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
+from musicssl.cache import discard, file_identity
 from musicssl.cli.app import (
     command_line_overrides,
     do_job,
@@ -66,7 +68,7 @@ from musicssl.runs.messages import (
 )
 from musicssl.runs.progress import EpochProgress
 from musicssl.runs.results import show_results, write_results
-from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint
+from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint, find_resumable
 from musicssl.runs.trust import homes
 from musicssl.seeding import StepSeed
 
@@ -100,6 +102,7 @@ def run(config: DictConfig, folder: RunFolder) -> None:
 def _do(config: DictConfig, settings: dict[str, Any], folder: RunFolder) -> None:
     if not config.overwrite:
         folder.check(settings)
+        remove_damaged_result(folder)
     if folder.is_complete and not config.overwrite:
         continue_if_stopped(settings, folder)
     complete = folder.is_complete and not config.overwrite
@@ -109,9 +112,11 @@ def _do(config: DictConfig, settings: dict[str, Any], folder: RunFolder) -> None
         check_use(config.method, HydraConfig.get().overrides.task)
     use_threads(config.threads)
     pl.seed_everything(config.seed, verbose=False)
+    data = cache(partial(load_data, config))  # of several things to be done, the first one reads it
+    if complete:
+        check_data_of_complete(config, folder, data)
     if complete and not in_a_sweep():
         print("This run is complete; overwrite=true trains it again.")
-    data = cache(partial(load_data, config))  # of several things to be done, the first one reads it
     if not complete:
         train_and_test(config, settings, folder, data)
     elif (
@@ -122,6 +127,47 @@ def _do(config: DictConfig, settings: dict[str, Any], folder: RunFolder) -> None
         corrupt_and_test(config, settings, folder, data)
     if is_first_rank() and not in_a_sweep():
         show_results(folder, artifacts_of(get_class(config.method._target_)))
+
+
+def remove_damaged_result(folder: RunFolder) -> None:
+    """Make a run whose result cannot be read an unfinished one, which writes it again."""
+    if not os.path.lexists(folder.metrics):
+        return
+    try:
+        whole = {"macro", "per_class", "classes"} <= folder.result().keys()
+    except InputError:
+        whole = False
+    if not whole:
+        say(f"{folder.metrics} is damaged, so the trained method is tested again.")
+        if is_first_rank():
+            discard(folder.metrics)
+
+
+def check_data_of_complete(config: DictConfig, folder: RunFolder, data: Data) -> None:
+    """Make sure that results are not shown as those of other labels.
+
+    A run of version 0.1 does not say what it was made from, and is shown as it is.
+
+    Raises:
+        InputError: If the corpus has changed since.
+    """
+    if not folder.data.is_file():
+        return
+    try:
+        found = made_from(config, data())
+    except InputError as error:
+        say(f"It cannot be said whether the data of this run are still the same: {error}")
+        return
+    folder.check_data(found)
+
+
+def made_from(config: DictConfig, datamodule: SemiSupervisedDataModule) -> dict[str, str]:
+    """Return hashes of all that a run follows from beside its settings, by name."""
+    parts = datamodule.identity()
+    if config.finetune.checkpoint is not None:
+        path = Path(config.finetune.checkpoint).expanduser()
+        parts["weights to start from"] = file_identity(path)
+    return parts
 
 
 def load_data(config: DictConfig) -> SemiSupervisedDataModule:
@@ -166,12 +212,15 @@ def train_and_test(
         method.freeze_parts(config.finetune.frozen)
     elif config.finetune.frozen:
         raise InputError("finetune.frozen keeps weights of a finetune.checkpoint; name one.")
-    trainer = build_trainer(config, settings, folder, datamodule)
+    made_of = made_from(config, datamodule)
+    if not config.overwrite:
+        folder.check_data(made_of)
+    trainer = build_trainer(config, settings, folder, datamodule, made_of)
     if trainer.world_size == 1:
         check_limits(settings["trainer"], datamodule)
     if is_first_rank():
-        folder.claim(settings, config.overwrite)
-    fit = partial(fit_network, trainer, config, folder, datamodule)
+        folder.claim(settings, config.overwrite, made_of)
+    fit = partial(fit_network, trainer, config, folder, datamodule, made_of)
     with _released_by_mistakes(folder), _logged(trainer.loggers, settings):
         method.learn(datamodule, fit)
         if is_first_rank():
@@ -261,6 +310,7 @@ def build_trainer(
     settings: dict[str, Any],
     folder: RunFolder,
     datamodule: SemiSupervisedDataModule,
+    made_of: Mapping[str, str],
 ) -> pl.Trainer:
     """Build the trainer with what makes a run resumable, visible and self-contained."""
     logger = instantiate(config.logger) if config.logger else False
@@ -274,7 +324,7 @@ def build_trainer(
         History(folder.history),
         *([EpochProgress()] if node.get("enable_progress_bar", True) else []),
         *_typed_callbacks(typed),
-        DescribeCheckpoint(settings, datamodule.corpus.classes, datamodule.sizes),
+        DescribeCheckpoint(settings, datamodule.corpus.classes, datamodule.sizes, made_of),
         BestCheckpoint(folder.best, config.select),
         ResumeCheckpoint(folder.last),
     ]
@@ -320,17 +370,16 @@ def fit_network(
     config: DictConfig,
     folder: RunFolder,
     datamodule: SemiSupervisedDataModule,
+    made_of: Mapping[str, str],
     method: Method,
 ) -> None:
     """Train to the last epoch, wherever the run stands; leave the method as its best epoch was."""
-    resume = folder.last if folder.last.is_file() else None
-    if resume is not None:
-        say(f"Going on with the interrupted run in {folder.path}.")
-    steps = datamodule.steps_per_epoch
-    say(describe_training(config.name, method, trainer, steps))
+    resume = whole_checkpoint(folder, made_of)
+    say(describe_training(config.name, method, trainer, datamodule.steps_per_epoch))
     device = trainer.strategy.root_device
     trainer.fit(method, datamodule, ckpt_path=resume, weights_only=True)
     if is_first_rank():
+        folder.previous.unlink(missing_ok=True)
         check_convergence(folder.history)
     if not folder.best.is_file():
         stopped_by = describe_stop(trainer) or "trainer.max_epochs"
@@ -345,6 +394,26 @@ def fit_network(
     method.to(device).eval()  # Lightning has moved it to the CPU
     if is_first_rank() and method.conclude(datamodule):
         replace_weights(folder.best, method.state_dict())
+
+
+def whole_checkpoint(folder: RunFolder, made_of: Mapping[str, str]) -> Path | None:
+    """Return the checkpoint to go on from, after removing those that are damaged.
+
+    Raises:
+        InputError: If the run was made from other data.
+    """
+    found = find_resumable(folder, made_of)
+    going_on = f"Going on with the interrupted run in {folder.path}"
+    if found.damaged:
+        names = " and ".join(path.name for path in found.damaged if os.path.lexists(path))
+        then = "training begins again" if found.path is None else f"going on from {found.path.name}"
+        say(f"Of the checkpoints in {folder.best.parent}, {names} cannot be used: {then}.")
+    elif found.path is not None:
+        say(f"{going_on}.")
+    if is_first_rank():
+        for path in found.damaged:
+            discard(path)
+    return found.path
 
 
 @rank_zero_only

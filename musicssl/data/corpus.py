@@ -1,6 +1,7 @@
 """A corpus in memory, the form in which all dataset modules return their clips and labels."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicssl.audio.sound import Sound
+from musicssl.cache import fingerprint
 from musicssl.data.checks import check_targets
 from musicssl.errors import InputError
 
@@ -114,6 +116,30 @@ class Corpus:
             return identity | {"sound": sound.fingerprint, "sample_rate": sound.sample_rate}
         lengths = None if self.lengths is None else _hash_of(self.lengths)
         return identity | {"x": _hash_of(self.instances), "lengths": lengths}
+
+    def identity(self) -> dict[str, str]:
+        """Hash all that a run on this corpus follows from, in parts that can be compared.
+
+        Files may be copied and saved again: their places and times do not count. Samples of sound
+        are compared where that is cheap, in a clip store, and by size and length in other files.
+
+        Returns:
+            Hashes of "clips" (their names, in order), "labels" (targets, mask, classes, activity),
+            "splits" (with groups) and "features" of the clips, or "recordings" with their lengths.
+        """
+        y = np.where(self.mask, self.y, 0)
+        names = json.dumps([self.classes, self.task, self.instance_seconds])
+        labels = [y, self.mask, self.activity, self.credit, names]
+        parts = {
+            "clips": _hash_of_all([self.clip_ids]),
+            "labels": _hash_of_all(labels),
+            "splits": _hash_of_all([self.split, self.groups]),
+        }
+        if not self.is_sound:
+            return parts | {"features": _hash_of_all([self.instances, self.lengths])}
+        kind, content = self.sound.content()
+        lengths = _hash_of_all([self.sound.lengths, str(self.sample_rate)])
+        return parts | {"recordings": lengths, f"recordings in {kind}": content}
 
     def indices(self, split: str) -> NDArray[np.int64]:
         """Return the rows of the clips of one split, ascending."""
@@ -236,6 +262,15 @@ def _hash_of(array: NDArray[Any]) -> str:
     for start in range(0, len(array), _CHUNK):
         digest.update(array[start : start + _CHUNK].tobytes())
     return digest.hexdigest()
+
+
+def _hash_of_all(parts: Sequence[NDArray[Any] | str | None]) -> str:
+    """Return one hash of arrays and texts; that a part is missing counts too."""
+    digests = [
+        _hash_of(part) if isinstance(part, np.ndarray) else fingerprint({"": part})
+        for part in parts
+    ]
+    return fingerprint({"": digests})
 
 
 def _quoted(names: Sequence[str]) -> str:

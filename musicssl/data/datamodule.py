@@ -141,6 +141,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
                 "data.b_s, and choose a method that learns from unlabelled clips."
             )
         self._corpus: Corpus | None = None
+        self._second: Corpus | None = None
         self.needs = needs
         self._check_needs()
 
@@ -216,6 +217,18 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         self.setup()
         assert self._corpus is not None
         return self._corpus
+
+    def identity(self) -> dict[str, str]:
+        """Hash what a run follows from beside its settings; see `Corpus.identity`.
+
+        What the second corpus brings has its name in front.
+        """
+        parts = self.corpus.identity()
+        if self._second is not None:
+            other = self._second.identity()
+            del other["labels"]
+            parts |= {f"unlabelled {name}": value for name, value in other.items()}
+        return parts
 
     def rows(self, split: str) -> NDArray[np.int64]:
         """Return the rows of the clips of "train", "val" or "test" in this run."""
@@ -371,6 +384,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
 
     def _join(self, corpus: Corpus, other: Corpus) -> None:
         """Append the clips of the unlabelled corpus, and draw unlabelled clips from them."""
+        self._second = other
         pool = training_pool(other, corpus, np.concatenate([self._val, self._test]))
         clips = clips_of(other, self.crop_seconds, self.adjacent_crops)
         if (other.is_sound, other.num_features) != (corpus.is_sound, corpus.num_features):

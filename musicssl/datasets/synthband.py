@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from musicssl.audio.log_mel import LogMel
 from musicssl.audio.parallel import in_parallel
 from musicssl.audio.store import ClipStore, build_store
 from musicssl.audio.waveform import Waveform
-from musicssl.cache import build_once, fingerprint
+from musicssl.cache import build_checked, fingerprint, new_array
 from musicssl.data.corpus import Corpus
 from musicssl.datasets.synthesis.activity import activity
 from musicssl.datasets.synthesis.compose import Part, compose
@@ -180,7 +179,7 @@ class Synthband:
         """Return the instances or the sound of the clips, and their activity, (N, T, C)."""
         if isinstance(self.features, Waveform):
             rate, numbers = self.features.sample_rate, range(self.num_clips)
-            scores = build_once(self._folder(activity_seconds=1.0), self._build_activity)
+            scores = build_checked(self._folder(activity_seconds=1.0), self._build_activity)
             store = build_store(
                 self._folder(sound=rate),
                 [_clip_id(number) for number in numbers],
@@ -190,7 +189,7 @@ class Synthband:
                 "rendering synthband",
             )
             return store, np.load(scores / "activity.npy")
-        folder = build_once(self._folder(features=self.features.settings()), self._build)
+        folder = build_checked(self._folder(features=self.features.settings()), self._build)
         return np.load(folder / "x.npy", mmap_mode="r"), np.load(folder / "activity.npy")
 
     def _clip_sound(self, clip_id: str) -> NDArray[np.float32]:
@@ -215,8 +214,8 @@ class Synthband:
         assert isinstance(self.features, LogMel)
         count = round(self.clip_seconds / self._instance_seconds)
         shape = (self.num_clips, count, self.features.num_mels)
-        x = open_memmap(folder / "x.npy", "w+", np.float32, shape)
-        active = open_memmap(folder / "activity.npy", "w+", np.bool_, (*shape[:2], len(CLASSES)))
+        x = new_array(folder / "x.npy", np.float32, shape)
+        active = new_array(folder / "activity.npy", np.bool_, (*shape[:2], len(CLASSES)))
         for number, (instances, sounding) in self._on_all(self._instances, "rendering synthband"):
             x[number], active[number] = instances, sounding
         x.flush()

@@ -1,16 +1,17 @@
 """Checkpoints: whole, safe to open, and enough by themselves to rebuild their method."""
 
 import hashlib
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
 import pytorch_lightning as pl
 import torch
-from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
@@ -18,7 +19,7 @@ from torch import Tensor
 from musicssl.errors import InputError
 from musicssl.methods.base.learner import Learner
 from musicssl.methods.base.method import Method
-from musicssl.runs.trust import CORPUS_PARTS, METHOD_PARTS, check_parts
+from musicssl.runs.trust import CORPUS_PARTS, METHOD_PARTS, check_parts, check_plain
 
 _KEY = "musicssl"
 _FORMER_MODULES = {  # where 0.1.0 had the parts that its checkpoints name; dropped with 0.3
@@ -43,30 +44,41 @@ _FORMER_MODULES = {  # where 0.1.0 had the parts that its checkpoints name; drop
 
 
 class DescribeCheckpoint(pl.Callback):
-    """Put into each checkpoint what it takes to rebuild its method.
+    """Put into each checkpoint what it takes to rebuild its method, as JSON text.
 
     Args:
         config: The resolved configuration of the run, plain dicts, lists, strings and numbers.
         classes: The name of each class, in column order.
         sizes: Keyword arguments of the method that the corpus decided: `num_features`,
             `num_instances`, `num_classes`, `task`.
+        data: Hashes of what the run is made from, by name.
+
+    Raises:
+        InputError: If there is a value that JSON has no type for, or an interpolation.
     """
 
     def __init__(
-        self, config: Mapping[str, Any], classes: Sequence[str], sizes: Mapping[str, Any]
+        self,
+        config: Mapping[str, Any],
+        classes: Sequence[str],
+        sizes: Mapping[str, Any],
+        data: Mapping[str, str] | None = None,
     ) -> None:
-        self.description = {
-            "config": config,
+        description = {
+            "config": dict(config),
             "classes": list(classes),
             "sizes": dict(sizes),
             "version": version("musicssl"),
+            **({} if data is None else {"data": dict(data)}),
         }
+        check_plain(description, "the configuration")
+        self._text = json.dumps(description)
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Add the description."""
-        checkpoint[_KEY] = self.description
+        checkpoint[_KEY] = self._text
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -107,6 +119,8 @@ def _read(path: Path) -> tuple[dict[str, Any], str]:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             file.seek(0)
+            _check_sums(file, path.stat().st_size)
+            file.seek(0)
             content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # on foreign bytes torch's reader raises whatever it stumbles over
         raise InputError(
@@ -116,6 +130,25 @@ def _read(path: Path) -> tuple[dict[str, Any], str]:
     if not isinstance(content, dict) or _KEY not in content:
         raise InputError(f"{path} was not written by musicssl: it does not say how it was made.")
     return content, digest
+
+
+def _check_sums(file: IO[bytes], size: int) -> None:
+    """Compare all parts of a checkpoint, which is a zip archive, with their checksums.
+
+    torch does not look at them.
+
+    Raises:
+        BadZipFile: If one differs, or is compressed or larger than the file, which none of ours is.
+    """
+    with ZipFile(file) as archive:
+        parts = archive.infolist()
+        if any(part.compress_type != ZIP_STORED for part in parts):
+            raise BadZipFile("it is compressed")
+        if sum(part.file_size for part in parts) > size:
+            raise BadZipFile("it says that it holds more than it does")
+        damaged = archive.testzip()
+        if damaged is not None:
+            raise BadZipFile(f"{damaged} differs from its checksum")
 
 
 def replace_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
@@ -136,6 +169,7 @@ class Checkpoint:
         config: The resolved configuration of its run, plain values.
         classes: The names of its classes, in column order.
         sizes: Keyword arguments of the method that its corpus decided.
+        data: Hashes of what its run was made from, by name; empty in version 0.1.
     """
 
     path: Path
@@ -144,6 +178,7 @@ class Checkpoint:
     config: dict[str, Any]
     classes: tuple[str, ...]
     sizes: dict[str, Any]
+    data: dict[str, Any]
     _content: Mapping[str, Any]
 
     @classmethod
@@ -155,26 +190,58 @@ class Checkpoint:
                 settings, classes or sizes. Which settings there are is for `setting` to check.
         """
         path = Path(path)
-        content, digest = _read(path)
-        made = content[_KEY] if isinstance(content[_KEY], dict) else {}
+        return cls.of(*_read(path), path)
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any], digest: str, path: Path) -> "Checkpoint":
+        """Take up what was read from a checkpoint; see `read`.
+
+        Args:
+            content: Of the file.
+            digest: SHA-256 of the file.
+            path: Of the file.
+        """
+        made = _description(content[_KEY], path)
         made_by = str(made.get("version", "of an unknown version"))
         for name, kind in (("config", dict), ("classes", list), ("sizes", dict)):
             if not isinstance(made.get(name), kind):
                 raise _unfit(path, made_by, f"it does not say its {name}")
+        if not all(isinstance(name, str) for name in made["classes"]):
+            raise _unfit(path, made_by, "it does not say its classes")
         return cls(
             path=path,
             digest=digest,
             version=made_by,
             config=_with_current_names(made["config"]),
             classes=tuple(made["classes"]),
-            sizes=made["sizes"],
+            sizes=_checked_sizes(made["sizes"], path),
+            data=made["data"] if isinstance(made.get("data"), dict) else {},
             _content=content,
         )
 
     @property
     def epoch(self) -> int:
-        """The epoch after which it was written, from 0."""
-        return int(self._content["epoch"])
+        """The epoch after which it was written, from 0.
+
+        Raises:
+            InputError: If it does not say.
+        """
+        epoch = self._content.get("epoch")
+        if not isinstance(epoch, int):
+            raise self._unfit("it does not say its epoch")
+        return epoch
+
+    @property
+    def has_best(self) -> bool:
+        """Whether the run that it can resume had kept an epoch as its best."""
+        states = self._content.get("callbacks")
+        if not isinstance(states, Mapping):
+            return False
+        return any(
+            bool(state.get("best_model_path"))
+            for state in states.values()
+            if isinstance(state, Mapping)
+        )
 
     @property
     def weights(self) -> Mapping[str, Tensor]:
@@ -184,7 +251,7 @@ class Checkpoint:
             InputError: If it has none.
         """
         weights = self._content.get("state_dict")
-        if not isinstance(weights, Mapping):
+        if not isinstance(weights, Mapping) or not all(isinstance(name, str) for name in weights):
             raise self._unfit("it has no weights")
         return weights
 
@@ -246,13 +313,17 @@ class Checkpoint:
     def _built(self, trusted: Sequence[str]) -> Method:
         self.setting("method._target_")  # without one Hydra would hand the settings back
         config = self.setting("method")
-        check_parts([config, self.sizes], (*METHOD_PARTS, *trusted), self.path)
+        # Hydra puts the sizes in among the settings before it calls anything.
+        check_parts(config | self.sizes, (*METHOD_PARTS, *trusted), self.path)
+        why = "its settings build no method here"
         try:
-            method: Method = instantiate(config, **self.sizes)
-        except InstantiationException as error:
+            method = instantiate(config, **self.sizes)
+        except Exception as error:  # Hydra raises whatever it stumbles over in foreign settings
             if isinstance(error.__cause__, InputError):
                 raise error.__cause__ from error
-            raise self._unfit("its settings build no method here") from error
+            raise self._unfit(why) from error
+        if not isinstance(method, Method):
+            raise self._unfit(why)
         return method
 
     def _fill(self, method: Method) -> None:
@@ -268,6 +339,38 @@ class Checkpoint:
 
     def _unfit(self, why: str) -> InputError:
         return _unfit(self.path, self.version, why)
+
+
+def _description(stored: Any, path: Path) -> dict[str, Any]:
+    """Return what a checkpoint says of how it was made: JSON text, or a dict of version 0.1.
+
+    Raises:
+        InputError: If it holds anything but plain values.
+    """
+    try:
+        made = json.loads(stored) if isinstance(stored, str) else stored
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"{path} is damaged, it does not say how it was made; use another copy, or train it "
+            "again."
+        ) from error
+    check_plain(made, path)
+    return made if isinstance(made, dict) else {}
+
+
+def _checked_sizes(sizes: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Return the sizes of a method, which are no containers and name no part.
+
+    Raises:
+        InputError: If they are anything else.
+    """
+    for name, size in sizes.items():
+        if not isinstance(name, str) or name.startswith("_") or not isinstance(size, int | str):
+            raise InputError(
+                f"{path} has {name!r} among the sizes of its method, which are numbers and a "
+                "task; do not use this file."
+            )
+    return sizes
 
 
 def _with_current_names(node: Any) -> Any:

@@ -18,7 +18,6 @@ run of its own, of the job type "probe", in the group of the training run. So is
 was not trained here, or not in the dashboard.
 """
 
-import json
 import logging
 import math
 import secrets
@@ -168,7 +167,7 @@ class Dashboard(Logger):
                 run.log({**known, "epoch": epoch}, step=epoch, commit=True)
 
     def _log_results(self, run: wandb.Run) -> None:
-        document = json.loads(self._folder.metrics.read_text())
+        document = self._folder.result()
         for part, prefix in (("macro", "test"), ("localisation", "test/localisation")):
             for name, value in (document[part] or {}).items():
                 if value is not None:  # undefined

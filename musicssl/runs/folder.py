@@ -1,7 +1,9 @@
 """The folder of one run: its settings, its state, its results.
 
 config.yaml        the resolved configuration
-checkpoints/       best.ckpt (lowest validation loss) and last.ckpt (to resume from)
+data.json          hashes of the clips, labels, splits and features that the run was made from
+checkpoints/       best.ckpt (lowest validation loss) and last.ckpt (to resume from), and while the
+                   run trains previous.ckpt, the state of an epoch before
 history.csv        losses and validation metrics of each epoch
 metrics.json       the test result, and that of validation beside it; written last, so its presence
                    says the run is complete
@@ -20,14 +22,13 @@ wandb/             with logger=wandb
 import fcntl
 import os
 import shlex
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from musicssl.cache import write_atomically
+from musicssl.cache import discard, read_json, write_atomically, write_json
 from musicssl.errors import InputError
 from musicssl.runs.settings import differences, is_of_0_1, load_settings, settings_text
 
@@ -82,6 +83,21 @@ class ResultFolder:
         """Whether there is a result."""
         return self.metrics.is_file()
 
+    def result(self) -> dict[str, Any]:
+        """Read the test result.
+
+        Raises:
+            InputError: If the file is damaged.
+        """
+        try:
+            document = read_json(self.metrics)
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{self.metrics} is damaged ({error}); delete it, and the same command writes it "
+                "again."
+            ) from error
+        return document
+
 
 class RunFolder(ResultFolder):
     """Paths in the folder of a run."""
@@ -99,9 +115,19 @@ class RunFolder(ResultFolder):
         return self.path / "checkpoints" / "last.ckpt"
 
     @property
+    def previous(self) -> Path:
+        """The checkpoint before `last`, to resume from if that is damaged."""
+        return previous_of(self.last)
+
+    @property
     def history(self) -> Path:
         """Losses and validation metrics of each epoch."""
         return self.path / "history.csv"
+
+    @property
+    def data(self) -> Path:
+        """Hashes of what the run was made from, by name; a run of version 0.1 has none."""
+        return self.path / "data.json"
 
     @property
     def label_curve(self) -> Path:
@@ -133,10 +159,11 @@ class RunFolder(ResultFolder):
         """Make sure that the folder is free, or holds a run of these settings.
 
         Raises:
-            InputError: If the folder holds a run with other settings, or is free and version 0.1
-                left the run in a folder of another name.
+            InputError: If the folder holds a run with other settings or without any, or is free and
+                version 0.1 left the run in a folder of another name.
         """
-        if not self.config.is_file():
+        if not self.config.exists():
+            self._check_left_behind()
             self._check_former_name(settings)
             return
         changed = differences(self.settings(), settings)
@@ -145,6 +172,37 @@ class RunFolder(ResultFolder):
                 f"{self.path} holds a run with other settings ({', '.join(changed[:3])}); "
                 "give this one a name of its own (name=...) or set overwrite=true."
             )
+
+    def _check_left_behind(self) -> None:
+        """Refuse results or checkpoints of which nothing says how they were made."""
+        for file in (self.metrics, self.best, self.last):
+            if file.exists():
+                raise InputError(
+                    f"{self.path} holds {file.name} but no config.yaml that says how it was made; "
+                    "set overwrite=true to train again, or give this run a name of its own "
+                    "(name=...)."
+                )
+
+    def check_data(self, data: Mapping[str, str]) -> None:
+        """Make sure that the run in this folder was made from the same data.
+
+        Args:
+            data: Hashes by name; see `SemiSupervisedDataModule.identity`.
+
+        Raises:
+            InputError: If it was not, or the folder says so no more.
+        """
+        if not self.data.exists():
+            return
+        try:
+            earlier = {name: str(value) for name, value in read_json(self.data).items()}
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{self.data} is damaged, so that nothing says which labels the run was made from; "
+                "set overwrite=true to train it again, or give this one a name of its own "
+                "(name=...)."
+            ) from error
+        check_same_data(self.path, earlier, data)
 
     def _check_former_name(self, settings: Mapping[str, Any]) -> None:
         """Look for the run under the name that version 0.1 gave it, by the words typed."""
@@ -166,16 +224,24 @@ class RunFolder(ResultFolder):
                     f"{shlex.quote(str(self.path))}, or set overwrite=true to train it again."
                 )
 
-    def claim(self, settings: Mapping[str, Any], overwrite: bool = False) -> None:
+    def claim(
+        self,
+        settings: Mapping[str, Any],
+        overwrite: bool = False,
+        data: Mapping[str, str] | None = None,
+    ) -> None:
         """Take the folder for a run; what an interrupted run of these settings left stays.
 
         Args:
             settings: The resolved configuration.
+            data: Hashes of what the run is made from, by name.
             overwrite: Remove what a run left here, and nothing else that the folder may hold.
         """
         if overwrite:
             self._clear()
         self.path.mkdir(parents=True, exist_ok=True)
+        if data is not None:
+            write_json(self.data, data)
         write_atomically(self.config, settings_text(settings))
 
     def release(self) -> None:
@@ -187,14 +253,41 @@ class RunFolder(ResultFolder):
             _remove_empty(self.path, self.path)
 
     def _clear(self) -> None:
-        self.metrics.unlink(missing_ok=True)  # first: interrupted now, the run is not complete
-        for folder in (self.best.parent, self.figures, self.probes, self.path / "wandb"):
-            if folder.is_dir():
-                shutil.rmtree(folder)
+        discard(self.metrics)  # first: interrupted now, the run is not complete
         scores = (self.path / "metrics.csv", self.path / "predictions.npz")
         tables = (self.history, self.label_curve, self.clusters, self.robustness, *scores)
-        for file in (self.config, *tables):
-            file.unlink(missing_ok=True)
+        folders = (self.best.parent, self.figures, self.probes, self.path / "wandb")
+        for place in (*folders, self.config, self.data, *tables):
+            discard(place)
+
+
+def previous_of(last: Path) -> Path:
+    """Return the path of the checkpoint that was written before the last one."""
+    return last.with_name("previous.ckpt")
+
+
+def check_same_data(place: Path, earlier: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Compare what a run was made from with what is there now.
+
+    What only one side says is not compared: sound may have come into a clip store since.
+
+    Args:
+        place: Of the run, for the message.
+        earlier: Hashes by name.
+        now: The same.
+
+    Raises:
+        InputError: If they differ.
+    """
+    changed = [name for name, value in earlier.items() if now.get(name, value) != value]
+    if "clips" in changed:
+        changed = ["clips"]  # of others all else is another, too
+    if changed:
+        raise InputError(
+            f"{place} holds a run that was made from other {' and '.join(changed)} than there are "
+            "now; set overwrite=true to train it again, or give this one a name of its own "
+            "(name=...)."
+        )
 
 
 @contextmanager

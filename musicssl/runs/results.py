@@ -1,6 +1,5 @@
 """What a finished run leaves: tables, scores and pictures in its folder, and a table on screen."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -84,7 +83,7 @@ def show_results(folder: RunFolder, artifacts: Sequence[Artifact] = ()) -> None:
         folder: Of the run.
         artifacts: Of its method.
     """
-    document = json.loads(folder.metrics.read_text())
+    document = folder.result()
     console = Console(soft_wrap=True)
     if not console.is_terminal:
         console.width = _WIDTH  # a log file has no width of its own

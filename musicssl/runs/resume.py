@@ -1,5 +1,8 @@
 """A run that is stopped at any moment and started again ends with the same weights."""
 
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +12,14 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from musicssl.errors import InputError
 from musicssl.evaluation.metrics import metric_info
+from musicssl.runs.checkpoint import Checkpoint as CheckpointFile
+from musicssl.runs.folder import RunFolder, check_same_data, previous_of
 
 
 class ResumeCheckpoint(Checkpoint):
-    """Keep the state of the run in one file, written after each epoch and when it is asked to stop.
+    """Keep the state of the run in a file, written after each epoch and when it is asked to stop.
+
+    The file before it stays beside it, in case that the last one is damaged.
 
     A run killed outright goes on from the last epoch, one stopped by SIGTERM from the step it had
     reached, if it was training then. Lightning runs checkpoints last, in their order: put this one
@@ -32,7 +39,7 @@ class ResumeCheckpoint(Checkpoint):
         trained again, whole.
         """
         if trainer.fit_loop.epoch_loop.batch_idx + 1 >= trainer.num_training_batches:
-            trainer.save_checkpoint(self.path)
+            self._save(trainer)
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
@@ -49,7 +56,64 @@ class ResumeCheckpoint(Checkpoint):
         steps = trainer.fit_loop.batch_idx + 1
         stepped = steps % trainer.accumulate_grad_batches == 0
         if stepped and steps < trainer.num_training_batches:
-            trainer.save_checkpoint(self.path)
+            self._save(trainer)
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        new = self.path.with_name("next.ckpt")
+        trainer.save_checkpoint(new)
+        if trainer.is_global_zero:
+            if self.path.is_file():
+                self.path.replace(previous_of(self.path))
+            new.replace(self.path)
+
+
+@dataclass(frozen=True)
+class Resumable:
+    """Where an interrupted run goes on.
+
+    Attributes:
+        path: The checkpoint; None to begin with the first epoch.
+        damaged: Files that are of no use any more.
+    """
+
+    path: Path | None
+    damaged: tuple[Path, ...] = ()
+
+
+def find_resumable(folder: RunFolder, data: Mapping[str, str]) -> Resumable:
+    """Choose the last checkpoint of a run that is whole.
+
+    Without the best epoch so far, which cannot be trained again alone, the run begins again.
+
+    Args:
+        folder: Of the run.
+        data: Hashes of what the run is made from now, by name.
+
+    Raises:
+        InputError: If the run was made from other data.
+    """
+    damaged: list[Path] = []
+    for path in (folder.last, folder.previous):
+        if not os.path.lexists(path):
+            continue
+        try:
+            found = CheckpointFile.read(path)
+        except InputError:
+            damaged.append(path)
+            continue
+        check_same_data(folder.path, found.data, data)
+        if found.has_best and not _is_whole(folder.best):
+            return Resumable(None, (*damaged, path, folder.previous, folder.best))
+        return Resumable(path, tuple(damaged))
+    return Resumable(None, (*damaged, folder.best) if damaged else ())
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        CheckpointFile.read(path)
+    except InputError:
+        return False
+    return True
 
 
 class BestCheckpoint(ModelCheckpoint):

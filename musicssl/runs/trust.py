@@ -20,7 +20,47 @@ METHOD_PARTS = (
 CORPUS_PARTS = ("musicssl.datasets", "musicssl.audio.log_mel", "musicssl.audio.waveform")
 _BY_NAME = (of_targets,)  # parts that import what a string among their arguments names
 _OF_HYDRA = ("_target_", "_partial_", "_recursive_", "_convert_")  # "_args_" are arguments
-_PLAIN = (str, int, float, type(None))  # bool is an int
+_PLAIN = (str, int, float, bool, type(None))
+_MOST_VALUES, _DEEPEST = 100_000, 50  # of settings, far more than any run has
+
+
+def check_plain(settings: Any, path: Path | str) -> None:
+    """Refuse settings that are not resolved, or more than lists, dicts and plain values.
+
+    A container that holds itself, or refers many times to another one, is refused as too large:
+    each of its values is counted as often as it is reached.
+
+    Args:
+        settings: Of any type.
+        path: Of the file that holds the settings.
+
+    Raises:
+        InputError: If there is an interpolation, a value of another type, or too much of all.
+    """
+    waiting, count = [(settings, 0)], 0
+    while waiting:
+        node, depth = waiting.pop()
+        count += 1
+        if count > _MOST_VALUES or depth > _DEEPEST:
+            raise InputError(
+                f"{path} holds more settings, or deeper ones, than any run has; do not use this "
+                "file."
+            )
+        if type(node) is dict:
+            if not all(isinstance(key, str) for key in node):
+                raise InputError(
+                    f"{path} has settings whose names are no text; do not use this file."
+                )
+            waiting += [(item, depth + 1) for pair in node.items() for item in pair]
+        elif type(node) is list:
+            waiting += [(item, depth + 1) for item in node]
+        elif type(node) not in _PLAIN:
+            raise InputError(
+                f"{path} holds a {type(node).__name__} among its settings, which are lists, "
+                "dictionaries and plain values; do not use this file."
+            )
+        elif isinstance(node, str) and "${" in node:
+            raise InputError(f"{path} is not resolved, it holds {node!r}; do not use this file.")
 
 
 def check_parts(config: Any, trusted: Sequence[str], path: Path | str) -> None:
@@ -36,7 +76,8 @@ def check_parts(config: Any, trusted: Sequence[str], path: Path | str) -> None:
         InputError: If a name is not trusted or cannot be imported, if settings are not resolved, or
             if they hold anything but lists, dicts and plain values, which Hydra may take for such.
     """
-    _visit(config, lambda name: _trusted_part(name, trusted, path), path)
+    check_plain(config, path)
+    _visit(config, lambda name: _trusted_part(name, trusted, path))
 
 
 def homes(config: Any) -> list[str]:
@@ -52,29 +93,23 @@ def homes(config: Any) -> list[str]:
         found.extend(dict.fromkeys([str(name).rpartition(".")[0], _home(called)]))
         return called
 
-    _visit(config, part, "the configuration")
+    check_plain(config, "the configuration")
+    _visit(config, part)
     return found
 
 
-def _visit(node: Any, part: Callable[[Any], Any], path: Path | str) -> None:
-    """Pass each name that a configuration calls to `part`, which checks and then imports it."""
-    if type(node) is list:
+def _visit(node: Any, part: Callable[[Any], Any]) -> None:
+    """Pass each name that plain settings call to `part`, which checks and then imports it."""
+    if isinstance(node, list):
         for item in node:
-            _visit(item, part, path)
-    elif type(node) is dict:
+            _visit(item, part)
+    elif isinstance(node, dict):
         arguments = {key: value for key, value in node.items() if key not in _OF_HYDRA}
         if "_target_" in node and part(node["_target_"]) in _BY_NAME:
             for name in _strings(arguments):
                 part(name)
-        for pair in node.items():
-            _visit([*pair], part, path)
-    elif not isinstance(node, _PLAIN):
-        raise InputError(
-            f"{path} holds a {type(node).__name__} among its settings, which are lists, "
-            "dictionaries and plain values; do not use this file."
-        )
-    elif isinstance(node, str) and "${" in node:
-        raise InputError(f"{path} is not resolved, it holds {node!r}; do not use this file.")
+        for value in node.values():
+            _visit(value, part)
 
 
 def _strings(node: Any) -> Iterator[str]:

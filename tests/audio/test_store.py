@@ -78,7 +78,8 @@ def test_a_store_that_exists_is_opened_and_not_built(store):
 
     again = build_store(store.folder, list(LENGTHS), refuse, RATE)
     assert again.clip_ids == store.clip_ids
-    assert sorted(path.name for path in store.folder.iterdir()) == ["index.json", "samples.i16"]
+    names = sorted(path.name for path in store.folder.iterdir())
+    assert names == ["index.json", "samples.i16", "verified.json"]
 
 
 def test_a_flipped_bit_is_found_and_its_clip_named(store):

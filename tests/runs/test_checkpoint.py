@@ -1,3 +1,4 @@
+import json
 import os
 import pickle
 from functools import partial
@@ -86,7 +87,7 @@ def test_a_checkpoint_opens_as_tensors_and_plain_values(run):
     _, _, path = run
     for file in (path, path.with_name("best.ckpt")):
         content = torch.load(file, weights_only=True)
-        assert content["musicssl"] == {
+        assert json.loads(content["musicssl"]) == {
             "config": {"method": METHOD, "seed": 0},
             "classes": ["a", "b", "c"],
             "sizes": SIZES,
@@ -222,6 +223,7 @@ def test_a_checkpoint_that_fails_half_way_leaves_the_earlier_one(tmp_path):
 def changed(run, tmp_path, change):
     """Write the run's checkpoint again after a change of what it holds."""
     content = torch.load(run[2], weights_only=True)
+    content["musicssl"] = json.loads(content["musicssl"])
     change(content)
     torch.save(content, tmp_path / "changed.ckpt")
     return tmp_path / "changed.ckpt"
@@ -273,26 +275,84 @@ def test_a_call_in_a_tuple_is_refused_and_not_made(run, tmp_path):
     assert not (tmp_path / "pwned").exists()
 
 
-def test_sizes_are_numbers_and_call_nothing(run, tmp_path):
-    content, pwned = torch.load(run[2], weights_only=True), tmp_path / "pwned"
-    content["musicssl"]["sizes"]["num_classes"] = {
-        "_target_": "pathlib.os.mkdir",
-        "path": str(pwned),
-    }
-    torch.save(content, tmp_path / "evil.ckpt")
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"num_classes": {"_target_": "pathlib.os.mkdir", "path": "pwned"}},
+        {"_target_": "pathlib.os.mkdir", "path": "pwned"},
+        {"similarity": {"function": "pathlib.os.mkdir"}},  # Hydra would merge it into the settings
+        {"num_classes": 3.5},
+        {"num_classes": None},
+    ],
+)
+def test_sizes_are_whole_numbers_and_call_nothing(run, tmp_path, sizes):
+    path = changed(run, tmp_path, lambda content: content["musicssl"]["sizes"].update(sizes))
+    with pytest.raises(InputError, match="among the sizes of its method, which are numbers and"):
+        load_method(path)
+
+
+def test_a_size_is_no_name_of_a_function(run, tmp_path):
+    def change(content):
+        content["musicssl"]["sizes"] = {"function": "pathlib.os.mkdir"}
+        similarity = part("musicssl.losses.similarity.of_targets", function="musicssl.nothing")
+        content["musicssl"]["config"]["method"] = similarity
+
     with pytest.raises(InputError, match=r"wants to call pathlib\.os\.mkdir"):
-        load_method(tmp_path / "evil.ckpt")
-    assert not pwned.exists()
+        load_method(changed(run, tmp_path, change))
+
+
+def test_a_part_that_is_no_method_is_refused(run, tmp_path):
+    def change(content):
+        content["musicssl"]["config"]["method"] = part("torch.optim.Adam")
+        content["musicssl"]["sizes"] = {}
+
+    with pytest.raises(InputError, match="its settings build no method here; use another copy"):
+        load_method(changed(run, tmp_path, change))
+
+
+@pytest.mark.parametrize("weights", [{0: torch.zeros(1)}, [1], None])
+def test_weights_have_names(run, tmp_path, weights):
+    path = changed(run, tmp_path, lambda content: content.update(state_dict=weights))
+    for read in (load_method, lambda path: load_weights(build(), path, CLASSES)):
+        with pytest.raises(InputError, match="it has no weights; use another copy"):
+            read(path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, '{"config": {}} more'])
+def test_a_description_that_is_no_json_is_damage(run, tmp_path, text):
+    path = changed(run, tmp_path, lambda content: content.update(musicssl=text))
+    with pytest.raises(InputError, match="is damaged, it does not say how it was made"):
+        load_method(path)
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"a": (1, 2)}, "holds a tuple among its settings"),
+        ({"a": [partial(dict)]}, "holds a partial among its settings"),
+        ({"a": {1: 2}}, "has settings whose names are no text"),
+        ({"a": "${b}"}, r"is not resolved, it holds '\$\{b\}'"),
+    ],
+)
+def test_only_plain_settings_are_written(config, said):
+    with pytest.raises(InputError, match=f"the configuration {said}"):
+        DescribeCheckpoint(config, CLASSES, SIZES)
+
+
+def test_an_epoch_that_is_missing_is_named(run, tmp_path):
+    made = Checkpoint.read(changed(run, tmp_path, lambda content: content.pop("epoch")))
+    with pytest.raises(InputError, match="it does not say its epoch"):
+        _ = made.epoch
 
 
 def test_a_method_of_another_version_is_refused_with_both_versions(run, tmp_path):
-    content = torch.load(run[2], weights_only=True)
-    content["musicssl"]["version"] = "9.9"
-    del content["state_dict"]["classifier.encoder.layers.0.weight"]
-    torch.save(content, tmp_path / "later.ckpt")
+    def change(content):
+        content["musicssl"]["version"] = "9.9"
+        del content["state_dict"]["classifier.encoder.layers.0.weight"]
+
     here = version("musicssl").replace(".", r"\.")
     with pytest.raises(InputError, match=rf"musicssl 9\.9 and does not fit this one, {here}"):
-        load_method(tmp_path / "later.ckpt")
+        load_method(changed(run, tmp_path, change))
     path = altered(run, tmp_path, lambda config: config.update(a_later_setting=1))
     said = "does not fit this one, .*: its settings build no method here; use another copy, or tr"
     with pytest.raises(InputError, match=said):

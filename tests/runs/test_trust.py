@@ -162,7 +162,7 @@ def test_no_other_part_imports_by_name():
 
 
 def test_settings_of_a_method_pass_with_all_kinds_of_plain_values():
-    check(METHOD | {"a": [1, 2.5, True, None, "x", {}, []], "1": {2: 0.5}})
+    check(METHOD | {"a": [1, 2.5, True, None, "x", {}, []], "1": {"2": 0.5}})
 
 
 @pytest.mark.parametrize(
@@ -191,9 +191,27 @@ def test_a_tuple_would_be_called(tmp_path):
 
 
 def test_a_key_is_no_interpolation_and_no_container():
-    for key in ("${a}", ("a",)):
+    for key in ("${a}", ("a",), 2, None, True):
         with pytest.raises(InputError, match="do not use this file"):
-            check({key: 1})
+            check({"a": {key: 1}})
+
+
+def bomb(depth):
+    """Lists that refer to the next one twice: 2^depth values in a few bytes."""
+    node = ["x"]
+    for _ in range(depth):
+        node = [node, node]
+    return node
+
+
+def test_settings_without_an_end_are_refused_at_once():
+    endless, deep = [], []
+    endless.append({"a": endless})
+    for _ in range(10_000):
+        deep = [deep]
+    for config in (endless, deep, bomb(40), ["x"] * 200_000):
+        with pytest.raises(InputError, match="holds more settings, or deeper ones"):
+            check({"a": config})
 
 
 def test_partial_settings_are_not_plain():

@@ -23,6 +23,9 @@ class ArraySound:
     def fingerprint(self):
         return hashlib.sha256(b"".join(r.tobytes() for r in self.recordings)).hexdigest()
 
+    def content(self):
+        return "memory", self.fingerprint
+
     def read(self, rows, starts, num_samples):
         x = np.zeros((len(rows), num_samples), np.float32)
         for place, (row, start) in enumerate(zip(rows, starts, strict=True)):

@@ -7,18 +7,21 @@ C float32, `mask` is a list of C bool. Class names, task and credit are JSON und
 """
 
 import json
+import math
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Any
-from zipfile import BadZipFile, is_zipfile
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from musicssl.data.corpus import Corpus
@@ -35,6 +38,9 @@ _COLUMNS = {
 }
 _OF_ALL_CLIPS = ("classes", "task", "credit")
 _METADATA = b"musicssl"
+_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+_MOST_COMPRESSED = 1100  # bytes that deflate can make of one
+_LARGEST_TEXT = 2**31  # bytes of a column of names
 _LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
 
 
@@ -108,12 +114,37 @@ def read_npz(path: Path, names: frozenset[str]) -> dict[str, NDArray[Any]]:
     try:
         if not is_zipfile(path):  # numpy would try to read it as a pickle
             raise BadZipFile("it is truncated or of another format")
+        _check_headers(path, names)
         with path.open("rb") as file, np.load(file, allow_pickle=False) as npz:
             return {name: npz[name] for name in npz.files if name in names}
-    except ValueError as error:
+    except (ValueError, TokenError, SyntaxError, RecursionError) as error:
         raise _unreadable(path, "an array in it is damaged or contains objects") from error
     except (OSError, EOFError, RuntimeError, KeyError, TypeError, BadZipFile, zlib.error) as error:
         raise _unreadable(path, str(error)) from error
+    except MemoryError as error:
+        raise _unreadable(path, "its arrays do not fit into memory") from error
+
+
+def _check_headers(path: Path, names: frozenset[str]) -> None:
+    """Refuse arrays that say that they are larger than they are, before memory is taken for them.
+
+    Raises:
+        ValueError: If a header is damaged or claims more bytes than its part of the file has, or a
+            part claims more than can be compressed into what there is of it.
+    """
+    with ZipFile(path) as archive:
+        for part in archive.infolist():
+            if part.filename.removesuffix(".npy") not in names:
+                continue
+            if part.file_size > _MOST_COMPRESSED * part.compress_size:
+                raise ValueError(f"{part.filename} is larger than it can be")
+            with archive.open(part) as file:
+                read = _HEADERS.get(npy.read_magic(file))
+                if read is None:
+                    raise ValueError(f"{part.filename} is of an unknown version")
+                shape, _, dtype = read(file)
+                if file.tell() + math.prod(shape) * dtype.itemsize > part.file_size:
+                    raise ValueError(f"{part.filename} is shorter than its header says")
 
 
 def write_parquet(file: IO[bytes], arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -134,12 +165,18 @@ def read_parquet(path: Path, names: frozenset[str]) -> dict[str, NDArray[Any]]:
     """
     wanted = {name: column for name, column in _COLUMNS.items() if name in names}
     try:
-        with pq.ParquetFile(path) as file:
-            columns = set(file.schema_arrow.names)
+        columns = set(pq.read_schema(path).names)
+        # A dictionary of names is not expanded: some kilobytes could become gigabytes.
+        text = [_COLUMNS[name] for name in ("clip_ids", "split", "groups")]
+        with pq.ParquetFile(path, read_dictionary=[t for t in text if t in columns]) as file:
+            _check_numbers(file, path.stat().st_size)
             table = file.read([column for column in wanted.values() if column in columns])
             about = json.loads((file.schema_arrow.metadata or {}).get(_METADATA, b"{}"))
             of_all = {name: np.array(about[name]) for name in _OF_ALL_CLIPS if name in about}
-    except (OSError, ValueError, TypeError, pa.ArrowException) as error:
+    except (
+        *(OSError, ValueError, TypeError, AttributeError, OverflowError),
+        *(MemoryError, RecursionError, pa.ArrowException),
+    ) as error:
         raise InputError(f"{path} cannot be read as .parquet ({error}); write it again.") from error
     of_each = {
         name: _array(path, column, table.column(column))
@@ -261,6 +298,8 @@ def _column(array: NDArray[Any]) -> pa.Array:
 
 def _array(path: Path, name: str, column: pa.ChunkedArray) -> NDArray[Any]:
     """Return a column as (N,), or one of lists as (N, D)."""
+    if pa.types.is_dictionary(column.type):
+        return _named(path, name, column)
     cells = column.combine_chunks()
     if not any(is_list(cells.type) for is_list in _LISTS):
         return _flat(path, name, cells)
@@ -273,9 +312,45 @@ def _array(path: Path, name: str, column: pa.ChunkedArray) -> NDArray[Any]:
     return values.reshape(len(cells), max(lengths, default=0))
 
 
+def _check_numbers(file: pq.ParquetFile, size: int) -> None:
+    """Refuse a file whose numbers take memory out of all proportion to it.
+
+    Raises:
+        ValueError: If so.
+    """
+    about = file.metadata
+    count = sum(
+        about.row_group(group).column(column).num_values
+        for group in range(about.num_row_groups)
+        for column in range(about.num_columns)
+    )
+    if 4 * count > max(_LARGEST_TEXT, _MOST_COMPRESSED * size):
+        raise ValueError(f"it says that it holds {count:,} values in {size:,} bytes")
+
+
+def _named(path: Path, name: str, column: pa.ChunkedArray) -> NDArray[Any]:
+    """Return a column of text that was read as a dictionary, (N,)."""
+    if not pa.types.is_string(column.type.value_type):
+        return _flat(path, name, column.cast(column.type.value_type).combine_chunks())
+    longest = max(
+        (pc.max(pc.utf8_length(chunk.dictionary)).as_py() or 0 for chunk in column.chunks if chunk),
+        default=0,
+    )
+    if 4 * longest * len(column) > _LARGEST_TEXT:
+        raise InputError(
+            f"{path}: {name!r} has {len(column):,} cells of up to {longest:,} characters, which "
+            "are no names; write it again."
+        )
+    return _flat(path, name, column.cast(column.type.value_type).combine_chunks())
+
+
 def _flat(path: Path, name: str, values: pa.Array) -> NDArray[Any]:
     if values.null_count:
         raise InputError(f"{path}: {name!r} has empty cells; fill them or leave the clips out.")
+    kind = values.type
+    known = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_string)
+    if not any(is_kind(kind) for is_kind in (*known, pa.types.is_large_string)):
+        raise InputError(f"{path}: {name!r} holds {kind}; write numbers, truth values or text.")
     array: NDArray[Any] = values.to_numpy(zero_copy_only=False, writable=True)
     return array.astype(np.str_) if array.dtype == object else array  # objects are text
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
+from tokenize import TokenError
 from types import TracebackType
 
 import numpy as np
@@ -134,6 +135,8 @@ def _trusted(path: Path, header: _Header, lines: list[bytes]) -> Iterator[int]:
             if entry is None:
                 return
             size = entry[0] * columns * _TYPE.itemsize
+            if size > path.stat().st_size:
+                return
             data = file.read(size)
             if len(data) < size or zlib.crc32(data) != entry[1]:
                 return
@@ -146,7 +149,8 @@ def _parsed(line: bytes) -> tuple[int, int] | None:
         count, crc32 = json.loads(line)
     except (ValueError, TypeError):
         return None
-    return (count, crc32) if line.endswith(b"\n") else None
+    whole = line.endswith(b"\n") and type(count) is int and count > 0
+    return (count, crc32) if whole else None
 
 
 def _write_header(file: FileIO, shape: tuple[int, int]) -> _Header:
@@ -162,7 +166,7 @@ def _read_header(path: Path) -> _Header | None:
             npy.read_magic(file)
             shape, _, dtype = npy.read_array_header_1_0(file)
             offset = file.tell()
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError, TokenError, SyntaxError):  # of a header that is no literal
         return None
     return (*shape, offset) if len(shape) == 2 and dtype == _TYPE else None
 

@@ -1,5 +1,7 @@
 """The embeddings of whole clips of a corpus, computed once by a frozen network and kept on disk."""
 
+import logging
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -14,12 +16,14 @@ from rich.progress import MofNCompleteColumn, Progress
 from torch import Tensor, nn
 
 from musicssl.batch import Batch
-from musicssl.cache import build_on, fingerprint
+from musicssl.cache import build_on, discard, fingerprint
 from musicssl.data.clips import Rows, clips_of
 from musicssl.data.corpus import Corpus
 from musicssl.data.loaders import made_ahead
 from musicssl.errors import InputError
 from musicssl.probing.embeddings.array_file import ArrayFile, open_array
+
+_log = logging.getLogger(__name__)
 
 
 class Embedder(Protocol):
@@ -41,8 +45,8 @@ def embed(
 
     They are stored in `cache/embeddings/NAME`, where NAME is a fingerprint of the network, the
     clips and the version of musicssl. A killed extraction is resumed with the same batches, so that
-    the result is the same. Batch size and device, which affect the last bits, are not part of the
-    name: complete embeddings are used for all of them.
+    the result is the same, and damaged embeddings are computed again. Batch size and device, which
+    affect the last bits, are not part of the name: complete embeddings are used for all of them.
 
     Args:
         network: Embeds whole clips. It is frozen during the call, see `frozen`, and stays on the
@@ -55,7 +59,7 @@ def embed(
 
     Raises:
         InputError: If the network does not read this kind of clips, an embedding is not finite, the
-            disk is full or fails, or stored embeddings are damaged.
+            disk is full or fails.
     """
     parts = {"network": dict(identity), "corpus": corpus.clip_identity()}
     name = fingerprint({**parts, "musicssl": version("musicssl")})
@@ -63,7 +67,14 @@ def embed(
     def build(folder: Path) -> None:
         _extract(network, corpus, folder, batch_size, torch.device(device))
 
-    return open_array(build_on(cache / "embeddings" / name, build))
+    folder = cache / "embeddings" / name
+    if os.path.lexists(folder):
+        try:
+            return open_array(folder)
+        except InputError as error:
+            _log.warning("%s That is done now.", error)
+            discard(folder)
+    return open_array(build_on(folder, build))
 
 
 def _extract(

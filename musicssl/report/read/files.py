@@ -17,7 +17,7 @@ from zipfile import BadZipFile, ZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from musicssl.cache import null_to_nan
+from musicssl.cache import null_to_nan, without_checksum
 from musicssl.data.checks import learnable
 from musicssl.errors import InputError, printable
 from musicssl.evaluation.tasks import task_named
@@ -134,7 +134,7 @@ def read_json(file: Path) -> dict[str, Any]:
     document = json.loads(content)
     if not isinstance(document, dict):
         raise ValueError("no JSON object")
-    return document
+    return without_checksum(document)
 
 
 def read_metrics(file: Path) -> dict[str, Any]:

@@ -9,17 +9,17 @@ robustness.csv     test results under corruptions of the sound, with corruption=
 figures/
 """
 
-import json
-import shutil
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from musicssl.cache import write_atomically
+from musicssl.cache import discard, write_atomically
 from musicssl.errors import InputError
 from musicssl.runs.folder import ResultFolder
 from musicssl.runs.settings import differences, settings_text
 
+_log = logging.getLogger(__name__)
 _NO_BEARING = ("batch_size",)  # clips that are embedded at a time
 
 
@@ -39,9 +39,8 @@ class ProbeFolder(ResultFolder):
         return self.path / "predictions.npz"
 
     def document(self) -> dict[str, Any]:
-        """Return the results."""
-        document: dict[str, Any] = json.loads(self.metrics.read_text())
-        return document
+        """Return the results; see `ResultFolder.result`."""
+        return self.result()
 
     def check(self, settings: Mapping[str, Any]) -> None:
         """Make sure that the folder is free, or holds a probe on the same corpus.
@@ -51,9 +50,10 @@ class ProbeFolder(ResultFolder):
         Raises:
             InputError: If the folder holds a probe on another corpus.
         """
-        if not self.config.is_file():
+        if not self.config.exists():
             return
-        earlier, now = map(_corpus_settings, (self.settings(), settings))
+        both = (self.settings(), settings)
+        earlier, now = (_corpus_settings(one, self.config) for one in both)
         changed = differences(earlier, now)
         if changed:
             raise InputError(
@@ -62,19 +62,31 @@ class ProbeFolder(ResultFolder):
             )
 
     def holds(self, made_of: str) -> bool:
-        """Say whether the results are there that follow from some fingerprint."""
-        return self.is_complete and self.document()["made_of"] == made_of
+        """Say whether the results are there that follow from some fingerprint.
+
+        Damaged ones are not; a warning says so.
+        """
+        if not self.is_complete:
+            return False
+        try:
+            return bool(self.document().get("made_of") == made_of)
+        except InputError:
+            _log.warning("%s is damaged, so the probe is done again.", self.metrics)
+            return False
 
     def claim(self, settings: Mapping[str, Any]) -> None:
         """Take the folder for a probe; what another one left in it goes."""
-        for file in (self.metrics, self.fits, self.predictions, self.robustness):
-            file.unlink(missing_ok=True)
-        if self.figures.is_dir():
-            shutil.rmtree(self.figures)
+        tables = (self.fits, self.predictions, self.robustness)
+        for place in (self.metrics, *tables, self.figures, self.config):
+            discard(place)
         self.path.mkdir(parents=True, exist_ok=True)
         write_atomically(self.config, settings_text(settings))
 
 
-def _corpus_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+def _corpus_settings(settings: Mapping[str, Any], file: Path) -> dict[str, Any]:
+    if "dataset" not in settings or not isinstance(settings.get("data"), Mapping):
+        raise InputError(
+            f"{file} is damaged, it names no corpus; restore it, or remove its folder."
+        )
     data = {key: value for key, value in settings["data"].items() if key not in _NO_BEARING}
     return {"dataset": settings["dataset"], "data": data}

@@ -1,6 +1,8 @@
 import errno
 import json
 import pickle
+import tracemalloc
+import zipfile
 from dataclasses import fields, replace
 from io import BytesIO
 from pathlib import Path
@@ -354,3 +356,83 @@ def test_damaged_metadata_are_refused(tmp_path, about):
     pq.write_table(table, tmp_path / "h.parquet")
     with pytest.raises(InputError, match=r"cannot be read as \.parquet"):
         read_parquet(tmp_path / "h.parquet", PARQUET_NAMES)
+
+
+def npz_with(tmp_path, header, content=b"", compressed=False):
+    """Write an archive in which the embeddings have a header of ours."""
+    names = np.array(["a", "b"])
+    whole = BytesIO()
+    np.lib.format.write_array(whole, names)
+    path = tmp_path / "h.npz"
+    kind = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
+    with zipfile.ZipFile(path, "w", kind) as archive:
+        archive.writestr("clip_ids.npy", whole.getvalue())
+        text = header.encode() + b" " * (63 - (len(header) + 10) % 64) + b"\n"
+        start = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little")
+        archive.writestr("embeddings.npy", start + text + content)
+    return path
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (1099511627776, 8), }",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 1000000000), }",
+        "{'descr': '<U1000000000', 'fortran_order': False, 'shape': (2, 8), }",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 8)",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (2, '''",
+        "(" * 400,
+        "",
+    ],
+)
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_header_that_claims_more_than_there_is_is_refused(tmp_path, header, compressed):
+    path = npz_with(tmp_path, header, bytes(64), compressed)
+    tracemalloc.start()
+    with pytest.raises(InputError, match=r"h\.npz cannot be read as \.npz"):
+        read_embeddings(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10_000_000
+
+
+def test_a_header_that_is_right_is_read(tmp_path):
+    header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 8), }"
+    x = np.arange(16, dtype=np.float32)
+    read = read_embeddings(npz_with(tmp_path, header, x.tobytes(), compressed=True))
+    np.testing.assert_array_equal(read.embeddings, x.reshape(2, 8))
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        (pa.array([[[1.0]], [[2.0]]]), "'embedding' holds list"),
+        (pa.array([b"a", b"b"]), "'embedding' holds binary"),
+        (pa.array([{"a": 1.0}, {"a": 2.0}]), "'embedding' holds struct"),
+    ],
+)
+def test_a_column_of_another_kind_is_named(tmp_path, column, said):
+    path = tmp_path / "h.parquet"
+    pq.write_table(pa.table({"clip_id": ["a", "b"], "embedding": column}), path)
+    with pytest.raises(InputError, match=said):
+        read_embeddings(path)
+
+
+def test_names_that_would_fill_the_memory_are_refused(tmp_path):
+    path = tmp_path / "h.parquet"
+    names = pa.DictionaryArray.from_arrays(
+        np.arange(20_000, dtype=np.int32) % 2, ["a", "b" * 50_000]
+    )
+    h = pa.array(np.zeros((20_000, 1)).tolist(), pa.list_(pa.float32()))
+    pq.write_table(pa.table({"clip_id": names, "embedding": h}), path)
+    assert path.stat().st_size < 200_000  # 4 GB as numpy has text
+    with pytest.raises(InputError, match="20,000 cells of up to 50,000 characters"):
+        read_embeddings(path)
+
+
+def test_metadata_nested_too_deep_are_refused(tmp_path):
+    path = tmp_path / "h.parquet"
+    table = pa.table({"clip_id": ["a"], "embedding": [[1.0]]})
+    pq.write_table(table.replace_schema_metadata({b"musicssl": b"[" * 100_000}), path)
+    with pytest.raises(InputError, match=r"h\.parquet cannot be read as \.parquet"):
+        read_embeddings(path)

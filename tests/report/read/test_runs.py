@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from musicssl.cache import read_json
 from musicssl.errors import InputError
 from musicssl.evaluation.metrics import per_class_metrics
 from musicssl.report.read.runs import read_run, read_runs
@@ -51,7 +52,7 @@ def test_validation_is_read_and_absent_from_a_run_of_an_older_version(tmp_path):
 def test_validation_of_other_classes_is_damage(tmp_path):
     validation = (scores(0.5, truth()[0], np.random.default_rng(0)), *truth())
     folder = write_run(tmp_path / "run", settings(), validation=validation)
-    document = json.loads((folder / "metrics.json").read_text())
+    document = read_json(folder / "metrics.json")
     document["validation"]["per_class"]["auroc"].pop()
     (folder / "metrics.json").write_text(json.dumps(document))
     with pytest.raises(InputError, match=r"metrics.json is missing or damaged .*validation"):
@@ -114,7 +115,7 @@ def test_arrays_that_do_not_belong_together_are_noticed(tmp_path):
 
 def test_scores_that_are_not_those_of_the_result_are_noticed(tmp_path):
     folder = write_run(tmp_path / "run", settings())
-    document = json.loads((folder / "metrics.json").read_text())
+    document = read_json(folder / "metrics.json")
     document["macro"]["auroc"] += 0.01
     (folder / "metrics.json").write_text(json.dumps(document))
     with pytest.raises(InputError, match=r"predictions.npz gives a macro AUROC of 0\.\d+, metrics"):
