@@ -161,12 +161,20 @@ def check_data_of_complete(config: DictConfig, folder: RunFolder, data: Data) ->
     folder.check_data(found)
 
 
-def made_from(config: DictConfig, datamodule: SemiSupervisedDataModule) -> dict[str, str]:
-    """Return hashes of all that a run follows from beside its settings, by name."""
+def made_from(
+    config: DictConfig, datamodule: SemiSupervisedDataModule, start: str | None = None
+) -> dict[str, str]:
+    """Return hashes of all that a run follows from beside its settings, by name.
+
+    Args:
+        config: Of the run.
+        datamodule: Of the run.
+        start: Hash of the checkpoint to start from, if it has been read; else it is read here.
+    """
     parts = datamodule.identity()
     if config.finetune.checkpoint is not None:
         path = Path(config.finetune.checkpoint).expanduser()
-        parts["weights to start from"] = file_identity(path)
+        parts["weights to start from"] = start or file_identity(path)
     return parts
 
 
@@ -206,13 +214,14 @@ def train_and_test(
     say(describe_data(datamodule))
     method: Learner = instantiate(config.method, **datamodule.sizes)
     datamodule.serve(method.needs)
+    start = None
     if config.finetune.checkpoint is not None:
         path = Path(str(config.finetune.checkpoint)).expanduser()
-        load_weights(method, path, datamodule.corpus.classes)
+        start = load_weights(method, path, datamodule.corpus.classes)
         method.freeze_parts(config.finetune.frozen)
     elif config.finetune.frozen:
         raise InputError("finetune.frozen keeps weights of a finetune.checkpoint; name one.")
-    made_of = made_from(config, datamodule)
+    made_of = made_from(config, datamodule, start)
     if not config.overwrite:
         folder.check_data(made_of)
     trainer = build_trainer(config, settings, folder, datamodule, made_of)

@@ -416,13 +416,16 @@ def load_method(
     return checkpoint.method(trusted, trained), checkpoint.classes
 
 
-def load_weights(method: Learner, path: Path | str, classes: Sequence[str]) -> None:
+def load_weights(method: Learner, path: Path | str, classes: Sequence[str]) -> str:
     """Start a method from the network of a checkpoint, of whatever method, to fine-tune it.
 
     Args:
         method: To be filled; with encoder and pooling as the checkpoint's method has them.
         path: Of the checkpoint.
         classes: The classes of the corpus at hand.
+
+    Returns:
+        The SHA-256 of the file.
 
     Raises:
         InputError: See `Checkpoint.read`; also if the checkpoint was trained for other classes or
@@ -441,6 +444,7 @@ def load_weights(method: Learner, path: Path | str, classes: Sequence[str]) -> N
             f"{path} holds another network than that of this run; choose the method, or the "
             "encoder and the pooling, that it was trained with."
         ) from error
+    return checkpoint.digest
 
 
 def _shortened(names: Sequence[str], limit: int = 4) -> str:

@@ -248,6 +248,7 @@ class RunFolder(ResultFolder):
         """Give the folder up if no epoch of the run was trained: only its settings are there."""
         if not self.last.is_file() and not self.is_complete and not self.history.is_file():
             self.config.unlink(missing_ok=True)
+            self.data.unlink(missing_ok=True)
             with suppress(OSError):  # something else is in them
                 self.best.parent.rmdir()
             _remove_empty(self.path, self.path)

@@ -11,8 +11,6 @@ from typing import Any
 
 import yaml
 
-from musicssl.runs.trust import check_plain
-
 # The one list of settings without a bearing on results. A name stands for all settings below it.
 NO_BEARING = (
     *("runs", "overwrite", "logger", "threads", "jobs", "device", "trusted"),  # how, not what
@@ -60,6 +58,8 @@ def load_settings(file: Path) -> dict[str, Any]:
         raise ValueError("not YAML") from error
     if not isinstance(settings, dict):
         raise ValueError("no sections of settings")
+    from musicssl.runs.trust import check_plain  # imports torch, which --help does not need
+
     check_plain(settings, file)
     return settings
 

@@ -124,7 +124,7 @@ def test_a_corruption_that_cannot_be_is_named_before_training(tmp_path, override
         (
             "corruption=[gain,mp3]",
             "corruption=mp3 needs another features.sample_rate, or leave it out: "
-            "mp3.sample_rate=800 is none of MP3's",
+            "mp3.sample_rate=800 is not supported by MP3",
         ),
     ],
 )

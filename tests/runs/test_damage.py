@@ -319,7 +319,7 @@ def test_without_a_checkpoint_that_is_whole_training_begins_again(runs, tmp_path
     assert run(place) == runs[1]
     said = capsys.readouterr().out
     assert "cannot be used: training begins again." in said
-    assert "epoch 1/4" in said
+    assert "epoch 0/3" in said
 
 
 PROBE = {"dataset": {"x": 1}, "data": {"p_s": [1.0], "batch_size": 8}}

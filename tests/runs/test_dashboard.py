@@ -47,7 +47,7 @@ def _nobody(tmp_path, monkeypatch) -> Iterator[None]:
     monkeypatch.setenv("MPLCONFIGDIR", matplotlib.get_cachedir())  # it lies in the home folder
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setattr(
-        "musicssl.runs.results.draw_timelines", lambda *_: None
+        "musicssl.runs.artifacts.localisation.draw_timelines", lambda *_: None
     )  # half of a run's time
     yield
     wandb.teardown()
@@ -128,7 +128,7 @@ def values(items: Any) -> dict[str, Any]:
 
 
 def test_a_run_is_recorded_whole_without_an_account(tmp_path, monkeypatch):
-    monkeypatch.setattr("musicssl.runs.results.draw_timelines", draw_timelines)
+    monkeypatch.setattr("musicssl.runs.artifacts.localisation.draw_timelines", draw_timelines)
     folder = run(tmp_path / "run")
     found = Recorded(folder.path)
     assert found.config == yaml.safe_load(folder.config.read_text())
@@ -252,7 +252,7 @@ def test_a_run_that_fails_is_closed_as_failed_and_can_go_on(tmp_path, monkeypatc
 
 def test_settings_that_train_nothing_are_a_failed_run_too(tmp_path):
     with pytest.raises(InputError, match="no epoch was trained"):
-        run(tmp_path, "trainer.max_epochs=0")
+        run(tmp_path, "+trainer.max_time='00:00:00:00'")
     assert Recorded(tmp_path).exit_codes == [1]
 
 
