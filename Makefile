@@ -9,7 +9,7 @@ ifneq ($(shell $(PY) -I -c 'import musicssl' 2>/dev/null && echo works),works)
 $(shell rm -f $(READY))
 endif
 
-.PHONY: help train test test-all check format bench clean
+.PHONY: help train test test-all fuzz check format bench clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -18,10 +18,13 @@ train: $(READY) ## Set up, then train ATT on the embedded corpus to a table and 
 	$(PY) train.py
 
 test: $(READY) ## Set up, then run the tests, but for the slow ones
-	$(PY) -m pytest -n auto -m "not slow"
+	$(PY) -m pytest -n auto -m "not slow and not fuzz"
 
-test-all: $(READY) ## Run all tests, those of real processes and kills too
-	$(PY) -m pytest -n auto
+test-all: $(READY) ## Run these and the slow ones: real processes, kills, several ranks
+	$(PY) -m pytest -n auto -m "not fuzz"
+
+fuzz: $(READY) ## Try thousands of damaged and hostile inputs, and print how many were tried
+	$(PY) -m pytest -n 0 -m fuzz -s
 
 check: $(READY) ## Check style, spelling and types; change nothing
 	$(PY) -m ruff check .

@@ -22,7 +22,7 @@ from musicssl.audio.store import file_store
 from musicssl.audio.unreadable import UnreadableAudioError
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.fuzz,
     pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed"),
 ]
 RATE = 8_000

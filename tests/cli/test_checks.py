@@ -194,7 +194,7 @@ def one_sided(split):
 VALUES = ["0", "-1", "1e30", "nan", "null", "true", "[]", "[1,2]", "{a:1}", "abc", "1.5", "''"]
 
 
-@pytest.mark.slow
+@pytest.mark.fuzz
 def test_random_overrides_run_or_end_in_a_sentence(tmp_path, monkeypatch):
     """Composition, checks and a step of training; keys, kinds of overrides and values are drawn."""
     for name in ("write_results", "show_results"):

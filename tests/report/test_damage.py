@@ -131,7 +131,7 @@ def refusal(read, folder, what):
     return None
 
 
-@pytest.mark.slow
+@pytest.mark.fuzz
 @pytest.mark.parametrize("kind", ["run", "probe"])
 def test_any_damage_is_one_sentence_or_none(tmp_path, kind):
     rng, tried, named = np.random.default_rng(0), 1500, 0
@@ -156,7 +156,7 @@ def test_any_damage_is_one_sentence_or_none(tmp_path, kind):
     assert named > tried / 2
 
 
-@pytest.mark.slow
+@pytest.mark.fuzz
 def test_a_report_over_damaged_folders_shows_the_sound_ones(tmp_path, capsys):
     rng, tried = np.random.default_rng(1), 150
     runs = tmp_path / "runs"

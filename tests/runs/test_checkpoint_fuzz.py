@@ -162,7 +162,7 @@ def use(checkpoint, dataset=True):
 
 
 @pytest.mark.parametrize(
-    "count", [pytest.param(1_000), pytest.param(100_000, marks=pytest.mark.slow)]
+    "count", [pytest.param(1_000), pytest.param(100_000, marks=pytest.mark.fuzz)]
 )
 @pytest.mark.filterwarnings("ignore")
 def test_no_attack_in_a_checkpoint_has_an_effect(
@@ -234,7 +234,7 @@ SETTINGS = {"name": "a", "seed": 0, "dataset": {"x": 1}, "data": {"p_s": 1.0}}
 TAGS = ["!!python/object/apply:os.system", "!!python/name:os.system", "!!python/object/new:dict"]
 
 
-@pytest.mark.parametrize("count", [pytest.param(300), pytest.param(20_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [pytest.param(300), pytest.param(20_000, marks=pytest.mark.fuzz)])
 def test_no_attack_in_the_settings_of_a_folder_has_an_effect(tmp_path, monkeypatch, capsys, count):
     canary, folder = tmp_path / "canary", tmp_path / "run"
     folder.mkdir()

@@ -286,7 +286,7 @@ def test_a_damaged_run_ends_as_it_would_have_or_with_a_sentence(
     judged(run, place, runs[1])
 
 
-@pytest.mark.slow
+@pytest.mark.fuzz
 def test_all_damage_to_a_run_ends_with_the_same_numbers_or_a_sentence(runs, tmp_path, capsys):
     for state, name in FILES:
         count = Counter()
