@@ -56,13 +56,13 @@ def test_a_failed_job_is_reported_at_the_end_and_stops_no_other(tmp_path):
     status, out, err = finish(start(tmp_path, *settings, "sweep=seeds", "seed=0,1", "data.p_s=2,1"))
     assert status == 2
     first = completed(tmp_path)
-    assert set(first) == {"p1_b1.0_s0", "p1_b1.0_s1"}
+    assert set(first) == {"p1.0_b1.0_s0", "p1.0_b1.0_s1"}
     assert "4 runs, 1 at a time: seed=0,1  data.p_s=2,1" in out
     assert "4 of 4 done, 2 failed: seed=1 p_s=1  AUROC 0." in out
     assert "A timeline shows" not in out + err  # as each run by itself remarks
     for seed in (0, 1):
         assert f"failed: seed={seed} p_s=2: data.p_s must be in [0, 1], got 2" in err
-        assert f"/p2_b1.0_s{seed}" in err
+        assert f"/p2.0_b1.0_s{seed}" in err
     assert "Traceback" not in err
     (parent,) = {path.parent.parent for path in tmp_path.rglob("metrics.json")}
     assert "seeds" not in parent.name
@@ -72,7 +72,7 @@ def test_a_failed_job_is_reported_at_the_end_and_stops_no_other(tmp_path):
     assert status == 0, err
     again = completed(tmp_path)
     assert {name: again[name] for name in first} == first
-    assert set(again) - set(first) == {"p1_b1.0_s2"}
+    assert set(again) - set(first) == {"p1.0_b1.0_s2"}
     assert out.count("(was complete)") == 2
     assert "training clips keep labels" not in out.partition("2 of 3 done")[0]  # no corpus loaded
 
@@ -97,7 +97,7 @@ def test_a_killed_parallel_sweep_leaves_nobody_training_and_goes_on(tmp_path):
     assert "3 of 3 done: " in out
     assert "epoch " not in out  # but in each run's log
     logs = [folder / "log.txt" for folder in run_folders(tmp_path)]
-    assert all("epoch 30/30" in log.read_text() for log in logs)
+    assert all("epoch 29/29" in log.read_text() for log in logs)
 
 
 @pytest.mark.slow

@@ -87,7 +87,7 @@ def test_a_run_stopped_in_an_epoch_resumes_to_the_same_bits(tmp_path, undisturbe
     _, errors = process.communicate(timeout=60)
     assert process.returncode == {signal.SIGKILL: -9, signal.SIGTERM: 143}[number]
     if number == signal.SIGTERM:
-        assert "the same command goes on" in errors
+        assert "the same command continues" in errors
 
     resumed, output = finish(tmp_path)
     assert "Going on with the interrupted run" in output
