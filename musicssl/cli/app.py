@@ -51,7 +51,7 @@ def do_job(work: Callable[[], None], folder: ResultFolder) -> Outcome | None:
     """
     runs = Path(HydraConfig.get().sweep.dir)
     if in_a_sweep():
-        logging.getLogger("musicssl.report").setLevel(logging.ERROR)  # remarks on single pictures
+        logging.getLogger("musicssl.figures").setLevel(logging.ERROR)  # remarks on single pictures
         return attempt(work, folder, jobs_at_a_time(HydraConfig.get().launcher) > 1, runs)
     with (
         graceful_exit(str(folder.path)),
