@@ -59,6 +59,7 @@ def test_a_benchmark_prints_a_table_of_finite_numbers(file: Path, tmp_path: Path
     assert importlib.util.find_spec(package) or sentence in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 @pytest.mark.parametrize("broken", ["", "first.py", "first.py second.py"])
 def test_make_bench_runs_all_benchmarks_and_names_those_that_failed(

@@ -249,6 +249,7 @@ def test_a_choice_says_in_its_first_lines_what_else_it_sets(path):
 TYPED = {"views": "strong", "features": "waveform", "pooling": "mean", "encoder": "cnn"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", GLOBAL, ids=lambda path: str(path.relative_to(CONF)))
 def test_what_is_typed_always_wins(path):
     """Oracle: the word that was typed, before the choice and after it."""

@@ -89,6 +89,7 @@ def test_settings_that_cannot_be_trained_with_are_one_sentence_and_leave_no_run(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_mistake_on_the_command_line_leaves_no_folder(tmp_path):
     result = shell(tmp_path, *QUICK, "+trainer.max_steps=2")
     assert result.returncode == 2
@@ -147,6 +148,7 @@ def test_a_summary_that_was_asked_for_is_printed(tmp_path, capsys):
     assert "Trainable params" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_larger_limit_of_time_continues_what_a_smaller_one_stopped(tmp_path, monkeypatch):
     """As a run without a limit, to the bit."""
     whole = Checkpoint.read(run(tmp_path / "whole", "trainer.max_epochs=4").last).weights

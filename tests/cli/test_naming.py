@@ -57,14 +57,14 @@ def typed(chosen, rng):
 def test_equal_values_are_one_folder_and_others_another():
     rng = random.Random(0)
     names = {}
-    for _ in range(40):
+    for _ in range(15):
         chosen = {name: rng.randrange(len(values)) for name, values in SETTINGS.items()}
         for name in rng.sample(sorted(SETTINGS), 9):  # most runs differ from the defaults in little
             chosen[name] = 0
         found = {folder(*typed(chosen, rng)) for _ in range(3)}
         assert len(found) == 1, (chosen, found)
         assert names.setdefault(found.pop(), chosen) == chosen
-    assert len(names) > 30
+    assert len(names) > 10
 
 
 @pytest.mark.parametrize(

@@ -226,6 +226,7 @@ def test_no_threads_are_refused(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_value_that_a_part_refuses_is_named_and_leaves_no_run(tmp_path):
     result = shell(tmp_path, *TINY, "encoder.dropout=2")
     assert result.returncode == 2

@@ -102,6 +102,7 @@ def interrupt(corpus, monkeypatch):
             run(corpus)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("change", "said"), CHANGES)
 def test_a_complete_run_is_not_shown_as_one_of_other_data(corpus, capsys, change, said):
     folder = run(corpus)

@@ -156,6 +156,7 @@ def test_a_bound_that_is_not_a_number_is_not_left_out_of_the_mean(tmp_path, monk
     assert trained(tmp_path, subject, data()).callback_metrics["val/bound_loss"].isnan()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind",
     [

@@ -90,6 +90,7 @@ def test_a_class_seen_in_one_value_only_is_predicted_so(value):
     assert (fitted(train).scores(train)[:, 2] == value).all()
 
 
+@pytest.mark.slow
 def test_the_number_of_workers_changes_nothing():
     train = clips()
     alone, together = fitted(train, num_workers=1), fitted(train, num_workers=2)

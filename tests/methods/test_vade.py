@@ -364,6 +364,7 @@ def command(tmp_path, *overrides):
     return run(tmp_path / "run", *small, "method.pretrain_epochs=1", one_class, *overrides)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings", [(), ("data.b_s=0.5", "data.p_s=0.5"), ("data.b_s=null", "+dataset.unlabelled=30")]
 )
@@ -391,6 +392,7 @@ def test_a_run_leaves_clusters_and_a_checkpoint_that_answers_alike(tmp_path, set
     assert list(sizes.values()) == np.bincount(clusters, minlength=3).tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [

@@ -170,6 +170,7 @@ def embeddings(cache, root):
 CACHES = {synthband, instances, headers, prepared, found, embeddings}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", CACHES, ids=lambda make: make.__name__)
 def test_damaged_caches_are_made_again_or_named(audio, tmp_path, capsys, monkeypatch, make):
     whole = tmp_path / "whole"

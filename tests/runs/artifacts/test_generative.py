@@ -52,6 +52,7 @@ def dgm(dgm_run):
     return trained(dgm_run)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
