@@ -1,11 +1,53 @@
-"""Schedules of learning rates and loss weights as functions of the epoch, a float."""
+"""Schedules of learning rates and loss weights as functions of the epoch, a float.
 
+A schedule of the learning rate may have a parameter `end`, the number of epochs of the whole run,
+which `bound_to` fills in.
+"""
+
+import inspect
 import math
+from collections.abc import Callable
+from functools import partial
+
+Schedule = Callable[[float], float]
+
+
+def bound_to(end: float, schedule: Callable[..., float]) -> Schedule:
+    """Return a schedule that knows where training ends.
+
+    Args:
+        end: Epochs of the run.
+        schedule: A function of the epoch; if it has a parameter `end` without a value, it gets
+            `end`.
+
+    >>> bound_to(40, cosine)(20), bound_to(40, constant)(20)
+    (0.5, 1.0)
+    """
+    parameter = inspect.signature(schedule).parameters.get("end")
+    missing = parameter is not None and parameter.default is inspect.Parameter.empty
+    return partial(schedule, end=end) if missing else schedule
 
 
 def constant(epoch: float) -> float:
     """Return 1: a constant learning rate."""
     return 1.0
+
+
+def cosine(epoch: float, end: float, warmup_epochs: float = 0.0) -> float:
+    """Fall from 1 to 0 at `end` along half a cosine, after a linear rise from 0.
+
+    Loshchilov and Hutter 2017, https://arxiv.org/abs/1608.03983, equation 5, without restarts and
+    with a least rate of 0.
+
+    >>> [round(cosine(epoch, end=40), 6) for epoch in (0, 10, 20, 40, 50)]
+    [1.0, 0.853553, 0.5, 0.0, 0.0]
+    >>> [round(cosine(epoch, end=42, warmup_epochs=2), 6) for epoch in (0, 1, 2, 22, 42)]
+    [0.0, 0.5, 1.0, 0.5, 0.0]
+    """
+    if epoch < warmup_epochs:
+        return epoch / warmup_epochs
+    passed = _fraction(epoch - warmup_epochs, end - warmup_epochs)
+    return 0.5 * (1.0 + math.cos(math.pi * passed))
 
 
 def halving(epoch: float, every_epochs: float = 30.0) -> float:

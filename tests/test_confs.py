@@ -14,7 +14,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.utils import get_object, instantiate
 from omegaconf import OmegaConf
 
-import musicssl.cli.naming  # noqa: F401 registers the resolvers of conf/
+import musicssl.cli.resolvers  # noqa: F401 registers the resolvers of conf/
 from musicssl.cli.training import build_datamodule
 from tests.support.composing import CONF, composed
 

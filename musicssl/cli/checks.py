@@ -15,6 +15,7 @@ from musicssl.errors import InputError
 from musicssl.evaluation.metrics import metric_info
 from musicssl.evaluation.predictions import Predictions, measure
 from musicssl.runs.settings import flattened, value_text
+from musicssl.schedules import bound_to
 
 _LARGEST_SEED = 2**32 - 1  # of Lightning and NumPy
 _PRECISIONS = ("32-true", "32", "16-mixed", "16", "bf16-mixed", "bf16")
@@ -53,6 +54,7 @@ def check_values(settings: Mapping[str, Any]) -> None:
             raise InputError(f"{key} holds several settings; change one, {key}.NAME=VALUE.")
     if "trainer" in settings:
         _check_trainer(settings["trainer"])
+    _count(settings, "patience", 1, place="")
     if (settings.get("method") or {}).get("optimizer") is not None:
         _check_optimizer(settings)
 
@@ -86,10 +88,19 @@ def _check_trainer(trainer: Any) -> None:
             "trainer=ddp, or +trainer.strategy=ddp."
         )
     epochs = _count(trainer, "max_epochs", 1)
-    if epochs is None:
-        raise InputError("trainer.max_epochs=null would never end; give a whole number from 1 up.")
+    steps = None if trainer.get("max_steps") == -1 else _count(trainer, "max_steps", 1)
+    if epochs is None and steps is None:
+        raise InputError(
+            "training would never end; give trainer.max_steps or trainer.max_epochs, a whole "
+            "number from 1 up."
+        )
+    least = _count(trainer, "min_steps", 0)
+    if least is not None and steps is not None and least > steps:
+        raise InputError(
+            f"trainer.min_steps={least} is more than trainer.max_steps={steps}; lower it."
+        )
     validated = _count(trainer, "check_val_every_n_epoch", 1) or 1
-    if validated > epochs:
+    if epochs is not None and validated > epochs:
         raise InputError(
             f"trainer.check_val_every_n_epoch={validated} with trainer.max_epochs={epochs}: no "
             "epoch would be validated; lower the one or raise the other."
@@ -113,7 +124,7 @@ def _check_optimizer(settings: Mapping[str, Any]) -> None:
         raise InputError(_not_callable("optimizer", error)) from error
     try:
         if "schedule" in method:
-            float(instantiate(method["schedule"])(0.5))
+            float(bound_to(1.0, instantiate(method["schedule"]))(0.5))
     except (ValueError, TypeError, ArithmeticError) as error:
         if "unexpected keyword argument" in str(error):
             raise
@@ -147,8 +158,17 @@ def check_limits(trainer: Mapping[str, Any], datamodule: SemiSupervisedDataModul
                 f"give a whole number from 1 to {steps}, or a fraction up to 1.0."
             )
     every = trainer.get("check_val_every_n_epoch") or 1
-    least = math.ceil(steps / trainer.get("accumulate_grad_batches", 1)) * every
+    epoch = math.ceil(steps / trainer.get("accumulate_grad_batches", 1))
+    least = epoch * every
     most_steps = trainer.get("max_steps")
+    if trainer.get("max_epochs") is None and isinstance(most_steps, int) and most_steps % least:
+        lower = most_steps - most_steps % least
+        choices = f"{lower} or {lower + least}" if lower else str(least)
+        raise InputError(
+            f"trainer.max_steps={most_steps} is no multiple of {least}, the steps from one "
+            f"validation to the next, so the last steps would not count; set it to {choices}, or "
+            "change data.steps_per_epoch."
+        )
     if isinstance(most_steps, int) and -1 != most_steps < least:
         raise InputError(
             f"trainer.max_steps={most_steps} ends training before an epoch is validated, after "
@@ -222,13 +242,15 @@ def _first(names: tuple[str, ...], most: int = 5) -> str:
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
-def _count(trainer: Mapping[str, Any], name: str, least: int) -> int | None:
-    value = trainer.get(name)
+def _count(
+    section: Mapping[str, Any], name: str, least: int, place: str = "trainer."
+) -> int | None:
+    value = section.get(name)
     if value is None:
         return None
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise InputError(
-            f"trainer.{name} must be a whole number from {least} up, got {value_text(value)}."
+            f"{place}{name} must be a whole number from {least} up, got {value_text(value)}."
         )
     return value
 

@@ -1,7 +1,7 @@
-"""The folder of a run, from the values of its settings, as resolvers for conf/*.yaml.
+"""The folder of a run, from the values of its settings, for `musicssl.cli.resolvers`.
 
 `${run_name:}` and `${label:}` compare the composed configuration with the defaults that Hydra
-composes for the same method and corpus. Importing this module registers them.
+composes for the same method and corpus.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,6 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from musicssl.cli.conf import config_loader
-from musicssl.runs.probes.settings import probe_folder
 from musicssl.runs.settings import budget_label, flattened, folder_label, has_bearing, value_text
 
 _SUBJECTS = {"train": ("method", "dataset"), "probe": ("probe", "dataset", "encoder")}
@@ -154,9 +153,3 @@ def _value(config: DictConfig, key: str, default: Any) -> Any:
     other = config.copy()
     OmegaConf.update(other, key, default, force_add=True)
     return OmegaConf.select(other, key)
-
-
-OmegaConf.register_new_resolver("run_name", run_name, replace=True)
-OmegaConf.register_new_resolver("run_of", run_of, replace=True)
-OmegaConf.register_new_resolver("label", label, replace=True)
-OmegaConf.register_new_resolver("probe_folder", probe_folder, replace=True)

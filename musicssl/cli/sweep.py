@@ -29,7 +29,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-import musicssl.cli.naming  # noqa: F401 registers resolvers; workers import this module first
+import musicssl.cli.resolvers  # noqa: F401 registers resolvers; workers import this module first
 from musicssl.cli.exits import termination
 from musicssl.cli.job import Outcome
 from musicssl.errors import InputError, printable, user_errors

@@ -5,7 +5,7 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig
 
-import musicssl.cli.naming  # noqa: F401 registers the resolvers of conf/
+import musicssl.cli.resolvers  # noqa: F401 registers the resolvers of conf/
 from musicssl.cli.command import run_command
 from musicssl.cli.conf import conf_folder
 

@@ -66,6 +66,7 @@ from musicssl.runs.messages import (
     describe_stop,
     describe_training,
 )
+from musicssl.runs.patience import Patience
 from musicssl.runs.progress import EpochProgress
 from musicssl.runs.results import show_results, write_results
 from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint, find_resumable
@@ -77,7 +78,7 @@ warnings.filterwarnings("ignore", ".*in eval mode at the start of training")  # 
 warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")  # a resume
 warnings.filterwarnings("ignore", ".*LeafSpec")  # Lightning's use of torch
 
-_OF_THE_DATASET = ("root", "labels", "cache")  # read by dataset: ${data.root} and so on
+_READ_ELSEWHERE = ("root", "labels", "cache", "labelled_clips")  # as ${data.root} and so on
 
 Data = Callable[[], SemiSupervisedDataModule]
 
@@ -197,7 +198,7 @@ def build_datamodule(config: DictConfig) -> SemiSupervisedDataModule:
     """Build the data module that `data` describes, without reading its corpus."""
     node = config.data.copy()
     with open_dict(node):
-        for key in _OF_THE_DATASET:
+        for key in _READ_ELSEWHERE:
             del node[key]
     datamodule: SemiSupervisedDataModule = instantiate(node)
     return datamodule
@@ -334,6 +335,7 @@ def build_trainer(
         *([EpochProgress()] if node.get("enable_progress_bar", True) else []),
         *_typed_callbacks(typed),
         DescribeCheckpoint(settings, datamodule.corpus.classes, datamodule.sizes, made_of),
+        *([Patience(config.select, config.patience)] if config.patience is not None else []),
         BestCheckpoint(folder.best, config.select),
         ResumeCheckpoint(folder.last),
     ]
@@ -391,18 +393,22 @@ def fit_network(
         folder.previous.unlink(missing_ok=True)
         check_convergence(folder.history)
     if not folder.best.is_file():
-        stopped_by = describe_stop(trainer) or "trainer.max_epochs"
+        stopped_by = describe_stop(trainer) or "a limit of the trainer"
         folder.history.unlink(missing_ok=True)
         raise InputError(
             f"no epoch was trained and validated before {stopped_by} ended training; raise it."
         )
     if is_first_rank():
-        epochs = config.trainer.max_epochs
-        say(describe_best(folder.best, folder.history, config.select, epochs))
+        say(describe_best(folder.best, folder.history, config.select, _twice_as_long(config)))
     method.load_state_dict(Checkpoint.read(folder.best).weights)
     method.to(device).eval()  # Lightning has moved it to the CPU
     if is_first_rank() and method.conclude(datamodule):
         replace_weights(folder.best, method.state_dict())
+
+
+def _twice_as_long(config: DictConfig) -> str:
+    name = "max_steps" if config.trainer.max_epochs is None else "max_epochs"
+    return f"trainer.{name}={2 * config.trainer[name]}"
 
 
 def whole_checkpoint(folder: RunFolder, made_of: Mapping[str, str]) -> Path | None:

@@ -28,7 +28,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from musicssl.batch import Batch
+from musicssl.batch import Batch, valid_instances
 from musicssl.data.batches import BatchLoader, BatchPlan, StepLoader, Stream, labelled_share
 from musicssl.data.checks import learnable
 from musicssl.data.clips import Clips, JoinedClips, clips_of
@@ -42,6 +42,7 @@ from musicssl.data.unlabelled_corpus import prefix_errors, training_pool
 from musicssl.errors import InputError
 
 _NO_NEEDS = Needs(labels=False)
+_STATISTICS_CHUNK = 512  # clips at a time
 _LABELLED_STREAM, _UNLABELLED_STREAM = 0, 1  # give the two streams different orders
 
 
@@ -86,6 +87,8 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         split_seed: Seed of the validation set and of `p_cells`. It differs from `seed`, so that
             runs with different seeds have the same validation set.
         seed: Seed of the labelled subset, the order of the batches and the crop positions.
+        steps_per_epoch: Batches of an epoch, after which a run is validated. None for as many as draw
+            as many clips as there are in "train". Batches by label have their own number.
         crop_seconds: Length of a training crop of a recording, in seconds; None for the whole
             recording, padded to the longest of the corpus. Instances are never cropped.
         num_crops: Crops of each clip in a training batch, V; the batch then has V consecutive rows
@@ -109,6 +112,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         val_fraction: float = 0.15,
         split_seed: int = 0,
         seed: int = 0,
+        steps_per_epoch: int | None = None,
         crop_seconds: float | None = None,
         num_crops: int | None = None,
         adjacent_crops: bool = False,
@@ -119,8 +123,9 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         _check_numbers(p_s=p_s, b_s=0 if b_s is None else b_s, p_cells=p_cells)
         if not isinstance(batch_size, int) or batch_size < 1:
             raise InputError(f"data.batch_size must be a whole number from 1 up, got {batch_size}.")
-        if num_crops is not None and (not isinstance(num_crops, int) or num_crops < 1):
-            raise InputError(f"data.num_crops must be a whole number from 1 up, got {num_crops}.")
+        for name, count in (("num_crops", num_crops), ("steps_per_epoch", steps_per_epoch)):
+            if count is not None and (not isinstance(count, int) or count < 1):
+                raise InputError(f"data.{name} must be a whole number from 1 up, got {count}.")
         self.dataset = dataset
         self.p_s = p_s
         self.b_s = b_s
@@ -130,6 +135,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         self.val_fraction = val_fraction
         self.split_seed = split_seed
         self.seed = seed
+        self._steps_per_epoch = steps_per_epoch
         self.crop_seconds = crop_seconds
         self._num_crops = num_crops
         self.adjacent_crops = adjacent_crops
@@ -256,6 +262,28 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         rows = self.rows(split)
         return self._labels.values(rows)
 
+    def feature_statistics(self) -> tuple[Tensor, Tensor]:
+        """Return mean and standard deviation, both (F,) float32, of the training clips' instances.
+
+        All clips that training batches may hold count, with or without labels; no other clip does.
+        """
+        count, total, squares = 0, 0.0, 0.0
+        for rows in self._clips.batches(self.training_rows(), _STATISTICS_CHUNK):
+            piece = self._clips.whole(rows)
+            x = piece.x.double()
+            if piece.lengths is not None:
+                x = x[valid_instances(piece.lengths, x.shape[1])]
+            x = x.flatten(0, -2)
+            count, total, squares = count + len(x), total + x.sum(0), squares + x.square().sum(0)
+        mean = total / count
+        variance = (squares / count - mean**2).clamp_min(0)
+        return mean.float(), variance.sqrt().float()
+
+    @property
+    def labelled_in_batch(self) -> int:
+        """Number of clips in a batch of each rank that are drawn for their labels."""
+        return self._num_labelled
+
     def label_count(self) -> LabelCount:
         """Count the labels that this run learns from."""
         targets, mask = self.labels("train")
@@ -276,13 +304,16 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
 
     @property
     def steps_per_epoch(self) -> int:
-        """Number of steps in which all ranks together draw as many clips as there are in "train".
+        """Number of steps of an epoch, on each rank.
 
-        It does not depend on `p_s`, so that label fractions are compared at equal compute. For
-        batches by label see `LabelPlan.steps_per_epoch`.
+        Unless it was given, all ranks together draw as many clips in it as there are in "train".
+        Either way it does not depend on `p_s`, so that label fractions are compared at equal
+        compute. For batches by label see `LabelPlan.steps_per_epoch`.
         """
         if self.needs.by_label:
             return self.label_plan().steps_per_epoch
+        if self._steps_per_epoch is not None:
+            return self._steps_per_epoch
         return -(-len(self.rows("train")) // (self.batch_size * self._world_size))
 
     def train_dataloader(self) -> StepLoader[Batch] | StepLoader[LabelRows]:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from musicssl.errors import InputError
 from musicssl.networks.layers import Dropout
+from musicssl.networks.standardise import standardise as standardise_layer
 
 
 class FullyConnected(nn.Module):
@@ -20,6 +21,8 @@ class FullyConnected(nn.Module):
         num_instances: Number of instances of every clip, T.
         hidden: Widths of the layers; the last one is the width of the embedding.
         dropout: Probability of dropping a unit after each layer.
+        standardise: Whether instances are standardised first; see
+            `musicssl.networks.standardise`.
     """
 
     def __init__(
@@ -28,10 +31,12 @@ class FullyConnected(nn.Module):
         num_instances: int,
         hidden: tuple[int, ...] = (512, 512, 128),
         dropout: float = 0.5,
+        standardise: bool = False,
     ) -> None:
         super().__init__()
         self.num_instances = num_instances
         self.embed_dim = hidden[-1]
+        self.standardise = standardise_layer(num_features, standardise)
         widths = (num_features * num_instances, *hidden)
         layers: list[nn.Module] = []
         for width_in, width_out in pairwise(widths):
@@ -51,4 +56,4 @@ class FullyConnected(nn.Module):
                 f"encoder=fc needs clips of exactly {self.num_instances} instances; choose an "
                 "encoder for bags of any length, such as encoder=att, fc_t or gru."
             )
-        return self.layers(x.flatten(1)).unsqueeze(1), None
+        return self.layers(self.standardise(x).flatten(1)).unsqueeze(1), None

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from musicssl.networks.layers import Dropout
+from musicssl.networks.standardise import standardise as standardise_layer
 
 
 class FullyConnectedPerInstance(nn.Module):
@@ -17,6 +18,8 @@ class FullyConnectedPerInstance(nn.Module):
         num_instances: Not used; clips may have any length.
         num_layers: Number of hidden layers.
         dropout: Probability of dropping a unit in each layer.
+        standardise: Whether instances are standardised first; see
+            `musicssl.networks.standardise`.
     """
 
     def __init__(
@@ -25,9 +28,11 @@ class FullyConnectedPerInstance(nn.Module):
         num_instances: int | None = None,
         num_layers: int = 3,
         dropout: float = 0.5,
+        standardise: bool = False,
     ) -> None:
         super().__init__()
         self.embed_dim = num_features
+        self.standardise = standardise_layer(num_features, standardise)
         layers: list[nn.Module] = []
         for _ in range(num_layers):
             linear = nn.Linear(num_features, num_features)
@@ -37,4 +42,5 @@ class FullyConnectedPerInstance(nn.Module):
 
     def forward(self, x: Tensor, valid: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Embed instances, (B, T, F), each by itself, so that padding has no effect on others."""
+        x = self.standardise(x)
         return self.layers(x) + x, valid

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from musicssl.networks.standardise import standardise as standardise_layer
+
 
 class GRUEncoder(nn.Module):
     """Embed a clip by a bidirectional GRU over its instances.
@@ -24,6 +26,8 @@ class GRUEncoder(nn.Module):
             has read the whole clip. "last_frame": the output at the last instance, as in the
             authors' code, where the backward direction has read only that instance. "frames": the
             outputs at all instances, for the pooling to combine.
+        standardise: Whether instances are standardised first; see
+            `musicssl.networks.standardise`.
     """
 
     def __init__(
@@ -34,10 +38,12 @@ class GRUEncoder(nn.Module):
         num_layers: int = 3,
         dropout: float = 0.5,
         summary: Literal["final", "last_frame", "frames"] = "final",
+        standardise: bool = False,
     ) -> None:
         super().__init__()
         self.embed_dim = 2 * hidden
         self.summary = summary
+        self.standardise = standardise_layer(num_features, standardise)
         self.gru = nn.GRU(
             num_features,
             hidden,
@@ -49,7 +55,7 @@ class GRUEncoder(nn.Module):
 
     def forward(self, x: Tensor, valid: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Embed clips, (B, T, F), as (B, 1, D), or as (B, T, D) with `summary="frames"`."""
-        frames, states = self._read(x, valid)  # (B, T, D), (2 * layers, B, D / 2)
+        frames, states = self._read(self.standardise(x), valid)  # (B, T, D), (2 * layers, B, D / 2)
         if self.summary == "frames":
             return frames, valid
         if self.summary == "last_frame":

@@ -14,6 +14,7 @@ from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.evaluation.metrics import metric_info
 from musicssl.runs.checkpoint import Checkpoint
 from musicssl.runs.history import read_history
+from musicssl.runs.patience import Patience
 
 _STANDARD_ERRORS = 2  # from 0.5 within which an AUROC is called chance
 
@@ -56,9 +57,7 @@ def describe_training(
         devices = f"{trainer.world_size} devices ({trainer.strategy.root_device.type})"
     text = f"{name}: {trained:,} parameters"
     text += f" to train and {frozen:,} frozen" if frozen else ""
-    text += (
-        f", on {devices}; {steps:,} steps an epoch, epochs 0 to {(trainer.max_epochs or 1) - 1}."
-    )
+    text += f", on {devices}; {steps:,} steps an epoch, epochs 0 to {planned_epochs(trainer, steps) - 1}."
     if trainer.accumulate_grad_batches > steps:
         text += (
             f"\ntrainer.accumulate_grad_batches={trainer.accumulate_grad_batches} is more than the "
@@ -67,14 +66,27 @@ def describe_training(
     return text
 
 
-def describe_best(path: Path, history: Path, select: str, max_epochs: int) -> str:
+def planned_epochs(trainer: pl.Trainer, batches: float) -> int:
+    """Return the number of epochs that a run trains for, if nothing stops it before.
+
+    Args:
+        trainer: Of the run.
+        batches: Batches in an epoch.
+    """
+    steps = math.ceil(batches / trainer.accumulate_grad_batches)
+    limits = [math.ceil(trainer.max_steps / steps)] if trainer.max_steps > 0 else []
+    limits += [trainer.max_epochs] if (trainer.max_epochs or -1) > 0 else []
+    return min(limits, default=1)
+
+
+def describe_best(path: Path, history: Path, select: str, longer: str) -> str:
     """Say which epoch was kept and why; and that a later one may be better still, if so.
 
     Args:
         path: Of its checkpoint.
         history: The CSV file of all epochs.
         select: Name of the metric that chose it.
-        max_epochs: The number of epochs that were to be trained.
+        longer: The setting that makes the run twice as long, such as "trainer.max_steps=8000".
     """
     best, rows = Checkpoint.read(path).epoch, read_history(history)
     which = "least" if metric_info(select).smaller_is_better else "greatest"
@@ -83,10 +95,7 @@ def describe_best(path: Path, history: Path, select: str, max_epochs: int) -> st
     text = f"Kept epoch {best} of 0 to {last}: its {select} is the {which}"
     text += f", {row[select]:.3f}." if select in row else "."
     if best == last > 0:
-        text += (
-            "\nThe best epoch was the last one: train longer, such as with "
-            f"trainer.max_epochs={2 * max_epochs}."
-        )
+        text += f"\nThe best epoch was the last one: train longer, such as with {longer}."
     return text
 
 
@@ -97,9 +106,12 @@ def describe_stop(trainer: pl.Trainer) -> str | None:
         trainer: After training.
     """
     done = trainer.fit_loop.epoch_progress.current.completed
-    if trainer.max_epochs is not None and done >= trainer.max_epochs and not _cut(trainer):
+    if done >= planned_epochs(trainer, trainer.num_training_batches) and not _cut(trainer):
         return None
     callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    patience = next((c for c in callbacks if isinstance(c, Patience)), None)
+    if patience is not None and patience.is_over:
+        return f"patience={patience.patience}"
     timer = next((c for c in callbacks if isinstance(c, Timer)), None)
     if timer is not None and (timer.time_remaining() or 0) <= 0:
         return "trainer.max_time"
@@ -143,6 +155,6 @@ def describe_validation(scores: NDArray[np.float32], validated: Mapping[str, Any
         return None
     return (
         f"The validation AUROC of {auroc:.3f} is within chance, 0.5 \N{PLUS-MINUS SIGN} "
-        f"{margin:.3f}: train longer (trainer.max_epochs), try another optimizer.lr, or use more "
+        f"{margin:.3f}: train longer (trainer.max_steps), try another optimizer.lr, or use more "
         "labels (data.p_s)."
     )

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.text import Text
 
 from musicssl.evaluation.metrics import METRICS
+from musicssl.runs.messages import planned_epochs
 
 _MOST_METRICS = 2  # in the line of an epoch
 
@@ -102,14 +103,16 @@ class EpochProgress(ProgressBar):
             self._bar = None
 
 
-def _total_steps(trainer: pl.Trainer) -> float | None:
-    if trainer.max_epochs in (None, -1):
-        return None
-    return trainer.max_epochs * trainer.num_training_batches
+def _total_steps(trainer: pl.Trainer) -> float:
+    return _epochs(trainer) * trainer.num_training_batches
+
+
+def _epochs(trainer: pl.Trainer) -> int:
+    return planned_epochs(trainer, trainer.num_training_batches)
 
 
 def _is_a_tenth(trainer: pl.Trainer) -> bool:
-    every = max(1, (trainer.max_epochs or 1) // 10)
+    every = max(1, _epochs(trainer) // 10)
     return (trainer.current_epoch + 1) % every == 0
 
 
@@ -119,7 +122,7 @@ def _describe(trainer: pl.Trainer) -> str:
     in_progress = [f"val/{info.name}" for info in METRICS.values() if "progress" in info.shown_in]
     metrics = [name for name in in_progress if name in logged][:_MOST_METRICS]
     values = "  ".join(f"{name} {float(logged[name]):.3f}" for name in [*losses, *metrics])
-    text = f"epoch {trainer.current_epoch}/{(trainer.max_epochs or 1) - 1}  {values}"
+    text = f"epoch {trainer.current_epoch}/{_epochs(trainer) - 1}  {values}"
     spread = [
         f"{info.heading} {float(logged[f'{split}/{info.name}']):.2f}"
         for info in METRICS.values()

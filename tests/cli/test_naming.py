@@ -7,7 +7,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 
-import musicssl.cli.naming  # noqa: F401 registers the resolvers
+import musicssl.cli.resolvers  # noqa: F401 registers the resolvers
 from musicssl.cli.conf import conf_folder
 
 # For each setting two values or more, each in the ways in which it can be typed. The first value is

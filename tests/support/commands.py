@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
 
-import musicssl.cli.naming  # noqa: F401 registers the resolvers of conf/
+import musicssl.cli.resolvers  # noqa: F401 registers the resolvers of conf/
 
 ROOT = Path(__file__).parents[2]
 SEARCH_PATH = f"hydra.searchpath=[file://{ROOT}/tests/conf]"

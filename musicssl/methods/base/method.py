@@ -20,6 +20,8 @@ from musicssl.evaluation.tasks import Loss, task_named
 from musicssl.losses.balanced_bce import label_prior
 from musicssl.networks.classifier import Classifier
 from musicssl.networks.pooling import Instances
+from musicssl.networks.standardise import Standardise
+from musicssl.schedules import bound_to
 
 NETWORK_ARTIFACTS = (
     "musicssl.runs.artifacts.training_curves.TrainingCurves",
@@ -48,7 +50,8 @@ class Method(pl.LightningModule):
         pooling: Builds the pooling; see `Classifier`.
         optimizer: Builds the optimizer from parameters.
         schedule: Maps the epochs trained so far, a fraction included, to a factor of the learning
-            rate; see `musicssl.schedules`.
+            rate; see `musicssl.schedules`. A parameter `end` without a value gets the number of
+            epochs of the run.
         num_features: Features of an instance, F.
         num_instances: Instances of the longest clip, T.
         num_classes: Number of classes, C.
@@ -72,7 +75,7 @@ class Method(pl.LightningModule):
         encoder: Callable[..., Any],
         pooling: Callable[..., Any],
         optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
-        schedule: Callable[[float], float],
+        schedule: Callable[..., float],
         num_features: int,
         num_instances: int,
         num_classes: int,
@@ -216,7 +219,8 @@ class Method(pl.LightningModule):
         """Pass the method's needs to the data module, and compute the class prior.
 
         The prior is that of the training labels that this run may see; in a regression it has no
-        meaning and is not used.
+        meaning and is not used. Layers that standardise instances get the statistics of the
+        training clips, unless a checkpoint brought those of the clips that it was trained on.
 
         Raises:
             InputError: If the data do not meet the needs of the method, or crops are too short for
@@ -229,16 +233,32 @@ class Method(pl.LightningModule):
         check_crops(chunk, self.data.crop_seconds, self.data.corpus)
         targets, mask = self.data.labels("train")
         self.prior = label_prior(targets, mask).to(self.prior)
+        self._standardise()
+
+    def _standardise(self) -> None:
+        """Give each layer that standardises instances the statistics of the training clips."""
+        layers = [part for part in self.modules() if isinstance(part, Standardise)]
+        if not all(bool(layer.is_fitted) for layer in layers):
+            mean, deviation = self.data.feature_statistics()
+            for layer in layers:
+                layer.fit(mean, deviation)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return the optimizer of all parameters that are not frozen, and its schedule."""
         optimizer = self.optimizer([p for p in self.parameters() if p.requires_grad])
-        schedule = self.schedule
         steps = math.ceil(self.data.steps_per_epoch / self.trainer.accumulate_grad_batches)
+        schedule = bound_to(self._total_steps(steps) / steps, self.schedule)
         rate = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: schedule(step / steps))
         # Per step: Lightning advances epoch schedules after it writes the epoch's checkpoint, so a
         # resumed run would be one epoch behind.
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
+
+    def _total_steps(self, steps_per_epoch: int) -> float:
+        """Return the optimizer steps that the trainer allows, by epochs or by steps."""
+        epochs, most_steps = self.trainer.max_epochs, self.trainer.max_steps
+        limits = [most_steps] if most_steps >= 0 else []
+        limits += [epochs * steps_per_epoch] if epochs is not None and epochs >= 0 else []
+        return min(limits, default=math.inf)
 
     def learn(
         self, datamodule: SemiSupervisedDataModule, train_network: Callable[["Method"], None]

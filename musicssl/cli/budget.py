@@ -1,0 +1,29 @@
+"""How long to train and how large a batch is, where nothing was typed.
+
+`trainer.max_epochs` and `trainer.max_steps` are two ways to say how long a run trains. Whoever
+gives epochs means passes over the training clips; otherwise steps count, and an epoch is the time
+from one validation to the next. `musicssl.cli.resolvers` makes the functions resolvers of conf/.
+"""
+
+from typing import Any
+
+def unless(given: Any, value: Any, otherwise: Any = None) -> Any:
+    """Return `value`, or `otherwise` if another setting was given.
+
+    >>> unless(None, 4000, -1), unless(60, 4000, -1)
+    (4000, -1)
+    """
+    return value if given is None else otherwise
+
+
+def batch_size(labelled: int, b_s: float | None) -> int:
+    """Return the size of a batch that has a number of labelled clips.
+
+    >>> batch_size(32, 1.0), batch_size(32, 0.333), batch_size(32, 0.0), batch_size(32, None)
+    (32, 96, 32, 32)
+
+    Args:
+        labelled: Labelled clips in the batch.
+        b_s: Their share of it; with 0 or None, `labelled` is the size of the batch.
+    """
+    return round(labelled / b_s) if b_s else labelled
