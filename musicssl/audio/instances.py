@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from musicssl.audio.decode import read_audio
 from musicssl.audio.files import file_identities
 from musicssl.audio.inspection import decoding, inspect, warn_beyond_full_scale
-from musicssl.audio.log_mel import LogMel
+from musicssl.audio.instance_features import InstanceFeatures
 from musicssl.audio.parallel import in_parallel
 from musicssl.audio.unreadable import UnreadableAudioError
 from musicssl.cache import build_checked, fingerprint, new_array
@@ -44,7 +44,7 @@ class InstanceStore:
 def instance_store(
     root: Path,
     clip_ids: Sequence[str],
-    features: LogMel,
+    features: InstanceFeatures,
     cache: Path,
     name: str,
     max_seconds: float | None = None,
@@ -84,7 +84,7 @@ def instance_store(
                 f"none of the {len(clip_ids)} audio files under {root} can be used: "
                 f"{_first(unreadable)}; point data.root at a folder of sound recordings."
             )
-        _pad(folder / "ragged.f32", folder / "x.npy", list(lengths.values()), features.num_mels)
+        _pad(folder / "ragged.f32", folder / "x.npy", list(lengths.values()), features.num_features)
         index = {"lengths": lengths, "peaks": peaks, "unreadable": unreadable}
         (folder / "index.json").write_text(json.dumps(index, indent=1))
 
@@ -105,7 +105,9 @@ def _first(unreadable: dict[str, str]) -> str:
     return f"{clip_id} {cause}"
 
 
-def _decode(clip_id: str, root: Path, features: LogMel, max_seconds: float | None) -> Outcome:
+def _decode(
+    clip_id: str, root: Path, features: InstanceFeatures, max_seconds: float | None
+) -> Outcome:
     """Return a file's instances and peak, or its fault, so that other files go on."""
     path = root / clip_id
     try:
@@ -113,7 +115,7 @@ def _decode(clip_id: str, root: Path, features: LogMel, max_seconds: float | Non
         return instances, inspect(path).peak
     except UnreadableAudioError as error:
         return error.cause
-    except InputError as error:  # from the features: the clip is too short
+    except InputError as error:  # from the features: the clip is empty
         return f"has no instance: {str(error).rstrip('.')}"
 
 

@@ -37,8 +37,9 @@ class Corpus:
             divides a group.
         activity: True where a class sounds in a label frame, (N, T, C) bool, or None if the corpus
             has no labels in time.
-        instance_seconds: Duration of one instance, and of one label frame of `activity`, in
-            seconds.
+        instance_seconds: Time from the start of an instance to that of the next one, and duration
+            of a label frame of `activity`, in seconds; the duration of an instance, unless they
+            overlap.
         task: Kind of the targets: "multi_label" (each class present or absent), "multi_class" (one
             class of each clip is present) or "regression" (any real numbers).
         sources: Name of the recording that each clip comes from, (N,) str, the same in all corpora

@@ -41,6 +41,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicssl.audio.decode import read_audio
+from musicssl.audio.instance_features import InstanceFeatures
 from musicssl.audio.log_mel import LogMel
 from musicssl.audio.waveform import Waveform
 from musicssl.data.corpus import Corpus
@@ -81,7 +82,7 @@ ARCHIVE = Archive(
 def openmic(
     root: str | Path | None,
     source: str = "auto",
-    features: LogMel | Waveform | None = None,
+    features: InstanceFeatures | Waveform | None = None,
     scaling: str = "unit",
     labels: str = "csv",
     threshold: float = 0.5,

@@ -10,13 +10,14 @@ controlled conditions and do not transfer to real recordings.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from math import inf, isfinite
+from math import ceil, inf, isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from musicssl.audio.instance_features import InstanceFeatures
 from musicssl.audio.log_mel import LogMel
 from musicssl.audio.parallel import in_parallel
 from musicssl.audio.store import ClipStore, build_store
@@ -43,16 +44,17 @@ Instances = tuple[NDArray[np.float32], NDArray[np.bool_]]  # features and activi
 class Synthband:
     """A corpus of synthesised band clips with exact weak and strong labels.
 
-    A class is present in a clip if it is active in any of its instances; see
-    `musicssl.datasets.synthesis.activity` for the definition of active. All labels are observed;
-    the data module hides labels as a study needs it.
+    A class is present in a clip if it is active in any of its instances, or seconds where instances
+    overlap; see `musicssl.datasets.synthesis.activity` for the definition of active. All labels are
+    observed; the data module hides labels as a study needs it. Labels in time are labels of
+    instances, and there are none where those overlap.
 
     Attributes:
         num_clips: Number of clips, at least 10, so that each split has one.
         seed: Seed of all clips, different from the seed of a run, so that all runs have the same
             corpus.
         clip_seconds: Duration of a clip, in seconds; at least 2 and a multiple of the duration of
-            an instance, which is a second for sound.
+            an instance, or of a second for sound and for instances that overlap.
         min_parts: Smallest number of instruments in a clip.
         max_parts: Largest number of instruments in a clip; drawn uniformly.
         level_range_db: Width of the range from which the level of a part is drawn, in dB.
@@ -75,7 +77,7 @@ class Synthband:
     level_range_db: float = 20.0
     noise_db: float | None = -30.0
     effects: float = 0.5
-    features: LogMel | Waveform = field(default_factory=LogMel)
+    features: InstanceFeatures | Waveform = field(default_factory=LogMel)
     cache: str | Path = "cache"
     num_workers: int = -1
 
@@ -91,8 +93,9 @@ class Synthband:
         self._check("effects", 0 <= self.effects <= 1, "a probability, from 0 to 1")
         workers = self.num_workers == -1 or _whole(self.num_workers, 1)
         self._check("num_workers", workers, "a whole number from 1 up, or -1")
-        instances = self.clip_seconds / self._instance_seconds
-        tiled = self.clip_seconds >= 2 and abs(instances - round(instances)) < 1e-6
+        stretches = self.clip_seconds / self._stretch_seconds
+        tiled = abs(stretches - round(stretches)) < 1e-6 or self._has_overlaps
+        tiled = tiled and self.clip_seconds >= 2
         self._check(
             "clip_seconds", tiled, "at least 2 s and a multiple of features.instance_seconds"
         )
@@ -118,7 +121,7 @@ class Synthband:
             mask=np.ones_like(y),
             split=_SPLIT_OF_TEN[np.arange(self.num_clips) % 10],
             clip_ids=np.array([_clip_id(number) for number in range(self.num_clips)]),
-            activity=active,
+            activity=None if self._has_overlaps else active,
             instance_seconds=self._instance_seconds,
             sources=self._sources(),
         )
@@ -140,7 +143,17 @@ class Synthband:
 
     @property
     def _instance_seconds(self) -> float:
-        return 1.0 if isinstance(self.features, Waveform) else self.features.instance_seconds
+        return 1.0 if isinstance(self.features, Waveform) else self.features.hop_seconds
+
+    @property
+    def _has_overlaps(self) -> bool:
+        """Whether instances are no stretches in which a class is active or not."""
+        return not isinstance(self.features, Waveform) and not self.features.are_tiles
+
+    @property
+    def _stretch_seconds(self) -> float:
+        """Duration of a stretch of a clip in which a class is active or not, in seconds."""
+        return 1.0 if self._has_overlaps else self._instance_seconds
 
     def _sources(self) -> NDArray[np.str_]:
         """Return names of the clips, which depend on all settings of their sound."""
@@ -200,22 +213,20 @@ class Synthband:
         return self._activity_of(self._score(number))
 
     def _activity_of(self, parts: Sequence[Part]) -> NDArray[np.bool_]:
-        return activity(
-            parts, round(self.clip_seconds / self._instance_seconds), self._instance_seconds
-        )
+        seconds = self._stretch_seconds
+        return activity(parts, ceil(self.clip_seconds / seconds - 1e-6), seconds)
 
     def _instances(self, number: int) -> Instances:
         """Return features, (T, F), and activity, (T, C), of one clip."""
-        assert isinstance(self.features, LogMel)
+        assert not isinstance(self.features, Waveform)
         parts = self._score(number)
         return self.features(self._sound(number, parts)), self._activity_of(parts)
 
     def _build(self, folder: Path) -> None:
-        assert isinstance(self.features, LogMel)
-        count = round(self.clip_seconds / self._instance_seconds)
-        shape = (self.num_clips, count, self.features.num_mels)
-        x = new_array(folder / "x.npy", np.float32, shape)
-        active = new_array(folder / "activity.npy", np.bool_, (*shape[:2], len(CLASSES)))
+        first, first_active = self._instances(0)  # all clips are equally long
+        x = new_array(folder / "x.npy", np.float32, (self.num_clips, *first.shape))
+        shape = (self.num_clips, *first_active.shape)
+        active = new_array(folder / "activity.npy", np.bool_, shape)
         for number, (instances, sounding) in self._on_all(self._instances, "rendering synthband"):
             x[number], active[number] = instances, sounding
         x.flush()

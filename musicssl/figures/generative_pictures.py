@@ -78,7 +78,7 @@ def reconstructions_figure(scene: Scene) -> Figure:
     axis = scene.axis
     if scene.has_images:
         images = scene.images(observed), scene.images(again)
-        return draw_image_reconstructions(titles, *images, axis.feature, axis.value, head)
+        return draw_image_reconstructions(titles, *images, axis.all_features, axis.value, head)
     parts = scene.levels(observed), scene.levels(again)
     return draw_reconstructions(titles, *parts, axis.feature, head)
 

@@ -22,6 +22,7 @@ NO_BEARING = (
 )
 _NO_BEARING_ANYWHERE = ("cache", "num_workers")  # as the last part of a name
 _PATHS = ("root", "path", "file", "folder", "save", "labels", "lists", "metadata", "checkpoint")
+_OF_0_1 = {"features.statistics": ["mean"]}  # what was so before there was a setting
 _LONGEST_LABEL = 120  # characters; file systems allow 255 bytes in a name
 _HASH_DIGITS = 8
 _LARGEST_CONFIG = 1 << 20  # bytes; a resolved configuration has some thousand
@@ -123,7 +124,10 @@ def differences(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
     A run of version 0.1 is compared in the settings that it has in common with a run of today.
     """
     old, new = flattened(earlier), flattened(now)
-    keys = old.keys() & new.keys() if is_of_0_1(earlier) else old.keys() | new.keys()
+    keys = old.keys() | new.keys()
+    if is_of_0_1(earlier):
+        old = _OF_0_1 | old
+        keys = old.keys() & new.keys()
     return [
         f"{key}: {value_text(old.get(key))} there, {value_text(new.get(key))} here"
         for key in sorted(keys)

@@ -17,7 +17,10 @@ METHOD_PARTS = (
     *("musicssl.methods", "musicssl.encoders", "musicssl.networks", "musicssl.losses"),
     *("musicssl.augment", "musicssl.schedules", "torch.optim"),
 )
-CORPUS_PARTS = ("musicssl.datasets", "musicssl.audio.log_mel", "musicssl.audio.waveform")
+CORPUS_PARTS = (
+    *("musicssl.datasets", "musicssl.audio.log_mel", "musicssl.audio.mfcc"),
+    "musicssl.audio.waveform",
+)
 _BY_NAME = (of_targets,)  # parts that import what a string among their arguments names
 _OF_HYDRA = ("_target_", "_partial_", "_recursive_", "_convert_")  # "_args_" are arguments
 _PLAIN = (str, int, float, bool, type(None))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from musicssl.audio.clip_statistics import ClipStatistics
 from musicssl.audio.log_mel import LogMel
 from musicssl.audio.store import ClipStore
 from musicssl.audio.waveform import Waveform
@@ -118,6 +119,25 @@ def test_instances_may_have_another_length_and_audio_another_rate(tmp_path):
     assert corpus.instance_seconds == 0.2
     quiet = corpus.x[~corpus.activity.any(axis=2)].mean()
     assert corpus.x[corpus.activity.any(axis=2)].mean() > quiet + 0.05  # they are in step
+
+
+def test_labels_of_clips_stay_as_they_are_where_instances_overlap(band, corpus):
+    """There are no labels of instances then, and labels of the clip are those of its seconds."""
+    features = LogMel(instance_hop_seconds=0.5)
+    overlapping = replace(band, features=features).load()
+    assert overlapping.activity is None
+    assert overlapping.instance_seconds == 0.5
+    assert np.array_equal(overlapping.y, corpus.y)
+    np.testing.assert_allclose(overlapping.x[:, ::2], corpus.x, atol=1e-6)
+
+
+def test_a_clip_may_be_one_instance(band, corpus, tmp_path):
+    whole = replace(band, features=ClipStatistics(), cache=tmp_path).load()
+    assert whole.x.shape == (30, 1, 336)
+    means = whole.x[:, 0, ClipStatistics().columns["log_mel"]][:, :128]
+    np.testing.assert_allclose(means, corpus.x.mean(axis=1), atol=1 / 81)  # of one frame more
+    longer = replace(band, clip_seconds=2.5, features=ClipStatistics(), cache=tmp_path)
+    assert longer.load().x.shape == (30, 1, 336)
 
 
 def test_the_cache_is_used_again_and_only_for_the_same_settings(band, corpus, monkeypatch):

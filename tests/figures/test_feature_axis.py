@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from musicssl.audio.log_mel import LogMel
+from musicssl.audio.mfcc import MFCC
 from musicssl.audio.waveform import Waveform
 from musicssl.figures.feature_axis import (
     FeatureAxis,
@@ -31,6 +32,39 @@ def test_log_mel_features_are_shown_in_the_decibels_that_they_stand_for():
     assert levels[0] - levels[1] == pytest.approx(20, abs=0.5)
     assert level_parts(np.ones(F), "mean", 5, axis)[0].values.tolist() == [0.0] * F
     assert level_parts(np.zeros(F), "mean", 5, axis)[0].values.tolist() == [-80.0] * F
+
+
+def test_each_statistic_of_instances_is_a_part_of_its_own():
+    log_mel = LogMel(sample_rate=8000, num_mels=F, statistics=["mean", "std"])
+    axis = feature_axis(SimpleNamespace(features=log_mel), 2 * F)
+    assert axis.all_features == "mel band, 0 to 4 kHz: means, standard deviations"
+    instances = np.random.default_rng(0).uniform(size=(2, T, 2 * F))
+    mean, deviation = instances.mean(axis=1), instances.std(axis=1)
+    summaries = np.concatenate([mean, deviation], axis=1)
+    parts = level_parts(summaries, "mean_std", T, axis)
+    expected = {
+        "mean over time of means": 80 * mean[:, :F] - 80,
+        "mean over time of standard deviations": 80 * mean[:, F:],
+        "standard deviation over time of means": 80 * deviation[:, :F],
+        "standard deviation over time of standard deviations": 80 * deviation[:, F:],
+    }
+    assert [part.name for part in parts] == list(expected)
+    assert [part.value for part in parts] == ["dB re full scale", "dB", "dB", "dB"]
+    for part in parts:
+        np.testing.assert_allclose(part.values, expected[part.name])
+    changes = difference_parts(summaries, "mean_std", T, axis)
+    np.testing.assert_allclose(changes[0].values, 80 * mean[:, :F])
+    assert {part.value for part in changes} == {"dB"}
+    image = images(instances.reshape(2, -1), T, axis)
+    np.testing.assert_allclose(image[..., :F], 80 * instances[..., :F] - 80)
+    np.testing.assert_allclose(image[..., F:], 80 * instances[..., F:])
+
+
+def test_cepstral_coefficients_are_shown_in_their_own_decibels():
+    axis = feature_axis(SimpleNamespace(features=MFCC(num_coefficients=F)), 3 * F)
+    assert (axis.feature, axis.value) == ("cepstral coefficient", "dB")
+    parts = level_parts(np.arange(3 * F), "mean", 5, axis)
+    assert np.concatenate([part.values for part in parts]).tolist() == list(range(3 * F))
 
 
 @pytest.mark.parametrize("features", [None, Waveform(8000), LogMel(num_mels=F + 1)])

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicssl.audio.decode import read_audio
+from musicssl.audio.instance_features import InstanceFeatures
 from musicssl.audio.instances import instance_store
 from musicssl.audio.log_mel import LogMel
 from musicssl.audio.sound import Sound
@@ -55,7 +56,7 @@ class Recordings(ABC):
     get: ClassVar[str]
 
     root: str | Path | None
-    features: LogMel | Waveform = field(default_factory=LogMel)
+    features: InstanceFeatures | Waveform = field(default_factory=LogMel)
     cache: str | Path = "cache"
     unreadable: Literal["error", "skip"] = "error"
     max_seconds: float | None = None
@@ -223,7 +224,8 @@ class Recordings(ABC):
             store.unreadable,
             store.folder,
             lengths=store.lengths if ragged else None,
-            instance_seconds=features.instance_seconds,
+            instance_seconds=features.hop_seconds,
+            are_tiles=features.are_tiles,
         )
 
     def _apply_policy(self, unusable: Mapping[str, str], count: int) -> None:
@@ -262,14 +264,18 @@ class _Opened:
     folder: Path
     lengths: NDArray[np.int64] | None = None
     instance_seconds: float | None = None
+    are_tiles: bool = True
 
 
 def _activity_of_instances(annotations: Annotations, opened: _Opened) -> NDArray[np.bool_] | None:
-    """Return the activity with one stretch for each instance; None if durations differ."""
+    """Return the activity with one stretch for each instance.
+
+    None if instances are no such stretches: they overlap, or their duration is another.
+    """
     activity, seconds = annotations.activity, opened.instance_seconds
     if activity is None or seconds is None:
         return activity
-    if seconds != annotations.activity_seconds:
+    if not opened.are_tiles or seconds != annotations.activity_seconds:
         return None
     assert isinstance(opened.x, np.ndarray)
     count = opened.x.shape[1]

@@ -1,4 +1,5 @@
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -50,6 +51,13 @@ def test_activity_is_dropped_where_instances_have_another_duration(make):
     corpus = make(features=halves).load()
     assert corpus.activity is None
     assert corpus.instance_seconds == 0.5
+
+
+def test_activity_is_dropped_where_instances_overlap(make):
+    corpus = make(features=replace(MEL, instance_hop_seconds=0.5)).load()
+    assert corpus.activity is None
+    assert corpus.instance_seconds == 0.5
+    assert corpus.lengths.tolist() == [4, 6, 2, 4]
 
 
 def test_sound_comes_from_the_files_until_a_store_is_prepared(make, root, caplog):
