@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from rich.console import Console
@@ -49,11 +49,6 @@ _OF_THE_TABLE = ("extra_columns", "columns", "separator", "test_fold", "val_fold
 _log = logging.getLogger(__name__)
 
 
-def _setting(default: Any, text: str) -> Any:
-    """Return a field with the help of its option."""
-    return field(default=default, metadata={"help": text})
-
-
 @dataclass(frozen=True)
 class AudioFolder(Recordings):
     """A corpus of a user's own files, searched recursively; hidden files are skipped.
@@ -82,19 +77,33 @@ class AudioFolder(Recordings):
     name: ClassVar[str] = "audio_folder"
     get: ClassVar[str] = "set data.root to the folder of your audio"
 
-    labels: str | Path | None = _setting(None, "table of labels, relative to the root or absolute")
-    extra_columns: Sequence[str] = _setting((), "columns of the table to ignore")
+    labels: str | Path | None = field(
+        default=None, metadata={"help": "table of labels, relative to the root or absolute"}
+    )
+    extra_columns: Sequence[str] = field(
+        default=(), metadata={"help": "columns of the table to ignore"}
+    )
     columns: Mapping[str, str | None] = field(
         default_factory=dict, metadata={"keys": COLUMNS, "help": "name of this column in the table"}
     )
-    separator: str | None = _setting(None, "between several labels in a cell; default: ;")
-    classes_from: str | None = _setting(None, "table, or folders: the first one below the root")
-    task: str | None = _setting(None, "multi_label, or multi_class: one label for each file")
-    test_fold: int | str | None = _setting(None, "the fold for testing")
-    val_fold: int | str | None = _setting(None, "the fold for validation")
-    test_fraction: float = _setting(0.15, "of the labelled groups, drawn without split and fold")
-    split_seed: int = _setting(0, "of that draw")
-    classes: Sequence[str] | None = _setting(None, "some of the classes, in this order")
+    separator: str | None = field(
+        default=None, metadata={"help": "between several labels in a cell; default: ;"}
+    )
+    classes_from: str | None = field(
+        default=None, metadata={"help": "table, or folders: the first one below the root"}
+    )
+    task: str | None = field(
+        default=None, metadata={"help": "multi_label, or multi_class: one label for each file"}
+    )
+    test_fold: int | str | None = field(default=None, metadata={"help": "the fold for testing"})
+    val_fold: int | str | None = field(default=None, metadata={"help": "the fold for validation"})
+    test_fraction: float = field(
+        default=0.15, metadata={"help": "of the labelled groups, drawn without split and fold"}
+    )
+    split_seed: int = field(default=0, metadata={"help": "of that draw"})
+    classes: Sequence[str] | None = field(
+        default=None, metadata={"help": "some of the classes, in this order"}
+    )
 
     @property
     def folder(self) -> Path:

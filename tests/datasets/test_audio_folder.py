@@ -189,7 +189,9 @@ def test_a_wrong_setting_is_reported_before_anything_is_decoded(
 def test_absent_files_are_counted_and_named(make, root):
     (root / "a.wav").unlink()
     (root / "d.ogg").unlink()
-    with pytest.raises(InputError, match=r"2 of the 4 files .* not under .*: a\.wav, d\.ogg; add"):
+    with pytest.raises(
+        InputError, match=r"2 of the 4 files .* not under .*: a\.wav, d\.ogg; correct"
+    ):
         make().load()
 
 

@@ -22,10 +22,10 @@ _SETTING = re.compile(r"\b(?:data|dataset|features)\.([a-z_]+(?:\.[a-z_]+)?)")
 
 
 def typed_text(text: str) -> str:
-    """Write text as Hydra reads it: in double quotes unless it is a plain word.
+    r"""Write text as Hydra reads it: in double quotes unless it is a plain word.
 
     >>> typed_text("licence"), typed_text("freesound id"), typed_text("7"), typed_text('a"b')
-    ('licence', '"freesound id"', '"7"', '"a\\\\"b"')
+    ('licence', '"freesound id"', '"7"', '"a\\"b"')
     """
     if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
         return text
@@ -67,9 +67,8 @@ def add_options(parser: argparse.ArgumentParser, settings: Sequence[Field[Any]])
                 parser.add_argument(f"{name}.{key}", type=_text, help=f"{key}: {text}")
         elif _is_a(setting, Sequence):
             start = None if default is None else list(default)
-            parser.add_argument(
-                name, type=_texts, nargs="*", action=_Extend, default=start, help=text
-            )
+            several: dict[str, Any] = {"type": _texts, "nargs": "*", "action": _Extend}
+            parser.add_argument(name, **several, default=start, help=text)
         else:
             kind = _text if default is None or isinstance(default, str) else type(default)
             parser.add_argument(name, type=kind, default=default, help=text)

@@ -1,4 +1,4 @@
-"""The files that a table names, found on a disk where their names are written a little otherwise."""
+"""The files that a table names, found although their names are written in another way."""
 
 import unicodedata
 from collections import defaultdict
@@ -104,7 +104,10 @@ class ListedFiles:
                 return found[0]
         if len(self._files) > _SEARCHED:
             return None
-        return next(iter(get_close_matches(path, self._files, n=1, cutoff=0.8)), None)
+        digits = _digits(path)  # another number is another file, not a misspelt name
+        stems = {_stem(other): other for other in self._files if _digits(other) == digits}
+        alike = get_close_matches(_stem(path), stems, n=1, cutoff=0.8)
+        return stems[alike[0]] if alike else None
 
     @cached_property
     def _files(self) -> set[str]:
@@ -140,6 +143,10 @@ def _grouped(paths: Collection[str], key: Callable[[str], str]) -> dict[str, lis
 
 def _stem(path: str) -> str:
     return str(PurePosixPath(path).with_suffix(""))
+
+
+def _digits(path: str) -> str:
+    return "".join(filter(str.isdigit, path))
 
 
 def _outside(cell: str) -> InputError:
