@@ -13,6 +13,7 @@ from musicssl.errors import InputError
 
 SEPARATOR = ";"
 _SEPARATORS = (";", ",", "|", "\t", "\n")
+_ESCAPES = {"\\t": "\t", "\\n": "\n"}  # as they can be typed
 _UNKNOWN = {"nan", "none", "null", "n/a", "na", "<na>", "#n/a", "?", "-"}
 _log = logging.getLogger(__name__)
 
@@ -49,14 +50,15 @@ def several_labels_each(
     column: str,
     separator: str | None = None,
 ) -> list[tuple[str, ...]]:
-    """Read cells with several classes each, separated, or as a list of JSON or Python.
+    r"""Read cells with several classes each, separated, or as a list of JSON or Python.
 
     Args:
         file: The table, for messages.
         lines: Number of the line of each cell.
         cells: The cells, stripped.
         column: Name of their column in the header.
-        separator: What is between two classes; None for `;`, if no other separator is likelier.
+        separator: What is between two classes, `\t` for a tab and `\n` for a line break; None for
+            `;`, if no other separator is likelier.
 
     Raises:
         InputError: If the classes are probably separated otherwise, or a list cannot be read.
@@ -71,7 +73,8 @@ def several_labels_each(
             )
     if separator is None:
         _check_separated(file, lines, cells, column)
-    labels = [labels_of(cell, separator or SEPARATOR) for cell in cells]
+    between = _ESCAPES.get(separator, separator) if separator else SEPARATOR
+    labels = [labels_of(cell, between) for cell in cells]
     _warn(file, lines, labels)
     return labels
 
@@ -131,8 +134,9 @@ def _check_separated(file: Path, lines: Sequence[int], cells: Sequence[str], col
 
 
 def _of_separator(sign: str) -> str:
-    """Return the setting for a separator, which a shell passes on if it can be typed."""
-    return typed_setting("dataset.separator", sign)
+    """Return the setting for a separator, as it can be typed."""
+    escaped = {sign: escape for escape, sign in _ESCAPES.items()}
+    return typed_setting("dataset.separator", escaped.get(sign, sign))
 
 
 def _warn(file: Path, lines: Sequence[int], labels: Sequence[tuple[str, ...]]) -> None:

@@ -46,7 +46,8 @@ def read_label_rows(file: Path, name: str) -> LabelRows:
 
     Args:
         file: The table, in UTF-8, with or without a byte order mark.
-        name: Name of a column that the header must have; it tells how the cells are separated.
+        name: Name of a column that the header should have; it tells how the cells are separated.
+            Without it no rows are read.
 
     Raises:
         InputError: If the file is missing, empty, not UTF-8 or not a table, or a row has more or
@@ -58,14 +59,15 @@ def read_label_rows(file: Path, name: str) -> LabelRows:
         raise InputError(f"{file} has no rows; write a header and a row for each labelled file.")
     header = rows[0][1]
     named = [index for index, column in enumerate(header) if column]
-    cells = [_fitted(file, row, header, delimiter) for row in rows[1:]]
+    fits = name in header  # without it, the first line may be a title, with fewer cells
+    cells = [_fitted(file, row, header, delimiter) for row in rows[1:] if fits]
     columns: dict[str, list[str]] = {}
     for index in named:
         columns.setdefault(header[index], [row[index] for row in cells])
     return LabelRows(
         file=file,
         header=tuple(header[index] for index in named),
-        lines=tuple(line for line, _ in rows[1:]),
+        lines=tuple(line for line, _ in rows[1:] if fits),
         columns=columns,
     )
 
