@@ -24,11 +24,10 @@ from rich.console import Console
 from musicssl.audio.av_reader import INSTALL
 from musicssl.audio.files import audio_files, other_audio_files
 from musicssl.audio.inspection import readable_suffixes
-from musicssl.audio.log_mel import LogMel
 from musicssl.audio.unreadable import printable_path
 from musicssl.audio.waveform import Waveform
 from musicssl.cache import default_cache
-from musicssl.data.corpus import SPLITS, Corpus, check_clips, check_corpus
+from musicssl.data.corpus import Corpus, check_clips, check_corpus
 from musicssl.datasets.base.annotations import Annotations
 from musicssl.datasets.base.command import PREPARE, corpus_table, print_whole, show_store
 from musicssl.datasets.base.options import add_options, gathered, named_as_options, typed_setting
@@ -282,26 +281,8 @@ def _facts(corpus: Corpus, unreadable: dict[str, str]) -> list[str]:
         groups = np.unique(corpus.groups)
         torn = sum(len(np.unique(corpus.split[corpus.groups == group])) > 1 for group in groups)
         lines.append(f"{len(groups)} groups, {torn} of them in more than one split")
-    if short := _too_short(corpus):
-        lines.append(short)
     lines.append(f"files that cannot be used: {len(unreadable)}")
     return lines + [f"  {printable_path(path)} {cause}" for path, cause in unreadable.items()]
-
-
-def _too_short(corpus: Corpus) -> str | None:
-    """Say how many clips are too short for an instance of `features=log_mel`."""
-    rate, features = corpus.sample_rate, LogMel()
-    assert rate is not None
-    seconds = corpus.sound.lengths / rate
-    short = seconds * features.sample_rate < features.sample_rate * features.instance_seconds / 2
-    if not short.any():
-        return None
-    of_splits = [f"{short[corpus.indices(s)].sum()} {s}" for s in SPLITS if len(corpus.indices(s))]
-    return (
-        f"clips shorter than {features.instance_seconds / 2:g} s: {short.sum()} "
-        f"({', '.join(of_splits)}), the shortest {seconds.min():.3f} s; they have no instance with "
-        "features=log_mel unless features.instance_seconds is smaller"
-    )
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ def _text_of(file: Path) -> str:
     if not file.is_file():
         raise InputError(
             f"there is no table of labels at {file}; give data.labels as a path relative to "
-            "data.root or as an absolute one, or read the audio without labels with data.labels=null."
+            "data.root or as an absolute one, or use audio without labels with data.labels=null."
         )
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
