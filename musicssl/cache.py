@@ -115,6 +115,11 @@ def build_checked(folder: Path, build: Callable[[Path], None]) -> Path:
     return folder
 
 
+def is_whole(folder: Path) -> bool:
+    """Whether a folder of `build_checked` exists and its files are as they were written."""
+    return _damage(folder) is None
+
+
 def _build_whole(folder: Path, build: Callable[[Path], None], checked: bool = False) -> None:
     for stale in _parts(folder):
         shutil.rmtree(stale)

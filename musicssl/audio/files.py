@@ -27,14 +27,20 @@ def other_audio_files(root: Path) -> set[str]:
     return _files(root, AV_SUFFIXES - readable_suffixes())
 
 
-def _files(root: Path, suffixes: frozenset[str]) -> set[str]:
+def every_file(root: Path) -> set[str]:
+    """Return all files under a folder, whatever their suffixes; see `audio_files`."""
+    return _files(root, None)
+
+
+def _files(root: Path, suffixes: frozenset[str] | None) -> set[str]:
     found: set[str] = set()
     for folder, subfolders, names in os.walk(root):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         found.update(
             (Path(folder) / name).relative_to(root).as_posix()
             for name in names
-            if not name.startswith(".") and Path(name).suffix.lower() in suffixes
+            if not name.startswith(".")
+            and (suffixes is None or Path(name).suffix.lower() in suffixes)
         )
     return found
 

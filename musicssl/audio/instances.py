@@ -1,7 +1,7 @@
 """Instances of many files, computed once, in parallel, and stored as one memory-mapped array."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicssl.audio.decode import read_audio
+from musicssl.audio.earlier_instances import Outcome, earlier_instances, note
 from musicssl.audio.files import file_identities
 from musicssl.audio.inspection import decoding, inspect, warn_beyond_full_scale
 from musicssl.audio.instance_features import InstanceFeatures
@@ -19,7 +20,6 @@ from musicssl.cache import build_checked, fingerprint, new_array
 from musicssl.errors import InputError
 
 _CHUNK = 16  # files that a worker takes at a time
-Outcome = tuple[NDArray[np.float32], float] | str  # instances, (T, F), and peak, or the fault
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +53,9 @@ def instance_store(
     """Open the store of instances of some files; compute it first if there is none.
 
     The name of its folder is a fingerprint of the feature settings and of the path, size and
-    modification time of every file, so a new store is made only if one of these changes. Memory
-    is bounded by a few clips for each worker, whatever the number of files.
+    modification time of every file, so a new store is made only if one of these changes. It copies
+    the instances of files that did not change from earlier stores of the same root. Memory is
+    bounded by a few clips for each worker, whatever the number of files.
 
     Args:
         root: Folder of the files.
@@ -77,7 +78,11 @@ def instance_store(
 
     def build(folder: Path) -> None:
         decode = partial(_decode, root=root, features=features, max_seconds=max_seconds)
-        outcomes = in_parallel(decode, clip_ids, num_workers, "decoding audio", _CHUNK)
+        made_of = {"features": features.settings(), "max_seconds": max_seconds}
+        earlier = earlier_instances(cache, name, root, clip_ids, made_of)
+        others = [clip_id for clip_id in clip_ids if clip_id not in earlier]
+        decoded = in_parallel(decode, others, num_workers, "decoding audio", _CHUNK)
+        outcomes = _merged(clip_ids, earlier, decoded)
         lengths, peaks, unreadable = _write_ragged(folder / "ragged.f32", outcomes)
         if not lengths:
             raise InputError(
@@ -87,6 +92,7 @@ def instance_store(
         _pad(folder / "ragged.f32", folder / "x.npy", list(lengths.values()), features.num_features)
         index = {"lengths": lengths, "peaks": peaks, "unreadable": unreadable}
         (folder / "index.json").write_text(json.dumps(index, indent=1))
+        note(folder, root, clip_ids, made_of)
 
     folder = build_checked(cache / f"{name}-{fingerprint(settings)}", build)
     index = json.loads((folder / "index.json").read_text())
@@ -117,6 +123,17 @@ def _decode(
         return error.cause
     except InputError as error:  # from the features: the clip is empty
         return f"has no instance: {str(error).rstrip('.')}"
+
+
+def _merged(
+    clip_ids: Sequence[str],
+    earlier: Mapping[str, Outcome],
+    decoded: Iterator[tuple[str, Outcome]],
+) -> Iterator[tuple[str, Outcome]]:
+    """Yield each file with its outcome, in order; those that are not there already are decoded."""
+    for clip_id in clip_ids:
+        yield (clip_id, earlier[clip_id]) if clip_id in earlier else next(decoded)
+    yield from decoded  # nothing is left; it ends the progress bar
 
 
 def _write_ragged(

@@ -173,7 +173,10 @@ def check_corpus(corpus: Corpus) -> Corpus:
             split.
     """
     if len(corpus.classes) == 0:
-        raise InputError(f"{corpus.name}: no clip has a label; nothing can be learnt.")
+        raise InputError(
+            f"{corpus.name}: no clip has a label, so nothing can be learnt from it alone; label "
+            f"some, or choose a corpus with labels, and this one with unlabelled={corpus.name}."
+        )
     check_clips(corpus)
     check_targets(
         corpus.name,

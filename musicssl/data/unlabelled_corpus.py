@@ -1,6 +1,7 @@
 """The unlabelled corpus, a second corpus of which only the audio is used."""
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from musicssl.data.corpus import Corpus
 from musicssl.errors import InputError
 
+_SETTING = re.compile(r"\bdataset\.|\bdata\.(?=(?:root|labels|cache)\b)")
 _log = logging.getLogger(__name__)
 
 
@@ -48,11 +50,9 @@ def training_pool(other: Corpus, corpus: Corpus, held_out: NDArray[np.int64]) ->
 
 @contextmanager
 def prefix_errors() -> Iterator[None]:
-    """Prefix errors of the unlabelled corpus, because its settings have other names."""
+    """Name the settings of the unlabelled corpus in errors, such as `unlabelled.root`."""
     try:
         yield
     except InputError as error:
-        raise InputError(
-            f"the unlabelled corpus (set it with unlabelled.root, unlabelled.unreadable and so on, "
-            f"instead of data. and dataset.): {error}"
-        ) from error
+        message = _SETTING.sub("unlabelled.", str(error))
+        raise InputError(f"the unlabelled corpus (unlabelled=...): {message}") from error

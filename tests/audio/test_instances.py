@@ -98,6 +98,80 @@ def test_a_changed_file_setting_or_list_makes_a_new_store(root):
     assert first.x[0].any()
 
 
+def decoded_files(monkeypatch):
+    names = []
+
+    def noted(path, *arguments):
+        names.append(path.name)
+        return read_audio(path, *arguments)
+
+    monkeypatch.setattr(instances, "read_audio", noted)
+    return names
+
+
+def test_one_file_more_decodes_one_file_and_gives_what_decoding_all_gives(root, monkeypatch):
+    open_store(root)
+    soundfile.write(root / "15.wav", np.linspace(-0.5, 0.5, 24_000), 8_000)
+    (root / "5.mp3").write_text("no sound either")
+    names = ["0.wav", "1.wav", "15.wav", "2.wav", "3.mp3", "4.wav", "5.mp3"]
+    decoded = decoded_files(monkeypatch)
+    store = open_store(root, names)
+    assert decoded == ["15.wav", "5.mp3"]
+    whole = instance_store(root, names, FEATURES, root.parent / "other", "x", num_workers=1)
+    np.testing.assert_array_equal(store.x, whole.x)
+    assert store.clip_ids == whole.clip_ids
+    assert store.lengths.tolist() == whole.lengths.tolist()
+    assert store.unreadable == whole.unreadable
+    assert store.folder.name == whole.folder.name
+
+
+def test_fewer_files_decode_nothing(root, monkeypatch):
+    first = open_store(root)
+    no_decoding(monkeypatch)
+    store = open_store(root, NAMES[1:])
+    assert store.clip_ids == ("1.wav", "2.wav")
+    np.testing.assert_array_equal(store.x, first.x[1:])
+
+
+def test_a_peak_beyond_full_scale_is_told_again(root, caplog):
+    soundfile.write(root / "5.wav", np.r_[np.full(16_000, 0.5), 1.5], 8_000, subtype="FLOAT")
+    open_store(root, [*NAMES, "5.wav"])
+    caplog.clear()
+    open_store(root, ["0.wav", "5.wav"])
+    assert "5.wav" in caplog.text
+
+
+@pytest.mark.parametrize("change", ["size", "time", "settings", "start", "root", "damage"])
+def test_what_changed_is_decoded_again(root, monkeypatch, change):
+    first = open_store(root)
+    settings = {}
+    if change == "size":
+        soundfile.write(root / "1.wav", np.zeros(16_000), 8_000)
+    elif change == "time":
+        os.utime(root / "1.wav", ns=(0, 1))
+    elif change == "settings":
+        settings["features"] = LogMel(sample_rate=8_000, num_mels=8, n_fft=512)
+    elif change == "start":
+        settings["max_seconds"] = 1.0
+    elif change == "root":
+        root = root.rename(root.parent / "elsewhere")
+    else:
+        with (first.folder / "x.npy").open("r+b") as file:
+            file.seek(-1, os.SEEK_END)
+            file.write(b"?")
+    decoded = decoded_files(monkeypatch)
+    open_store(root, NAMES[:2], **settings)
+    assert decoded == (["1.wav"] if change in ("size", "time") else ["0.wav", "1.wav"])
+
+
+def test_a_store_that_does_not_say_what_it_is_made_from_is_passed_over(root, monkeypatch):
+    first = open_store(root)
+    (first.folder / "made_from.json").write_text("{")
+    decoded = decoded_files(monkeypatch)
+    open_store(root, NAMES[:2])
+    assert decoded == ["0.wav", "1.wav"]
+
+
 def test_only_the_start_is_used_on_request(root):
     store = open_store(root, max_seconds=1.0)
     assert store.lengths.tolist() == [1, 1, 1]

@@ -109,10 +109,14 @@ def test_a_second_corpus_that_is_never_drawn_from_is_refused():
         datamodule(unlabelled=Tiny(seed=1))
 
 
-def test_mistakes_about_the_second_corpus_say_so():
+def test_mistakes_about_the_second_corpus_name_its_settings():
     class Lost(Tiny):
         def prepare(self):
-            raise InputError("lost needs data.root=DIR.")
+            raise InputError("set data.root or dataset.test_fold=1, not data.b_s.")
 
-    with pytest.raises(InputError, match=r"the unlabelled corpus .*unlabelled\.root.*: lost needs"):
+    with pytest.raises(InputError) as caught:
         datamodule(b_s=0.5, unlabelled=Lost())
+    assert str(caught.value) == (
+        "the unlabelled corpus (unlabelled=...): set unlabelled.root or unlabelled.test_fold=1, "
+        "not data.b_s."
+    )

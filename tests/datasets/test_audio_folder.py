@@ -1,4 +1,7 @@
 import logging
+import shlex
+from dataclasses import fields
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -7,11 +10,14 @@ import soundfile
 from musicssl.audio import inspection, instances
 from musicssl.audio.decode import read_audio
 from musicssl.audio.log_mel import LogMel
+from musicssl.audio.waveform import Waveform
 from musicssl.data.corpus import check_corpus
 from musicssl.datasets.audio_folder import AudioFolder, main
+from musicssl.datasets.base.recordings import Recordings
 from musicssl.errors import InputError
 
 FEATURES = LogMel(sample_rate=8_000, num_mels=16, n_fft=512)
+ALONE = ("--num-workers", "1")
 TABLE = """path,labels,split,group
 a.wav,cello,train,x
 b/c.flac,flute,train,y
@@ -189,7 +195,9 @@ def test_a_wrong_setting_is_reported_before_anything_is_decoded(
 def test_absent_files_are_counted_and_named(make, root):
     (root / "a.wav").unlink()
     (root / "d.ogg").unlink()
-    with pytest.raises(InputError, match=r"2 of the 4 files .* not under .*: a\.wav, d\.ogg; add"):
+    with pytest.raises(
+        InputError, match=r"2 of the 4 files .* not under .*: a\.wav, d\.ogg; correct"
+    ):
         make().load()
 
 
@@ -202,7 +210,15 @@ def test_a_folder_without_audio_is_reported(make, tmp_path):
 
 def test_the_command_shows_what_is_found(root, tmp_path, capsys):
     (root / "broken.wav").touch()
-    arguments = ["--root", str(root), "--labels", "labels.csv", "--cache", str(tmp_path / "c")]
+    arguments = [
+        "--root",
+        str(root),
+        "--labels",
+        "labels.csv",
+        "--cache",
+        str(tmp_path / "c"),
+        *ALONE,
+    ]
     assert main(arguments) == 0
     shown = capsys.readouterr().out
     assert "3 labelled clips, 2 unlabelled" in shown
@@ -268,3 +284,198 @@ def test_audio_that_needs_av_is_counted_if_av_is_not_installed(make, root, caplo
     make().load()
     expected = "1 other audio file not used: n.m4a (.m4a); to read them: pip install 'musicssl[av]'"
     assert expected in caplog.messages
+
+
+SINGLE = TABLE.replace("cello;flute", "flute")
+
+
+def test_a_corpus_of_one_class_each(make, root):
+    (root / "labels.csv").write_text(SINGLE)
+    corpus = check_corpus(make(task="multi_class").load())
+    assert corpus.task == "multi_class"
+    assert corpus.y.tolist() == [[1, 0], [0, 1], [0, 1], [0, 0], [0, 0]]
+    assert corpus.mask.all(axis=1).tolist() == [True, True, True, False, False]
+    assert make(task=None).load().task == make(task="multi_label").load().task == "multi_label"
+
+
+def test_a_file_with_two_labels_is_not_of_one_class(make):
+    with pytest.raises(InputError, match=r"task=multi_class .* but d\.ogg has 2: cello, flute"):
+        make(task="multi_class").load()
+
+
+def test_folders_are_classes(make, root):
+    (root / "c").mkdir()
+    (root / "d.ogg").rename(root / "c" / "d.ogg")
+    (root / "b" / "deeper").mkdir()
+    (root / "e.mp3").rename(root / "b" / "deeper" / "e.mp3")
+    corpus = check_corpus(make(labels=None, classes_from="folders", test_fraction=0.3).load())
+    assert corpus.task == "multi_class"
+    assert corpus.classes == ("b", "c")
+    assert corpus.clip_ids.tolist() == ["a.wav", "b/c.flac", "b/deeper/e.mp3", "c/d.ogg", "f.wav"]
+    assert corpus.y.tolist() == [[0, 0], [1, 0], [1, 0], [0, 1], [0, 0]]
+    assert corpus.mask.all(axis=1).tolist() == [False, True, True, True, False]
+    assert len(corpus.indices("test")) == 1
+    assert make(classes_from="folders", task="multi_label").load().task == "multi_label"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"test_fold": 0},
+        {"val_fold": 1},
+        {"extra_columns": ["x"]},
+        {"columns": {"path": "file", "label": None}},
+        {"separator": ","},
+    ],
+)
+def test_settings_of_a_table_and_folders_as_classes_exclude_each_other(make, settings):
+    [name] = settings
+    with pytest.raises(
+        InputError, match=rf"dataset\.{name} is about a table, and dataset\.classes"
+    ):
+        make(classes_from="folders", **settings).load()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"task": "multiclass"}, "task must be multi_label or multi_class, got 'multiclass'"),
+        ({"classes_from": "folder"}, "classes_from must be table or folders, got 'folder'"),
+        ({"val_fold": 1}, r"dataset\.val_fold=1 needs dataset\.test_fold"),
+    ],
+)
+def test_an_unknown_choice_is_refused(make, settings, message):
+    with pytest.raises(InputError, match=message):
+        make(**settings).load()
+
+
+def test_a_fold_may_validate(make, root):
+    (root / "labels.csv").write_text(
+        "path,label,fold\na.wav,cello,1\nb/c.flac,flute,\nd.ogg,flute,2\ne.mp3,cello,3\n"
+    )
+    corpus = make(test_fold=2, val_fold="3").load()
+    assert corpus.split.tolist() == ["train", "train", "test", "val", "train"]
+
+
+def test_a_table_of_another_program(make, root):
+    """Ids for names, other names of columns, a list of pandas, an index, and folds."""
+    (root / "mine.csv").write_text(
+        ",track,tags,artist,bpm\n0,a,\"['cello', 'flute']\",x,90\n"
+        "1,b/c,\"['flute']\",y,\n2,d,[],y,\n"
+    )
+    columns = {"path": "track", "labels": "tags", "group": "artist"}
+    settings = {"labels": "mine.csv", "columns": columns, "extra_columns": ["bpm"]}
+    corpus = make(**settings, test_fraction=0.5).load()
+    assert corpus.y.tolist() == [[1, 1], [0, 1], [0, 0], [0, 0], [0, 0]]
+    assert corpus.mask[:, 0].tolist() == [True, True, False, False, False]
+    assert corpus.groups.tolist() == ["x", "y", "y", "e.mp3", "f.wav"]
+    assert corpus.clip_ids.tolist() == ["a.wav", "b/c.flac", "d.ogg", "e.mp3", "f.wav"]
+
+
+@pytest.mark.parametrize(("written", "there"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_name_in_another_unicode_form_is_that_of_the_file(make, root, written, there):
+    (root / "f.wav").rename(root / normalize(there, "é.wav"))
+    (root / "labels.csv").write_text(
+        f"path,label,split\n{normalize(written, 'é.wav')},cello,train\n"
+    )
+    corpus = make().load()
+    assert normalize(there, "é.wav") in corpus.clip_ids
+    assert corpus.mask.any(axis=1).sum() == 1
+    assert len(corpus.clip_ids) == 5
+
+
+def test_the_command_shows_names_letter_by_letter(root, tmp_path, capsys):
+    names = ["[vocals] lead", "drums [acoustic]", "[/x]", "[bold]tone[/bold]"]
+    rows = [f"a.wav,{';'.join(names)},train", "b/c.flac,flute,train", "d.ogg,flute,test"]
+    (root / "labels.csv").write_text("\n".join(["path,labels,split", *rows]))
+    assert (
+        main(
+            ["--root", str(root), "--labels", "labels.csv", "--cache", str(tmp_path / "c"), *ALONE]
+        )
+        == 0
+    )
+    shown = capsys.readouterr().out
+    for name in names:
+        assert f" {name} " in shown
+
+
+def test_the_command_shows_a_folder_without_labels_and_says_what_it_is_for(root, tmp_path, capsys):
+    assert main(["--root", str(root), "--cache", str(tmp_path / "c"), *ALONE]) == 0
+    shown = capsys.readouterr().out
+    assert "0 labelled clips, 5 unlabelled" in shown
+    assert f"unlabelled=audio_folder unlabelled.root={root} unlabelled.labels=null" in shown
+
+
+OTHER_VALUES = {
+    "labels": "my labels.csv",
+    "extra_columns": ["fsID", "start, end", "[db]"],
+    "columns": {"path": "file name", "label": None, "group": "artist"},
+    "separator": ",",
+    "classes_from": "folders",
+    "task": "multi_class",
+    "test_fold": "2",
+    "val_fold": "3",
+    "test_fraction": 0.3,
+    "split_seed": 1,
+    "classes": ["cello", "7"],
+}
+
+
+def test_there_is_another_value_for_each_setting():
+    common = {option.name for option in fields(Recordings)}
+    assert OTHER_VALUES.keys() == {option.name for option in fields(AudioFolder)} - common
+
+
+@pytest.mark.parametrize("name", OTHER_VALUES)
+def test_the_advised_command_makes_the_store_of_the_same_corpus(make, root, capsys, name):
+    """A table with all that the settings may ask for; each setting by itself."""
+    header = "path,file name,label,artist,fold"
+    rows = ["a.wav,a.wav,cello,x,1", "b/c.flac,b/c.flac,7,y,2", "d.ogg,d.ogg,cello,z,3"]
+    rows += ["e.mp3,e.mp3,7,u,1", "f.wav,f.wav,flute,v,1"]
+    if name == "extra_columns":
+        header += ',fsID,"start, end",[db]'
+        rows = [f"{row},1,2,3" for row in rows]
+    if name != "columns":
+        header = header.replace("file name", "")
+    if name == "separator":
+        header = header.replace("label", "labels")
+    settings = {"extra_columns": ["artist"], name: OTHER_VALUES[name]}
+    if name == "extra_columns":
+        settings["extra_columns"] = [*OTHER_VALUES[name], "artist"]
+    if name == "columns":
+        settings["extra_columns"] = ["path"]
+    if name == "val_fold":
+        settings["test_fold"] = 2
+    if name == "classes_from":
+        del settings["extra_columns"]
+        (root / "winds").mkdir()
+        for file, folder in {"a.wav": "b", "d.ogg": "winds", "e.mp3": "winds"}.items():
+            (root / file).rename(root / folder / file)
+    table = root / OTHER_VALUES["labels"] if name == "labels" else root / "labels.csv"
+    table.write_text("\n".join([header, *rows]) + "\n")
+    corpus = make(features=Waveform(8_000), **settings)
+    command = corpus._prepare_command()
+    assert "[]" not in command
+    words = shlex.split(command)
+    assert words[:3] == ["python", "-m", "musicssl.datasets.audio_folder"]
+    assert main([*words[3:], "--num-workers", "1"]) == 0
+    assert "Clip store: 5 clips" in capsys.readouterr().out
+    stores = list((root.parent / "cache").glob("audio_folder-8000-*/samples.i16"))
+    assert [corpus.load().sound.folder] == [store.parent for store in stores]
+
+
+def test_real_folders_esc10(shared_data, tmp_path):
+    """Oracle: the column label of its table."""
+    root = shared_data / "esc10"
+    own = {"features": Waveform(16_000), "cache": tmp_path, "num_workers": 1}
+    by_folders = AudioFolder(root=root / "audio", classes_from="folders", **own)
+    by_table = AudioFolder(root=root, labels="labels.csv", task="multi_class", **own)
+    found, expected = by_folders.annotations(), by_table.annotations()
+    assert found.classes == expected.classes
+    assert [f"audio/{path}" for path in found.paths] == list(expected.paths)
+    np.testing.assert_array_equal(found.y, expected.y)
+    assert found.mask.all()
+    assert expected.mask.all()
+    assert found.task == expected.task == "multi_class"
+    with pytest.raises(InputError, match=rf"only 'audio'; .* such as {root}/audio\."):
+        AudioFolder(root=root, classes_from="folders", **own).annotations()

@@ -5,7 +5,6 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,7 @@ from musicssl.audio.unreadable import printable_path
 from musicssl.audio.waveform import Waveform
 from musicssl.cache import default_cache
 from musicssl.data.corpus import SPLITS, Corpus
+from musicssl.datasets.base.options import add_options, gathered, named_as_options
 from musicssl.datasets.base.recordings import Recordings
 from musicssl.errors import printable, user_errors
 
@@ -77,10 +77,11 @@ def corpus_command(
     Returns:
         The exit status. An error of the user exits the process with status 2.
     """
-    given = vars(_parser(corpus, download).parse_args(arguments))
+    parser = _parser(corpus, download)
+    given = gathered(vars(parser.parse_args(arguments)))
     root, prepare = Path(given.pop("root")).expanduser(), given.pop("prepare")
     logging.basicConfig(format="%(message)s", level=logging.INFO)
-    with user_errors():
+    with user_errors(), named_as_options(parser):
         features = Waveform(given.pop("sample_rate"))
         if given.pop("download", False):
             assert download is not None
@@ -127,14 +128,7 @@ def _parser(corpus: type[Recordings], download: Download | None) -> argparse.Arg
     parser.add_argument("--cache", default=default_cache(), help="folder of derived data")
     parser.add_argument("--num-workers", type=int, default=-1, help="processes; -1: one per core")
     common = {field.name for field in fields(Recordings)}
-    for option in fields(corpus):
-        if option.name not in common:
-            default: Any = option.default
-            kind = str if default is None else type(default)
-            parser.add_argument(
-                f"--{option.name.replace('_', '-')}", type=kind, default=default,
-                help=f"default: {default}",
-            )  # fmt: skip
+    add_options(parser, [option for option in fields(corpus) if option.name not in common])
     return parser
 
 

@@ -29,6 +29,7 @@ from musicssl.audio.waveform import Waveform
 from musicssl.data.corpus import Corpus
 from musicssl.datasets.base.annotations import Annotations
 from musicssl.datasets.base.folder import corpus_folder
+from musicssl.datasets.base.options import default_of, option_words
 from musicssl.errors import InputError
 
 _SHOWN = 10  # names in a message; more are only counted
@@ -177,12 +178,10 @@ class Recordings(ABC):
         common = {option.name for option in fields(Recordings)}
         for option in fields(self):
             value = getattr(self, option.name)
-            if option.name not in common and value != option.default:
+            if option.name not in common and value != default_of(option):
                 settings[option.name] = value
-        words = ["python", "-m", f"musicssl.datasets.{self.name}", "--prepare"]
-        for name, value in settings.items():
-            words += [f"--{name.replace('_', '-')}", str(value)]
-        return shlex.join(words)
+        command = ["python", "-m", f"musicssl.datasets.{self.name}", "--prepare"]
+        return shlex.join([*command, *option_words(settings)])
 
     def _sources(self, annotations: Annotations) -> NDArray[np.str_]:
         if annotations.sources is not None:

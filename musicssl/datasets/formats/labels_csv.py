@@ -1,26 +1,37 @@
 """labels.csv: the labels of a user's own audio, one row for each file.
 
-UTF-8, commas, a header. `path` is relative to the root, with `/`; `label` has one class, or
-`labels` several, separated by `;`. An empty cell means that the file is unlabelled. Optional
-columns are `split` (train, val or test), `group` (files that a split keeps together, such as those
-of an artist or a song) and `fold`.
+UTF-8, a header, cells separated by commas, semicolons or tabs. `path` is relative to the root, with
+`/`; `label` has one class, or `labels` several, separated by `;`. An empty cell means that the file
+is unlabelled. Optional columns are `split` (train, val or test), `group` (files that a split keeps
+together, such as those of an artist or a song) and `fold`. Columns may have other names, which the
+settings then state.
+
+See `label_rows` for what is tolerated in the table, `label_cells` for lists and other separators in
+a cell, and `listed_files` for how paths may be written.
 """
 
-import csv
-import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musicssl.data.corpus import SPLITS
+from musicssl.datasets.base.options import typed_setting
+from musicssl.datasets.formats.label_cells import one_label_each, several_labels_each
+from musicssl.datasets.formats.label_rows import LabelRows, read_label_rows
+from musicssl.datasets.formats.listed_files import ListedFiles
 from musicssl.errors import InputError
 
 COLUMNS = ("path", "label", "labels", "split", "group", "fold")
+_OTHER_NAMES = {  # how other tables call these columns
+    "path": ("filename", "file", "fname", "file_name", "filepath", "file_path", "audio", "id"),
+    "label": ("class", "category", "instrument", "genre", "target", "tags", "classname"),
+}
 
 
 @dataclass(frozen=True)
@@ -40,39 +51,44 @@ class LabelTable:
     fold: dict[str, str] | None = None
 
 
-def read_label_table(file: Path, extra_columns: Collection[str] = ()) -> LabelTable:
+def read_label_table(
+    file: Path,
+    root: Path,
+    extra_columns: Collection[str] = (),
+    columns: Mapping[str, str | None] | None = None,
+    separator: str | None = None,
+) -> LabelTable:
     """Read labels.csv.
 
     Args:
-        file: The table; a byte order mark is tolerated, blank lines are skipped.
+        file: The table.
+        root: Folder of the files.
         extra_columns: Names of columns to ignore, possibly of `COLUMNS`.
+        columns: Names in the header by those of `COLUMNS`, if they differ; None for the same.
+        separator: What is between the classes of a cell in `labels`; None for `;`.
 
     Raises:
-        InputError: If the file is missing, empty or not UTF-8, a column is unknown, missing or
-            duplicate, a row has more or fewer cells than the header, a path is duplicate or outside
-            of the root, or a split is unknown.
+        InputError: If the file is missing, empty or no table in UTF-8, a column is unknown, missing
+            or duplicate, a path is duplicate or outside of the root, labels are separated
+            otherwise, a split is unknown, or a file does not exist.
     """
-    header, rows = _read_rows(file)
-    _check_header(file, header, extra_columns)
-    cells = {name: [row[index] for _, row in rows] for index, name in enumerate(header)}
-    columns = {name: cells[name] for name in COLUMNS if name in cells and name not in extra_columns}
-    paths = _check_paths(file, [line for line, _ in rows], columns["path"])
-    if "split" in columns:
-        _check_splits(file, [line for line, _ in rows], columns["split"])
+    extra = {normalize("NFC", str(name)) for name in extra_columns}
+    given = _given_names(columns, extra)
+    rows = read_label_rows(file, given.get("path", "path"))
+    name_of = _found_columns(rows, given, extra)
+    files = ListedFiles(root)
+    paths = _paths(rows, rows.columns[name_of["path"]], files)
+    if "split" in name_of:
+        _check_splits(rows, rows.columns[name_of["split"]])
 
     def by_path(name: str) -> dict[str, str] | None:
-        return dict(zip(paths, columns[name], strict=True)) if name in columns else None
+        if name not in name_of:
+            return None
+        return dict(zip(paths, rows.columns[name_of[name]], strict=True))
 
-    if "labels" in columns:
-        labels = [_classes_of(cell) for cell in columns["labels"]]
-    else:
-        labels = [(cell,) if cell else () for cell in columns["label"]]
-    return LabelTable(
-        labels=dict(zip(paths, labels, strict=True)),
-        split=by_path("split"),
-        group=by_path("group"),
-        fold=by_path("fold"),
-    )
+    labels = dict(zip(paths, _labels(rows, name_of, separator), strict=True))
+    files.check(labels)
+    return LabelTable(labels, by_path("split"), by_path("group"), by_path("fold"))
 
 
 def choose_classes(table: LabelTable, chosen: Sequence[str] | None) -> tuple[str, ...]:
@@ -84,179 +100,169 @@ def choose_classes(table: LabelTable, chosen: Sequence[str] | None) -> tuple[str
     counts = Counter(name for labels in table.labels.values() for name in labels)
     if chosen is None:
         return tuple(sorted(counts))
-    for name in chosen:
+    classes = tuple(normalize("NFC", str(name)) for name in chosen)
+    for name in classes:
         if name not in counts:
-            guess = get_close_matches(name, counts, n=1)
-            hint = f" (did you mean {guess[0]!r}?)" if guess else ""
             raise InputError(
-                f"dataset.classes: no file is labelled {name!r}{hint}; leave it out or label some."
+                f"dataset.classes: no file is labelled {name!r}{_guess(name, counts)}; leave it "
+                "out or label some."
             )
-    if len(set(chosen)) < len(chosen):
-        raise InputError(f"dataset.classes names a class twice: {', '.join(chosen)}.")
-    return tuple(chosen)
+    if len(set(classes)) < len(classes):
+        raise InputError(f"dataset.classes names a class twice: {', '.join(classes)}.")
+    return classes
 
 
 def targets(
-    table: LabelTable, clip_ids: Sequence[str], classes: Sequence[str]
+    table: LabelTable, clip_ids: Sequence[str], classes: Sequence[str], task: str = "multi_label"
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Return the labels of some clips as `y` and `mask`, both (N, C).
 
-    A clip with labels is observed for every class, even if it has none of the classes.
+    A clip with labels is observed for every class, even if it has none of the classes. With the
+    task "multi_class", where each clip is of one class, a clip of another class is unlabelled.
     """
     y = np.zeros((len(clip_ids), len(classes)), np.float32)
     mask = np.zeros(y.shape, bool)
     column = {name: index for index, name in enumerate(classes)}
     for row, clip_id in enumerate(clip_ids):
         labels = table.labels.get(clip_id, ())
-        mask[row] = bool(labels)
-        y[row, [column[name] for name in labels if name in column]] = 1
+        known = [column[name] for name in labels if name in column]
+        mask[row] = bool(known if task == "multi_class" else labels)
+        y[row, known] = 1
     return y, mask
 
 
-def fold_split(table: LabelTable, test_fold: int | str) -> dict[str, str]:
-    """Return the split of each file in the table, with one fold as test and the others as train.
+def check_one_label(table: LabelTable) -> None:
+    """Check that no file has several labels.
 
     Raises:
-        InputError: If the table has no folds, or not that one.
+        InputError: If one has.
     """
-    if table.fold is None:
+    several = {path: names for path, names in table.labels.items() if len(names) > 1}
+    if several:
+        path, names = next(iter(several.items()))
         raise InputError(
-            f"dataset.test_fold={test_fold} needs a column 'fold' in the table of labels; "
-            "add it or leave test_fold out."
+            f"dataset.task=multi_class needs exactly one label for each labelled file, but "
+            f"{path} has {len(names)}: {', '.join(names)} (such files: {len(several)}); correct "
+            "them, or set dataset.task=multi_label."
         )
-    folds = sorted(set(table.fold.values()) - {""})
-    if str(test_fold) not in folds:
-        raise InputError(
-            f"dataset.test_fold={test_fold} is not a fold of the table of labels; "
-            f"use one of {', '.join(folds)}."
-        )
-    return {
-        path: "test" if fold == str(test_fold) else "train" for path, fold in table.fold.items()
-    }
 
 
-def drawn_split(table: LabelTable, fraction: float, seed: int) -> dict[str, str]:
-    """Draw whole groups for the test split, and return the split of each file.
-
-    `fraction` of the groups with labels are drawn, at least one; a file without a group is its own
-    group. Unlabelled files of a drawn group are in the test split as well. The groups are ordered
-    by a hash of their names, so that new files hardly change the test split.
-
-    Raises:
-        InputError: If `fraction` is not in (0, 1), or would leave no labelled group to train on.
-    """
-    if not 0 < fraction < 1:
-        raise InputError(f"dataset.test_fraction must lie between 0 and 1, got {fraction:g}.")
-    group_of = groups_by_path(table, table.labels)
-    labelled = {group_of[path] for path, labels in table.labels.items() if labels}
-    count = max(1, round(fraction * len(labelled)))
-    if count >= len(labelled):
-        raise InputError(
-            f"a test set of {fraction:.0%} would leave no group of labelled files to train on; "
-            "label more files or add a column 'split' to the table of labels."
-        )
-    drawn = set(sorted(labelled, key=lambda group: _hash(seed, group))[:count])
-    return {path: "test" if group in drawn else "train" for path, group in group_of.items()}
-
-
-def groups_by_path(table: LabelTable, paths: Iterable[str]) -> dict[str, str]:
-    """Return the group of each file: its cell, or its own path if the cell is empty or missing."""
-    group = table.group or {}
-    return {path: group.get(path) or path for path in paths}
-
-
-def _read_rows(file: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Return the header and each row with the number of its line, all cells stripped."""
-    if not file.is_file():
-        raise InputError(
-            f"there is no table of labels at {file}; give data.labels as a path relative to "
-            "data.root or as an absolute one."
-        )
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream, strict=True)
-            rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if row]
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file} is not UTF-8 text; save it as CSV in UTF-8.") from error
-    except csv.Error as error:
-        raise InputError(
-            f"{file} is not a CSV table ({error}); repair it or export it again."
-        ) from error
-    if len(rows) < 2:
-        raise InputError(f"{file} has no rows; write a header and a row for each labelled file.")
-    header = rows[0][1]
-    for line, row in rows[1:]:
-        if len(row) != len(header):
+def _given_names(
+    columns: Mapping[str, str | None] | None, extra: Collection[str]
+) -> dict[str, str]:
+    """Return the names of columns that the user states."""
+    for name in columns or {}:
+        if name not in COLUMNS:
             raise InputError(
-                f"{file}, line {line}: {len(row)} cells, but the header has {len(header)}; "
-                "put quotes around cells with commas and fill in missing cells."
+                f"there is no setting dataset.columns.{name}; use one of {', '.join(COLUMNS)}."
             )
-    return header, rows[1:]
+    given = {name: normalize("NFC", str(own)) for name, own in (columns or {}).items() if own}
+    for name, own in given.items():
+        if own in extra:
+            raise InputError(
+                f"dataset.extra_columns names {own!r}, which dataset.columns.{name} names too; "
+                "leave it out of one of them."
+            )
+    return given
 
 
-def _check_header(file: Path, header: Sequence[str], extra_columns: Collection[str]) -> None:
-    read = [name for name in header if name not in extra_columns]
+def _found_columns(
+    rows: LabelRows, given: Mapping[str, str], extra: Collection[str]
+) -> dict[str, str]:
+    """Return the names in the header by those of `COLUMNS`, for the columns that there are."""
+    read = [name for name in rows.header if name not in extra]
     for name in read:
         if read.count(name) > 1:
-            raise InputError(f"{file} has two columns {name!r}; remove or rename one.")
-    if "path" not in read:
-        raise InputError(
-            f"{file} has no column 'path', its header is {','.join(header)!r}; name the column of "
-            "file names 'path' and separate columns by commas."
-        )
-    for name in read:
-        if name not in COLUMNS:
-            guess = get_close_matches(name, COLUMNS, n=1)
-            hint = f" (did you mean {guess[0]!r}?)" if guess else ""
+            raise InputError(f"{rows.file} has two columns {name!r}; remove or rename one.")
+    for name, own in given.items():
+        if own not in read:
             raise InputError(
-                f"{file}: unknown column {name!r}{hint}; use {', '.join(COLUMNS)}, or ignore it "
-                f"with dataset.extra_columns=[{','.join([*extra_columns, name])}]."
+                f"{rows.file} has no column {own!r} (dataset.columns.{name})"
+                f"{_guess(own, read)}; its columns are {', '.join(rows.header)}."
             )
-    if ("label" in read) == ("labels" in read):
-        has = "both columns 'label' and 'labels'" if "label" in read else "no column of labels"
+    other = {"label": "labels", "labels": "label"}  # a stated one goes before the other
+    name_of = {
+        name: given.get(name, name)
+        for name in COLUMNS
+        if name in given or (name in read and other.get(name) not in given)
+    }
+    _check_required(rows, name_of)
+    _check_unknown(rows, [name for name in read if name not in name_of.values()], extra)
+    return name_of
+
+
+def _check_required(rows: LabelRows, name_of: Mapping[str, str]) -> None:
+    """Check that the columns of paths and of labels are there, and which one of labels."""
+    if "path" not in name_of:
+        raise InputError(f"{rows.file} has no column 'path'; {_renaming(rows, 'path')}.")
+    if "label" in name_of and "labels" in name_of:
         raise InputError(
-            f"{file} has {has}; use 'label' for one class per file or 'labels' for several "
-            "separated by ';'."
+            f"{rows.file} has both columns {name_of['label']!r} and {name_of['labels']!r}; use "
+            "'label' for one class per file or 'labels' for several separated by ';'."
+        )
+    if "label" not in name_of and "labels" not in name_of:
+        raise InputError(
+            f"{rows.file} has no column of labels, 'label' for one class per file or 'labels' for "
+            f"several separated by ';'; {_renaming(rows, 'label')}."
         )
 
 
-def _check_paths(file: Path, lines: Sequence[int], cells: Sequence[str]) -> list[str]:
-    """Return the normalised paths, for example `a/b.wav` for `./a//b.wav`."""
+def _renaming(rows: LabelRows, name: str) -> str:
+    """Say which column is probably meant, or how to name it."""
+    spelt = {column.lower(): column for column in rows.header}
+    likely = next((spelt[usual] for usual in _OTHER_NAMES[name] if usual in spelt), None)
+    setting = typed_setting(f"dataset.columns.{name}", likely or "NAME")
+    return f"its columns are {', '.join(rows.header)}; rename one, or set {setting}"
+
+
+def _check_unknown(rows: LabelRows, unknown: Sequence[str], extra: Collection[str]) -> None:
+    if not unknown:
+        return
+    names = ", ".join(f"{name!r}{_guess(name, COLUMNS)}" for name in unknown)
+    setting = typed_setting("dataset.extra_columns", [*sorted(extra), *unknown])
+    raise InputError(
+        f"{rows.file}: unknown column{'s' if len(unknown) > 1 else ''} {names}; use "
+        f"{', '.join(COLUMNS)}, or leave them unread with {setting}."
+    )
+
+
+def _guess(name: str, names: Collection[str]) -> str:
+    guess = get_close_matches(name, names, n=1)
+    return f" (did you mean {guess[0]!r}?)" if guess else ""
+
+
+def _labels(
+    rows: LabelRows, name_of: Mapping[str, str], separator: str | None
+) -> list[tuple[str, ...]]:
+    if "labels" in name_of:
+        column = name_of["labels"]
+        cells = rows.columns[column]
+        return several_labels_each(rows.file, rows.lines, cells, column, separator)
+    column = name_of["label"]
+    return one_label_each(rows.file, rows.lines, rows.columns[column], column)
+
+
+def _paths(rows: LabelRows, cells: Sequence[str], files: ListedFiles) -> list[str]:
+    """Return the paths of the files, which are different ones."""
     first_line: dict[str, int] = {}
-    for line, cell in zip(lines, cells, strict=True):
-        path = PurePosixPath(cell)
-        if not cell or path.is_absolute() or ".." in path.parts:
+    for line, cell in zip(rows.lines, cells, strict=True):
+        try:
+            path = files.path(cell)
+        except InputError as error:
+            raise InputError(f"{rows.file}, line {line}: {error}") from error
+        if path in first_line:
             raise InputError(
-                f"{file}, line {line}: path {cell!r} is not inside the root; write it relative to "
-                "data.root, without '..'."
-            )
-        if str(path) in first_line:
-            raise InputError(
-                f"{file}, line {line}: path {cell!r} is already in line {first_line[str(path)]}; "
+                f"{rows.file}, line {line}: path {cell!r} is already in line {first_line[path]}; "
                 "give each file one row."
             )
-        first_line[str(path)] = line
+        first_line[path] = line
     return list(first_line)
 
 
-def _check_splits(file: Path, lines: Sequence[int], cells: Sequence[str]) -> None:
-    for line, cell in zip(lines, cells, strict=True):
+def _check_splits(rows: LabelRows, cells: Sequence[str]) -> None:
+    for line, cell in zip(rows.lines, cells, strict=True):
         if cell not in SPLITS:
-            guess = get_close_matches(cell.lower(), SPLITS, n=1)
-            hint = f" (did you mean {guess[0]!r}?)" if guess else ""
             raise InputError(
-                f"{file}, line {line}: unknown split {cell!r}{hint}; use {', '.join(SPLITS)}."
+                f"{rows.file}, line {line}: unknown split {cell!r}{_guess(cell.lower(), SPLITS)}; "
+                f"use {', '.join(SPLITS)}."
             )
-
-
-def _classes_of(cell: str) -> tuple[str, ...]:
-    """Split a cell with several classes.
-
-    >>> _classes_of("piano; voice;"), _classes_of("")
-    (('piano', 'voice'), ())
-    """
-    return tuple(name.strip() for name in cell.split(";") if name.strip())
-
-
-def _hash(seed: int, group: str) -> str:
-    return hashlib.sha256(f"{seed}:{group}".encode()).hexdigest()

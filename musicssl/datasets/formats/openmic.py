@@ -206,13 +206,24 @@ def check_same(rated: Labels, stored: Labels, keys: Sequence[str]) -> None:
     """
     close = np.abs(rated.relevance - stored.relevance) < 1e-6
     same = (rated.mask == stored.mask) & (~stored.mask | close)
-    if not same.all():
-        row, column = np.argwhere(~same)[0]
+    if same.all():
+        return
+    if _sorted_rows(rated) == _sorted_rows(stored):
         raise InputError(
-            f"{LABELS} and {FEATURES} disagree in {(~same).sum()} labels, {CLASSES[column]!r} of "
-            f"clip {keys[row]!r} being the first, so they do not belong together; "
-            f"{REDOWNLOAD_HINT}, or use those of the npz with dataset.labels=npz."
+            f"the clips of {FEATURES} are in another order than the partitions, so its labels and "
+            f"features would be those of other clips; {REDOWNLOAD_HINT}."
         )
+    row, column = np.argwhere(~same)[0]
+    raise InputError(
+        f"{LABELS} and {FEATURES} disagree in {(~same).sum()} labels, {CLASSES[column]!r} of "
+        f"clip {keys[row]!r} being the first, so they do not belong together; "
+        f"{REDOWNLOAD_HINT}, or use those of the npz with dataset.labels=npz."
+    )
+
+
+def _sorted_rows(labels: Labels) -> list[list[float]]:
+    """Return the labels of all clips in an order of their own, -1 where there is none."""
+    return sorted(np.where(labels.mask, labels.relevance.round(5), -1).tolist())
 
 
 def read_instances(path: Path, num_clips: int, scaling: str) -> NDArray[np.float32]:

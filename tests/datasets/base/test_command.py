@@ -64,7 +64,7 @@ def test_an_invalid_rate_is_refused(root, capsys):
     with pytest.raises(SystemExit) as exit_info:
         run(root, "--sample-rate", "0")
     assert exit_info.value.code == 2
-    assert "features.sample_rate must be" in capsys.readouterr().err
+    assert "--sample-rate must be" in capsys.readouterr().err
 
 
 def test_mistakes_end_in_one_sentence_and_status_2(root, capsys):
