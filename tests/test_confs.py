@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 
 import musicssl.cli.resolvers  # noqa: F401 registers the resolvers of conf/
 from musicssl.cli.training import build_datamodule
+from musicssl.schedules import bound_to
 from tests.support.composing import CONF, composed
 
 README = Path(__file__).parents[1] / "README.md"
@@ -98,14 +99,14 @@ def test_a_strength_can_be_set_from_the_command_line():
 
 @pytest.mark.parametrize("choice", choices("dataset", "features"))
 def test_a_choice_builds_a_datamodule(choice):
-    assert build_datamodule(composed(choice)).batch_size == 128
+    assert build_datamodule(composed(choice)).batch_size == 32
 
 
 @pytest.mark.parametrize("choice", choices("trainer", "logger", "schedule"))
 def test_a_choice_composes(choice):
     config = composed(choice)
     assert config.trainer._target_ == "pytorch_lightning.Trainer"
-    assert 0 < instantiate(config.schedule)(60.0) <= 1
+    assert 0 < bound_to(100.0, instantiate(config.schedule))(60.0) <= 1
 
 
 @pytest.mark.parametrize("choice", choices("experiment"))

@@ -211,23 +211,26 @@ def check_batch_size(datamodule: SemiSupervisedDataModule) -> None:
         )
 
 
-def check_selection(select: Any, datamodule: SemiSupervisedDataModule) -> None:
-    """Check that the validation labels determine the metric by which an epoch is kept.
+def chosen_metric(select: Any, datamodule: SemiSupervisedDataModule) -> str:
+    """Return the metric by which an epoch is kept, after checking that labels determine it.
 
     Args:
-        select: Name of the metric, such as "val/auroc".
+        select: Name of the metric, such as "val/accuracy". None for the mean AUROC; for the loss in
+            a regression, and where validation has no class with clips with it and clips without it.
         datamodule: Of the run.
 
     Raises:
         InputError: If it is no name, or undefined whatever the scores are.
     """
-    if not isinstance(select, str):
+    if select is not None and not isinstance(select, str):
         raise InputError(f"select must be the name of a metric such as val/loss, got {select}.")
     corpus, rows = datamodule.corpus, datamodule.rows("val")
     y, mask = (tensor.numpy() for tensor in datamodule.labels("val"))
     ids = corpus.clip_ids[rows]
     any_scores = Predictions(corpus.classes, ids, y, y, mask, corpus.task)
     means = measure(any_scores, corpus.credit).macro
+    if select is None:
+        return "val/loss" if math.isnan(means.get("auroc", math.nan)) else "val/auroc"
     name = select.rpartition("/")[2]
     if math.isnan(means.get(name, 0.0)):
         raise InputError(
@@ -236,6 +239,7 @@ def check_selection(select: Any, datamodule: SemiSupervisedDataModule) -> None:
             f"(classes: {_first(corpus.classes)}); choose select=val/loss, or label other "
             "validation clips."
         )
+    return select
 
 
 def _first(names: tuple[str, ...], most: int = 5) -> str:

@@ -18,7 +18,8 @@ METHOD_PARTS = (
     *("musicssl.augment", "musicssl.schedules", "torch.optim"),
 )
 CORPUS_PARTS = (
-    *("musicssl.datasets", "musicssl.audio.log_mel", "musicssl.audio.mfcc"),
+    *("musicssl.datasets", "musicssl.audio.log_mel", "musicssl.audio.log_mel_mfcc"),
+    "musicssl.audio.mfcc",
     "musicssl.audio.waveform",
 )
 _BY_NAME = (of_targets,)  # parts that import what a string among their arguments names
