@@ -7,6 +7,7 @@ from one validation to the next. `musicssl.cli.resolvers` makes the functions re
 
 from typing import Any
 
+
 def unless(given: Any, value: Any, otherwise: Any = None) -> Any:
     """Return `value`, or `otherwise` if another setting was given.
 

@@ -14,6 +14,7 @@ from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.evaluation.metrics import metric_info
 from musicssl.evaluation.predictions import Predictions, measure
+from musicssl.runs.resume import LAST
 from musicssl.runs.settings import flattened, value_text
 from musicssl.schedules import bound_to
 
@@ -211,26 +212,33 @@ def check_batch_size(datamodule: SemiSupervisedDataModule) -> None:
         )
 
 
-def chosen_metric(select: Any, datamodule: SemiSupervisedDataModule) -> str:
-    """Return the metric by which an epoch is kept, after checking that labels determine it.
+def check_selection(select: Any, patience: Any, datamodule: SemiSupervisedDataModule) -> None:
+    """Check that the validation labels determine the metric by which an epoch is kept.
 
     Args:
-        select: Name of the metric, such as "val/accuracy". None for the mean AUROC; for the loss in
-            a regression, and where validation has no class with clips with it and clips without it.
+        select: Name of the metric, such as "val/auroc", or "last".
+        patience: Epochs without a better one after which training ends, or None.
         datamodule: Of the run.
 
     Raises:
         InputError: If it is no name, or undefined whatever the scores are.
     """
-    if select is not None and not isinstance(select, str):
-        raise InputError(f"select must be the name of a metric such as val/loss, got {select}.")
+    if not isinstance(select, str):
+        raise InputError(
+            f"select must be last, or the name of a metric such as val/loss, got {select}."
+        )
+    if select == LAST:
+        if patience is not None:
+            raise InputError(
+                f"patience={patience} needs a metric to compare epochs by; add select=val/auroc or "
+                "select=val/loss."
+            )
+        return
     corpus, rows = datamodule.corpus, datamodule.rows("val")
     y, mask = (tensor.numpy() for tensor in datamodule.labels("val"))
     ids = corpus.clip_ids[rows]
     any_scores = Predictions(corpus.classes, ids, y, y, mask, corpus.task)
     means = measure(any_scores, corpus.credit).macro
-    if select is None:
-        return "val/loss" if math.isnan(means.get("auroc", math.nan)) else "val/auroc"
     name = select.rpartition("/")[2]
     if math.isnan(means.get(name, 0.0)):
         raise InputError(
@@ -239,7 +247,6 @@ def chosen_metric(select: Any, datamodule: SemiSupervisedDataModule) -> str:
             f"(classes: {_first(corpus.classes)}); choose select=val/loss, or label other "
             "validation clips."
         )
-    return select
 
 
 def _first(names: tuple[str, ...], most: int = 5) -> str:

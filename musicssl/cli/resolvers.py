@@ -1,4 +1,4 @@
-"""The functions that values in conf/ may call, `${name:arguments}`; importing this registers them."""
+"""The functions that values in conf/ may call; importing this module registers them."""
 
 from omegaconf import OmegaConf
 

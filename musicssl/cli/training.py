@@ -32,7 +32,7 @@ from musicssl.cli.app import (
     to_plain,
     use_threads,
 )
-from musicssl.cli.checks import check_batch_size, check_limits, check_values, chosen_metric
+from musicssl.cli.checks import check_batch_size, check_limits, check_selection, check_values
 from musicssl.cli.conf import conf_folder
 from musicssl.cli.job import Outcome
 from musicssl.cli.overrides import check_kinds, check_use
@@ -62,13 +62,14 @@ from musicssl.runs.folder import RunFolder
 from musicssl.runs.history import History, check_convergence
 from musicssl.runs.messages import (
     describe_best,
+    describe_course,
     describe_data,
     describe_stop,
     describe_training,
 )
 from musicssl.runs.patience import Patience
 from musicssl.runs.progress import EpochProgress
-from musicssl.runs.results import show_results, write_results
+from musicssl.runs.results import amount_of_training, show_results, write_results
 from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint, find_resumable
 from musicssl.runs.trust import homes
 from musicssl.seeding import StepSeed
@@ -211,7 +212,7 @@ def train_and_test(
     check_layout(config.embedding_map)
     datamodule = data()
     check_batch_size(datamodule)
-    select = chosen_metric(config.select, datamodule)
+    check_selection(config.select, config.patience, datamodule)
     say(describe_data(datamodule))
     method: Learner = instantiate(config.method, **datamodule.sizes)
     datamodule.serve(method.needs)
@@ -225,19 +226,22 @@ def train_and_test(
     made_of = made_from(config, datamodule, start)
     if not config.overwrite:
         folder.check_data(made_of)
-    trainer = build_trainer(config, settings, folder, datamodule, made_of, select)
+    trainer = build_trainer(config, settings, folder, datamodule, made_of)
     if trainer.world_size == 1:
         check_limits(settings["trainer"], datamodule)
     if is_first_rank():
         folder.claim(settings, config.overwrite, made_of)
-    fit = partial(fit_network, trainer, config, folder, datamodule, made_of, select)
+    fit = partial(fit_network, trainer, config, folder, datamodule, made_of)
     with _released_by_mistakes(folder), _logged(trainer.loggers, settings):
         method.learn(datamodule, fit)
         if is_first_rank():
             stopped_by = describe_stop(trainer) if isinstance(method, Method) else None
             if stopped_by == "trainer.max_time":
                 stopped_by += f"={settings['trainer']['max_time']}"
-            write_results(folder, datamodule, method, config.embedding_map, stopped_by)
+            trained = (
+                amount_of_training(trainer, datamodule) if isinstance(method, Method) else None
+            )
+            write_results(folder, datamodule, method, config.embedding_map, stopped_by, trained)
 
 
 def continue_if_stopped(settings: dict[str, Any], folder: RunFolder) -> None:
@@ -321,7 +325,6 @@ def build_trainer(
     folder: RunFolder,
     datamodule: SemiSupervisedDataModule,
     made_of: Mapping[str, str],
-    select: str,
 ) -> pl.Trainer:
     """Build the trainer with what makes a run resumable, visible and self-contained."""
     logger = instantiate(config.logger) if config.logger else False
@@ -336,8 +339,8 @@ def build_trainer(
         *([EpochProgress()] if node.get("enable_progress_bar", True) else []),
         *_typed_callbacks(typed),
         DescribeCheckpoint(settings, datamodule.corpus.classes, datamodule.sizes, made_of),
-        *([Patience(select, config.patience)] if config.patience is not None else []),
-        BestCheckpoint(folder.best, select),
+        *([Patience(config.select, config.patience)] if config.patience is not None else []),
+        BestCheckpoint(folder.best, config.select),
         ResumeCheckpoint(folder.last),
     ]
     plugins = [AtomicCheckpointIO(), *([SyncBatchNorms()] if config.trainer.sync_batchnorm else [])]
@@ -383,7 +386,6 @@ def fit_network(
     folder: RunFolder,
     datamodule: SemiSupervisedDataModule,
     made_of: Mapping[str, str],
-    select: str,
     method: Method,
 ) -> None:
     """Train to the last epoch, wherever the run stands; leave the method as its best epoch was."""
@@ -401,7 +403,9 @@ def fit_network(
             f"no epoch was trained and validated before {stopped_by} ended training; raise it."
         )
     if is_first_rank():
-        say(describe_best(folder.best, folder.history, select, _twice_as_long(config)))
+        say(describe_best(folder.best, folder.history, config.select))
+        for remark in describe_course(folder.history, _twice_as_long(config)):
+            say(remark)
     method.load_state_dict(Checkpoint.read(folder.best).weights)
     method.to(device).eval()  # Lightning has moved it to the CPU
     if is_first_rank() and method.conclude(datamodule):

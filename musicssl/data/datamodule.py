@@ -87,8 +87,8 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         split_seed: Seed of the validation set and of `p_cells`. It differs from `seed`, so that
             runs with different seeds have the same validation set.
         seed: Seed of the labelled subset, the order of the batches and the crop positions.
-        steps_per_epoch: Batches of an epoch, after which a run is validated. None for as many as draw
-            as many clips as there are in "train". Batches by label have their own number.
+        steps_per_epoch: Batches of an epoch, after which a run is validated. None for the number
+            that draws as many clips as "train" has. Batches by label have a number of their own.
         crop_seconds: Length of a training crop of a recording, in seconds; None for the whole
             recording, padded to the longest of the corpus. Instances are never cropped.
         num_crops: Crops of each clip in a training batch, V; the batch then has V consecutive rows

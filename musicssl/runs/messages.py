@@ -1,7 +1,7 @@
 """What is printed around training: what is about to be trained, and how it went."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,15 @@ from musicssl.evaluation.metrics import metric_info
 from musicssl.runs.checkpoint import Checkpoint
 from musicssl.runs.history import read_history
 from musicssl.runs.patience import Patience
+from musicssl.runs.resume import LAST
 
 _STANDARD_ERRORS = 2  # from 0.5 within which an AUROC is called chance
+_FEWEST_EPOCHS = 5  # whose course says something
+_FLAT = 0.01  # fraction by which a loss has to fall
+_SCORES = ("val/auroc", "val/r2")
+_STILL_RISING = 0.01  # of a score, from the best before the last fifth of training
+_GROWN = 2.0  # ratio of consistency losses
+_FALLEN = 0.05  # of the student's AUROC, from its best
 
 
 def describe_data(datamodule: SemiSupervisedDataModule) -> str:
@@ -57,7 +64,8 @@ def describe_training(
         devices = f"{trainer.world_size} devices ({trainer.strategy.root_device.type})"
     text = f"{name}: {trained:,} parameters"
     text += f" to train and {frozen:,} frozen" if frozen else ""
-    text += f", on {devices}; {steps:,} steps an epoch, epochs 0 to {planned_epochs(trainer, steps) - 1}."
+    last = planned_epochs(trainer, steps) - 1
+    text += f", on {devices}; {steps:,} steps an epoch, epochs 0 to {last}."
     if trainer.accumulate_grad_batches > steps:
         text += (
             f"\ntrainer.accumulate_grad_batches={trainer.accumulate_grad_batches} is more than the "
@@ -79,24 +87,65 @@ def planned_epochs(trainer: pl.Trainer, batches: float) -> int:
     return min(limits, default=1)
 
 
-def describe_best(path: Path, history: Path, select: str, longer: str) -> str:
-    """Say which epoch was kept and why; and that a later one may be better still, if so.
+def describe_best(path: Path, history: Path, select: str) -> str:
+    """Say which epoch was kept and why.
 
     Args:
         path: Of its checkpoint.
         history: The CSV file of all epochs.
-        select: Name of the metric that chose it.
-        longer: The setting that makes the run twice as long, such as "trainer.max_steps=8000".
+        select: Name of the metric that chose it, or "last".
     """
     best, rows = Checkpoint.read(path).epoch, read_history(history)
+    last = int(rows[-1]["epoch"])
+    if select == LAST:
+        return f"Kept epoch {best} of 0 to {last}, the last one."
     which = "least" if metric_info(select).smaller_is_better else "greatest"
     row = next((row for row in rows if row["epoch"] == best), {})
-    last = int(rows[-1]["epoch"])
     text = f"Kept epoch {best} of 0 to {last}: its {select} is the {which}"
-    text += f", {row[select]:.3f}." if select in row else "."
-    if best == last > 0:
-        text += f"\nThe best epoch was the last one: train longer, such as with {longer}."
-    return text
+    return text + (f", {row[select]:.3f}." if select in row else ".")
+
+
+def describe_course(history: Path, longer: str) -> list[str]:
+    """Say what went wrong in training, judged by its course: one sentence each with what to try.
+
+    Args:
+        history: The CSV file of all epochs.
+        longer: The setting that makes the run twice as long, such as "trainer.max_steps=8000".
+    """
+    rows = read_history(history)
+    if len(rows) < _FEWEST_EPOCHS:
+        return []
+    remarks = []
+    first, last = rows[0].get("train/loss", math.nan), rows[-1].get("train/loss", math.nan)
+    if first > 0 and last > (1 - _FLAT) * first:
+        remarks.append(
+            f"The training loss has not fallen, {first:.3f} at first and {last:.3f} at last: try "
+            "another optimizer.lr, and look whether the features of the clips differ."
+        )
+    score = next((name for name in _SCORES if _validated(rows, name)), None)
+    if score is not None:
+        early, late = np.array_split(_validated(rows, score), [-max(1, len(rows) // 5)])
+        if len(early) and late.max() > early.max() + _STILL_RISING:
+            remarks.append(
+                f"Validation was still getting better when training ended ({score} "
+                f"{early.max():.3f}, then {late.max():.3f} in the last fifth): train longer, such "
+                f"as with {longer}."
+            )
+    student = _validated(rows, "val/student_auroc")
+    consistency = [row.get("train/consistency_loss", 0.0) for row in rows]
+    grown = consistency[-1] > _GROWN * max(consistency[1], 1e-9)
+    if student and grown and max(student) - student[-1] > _FALLEN:
+        remarks.append(
+            f"The student fell from a val/student_auroc of {max(student):.3f} to {student[-1]:.3f} "
+            "while the consistency loss grew: try a smaller method.consistency_weight, or a longer "
+            "method.ramp.epochs."
+        )
+    return remarks
+
+
+def _validated(rows: Sequence[Mapping[str, float]], name: str) -> list[float]:
+    """Return the values of a metric in the epochs that were validated."""
+    return [row[name] for row in rows if not math.isnan(row.get(name, math.nan))]
 
 
 def describe_stop(trainer: pl.Trainer) -> str | None:

@@ -1,9 +1,10 @@
 """What a finished run leaves: tables, scores and pictures in its folder, and a table on screen."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import pytorch_lightning as pl
 from rich.console import Console
 
 from musicssl.cache import null_to_nan, write_json
@@ -29,6 +30,7 @@ def write_results(
     method: Scorer,
     layout: str | None = "pca",
     stopped_by: str | None = None,
+    trained: Mapping[str, int] | None = None,
 ) -> None:
     """Test a trained method; write scores, tables, its artifacts and, last of all, metrics.json.
 
@@ -42,6 +44,8 @@ def write_results(
         layout: Of a map of embeddings, if the method learns some; see
             `musicssl.figures.embedding_map`.
         stopped_by: The setting that ended training before its last epoch, if one did.
+        trained: How much the method was trained, as `amount_of_training` counts it; None for one
+            without steps.
     """
     corpus = datamodule.corpus
     predictions = predict_split(method, datamodule, "test")
@@ -62,11 +66,23 @@ def write_results(
         "labels": asdict(datamodule.label_count()),
         **dict.fromkeys(_ALWAYS_PRESENT),
         **({"stopped_by": stopped_by} if stopped_by else {}),
+        **({"trained": dict(trained)} if trained else {}),
     }
     run = TrainedRun(folder, datamodule, method, layout)
     for artifact in artifacts_of(method):
         document.update(artifact.write(run))
     write_json(folder.metrics, document)
+
+
+def amount_of_training(trainer: pl.Trainer, datamodule: SemiSupervisedDataModule) -> dict[str, int]:
+    """Count the steps of the optimizer, and the labelled clips in all batches of all processes.
+
+    A clip counts each time it is drawn for its labels. Batches by label have `labelled_clips` of
+    each label.
+    """
+    steps = trainer.global_step
+    batches = steps * trainer.accumulate_grad_batches * trainer.world_size
+    return {"steps": steps, "labelled_clips": batches * datamodule.labelled_in_batch}
 
 
 def predict_split(method: Scorer, datamodule: SemiSupervisedDataModule, split: str) -> Predictions:

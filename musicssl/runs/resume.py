@@ -15,6 +15,8 @@ from musicssl.evaluation.metrics import metric_info
 from musicssl.runs.checkpoint import Checkpoint as CheckpointFile
 from musicssl.runs.folder import RunFolder, check_same_data, previous_of
 
+LAST = "last"  # in place of a metric: the last epoch is kept
+
 
 class ResumeCheckpoint(Checkpoint):
     """Keep the state of the run in a file, written after each epoch and when it is asked to stop.
@@ -117,7 +119,7 @@ def _is_whole(path: Path) -> bool:
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """Keep the epoch that validates best, on the whole validation set, in one file.
+    """Keep the epoch that validates best, on the whole validation set, in a file, or the last one.
 
     Epochs that were not validated, and those of a method that is `pretraining`, are not kept.
 
@@ -126,15 +128,16 @@ class BestCheckpoint(ModelCheckpoint):
     Args:
         path: Of the file.
         metric: What is compared, by the name it is logged with: the least of a name that ends in
-            "loss", the greatest of any other.
+            "loss", the greatest of any other. "last" to compare nothing and keep the last epoch.
     """
 
     def __init__(self, path: Path, metric: str = "val/loss") -> None:
+        compared = metric != LAST
         super().__init__(
             path.parent,
             filename=path.stem,
-            monitor=metric,
-            mode="min" if metric_info(metric).smaller_is_better else "max",
+            monitor=metric if compared else None,
+            mode="min" if compared and metric_info(metric).smaller_is_better else "max",
             enable_version_counter=False,
         )
         self._validated = False  # whether this epoch was
@@ -151,7 +154,7 @@ class BestCheckpoint(ModelCheckpoint):
         """
         self._validated = True
         logged = [name for name in trainer.callback_metrics if name.startswith("val/")]
-        if self.monitor not in logged:
+        if self.monitor is not None and self.monitor not in logged:
             raise InputError(f"select={self.monitor} is not logged; choose {', '.join(logged)}.")
         if not _pretraining(pl_module):
             super().on_validation_end(trainer, pl_module)

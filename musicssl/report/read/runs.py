@@ -79,6 +79,7 @@ class Run:
         robustness: Its metrics under corruptions of sound; None if it was not tested under any.
         validation: `scores.metric` of the validation clips by class, (C), NaN where undefined;
             None for a run of an older version.
+        labelled_seen: Labelled clips in all batches of its training; None if it is not known.
     """
 
     folder: Path
@@ -93,6 +94,7 @@ class Run:
     best_epoch: int | None
     robustness: Robustness | None
     validation: NDArray[np.float64] | None
+    labelled_seen: int | None = None
 
     @property
     def predictions(self) -> Path:
@@ -187,6 +189,7 @@ def read_run(folder: Path) -> Run:
         best_epoch=document["best_epoch"],
         robustness=read_robustness(files.robustness) if files.robustness.is_file() else None,
         validation=_validation(document["validation"], scores, files.metrics),
+        labelled_seen=(document.get("trained") or {}).get("labelled_clips"),
     )
 
 

@@ -76,7 +76,28 @@ def _unequal_training(methods: Sequence[Method]) -> list[str]:
         if key.startswith("trainer."):
             values = (f"{m.label} {m.settings.get(key, ABSENT)}" for m in methods)
             lines.append(f"The methods were trained differently: {key} is {', '.join(values)}.")
-    return lines
+    return lines + _unequal_labels(methods)
+
+
+def _unequal_labels(methods: Sequence[Method]) -> list[str]:
+    """Say how many labelled clips each method saw in training, if not all saw the same number."""
+    seen = {
+        method.label: sorted({run.labelled_seen for run in method.runs if run.labelled_seen})
+        for method in methods
+    }
+    counts = {label: most for label, most in seen.items() if most}
+    if len({tuple(most) for most in counts.values()}) < 2:
+        return []
+    listed = ", ".join(f"{label} {_range(most)}" for label, most in counts.items())
+    return [
+        f"The methods saw different numbers of labelled clips in training: {listed}. "
+        "The same data.labelled_clips and trainer.max_steps make them equal."
+    ]
+
+
+def _range(numbers: Sequence[int]) -> str:
+    least, most = numbers[0], numbers[-1]
+    return f"{most:,}" if least == most else f"{least:,} to {most:,}"
 
 
 def _missing_curve(study: Study) -> list[str]:
