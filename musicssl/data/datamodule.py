@@ -267,7 +267,8 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
 
         All clips that training batches may hold count, with or without labels; no other clip does.
         """
-        count, total, squares = 0, 0.0, 0.0
+        count = 0
+        total = squares = torch.zeros((), dtype=torch.float64)
         for rows in self._clips.batches(self.training_rows(), _STATISTICS_CHUNK):
             piece = self._clips.whole(rows)
             x = piece.x.double()

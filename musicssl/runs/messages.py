@@ -83,7 +83,8 @@ def planned_epochs(trainer: pl.Trainer, batches: float) -> int:
     """
     steps = math.ceil(batches / trainer.accumulate_grad_batches)
     limits = [math.ceil(trainer.max_steps / steps)] if trainer.max_steps > 0 else []
-    limits += [trainer.max_epochs] if (trainer.max_epochs or -1) > 0 else []
+    if trainer.max_epochs is not None and trainer.max_epochs > 0:
+        limits.append(trainer.max_epochs)
     return min(limits, default=1)
 
 
