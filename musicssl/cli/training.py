@@ -311,7 +311,7 @@ def measure_baselines(config: DictConfig, folder: RunFolder, data: Data) -> None
     try:
         datamodule = data()
     except InputError as error:
-        say(f"No simple baseline beside this run, because its data cannot be read: {error}")
+        say(f"No comparison with simple baselines, because the data cannot be read: {error}")
         return
     own = HydraConfig.get().runtime.choices.get("baseline")
     write_baselines(folder, datamodule, Path(config.data.cache).expanduser(), own)

@@ -88,6 +88,7 @@ def write_baselines(
         "predictions": file_identity(folder.predictions),
         "chance": chance(*train, *test, task, corpus.credit),
         "baselines": {},
+        "own": own,
         "reason": None,
     }
     scores: dict[str, NDArray[np.float32]] = {}
@@ -137,26 +138,24 @@ def verdict(document: Document, name: str) -> str | None:
         name: Of the run.
     """
     if document["reason"] is not None:
-        return f"No simple baseline beside this run: {document['reason']}"
+        return f"No comparison with simple baselines: {document['reason']}"
     if document.get("difference") is None:
         return None
     difference, (low, high) = document["difference"], null_to_nan(document["interval"])
     title = document["baselines"][document["best"]]["title"]
     heading = metric_info(document["metric"]).heading
+    best = f"the best {'other ' if document.get('own') else ''}simple baseline ({title})"
     size = f"{abs(difference):.3f} {heading}"
     known = "" if math.isnan(low) else f" (95 % interval {low:+.3f} to {high:+.3f})"
     if low > 0:
-        return (
-            f"{name} is ahead of the best simple baseline ({title}) by {size} on these test "
-            f"clips{known}."
-        )
+        return f"{name} is ahead of {best} by {size} on these test clips{known}."
     if high < 0:
         return (
-            f"{name} is behind the best simple baseline ({title}) by {size} on these test clips"
-            f"{known}: with this many labels the simple baseline is the better choice."
+            f"{name} is behind {best} by {size} on these test clips{known}: with this many labels "
+            "the simple baseline is the better choice."
         )
     return (
-        f"{name} and the best simple baseline ({title}) cannot be told apart on these test clips: "
+        f"{name} and {best} cannot be told apart on these test clips: "
         f"the difference is {difference:+.3f} {heading}{known}."
     )
 
@@ -271,7 +270,7 @@ def _scores_of(folder: RunFolder) -> NDArray[np.float32]:
         InputError: If the file is damaged.
     """
     try:
-        with np.load(folder.predictions) as stored:
+        with folder.predictions.open("rb") as file, np.load(file) as stored:
             scores: NDArray[np.float32] = stored["scores"]
             return scores
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
