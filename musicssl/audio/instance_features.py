@@ -155,7 +155,7 @@ class FrameStatistics(ABC):
         """
         if len(audio) == 0:
             raise InputError("a clip holds no sample; leave it out.")
-        frames = self.frames(audio)
+        frames = np.ascontiguousarray(self.frames(audio))
         starts, ends = self._edges(self.num_instances(len(audio)))
         ends = np.minimum(ends, len(frames))
         pairs = list(zip(starts.tolist(), ends.tolist(), strict=True))
