@@ -41,6 +41,7 @@ GROUPS = {"method": "methods", "encoder": "encoders", "dataset": "datasets", "pr
 # Groups whose options are functions, classes or settings of one module, or of a library.
 PARTS = {
     "augment": "musicssl.augment",
+    "baseline": "sklearn",
     "features": "musicssl.audio",
     "likelihood": "musicssl.losses.likelihoods",
     "logger": None,

@@ -155,7 +155,7 @@ class FrameStatistics(ABC):
         """
         if len(audio) == 0:
             raise InputError("a clip holds no sample; leave it out.")
-        frames = self.frames(audio)
+        frames = np.ascontiguousarray(self.frames(audio))
         starts, ends = self._edges(self.num_instances(len(audio)))
         ends = np.minimum(ends, len(frames))
         pairs = list(zip(starts.tolist(), ends.tolist(), strict=True))
@@ -216,7 +216,7 @@ def _rounded(edges: NDArray[np.floating]) -> NDArray[np.int64]:
 
 
 def _mean(frames: Floats) -> Floats:
-    [total] = np.add.reduceat(frames, [0], axis=0)  # frame by frame, whatever the memory layout
+    [total] = np.add.reduceat(frames, [0], axis=0)  # to the bit as stored means were added up
     mean: Floats = (total.astype(np.float64) / len(frames)).astype(np.float32)
     return mean
 

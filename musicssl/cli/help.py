@@ -7,6 +7,7 @@ from pathlib import Path
 _WIDTH = 100
 _GROUPS = {  # what an option of each is
     "augment": "changes of a clip, for a place: augment@views.student=strong",
+    "baseline": "features and classifier of method=baseline",
     "dataset": "the corpus",
     "encoder": "the network from a clip to embeddings of its instances",
     "experiment": "a recipe: several choices and settings at once",
@@ -28,7 +29,7 @@ _GROUPS = {  # what an option of each is
 }
 _CHOICE = re.compile(r"\$\{hydra:runtime\.choices\.(\w+)\}")  # its option
 _ENVIRONMENT = re.compile(r"\$\{oc\.env:\w+,(\w+)\}")  # its default
-_BESIDE = {"train": ("augment", "likelihood"), "probe": ()}  # chosen in other choices
+_BESIDE = {"train": ("augment", "baseline", "likelihood"), "probe": ()}  # chosen in other choices
 
 
 def help_text(conf: Path, command: str) -> str:

@@ -15,12 +15,14 @@ from omegaconf import DictConfig, OmegaConf
 from musicssl.cli.conf import config_loader
 from musicssl.runs.settings import budget_label, flattened, folder_label, has_bearing, value_text
 
-_SUBJECTS = {"train": ("method", "dataset"), "probe": ("probe", "dataset", "encoder")}
+_SUBJECTS = {"train": ("method", "baseline", "dataset"), "probe": ("probe", "dataset", "encoder")}
 _IN_THE_PATH = {  # by themselves, or in files that name them
     "train": ("name", "seed", "data.p_s", "data.b_s"),
     "probe": ("name", "checkpoint", "embeddings", "baselines", "data.batch_size"),
 }
-_NOT_NAMED = ("logger", "launcher", "sweep", "experiment", "method", "dataset", "probe")
+_NOT_NAMED = (
+    *("logger", "launcher", "sweep", "experiment", "method", "baseline", "dataset", "probe"),
+)
 _OF_THE_RECIPE = ("experiment=", "finetune.", "name=", "loss=", "overwrite=", "sweep=")
 _FIRST = ("unlabelled", "encoder", "features")  # their options set other groups too
 _REMOVED = "~"
@@ -63,7 +65,7 @@ def _differing(config: DictConfig) -> tuple[dict[str, str], dict[str, Any]]:
     hydra = _hydra(config)
     command, chosen = str(hydra.job.config_name), dict(hydra.runtime.choices)
     base = [word for word in hydra.overrides.hydra if word.startswith("hydra.searchpath")]
-    base += [f"{group}={chosen[group]}" for group in _SUBJECTS[command] if chosen[group]]
+    base += [f"{group}={chosen[group]}" for group in _SUBJECTS[command] if chosen.get(group)]
     named: dict[str, str] = {}
     for group in _groups(chosen):
         defaults = _defaults(command, *base)

@@ -50,6 +50,7 @@ from musicssl.runs.artifacts.robustness import (
     chosen_severities,
     write_robustness,
 )
+from musicssl.runs.baselines import read_baselines, write_baselines
 from musicssl.runs.checkpoint import (
     AtomicCheckpointIO,
     Checkpoint,
@@ -127,8 +128,11 @@ def _do(config: DictConfig, settings: dict[str, Any], folder: RunFolder) -> None
         draw_again(config, settings, folder, data)
     if config.corruption is not None:
         corrupt_and_test(config, settings, folder, data)
+    if config.baselines:
+        measure_baselines(config, folder, data)
     if is_first_rank() and not in_a_sweep():
-        show_results(folder, artifacts_of(get_class(config.method._target_)))
+        name = str(config.name) if config.baselines else None
+        show_results(folder, artifacts_of(get_class(config.method._target_)), name)
 
 
 def remove_damaged_result(folder: RunFolder) -> None:
@@ -302,6 +306,20 @@ def corrupt_and_test(
     severities = chosen_severities(to_plain(config.severities))
     chosen = chosen_corruptions(to_plain(config.corruption), datamodule.corpus, severities)
     write_robustness(folder, datamodule, method, chosen, severities)
+
+
+@rank_zero_only
+def measure_baselines(config: DictConfig, folder: RunFolder, data: Data) -> None:
+    """Measure simple baselines on the test clips of a complete run, unless that was done."""
+    if not folder.predictions.is_file() or read_baselines(folder) is not None:
+        return
+    try:
+        datamodule = data()
+    except InputError as error:
+        say(f"No comparison with simple baselines, because the data cannot be read: {error}")
+        return
+    own = HydraConfig.get().runtime.choices.get("baseline")
+    write_baselines(folder, datamodule, Path(config.data.cache).expanduser(), own)
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 from torch import Tensor
 
-from musicssl.batch import Batch, valid_instances
+from musicssl.batch import Batch
+from musicssl.data.clip_features import instance_statistics
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.needs import Needs
 from musicssl.errors import InputError
@@ -141,15 +142,8 @@ class RandomForest:
         return forest.fit(features, present)
 
     def _features(self, clips: Batch) -> NDArray[np.float32]:
-        x = clips.x.numpy()
-        valid = np.ones(x.shape[:2], bool)
-        if clips.lengths is not None:
-            valid = valid_instances(clips.lengths, x.shape[1]).numpy()
-        where = valid[..., None]
-        mean: NDArray[np.float32] = x.mean(axis=1, where=where)
-        if self.summary == "mean":
-            return mean
-        return np.concatenate([mean, x.std(axis=1, where=where)], axis=1)
+        lengths = None if clips.lengths is None else clips.lengths.numpy()
+        return instance_statistics(clips.x.numpy(), lengths, self.summary == "mean_std")
 
 
 def _probability(

@@ -9,6 +9,7 @@ metrics.json       the test result, and that of validation beside it; written la
                    says the run is complete
 metrics.csv        the same by class
 predictions.npz    scores, targets, mask, clip_ids and classes of the test split
+baselines.json     test results of simple baselines and of chance on the same clips and labels
 label_curve.csv    of methods that learn embeddings: test results of probes with fewer labels
 clusters.csv       of methods that find clusters: the classes of the test clips in each
 robustness.csv     test results under corruptions of the sound, with corruption=...
@@ -128,6 +129,16 @@ class RunFolder(ResultFolder):
     def data(self) -> Path:
         """Hashes of what the run was made from, by name; a run of version 0.1 has none."""
         return self.path / "data.json"
+
+    @property
+    def predictions(self) -> Path:
+        """Scores, targets and names of the test clips."""
+        return self.path / "predictions.npz"
+
+    @property
+    def baselines(self) -> Path:
+        """The test results of simple baselines on the same clips and labels."""
+        return self.path / "baselines.json"
 
     @property
     def label_curve(self) -> Path:
@@ -255,7 +266,7 @@ class RunFolder(ResultFolder):
 
     def _clear(self) -> None:
         discard(self.metrics)  # first: interrupted now, the run is not complete
-        scores = (self.path / "metrics.csv", self.path / "predictions.npz")
+        scores = (self.path / "metrics.csv", self.predictions, self.baselines)
         tables = (self.history, self.label_curve, self.clusters, self.robustness, *scores)
         folders = (self.best.parent, self.figures, self.probes, self.path / "wandb")
         for place in (*folders, self.config, self.data, *tables):

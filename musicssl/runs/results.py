@@ -15,6 +15,7 @@ from musicssl.evaluation.predictions import Predictions, Scorer, measure, predic
 from musicssl.figures.run_figures import draw_answers, draw_bars
 from musicssl.runs.artifacts.artifact import Artifact, TrainedRun, artifacts_of
 from musicssl.runs.artifacts.robustness import show_robustness
+from musicssl.runs.baselines import baseline_rows, read_baselines, verdict
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.messages import describe_validation
 from musicssl.runs.tables import metrics_table, write_metrics_csv
@@ -49,7 +50,7 @@ def write_results(
     """
     corpus = datamodule.corpus
     predictions = predict_split(method, datamodule, "test")
-    predictions.save(folder.path / "predictions.npz")
+    predictions.save(folder.predictions)
     result = _plain(measure(predictions, corpus.credit))
     by_class = result["per_class"]
     write_metrics_csv(folder.path / "metrics.csv", corpus.classes, by_class, result["macro"])
@@ -92,19 +93,26 @@ def predict_split(method: Scorer, datamodule: SemiSupervisedDataModule, split: s
     return predict_clips(method, batches, corpus.classes, clip_ids, corpus.task)
 
 
-def show_results(folder: RunFolder, artifacts: Sequence[Artifact] = ()) -> None:
+def show_results(
+    folder: RunFolder, artifacts: Sequence[Artifact] = (), name: str | None = None
+) -> None:
     """Print the table of a complete run and where the rest is.
 
     Args:
         folder: Of the run.
         artifacts: Of its method.
+        name: Of the run, to show simple baselines beside it; None for the run alone.
     """
     document = folder.result()
+    baselines = None if name is None else read_baselines(folder)
+    others = {} if baselines is None else baseline_rows(baselines)
     console = Console(soft_wrap=True)
     if not console.is_terminal:
         console.width = _WIDTH  # a log file has no width of its own
     per_class, means = null_to_nan(document["per_class"]), null_to_nan(document["macro"])
-    console.print(metrics_table(document["classes"], per_class, means, console.width))
+    console.print(metrics_table(document["classes"], per_class, means, console.width, others))
+    if baselines is not None and (text := verdict(baselines, str(name))):
+        console.print(printable(text), highlight=False, markup=False)
     if stopped_by := document.get("stopped_by"):
         console.print(f"Training was stopped by {stopped_by} before its last epoch.", markup=False)
     for artifact in artifacts:

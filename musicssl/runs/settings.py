@@ -17,6 +17,7 @@ NO_BEARING = (
     *("sweep", "launcher", "experiment", "hydra"),
     "trainer.max_time",  # what it stops is continued with a larger one
     *("corruption", "severities", "embedding_map"),  # tests after training, in files of their own
+    "baselines",  # the same
     *("data._target_", "data.dataset", "data.unlabelled", "data.seed"),  # repeat others
     "datamodule",  # the same, in runs of 0.1.0
 )

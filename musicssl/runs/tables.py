@@ -27,9 +27,13 @@ _GAP, _EDGES = 3, 2  # columns between two cells, and at both ends
 
 
 def metrics_table(
-    classes: Sequence[str], per_class: PerClass, macro: Mapping[str, float], width: int = 100
+    classes: Sequence[str],
+    per_class: PerClass,
+    macro: Mapping[str, float],
+    width: int = 100,
+    others: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Table:
-    """Lay out a test result within a width, the macro means as last row.
+    """Lay out a test result within a width, the macro means and those of others as last rows.
 
     Metrics of clips as a whole, which have no value for a class, stand beneath the table. Where it
     would be too wide, metrics are left out, and a line beneath the table names them.
@@ -40,13 +44,15 @@ def metrics_table(
             heads the means over the values absent and present.
         macro: As there.
         width: Of the table at most, in columns of the terminal.
+        others: Macro means of other classifiers of the same clips, by their names.
 
     Returns:
         A table in which NaN is a dash.
     """
+    others = others or {}
     counts = [key for key in per_class if _is_count(key)]
     seen = ["/".join(f"{per_class[key][row]:.0f}" for key in counts) for row in range(len(classes))]
-    class_width = min(_LEAST_CLASS_WIDTH, max(map(cell_len, [*classes, "class", "macro"])))
+    class_width = min(_LEAST_CLASS_WIDTH, max(map(cell_len, [*classes, *others, "class", "macro"])))
     room = width - _EDGES - class_width - _GAP - max(map(len, [*seen, "pos./obs."]))
     every_score = [key for key in per_class if key not in counts]
     scores = _that_fit(every_score, room)
@@ -61,14 +67,23 @@ def metrics_table(
         table.add_row(Text(printable(name)), *numbers, seen[row])
     table.add_section()
     table.add_row("macro", *(_rounded(macro[key]) for key in scores), "", style="bold")
+    if others:
+        table.add_section()
+    for name, means in others.items():
+        table.add_row(Text(name), *(_rounded(means.get(key, math.nan)) for key in scores), "")
     of_clips = [key for key in macro if key not in per_class]
-    texts = [f"{metric_info(key).heading} {_rounded(macro[key])}" for key in of_clips]
-    lines = [", ".join(texts)] if texts else []
+    lines = [_line(macro, of_clips)] if of_clips else []
+    lines += [f"{name}: {_line(means, of_clips)}" for name, means in others.items() if of_clips]
     if left_out := [metric_info(key).heading for key in every_score if key not in scores]:
         lines.insert(0, f"Too wide for {width} columns, see metrics.csv: {'; '.join(left_out)}.")
     table.caption, table.caption_style = "\n".join(lines) or None, "bold"
     table.caption_justify = "left"
     return table
+
+
+def _line(values: Mapping[str, float], keys: Sequence[str]) -> str:
+    rounded = {key: _rounded(values.get(key, math.nan)) for key in keys}
+    return ", ".join(f"{metric_info(key).heading} {value}" for key, value in rounded.items())
 
 
 def _that_fit(scores: Sequence[str], room: int) -> list[str]:

@@ -165,6 +165,13 @@ def test_a_run_of_0_1_in_its_folder_is_that_run(tmp_path):
         RunFolder(folder).check(settings)
 
 
+def test_a_run_of_0_1_read_means(tmp_path):
+    folder, settings = run_of_0_1(tmp_path)
+    RunFolder(folder).check(settings | {"features": {"statistics": ["mean"]}})
+    with pytest.raises(InputError, match=r"statistics: \[mean\] there, \[mean,std\] here"):
+        RunFolder(folder).check(settings | {"features": {"statistics": ["mean", "std"]}})
+
+
 def test_a_run_of_0_1_with_another_name_is_named_with_the_command_that_moves_it(tmp_path):
     folder, settings = run_of_0_1(tmp_path, "encoder-att_trainer-cpu")
     now = RunFolder(tmp_path / "att" / "synthband" / "trainer-cpu" / "p1.0_b1.0_s0")

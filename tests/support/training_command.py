@@ -9,7 +9,7 @@ from tests.support.commands import SEARCH_PATH, composed
 TINY = (SEARCH_PATH, "dataset=tiny")
 
 
-QUICK = (*TINY, "trainer=cpu", "trainer.max_epochs=2", "data.batch_size=16")
+QUICK = (*TINY, "baselines=false", "trainer=cpu", "trainer.max_epochs=2", "data.batch_size=16")
 
 
 def run(folder: Path, *overrides: str) -> RunFolder:
