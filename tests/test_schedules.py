@@ -3,8 +3,9 @@ from functools import partial
 
 import numpy as np
 import pytest
+import torch
 
-from musicssl.schedules import ramps, sigmoid_rampdown, sigmoid_rampup
+from musicssl.schedules import bound_to, cosine, ramps, sigmoid_rampdown, sigmoid_rampup
 
 EPOCHS = np.linspace(0, 100, 401)
 
@@ -38,3 +39,20 @@ def test_both_ramps_together_are_their_product():
     for epoch in EPOCHS:
         expected = sigmoid_rampup(epoch, 10) * sigmoid_rampdown(epoch, 50, 100)
         assert both(epoch) == pytest.approx(expected)
+
+
+def test_the_cosine_is_that_of_torch():
+    weight = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([weight], lr=1.0)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=40)
+    for epoch in range(41):
+        assert cosine(epoch, end=40) == pytest.approx(scheduler.get_last_lr()[0], abs=1e-12)
+        optimizer.step()
+        scheduler.step()
+
+
+def test_a_schedule_learns_where_training_ends_unless_it_was_told():
+    assert bound_to(40, partial(cosine, warmup_epochs=0))(20) == pytest.approx(0.5)
+    assert bound_to(40, partial(cosine, end=80))(20) == cosine(20, end=80)
+    assert bound_to(40, partial(ramps, up_epochs=10, down_epochs=20))(40) < 1e-5
+    assert bound_to(40, sigmoid_rampup) is sigmoid_rampup

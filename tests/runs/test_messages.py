@@ -1,0 +1,53 @@
+"""What a run says of its own course."""
+
+import csv
+
+import pytest
+
+from musicssl.runs.messages import describe_course
+
+
+def history(folder, **columns):
+    """Write a history of some epochs, one list of values for each metric."""
+    names = {name.replace("__", "/"): values for name, values in columns.items()}
+    path = folder / "history.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["epoch", *names])
+        writer.writerows(zip(range(100), *names.values(), strict=False))
+    return path
+
+
+FALLING = [1.0, 0.8, 0.6, 0.5, 0.45, 0.42, 0.4, 0.39, 0.38, 0.38]
+CONVERGED = [0.6, 0.7, 0.8, 0.85, 0.86, 0.86, 0.861, 0.862, 0.861, 0.862]
+
+
+def test_nothing_is_said_of_a_run_that_has_converged(tmp_path):
+    path = history(tmp_path, train__loss=FALLING, val__loss=FALLING, val__auroc=CONVERGED)
+    assert describe_course(path, "trainer.max_steps=2") == []
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"train__loss": [0.69] * 10, "val__auroc": CONVERGED}, "has not fallen, 0.690 at first"),
+        ({"train__loss": FALLING, "val__auroc": [0.5 + 0.02 * k for k in range(10)]}, "still"),
+        (
+            {
+                "train__loss": FALLING,
+                "val__auroc": CONVERGED,
+                "train__consistency_loss": [0.0, 0.01, *[0.05] * 8],
+                "val__student_auroc": [0.6, 0.75, 0.7, 0.6, *[0.5] * 6],
+            },
+            "fell from a val/student_auroc of 0.750 to 0.500",
+        ),
+    ],
+)
+def test_a_fault_is_one_sentence_with_what_to_try(tmp_path, columns, words):
+    [remark] = describe_course(history(tmp_path, **columns), "trainer.max_steps=8000")
+    assert words in remark
+    assert "try " in remark or "such as with trainer.max_steps=8000" in remark
+
+
+def test_few_epochs_say_nothing(tmp_path):
+    assert describe_course(history(tmp_path, train__loss=[0.7] * 3), "") == []
