@@ -14,6 +14,7 @@ from musicssl.evaluation.predictions import Predictions, Scorer, measure, predic
 from musicssl.figures.run_figures import draw_answers, draw_bars
 from musicssl.runs.artifacts.artifact import Artifact, TrainedRun, artifacts_of
 from musicssl.runs.artifacts.robustness import show_robustness
+from musicssl.runs.decisions import decisions_sentence, write_decisions
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.messages import describe_validation
 from musicssl.runs.tables import metrics_table, write_metrics_csv
@@ -58,6 +59,7 @@ def write_results(
     document = {
         **result,
         "validation": validated,
+        "decisions": write_decisions(folder, validation, predictions),
         "classes": list(corpus.classes),
         "labels": asdict(datamodule.label_count()),
         **dict.fromkeys(_ALWAYS_PRESENT),
@@ -91,6 +93,8 @@ def show_results(folder: RunFolder, artifacts: Sequence[Artifact] = ()) -> None:
     console.print(metrics_table(document["classes"], per_class, means, console.width))
     if stopped_by := document.get("stopped_by"):
         console.print(f"Training was stopped by {stopped_by} before its last epoch.", markup=False)
+    if sentence := decisions_sentence(document):
+        console.print(sentence, highlight=False)
     for artifact in artifacts:
         artifact.show(folder, document, console)
     if folder.robustness.is_file():

@@ -1,0 +1,235 @@
+"""Decision thresholds and calibration, chosen on validation clips.
+
+A network trained on rare classes is often a good ranker whose probabilities are too small: AUROC is
+high, and F1 at the threshold 0.5 is low. Here each class gets the threshold of its best F1, and a
+temperature that makes its probabilities fit (Guo et al. 2017, https://arxiv.org/abs/1706.04599).
+N clips, C classes; all functions take scores, targets and mask, (N, C) each.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating]
+Bools = NDArray[np.bool_]
+
+_NEAREST = 1e-7  # of a probability to 0 and 1, so that its logit is finite
+_SHARPEST, _FLATTEST = 20.0, 0.05  # of 1 / T
+_HALVINGS = 60
+_COLUMNS = ("thresholds", "temperatures")
+
+
+@dataclass(frozen=True, eq=False)
+class Decisions:
+    """How the scores of a network become decisions.
+
+    Attributes:
+        thresholds: A class is present from this score up, (C,) float64.
+        temperatures: What its logit is divided by to be calibrated, (C,) float64; the same for all
+            classes in a multi-class task.
+        num_clips: Number of validation clips that they were chosen on.
+    """
+
+    thresholds: NDArray[np.float64]
+    temperatures: NDArray[np.float64]
+    num_clips: int
+
+    def plain(self) -> dict[str, Any]:
+        """Return plain values, as JSON has them."""
+        return {
+            "thresholds": self.thresholds.tolist(),
+            "temperatures": self.temperatures.tolist(),
+            "num_clips": self.num_clips,
+        }
+
+    @classmethod
+    def of_plain(cls, values: Any, num_classes: int) -> "Decisions | None":
+        """Take up what `plain` returned; None if the values are of another form."""
+        if not isinstance(values, Mapping):
+            return None
+        columns = [_column(values.get(name), num_classes) for name in _COLUMNS]
+        num_clips = values.get("num_clips")
+        if columns[0] is None or columns[1] is None or type(num_clips) is not int:
+            return None
+        return cls(columns[0], columns[1], num_clips) if (columns[1] > 0).all() else None
+
+
+def _column(values: Any, length: int) -> NDArray[np.float64] | None:
+    """Return finite numbers of a given length; None for anything else."""
+    if not isinstance(values, list) or len(values) != length:
+        return None
+    if not all(type(value) in (int, float) and np.isfinite(value) for value in values):
+        return None
+    return np.array(values, np.float64)
+
+
+def choose_decisions(task: str, scores: Floats, targets: Floats, mask: Bools) -> Decisions | None:
+    """Choose thresholds and temperatures on validation clips.
+
+    Args:
+        task: "multi_label" or "multi_class". A regression decides nothing: the result is None.
+        scores: Probabilities, (N, C).
+        targets: (N, C).
+        mask: True where the target was observed, (N, C).
+    """
+    if task == "regression":
+        return None
+    thresholds = best_thresholds(scores, targets, mask)
+    one_class = task == "multi_class"
+    fit = class_temperatures if not one_class else shared_temperature
+    return Decisions(thresholds, fit(scores, targets, mask), len(scores))
+
+
+def best_thresholds(scores: Floats, targets: Floats, mask: Bools) -> NDArray[np.float64]:
+    """Return the threshold of each class with the greatest F1, (C,).
+
+    It lies midway between the two neighbouring scores. Of several equally good ones it is the one
+    nearest to 0.5. A class without a positive clip keeps 0.5.
+    """
+    columns = zip(scores.T, targets.T, mask.T, strict=True)
+    return np.array([_best_threshold(s[m], t[m] >= 0.5) for s, t, m in columns], np.float64)
+
+
+def _best_threshold(scores: Floats, present: Bools) -> float:
+    if not present.any():
+        return 0.5
+    order = np.argsort(-scores, kind="stable")
+    ordered = scores[order].astype(np.float64)
+    hits = np.cumsum(present[order])  # among the k + 1 greatest scores
+    f1 = 2 * hits / (np.arange(1, len(ordered) + 1) + present.sum())
+    next_lower = np.append(ordered[1:], 0.0)
+    cuts = ordered > next_lower
+    cuts[-1] = True
+    midway = (ordered + next_lower) / 2
+    best = cuts & (f1 >= f1[cuts].max())
+    nearest = np.abs(midway[best] - 0.5).argmin()
+    return float(midway[best][nearest])
+
+
+def f1_at(
+    thresholds: Floats | float, scores: Floats, targets: Floats, mask: Bools
+) -> NDArray[np.float64]:
+    """Return F1 of each class, (C,), if a class is present from its threshold up.
+
+    It is NaN for a class of which no observed clip is present.
+    """
+    decided = scores >= thresholds
+    present = targets >= 0.5
+    hits = (decided & present & mask).sum(axis=0)
+    named = (decided & mask).sum(axis=0) + (present & mask).sum(axis=0)
+    positives = (present & mask).sum(axis=0)
+    return np.where(positives > 0, 2 * hits / np.maximum(named, 1), np.nan)
+
+
+def class_temperatures(scores: Floats, targets: Floats, mask: Bools) -> NDArray[np.float64]:
+    """Return the temperature of each class with the least negative log-likelihood, (C,).
+
+    The derivative by 1 / T, the sum of z (sigmoid(z / T) - y), grows with 1 / T, so its zero is
+    found by halving an interval. A class without both values keeps 1.
+    """
+    z = _logits(scores)
+    y = (targets >= 0.5) & mask
+
+    def slope(inverse: NDArray[np.float64]) -> NDArray[np.float64]:
+        excess = _sigmoid(z * inverse) - y
+        total: NDArray[np.float64] = np.where(mask, z * excess, 0).sum(axis=0)
+        return total
+
+    both = y.any(axis=0) & (mask & ~y).any(axis=0)
+    return np.where(both, 1 / _zero(slope, scores.shape[1]), 1.0)
+
+
+def shared_temperature(scores: Floats, targets: Floats, mask: Bools) -> NDArray[np.float64]:
+    """Return the one temperature of a softmax, for each class, (C,); 1 without labelled clips."""
+    known = mask.all(axis=1)
+    num_classes = scores.shape[1]
+    if not known.any():
+        return np.ones(num_classes)
+    z = np.log(np.clip(scores[known].astype(np.float64), _NEAREST, 1))
+    right = np.take_along_axis(z, targets[known].argmax(axis=1)[:, None], axis=1)
+
+    def slope(inverse: NDArray[np.float64]) -> NDArray[np.float64]:
+        p = _softmax(z * inverse)
+        return np.array([((p * z).sum(axis=1, keepdims=True) - right).sum()])
+
+    return np.full(num_classes, 1 / _zero(slope, 1)[0])
+
+
+def calibrated(task: str, scores: Floats, temperatures: Floats) -> NDArray[np.float32]:
+    """Return probabilities, (..., C), whose logits are divided by the temperatures."""
+    if task == "regression":
+        return scores.astype(np.float32)
+    if task == "multi_class":
+        z = np.log(np.clip(scores.astype(np.float64), _NEAREST, 1))
+        return _softmax(z / temperatures).astype(np.float32)
+    return _sigmoid(_logits(scores) / temperatures).astype(np.float32)
+
+
+def log_loss(scores: Floats, targets: Floats, mask: Bools) -> float:
+    """Return the mean negative log-likelihood of the observed cells, in nats."""
+    p = np.clip(scores.astype(np.float64), _NEAREST, 1 - _NEAREST)
+    losses = -np.where(targets >= 0.5, np.log(p), np.log1p(-p))
+    return float(losses[mask].mean()) if mask.any() else float("nan")
+
+
+@dataclass(frozen=True, eq=False)
+class Reliability:
+    """How often classes are present, by what their probability was (K bins).
+
+    Attributes:
+        predicted: Mean probability in each bin, (K,); NaN in empty bins.
+        observed: Share of cells in which the class is present, (K,).
+        counts: Number of cells, (K,).
+    """
+
+    predicted: NDArray[np.float64]
+    observed: NDArray[np.float64]
+    counts: NDArray[np.int64]
+
+    @property
+    def error(self) -> float:
+        """The expected calibration error: the mean of |observed - predicted|, by cells."""
+        weights = self.counts / max(1, self.counts.sum())
+        return float(np.nansum(weights * np.abs(self.observed - self.predicted)))
+
+
+def reliability(scores: Floats, targets: Floats, mask: Bools, bins: int = 10) -> Reliability:
+    """Sort the observed cells of all classes into bins of equal width by their probability."""
+    p, y = scores[mask].astype(np.float64), targets[mask] >= 0.5
+    place = np.minimum((p * bins).astype(np.int64), bins - 1)
+    counts = np.bincount(place, minlength=bins)
+    with np.errstate(invalid="ignore"):
+        predicted = np.bincount(place, p, bins) / counts
+        observed = np.bincount(place, y, bins) / counts
+    return Reliability(predicted, observed, counts)
+
+
+def _zero(slope: Any, size: int) -> NDArray[np.float64]:
+    """Return where increasing functions are 0, each (size,), between the limits of 1 / T."""
+    low, high = np.full(size, _FLATTEST), np.full(size, _SHARPEST)
+    for _ in range(_HALVINGS):
+        middle = np.sqrt(low * high)
+        falls = slope(middle) < 0
+        low, high = np.where(falls, middle, low), np.where(falls, high, middle)
+    result: NDArray[np.float64] = np.sqrt(low * high)
+    return result
+
+
+def _logits(scores: Floats) -> NDArray[np.float64]:
+    p = np.clip(scores.astype(np.float64), _NEAREST, 1 - _NEAREST)
+    z: NDArray[np.float64] = np.log(p) - np.log1p(-p)
+    return z
+
+
+def _sigmoid(z: NDArray[np.float64]) -> NDArray[np.float64]:
+    p: NDArray[np.float64] = 0.5 * (1 + np.tanh(z / 2))
+    return p
+
+
+def _softmax(z: NDArray[np.float64]) -> NDArray[np.float64]:
+    e = np.exp(z - z.max(axis=-1, keepdims=True))
+    p: NDArray[np.float64] = e / e.sum(axis=-1, keepdims=True)
+    return p
