@@ -111,6 +111,11 @@ class _Job:
         from musicssl.inference.tables import Row
 
         options, decisions = self.options, self.ensemble.decisions
+        if (options.timeline or options.labels or options.picture) and not len(found.times):
+            raise InputError(
+                "the models of the ensemble divide time differently, so that they have no scores "
+                "over time together; leave out --timeline, --labels and --picture."
+            )
         labels = None
         if options.top is not None:
             labels = found.top(options.top)

@@ -34,7 +34,7 @@ def draw_prediction(path: Path, audio: Path, prediction: Prediction) -> Path:
         prediction.attention[:, shown],
         prediction.timeline[:, shown] if known else None,
         None,
-        prediction.seconds / max(1, len(prediction.times)),
+        float(prediction.times[0, 1] - prediction.times[0, 0]),
         audio.name,
         _RATE,
     )
