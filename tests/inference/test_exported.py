@@ -106,7 +106,7 @@ def test_damage_is_one_sentence(folder, tmp_path, damage, cause):
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
-    with pytest.raises(InputError, match="holds neither config.json"):
+    with pytest.raises(InputError, match=r"holds neither config\.json"):
         musicssl.load(tmp_path)
     with pytest.raises(InputError, match="there is no checkpoint"):
         musicssl.load(tmp_path / "nothing.ckpt")
