@@ -5,16 +5,15 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn
 
-from musicssl.audio.files import audio_files
-from musicssl.audio.unreadable import printable_path
 from musicssl.errors import InputError, printable, user_errors
+from musicssl.inference.recordings import Recording, find_recordings
 
 if TYPE_CHECKING:
     from musicssl.inference.ensemble import Ensemble
@@ -39,23 +38,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(1)
 
 
-class _Recording(NamedTuple):
-    """A file to predict.
-
-    Attributes:
-        path: As it was named.
-        target: Its path in the folder of labels and pictures, without their endings.
-    """
-
-    path: Path
-    target: Path
-
-    @property
-    def name(self) -> str:
-        """What results call it."""
-        return str(self.path)
-
-
 class _Job:
     """What one command has to do.
 
@@ -68,7 +50,7 @@ class _Job:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
-        self.recordings = _recordings(options.audio)
+        self.recordings = find_recordings(options.audio)
         from musicssl.inference.tables import check_suffix  # imports torch, as all that follows
 
         if options.out is not None:
@@ -78,12 +60,12 @@ class _Job:
         self.ensemble = _ensemble(options)
         self.thresholds = self._thresholds()
 
-    def do(self) -> dict[str, str]:
-        """Predict all recordings and write what was asked for; return the faults by path."""
+    def do(self) -> dict[Recording, str]:
+        """Predict all recordings and write what was asked for; return the faults."""
         from musicssl.inference.tables import Row, write_table
 
         rows: list[Row] = []
-        faults: dict[str, str] = {}
+        faults: dict[Recording, str] = {}
         console = Console(stderr=True)
         rates = TextColumn("{task.fields[rate]}")
         columns = (*Progress.get_default_columns(), MofNCompleteColumn(), rates)
@@ -94,7 +76,7 @@ class _Job:
             outcomes = self.ensemble.predict_files(paths)
             for recording, (_, found) in zip(self.recordings, outcomes, strict=True):
                 if isinstance(found, str):
-                    faults[recording.name] = found
+                    faults[recording] = found
                 else:
                     seconds += found.seconds
                     rows.append(self._row(recording, found))
@@ -105,7 +87,7 @@ class _Job:
         self._show(rows, faults)
         return faults
 
-    def _row(self, recording: _Recording, found: "Prediction") -> "Row":
+    def _row(self, recording: Recording, found: "Prediction") -> "Row":
         """Decide about one recording, and write its files of labels and its picture."""
         from musicssl.inference.events import find_events
         from musicssl.inference.tables import Row
@@ -128,10 +110,10 @@ class _Job:
         if options.calibrated and decisions is not None:
             found = found.calibrated(decisions)
         self._write_files(recording, found, events or [])
-        return Row(recording.name, found, labels, events)
+        return Row(recording, found, labels, events)
 
     def _write_files(
-        self, recording: _Recording, found: "Prediction", events: "Sequence[Event]"
+        self, recording: Recording, found: "Prediction", events: "Sequence[Event]"
     ) -> None:
         from musicssl.inference.label_files import write_audacity, write_jams
 
@@ -171,9 +153,9 @@ class _Job:
         except ValueError:
             raise InputError(f"--threshold is val or a number, not {typed!r}.") from None
 
-    def _show(self, rows: "Sequence[Row]", faults: dict[str, str]) -> None:
+    def _show(self, rows: "Sequence[Row]", faults: dict[Recording, str]) -> None:
         for row in rows[:_SHOWN]:
-            print(f"{printable(printable_path(row.path))}: {_summary(row)}")
+            print(f"{row.shown}: {_summary(row)}")
         if len(rows) > _SHOWN:
             print(f"and {len(rows) - _SHOWN} more recordings.")
         if self.options.out is not None:
@@ -182,8 +164,8 @@ class _Job:
             print(f"Labels and pictures: {printable(str(self.options.folder))}")
         if faults:
             print(f"{len(faults)} of {len(self.recordings)} files cannot be used:", file=sys.stderr)
-        for name, cause in faults.items():
-            print(f"  {printable(printable_path(name))} {printable(cause)}", file=sys.stderr)
+        for recording, cause in faults.items():
+            print(f"  {recording.shown} {printable(cause)}", file=sys.stderr)
 
 
 def _summary(row: "Row") -> str:
@@ -201,38 +183,6 @@ def _none_chosen(option: str, model: str) -> str:
         f"{option} needs what is chosen on validation at the end of training, and {model} has "
         "none; train it again with this version, or give --threshold a number."
     )
-
-
-def _recordings(named: Sequence[Path]) -> list[_Recording]:
-    """Return the recordings among files and folders, each once.
-
-    Raises:
-        InputError: If something is not there, or a folder holds no recordings.
-    """
-    found: dict[Path, _Recording] = {}
-    for place in named:
-        if place.is_dir():
-            names = sorted(audio_files(place))
-            if not names:
-                raise InputError(f"{place} holds no audio files; name a folder of recordings.")
-            inside = Path(place.resolve().name)
-            recordings = [_Recording(place / name, inside / name) for name in names]
-        elif place.is_file():
-            recordings = [_Recording(place, Path(place.name))]
-        else:
-            raise InputError(f"there is no file or folder {place}; correct its name.")
-        for recording in recordings:
-            found.setdefault(recording.path, recording)
-    targets = [recording.target for recording in found.values()]
-    if len(set(targets)) < len(targets):  # files of the same name in several folders
-        return [_Recording(path, _inside(path)) for path in found]
-    return list(found.values())
-
-
-def _inside(path: Path) -> Path:
-    """Return the whole path of a recording, to be used inside of another folder."""
-    absolute = path.resolve()
-    return absolute.relative_to(absolute.anchor)
 
 
 def _ensemble(options: argparse.Namespace) -> "Ensemble":

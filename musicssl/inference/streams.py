@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Samples = NDArray[np.float32]
 
 _MARGIN_SECONDS = 2.0  # of sound on both sides of a piece that its features may depend on
-_PIECE_SECONDS = 60.0  # of features that are computed together
+_PIECE_SECONDS = 120.0  # of features that are computed together
 _LONGEST_SECONDS = 600.0  # of a piece; where even that would shift frames, there is one piece
 
 
@@ -25,13 +25,13 @@ def segments(blocks: Iterable[Samples], size: int, least: int) -> Iterator[Sampl
         size: A multiple of `least`.
         least: Length of the chunks that an encoder embeds together.
     """
-    buffer = np.zeros(0, np.float32)
+    buffer = _Buffer()
     for block in blocks:
-        buffer = np.concatenate([buffer, block])
-        while len(buffer) >= size + least:
-            yield buffer[:size]
-            buffer = buffer[size:]
-    yield buffer
+        buffer.append(block)
+        while buffer.samples >= size + least:
+            yield buffer.first(size)
+            buffer.drop(size)
+    yield buffer.first(buffer.samples)
 
 
 def stream_instances(
@@ -59,15 +59,39 @@ def stream_instances(
     margin = math.ceil(_MARGIN_SECONDS * rate / samples)  # in periods, as all that follows
     inside = max(1, round(piece_seconds * rate / samples))
     before = 0  # periods in the buffer that belong to the piece before
-    buffer = np.zeros(0, np.float32)
+    buffer = _Buffer()
     for block in blocks:
-        buffer = np.concatenate([buffer, block])
-        while len(buffer) >= (before + inside + 2 * margin) * samples:
-            piece = buffer[: (before + inside + margin) * samples]
+        buffer.append(block)
+        while buffer.samples >= (before + inside + 2 * margin) * samples:
+            piece = buffer.first((before + inside + margin) * samples)
             yield features(piece)[before * instances : (before + inside) * instances]
-            buffer = buffer[(before + inside - margin) * samples :] if inside >= margin else buffer
-            before = margin if inside >= margin else before + inside
-    yield features(buffer)[before * instances :]
+            used = max(0, before + inside - margin)
+            buffer.drop(used * samples)
+            before += inside - used
+    yield features(buffer.first(buffer.samples))[before * instances :]
+
+
+class _Buffer:
+    """Sound that was read and is still needed; blocks are joined only when they are used."""
+
+    def __init__(self) -> None:
+        self._blocks: list[Samples] = []
+        self.samples = 0
+
+    def append(self, block: Samples) -> None:
+        """Add samples at the end."""
+        self._blocks.append(block)
+        self.samples += len(block)
+
+    def first(self, count: int) -> Samples:
+        """Return the first samples, which stay."""
+        self._blocks = [np.concatenate([np.zeros(0, np.float32), *self._blocks])]
+        return self._blocks[0][:count]
+
+    def drop(self, count: int) -> None:
+        """Remove the first samples, after `first`."""
+        self._blocks[0] = self._blocks[0][count:]
+        self.samples -= count
 
 
 def _period(features: Any) -> tuple[int, int] | None:

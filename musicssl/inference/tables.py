@@ -13,6 +13,7 @@ from musicssl.cache import csv_field, write_atomically
 from musicssl.errors import InputError
 from musicssl.inference.events import Event
 from musicssl.inference.prediction import Prediction
+from musicssl.inference.recordings import Recording
 
 SUFFIXES = (".csv", ".json")
 
@@ -22,16 +23,21 @@ class Row:
     """What is written about one recording.
 
     Attributes:
-        path: As it was named.
+        recording: The file.
         prediction: Its scores.
         labels: Classes that are present, or the likeliest; None if that was not asked for.
         events: When; None if that was not asked for.
     """
 
-    path: str
+    recording: Recording
     prediction: Prediction
     labels: Sequence[str] | None = None
     events: Sequence[Event] | None = None
+
+    @property
+    def shown(self) -> str:
+        """The name of the recording, for a terminal."""
+        return self.recording.shown
 
 
 def check_suffix(path: Path) -> None:
@@ -72,7 +78,9 @@ def _clip_lines(rows: Sequence[Row]) -> list[list[Any]]:
     ]
     for row in rows:
         labels = [";".join(row.labels)] if row.labels is not None else []
-        lines.append([printable_path(row.path), *labels, *_rounded(row.prediction.scores)])
+        lines.append(
+            [printable_path(row.recording.name), *labels, *_rounded(row.prediction.scores)]
+        )
     return lines
 
 
@@ -84,7 +92,7 @@ def _timeline_lines(rows: Sequence[Row]) -> list[list[Any]]:
         found = row.prediction
         for (start, end), scores in zip(found.times, found.timeline, strict=True):
             times = [round(float(start), 3), round(float(end), 3)]
-            lines.append([printable_path(row.path), *times, *_rounded(scores)])
+            lines.append([printable_path(row.recording.name), *times, *_rounded(scores)])
     return lines
 
 
@@ -92,7 +100,7 @@ def _plain(row: Row, timeline: bool) -> dict[str, Any]:
     found = row.prediction
     scores = dict(zip(found.classes, _rounded(found.scores), strict=True))
     plain: dict[str, Any] = {
-        "path": printable_path(row.path),
+        "path": printable_path(row.recording.name),
         "seconds": round(found.seconds, 3),
         "scores": scores,
     }

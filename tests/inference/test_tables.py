@@ -8,12 +8,23 @@ import pytest
 
 from musicssl.errors import InputError
 from musicssl.inference.events import Event
+from musicssl.inference.recordings import Recording
 from musicssl.inference.tables import Row, check_suffix, write_table
 from tests.support.predicted import prediction
 
+
+def recording(name):
+    return Recording(Path(name), Path(name))
+
+
 ROWS = [
-    Row("x/1.wav", prediction([[0.1, 0.9], [0.3, 0.7]]), ["b"], [Event(0.0, 1.0, "b", 0.9)]),
-    Row("=2.wav", prediction([[0.5, 0.5]]), [], []),
+    Row(
+        recording("x/1.wav"),
+        prediction([[0.1, 0.9], [0.3, 0.7]]),
+        ["b"],
+        [Event(0.0, 1.0, "b", 0.9)],
+    ),
+    Row(recording("=2.wav"), prediction([[0.5, 0.5]]), [], []),
 ]
 
 
@@ -50,7 +61,7 @@ def test_json_holds_all_of_it(tmp_path):
     assert first["events"] == [{"start": 0.0, "end": 1.0, "name": "b", "score": 0.9}]
     assert first["timeline"][1] == pytest.approx([0.3, 0.7])
     assert second["labels"] == []
-    write_table(path, [Row("y", ROWS[0].prediction)])
+    write_table(path, [Row(recording("y"), ROWS[0].prediction)])
     assert json.loads(path.read_text())[0].keys() == {"path", "seconds", "scores"}
 
 
