@@ -106,11 +106,21 @@ class _Job:
             labels = present if labels is None else [one for one in labels if one in present]
         events = None
         if (options.timeline or options.labels) and self._has_classes:
-            events = find_events(found, self.thresholds, options.median)
+            events = find_events(found, *self._of_events())
         if options.calibrated and decisions is not None:
             found = found.calibrated(decisions)
         self._write_files(recording, found, events or [])
         return Row(recording, found, labels, events)
+
+    def _of_events(self) -> tuple[NDArray[np.floating] | float, NDArray[np.floating] | float]:
+        """Return thresholds and lengths of median filters: as typed, or chosen on validation."""
+        options, decisions = self.options, self.ensemble.decisions
+        thresholds, median = self.thresholds, options.median
+        if decisions is None or decisions.median_seconds is None:
+            return thresholds, median or 0.0
+        if options.threshold in (None, "val") and decisions.event_thresholds is not None:
+            thresholds = decisions.event_thresholds
+        return thresholds, decisions.median_seconds if median is None else median
 
     def _write_files(
         self, recording: Recording, found: "Prediction", events: "Sequence[Event]"
@@ -222,7 +232,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--calibrated", action="store_true", help="probabilities that fit the validation clips")
     timeline = "scores of each instance in --out, and events in JSON"
     add("--timeline", action="store_true", help=timeline)
-    add("--median", type=float, default=0.0, metavar="S", help="s, median filter of events")
+    median = "s, median filter of events; by default that chosen on validation"
+    add("--median", type=float, metavar="S", help=median)
     kinds = ("audacity", "jams")
     add("--labels", action="append", default=[], choices=kinds, help="write events of each")
     picture = "draw each recording: spectrum, scores and attention over time"

@@ -20,6 +20,8 @@ _NEAREST = 1e-7  # of a probability to 0 and 1, so that its logit is finite
 _SHARPEST, _FLATTEST = 20.0, 0.05  # of 1 / T
 _HALVINGS = 60
 _COLUMNS = ("thresholds", "temperatures")
+_OF_EVENTS = ("event_thresholds", "median_seconds")
+_WIDTHS = (1, 3, 5, 7, 9)  # of median filters, in instances
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,19 +33,28 @@ class Decisions:
         temperatures: What its logit is divided by to be calibrated, (C,) float64; the same for all
             classes in a multi-class task.
         num_clips: Number of validation clips that they were chosen on.
+        event_thresholds: A class sounds in an instance from this score up, (C,) float64; None if
+            the corpus does not know when classes sound.
+        median_seconds: Length of a median filter over these decisions, (C,) float64; None as well.
     """
 
     thresholds: NDArray[np.float64]
     temperatures: NDArray[np.float64]
     num_clips: int
+    event_thresholds: NDArray[np.float64] | None = None
+    median_seconds: NDArray[np.float64] | None = None
 
     def plain(self) -> dict[str, Any]:
         """Return plain values, as JSON has them."""
-        return {
+        plain = {
             "thresholds": self.thresholds.tolist(),
             "temperatures": self.temperatures.tolist(),
             "num_clips": self.num_clips,
         }
+        if self.event_thresholds is None or self.median_seconds is None:
+            return plain
+        of_events = (self.event_thresholds.tolist(), self.median_seconds.tolist())
+        return plain | dict(zip(_OF_EVENTS, of_events, strict=True))
 
     @classmethod
     def of_plain(cls, values: Any, num_classes: int) -> "Decisions | None":
@@ -54,7 +65,11 @@ class Decisions:
         num_clips = values.get("num_clips")
         if columns[0] is None or columns[1] is None or type(num_clips) is not int:
             return None
-        return cls(columns[0], columns[1], num_clips) if (columns[1] > 0).all() else None
+        of_events = [_column(values.get(name), num_classes) for name in _OF_EVENTS]
+        damaged = any(c is None for c, n in zip(of_events, _OF_EVENTS, strict=True) if n in values)
+        if damaged or not (columns[1] > 0).all():
+            return None
+        return cls(columns[0], columns[1], num_clips, *of_events)
 
 
 def _column(values: Any, length: int) -> NDArray[np.float64] | None:
@@ -107,6 +122,50 @@ def _best_threshold(scores: Floats, present: Bools) -> float:
     best = cuts & (f1 >= f1[cuts].max())
     nearest = np.abs(midway[best] - 0.5).argmin()
     return float(midway[best][nearest])
+
+
+def choose_events(
+    scores: Floats, activity: Bools, valid: Bools, mask: Bools, instance_seconds: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Choose how scores of instances become events, by F1 of the instances of validation clips.
+
+    The median of decisions is the decision about the median of scores, so that for each filter the
+    best threshold is found as for clips. Of equally good filters the shortest is chosen.
+
+    Args:
+        scores: Of instances, (N, T, C).
+        activity: True where the class sounds, (N, T, C).
+        valid: True for instances that are not padding, (N, T).
+        mask: True where the class was observed in the clip, (N, C).
+        instance_seconds: Duration of an instance, in seconds.
+
+    Returns:
+        Thresholds and lengths of the filters in seconds, 0 for none, (C,) each.
+    """
+    observed = np.repeat(mask, valid.sum(axis=1), axis=0)
+    truth = activity[valid].astype(np.float32)
+    options = []
+    for width in _WIDTHS:
+        clips = zip(scores, valid, strict=True)
+        filtered = [_medians(clip[inside], width) for clip, inside in clips]
+        columns = np.concatenate(filtered), truth, observed
+        thresholds = best_thresholds(*columns)
+        options.append((thresholds, np.nan_to_num(f1_at(thresholds, *columns))))
+    best = np.array([f1 for _, f1 in options]).argmax(axis=0)  # (C,)
+    thresholds = np.array([thresholds for thresholds, _ in options])
+    seconds = np.array([0, *_WIDTHS[1:]], np.float64) * instance_seconds
+    return np.take_along_axis(thresholds, best[None], axis=0)[0], seconds[best]
+
+
+def _medians(scores: Floats, width: int) -> Floats:
+    """Return running medians over time, (T, C); the ends are repeated."""
+    if width == 1 or len(scores) == 0:
+        return scores
+    half = width // 2
+    padded = np.pad(scores, ((half, half), (0, 0)), mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, width, axis=0)
+    medians: Floats = np.median(windows, axis=-1)
+    return medians
 
 
 def f1_at(

@@ -44,7 +44,12 @@ class Ensemble:
 
     @property
     def decisions(self) -> Decisions | None:
-        """Mean thresholds and temperatures of the networks; None if one has none."""
+        """Mean thresholds and temperatures of the networks; None if one has none.
+
+        Several networks have no settings of events together.
+        """
+        if len(self.models) == 1:
+            return self.models[0].decisions
         found = [model.decisions for model in self.models]
         known = [one for one in found if one is not None]
         if len(known) < len(found):

@@ -14,7 +14,7 @@ from musicssl.evaluation.predictions import Predictions, Scorer, measure, predic
 from musicssl.figures.run_figures import draw_answers, draw_bars
 from musicssl.runs.artifacts.artifact import Artifact, TrainedRun, artifacts_of
 from musicssl.runs.artifacts.robustness import show_robustness
-from musicssl.runs.decisions import decisions_sentence, write_decisions
+from musicssl.runs.decisions import decisions_sentence, events_on_validation, write_decisions
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.messages import describe_validation
 from musicssl.runs.tables import metrics_table, write_metrics_csv
@@ -56,10 +56,11 @@ def write_results(
     validated = _plain(measure(validation, corpus.credit))
     if text := describe_validation(validation.scores, validated):
         print(text)
+    events = events_on_validation(method, datamodule, validation.mask)
     document = {
         **result,
         "validation": validated,
-        "decisions": write_decisions(folder, validation, predictions),
+        "decisions": write_decisions(folder, validation, predictions, events),
         "classes": list(corpus.classes),
         "labels": asdict(datamodule.label_count()),
         **dict.fromkeys(_ALWAYS_PRESENT),

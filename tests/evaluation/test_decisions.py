@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy.ndimage import median_filter
 from scipy.optimize import minimize_scalar
 from sklearn.metrics import f1_score
 
@@ -12,6 +13,7 @@ from musicssl.evaluation.decisions import (
     best_thresholds,
     calibrated,
     choose_decisions,
+    choose_events,
     class_temperatures,
     f1_at,
     log_loss,
@@ -114,6 +116,31 @@ def test_reliability_is_the_loop_over_bins():
     )
 
 
+def test_events_have_the_best_filter_and_threshold_of_all():
+    """Oracle: decisions at every threshold, filtered by the median of SciPy."""
+    rng = np.random.default_rng(0)
+    activity = np.repeat(rng.random((12, 5, 2)) < 0.4, 4, axis=1)  # (N, 20, C), slow
+    scores = (0.3 * activity + rng.random(activity.shape) * [0.9, 0.4]).astype(np.float32)
+    valid = np.arange(20) < rng.integers(8, 21, 12)[:, None]
+    mask = rng.random((12, 2)) < 0.8
+    thresholds, seconds = choose_events(scores, activity, valid, mask, instance_seconds=0.5)
+    for c in range(2):
+
+        def f1(cut, width, c=c):
+            decided, truth = [], []
+            for clip in np.flatnonzero(mask[:, c]):
+                on = (scores[clip, valid[clip], c] >= cut).astype(int)
+                decided.append(median_filter(on, width, mode="nearest"))
+                truth.append(activity[clip, valid[clip], c])
+            return f1_score(np.concatenate(truth), np.concatenate(decided))
+
+        cuts = np.unique(scores[:, :, c])[::7]
+        best = max(f1(cut, width) for cut in cuts for width in (1, 3, 5, 7, 9))
+        width = max(1, round(seconds[c] / 0.5))
+        assert f1(thresholds[c], width) >= best - 1e-9
+    assert seconds[0] > 0  # the noisy class needs a filter
+
+
 def test_plain_values_round_trip_and_others_are_refused():
     chosen = choose_decisions("multi_label", *drawn(1))
     again = Decisions.of_plain(chosen.plain(), 5)
@@ -122,5 +149,8 @@ def test_plain_values_round_trip_and_others_are_refused():
     plain = chosen.plain()
     bad = [None, [], {}, plain | {"thresholds": [0.5] * 4}, plain | {"temperatures": [0.0] * 5}]
     bad += [plain | {"thresholds": [float("nan")] * 5}, plain | {"num_clips": "many"}]
+    bad += [plain | {"event_thresholds": [0.5] * 5, "median_seconds": 1}]
     assert all(Decisions.of_plain(values, 5) is None for values in bad)
+    events = Decisions(*drawn(2)[0][:2].astype(float) + 1, 3, np.ones(5), np.zeros(5))
+    assert Decisions.of_plain(events.plain(), 5).plain() == events.plain()
     assert choose_decisions("regression", *drawn(1)) is None

@@ -65,3 +65,10 @@ def test_damaged_thresholds_are_refused(trained, tmp_path):
         AtomicCheckpointIO().save_checkpoint(content | {"decisions": text}, path)
         with pytest.raises(InputError, match="does not say its decision thresholds"):
             _ = CheckpointFile.read(path).decisions
+
+
+def test_events_are_chosen_where_the_corpus_knows_when_classes_sound(trained):
+    document = trained.result()["decisions"]
+    kept = CheckpointFile.read(trained.best).decisions
+    assert len(document["event_thresholds"]) == len(document["median_seconds"]) == 3
+    assert kept.median_seconds.tolist() == document["median_seconds"]
