@@ -10,6 +10,7 @@ _EXTRA_OF = {  # extras of pyproject.toml, by the modules that their packages br
         ("torchaudio", "sklearn", "joblib", "soundfile", "soxr", "symusic", "pretty_midi"), "train"
     ),
     **dict.fromkeys(("matplotlib", "jinja2", "pyarrow"), "train"),
+    **dict.fromkeys(("onnx", "onnxscript", "onnxruntime"), "export"),
     "av": "av",
     "wandb": "wandb",
 }

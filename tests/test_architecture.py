@@ -28,9 +28,10 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *("audio", "augment", "data", "datasets", "encoders", "evaluation", "figures"),
         *("losses", "methods", "networks", "probing"),
     ),
+    "inference": ("audio", "encoders", "evaluation", "figures", "networks", "runs"),
     "report": ("data", "evaluation", "figures", "probing", "runs"),
     "cli": (
-        *("data", "datasets", "evaluation", "figures", "methods"),
+        *("data", "datasets", "evaluation", "figures", "inference", "methods"),
         *("networks", "probing", "report", "runs"),
     ),
 }

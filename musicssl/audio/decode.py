@@ -54,6 +54,36 @@ def read_audio(
     return _resampled(blocks, path, header.rate, sample_rate, length)
 
 
+def stream_audio(path: Path, sample_rate: int) -> Iterator[NDArray[np.float32]]:
+    """Yield the samples of `read_audio(path, sample_rate)` in blocks, (S,) each, in order.
+
+    Memory does not grow with the length of the file.
+
+    Args:
+        path: A file in any format that soundfile reads.
+        sample_rate: Sample rate of the result, in Hz.
+
+    Raises:
+        UnreadableAudioError: See `read_audio`.
+    """
+    header = inspect(path)
+    length = _length(path, header.frames, header.rate, sample_rate)
+    blocks = _mono_blocks(path, 0, header.frames)
+    yield from _resampled_blocks(blocks, path, header.rate, sample_rate, length)
+
+
+def resample(samples: NDArray[np.float32], rate: int, sample_rate: int) -> NDArray[np.float32]:
+    """Resample mono samples, (S,), as `read_audio` resamples those of a file.
+
+    Args:
+        samples: At `rate`, in Hz.
+        rate: Of the samples.
+        sample_rate: Of the result.
+    """
+    length = resampled_length(len(samples), rate, sample_rate)
+    return np.concatenate(list(_pieces([samples], rate, sample_rate)))[:length]
+
+
 def read_stretch(path: Path, sample_rate: int, start: int, num_samples: int) -> NDArray[np.float32]:
     """Decode a part of a file without decoding the rest.
 
@@ -165,17 +195,34 @@ def _resampled(
     blocks: Iterable[NDArray[np.float32]], path: Path, rate: int, sample_rate: int, length: int
 ) -> NDArray[np.float32]:
     """Resample to exactly `length` samples; zeros follow the end of the sound."""
+    pieces = list(_resampled_blocks(blocks, path, rate, sample_rate, length))
+    return np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
+
+
+def _resampled_blocks(
+    blocks: Iterable[NDArray[np.float32]], path: Path, rate: int, sample_rate: int, length: int
+) -> Iterator[NDArray[np.float32]]:
+    """Resample block by block, up to `length` samples of the result."""
+    left = length
+    for piece in _pieces(blocks, rate, sample_rate):
+        piece = piece[:left]
+        _check_finite(path, piece)
+        left -= len(piece)
+        yield piece
+
+
+def _pieces(
+    blocks: Iterable[NDArray[np.float32]], rate: int, sample_rate: int
+) -> Iterator[NDArray[np.float32]]:
     if rate == sample_rate:
-        pieces = list(blocks)
-    else:
-        stream = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32", quality=_QUALITY)
-        pieces = [stream.resample_chunk(block) for block in blocks]
-        # soxr rounds an exact half now up, now down: it is given enough to round up
-        end = np.zeros(2 * math.ceil(rate / sample_rate), np.float32)
-        pieces.append(stream.resample_chunk(end, last=True))
-    samples = np.concatenate(pieces)[:length] if pieces else np.zeros(0, np.float32)
-    _check_finite(path, samples)
-    return samples
+        yield from blocks
+        return
+    stream = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32", quality=_QUALITY)
+    for block in blocks:
+        yield stream.resample_chunk(block)
+    # soxr rounds an exact half now up, now down: it is given enough to round up
+    end = np.zeros(2 * math.ceil(rate / sample_rate), np.float32)
+    yield stream.resample_chunk(end, last=True)
 
 
 def _frames_for(start: int, length: int, rate: int, sample_rate: int) -> tuple[int, int, int]:

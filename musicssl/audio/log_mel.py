@@ -152,11 +152,12 @@ class LogMelFrontend(nn.Module):
                 power=2.0,
                 normalized=False,
             )  # (K, n_fft / 2 + 1, T)
-            return self._compressed(self.bands.float() @ power, window)
+            return self.compressed(self.bands.float() @ power)
 
-    def _compressed(self, power: Tensor, window: Tensor) -> Tensor:
+    def compressed(self, power: Tensor) -> Tensor:
+        """Compress the power in bands, (K, F, T); see `compression`."""
         if self.compression == "log10_10000":
             return torch.log10(10_000 * power + 1)
-        full_scale = (window.sum() / 2) ** 2  # power of a full-scale sine in its bin
+        full_scale = (self.window.float().sum() / 2) ** 2  # power of a full-scale sine in its bin
         decibels = 10 * torch.log10(power.clamp_min(1e-12) / full_scale)
         return (1 - decibels / self.floor_db).clamp(0, 1)

@@ -1,4 +1,4 @@
-"""Log-mel spectra and MFCC side by side, as instances on disk."""
+"""Log-mel spectra and their cepstral coefficients side by side, as instances on disk."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,30 +7,31 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from torchaudio.functional import create_dct
 
 from musicssl.audio.instance_features import FrameStatistics
 from musicssl.audio.log_mel import LogMel
-from musicssl.audio.mfcc import MFCC
-
-_DECIBELS = 80.0  # that are 1 in both parts
+from musicssl.errors import InputError
 
 
 @dataclass(frozen=True)
 class LogMelMFCC(FrameStatistics):
-    """Turn audio into instances: statistics of log-mel spectra and of MFCC.
+    """Turn audio into instances: statistics of log-mel spectra and of their MFCC.
 
-    A mean over time keeps of a spectrum what is linear in it. The deviations of MFCC, which are
-    sums over bands, say in addition how bands change together, and those of slopes how fast. A
-    frame is that of `LogMel`, in [0, 1], followed by that of `MFCC`, divided by 80 dB. For the
+    A frame is that of `LogMel`, in [0, 1], followed by the first coefficients of its discrete
+    cosine transform (type 2, orthonormal). Means of the coefficients say nothing new, but their
+    deviations do: they say how bands change together. Unlike those of `MFCC`, the coefficients
+    depend on no other part of the clip, so a long recording can be read in pieces. For the
     durations and the statistics see `FrameStatistics`.
 
     Attributes:
-        num_mels: Number of mel bands, of both parts.
-        num_coefficients: Number of MFCC.
+        num_mels: Number of mel bands.
+        num_coefficients: Number of coefficients, from the zeroth on.
         n_fft: Window length in samples (Hann).
+        floor_db: Level in dB below which bands are 0.
 
     Raises:
-        InputError: See `FrameStatistics` and `MFCC`.
+        InputError: If there are more coefficients than bands; see also `FrameStatistics`.
     """
 
     kind: ClassVar[str] = "log_mel_mfcc"
@@ -41,10 +42,15 @@ class LogMelMFCC(FrameStatistics):
     num_mels: int = 128
     num_coefficients: int = 20
     n_fft: int = 2048
+    floor_db: float = -80.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._mfcc  # noqa: B018 checks its settings
+        if not 1 <= self.num_coefficients <= self.num_mels:
+            raise InputError(
+                f"features.num_coefficients must be from 1 to features.num_mels={self.num_mels}, "
+                f"got {self.num_coefficients}."
+            )
 
     @property
     def frame_size(self) -> int:
@@ -53,8 +59,8 @@ class LogMelMFCC(FrameStatistics):
 
     def frames(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute bands and coefficients of a clip, (S,) -> (K, B)."""
-        parts = [self._log_mel.frames(audio), self._mfcc.frames(audio) / _DECIBELS]
-        return np.concatenate(parts, axis=1, dtype=np.float32)
+        bands = self._log_mel.frames(audio)
+        return np.concatenate([bands, bands @ self._transform], axis=1)
 
     @cached_property
     def _log_mel(self) -> LogMel:
@@ -64,15 +70,12 @@ class LogMelMFCC(FrameStatistics):
             self.instance_seconds,
             num_mels=self.num_mels,
             n_fft=self.n_fft,
+            floor_db=self.floor_db,
         )
 
     @cached_property
-    def _mfcc(self) -> MFCC:
-        return MFCC(
-            self.sample_rate,
-            self.frames_per_second,
-            self.instance_seconds,
-            num_coefficients=self.num_coefficients,
-            num_mels=self.num_mels,
-            n_fft=self.n_fft,
-        )
+    def _transform(self) -> NDArray[np.float32]:
+        matrix: NDArray[np.float32] = create_dct(
+            self.num_coefficients, self.num_mels, norm="ortho"
+        ).numpy()
+        return matrix  # (num_mels, num_coefficients)

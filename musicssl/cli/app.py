@@ -1,7 +1,6 @@
 """What a command reads from the configuration that Hydra composed, and how it does its job."""
 
 import logging
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -101,25 +100,6 @@ def use_threads(threads: int | None) -> None:
     if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
         raise InputError(f"threads must be a whole number from 1 up, or null, got {threads}.")
     torch.set_num_threads(threads)
-
-
-def device_named(name: str) -> torch.device:
-    """Return the device that a setting names.
-
-    Args:
-        name: "cpu", "cuda", one of several GPUs such as "cuda:1", or "auto": a GPU if there is one.
-
-    Raises:
-        InputError: If there is no such device.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    known = re.fullmatch(r"cpu|cuda(?::(0|[1-9]\d*))?", str(name))
-    if known is None:
-        raise InputError(f"there is no device {name}; choose auto, cpu or cuda.")
-    if name != "cpu" and int(known[1] or 0) >= torch.cuda.device_count():
-        raise InputError(f"device={name} needs a GPU that torch does not find; choose auto or cpu.")
-    return torch.device(name)
 
 
 @contextmanager

@@ -13,6 +13,8 @@ _USAGE = """usage: musicssl COMMAND ...
 
   musicssl train method=att data.p_s=0.1     train, test and show a run; -m sweeps
   musicssl probe checkpoint=best.ckpt        evaluate a checkpoint's embeddings
+  musicssl predict best.ckpt song.mp3        tag recordings; --timeline: who plays when
+  musicssl export best.ckpt model/           a model for others: safetensors, ONNX
   musicssl report runs/att runs/dgm          compare runs: tables, curves, tests
   musicssl data gtzan --root /data/gtzan     count, download and prepare a corpus
 
@@ -56,6 +58,18 @@ def _report(arguments: list[str]) -> None:
     write_report(arguments)
 
 
+def _predict(arguments: list[str]) -> None:
+    from musicssl.cli.predict import main as predict
+
+    predict(arguments)
+
+
+def _export(arguments: list[str]) -> None:
+    from musicssl.cli.export import main as export
+
+    export(arguments)
+
+
 def _data(arguments: list[str]) -> None:
     folder = Path(musicssl.__file__).parent / "datasets"
     names = [file.stem for file in sorted(folder.glob("*.py")) if "__main__" in file.read_text()]
@@ -72,6 +86,8 @@ def _data(arguments: list[str]) -> None:
 _COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "train": _train,
     "probe": _probe,
+    "predict": _predict,
+    "export": _export,
     "report": _report,
     "data": _data,
 }

@@ -12,7 +12,6 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from musicssl.cli.app import (
     command_line_overrides,
-    device_named,
     do_job,
     explain_invalid_settings,
     in_a_sweep,
@@ -23,6 +22,7 @@ from musicssl.cli.app import (
 )
 from musicssl.cli.checks import check_values
 from musicssl.cli.conf import conf_folder
+from musicssl.cli.devices import device_named
 from musicssl.cli.job import Outcome
 from musicssl.cli.overrides import check_kinds
 from musicssl.data.corpus import Corpus, Dataset, check_corpus

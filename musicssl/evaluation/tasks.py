@@ -17,6 +17,7 @@ from musicssl.errors import InputError
 from musicssl.evaluation.metrics import METRICS, Metrics, multi_label_metrics
 from musicssl.evaluation.multi_class import multi_class_metrics
 from musicssl.evaluation.regression import regression_metrics
+from musicssl.evaluation.scores import SCORES
 from musicssl.losses.balanced_bce import balanced_bce
 from musicssl.losses.cross_entropy import cross_entropy
 from musicssl.losses.masked_bce import masked_bce
@@ -98,25 +99,22 @@ class Task:
         return chosen
 
 
-def _softmax(logits: Tensor) -> Tensor:
-    return logits.softmax(dim=-1)
-
-
-def _unchanged(logits: Tensor) -> Tensor:
-    return logits
-
-
 MULTI_LABEL = Task(
-    "multi_label", Tensor.sigmoid, (masked_bce, balanced_bce, partial_bce), multi_label_metrics
+    "multi_label",
+    SCORES["multi_label"],
+    (masked_bce, balanced_bce, partial_bce),
+    multi_label_metrics,
 )
 MULTI_CLASS = Task(
     "multi_class",
-    _softmax,
+    SCORES["multi_class"],
     (cross_entropy, masked_bce),
     multi_class_metrics,
     one_class_per_clip=True,
 )
-REGRESSION = Task("regression", _unchanged, (squared_error,), regression_metrics, has_classes=False)
+REGRESSION = Task(
+    "regression", SCORES["regression"], (squared_error,), regression_metrics, has_classes=False
+)
 TASKS = (MULTI_LABEL, MULTI_CLASS, REGRESSION)
 
 

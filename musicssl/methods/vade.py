@@ -215,6 +215,11 @@ class VaDE(AutoencoderMethod):
         logits = self(batch.to(self.device)).unsqueeze(1)  # (B, 1, C)
         return Instances(logits, torch.zeros_like(logits))
 
+    @property
+    def predicts_by_network(self) -> bool:
+        """Whether the probe predicts, and not the mixture."""
+        return not self.semi_supervised
+
     def predicted(self, val: Embeddings) -> Tensor:
         """Return the logits of the validation clips, (N, C); see `forward`."""
         return self.log_clusters(val.h) if self.semi_supervised else self.probe.logits(val)

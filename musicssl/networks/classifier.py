@@ -21,6 +21,9 @@ class Classifier(nn.Module):
         num_features: Number of features of an instance, F.
         num_instances: Instances of the longest clip, T.
         num_classes: Number of classes, C.
+
+    Attributes:
+        builders: `encoder` and `pooling`, to build the same network again.
     """
 
     def __init__(
@@ -32,6 +35,7 @@ class Classifier(nn.Module):
         num_classes: int,
     ) -> None:
         super().__init__()
+        self.builders = (encoder, pooling)
         self.encoder = encoder(num_features=num_features, num_instances=num_instances)
         self.pooling = pooling(embed_dim=self.encoder.embed_dim, num_classes=num_classes)
 

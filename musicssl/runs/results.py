@@ -16,6 +16,7 @@ from musicssl.figures.run_figures import draw_answers, draw_bars
 from musicssl.runs.artifacts.artifact import Artifact, TrainedRun, artifacts_of
 from musicssl.runs.artifacts.robustness import show_robustness
 from musicssl.runs.baselines import baseline_rows, read_baselines, verdict
+from musicssl.runs.decisions import decisions_sentence, events_on_validation, write_decisions
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.messages import describe_validation
 from musicssl.runs.tables import metrics_table, write_metrics_csv
@@ -60,9 +61,11 @@ def write_results(
     validated = _plain(measure(validation, corpus.credit))
     if text := describe_validation(validation.scores, validated):
         print(text)
+    events = events_on_validation(method, datamodule, validation.mask)
     document = {
         **result,
         "validation": validated,
+        "decisions": write_decisions(folder, validation, predictions, events),
         "classes": list(corpus.classes),
         "labels": asdict(datamodule.label_count()),
         **dict.fromkeys(_ALWAYS_PRESENT),
@@ -115,6 +118,8 @@ def show_results(
         console.print(printable(text), highlight=False, markup=False)
     if stopped_by := document.get("stopped_by"):
         console.print(f"Training was stopped by {stopped_by} before its last epoch.", markup=False)
+    if sentence := decisions_sentence(document):
+        console.print(sentence, highlight=False)
     for artifact in artifacts:
         artifact.show(folder, document, console)
     if folder.robustness.is_file():

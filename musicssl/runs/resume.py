@@ -12,7 +12,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from musicssl.errors import InputError
 from musicssl.evaluation.metrics import metric_info
-from musicssl.runs.checkpoint import Checkpoint as CheckpointFile
+from musicssl.runs.checkpoint_file import CheckpointFile
 from musicssl.runs.folder import RunFolder, check_same_data, previous_of
 
 LAST = "last"  # in place of a metric: the last epoch is kept

@@ -17,11 +17,12 @@ METHOD_PARTS = (
     *("musicssl.methods", "musicssl.encoders", "musicssl.networks", "musicssl.losses"),
     *("musicssl.augment", "musicssl.schedules", "torch.optim"),
 )
-CORPUS_PARTS = (
-    *("musicssl.datasets", "musicssl.audio.log_mel", "musicssl.audio.log_mel_mfcc"),
-    "musicssl.audio.mfcc",
+FEATURE_PARTS = (
+    *("musicssl.audio.log_mel", "musicssl.audio.log_mel_mfcc", "musicssl.audio.mfcc"),
     "musicssl.audio.waveform",
 )
+CORPUS_PARTS = ("musicssl.datasets", *FEATURE_PARTS)
+NETWORK_PARTS = ("musicssl.encoders", "musicssl.networks", "musicssl.methods.generative")
 _BY_NAME = (of_targets,)  # parts that import what a string among their arguments names
 _OF_HYDRA = ("_target_", "_partial_", "_recursive_", "_convert_")  # "_args_" are arguments
 _PLAIN = (str, int, float, bool, type(None))
@@ -93,7 +94,7 @@ def homes(config: Any) -> list[str]:
     found: list[str] = []
 
     def part(name: Any) -> Any:
-        called = _imported(str(name))
+        called = imported(str(name))
         found.extend(dict.fromkeys([str(name).rpartition(".")[0], _home(called)]))
         return called
 
@@ -129,7 +130,7 @@ def _trusted_part(name: Any, trusted: Sequence[str], path: Path | str) -> Any:
     """Import a part by its dotted name, if it is trusted."""
     if not isinstance(name, str) or not _is_within(name, trusted):
         raise _untrusted(name, str(name).rpartition(".")[0] or name, path)
-    part = _imported(name)
+    part = imported(name)
     if not _is_within(_home(part), trusted):
         raise _untrusted(name, _home(part), path)
     if not _may_be_configured(part, name):
@@ -156,7 +157,7 @@ def _is_within(module: str, trusted: Sequence[str]) -> bool:
     return any(module == name or module.startswith(f"{name}.") for name in trusted)
 
 
-def _imported(name: str) -> Any:
+def imported(name: str) -> Any:
     """Import an object by its dotted name, and no module but that of the name and those around it.
 
     It is an object of that module, or belongs to a class there; what the module itself has

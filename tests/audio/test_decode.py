@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from musicssl.audio.decode import count_samples, read_audio, read_stretch
+from musicssl.audio.decode import count_samples, read_audio, read_stretch, resample, stream_audio
 from musicssl.audio.inspection import AUDIO_SUFFIXES
 from musicssl.audio.unreadable import UnreadableAudioError
 
@@ -361,3 +361,33 @@ def test_real_files_of_openmic(shared_data, tmp_path):
         read_audio(cut, 44_100)
     with pytest.raises(UnreadableAudioError, match="holds no samples"):
         read_audio(folder / "empty.wav", 44_100)
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000, 44_100, 48_000])
+@pytest.mark.parametrize("ending", ["wav", "flac", "mp3", "ogg"])
+def test_blocks_together_are_the_whole(tmp_path, ending, rate):
+    audio = np.random.default_rng(0).uniform(-0.5, 0.5, (200_000, 2)).astype(np.float32)
+    path = tmp_path / f"noise.{ending}"
+    soundfile.write(path, audio, rate)
+    blocks = list(stream_audio(path, 16_000))
+    assert len(blocks) > 1
+    assert (np.concatenate(blocks) == read_audio(path, 16_000)).all()
+
+
+def test_blocks_need_no_memory_for_the_whole(tmp_path):
+    path = tmp_path / "long.wav"
+    soundfile.write(path, np.zeros(8_000_000, np.float32), 32_000, "PCM_16")
+    tracemalloc.start()
+    total = sum(len(block) for block in stream_audio(path, 16_000))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert total == 4_000_000
+    assert peak < 4_000_000  # bytes, a quarter of the result
+
+
+def test_samples_are_resampled_as_those_of_a_file(tmp_path):
+    audio = np.random.default_rng(0).uniform(-0.5, 0.5, 100_001).astype(np.float32)
+    path = tmp_path / "noise.wav"
+    soundfile.write(path, audio, 44_100, "FLOAT")
+    assert resample(audio, 44_100, 16_000) == pytest.approx(read_audio(path, 16_000), abs=1e-6)
+    assert (resample(audio, 8000, 8000) == audio).all()

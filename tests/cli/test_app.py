@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from musicssl.cli.app import device_named, use_threads
+from musicssl.cli.app import use_threads
+from musicssl.cli.devices import device_named
 from musicssl.errors import InputError
 
 

@@ -440,3 +440,8 @@ def test_what_cannot_be_is_refused(tmp_path, settings, message):
     with pytest.raises(Exception, match=message):  # Hydra may wrap it
         command(tmp_path, *settings)
     assert not (tmp_path / "run" / "history.csv").exists()
+
+
+def test_the_network_predicts_alone_where_the_mixture_does_not():
+    assert method(b_s=0).predicts_by_network
+    assert not method(b_s=0.5).predicts_by_network

@@ -3,7 +3,9 @@
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from musicssl.batch import valid_instances
@@ -125,6 +127,26 @@ def used_instances(chunks: Chunks, chunk_samples: int, num_instances: int) -> Te
     )
     used[:, 0] |= chunks.new == 0
     return used
+
+
+@torch.inference_mode()
+def instance_times(
+    encoder: AudioEncoder, num_samples: int, device: torch.device
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return where the instances of one clip begin and end, in samples, (T,) each.
+
+    Args:
+        encoder: Whose instances these are; it embeds one chunk of silence.
+        num_samples: Length of the clip.
+        device: On which the encoder is.
+    """
+    size = encoder.chunk_samples
+    count = encoder.embed(torch.zeros(1, size, device=device)).shape[1]  # T'
+    chunks = cut(torch.tensor([num_samples]), size)
+    used = used_instances(chunks, size, count)
+    begin = chunks.start[:, None] + torch.arange(count).double() * size / count
+    kept = begin[used].numpy()
+    return kept, kept + size / count
 
 
 def _lengths(x: Tensor, valid: Tensor | None) -> Tensor:

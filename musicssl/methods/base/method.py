@@ -190,6 +190,11 @@ class Method(pl.LightningModule):
         assert isinstance(network, Classifier)
         return network
 
+    @property
+    def predicts_by_network(self) -> bool:
+        """Whether the logits of a clip are those of `network`, and nothing is added to it."""
+        return True
+
     def _networks(self) -> list[nn.Module]:
         """Return the classifier and its copies."""
         return [self.classifier, *map(self.get_submodule, self.copies)]

@@ -1,0 +1,1 @@
+"""Trained networks in use: loading without Hydra and Lightning, predicting, exporting."""

@@ -1,0 +1,298 @@
+"""What a checkpoint holds, read without the packages that train: no Hydra, no Lightning."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO, Any, Self
+from zipfile import ZIP_STORED, BadZipFile, ZipFile
+
+import torch
+from torch import Tensor
+
+from musicssl.errors import InputError
+from musicssl.evaluation.decisions import Decisions
+from musicssl.runs.trust import CORPUS_PARTS, check_parts, check_plain
+
+KEY = "musicssl"
+DECISIONS = "decisions"
+_FORMER_MODULES = {  # where 0.1.0 had the parts that its checkpoints name; dropped with 0.3
+    **{
+        f"musicssl.augment.{name}": f"musicssl.augment.instances.{name}"
+        for name in ("feature_gain", "feature_mask", "gain", "noise", "resample", "tilt")
+    },
+    **{
+        f"musicssl.augment.{name}": f"musicssl.augment.sound.{name}"
+        for name in ("level", "polarity", "white_noise")
+    },
+    **{
+        f"musicssl.{name}": f"musicssl.networks.{name}"
+        for name in ("pooling", "projector", "teacher", "thresholds")
+    },
+    "musicssl.features.log_mel": "musicssl.audio.log_mel",
+    "musicssl.features.waveform": "musicssl.audio.waveform",
+    "musicssl.likelihoods": "musicssl.losses.likelihoods",
+    "musicssl.similarity": "musicssl.losses.similarity",
+    "musicssl.views": "musicssl.augment.views",
+}
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read all that is in a checkpoint onto the CPU; see `CheckpointFile.read`."""
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[dict[str, Any], str]:
+    """Return the content of a checkpoint and the SHA-256 of the file, which is opened once."""
+    if not path.is_file():
+        raise InputError(
+            f"there is no checkpoint {path}; runs keep theirs in checkpoints/best.ckpt."
+        )
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0)
+            _check_sums(file, path.stat().st_size)
+            file.seek(0)
+            content = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # on foreign bytes torch's reader raises whatever it stumbles over
+        raise InputError(
+            f"{path} is damaged or is not a checkpoint, or it holds code, which is never run; "
+            "train the run again or use another."
+        ) from error
+    if not isinstance(content, dict) or KEY not in content:
+        raise InputError(f"{path} was not written by musicssl: it does not say how it was made.")
+    return content, digest
+
+
+def _check_sums(file: IO[bytes], size: int) -> None:
+    """Compare all parts of a checkpoint, which is a zip archive, with their checksums.
+
+    torch does not look at them.
+
+    Raises:
+        BadZipFile: If one differs, or is compressed or larger than the file, which none of ours is.
+    """
+    with ZipFile(file) as archive:
+        parts = archive.infolist()
+        if any(part.compress_type != ZIP_STORED for part in parts):
+            raise BadZipFile("it is compressed")
+        if sum(part.file_size for part in parts) > size:
+            raise BadZipFile("it says that it holds more than it does")
+        damaged = archive.testzip()
+        if damaged is not None:
+            raise BadZipFile(f"{damaged} differs from its checksum")
+
+
+@dataclass(frozen=True, eq=False)
+class CheckpointFile:
+    """A checkpoint of a musicssl run, read once.
+
+    Attributes:
+        path: Of the file.
+        digest: SHA-256 of the file.
+        version: Of the musicssl that wrote it.
+        config: The resolved configuration of its run, plain values.
+        classes: The names of its classes, in column order.
+        sizes: Keyword arguments of the method that its corpus decided.
+        data: Hashes of what its run was made from, by name; empty in version 0.1.
+    """
+
+    path: Path
+    digest: str
+    version: str
+    config: dict[str, Any]
+    classes: tuple[str, ...]
+    sizes: dict[str, Any]
+    data: dict[str, Any]
+    _content: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, path: Path | str) -> Self:
+        """Read a checkpoint onto the CPU; no pickle in it is executed, and nothing is called.
+
+        Raises:
+            InputError: If the file is missing, damaged, or not one of ours, or does not say its
+                settings, classes or sizes. Which settings there are is for `setting` to check.
+        """
+        path = Path(path)
+        return cls.of(*_read(path), path)
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any], digest: str, path: Path) -> Self:
+        """Take up what was read from a checkpoint; see `read`.
+
+        Args:
+            content: Of the file.
+            digest: SHA-256 of the file.
+            path: Of the file.
+        """
+        made = _description(content[KEY], path)
+        made_by = str(made.get("version", "of an unknown version"))
+        for name, kind in (("config", dict), ("classes", list), ("sizes", dict)):
+            if not isinstance(made.get(name), kind):
+                raise unfit(path, made_by, f"it does not say its {name}")
+        if not all(isinstance(name, str) for name in made["classes"]):
+            raise unfit(path, made_by, "it does not say its classes")
+        return cls(
+            path=path,
+            digest=digest,
+            version=made_by,
+            config=_with_current_names(made["config"]),
+            classes=tuple(made["classes"]),
+            sizes=_checked_sizes(made["sizes"], path),
+            data=made["data"] if isinstance(made.get("data"), dict) else {},
+            _content=content,
+        )
+
+    @property
+    def epoch(self) -> int:
+        """The epoch after which it was written, from 0.
+
+        Raises:
+            InputError: If it does not say.
+        """
+        epoch = self._content.get("epoch")
+        if not isinstance(epoch, int):
+            raise self.unfit("it does not say its epoch")
+        return epoch
+
+    @property
+    def has_best(self) -> bool:
+        """Whether the run that it can resume had kept an epoch as its best."""
+        states = self._content.get("callbacks")
+        if not isinstance(states, Mapping):
+            return False
+        return any(
+            bool(state.get("best_model_path"))
+            for state in states.values()
+            if isinstance(state, Mapping)
+        )
+
+    @property
+    def weights(self) -> Mapping[str, Tensor]:
+        """The state of its method.
+
+        Raises:
+            InputError: If it has none.
+        """
+        weights = self._content.get("state_dict")
+        if not isinstance(weights, Mapping) or not all(isinstance(name, str) for name in weights):
+            raise self.unfit("it has no weights")
+        return weights
+
+    @property
+    def network(self) -> str:
+        """The submodule of its method, in `weights`, that the method predicts with."""
+        if "network" in self._content:
+            return str(self._content["network"])
+        former = ("teacher.average", "selected.copies.classifier")  # of 0.1.0; dropped with 0.3
+        names = [one for one in former if any(k.startswith(f"{one}.") for k in self.weights)]
+        return names[0] if names else "classifier"
+
+    @property
+    def decisions(self) -> Decisions | None:
+        """Thresholds and temperatures that were chosen on validation; None in version 0.1.
+
+        Raises:
+            InputError: If they are damaged.
+        """
+        text = self._content.get(DECISIONS)
+        if text is None:
+            return None
+        try:
+            found = Decisions.of_plain(json.loads(text), len(self.classes))
+        except (TypeError, ValueError, RecursionError):
+            found = None
+        if found is None:
+            raise self.unfit("it does not say its decision thresholds")
+        return found
+
+    def setting(self, key: str) -> Any:
+        """Return a setting of the run, or all of a section, by a path such as "data.crop_seconds".
+
+        Raises:
+            InputError: If the run had none of that name.
+        """
+        node: Any = self.config
+        for name in key.split("."):
+            if not isinstance(node, dict) or name not in node:
+                raise self.unfit(f"it does not say what {key} was")
+            node = node[name]
+        return node
+
+    def corpus_parts(self, key: str, trusted: Sequence[str] = ()) -> Any:
+        """Return settings of a corpus, or of features, that call nothing else.
+
+        Args:
+            key: See `setting`.
+            trusted: See `method`.
+
+        Raises:
+            InputError: If they name anything else to call.
+        """
+        settings = self.setting(key)
+        check_parts(settings, (*CORPUS_PARTS, *trusted), self.path)
+        return settings
+
+    def unfit(self, why: str) -> InputError:
+        """Return the error that it does not fit this version of musicssl."""
+        return unfit(self.path, self.version, why)
+
+
+def _description(stored: Any, path: Path) -> dict[str, Any]:
+    """Return what a checkpoint says of how it was made: JSON text, or a dict of version 0.1.
+
+    Raises:
+        InputError: If it holds anything but plain values.
+    """
+    try:
+        made = json.loads(stored) if isinstance(stored, str) else stored
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"{path} is damaged, it does not say how it was made; use another copy, or train it "
+            "again."
+        ) from error
+    check_plain(made, path)
+    return made if isinstance(made, dict) else {}
+
+
+def _checked_sizes(sizes: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Return the sizes of a method, which are no containers and name no part.
+
+    Raises:
+        InputError: If they are anything else.
+    """
+    for name, size in sizes.items():
+        if not isinstance(name, str) or name.startswith("_") or not isinstance(size, int | str):
+            raise InputError(
+                f"{path} has {name!r} among the sizes of its method, which are numbers and a "
+                "task; do not use this file."
+            )
+    return sizes
+
+
+def _with_current_names(node: Any) -> Any:
+    """Return a configuration whose targets have the names that this version has for them."""
+    if isinstance(node, list):
+        return [_with_current_names(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    renamed = {key: _with_current_names(value) for key, value in node.items()}
+    target = renamed.get("_target_")
+    if isinstance(target, str):
+        module, dot, name = target.rpartition(".")
+        renamed["_target_"] = f"{_FORMER_MODULES.get(module, module)}{dot}{name}"
+    return renamed
+
+
+def unfit(path: Path, made_by: str, why: str) -> InputError:
+    """Return the error that a checkpoint does not fit this version of musicssl."""
+    here = version("musicssl")
+    cure = "use another copy" if made_by == here else "load it with that version"
+    return InputError(
+        f"{path} was written by musicssl {made_by} and does not fit this one, {here}: {why}; "
+        f"{cure}, or train it again."
+    )
