@@ -72,6 +72,7 @@ class FrameStatistics(ABC):
     """
 
     kind: ClassVar[str]  # name in the cache
+    is_local: ClassVar[bool] = True  # whether a frame depends on the sound around it alone
     version: ClassVar[int]  # of the values; part of the names of caches
 
     sample_rate: int = 16_000

@@ -32,6 +32,7 @@ class MFCC(FrameStatistics):
     """
 
     kind: ClassVar[str] = "mfcc"
+    is_local: ClassVar[bool] = False  # on the loudest value of the clip too
     version: ClassVar[int] = 1
 
     frames_per_second: int = 40

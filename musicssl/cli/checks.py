@@ -53,6 +53,12 @@ def check_values(settings: Mapping[str, Any]) -> None:
     for key in ("data", "finetune"):
         if key in settings and not isinstance(settings[key], dict):
             raise InputError(f"{key} holds several settings; change one, {key}.NAME=VALUE.")
+    for key in ("dataset", "unlabelled"):
+        value = (settings.get("data") or {}).get(key)
+        if value is not None and not isinstance(value, dict):
+            raise InputError(
+                f"data.{key}={value_text(value)} is no corpus; choose one with {key}=NAME."
+            )
     if "trainer" in settings:
         _check_trainer(settings["trainer"])
     _count(settings, "patience", 1, place="")

@@ -132,7 +132,8 @@ def check_removed(overrides: Iterable[str]) -> None:
     """
     for override in overrides:
         key = override.partition("=")[0].removeprefix("~")
-        if override.startswith("~") and ("." not in key or key.startswith("data.")):
+        of_hydra = key.rpartition(".")[2] in ("_target_", "_partial_")
+        if override.startswith("~") and ("." not in key or key.startswith("data.") or of_hydra):
             raise InputError(f"{override} removes a setting that every run needs; leave it out.")
 
 
@@ -243,6 +244,9 @@ def _explain(
         return f"there is no setting {quoted[0]} to remove, or it has another value; leave it out."
     if line.endswith("appears more than once in the final defaults list"):
         group = line.partition(" ")[0]
+        return f"{group} is chosen already; choose another without the plus sign, {group}=..."
+    if line.startswith("Multiple values for"):
+        group = line.removeprefix("Multiple values for ").partition(".")[0]
         return f"{group} is chosen already; choose another without the plus sign, {group}=..."
     if line.startswith("Could not append to config"):
         return f"{quoted[0]} is there already; change it without the plus sign, {quoted[0]}=..."

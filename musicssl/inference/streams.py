@@ -56,7 +56,9 @@ def stream_instances(
         return
     instances, samples = period
     rate = features.sample_rate
-    margin = math.ceil(_MARGIN_SECONDS * rate / samples)  # in periods, as all that follows
+    margin = math.ceil(
+        (_MARGIN_SECONDS + features.instance_seconds) * rate / samples
+    )  # in periods, as all that follows
     inside = max(1, round(piece_seconds * rate / samples))
     before = 0  # periods in the buffer that belong to the piece before
     buffer = _Buffer()
@@ -100,10 +102,10 @@ def _period(features: Any) -> tuple[int, int] | None:
     None if that is not known, or takes too long.
     """
     per_second = getattr(features, "frames_per_second", None)
-    if not isinstance(per_second, int):
+    if not isinstance(per_second, int) or not getattr(features, "is_local", False):
         return None
     hop = features.sample_rate // per_second
-    length = Fraction(str(features.instance_seconds)) * features.sample_rate  # of an instance
+    length = Fraction(str(features.hop_seconds)) * features.sample_rate  # from one to the next
     instances = (length / hop).denominator
     samples = instances * length
     if samples > _LONGEST_SECONDS * features.sample_rate:

@@ -10,6 +10,12 @@ from musicssl.errors import InputError
 from musicssl.networks.pooling import Instances, Pooling
 
 
+READS_INSTANCES = (
+    "the encoder reads instances, but the data are sound; choose features=log_mel, or an encoder of "
+    "sound such as encoder=samplecnn."
+)
+
+
 class Classifier(nn.Module):
     """Predict the classes of a clip.
 
@@ -65,10 +71,7 @@ class Classifier(nn.Module):
             InputError: If the clips are sound and the encoder is not for sound.
         """
         if batch.x.ndim == 2 and not getattr(self.encoder, "of_sound", False):
-            raise InputError(
-                "the encoder reads instances, but the data are sound; choose features=log_mel, or "
-                "an encoder of sound such as encoder=samplecnn."
-            )
+            raise InputError(READS_INSTANCES)
         valid = None if batch.lengths is None else valid_instances(batch.lengths, batch.x.shape[1])
         embedding: tuple[Tensor, Tensor | None] = self.encoder(batch.x, valid)
         return embedding

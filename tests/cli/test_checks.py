@@ -32,17 +32,17 @@ REFUSED = {
     "seed=null": "seed must be a whole number from 0 to 4294967295, got null.",
     "data.split_seed=-1": "data.split_seed must be a whole number from 0",
     "optimizer.lr=-1": "the optimizer refuses its settings: Invalid learning rate: -1",
-    "optimizer.lr=nan": "optimizer.lr must be a finite number such as 0.0005, got nan.",
+    "optimizer.lr=nan": "optimizer.lr must be a finite number such as 0.001, got nan.",
     "+trainer.limit_train_batches=0.01": "limit_train_batches=0.01 leaves none of 6 batches",
     "+trainer.limit_val_batches=0": "limit_val_batches=0 leaves none of 1 batches",
     "+trainer.fast_dev_run=true": "trainer=debug trains two short epochs",
     "+trainer.check_val_every_n_epoch=3": "with trainer.max_epochs=2: no epoch would be validated",
     "+trainer.val_check_interval=99": "val_check_interval=99 is not within an epoch of 6 steps",
-    "+trainer.max_steps=3": "before an epoch is validated, after 6 steps; raise it to 6",
+    "trainer.max_steps=3": "before an epoch is validated, after 6 steps; raise it to 6",
     "+trainer.max_time=00:00:00:00": "before trainer.max_time ended training; raise it.",
     "trainer.max_epochs=0": "trainer.max_epochs must be a whole number from 1 up, got 0.",
     "trainer.max_epochs=-1": "trainer.max_epochs must be a whole number from 1 up, got -1.",
-    "trainer.max_epochs=null": "trainer.max_epochs=null would never end",
+    "trainer.max_epochs=null trainer.max_steps=-1": "training would never end",
     "trainer.precision=bf16-true": "choose 32-true, or 16-mixed or bf16-mixed",
     "trainer.precision=64-true": "choose 32-true, or 16-mixed or bf16-mixed",
     "trainer.precision=16-true": "choose 32-true, or 16-mixed or bf16-mixed",
@@ -66,7 +66,10 @@ REFUSED = {
     "+trainer.callbacks=[1]": "trainer.callbacks must be a list of callbacks",
     "+trainer.callbacks=3": "trainer.callbacks must be a list of callbacks",
     "data.batch_size=100000": "each of the 84 training clips 1,190 times; set it to 84 or less.",
-    "select=5": "select must be the name of a metric",
+    "select=5": "select must be last, or the name of a metric",
+    "patience=3": "patience=3 needs a metric to compare epochs by; add select=val/auroc",
+    "patience=0 select=val/loss": "patience must be a whole number from 1 up, got 0",
+    "trainer.max_epochs=null trainer.max_steps=250": "set it to 200 or 300",
     "select=val/foo": "select=val/foo is not logged",
     "loss=[1,2]": "there is no loss=[1,2]; choose one of balanced_bce",
     "dataset=nan": "there is no dataset=nan; choose one of",
@@ -91,7 +94,7 @@ def test_settings_that_cannot_be_trained_with_are_one_sentence_and_leave_no_run(
 
 @pytest.mark.slow
 def test_a_mistake_on_the_command_line_leaves_no_folder(tmp_path):
-    result = shell(tmp_path, *QUICK, "+trainer.max_steps=2")
+    result = shell(tmp_path, *QUICK, "trainer.max_steps=2")
     assert result.returncode == 2
     assert result.stderr.startswith("error: trainer.max_steps=2 ends training before")
     assert not list(tmp_path.iterdir())
@@ -104,10 +107,11 @@ def test_weights_that_change_once_an_epoch_are_warned_of(tmp_path, capsys):
 
 
 def test_the_screen_says_what_is_trained_and_what_was_kept(tmp_path, capsys):
-    folder = run(tmp_path, "trainer.max_epochs=3")
+    folder = run(tmp_path, "trainer.max_epochs=3", "select=val/loss")
     out = capsys.readouterr().out
     weights = Checkpoint.read(folder.best).weights
     buffers = ("running_mean", "running_var", "num_batches_tracked")
+    buffers += ("standardise.mean", "standardise.deviation", "standardise.is_fitted")
     learnt = {n: w for n, w in weights.items() if n.startswith("classifier")}
     parameters = sum(w.numel() for name, w in learnt.items() if not name.endswith(buffers))
     assert f"att: {parameters:,} parameters, on cpu; 6 steps an epoch, epochs 0 to 2.\n" in out
@@ -116,7 +120,6 @@ def test_the_screen_says_what_is_trained_and_what_was_kept(tmp_path, capsys):
     best = losses.index(min(losses))
     assert f"Kept epoch {best} of 0 to 2: its val/loss is the least, {min(losses):.3f}.\n" in out
     assert json.loads(folder.metrics.read_text())["best_epoch"] == best
-    assert ("trainer.max_epochs=6" in out) == (best == 2)
 
 
 def test_a_batch_larger_than_the_training_clips_is_said(tmp_path, capsys):
@@ -127,7 +130,7 @@ def test_a_batch_larger_than_the_training_clips_is_said(tmp_path, capsys):
 def test_a_run_that_has_learnt_nothing_says_so(tmp_path, capsys):
     run(tmp_path, "optimizer.lr=0.0")
     assert "is within chance, 0.5" in capsys.readouterr().out
-    run(tmp_path / "learnt", "optimizer.lr=0.05", "trainer.max_epochs=8")
+    run(tmp_path / "learnt", "optimizer.lr=0.05", "trainer.max_epochs=30")
     assert "chance" not in capsys.readouterr().out
 
 

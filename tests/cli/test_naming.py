@@ -16,8 +16,10 @@ SETTINGS = {
     "p_s": [["", "data.p_s=1", "data.p_s=1.0", "++data.p_s=1"], ["data.p_s=0.1", "data.p_s=1e-1"]],
     "b_s": [["", "data.b_s=1"], ["data.b_s=null"], ["data.b_s=0.5", "data.b_s=.5"]],
     "seed": [["", "seed=0"], ["seed=1"], ["seed=12"]],
-    "batch": [["", "data.batch_size=128"], ["data.batch_size=16", "++data.batch_size=16"]],
-    "epochs": [["", "trainer.max_epochs=60"], ["trainer.max_epochs=6"]],
+    "batch": [[""], ["data.batch_size=16", "++data.batch_size=16"]],
+    "labelled": [["", "data.labelled_clips=32"], ["data.labelled_clips=8"]],
+    "epochs": [["", "trainer.max_epochs=null"], ["trainer.max_epochs=6"]],
+    "steps": [[""], ["trainer.max_steps=300", "++trainer.max_steps=300"]],
     "encoder": [
         ["", "encoder=att", "encoder._target_=musicssl.encoders.att.AttEmbedding"],
         ["encoder=gru"],
@@ -28,9 +30,9 @@ SETTINGS = {
         ["pooling=max", "pooling._target_=musicssl.networks.pooling.MaxPooling"],
     ],
     "dropout": [["encoder.dropout=0.25", "encoder.dropout=2.5e-1"], ["encoder.dropout=0.35"]],
-    "rate": [["", "optimizer.lr=5e-4", "optimizer.lr=0.0005"], ["optimizer.lr=0.001"]],
+    "rate": [["", "optimizer.lr=1e-3", "optimizer.lr=0.001"], ["optimizer.lr=0.0005"]],
     "loss": [[""], ["loss=partial_bce"], ["loss=partial_bce loss.alpha=0.123"]],
-    "select": [["", "select=val/loss"], ["select=val/auroc"]],
+    "select": [["", "select=last"], ["select=val/auroc"]],
     "trainer": [["", "trainer=auto"], ["trainer=cpu", "trainer.accelerator=cpu trainer=cpu"]],
     "corpus": [["", "dataset=synthband"], ["dataset.num_clips=500"], ["dataset.seed=7"]],
 }
@@ -101,7 +103,9 @@ def test_a_folder_says_what_differs_from_the_defaults(overrides, expected):
 
 def test_a_recipe_is_its_values():
     recipe = folder("experiment=att_bl", "dataset=openmic", "data.root=/x")
-    by_hand = ["name=att_bl", "loss=balanced_bce", "trainer.max_epochs=250"]
+    by_hand = ["name=att_bl", "loss=balanced_bce", "trainer.max_epochs=250", "data.batch_size=128"]
+    by_hand += ["optimizer=adam", "schedule=constant", "features=log_mel_means", "select=val/loss"]
+    by_hand += ["encoder.standardise=false", "encoder.dropout=0.6"]
     assert folder(*by_hand, "dataset=openmic", "data.root=/x") == recipe
 
 

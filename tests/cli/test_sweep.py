@@ -107,7 +107,7 @@ def test_a_sweep_in_which_every_job_fails_says_so(tmp_path):
     assert status == 2
     assert "2 runs, 1 at a time: seed=0,1" in out
     for seed in (0, 1):
-        assert f"failed: seed={seed}: optimizer.lr must be a number such as 0.0005" in err
+        assert f"failed: seed={seed}: optimizer.lr must be a number such as 0.001" in err
     assert "Compare them" not in out
     assert "Traceback" not in err
 

@@ -159,7 +159,7 @@ def test_fine_tuning_on_other_classes_is_refused(tmp_path):
 def test_the_same_folder_with_other_settings_is_refused_and_left_whole(tmp_path):
     folder = run(tmp_path)
     before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
-    with pytest.raises(InputError, match=r"encoder.dropout: 0.6 there, 0.2 here.*overwrite=true"):
+    with pytest.raises(InputError, match=r"encoder.dropout: 0.3 there, 0.2 here.*overwrite=true"):
         run(tmp_path, "encoder.dropout=0.2")
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
     run(tmp_path, "encoder.dropout=0.2", "overwrite=true")
@@ -248,13 +248,13 @@ def test_a_missing_gpu_is_one_line_and_leaves_no_run(tmp_path):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["optimizer.lr=abc"], "optimizer.lr must be a number such as 0.0005, got abc."),
+        (["optimizer.lr=abc"], "optimizer.lr must be a number such as 0.001, got abc."),
         (
             ["optimizer.lr=[0.1,0.2]"],
-            "optimizer.lr must be a number such as 0.0005, got [0.1, 0.2].",
+            "optimizer.lr must be a number such as 0.001, got [0.1, 0.2].",
         ),
-        (["optimizer.lr=true"], "optimizer.lr must be a number such as 0.0005, got True."),
-        (["optimizer.lr=${name}"], "optimizer.lr must be a number such as 0.0005, got att."),
+        (["optimizer.lr=true"], "optimizer.lr must be a number such as 0.001, got True."),
+        (["optimizer.lr=${name}"], "optimizer.lr must be a number such as 0.001, got att."),
         (["data.stratified=maybe"], "data.stratified must be true or false, got maybe."),
         (
             ["method=mean_teacher", "method.consistency_weight=abc"],
@@ -320,8 +320,8 @@ NO_EPOCH = "no epoch was trained and validated|ends training before an epoch is 
 @pytest.mark.parametrize(
     "limits",
     [
-        ["+trainer.max_steps=2"],
-        ["+trainer.max_steps=2", "method=supervised"],
+        ["trainer.max_steps=2"],
+        ["trainer.max_steps=2", "method=supervised"],
         ["+trainer.max_time='00:00:00:00'"],
     ],
 )
@@ -332,7 +332,7 @@ def test_training_that_stops_before_its_first_validation_is_one_sentence(tmp_pat
 
 
 def test_training_that_stops_within_a_later_epoch_ends_with_the_best_epoch_before(tmp_path, capsys):
-    folder = run(tmp_path, "+trainer.max_steps=8")  # an epoch has 6
+    folder = run(tmp_path, "trainer.max_steps=8")  # an epoch has 6
     assert "Training was stopped by trainer.max_steps=8 before its last" in capsys.readouterr().out
     first, second = read_history(folder.history)
     assert math.isfinite(first["val/loss"])

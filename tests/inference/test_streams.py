@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from musicssl.audio.log_mel import LogMel
+from musicssl.audio.log_mel_mfcc import LogMelMFCC
+from musicssl.audio.mfcc import MFCC
 from musicssl.inference.streams import segments, stream_instances
 
 
@@ -30,6 +32,9 @@ def test_segments_are_whole_chunks_but_for_the_last(samples, block):
         LogMel(22_050, num_mels=8, n_fft=512),  # frames of 1102 samples drift against seconds
         LogMel(8000, num_mels=8, frames_per_second=30, instance_seconds=0.7),
         LogMel(8000, num_mels=8, frames_per_second=7, instance_seconds=0.999),
+        LogMel(8000, num_mels=8, instance_hop_seconds=0.25, statistics=["mean", "delta_std"]),
+        LogMelMFCC(8000, num_mels=8, num_coefficients=4, instance_seconds=0.5),
+        MFCC(8000, num_coefficients=4, num_mels=8),  # each frame depends on the loudest one
     ],
     ids=lambda features: f"{features.sample_rate}-{features.frames_per_second}",
 )

@@ -18,7 +18,7 @@ from musicssl.errors import InputError
 from musicssl.evaluation.epoch_outputs import EpochOutputs
 from musicssl.evaluation.tasks import Loss, task_named
 from musicssl.losses.balanced_bce import label_prior
-from musicssl.networks.classifier import Classifier
+from musicssl.networks.classifier import READS_INSTANCES, Classifier
 from musicssl.networks.pooling import Instances
 from musicssl.networks.standardise import Standardise
 from musicssl.schedules import bound_to
@@ -243,6 +243,8 @@ class Method(pl.LightningModule):
     def _standardise(self) -> None:
         """Give each layer that standardises instances the statistics of the training clips."""
         layers = [part for part in self.modules() if isinstance(part, Standardise)]
+        if layers and self.data.corpus.is_sound:
+            raise InputError(READS_INSTANCES)
         if not all(bool(layer.is_fitted) for layer in layers):
             mean, deviation = self.data.feature_statistics()
             for layer in layers:
