@@ -21,6 +21,7 @@ from tests.support.tiny_sound import TinySound
 from tests.support.training_command import QUICK, TINY, run
 
 
+@pytest.mark.pictures
 def test_a_run_leaves_scores_that_its_tables_and_its_checkpoint_agree_with(tmp_path, capsys):
     folder = run(tmp_path / "run")
     saved = np.load(folder.path / "predictions.npz")  # loads without pickle

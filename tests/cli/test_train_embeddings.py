@@ -24,6 +24,7 @@ SMALL = (
 )
 
 
+@pytest.mark.pictures
 def test_a_run_is_judged_by_a_linear_probe_that_its_checkpoint_holds(tmp_path, capsys):
     few = "method.probe_clips=5"  # of 21 while it trains: the saved probe is the one of the end
     folder = run(tmp_path / "run", "method=semisupcon", *SMALL, "data.p_s=0.5", few)

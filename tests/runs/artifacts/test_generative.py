@@ -17,6 +17,8 @@ from tests.support.kinds import OneClass
 from tests.support.tiny import Tiny
 from tests.support.training_command import run
 
+pytestmark = pytest.mark.pictures
+
 PICTURES = {"reconstructions.png", "samples.png", "traversals.png"}
 SMALL = ("method.h1=16", "method.h2=0", "method.latent_dim=4")
 HIDDEN = 108  # a test clip
