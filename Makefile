@@ -11,6 +11,9 @@ endif
 
 .PHONY: help train test test-all fuzz check format bench clean
 
+# Compiled files are kept, or every process of the tests compiles all of them again.
+test test-all fuzz: export PYTHONDONTWRITEBYTECODE =
+
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
 

@@ -80,7 +80,7 @@ def test_features_that_fill_a_disk_are_one_sentence(tmp_path, choice):
     done = on_disk(
         tmp_path,
         "100k",
-        f"mkdir sound; {sys.executable} -c \"{make}\"; cp sound/a.wav sound/b.wav",
+        f'mkdir sound; {sys.executable} -c "{make}"; cp sound/a.wav sound/b.wav',
         "printf 'path,labels,split\\na.wav,x,train\\nb.wav,x,test\\n' >sound/labels.csv",
         f"{sys.executable} {ROOT}/train.py {corpus} data.cache=disk trainer=cpu; echo status $?",
         "ls -A disk",

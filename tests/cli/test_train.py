@@ -16,6 +16,7 @@ from musicssl.runs.folder import RunFolder
 from musicssl.runs.history import read_history
 from tests.support.commands import shell
 from tests.support.opens import opens_of
+from tests.support.quick import slow_after
 from tests.support.tiny import Tiny
 from tests.support.tiny_sound import TinySound
 from tests.support.training_command import QUICK, TINY, run
@@ -59,7 +60,7 @@ def test_a_metric_to_select_by_that_is_not_logged_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("pooling", ["mean", "max", "attention", "gated_attention", "auto"])
-@pytest.mark.parametrize("lengths", ["false", "true"])
+@pytest.mark.parametrize("lengths", slow_after(1, ["true", "false"]))
 def test_every_pooling_reports_localisation(tmp_path, pooling, lengths):
     folder = run(tmp_path, f"pooling={pooling}", f"dataset.variable_lengths={lengths}")
     values = json.loads(folder.metrics.read_text())["localisation"]
@@ -75,6 +76,7 @@ def test_a_random_forest_learns_the_tiny_corpus(tmp_path):
     assert document["localisation"] is None
 
 
+@pytest.mark.slow
 def test_att_learns_the_tiny_corpus(tmp_path):
     settings = ("trainer.max_epochs=60", "optimizer.lr=0.01", "encoder.dropout=0.1")
     folder = run(tmp_path, *settings, "dataset.num_clips=400")
@@ -275,7 +277,9 @@ def test_a_value_of_another_kind_is_named_and_leaves_no_run(tmp_path, overrides,
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("override", ["optimizer.lr=1", "trainer.devices=auto", "data.b_s=null"])
+@pytest.mark.parametrize(
+    "override", slow_after(1, ["optimizer.lr=1", "trainer.devices=auto", "data.b_s=null"])
+)
 def test_a_value_that_is_as_good_as_the_default_is_taken(tmp_path, override):
     assert run(tmp_path, override).is_complete
 

@@ -184,6 +184,7 @@ def test_a_mistake_is_one_sentence_and_status_2(sweep, tmp_path, capsys, argumen
 # --- the real thing
 
 
+@pytest.mark.slow
 def test_runs_of_train_py_are_understood(tmp_path, capsys):
     forest = ("method.num_trees=3", "method.num_workers=1")
     for method, more in (("att", ()), ("random_forest", forest)):

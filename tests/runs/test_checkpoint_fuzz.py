@@ -24,6 +24,7 @@ from musicssl.runs.checkpoint import Checkpoint, read_checkpoint
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.probes.folder import ProbeFolder
 from musicssl.runs.trust import METHOD_PARTS
+from tests.support.quick import slow_after
 
 RUNS = Path(__file__).parents[1] / "fixtures" / "runs_of_0_1"
 OF_TARGETS = "musicssl.losses.similarity.of_targets"
@@ -162,7 +163,8 @@ def use(checkpoint, dataset=True):
 
 
 @pytest.mark.parametrize(
-    "count", [pytest.param(1_000), pytest.param(100_000, marks=pytest.mark.fuzz)]
+    "count",
+    [*slow_after(1, [200, 1_000]), pytest.param(100_000, marks=pytest.mark.fuzz)],
 )
 @pytest.mark.filterwarnings("ignore")
 def test_no_attack_in_a_checkpoint_has_an_effect(

@@ -28,6 +28,7 @@ from musicssl.runs.folder import RunFolder
 from musicssl.runs.probes.folder import ProbeFolder
 from musicssl.runs.resume import ResumeCheckpoint
 from tests.support.commands import SEARCH_PATH, composed
+from tests.support.quick import slow_after
 from tests.support.tiny import Tiny
 
 RATE = 8_000
@@ -269,15 +270,15 @@ FILES = [
 ]
 QUICK = [
     (*FILES[0], flip_a_weight),
+    (*FILES[8], bit_at(0.3)),
     (*FILES[0], deleted),
     (*FILES[2], cut),
     (*FILES[3], deleted),
-    (*FILES[8], bit_at(0.3)),
     (*FILES[8], a_folder),
 ]
 
 
-@pytest.mark.parametrize(("state", "name", "damage"), QUICK)
+@pytest.mark.parametrize(("state", "name", "damage"), slow_after(2, QUICK))
 def test_a_damaged_run_ends_as_it_would_have_or_with_a_sentence(
     runs, tmp_path, state, name, damage
 ):
