@@ -27,7 +27,7 @@ test-all: $(READY) ## Run these and the slow ones: real processes, kills, severa
 	$(PY) -m pytest -n auto -m "not fuzz"
 
 fuzz: $(READY) ## Try thousands of damaged and hostile inputs, and print how many were tried
-	$(PY) -m pytest -n 0 -m fuzz -s
+	$(PY) -m pytest -n 0 -m fuzz
 
 check: $(READY) ## Check style, spelling and types; change nothing
 	$(PY) -m ruff check .
