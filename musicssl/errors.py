@@ -1,6 +1,9 @@
 """User errors: one exception, and how every command reports it."""
 
 import errno
+import os
+import select
+import signal
 import sys
 import unicodedata
 from collections.abc import Iterator
@@ -54,11 +57,13 @@ class InputError(ValueError):
 def user_errors() -> Iterator[None]:
     """Print an `InputError` as one line on standard error and exit with status 2.
 
-    Hydra wraps what a constructor raises, so the causes of an exception count too. Anything else
-    is a defect and passes with its traceback.
+    Hydra wraps what a constructor raises, so the causes of an exception count too. A reader of the
+    output who has read enough, such as `head`, ends the command without a word. Anything else is a
+    defect and passes with its traceback.
     """
     try:
-        yield
+        with _closed_pipes():
+            yield
     except Exception as error:
         mistake = input_error(error)
         if mistake is None:
@@ -66,6 +71,22 @@ def user_errors() -> Iterator[None]:
         lines = map(printable, str(mistake).splitlines())
         print("error:", "\n".join(lines), file=sys.stderr)
         sys.exit(2)
+
+
+@contextmanager
+def _closed_pipes() -> Iterator[None]:
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        output = select.poll()
+        output.register(sys.stdout, 0)
+        if not output.poll(0):  # it is the pipe of something else
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the last flush
+        sys.exit(128 + signal.SIGPIPE)
 
 
 def input_error(error: BaseException | None) -> InputError | None:

@@ -197,6 +197,16 @@ def test_a_mistake_on_the_command_line_is_one_line_and_status_2(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_method_without_a_network_that_is_given_one_is_one_line_too(tmp_path):
+    result = shell(tmp_path, *TINY, "method=random_forest", "finetune.checkpoint=x")
+    assert result.returncode == 2
+    assert result.stderr.splitlines() == [
+        "error: there is no checkpoint x; runs keep theirs in checkpoints/best.ckpt."
+    ]
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.slow
 def test_a_mistake_in_a_constructor_is_one_line_too(tmp_path):
     """Hydra wraps what is raised while it builds an object."""
     result = shell(tmp_path, *TINY, "data.b_s=7")
