@@ -13,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from musicssl.cli.conf import config_loader
-from musicssl.runs.probes.settings import probe_folder
+from musicssl.runs.probes.folder import probe_folder
 from musicssl.runs.settings import budget_label, flattened, folder_label, has_bearing, value_text
 
 _SUBJECTS = {"train": ("method", "dataset"), "probe": ("probe", "dataset", "encoder")}

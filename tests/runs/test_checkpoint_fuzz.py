@@ -259,9 +259,7 @@ def test_no_attack_in_the_settings_of_a_folder_has_an_effect(tmp_path, monkeypat
             except InputError:
                 pass  # one sentence
     fired = int(canary.exists())
-    say(
-        f"attacks in config.yaml: {count} tried, {read} of {4 * count} readings passed, {fired} fired"
-    )
+    say(f"attacks in config.yaml: {count} tried, {read} of {4 * count} read, {fired} fired")
     assert not canary.exists()
     assert {name.partition(".")[0] for name in set(sys.modules) - before} <= {"musicssl"}
     assert 0 < read < 4 * count

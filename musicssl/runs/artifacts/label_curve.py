@@ -7,7 +7,7 @@ from pathlib import Path
 from musicssl.cache import csv_field, csv_number
 from musicssl.evaluation.metrics import METRICS, metric_info, percent, primary_metric
 from musicssl.figures.label_curve import Point, draw_label_curves
-from musicssl.figures.saving import save_png
+from musicssl.figures.style import save_png
 from musicssl.probing.label_curve import CurvePoint
 
 Curves = Mapping[str, Sequence[CurvePoint]]
