@@ -11,6 +11,9 @@ endif
 
 .PHONY: help train test test-all fuzz check format bench clean
 
+# Compiled files are kept, or every process of the tests compiles all of them again.
+test test-all fuzz: export PYTHONDONTWRITEBYTECODE =
+
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
 
@@ -24,7 +27,7 @@ test-all: $(READY) ## Run these and the slow ones: real processes, kills, severa
 	$(PY) -m pytest -n auto -m "not fuzz"
 
 fuzz: $(READY) ## Try thousands of damaged and hostile inputs, and print how many were tried
-	$(PY) -m pytest -n 0 -m fuzz -s
+	$(PY) -m pytest -n 0 -m fuzz
 
 check: $(READY) ## Check style, spelling and types; change nothing
 	$(PY) -m ruff check .

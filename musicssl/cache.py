@@ -5,7 +5,6 @@ and then they are made again. Journals record which parts of a large file are al
 line of JSON for each part.
 """
 
-import errno
 import fcntl
 import hashlib
 import json
@@ -25,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from musicssl.errors import InputError, printable
+from musicssl.errors import InputError, disk_errors, printable
 
 _SUMS = "checksums.json"  # in a folder of `build_checked`: size and CRC-32 of each other file
 _SUM = "crc32"  # in a JSON file: of all else in it
@@ -103,7 +102,7 @@ def build_checked(folder: Path, build: Callable[[Path], None]) -> Path:
     Raises:
         InputError: If the disk is full or fails, or a damaged folder cannot be removed.
     """
-    with _disk_errors(folder):
+    with disk_errors(folder, "data.cache=FOLDER"):
         if _damage(folder) is not None:
             with _locked(folder):
                 why = _damage(folder)
@@ -241,25 +240,6 @@ def new_array(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> "np.memma
     return array
 
 
-_OF_THE_DISK = {
-    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG),
-    *(errno.ENOTDIR, errno.EEXIST, errno.EISDIR),  # a file where a folder should be
-}
-
-
-@contextmanager
-def _disk_errors(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _OF_THE_DISK:
-            raise
-        raise InputError(
-            f"{folder} cannot be written: {error.strerror}; make room or choose another folder "
-            "(data.cache)."
-        ) from error
-
-
 def build_on(folder: Path, build: Callable[[Path], None]) -> Path:
     """Let `build` fill a folder as `build_once` does, but resume a killed or failed build.
 
@@ -270,9 +250,12 @@ def build_on(folder: Path, build: Callable[[Path], None]) -> Path:
 
     Returns:
         `folder`.
+
+    Raises:
+        InputError: If the disk is full or fails; what `build` has written stays.
     """
     if not folder.is_dir():
-        with _locked(folder):
+        with disk_errors(folder, "data.cache=FOLDER"), _locked(folder):
             if not folder.is_dir():
                 part = next(iter(_parts(folder)), None) or _new_part(folder)
                 build(part)

@@ -1,9 +1,14 @@
 """User errors: one exception, and how every command reports it."""
 
+import errno
+import os
+import select
+import signal
 import sys
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 _EXTRA_OF = {  # extras of pyproject.toml, by the modules that their packages bring
     **dict.fromkeys(
@@ -53,11 +58,13 @@ class InputError(ValueError):
 def user_errors() -> Iterator[None]:
     """Print an `InputError` as one line on standard error and exit with status 2.
 
-    Hydra wraps what a constructor raises, so the causes of an exception count too. Anything else
-    is a defect and passes with its traceback.
+    Hydra wraps what a constructor raises, so the causes of an exception count too. A reader of the
+    output who has read enough, such as `head`, ends the command without a word. Anything else is a
+    defect and passes with its traceback.
     """
     try:
-        yield
+        with _closed_pipes():
+            yield
     except Exception as error:
         mistake = input_error(error)
         if mistake is None:
@@ -67,14 +74,33 @@ def user_errors() -> Iterator[None]:
         sys.exit(2)
 
 
+@contextmanager
+def _closed_pipes() -> Iterator[None]:
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        output = select.poll()
+        output.register(sys.stdout, 0)
+        if not output.poll(0):  # it is the pipe of something else
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the last flush
+        sys.exit(128 + signal.SIGPIPE)
+
+
 def input_error(error: BaseException | None) -> InputError | None:
     """Return the user's mistake that an exception was caused by, None if it is a defect.
 
-    A missing package of one of musicssl's extras counts as a mistake.
+    A missing package of one of musicssl's extras counts as a mistake, and so does a disk that is
+    full or may not be written.
     """
     while error is not None:
         if isinstance(error, InputError):
             return error
+        if isinstance(error, OSError) and (sentence := disk_error(error)):
+            return InputError(sentence)
         if isinstance(error, ModuleNotFoundError) and error.name in _EXTRA_OF:
             extra = _EXTRA_OF[error.name]
             return InputError(
@@ -82,3 +108,53 @@ def input_error(error: BaseException | None) -> InputError | None:
             )
         error = error.__cause__
     return None
+
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_CURE = {
+    **dict.fromkeys(_FULL, "make room"),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "make it writable"),
+    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST, errno.EISDIR), "move what is there away"),
+    errno.EIO: "check the disk",
+}
+
+
+def disk_error(error: OSError, folder: Path | None = None, setting: str = "") -> str | None:
+    """Return one sentence about a disk that is full, fails, or may not be written.
+
+    Args:
+        error: What the system said.
+        folder: That was to be written; None, or a file elsewhere, for what the error names.
+        setting: That chooses the folder, for the advice.
+
+    Returns:
+        The sentence; None for an error of another kind, or if nothing says where it happened.
+    """
+    place = error.filename
+    if folder is not None and (place is None or folder.parent in Path(place).parents):
+        place = folder
+    if error.errno not in _CURE or (place is None and error.errno not in _FULL):
+        return None
+    where = "the output" if place is None else place
+    other = f"choose another folder ({setting})" if setting else "choose another folder"
+    return f"{where} cannot be written: {error.strerror}; {_CURE[error.errno]} or {other}."
+
+
+@contextmanager
+def disk_errors(folder: Path, setting: str = "") -> Iterator[None]:
+    """Report a disk that is full, fails, or may not be written as a user's mistake.
+
+    Args:
+        folder: That is written within.
+        setting: That chooses the folder, for the advice.
+
+    Raises:
+        InputError: In place of the `OSError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        sentence = disk_error(error, folder, setting)
+        if sentence is None:
+            raise
+        raise InputError(sentence) from error

@@ -18,6 +18,7 @@ import musicssl.cli.resolvers  # noqa: F401 registers the resolvers of conf/
 from musicssl.cli.training import build_datamodule
 from musicssl.schedules import bound_to
 from tests.support.composing import CONF, composed
+from tests.support.quick import slow_after
 
 README = Path(__file__).parents[1] / "README.md"
 SIZES = {"num_features": 128, "num_instances": 10, "num_classes": 20}
@@ -154,7 +155,7 @@ def test_the_commands_of_the_readme_are_found():
     assert any("sweep=batch_mix" in words for words in found)
 
 
-@pytest.mark.parametrize("words", commands(), ids=" ".join)
+@pytest.mark.parametrize("words", slow_after(6, commands()), ids=" ".join)
 def test_a_command_of_the_readme_builds_what_it_names(words):
     """Of a sweep, its first job: the values of the file, then those of the command line."""
     typed = first_values(words)

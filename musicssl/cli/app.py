@@ -18,7 +18,7 @@ from musicssl.cli.exits import graceful_exit
 from musicssl.cli.job import Outcome, attempt
 from musicssl.cli.overrides import check_parts, check_removed
 from musicssl.cli.sweep import jobs_at_a_time
-from musicssl.errors import InputError, user_errors
+from musicssl.errors import InputError, disk_errors, user_errors
 from musicssl.runs.folder import ResultFolder, claimed
 
 
@@ -55,6 +55,7 @@ def do_job(work: Callable[[], None], folder: ResultFolder) -> Outcome | None:
     with (
         graceful_exit(str(folder.path)),
         user_errors(),
+        disk_errors(folder.path, "runs=FOLDER"),
         claimed(folder.path, top=runs) if is_first_rank() else nullcontext(),
     ):
         work()

@@ -23,7 +23,8 @@ def run_command(name: str, compose_and_run: Callable[[], Any]) -> None:
             settings of these choices.
     """
     if sys.argv[1:] in (["--help"], ["-h"]):
-        print(help_text(conf_folder(), name))
+        with user_errors():
+            print(help_text(conf_folder(), name))
         return
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # `override_errors` formats errors, not Hydra
     with (

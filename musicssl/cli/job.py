@@ -15,7 +15,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from musicssl.cli import worker
 from musicssl.cli.exits import termination
-from musicssl.errors import input_error
+from musicssl.errors import disk_errors, input_error
 from musicssl.evaluation.metrics import metric_info, primary_metric
 from musicssl.runs.folder import ResultFolder, claimed
 
@@ -56,13 +56,14 @@ def attempt(
     """
     start, before = time.perf_counter(), _stamp(folder)
     failure = folder.path / "error.txt"
-    failure.unlink(missing_ok=True)
     if parallel:
         worker.settle_in()
     try:
         printing = partial(_printing_to, folder.path) if parallel else nullcontext
-        with claimed(folder.path, top=runs), printing():
-            work()
+        with disk_errors(folder.path, "runs=FOLDER"):
+            failure.unlink(missing_ok=True)
+            with claimed(folder.path, top=runs), printing():
+                work()
         termination.check()
     except SIGTERMException:
         if parallel:

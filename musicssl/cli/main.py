@@ -28,11 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: The command and what follows it; None for those of the process.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if not words or words[0] in ("-h", "--help"):
-        print(_USAGE)
-        return
-    name, *rest = words
     with user_errors():
+        if not words or words[0] in ("-h", "--help"):
+            print(_USAGE)
+            return
+        name, *rest = words
         if name not in _COMMANDS:
             raise InputError(_unknown("command", name, _COMMANDS, "musicssl --help"))
         _COMMANDS[name](rest)

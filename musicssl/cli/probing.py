@@ -32,17 +32,15 @@ from musicssl.probing.finetune import FineTune
 from musicssl.runs.artifacts.robustness import chosen_severities
 from musicssl.runs.checkpoint import Checkpoint
 from musicssl.runs.probes.comparison import compare_with
-from musicssl.runs.probes.corruption import check_corruption, corrupt
-from musicssl.runs.probes.folder import ProbeFolder
-from musicssl.runs.probes.plan import Plan
-from musicssl.runs.probes.run import probe_baseline, probe_source
-from musicssl.runs.probes.settings import (
+from musicssl.runs.probes.folder import ProbeFolder, embeddings_file
+from musicssl.runs.probes.plan import (
+    Plan,
     checked_baselines,
     checked_fractions,
     checked_seeds,
-    embeddings_file,
     saved_to,
 )
+from musicssl.runs.probes.run import check_corruption, corrupt, probe_baseline, probe_source
 from musicssl.runs.probes.source import (
     FileSource,
     Load,

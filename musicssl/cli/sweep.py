@@ -32,7 +32,7 @@ from rich.text import Text
 import musicssl.cli.resolvers  # noqa: F401 registers resolvers; workers import this module first
 from musicssl.cli.exits import termination
 from musicssl.cli.job import Outcome
-from musicssl.errors import InputError, printable, user_errors
+from musicssl.errors import InputError, disk_errors, printable, user_errors
 
 _WIDTH = 100  # columns where the output is no terminal
 _FEW = 4  # folders that fit into a command to type
@@ -61,8 +61,9 @@ class SweepProgress(Callback):
         if config.hydra.runtime.choices["hydra/launcher"] not in _LOCAL:
             self.jobs = self.total  # a cluster starts as many as it can
         self.journal = Path(config.hydra.sweep.dir).absolute() / f".sweep-{os.getpid()}.jsonl"
-        self.journal.parent.mkdir(parents=True, exist_ok=True)
-        self.journal.write_text("")
+        with disk_errors(self.journal.parent, "runs=FOLDER"):
+            self.journal.parent.mkdir(parents=True, exist_ok=True)
+            self.journal.write_text("")
         atexit.register(self.journal.unlink, missing_ok=True)
         termination.install()
         varied = "  ".join(f"{key}={','.join(values)}" for key, values in self.axes.items())
@@ -83,7 +84,7 @@ class SweepProgress(Callback):
         outcome: Outcome = job_return.return_value
         label = self._label(config)
         record = {"number": config.hydra.job.num, "label": label, **asdict(outcome)}
-        with journal.open("a+") as file:
+        with disk_errors(journal.parent, "runs=FOLDER"), journal.open("a+") as file:
             fcntl.flock(file, fcntl.LOCK_EX)  # lines on the screen in the order of their counts
             file.write(json.dumps(record) + "\n")
             file.flush()

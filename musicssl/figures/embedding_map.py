@@ -16,8 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from musicssl.errors import InputError
 from musicssl.evaluation.tasks import task_named
-from musicssl.figures.saving import save_png
-from musicssl.figures.style import COLOURS, GREY, PLAIN, SMALL, looks, spacious, wrapped
+from musicssl.figures.style import COLOURS, GREY, PLAIN, SMALL, looks, save_png, spacious, wrapped
 
 LAYOUTS = ("pca", "tsne", "umap")
 FEWEST = 4  # clips of a map

@@ -7,8 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from musicssl.evaluation.decisions import Reliability
-from musicssl.figures.saving import save_png
-from musicssl.figures.style import COLOURS, GREY, PLAIN, spacious
+from musicssl.figures.style import COLOURS, GREY, PLAIN, save_png, spacious
 
 
 def draw_reliability(folder: Path, curves: Mapping[str, Reliability]) -> Path:

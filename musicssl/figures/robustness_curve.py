@@ -9,8 +9,7 @@ from matplotlib.figure import Figure
 
 from musicssl.evaluation.metrics import metric_info
 from musicssl.evaluation.robustness_table import Robustness
-from musicssl.figures.saving import save_png
-from musicssl.figures.style import PLAIN, SMALL, Look, looks, spacious, wrapped
+from musicssl.figures.style import PLAIN, SMALL, Look, looks, save_png, spacious, wrapped
 
 _COLUMNS = 5
 _PANEL_INCHES = 1.9

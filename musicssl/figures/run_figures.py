@@ -16,8 +16,8 @@ from musicssl.evaluation.tasks import task_named
 from musicssl.figures.bars import draw_per_class_bars
 from musicssl.figures.confusion import draw_confusion
 from musicssl.figures.curves import draw_training_curves
-from musicssl.figures.saving import save_png
 from musicssl.figures.scatter import draw_scatter
+from musicssl.figures.style import save_png
 from musicssl.figures.timeline import draw_attention_timeline
 
 log = logging.getLogger(__name__)

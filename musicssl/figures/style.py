@@ -1,8 +1,12 @@
-"""The common style of all pictures; its colours can be told apart by colour-blind readers."""
+"""The common style of all pictures, and their files.
+
+The colours can be told apart by colour-blind readers.
+"""
 
 import textwrap
 from dataclasses import dataclass
 from itertools import cycle, islice
+from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -69,3 +73,10 @@ def wrapped(name: str, width: int = 26) -> str:
     'synthesizer_of_the_s\neventies'
     """
     return textwrap.fill(name, width)
+
+
+def save_png(path: Path, figure: Figure) -> Path:
+    """Write a figure to a file, whose folder is made if needed; return the path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=DOTS_PER_INCH, format="png")
+    return path

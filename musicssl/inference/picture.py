@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from musicssl.audio.decode import stream_audio
 from musicssl.audio.log_mel import LogMel
-from musicssl.figures.saving import save_png
+from musicssl.figures.style import save_png
 from musicssl.figures.timeline import draw_attention_timeline
 from musicssl.inference.prediction import Prediction
 from musicssl.inference.streams import stream_instances
@@ -43,7 +43,5 @@ def draw_prediction(path: Path, audio: Path, prediction: Prediction) -> Path:
 
 def _spectrum(audio: Path, seconds: float) -> NDArray[np.float32]:
     frames = max(1, round(seconds * _PER_SECOND / _COLUMNS))  # that become one column
-    features = LogMel(
-        _RATE, _MELS, frames_per_second=_PER_SECOND, instance_seconds=frames / _PER_SECOND
-    )
+    features = LogMel(_RATE, _PER_SECOND, frames / _PER_SECOND, num_mels=_MELS)
     return np.concatenate(list(stream_instances(features, stream_audio(audio, _RATE))))

@@ -9,10 +9,9 @@ from musicssl.batch import Batch, valid_instances
 from musicssl.errors import InputError
 from musicssl.networks.pooling import Instances, Pooling
 
-
 READS_INSTANCES = (
-    "the encoder reads instances, but the data are sound; choose features=log_mel, or an encoder of "
-    "sound such as encoder=samplecnn."
+    "the encoder reads instances, but the data are sound; choose features=log_mel, or an encoder "
+    "of sound such as encoder=samplecnn."
 )
 
 

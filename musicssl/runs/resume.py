@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from musicssl.cache import discard
 from musicssl.errors import InputError
 from musicssl.evaluation.metrics import metric_info
 from musicssl.runs.checkpoint_file import CheckpointFile
@@ -65,7 +66,10 @@ class ResumeCheckpoint(Checkpoint):
         trainer.save_checkpoint(new)
         if trainer.is_global_zero:
             if self.path.is_file():
-                self.path.replace(previous_of(self.path))
+                previous = previous_of(self.path)
+                if previous.is_dir():  # damage of some kind; a file cannot replace it
+                    discard(previous)
+                self.path.replace(previous)
             new.replace(self.path)
 
 

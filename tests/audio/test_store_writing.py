@@ -80,6 +80,7 @@ def test_after_a_kill_the_rest_is_decoded_and_the_store_is_the_same(tmp_path, wh
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["store"]
 
 
+@pytest.mark.slow
 def test_of_two_processes_one_decodes_and_both_have_the_store(tmp_path, whole):
     processes = [builder(tmp_path / "store", tmp_path / "gate") for _ in range(2)]
     for process in processes:

@@ -200,7 +200,7 @@ VALUES = ["0", "-1", "1e30", "nan", "null", "true", "[]", "[1,2]", "{a:1}", "abc
 
 
 @pytest.mark.fuzz
-def test_random_overrides_run_or_end_in_a_sentence(tmp_path, monkeypatch):
+def test_random_overrides_run_or_end_in_a_sentence(tmp_path, monkeypatch, say):
     """Composition, checks and a step of training; keys, kinds of overrides and values are drawn."""
     for name in ("write_results", "show_results"):
         monkeypatch.setattr(training, name, lambda *_: None)
@@ -208,7 +208,7 @@ def test_random_overrides_run_or_end_in_a_sentence(tmp_path, monkeypatch):
     keys = [str(key) for key in training.resolved(config)]
     for section in ("data", "trainer", "optimizer", "encoder", "finetune", "pooling"):
         keys += [f"{section}.{key}" for key in config[section] if key != "_target_"]
-    drawn, unexplained, tried = random.Random(0), [], 100
+    drawn, unexplained, refused, tried = random.Random(0), [], 0, 100
     for number in range(tried):
         key = drawn.choice(keys)
         word = f"{drawn.choice(['', '', '', '++', '~'])}{key}"
@@ -217,6 +217,8 @@ def test_random_overrides_run_or_end_in_a_sentence(tmp_path, monkeypatch):
         try:
             run(folder, "trainer.max_epochs=1", "+trainer.limit_train_batches=1", word)
         except Exception as error:  # noqa: BLE001 counted
+            refused += 1
             if input_error(error) is None:
                 unexplained.append(f"{word}: {type(error).__name__}: {error}"[:200])
+    say(f"random overrides: {tried} tried, {refused} refused, {len(unexplained)} unexplained")
     assert not unexplained, f"{len(unexplained)} of {tried}:\n" + "\n".join(unexplained)

@@ -1,11 +1,13 @@
 import os
 import signal
+import subprocess
 import sys
 
 import pytest
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from musicssl.cli.exits import Termination, graceful_exit
+from tests.support.commands import ROOT, SEARCH_PATH
 
 
 def like_lightning():
@@ -60,3 +62,34 @@ def test_within_a_run_the_trainer_decides_when(termination):
     os.kill(os.getpid(), signal.SIGTERM)
     with pytest.raises(SIGTERMException):
         termination.check()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["train.py", "--help"],
+        ["train.py", "method=att", "--help"],
+        ["train.py", "trainer=cpu", "trainer.max_epochs=1", SEARCH_PATH, "dataset=tiny"],
+        ["probe.py", "--help"],
+        ["-m", "musicssl.cli.main", "--help"],
+        ["-m", "musicssl.cli.main", "data"],
+        ["-m", "musicssl.report", "--help"],
+        ["-m", "musicssl.datasets.gtzan", "--help"],
+    ],
+    ids=" ".join,
+)
+def test_a_command_whose_reader_has_read_enough_ends_without_a_word(tmp_path, command):
+    script = [str(ROOT / word) if word.endswith(".py") else word for word in command]
+    with subprocess.Popen(
+        [sys.executable, *script],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        process.stdout.close()  # as `head` does in the end
+        said = process.stderr.read().decode()
+    assert process.returncode in (0, 128 + signal.SIGPIPE)  # 0 of argparse, which says nothing
+    assert "Traceback" not in said
+    assert "BrokenPipe" not in said

@@ -74,6 +74,7 @@ def test_results_are_those_of_scikit_learn_on_the_saved_embeddings(checkpoint, t
     assert fit["macro"]["auroc"] == pytest.approx(np.mean(aurocs), abs=1e-3)
 
 
+@pytest.mark.pictures
 def test_the_folder_says_the_same_everywhere(probed):
     document = probed.document()
     assert [(fit["p_s"], fit["seed"]) for fit in document["fits"]] == [(0.1, 0), (0.1, 1), (1.0, 0)]
@@ -337,6 +338,7 @@ def test_fine_tuning_is_compared_with_training_from_nothing(of_sound, tmp_path):
     assert [row["with"] for row in document["against"]] == ["samplecnn, untrained"]
 
 
+@pytest.mark.pictures
 def test_corruptions_are_of_the_probed_network_and_done_once(of_sound, tmp_path, capsys):
     asked = (f"checkpoint={of_sound}", "dataset=tiny_sound", "data.p_s=1", "baselines=[]")
     corrupted = ("corruption=[polarity,gain]", "severities=[5]")

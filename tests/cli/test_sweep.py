@@ -19,6 +19,7 @@ from omegaconf import OmegaConf
 
 from musicssl.cli.sweep import SweepProgress, axes, jobs_at_a_time, progress
 from musicssl.errors import InputError
+from tests.support.quick import slow_after
 
 ROOT = Path(__file__).parents[2]
 CONF = ROOT / "conf"
@@ -142,7 +143,7 @@ def composed(*overrides):
         return config, axes(config)
 
 
-@pytest.mark.parametrize("sweep", SWEEPS)
+@pytest.mark.parametrize("sweep", slow_after(2, SWEEPS))
 def test_every_sweep_varies_settings_that_exist(sweep):
     config, found = composed(f"sweep={sweep}")
     assert config.hydra.mode == RunMode.MULTIRUN

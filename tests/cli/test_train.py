@@ -16,11 +16,13 @@ from musicssl.runs.folder import RunFolder
 from musicssl.runs.history import read_history
 from tests.support.commands import shell
 from tests.support.opens import opens_of
+from tests.support.quick import slow_after
 from tests.support.tiny import Tiny
 from tests.support.tiny_sound import TinySound
 from tests.support.training_command import QUICK, TINY, run
 
 
+@pytest.mark.pictures
 def test_a_run_leaves_scores_that_its_tables_and_its_checkpoint_agree_with(tmp_path, capsys):
     folder = run(tmp_path / "run")
     saved = np.load(folder.path / "predictions.npz")  # loads without pickle
@@ -58,7 +60,7 @@ def test_a_metric_to_select_by_that_is_not_logged_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("pooling", ["mean", "max", "attention", "gated_attention", "auto"])
-@pytest.mark.parametrize("lengths", ["false", "true"])
+@pytest.mark.parametrize("lengths", slow_after(1, ["true", "false"]))
 def test_every_pooling_reports_localisation(tmp_path, pooling, lengths):
     folder = run(tmp_path, f"pooling={pooling}", f"dataset.variable_lengths={lengths}")
     values = json.loads(folder.metrics.read_text())["localisation"]
@@ -74,6 +76,7 @@ def test_a_random_forest_learns_the_tiny_corpus(tmp_path):
     assert document["localisation"] is None
 
 
+@pytest.mark.slow
 def test_att_learns_the_tiny_corpus(tmp_path):
     settings = ("trainer.max_epochs=60", "optimizer.lr=0.01", "encoder.dropout=0.1")
     folder = run(tmp_path, *settings, "dataset.num_clips=400")
@@ -194,6 +197,16 @@ def test_a_mistake_on_the_command_line_is_one_line_and_status_2(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_method_without_a_network_that_is_given_one_is_one_line_too(tmp_path):
+    result = shell(tmp_path, *TINY, "method=random_forest", "finetune.checkpoint=x")
+    assert result.returncode == 2
+    assert result.stderr.splitlines() == [
+        "error: there is no checkpoint x; runs keep theirs in checkpoints/best.ckpt."
+    ]
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.slow
 def test_a_mistake_in_a_constructor_is_one_line_too(tmp_path):
     """Hydra wraps what is raised while it builds an object."""
     result = shell(tmp_path, *TINY, "data.b_s=7")
@@ -274,7 +287,9 @@ def test_a_value_of_another_kind_is_named_and_leaves_no_run(tmp_path, overrides,
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("override", ["optimizer.lr=1", "trainer.devices=auto", "data.b_s=null"])
+@pytest.mark.parametrize(
+    "override", slow_after(1, ["optimizer.lr=1", "trainer.devices=auto", "data.b_s=null"])
+)
 def test_a_value_that_is_as_good_as_the_default_is_taken(tmp_path, override):
     assert run(tmp_path, override).is_complete
 

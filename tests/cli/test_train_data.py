@@ -13,6 +13,7 @@ from musicssl.errors import InputError
 from musicssl.runs.checkpoint import Checkpoint
 from musicssl.runs.folder import RunFolder
 from tests.support.commands import composed
+from tests.support.quick import slow_after
 
 RATE = 16_000
 SPLITS = ["train"] * 5 + ["val"] + ["test"] * 2
@@ -118,8 +119,8 @@ def test_a_complete_run_is_not_shown_as_one_of_other_data(corpus, capsys, change
     assert "This run is complete" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("change", "said"), CHANGES)
-@pytest.mark.parametrize("lost", [None, "data.json"])
+@pytest.mark.parametrize(("change", "said"), slow_after(2, CHANGES))
+@pytest.mark.parametrize("lost", slow_after(1, [None, "data.json"]))
 def test_an_interrupted_run_is_not_continued_on_other_data(corpus, monkeypatch, change, said, lost):
     interrupt(corpus, monkeypatch)
     folder = RunFolder(corpus.parent / "run")

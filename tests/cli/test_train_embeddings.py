@@ -14,6 +14,7 @@ from musicssl.probing.base import Embeddings
 from musicssl.probing.linear import fit_linear
 from musicssl.runs.artifacts.label_curve import read_probe_curves
 from musicssl.runs.checkpoint import load_method, read_checkpoint
+from tests.support.quick import slow_after
 from tests.support.tiny_sound import TinySound
 from tests.support.training_command import run
 
@@ -24,6 +25,7 @@ SMALL = (
 )
 
 
+@pytest.mark.pictures
 def test_a_run_is_judged_by_a_linear_probe_that_its_checkpoint_holds(tmp_path, capsys):
     few = "method.probe_clips=5"  # of 21 while it trains: the saved probe is the one of the end
     folder = run(tmp_path / "run", "method=semisupcon", *SMALL, "data.p_s=0.5", few)
@@ -60,7 +62,7 @@ def data_of_the_run():
     return module
 
 
-@pytest.mark.parametrize("method", ["simclr", "supcon", "vicreg", "byol"])
+@pytest.mark.parametrize("method", slow_after(1, ["byol", "simclr", "supcon", "vicreg"]))
 def test_relatives_run_from_the_command_line(tmp_path, method):
     folder = run(tmp_path / "run", f"method={method}", *SMALL)
     assert json.loads(folder.metrics.read_text())["effective_rank"] >= 1
@@ -154,6 +156,7 @@ def test_a_map_that_cannot_be_is_refused_before_training(tmp_path, monkeypatch, 
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.pictures
 def test_a_complete_run_draws_another_map_only_if_asked(tmp_path):
     common = (tmp_path / "run", "method=simclr", *SMALL, "data.p_s=0.5")
     folder = run(*common, "embedding_map=null")

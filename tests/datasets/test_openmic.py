@@ -361,6 +361,7 @@ def test_the_real_folder_without_features_is_incomplete(real: Path) -> None:
         OpenMIC(real).load()
 
 
+@pytest.mark.slow
 def test_the_real_partitions_order_the_rows(real: Path, tmp_path: Path) -> None:
     folder = tmp_path / "openmic-2018"
     folder.mkdir()

@@ -73,6 +73,7 @@ def test_a_small_corpus_is_the_start_of_a_large_one(band, corpus):
     assert np.array_equal(start.clip_ids, corpus.clip_ids[:11])
 
 
+@pytest.mark.slow
 def test_number_of_workers_and_threads_changes_nothing(band, corpus, tmp_path):
     torch.set_num_threads(2)
     parallel = replace(band, cache=tmp_path, num_workers=2)

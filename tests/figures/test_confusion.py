@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import confusion_matrix
 
 from musicssl.figures.confusion import confusion_shares, draw_confusion
-from musicssl.figures.saving import save_png
+from musicssl.figures.style import save_png
 from tests.support.pictures import BAD_MATH, PNG, text_beyond_the_edge
 
 

@@ -17,6 +17,7 @@ from musicssl.figures.embedding_map import (
 )
 from musicssl.figures.style import COLOURS, GREY
 from tests.support.pictures import BAD_MATH, PNG, text_beyond_the_edge
+from tests.support.quick import slow_after
 
 N = 30
 
@@ -106,7 +107,7 @@ def test_values_have_the_colours_of_their_own_scale():
 
 
 @pytest.mark.parametrize("draw", [class_map, label_maps, value_maps])
-@pytest.mark.parametrize("count", [1, 2, 7, 30])
+@pytest.mark.parametrize("count", slow_after(2, [1, 7, 2, 30]))
 def test_nothing_is_cut_off(draw, count):
     classes = [f"a long name of a class with {BAD_MATH} and {c}" for c in range(count)]
     y = np.eye(count)[np.arange(N) % count]

@@ -17,7 +17,7 @@ from torchaudio.functional import melscale_fbanks
 from musicssl.errors import InputError
 from musicssl.figures.bars import draw_per_class_bars
 from musicssl.figures.curves import draw_training_curves
-from musicssl.figures.saving import save_png
+from musicssl.figures.style import save_png
 from musicssl.figures.timeline import draw_attention_timeline
 from tests.support.pictures import BAD_MATH, PNG, text_beyond_the_edge
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from musicssl.figures.saving import save_png
 from musicssl.figures.scatter import draw_scatter
+from musicssl.figures.style import save_png
 from tests.support.pictures import BAD_MATH, PNG, text_beyond_the_edge
 
 

@@ -27,6 +27,7 @@ from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint
 from musicssl.seeding import StepSeed
 from tests.support.interrupted import Stop
 from tests.support.kinds import OneClass
+from tests.support.quick import slow_after
 from tests.support.training import m1_parts, quiet_trainer
 from tests.support.training_command import run
 
@@ -339,8 +340,8 @@ def fit(folder, b_s, place=None):
     ]
 
 
-@pytest.mark.parametrize("b_s", [0, 0.5])
-@pytest.mark.parametrize("place", ["validation", "step 0", "step 3"])
+@pytest.mark.parametrize("b_s", slow_after(1, [0.5, 0]))
+@pytest.mark.parametrize("place", slow_after(2, ["validation", "step 3", "step 0"]))
 def test_a_signal_in_the_epoch_that_starts_the_mixture_costs_nothing(tmp_path, place, b_s):
     for name in ("whole", "stopped"):
         (tmp_path / name).mkdir()

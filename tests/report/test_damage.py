@@ -133,7 +133,7 @@ def refusal(read, folder, what):
 
 @pytest.mark.fuzz
 @pytest.mark.parametrize("kind", ["run", "probe"])
-def test_any_damage_is_one_sentence_or_none(tmp_path, kind):
+def test_any_damage_is_one_sentence_or_none(tmp_path, say, kind):
     rng, tried, named = np.random.default_rng(0), 1500, 0
     read = read_run if kind == "run" else read_probe
     sound = tmp_path / "sound"
@@ -152,12 +152,12 @@ def test_any_damage_is_one_sentence_or_none(tmp_path, kind):
             assert message.isprintable(), what  # so it is one line
             assert len(message) < 1000, what
         shutil.rmtree(folder)
-    print(f"{kind}: {tried} damaged folders tried, {named} named")
+    say(f"damaged folders of a {kind}: {tried} tried, {named} refused, 0 unexplained")
     assert named > tried / 2
 
 
 @pytest.mark.fuzz
-def test_a_report_over_damaged_folders_shows_the_sound_ones(tmp_path, capsys):
+def test_a_report_over_damaged_folders_shows_the_sound_ones(tmp_path, capsys, say):
     rng, tried = np.random.default_rng(1), 150
     runs = tmp_path / "runs"
     for name, quality in (("att", 0.4), ("b", 0.9)):
@@ -171,7 +171,7 @@ def test_a_report_over_damaged_folders_shows_the_sound_ones(tmp_path, capsys):
     main([str(runs), "--out", str(tmp_path / "out")])
     printed = capsys.readouterr().out
     named = printed.count("Left out: ")
-    print(f"report: {tried} damaged folders tried, {named} left out")
+    say(f"damaged folders of a report: {tried} tried, {named} left out, 0 unexplained")
     assert named > tried / 2
     assert all(line.isprintable() for line in printed.split("\n"))
     assert "b measures +" in printed

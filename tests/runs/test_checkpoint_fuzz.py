@@ -24,6 +24,7 @@ from musicssl.runs.checkpoint import Checkpoint, read_checkpoint
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.probes.folder import ProbeFolder
 from musicssl.runs.trust import METHOD_PARTS
+from tests.support.quick import slow_after
 
 RUNS = Path(__file__).parents[1] / "fixtures" / "runs_of_0_1"
 OF_TARGETS = "musicssl.losses.similarity.of_targets"
@@ -162,12 +163,11 @@ def use(checkpoint, dataset=True):
 
 
 @pytest.mark.parametrize(
-    "count", [pytest.param(1_000), pytest.param(100_000, marks=pytest.mark.fuzz)]
+    "count",
+    [*slow_after(1, [200, 1_000]), pytest.param(100_000, marks=pytest.mark.fuzz)],
 )
 @pytest.mark.filterwarnings("ignore")
-def test_no_attack_in_a_checkpoint_has_an_effect(
-    made, tmp_path, monkeypatch, capsys, recwarn, count
-):
+def test_no_attack_in_a_checkpoint_has_an_effect(made, tmp_path, monkeypatch, say, recwarn, count):
     """Most go through the object, every hundredth through a file."""
     canary = tmp_path / "canary"
     modules = tmp_path / "modules"
@@ -208,8 +208,7 @@ def test_no_attack_in_a_checkpoint_has_an_effect(
         if imported or left:
             fired.append((stored, imported, left))
             break
-    with capsys.disabled():
-        print(f"\n{count} attacks in checkpoints, {built} harmless, {len(fired)} fired")
+    say(f"attacks in checkpoints: {count} tried, {built} harmless, {len(fired)} fired")
     assert not fired
     assert 0 < built < count
     import_module("canary_3")
@@ -235,7 +234,7 @@ TAGS = ["!!python/object/apply:os.system", "!!python/name:os.system", "!!python/
 
 
 @pytest.mark.parametrize("count", [pytest.param(300), pytest.param(20_000, marks=pytest.mark.fuzz)])
-def test_no_attack_in_the_settings_of_a_folder_has_an_effect(tmp_path, monkeypatch, capsys, count):
+def test_no_attack_in_the_settings_of_a_folder_has_an_effect(tmp_path, monkeypatch, say, count):
     canary, folder = tmp_path / "canary", tmp_path / "run"
     folder.mkdir()
     monkeypatch.chdir(tmp_path)
@@ -259,8 +258,8 @@ def test_no_attack_in_the_settings_of_a_folder_has_an_effect(tmp_path, monkeypat
                 read += 1
             except InputError:
                 pass  # one sentence
-    with capsys.disabled():
-        print(f"\n{count} attacks in config.yaml, {read} of {4 * count} readings passed, 0 fired")
+    fired = int(canary.exists())
+    say(f"attacks in config.yaml: {count} tried, {read} of {4 * count} read, {fired} fired")
     assert not canary.exists()
     assert {name.partition(".")[0] for name in set(sys.modules) - before} <= {"musicssl"}
     assert 0 < read < 4 * count

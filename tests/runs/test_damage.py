@@ -28,6 +28,7 @@ from musicssl.runs.folder import RunFolder
 from musicssl.runs.probes.folder import ProbeFolder
 from musicssl.runs.resume import ResumeCheckpoint
 from tests.support.commands import SEARCH_PATH, composed
+from tests.support.quick import slow_after
 from tests.support.tiny import Tiny
 
 RATE = 8_000
@@ -111,6 +112,11 @@ def judged(work, place, expected):
     return "same numbers"
 
 
+def told(count):
+    same, refused = count["same numbers"], count["sentence"]
+    return f"{same + refused} tried, {same} the same numbers, {refused} refused, 0 silently used"
+
+
 class Mean(torch.nn.Module):
     """Embeds a clip as the mean of its instances."""
 
@@ -172,7 +178,7 @@ CACHES = {synthband, instances, headers, prepared, found, embeddings}
 
 @pytest.mark.slow
 @pytest.mark.parametrize("make", CACHES, ids=lambda make: make.__name__)
-def test_damaged_caches_are_made_again_or_named(audio, tmp_path, capsys, monkeypatch, make):
+def test_damaged_caches_are_made_again_or_named(audio, tmp_path, say, make):
     whole = tmp_path / "whole"
     expected = make(whole, audio)
     files = sorted(path.relative_to(whole) for path in whole.rglob("*") if path.is_file())
@@ -187,8 +193,7 @@ def test_damaged_caches_are_made_again_or_named(audio, tmp_path, capsys, monkeyp
         if make is not found:
             assert make(cache, audio) == expected
         shutil.rmtree(cache)
-    with capsys.disabled():
-        print(f"\n{make.__name__}: {dict(count)} of {len(files) * len(DAMAGE)}", end=" ")
+    say(f"damaged caches, {make.__name__}: {told(count)}")
     assert count["same numbers"] > 0
     assert (count["sentence"] > 0) == (make is found)
 
@@ -228,11 +233,15 @@ SETTINGS = (
 )
 
 
-def run(path):
+def run(path, *settings):
     folder = RunFolder(path)
-    training.run(composed("train", path, *SETTINGS), folder)
+    training.run(composed("train", path, *SETTINGS, *settings), folder)
     document = read_json(folder.metrics)
     return [document["macro"], document["per_class"], document["best_epoch"]]
+
+
+def run_of_embeddings(path):
+    return run(path, "method=semisupcon", "encoder=att", "views=weak")
 
 
 @pytest.fixture(scope="module")
@@ -255,6 +264,12 @@ def runs(tmp_path_factory):
     return folder, expected
 
 
+@pytest.fixture(scope="module")
+def run_with_probes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("probes") / "run"
+    return folder, run_of_embeddings(folder)
+
+
 FILES = [
     ("interrupted", "checkpoints/last.ckpt"),
     ("interrupted", "checkpoints/previous.ckpt"),
@@ -269,15 +284,15 @@ FILES = [
 ]
 QUICK = [
     (*FILES[0], flip_a_weight),
+    (*FILES[8], bit_at(0.3)),
     (*FILES[0], deleted),
     (*FILES[2], cut),
     (*FILES[3], deleted),
-    (*FILES[8], bit_at(0.3)),
     (*FILES[8], a_folder),
 ]
 
 
-@pytest.mark.parametrize(("state", "name", "damage"), QUICK)
+@pytest.mark.parametrize(("state", "name", "damage"), slow_after(2, QUICK))
 def test_a_damaged_run_ends_as_it_would_have_or_with_a_sentence(
     runs, tmp_path, state, name, damage
 ):
@@ -287,8 +302,16 @@ def test_a_damaged_run_ends_as_it_would_have_or_with_a_sentence(
     judged(run, place, runs[1])
 
 
+@pytest.mark.parametrize("damage", slow_after(4, reversed(DAMAGE)))
+def test_a_damaged_table_of_probes_is_named(run_with_probes, tmp_path, damage):
+    place = tmp_path / "run"
+    shutil.copytree(run_with_probes[0], place)
+    damage(place / "label_curve.csv")
+    judged(run_of_embeddings, place, run_with_probes[1])
+
+
 @pytest.mark.fuzz
-def test_all_damage_to_a_run_ends_with_the_same_numbers_or_a_sentence(runs, tmp_path, capsys):
+def test_all_damage_to_a_run_ends_with_the_same_numbers_or_a_sentence(runs, tmp_path, say):
     for state, name in FILES:
         count = Counter()
         for damage in DAMAGE:
@@ -297,8 +320,7 @@ def test_all_damage_to_a_run_ends_with_the_same_numbers_or_a_sentence(runs, tmp_
             damage(place / name)
             count[judged(run, place, runs[1])] += 1
             shutil.rmtree(place)
-        with capsys.disabled():
-            print(f"\n{state} {name}: {dict(count)}", end=" ")
+        say(f"damaged {name} of a run that is {state}: {told(count)}")
 
 
 def test_a_damaged_last_checkpoint_is_said(runs, tmp_path, capsys):

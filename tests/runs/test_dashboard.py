@@ -29,6 +29,7 @@ from musicssl.runs.dashboard import _mode, log_probe
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.history import read_history
 from tests.support.commands import ROOT
+from tests.support.quick import slow_after
 from tests.support.sources import imports
 from tests.support.synthetic_probes import document, source, write_probe
 from tests.support.training_command import QUICK
@@ -231,11 +232,14 @@ def fail(error: BaseException) -> Any:
 
 @pytest.mark.parametrize(
     ("place", "error"),
-    [
-        ("write_results", RuntimeError("out of memory")),
-        ("write_results", KeyboardInterrupt()),
-        ("EpochProgress.on_train_epoch_end", SIGTERMException()),
-    ],
+    slow_after(
+        1,
+        [
+            ("write_results", RuntimeError("out of memory")),
+            ("write_results", KeyboardInterrupt()),
+            ("EpochProgress.on_train_epoch_end", SIGTERMException()),
+        ],
+    ),
 )
 def test_a_run_that_fails_is_closed_as_failed_and_can_go_on(tmp_path, monkeypatch, place, error):
     with monkeypatch.context() as broken:

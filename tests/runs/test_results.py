@@ -23,6 +23,7 @@ def run_of(folder, dataset, *overrides):
     return run(folder, *target, *overrides)
 
 
+@pytest.mark.pictures
 def test_a_run_of_one_class_a_clip(tmp_path, capsys):
     folder = run_of(tmp_path / "run", "OneClass", "select=val/accuracy")
     saved = np.load(folder.path / "predictions.npz")
@@ -46,6 +47,7 @@ def test_a_run_of_one_class_a_clip(tmp_path, capsys):
     assert f"accuracy {accuracy:.3f}, balanced accuracy 0." in capsys.readouterr().out
 
 
+@pytest.mark.pictures
 def test_a_run_of_a_regression(tmp_path, capsys):
     folder = run_of(tmp_path / "run", "Values", "select=val/r2")
     saved = np.load(folder.path / "predictions.npz")

@@ -20,6 +20,7 @@ from musicssl.runs.history import History
 from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint
 from musicssl.seeding import StepSeed
 from tests.support.interrupted import Stop, validation_of
+from tests.support.quick import slow_after
 from tests.support.tiny import Tiny
 
 ROOT = Path(__file__).parents[2]
@@ -147,7 +148,7 @@ def fit(
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
-@pytest.mark.parametrize("place", ["validation", "step 0", "step 3", "step 5"])
+@pytest.mark.parametrize("place", slow_after(2, ["step 3", "validation", "step 0", "step 5"]))
 def test_a_signal_anywhere_in_an_epoch_costs_nothing(tmp_path, accumulate, place):
     """Within validation or accumulation the state is not whole; the epoch is trained again."""
     whole, stopped, moved = tmp_path / "whole", tmp_path / "stopped", tmp_path / "moved"
@@ -173,8 +174,8 @@ def test_a_signal_anywhere_in_an_epoch_costs_nothing(tmp_path, accumulate, place
         assert torch.equal(best[1]["state_dict"][name], tensor), name
 
 
-@pytest.mark.parametrize("place", ["validation", "step 3"])
-@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("place", slow_after(1, ["step 3", "validation"]))
+@pytest.mark.parametrize("accumulate", slow_after(1, [1, 2]))
 @pytest.mark.parametrize(
     "name", ["mean_teacher", "temporal_ensembling", "fixmatch", "semisupcon", "byol"]
 )

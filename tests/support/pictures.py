@@ -1,8 +1,13 @@
 """What a picture must be: a PNG file, with nothing beyond its edge."""
 
+import base64
+
 from matplotlib.figure import Figure
 
 PNG = b"\x89PNG\r\n\x1a\n"
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8/5+hHgAHggJ/PchI7wAAAABJRU5ErkJggg=="
+)  # a whole picture of one pixel
 
 
 BAD_MATH = r"$\frac$"  # would not draw if dollar signs meant mathematics

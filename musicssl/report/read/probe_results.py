@@ -27,8 +27,7 @@ from musicssl.report.read.files import (
     text_of_config,
 )
 from musicssl.runs.folder import RunFolder
-from musicssl.runs.probes.folder import ProbeFolder
-from musicssl.runs.probes.settings import embeddings_file
+from musicssl.runs.probes.folder import ProbeFolder, embeddings_file
 from musicssl.runs.settings import load_settings
 
 _SAME = 0.01  # of the metric: what another device, or another size of batches, may change

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from musicssl.cache import csv_field
-from musicssl.errors import InputError
+from musicssl.errors import disk_errors
 from musicssl.evaluation.robustness_table import CLEAN
 from musicssl.report.analysis.best_settings import ALL, ChoiceTable
 from musicssl.report.analysis.comparisons import Comparison
@@ -46,12 +46,19 @@ def write_report(
         The page.
 
     Raises:
-        InputError: If `folder` cannot be a folder.
+        InputError: If `folder` cannot be written.
     """
-    _make_folder(folder)
+    with disk_errors(folder, "--out FOLDER"):
+        return _write_files(report, sections, probes, folder)
+
+
+def _write_files(
+    report: ReportView, sections: Sequence[Study], probes: ProbeStudy, folder: Path
+) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
     _remove_former(folder)
     for study, place in zip(sections, section_folders(folder, len(sections)), strict=True):
-        _make_folder(place)
+        place.mkdir(parents=True, exist_ok=True)
         _write_study(study, place)
     if probes.boards:
         write_probes(folder / "probes.csv", probes.boards)
@@ -71,15 +78,6 @@ def write_report(
 def section_folders(folder: Path, number: int) -> list[Path]:
     """Name the folder of each section: the report's own if there is one section."""
     return [folder] if number == 1 else [folder / f"section_{i + 1}" for i in range(number)]
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"cannot make the folder {folder} ({error}); choose another --out."
-        ) from error
 
 
 def _remove_former(folder: Path) -> None:

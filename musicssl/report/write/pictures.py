@@ -8,7 +8,7 @@ from musicssl.evaluation.metrics import percent
 from musicssl.figures.class_dots import draw_class_dots
 from musicssl.figures.label_curve import Point, draw_label_curves
 from musicssl.figures.robustness_curve import draw_robustness_curves
-from musicssl.figures.saving import save_png
+from musicssl.figures.style import save_png
 from musicssl.report.analysis.grouping import fractions
 from musicssl.report.analysis.linear_probes import LinearProbes
 from musicssl.report.analysis.probe_boards import ProbeBoard, chance_text

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from musicssl.evaluation.metrics import metric_info, percent
-from musicssl.evaluation.statistics.p_values import p_text
-from musicssl.evaluation.statistics.significance import FEWEST_SEEDS
+from musicssl.evaluation.statistics.significance import FEWEST_SEEDS, p_text
 from musicssl.report.analysis.best_settings import ChoiceTable
 from musicssl.report.analysis.comparisons import TESTED, Comparison
 from musicssl.report.analysis.grids import Grid, fraction_heads

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from musicssl.evaluation.metrics import metric_info, percent
-from musicssl.evaluation.statistics.p_values import p_equation
-from musicssl.evaluation.statistics.significance import FEWEST_SEEDS
+from musicssl.evaluation.statistics.significance import FEWEST_SEEDS, p_equation
 from musicssl.report.analysis.comparisons import TESTED, Comparison
 from musicssl.report.analysis.grouping import Method
 from musicssl.report.analysis.labels_needed import Match

@@ -17,7 +17,7 @@ from musicssl.evaluation.clustering import (
     normalised_mutual_information,
 )
 from musicssl.figures.clusters import draw_clusters
-from musicssl.figures.saving import save_png
+from musicssl.figures.style import save_png
 from musicssl.runs.artifacts.artifact import TrainedRun
 from musicssl.runs.folder import RunFolder
 

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from musicssl.data.corpus import Corpus
-from musicssl.errors import printable
+from musicssl.errors import InputError, printable
 from musicssl.evaluation.metrics import metric_info, primary_metric
 from musicssl.evaluation.monitors import effective_rank
 from musicssl.evaluation.tasks import Task
@@ -51,7 +51,14 @@ class LearnedEmbeddings:
         if not document.get("effective_rank"):
             return
         rank: float = document["effective_rank"]
-        for name, points in read_probe_curves(folder.label_curve).items():
+        try:
+            curves = read_probe_curves(folder.label_curve)
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{folder.label_curve} is missing or damaged ({printable(str(error))}); delete "
+                f"{folder.metrics.name} beside it, and the same command writes both again."
+            ) from error
+        for name, points in curves.items():
             metric = primary_metric(points[0].macro)
             heading = metric_info(metric).heading
             steps = ", ".join(f"{p.macro[metric]:.3f} of {p.clips:,}" for p in points)

@@ -17,7 +17,7 @@ from musicssl.figures.generative_pictures import (
     traversals_figure,
 )
 from musicssl.figures.generative_scene import Scene
-from musicssl.figures.saving import save_png
+from musicssl.figures.style import save_png
 from musicssl.methods.base.method import Method
 from musicssl.methods.generative.pictures import FeatureModel, ShownClips, decided
 from musicssl.runs.artifacts.artifact import TrainedRun

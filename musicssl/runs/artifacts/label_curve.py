@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from musicssl.cache import csv_field, csv_number
-from musicssl.evaluation.metrics import metric_info, percent, primary_metric
+from musicssl.evaluation.metrics import METRICS, metric_info, percent, primary_metric
 from musicssl.figures.label_curve import Point, draw_label_curves
-from musicssl.figures.saving import save_png
+from musicssl.figures.style import save_png
 from musicssl.probing.label_curve import CurvePoint
 
 Curves = Mapping[str, Sequence[CurvePoint]]
@@ -46,11 +46,29 @@ def write_probe_curves(path: Path, curves: Curves) -> None:
 
 
 def read_probe_curves(path: Path) -> dict[str, list[CurvePoint]]:
-    """Read what `write_probe_curves` wrote."""
+    """Read what `write_probe_curves` wrote.
+
+    Raises:
+        OSError: If the table cannot be read.
+        ValueError: If it is damaged.
+    """
     curves: dict[str, list[CurvePoint]] = {}
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            name, fraction, clips = row.pop("probe"), row.pop("fraction"), row.pop("clips")
-            macro = {key: csv_number(value) for key, value in row.items()}
-            curves.setdefault(name, []).append(CurvePoint(float(fraction), int(clips), macro))
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file, strict=True):
+                curves.setdefault(row.pop("probe"), []).append(_point(row))
+    except (csv.Error, LookupError, TypeError) as error:
+        raise ValueError(f"a row of it is damaged: {error}") from error
+    if not curves:
+        raise ValueError("it has no rows")
     return curves
+
+
+def _point(row: dict[str, str]) -> CurvePoint:
+    fraction, clips = float(row.pop("fraction")), int(row.pop("clips"))
+    if not 0 < fraction <= 1 or clips < 1:
+        raise ValueError(f"a share of {fraction} that is {clips} clips")
+    macro = {key: csv_number(value) for key, value in row.items()}
+    if not macro or not set(macro) <= set(METRICS):
+        raise ValueError("a metric of it is unknown")
+    return CurvePoint(fraction, clips, macro)

@@ -13,7 +13,7 @@ from musicssl.evaluation.statistics.bootstrap import replicates
 from musicssl.evaluation.statistics.paired import compare
 from musicssl.evaluation.tasks import task_named
 from musicssl.runs.probes.folder import ProbeFolder
-from musicssl.runs.probes.pictures import draw_curve
+from musicssl.runs.probes.results import draw_curve
 
 _TRUTH = ("clip_ids", "targets", "mask", "groups", "credit")
 

@@ -10,6 +10,7 @@ figures/
 """
 
 import logging
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -90,3 +91,58 @@ def _corpus_settings(settings: Mapping[str, Any], file: Path) -> dict[str, Any]:
         )
     data = {key: value for key, value in settings["data"].items() if key not in _NO_BEARING}
     return {"dataset": settings["dataset"], "data": data}
+
+
+def embeddings_file(embeddings: Any) -> Path | None:
+    """Return the file that `embeddings=FILE` or `embeddings.file=FILE` names; None without one."""
+    file = embeddings.get("file") if isinstance(embeddings, Mapping) else embeddings
+    return None if file is None else Path(str(file)).expanduser()
+
+
+def probe_folder(
+    checkpoint: str | None,
+    embeddings: Any,
+    runs: str,
+    name: str | None,
+    choices: Mapping[str, str | None],
+) -> str:
+    """Return the folder of a probe but for its overrides, `HOME/NAME/PROBE`.
+
+    Args:
+        checkpoint: Its path, if it is one that is probed.
+        embeddings: The setting of this name.
+        runs: Folder of all runs.
+        name: In place of the word typed after `dataset=`.
+        choices: Hydra's, from a group to the option that was chosen.
+    """
+    file = embeddings_file(embeddings)
+    place = _home(checkpoint, None if file is None else str(file), choices["encoder"], runs)
+    corpus = name or choices["dataset"] or ("own_corpus" if file is None else "own_labels")
+    return str(place / corpus / str(choices["probe"]))
+
+
+def _home(checkpoint: str | None, embeddings: str | None, encoder: str | None, runs: str) -> Path:
+    """Return the folder for all probes of something: in its run, or else in `runs`/probes.
+
+    Args:
+        checkpoint: Its path, if it is one.
+        embeddings: Their file, if they are some.
+        encoder: The word typed after `encoder=`, if it is one.
+        runs: Folder of all runs.
+    """
+    if checkpoint is not None and (run := run_of(Path(checkpoint))) is not None:
+        stem = Path(checkpoint).stem
+        return run / "probes" / ("" if stem == "best" else stem)
+    place = Path(runs).absolute() / "probes"
+    file = checkpoint if checkpoint is not None else embeddings
+    if file is None:
+        return place / f"untrained_{encoder}"
+    path = Path(file).expanduser().absolute()
+    return place / f"{path.stem}-{zlib.crc32(str(path).encode()):08x}"
+
+
+def run_of(checkpoint: Path) -> Path | None:
+    """Return the folder of the run that a checkpoint is of; None if it lies elsewhere."""
+    place = checkpoint.expanduser().absolute().parent
+    is_run = place.name == "checkpoints" and (place.parent / "config.yaml").is_file()
+    return place.parent if is_run else None

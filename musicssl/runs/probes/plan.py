@@ -1,6 +1,7 @@
-"""How embeddings are judged, and by what name the results go."""
+"""How embeddings are judged, what may be said of that, and by what name the results go."""
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -13,9 +14,12 @@ import torch
 from musicssl.cache import fingerprint
 from musicssl.data.corpus import Corpus, LoadedCorpus
 from musicssl.data.datamodule import SemiSupervisedDataModule
+from musicssl.errors import InputError
 from musicssl.probing.base import Probe
 from musicssl.probing.finetune import FineTune
 from musicssl.runs.probes.source import Source
+
+BASELINES = ("untrained", "log_mel")
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,3 +93,59 @@ def _labels(corpus: Corpus) -> str:
     for part in (y, corpus.mask, corpus.split, corpus.groups, corpus.credit):
         digest.update(b"none" if part is None else part.tobytes())
     return digest.hexdigest()
+
+
+def saved_to(embeddings: Any) -> Path | None:
+    """Return the file that `embeddings.save=FILE` names; None without one."""
+    file = embeddings.get("save") if isinstance(embeddings, Mapping) else None
+    return None if file is None else Path(str(file)).expanduser()
+
+
+def checked_fractions(p_s: Any) -> tuple[float, ...]:
+    """Return fractions of labels as they may be given, one number or several, ascending.
+
+    Raises:
+        InputError: If one is no number above 0 and at most 1.
+    """
+    given: Sequence[Any] = p_s if isinstance(p_s, list | tuple) else [p_s]
+    for value in given:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not 0 < value <= 1 or math.isnan(value):
+            raise InputError(
+                "data.p_s must be fractions of the labels above 0 and at most 1, such as "
+                f"[0.01,0.1,1], got {value}."
+            )
+    if not given:
+        raise InputError("data.p_s=[] leaves nothing to probe with; name a fraction of the labels.")
+    return tuple(sorted({float(value) for value in given}))
+
+
+def checked_seeds(seed: Any, seeds: Any) -> tuple[int, ...]:
+    """Return the seeds of the draws of labelled clips.
+
+    Args:
+        seed: The first.
+        seeds: How many.
+
+    Raises:
+        InputError: If that is not at least one.
+    """
+    if not isinstance(seeds, int) or isinstance(seeds, bool) or seeds < 1:
+        raise InputError(f"seeds must be a whole number of draws, at least 1, got {seeds}.")
+    if not isinstance(seed, int) or seed < 0:
+        raise InputError(f"seed must be a whole number from 0 up, got {seed}.")
+    return tuple(range(seed, seed + seeds))
+
+
+def checked_baselines(names: Any) -> tuple[str, ...]:
+    """Return what is probed for comparison.
+
+    Raises:
+        InputError: If there is no such baseline.
+    """
+    given = [names] if isinstance(names, str) else list(names or [])
+    for name in given:
+        if name not in BASELINES:
+            choices = ",".join(BASELINES)
+            raise InputError(f"there is no baseline {name!r}; choose of baselines=[{choices}].")
+    return tuple(dict.fromkeys(given))

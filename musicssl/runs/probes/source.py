@@ -20,7 +20,7 @@ from musicssl.networks.classifier import Classifier
 from musicssl.networks.pooling import MeanPooling
 from musicssl.probing.embeddings.extraction import Embedder, embed
 from musicssl.runs.checkpoint import Checkpoint
-from musicssl.runs.probes.settings import run_of
+from musicssl.runs.probes.folder import run_of
 
 
 @dataclass(frozen=True)

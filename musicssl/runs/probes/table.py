@@ -12,7 +12,7 @@ from rich.text import Text
 
 from musicssl.errors import printable
 from musicssl.evaluation.metrics import metric_info, percent
-from musicssl.evaluation.statistics.p_values import p_equation
+from musicssl.evaluation.statistics.significance import p_equation
 from musicssl.runs.artifacts.robustness import show_robustness
 from musicssl.runs.probes.folder import ProbeFolder
 from musicssl.runs.probes.results import headline_metrics

@@ -80,6 +80,7 @@ print(digest.hexdigest())
 """
 
 
+@pytest.mark.slow
 def test_no_key_plays_what_happens_to_lie_in_memory():
     """glibc fills free memory with another byte in each process; the sound must not change."""
     digests = {

@@ -107,6 +107,7 @@ def test_pairing_makes_a_difference_surer_than_the_scores_are():
     assert high - low < 0.85 * (unpaired_high - unpaired_low)
 
 
+@pytest.mark.slow
 def test_one_time_in_ten_models_that_are_alike_differ_at_a_level_of_a_tenth():
     rng = np.random.default_rng(7)
     p = [compared(rng, 150, resamples=200, seed=draw)[0].p for draw in range(300)]

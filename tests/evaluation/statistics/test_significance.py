@@ -112,6 +112,7 @@ def test_swapping_the_methods_turns_the_difference_and_nothing_else():
         ({"seed_effect": 0.0}, 1),
     ],
 )
+@pytest.mark.slow
 def test_one_in_twenty_equal_pairs_is_called_different(effects, num_seeds):
     rng = np.random.default_rng(3)
     found = 0

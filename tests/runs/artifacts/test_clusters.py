@@ -34,6 +34,7 @@ def written(folder, corpus):
 
 
 @pytest.mark.parametrize("corpus", [Tiny(), OneClass()])
+@pytest.mark.pictures
 def test_the_table_says_which_classes_are_in_which_cluster(tmp_path, corpus):
     result, nearest, y = written(tmp_path, corpus)
     with (tmp_path / "clusters.csv").open(newline="") as file:

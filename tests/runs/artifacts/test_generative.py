@@ -17,6 +17,8 @@ from tests.support.kinds import OneClass
 from tests.support.tiny import Tiny
 from tests.support.training_command import run
 
+pytestmark = pytest.mark.pictures
+
 PICTURES = {"reconstructions.png", "samples.png", "traversals.png"}
 SMALL = ("method.h1=16", "method.h2=0", "method.latent_dim=4")
 HIDDEN = 108  # a test clip
@@ -125,6 +127,7 @@ def test_what_is_shown_are_the_selected_weights_and_not_the_latest(dgm):
         assert not reconstructed(dgm.shown(), scene.clips, 1).equal(before)
 
 
+@pytest.mark.slow
 def test_one_class_a_clip_is_answered_by_one_class(tmp_path):
     folder = run(tmp_path, "method=dgm", *SMALL, "dataset._target_=tests.support.kinds.OneClass")
     assert pictures(folder) == PICTURES

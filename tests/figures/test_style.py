@@ -1,7 +1,7 @@
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from musicssl.figures.saving import save_png
+from musicssl.figures.style import save_png
 
 
 def test_the_file_has_the_pixels_of_the_figure_and_its_folder_is_made(tmp_path):
