@@ -51,6 +51,7 @@ PARTS = {
     "pooling": "musicssl.networks.pooling",
     "schedule": "musicssl.schedules",
     "similarity": "musicssl.losses.similarity",
+    "thresholds": "musicssl.networks.thresholds",
     "trainer": "pytorch_lightning",
     "views": "musicssl.augment.views",
 }
