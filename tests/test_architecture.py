@@ -47,6 +47,7 @@ PARTS = {
     "likelihood": "musicssl.losses.likelihoods",
     "logger": None,
     "loss": "musicssl.losses",
+    "mixing": "musicssl.augment.mixing",
     "optimizer": "torch.optim",
     "pooling": "musicssl.networks.pooling",
     "schedule": "musicssl.schedules",

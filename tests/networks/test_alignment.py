@@ -64,5 +64,5 @@ def test_means_move_with_momentum_and_start_with_the_first_batch():
 
 
 def test_a_momentum_out_of_range_is_refused():
-    with pytest.raises(InputError, match="method.alignment must be in"):
+    with pytest.raises(InputError, match=r"method\.alignment must be in"):
         DistributionAlignment(3, 1.0, one_class_per_clip=True)

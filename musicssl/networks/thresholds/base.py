@@ -57,7 +57,7 @@ class Thresholds(nn.Module):
         return torch.stack([scores, 1 - scores], dim=2)
 
     def by_class(self, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """Return weights of outcomes, (B, Q, K), as those of "present" and "absent", (B, C) each."""
+        """Return weights, (B, Q, K), as those of "present" and of "absent", (B, C) each."""
         if self.one_class_per_clip:
             return weights[:, 0], torch.zeros_like(weights[:, 0])
         return weights[..., 0], weights[..., 1]

@@ -23,5 +23,5 @@ def test_a_label_is_selected_as_present_or_as_absent():
 
 @pytest.mark.parametrize("threshold", [0.0, 1.2])
 def test_a_threshold_out_of_range_is_refused(threshold):
-    with pytest.raises(InputError, match="thresholds.threshold must be in"):
+    with pytest.raises(InputError, match=r"thresholds\.threshold must be in"):
         FixedThreshold(3, threshold)

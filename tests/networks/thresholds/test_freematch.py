@@ -30,7 +30,7 @@ def test_thresholds_follow_the_formulas_of_the_paper():
             trusted = max(q) > expectation[answer] / max(expectation) * level
             selected += trusted
             assert weights == [float(trusted and c == answer) for c in range(3)]
-        assert 0 < selected
+        assert selected > 0
         assert not absent.any()
 
 
@@ -58,5 +58,5 @@ def test_a_label_is_a_variable_of_two_outcomes():
 
 
 def test_a_momentum_out_of_range_is_refused():
-    with pytest.raises(InputError, match="thresholds.momentum must be in"):
+    with pytest.raises(InputError, match=r"thresholds\.momentum must be in"):
         FreeMatchThresholds(3, momentum=1.0)
