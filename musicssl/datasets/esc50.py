@@ -56,8 +56,8 @@ class ESC50(Recordings):
         """Read the table.
 
         Raises:
-        InputError: If the fold or the subset does not exist, or the table is malformed or
-            contradicts the names of the files.
+            InputError: If the fold or the subset does not exist, or the table is malformed or
+                contradicts the names of the files.
         """
         if self.subset not in SUBSETS:
             raise InputError(f"dataset.subset must be {' or '.join(SUBSETS)}, got {self.subset!r}.")

@@ -67,14 +67,11 @@ class FixMatch(SemiSupervisedMethod):
                 "method=fixmatch is for corpora with classes, but the targets of this corpus are "
                 f"{self.task.name}; choose method=mean_teacher, pi_model or temporal_ensembling."
             )
-        sizes = {
-            "num_classes": num_classes,
-            "one_class_per_clip": self.task.one_class_per_clip,
-        }
-        self.thresholds = thresholds(**sizes)
+        one_class = self.task.one_class_per_clip
+        self.thresholds = thresholds(num_classes=num_classes, one_class_per_clip=one_class)
         self.alignment = None
         if alignment is not None:
-            self.alignment = DistributionAlignment(momentum=alignment, **sizes)
+            self.alignment = DistributionAlignment(num_classes, alignment, one_class)
 
     def step(self, batch: Batch) -> Step:
         """Compare the strong view with the pseudo-labels of the weak view."""
