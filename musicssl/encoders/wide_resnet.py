@@ -19,9 +19,9 @@ class WideResNet(SpectralEncoder):
     and the third with stride 2. A block is batch norm, ReLU and 3 x 3 convolution, twice; where the
     number of filters changes, the shortcut is a 1 x 1 convolution of the first ReLU, as in the
     authors' code. WRN-28-2 is the network of FixMatch and, on log-mel spectra, of the benchmark of
-    semi-supervised learning on audio, https://arxiv.org/abs/2102.08183. There are 1,466,032 parameters: the 1,467,610
-    of the network for three colours and ten classes, less two colours and the last layer, which the
-    pooling has.
+    semi-supervised learning on audio, https://arxiv.org/abs/2102.08183. There are 1,466,032
+    parameters: the 1,467,610 of the network for three colours and ten classes, less two colours and
+    the last layer, which the pooling has.
 
     Spectra have 64 bands in dB, from windows of 1,024 samples, 512 apart. A chunk becomes one
     instance.
