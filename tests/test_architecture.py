@@ -47,10 +47,12 @@ PARTS = {
     "likelihood": "musicssl.losses.likelihoods",
     "logger": None,
     "loss": "musicssl.losses",
+    "mixing": "musicssl.augment.mixing",
     "optimizer": "torch.optim",
     "pooling": "musicssl.networks.pooling",
     "schedule": "musicssl.schedules",
     "similarity": "musicssl.losses.similarity",
+    "thresholds": "musicssl.networks.thresholds",
     "trainer": "pytorch_lightning",
     "views": "musicssl.augment.views",
 }

@@ -37,13 +37,22 @@ def of_instances(group):
     return [choice for choice in choices(group) if choice.partition("=")[2] not in OF_SOUND]
 
 
-PARTS = ("method", "encoder", "pooling", "loss", "optimizer")
+PARTS = ("method", "encoder", "pooling", "loss", "optimizer", "mixing")
 
 
 @pytest.mark.parametrize("choice", choices(*PARTS))
 def test_a_choice_builds_a_method(choice):
     method = instantiate(composed(choice).method, **SIZES, task=TASK_OF.get(choice, "multi_label"))
     assert callable(method.scores)
+
+
+@pytest.mark.parametrize("choice", choices("thresholds"))
+def test_a_choice_builds_thresholds(choice):
+    method = instantiate(
+        composed("method=fixmatch", choice, "method.alignment=0.9").method, **SIZES
+    )
+    assert type(method.thresholds).__module__.endswith(f".{choice.partition('=')[2]}")
+    assert method.alignment.momentum == 0.9
 
 
 @pytest.mark.parametrize("choice", of_instances("views"))
@@ -248,7 +257,13 @@ def test_a_choice_says_in_its_first_lines_what_else_it_sets(path):
     assert set(said.split(", ")) == set_elsewhere(path)
 
 
-TYPED = {"views": "strong", "features": "waveform", "pooling": "mean", "encoder": "cnn"}
+TYPED = {
+    "views": "strong",
+    "features": "waveform",
+    "pooling": "mean",
+    "encoder": "cnn",
+    "thresholds": "fixed",
+}
 
 
 @pytest.mark.slow

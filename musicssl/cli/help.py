@@ -17,19 +17,24 @@ _GROUPS = {  # what an option of each is
     "logger": "a dashboard or log beside the files of the run",
     "loss": "of the classifier, instead of that of the task",
     "method": "the way to learn from labelled and unlabelled clips",
+    "mixing": "mixes of two clips, for methods that learn from labels",
     "optimizer": "the optimizer",
     "pooling": "from the instances of a clip to one answer",
     "probe": "the model that is fitted to embeddings",
     "schedule": "of the learning rate",
     "similarity": "how alike two sets of labels are, for semisupcon and supcon",
     "sweep": "several runs with one command",
+    "thresholds": "which predictions become pseudo-labels, for method=fixmatch",
     "trainer": "device and length of training",
     "unlabelled": "a second corpus, for its audio alone: any of dataset",
     "views": "changes of clips for methods that compare them",
 }
 _CHOICE = re.compile(r"\$\{hydra:runtime\.choices\.(\w+)\}")  # its option
 _ENVIRONMENT = re.compile(r"\$\{oc\.env:\w+,(\w+)\}")  # its default
-_BESIDE = {"train": ("augment", "baseline", "likelihood"), "probe": ()}  # chosen in other choices
+_BESIDE = {  # chosen in other choices
+    "train": ("augment", "baseline", "likelihood", "thresholds"),
+    "probe": (),
+}
 
 
 def help_text(conf: Path, command: str) -> str:

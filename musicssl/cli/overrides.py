@@ -28,13 +28,14 @@ from musicssl.errors import InputError
 _LAUNCHER, _SEARCH_PATH = "hydra/launcher", "hydra.searchpath"
 _TAKEN_BY = {  # parts that not all methods take: what to say to those who choose one all the same
     "views": "method=supervised learns from labels alone with views and a teacher",
+    "mixing": "method=att and method=supervised learn from labels of mixed clips",
     "teacher": "method=supervised learns from labels alone with views and a teacher",
     "similarity": "method=semisupcon and method=supcon compare labels",
     "encoder": "it has a model of its own, whose settings are method.NAME=VALUE",
     "pooling": "it has a model of its own, whose settings are method.NAME=VALUE",
     "loss": "what it minimises is its own",
 }
-_NOTHING = ("views=none", "similarity=null", "loss=null")
+_NOTHING = ("views=none", "mixing=none", "similarity=null", "loss=null")
 _SEVERAL_KINDS = ("trainer.devices", "trainer.limit_train_batches")  # Lightning checks them
 _FORMER_RECIPE = re.compile(r"(openmic|synthband)_(\w+)")  # experiments of 0.1: CORPUS_RECIPE
 

@@ -6,7 +6,8 @@ fraction of each batch that is drawn from the labelled clips. The rest is drawn 
 clips, with their labels hidden, so that there is an unlabelled stream at every `p_s`, and `b_s=0`
 is self-supervision. With `b_s=null` there is one stream of all training clips with all labels that
 were observed: the natural choice if every clip is partly labelled, as in OpenMIC-2018. If there is
-an unlabelled corpus, unlabelled clips are drawn from its training clips instead.
+an unlabelled corpus, unlabelled clips are drawn from its training clips instead. `u_s` is the
+fraction of the unlabelled clips that are used; the others are as if the corpus did not have them.
 
 A method declares its requirements of batches, see `musicssl.data.needs`, and passes them to
 `serve`. Batches by label hold only the rows of clips, drawn for each label separately, and a clip
@@ -37,7 +38,14 @@ from musicssl.data.label_batches import LabelPlan, LabelRows, plan_labels
 from musicssl.data.labels import ClipLabels
 from musicssl.data.loaders import SplitLoader
 from musicssl.data.needs import Needs
-from musicssl.data.splits import carve_validation, labelled_subset, observed_cells, strata
+from musicssl.data.splits import (
+    carve_validation,
+    labelled_subset,
+    labelled_validation,
+    observed_cells,
+    strata,
+    used_unlabelled,
+)
 from musicssl.data.unlabelled_corpus import prefix_errors, training_pool
 from musicssl.errors import InputError
 
@@ -54,14 +62,18 @@ class LabelCount:
         train: Number of training clips.
         labelled: Number of training clips that keep a label.
         lost: Classes that cannot be learnt from these labels; see `musicssl.data.checks.learnable`.
+        unlabelled: Number of clips that are used without labels, if `u_s` is below 1.
     """
 
     train: int
     labelled: int
     lost: tuple[str, ...]
+    unlabelled: int | None = None
 
     def __str__(self) -> str:
         text = f"{self.labelled:,} of {self.train:,} training clips keep labels."
+        if self.unlabelled is not None:
+            text += f" {self.unlabelled:,} others are used without labels (data.u_s)."
         if self.lost:
             text += (
                 f" Classes that cannot be learnt from them: {', '.join(self.lost)}"
@@ -76,6 +88,8 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
     Args:
         dataset: Dataset that loads the corpus.
         p_s: Fraction of the labelled training clips whose labels are kept, in [0, 1].
+        u_s: Fraction of the clips without labels that are used, in [0, 1]; clips of the unlabelled
+            corpus, if there is one. Clips that keep labels are always used.
         b_s: Labelled share of each batch, in [0, 1], or None for one stream of all training clips.
         batch_size: Clips per batch and rank, B.
         p_cells: Fraction of the classes that stay observed in a training or validation clip; about
@@ -84,9 +98,12 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             `musicssl.data.splits.labelled_subset`.
         val_fraction: Fraction of "train" that becomes the validation set if the corpus has no
             "val" clips.
+        val_labels: Validation clips that keep their labels: their number (an integer), a fraction
+            (a float), or None for all; see `musicssl.data.splits.labelled_validation`.
         split_seed: Seed of the validation set and of `p_cells`. It differs from `seed`, so that
             runs with different seeds have the same validation set.
-        seed: Seed of the labelled subset, the order of the batches and the crop positions.
+        seed: Seed of the labelled subset, also of `u_s` and `val_labels`, of the order of the
+            batches and of the crop positions.
         steps_per_epoch: Batches of an epoch, after which a run is validated. None for the number
             that draws as many clips as "train" has. Batches by label have a number of their own.
         crop_seconds: Length of a training crop of a recording, in seconds; None for the whole
@@ -106,10 +123,12 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         dataset: Dataset,
         p_s: float = 1.0,
         b_s: float | None = 1.0,
+        u_s: float = 1.0,
         batch_size: int = 128,
         p_cells: float = 1.0,
         stratified: bool = False,
         val_fraction: float = 0.15,
+        val_labels: float | None = None,
         split_seed: int = 0,
         seed: int = 0,
         steps_per_epoch: int | None = None,
@@ -120,7 +139,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         needs: Needs = _NO_NEEDS,
     ) -> None:
         super().__init__()
-        _check_numbers(p_s=p_s, b_s=0 if b_s is None else b_s, p_cells=p_cells)
+        _check_numbers(p_s=p_s, u_s=u_s, b_s=0 if b_s is None else b_s, p_cells=p_cells)
         if not isinstance(batch_size, int) or batch_size < 1:
             raise InputError(f"data.batch_size must be a whole number from 1 up, got {batch_size}.")
         for name, count in (("num_crops", num_crops), ("steps_per_epoch", steps_per_epoch)):
@@ -129,10 +148,12 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         self.dataset = dataset
         self.p_s = p_s
         self.b_s = b_s
+        self.u_s = u_s
         self.batch_size = batch_size
         self.p_cells = p_cells
         self.stratified = stratified
         self.val_fraction = val_fraction
+        self.val_labels = val_labels
         self.split_seed = split_seed
         self.seed = seed
         self._steps_per_epoch = steps_per_epoch
@@ -145,6 +166,11 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             raise InputError(
                 f"no clip of unlabelled=... is drawn with data.b_s={_as_typed(b_s)}; lower "
                 "data.b_s, and choose a method that learns from unlabelled clips."
+            )
+        if u_s != 1 and b_s is not None and self._num_labelled == batch_size:
+            raise InputError(
+                f"data.u_s={u_s:g} chooses unlabelled clips, and data.b_s={b_s:g} draws none; "
+                "lower data.b_s, and choose a method that learns from unlabelled clips."
             )
         self._corpus: Corpus | None = None
         self._second: Corpus | None = None
@@ -180,12 +206,21 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             corpus.y[train], mask[train], self.p_s, self.seed, self.stratified, corpus.task
         )
         kept = train[kept]
-        mask[np.setdiff1d(train, kept)] = False
+        others = np.setdiff1d(train, kept)
+        mask[others] = False
+        kept_val = labelled_validation(
+            corpus.y[val], mask[val], self.val_labels, self.seed, self.stratified, corpus.task
+        )
+        mask[np.setdiff1d(val, val[kept_val])] = False
         self._corpus, self._train, self._val, self._labelled = corpus, train, val, kept
+        self._used = train
+        if self.unlabelled is None:
+            used = used_unlabelled(others, self.u_s, self.seed, order_of=train)
+            self._used = np.union1d(kept, used)
         self._test = corpus.indices("test")
         self._clips = self._clips_of(corpus)
         self._labels = ClipLabels(corpus, mask)
-        self._pool = train
+        self._pool = self._used
         if self.unlabelled is not None:
             with prefix_errors():
                 self._join(corpus, check_clips(self.unlabelled.load()))
@@ -297,11 +332,13 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
                 for name, learnt in zip(self.corpus.classes, can_be_learnt, strict=True)
                 if not learnt
             ),
+            unlabelled=None if self.u_s == 1 else len(np.setdiff1d(self._pool, self._labelled)),
         )
 
     def training_rows(self) -> NDArray[np.int64]:
         """Return all clips that training batches may hold, ascending; see `batches_of`."""
-        return np.union1d(self.rows("train"), self._pool)
+        self.setup()
+        return np.union1d(self._used, self._pool)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -365,7 +402,8 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
 
     def batch_plan(self) -> BatchPlan:
         """Return the plan of this rank's training batches."""
-        labelled_pool = self.rows("train") if self.b_s is None else self.labelled()
+        self.setup()
+        labelled_pool = self._used if self.b_s is None else self.labelled()
         return BatchPlan(
             labelled=Stream(labelled_pool, (self.seed, _LABELLED_STREAM)),
             unlabelled=Stream(self._pool, (self.seed, _UNLABELLED_STREAM)),
@@ -383,12 +421,13 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         In a multi-class corpus there is one model for all classes, because either all classes of a
         clip were observed or none.
         """
-        observed = self.labels("train")[1]
+        self.setup()
+        observed = self._labels.values(self._used)[1]
         if self.corpus.task == "multi_class":
             observed = observed.all(dim=1, keepdim=True)
         return plan_labels(
             observed.numpy(),
-            train=self.rows("train"),
+            train=self._used,
             others=None if self.unlabelled is None else self._pool,
             seed=self.seed,
             batch_size=self.batch_size,
@@ -425,6 +464,11 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
                 "features; choose features that both have, such as features=log_mel or "
                 "features=waveform."
             )
+        pool = used_unlabelled(pool, self.u_s, self.seed, order_of=pool)
+        if len(pool) == 0:
+            raise InputError(
+                f"data.u_s={self.u_s:g} leaves no clip of the unlabelled corpus; raise data.u_s."
+            )
         self._pool = len(corpus.clip_ids) + pool
         self._clips = JoinedClips(self._clips, clips, len(corpus.clip_ids))
         self._labels.append_unlabelled(len(other.clip_ids))
@@ -456,6 +500,11 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
                     f"{self.corpus.name}: no clip of the {split} split has a label, so there is "
                     "nothing to evaluate; label some of its clips."
                 )
+        if len(self._pool) == 0:
+            raise InputError(
+                f"data.p_s={self.p_s:g} and data.u_s={self.u_s:g} leave no training clip; raise "
+                "one of them."
+            )
         if self.b_s != 0 and len(self._labelled) == 0:
             remedy = "raise data.p_s" + (" or set data.b_s=0" if not self.needs.labels else "")
             raise InputError(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from musicssl.errors import InputError
 
 Rows = NDArray[np.int64]
+_UNLABELLED = 1  # makes the order of unlabelled clips another one than that of labelled clips
 
 
 def carve_validation(
@@ -111,6 +112,67 @@ def labelled_subset(
     if p_s > 0:
         count = max(count, 1)
     return np.sort(order[:count])
+
+
+def used_unlabelled(unlabelled: Rows, u_s: float, seed: int, order_of: Rows) -> Rows:
+    """Choose the clips that are used without labels.
+
+    Args:
+        unlabelled: Clips to choose from, (U,).
+        u_s: Fraction of them to use, in [0, 1]; `round(u_s * U)` clips.
+        seed: Seed of the draw; it is independent of that of `labelled_subset`.
+        order_of: All clips, (N,), which are put into one seeded order. The chosen clips are the
+            first of `unlabelled` in it, so that choices from different `unlabelled` are alike.
+
+    Returns:
+        The clips, ascending. With the same seed, they contain those of every smaller `u_s`.
+
+    Raises:
+        InputError: If `u_s` is not in [0, 1].
+    """
+    if not 0 <= u_s <= 1:
+        hint = f" (did you mean {u_s / 100:.2f}?)" if 1 < u_s <= 100 else ""
+        raise InputError(f"data.u_s must be in [0, 1], got {u_s:g}{hint}.")
+    order = np.random.default_rng((seed, _UNLABELLED)).permutation(order_of)
+    return np.sort(order[np.isin(order, unlabelled)][: round(u_s * len(unlabelled))])
+
+
+def labelled_validation(
+    y: NDArray[np.float32],
+    mask: NDArray[np.bool_],
+    amount: float | None,
+    seed: int,
+    stratified: bool = False,
+    task: str = "multi_label",
+) -> Rows:
+    """Choose the validation clips that keep their labels.
+
+    Args:
+        y: Targets, (N, C).
+        mask: True where observed, (N, C).
+        amount: Number of clips (an integer) or fraction of the labelled clips (a float up to 1);
+            None for all.
+        seed: Seed of the draw.
+        stratified: See `labelled_subset`.
+        task: See `labelled_subset`.
+
+    Returns:
+        The clips that keep labels, ascending; at least one. With the same seed, they contain those
+        of every smaller amount.
+
+    Raises:
+        InputError: If the amount is not positive, or larger than the number of labelled clips.
+    """
+    labelled = int(mask.any(axis=1).sum())
+    most = labelled if isinstance(amount, int) else 1
+    if amount is not None and (isinstance(amount, bool) or not 0 < amount <= most):
+        raise InputError(
+            "data.val_labels must be a number of validation clips, from 1 to the "
+            f"{labelled:,} that have labels, or a fraction such as 0.1, or null, got {amount}."
+        )
+    if isinstance(amount, int):
+        amount = amount / labelled
+    return labelled_subset(y, mask, 1.0 if amount is None else amount, seed, stratified, task)
 
 
 def strata(y: NDArray[np.float32], mask: NDArray[np.bool_], task: str) -> NDArray[np.bool_]:

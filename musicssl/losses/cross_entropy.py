@@ -22,3 +22,21 @@ def cross_entropy(logits: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
     targets = targets.where(labelled[:, None], 0)
     losses = -(targets * logits.float().log_softmax(dim=1)).sum(dim=1)  # (B,)
     return losses.sum() / labelled.sum().clamp_min(1)
+
+
+def pseudo_label_cross_entropy(logits: Tensor, weights: Tensor) -> Tensor:
+    """Average the weighted cross-entropy of pseudo-labels over *all* clips.
+
+    FixMatch, Sohn et al. 2020, https://arxiv.org/abs/2001.07685, equation 4: the sum is divided by
+    the number of all unlabelled clips, selected or not.
+
+    Args:
+        logits: Logits of the strong view of unlabelled clips, (U, C).
+        weights: Weight of the class that is the pseudo-label of a clip, 0 for the other classes, or
+            for all classes of a clip without a pseudo-label, (U, C).
+
+    Returns:
+        Scalar, in nats; 0 without a clip.
+    """
+    losses = -(weights * logits.float().log_softmax(dim=1)).sum(dim=1)  # (U,)
+    return losses.sum() / max(len(losses), 1)

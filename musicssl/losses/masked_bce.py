@@ -39,8 +39,8 @@ def cell_losses(
     return losses * mask
 
 
-def pseudo_label_bce(logits: Tensor, targets: Tensor, selected: Tensor) -> Tensor:
-    """Average the cross-entropy of the selected cells over *all* cells.
+def pseudo_label_bce(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """Average the weighted cross-entropy of cells over *all* cells.
 
     FixMatch, Sohn et al. 2020, https://arxiv.org/abs/2001.07685, equation 4, with a sigmoid for
     each class in place of the softmax. As in the paper, the sum is divided by the number of all
@@ -49,10 +49,10 @@ def pseudo_label_bce(logits: Tensor, targets: Tensor, selected: Tensor) -> Tenso
     Args:
         logits: Logits of the strong view, (B, C).
         targets: Pseudo-labels in [0, 1], (B, C).
-        selected: True where a pseudo-label is trusted, (B, C) bool.
+        weights: Weight of each cell, (B, C); 0 or False where no pseudo-label is selected.
 
     Returns:
         Scalar, in nats; 0 if nothing is selected.
     """
     cells = binary_cross_entropy_with_logits(logits.float(), targets.float(), reduction="none")
-    return (cells * selected).mean()
+    return (cells * weights).mean()

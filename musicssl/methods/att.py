@@ -1,9 +1,13 @@
 """`att`: weakly supervised classification of clips through their instances."""
 
+from typing import Any
+
 from torch import Tensor
 
+from musicssl.augment.mixing.partners import Mixing
 from musicssl.batch import Batch
 from musicssl.methods.base.method import Method
+from musicssl.methods.base.mixing import NO_MIXING, check_mixing
 
 
 class AttentionMIL(Method):
@@ -14,10 +18,22 @@ class AttentionMIL(Method):
     (`encoder=fc`), FC_T (`encoder=fc_t`) and RNN (`encoder=gru`), each with `pooling=mean`.
 
     Unlabelled clips in a batch add nothing to the loss, but are part of batch-norm statistics.
+
+    Args:
+        mixing: Mixes the clips of a training batch; see `musicssl.augment.mixing`.
+        parts: See `Method`.
+
+    Raises:
+        InputError: If clips of the task cannot be mixed in this way.
     """
+
+    def __init__(self, *, mixing: Mixing = NO_MIXING, **parts: Any) -> None:
+        super().__init__(**parts)
+        self.mixing = check_mixing(mixing, self.task)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss on the observed labels of a batch."""
+        batch = self.mixing(batch)
         loss = self.loss(self(batch), batch.y, batch.mask)
         self.record(loss=loss)
         return loss

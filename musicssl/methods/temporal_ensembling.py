@@ -4,6 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
+from musicssl.augment.mixing.none import NoMixing
 from musicssl.batch import Batch
 from musicssl.errors import InputError
 from musicssl.methods.base.semi_supervised import SemiSupervisedMethod, Step
@@ -24,7 +25,7 @@ class TemporalEnsembling(SemiSupervisedMethod):
         parts: See `SemiSupervisedMethod`.
 
     Raises:
-        InputError: If `momentum` is out of range.
+        InputError: If `momentum` is out of range, or clips are mixed.
     """
 
     ensemble: PredictionEnsemble
@@ -34,6 +35,11 @@ class TemporalEnsembling(SemiSupervisedMethod):
         if not 0 <= momentum < 1:
             raise InputError(f"method.momentum must be in [0, 1), got {momentum:g}.")
         self.momentum = momentum
+        if not isinstance(self.mixing, NoMixing):
+            raise InputError(
+                "method=temporal_ensembling compares a clip with its earlier predictions, which a "
+                "mix of two clips does not have; leave out mixing, or choose method=mean_teacher."
+            )
 
     def setup(self, stage: str) -> None:
         """Allocate the ensemble, one prediction for each clip."""

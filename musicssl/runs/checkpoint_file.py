@@ -29,8 +29,10 @@ _FORMER_MODULES = {  # where 0.1.0 had the parts that its checkpoints name; drop
     },
     **{
         f"musicssl.{name}": f"musicssl.networks.{name}"
-        for name in ("pooling", "projector", "teacher", "thresholds")
+        for name in ("pooling", "projector", "teacher")
     },
+    "musicssl.thresholds": "musicssl.networks.thresholds.prior",
+    "musicssl.networks.thresholds": "musicssl.networks.thresholds.prior",
     "musicssl.features.log_mel": "musicssl.audio.log_mel",
     "musicssl.features.waveform": "musicssl.audio.waveform",
     "musicssl.likelihoods": "musicssl.losses.likelihoods",

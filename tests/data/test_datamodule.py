@@ -13,6 +13,7 @@ from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.label_batches import LabelRows
 from musicssl.data.needs import Needs
 from musicssl.errors import InputError
+from musicssl.runs.messages import describe_data
 from musicssl.runs.resume import ResumeCheckpoint
 from tests.support.interrupted import Stop
 from tests.support.kinds import OneClass, Values
@@ -551,3 +552,100 @@ def test_what_is_asked_for_first_sets_the_data_module_up(ask):
     for found, expected in zip(getattr(first, ask)("val"), getattr(later, ask)("val"), strict=True):
         if expected is not None:
             np.testing.assert_array_equal(found, expected)
+
+
+def drawn(module, epochs=12):
+    plan = module.batch_plan()
+    steps = range(module.steps_per_epoch)
+    return {clip for e in range(epochs) for s in steps for clip in plan.clips(e, s).tolist()}
+
+
+def test_a_fraction_of_the_clips_without_labels_is_used_and_nests():
+    smaller: set[int] = set()
+    for u_s in (0.0, 0.25, 0.5, 1.0):
+        module = datamodule(p_s=0.1, b_s=0.5, u_s=u_s, seed=4)
+        labelled = set(module.labelled().tolist())
+        used, train = drawn(module), set(module.rows("train").tolist())
+        assert labelled <= used <= train
+        assert len(used) == len(labelled) + round(u_s * (len(train) - len(labelled)))
+        assert used == set(module.training_rows().tolist())
+        assert smaller <= used
+        smaller = used
+    assert used == train
+
+
+def test_clips_that_are_not_used_affect_nothing():
+    """Oracle: the same corpus with other instances in these clips."""
+    settings = {"p_s": 0.1, "b_s": 0.5, "u_s": 0.25}
+    unused = np.setdiff1d(
+        datamodule(**settings).rows("train"), datamodule(**settings).training_rows()
+    )
+
+    class Different(Tiny):
+        def load(self):
+            corpus = super().load()
+            x = corpus.x.copy()
+            x[unused] = 1e6
+            return dataclasses.replace(corpus, x=x)
+
+    first, second = datamodule(**settings), datamodule(Different(), **settings)
+    for a, b in zip(first.feature_statistics(), second.feature_statistics(), strict=True):
+        assert torch.equal(a, b)
+    for a, b in zip(first.train_dataloader(), second.train_dataloader(), strict=True):
+        assert torch.equal(a.x, b.x)
+
+
+def test_one_stream_holds_used_clips_only():
+    module = datamodule(p_s=0.1, b_s=None, u_s=0.25)
+    assert (
+        drawn(module) == set(module.training_rows().tolist()) < set(module.rows("train").tolist())
+    )
+
+
+def test_batches_by_label_hold_used_clips_only():
+    module = datamodule(p_s=0.2, b_s=0.5, u_s=0.25, needs=Needs(by_label=True))
+    rows = set()
+    for step in module.train_dataloader():
+        rows |= set(step.labelled.flatten().tolist()) | set(step.unlabelled.flatten().tolist())
+    assert rows <= set(module.training_rows().tolist())
+
+
+def test_a_fraction_of_the_unlabelled_corpus_is_used():
+    whole, half = (
+        datamodule(b_s=0.5, u_s=u_s, unlabelled=Tiny(num_clips=60)) for u_s in (1.0, 0.5)
+    )
+    count = len(whole.corpus.clip_ids)
+    foreign = [{row for row in drawn(module) if row >= count} for module in (whole, half)]
+    assert foreign[1] < foreign[0]
+    assert len(foreign[1]) == round(len(foreign[0]) / 2)
+    with pytest.raises(InputError, match=r"data\.u_s=0 leaves no clip of the unlabelled corpus"):
+        datamodule(b_s=0.5, u_s=0.0, unlabelled=Tiny(num_clips=60))
+
+
+def test_unlabelled_clips_that_are_not_drawn_cannot_be_chosen():
+    with pytest.raises(InputError, match=r"data\.u_s=0\.5 chooses .* data\.b_s=1 draws none"):
+        datamodule(b_s=1.0, u_s=0.5)
+    with pytest.raises(InputError, match=r"data\.p_s=0 and data\.u_s=0 leave no training clip"):
+        datamodule(p_s=0.0, b_s=0.0, u_s=0.0, needs=Needs(labels=False))
+
+
+def test_used_clips_and_validation_labels_are_counted_before_training():
+    module = datamodule(p_s=0.1, b_s=0.5, u_s=0.5, val_labels=5)
+    text = describe_data(module)
+    train, kept = len(module.rows("train")), len(module.labelled())
+    others = round(0.5 * (train - kept))
+    assert text.startswith(
+        f"{kept} of {train} training clips keep labels. {others} others are used without labels"
+    )
+    assert f"Validation {len(module.rows('val'))} clips, 5 with labels" in text
+    assert "used without labels" not in describe_data(datamodule(p_s=0.1, b_s=0.5))
+
+
+def test_validation_labels_are_drawn_by_the_seed_and_test_labels_stay():
+    masks = [datamodule(val_labels=0.2, seed=seed).labels("val")[1] for seed in (0, 0, 1)]
+    assert torch.equal(masks[0], masks[1])
+    assert not torch.equal(masks[0], masks[2])
+    kept = datamodule().labels("val")[1]
+    assert masks[0].any(dim=1).sum() == round(0.2 * int(kept.any(dim=1).sum()))
+    assert (kept | ~masks[0]).all()
+    assert datamodule(val_labels=1).labels("test")[1].all()

@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from musicssl.data.splits import carve_validation, labelled_subset, observed_cells, strata
+from musicssl.data.splits import (
+    carve_validation,
+    labelled_subset,
+    labelled_validation,
+    observed_cells,
+    strata,
+    used_unlabelled,
+)
 from musicssl.errors import InputError
 
 
@@ -220,3 +227,54 @@ def test_single_cells_of_a_clip_with_one_class_are_not_hidden():
     assert np.array_equal(observed_cells(y, mask, 1.0, 0, "multi_class"), mask)
     with pytest.raises(InputError, match=r"p_cells=0.5 hides single classes .* with data\.p_s"):
         observed_cells(y, mask, 0.5, 0, "multi_class")
+
+
+def test_used_unlabelled_clips_nest_and_have_the_asked_size():
+    train = np.arange(100, 500)
+    unlabelled = train[::2]
+    smaller: set[int] = set()
+    for u_s in (0.0, 0.02, 0.125, 0.5, 1.0):
+        used = used_unlabelled(unlabelled, u_s, seed=3, order_of=train)
+        assert len(used) == round(u_s * 200)
+        assert smaller <= set(used.tolist()) <= set(unlabelled.tolist())
+        assert (np.diff(used) > 0).all()
+        smaller = set(used.tolist())
+    assert smaller == set(unlabelled.tolist())
+
+
+def test_used_unlabelled_clips_depend_on_the_seed_and_not_on_the_labelled_subset():
+    train = np.arange(400)
+    y, mask = random_labels()
+    first, second = (used_unlabelled(train, 0.1, seed, train) for seed in (0, 1))
+    assert set(first.tolist()) != set(second.tolist())
+    assert set(first.tolist()) != set(labelled_subset(y, mask, 0.1, seed=0).tolist())
+    fewer = used_unlabelled(np.setdiff1d(train, first[:5]), 0.1, 0, train)
+    assert len(set(first.tolist()) & set(fewer.tolist())) == 35  # the others move up
+
+
+@pytest.mark.parametrize(("u_s", "hint"), [(-0.1, "-0.1"), (5.0, r"did you mean 0\.05")])
+def test_a_fraction_of_unlabelled_clips_out_of_range_is_refused(u_s, hint):
+    with pytest.raises(InputError, match=rf"data\.u_s must be in \[0, 1\], got .*{hint}"):
+        used_unlabelled(np.arange(10), u_s, 0, np.arange(10))
+
+
+def test_validation_labels_are_a_number_or_a_fraction_or_all():
+    y, mask = random_labels(100)
+    mask[:20] = False
+    chosen = {
+        amount: labelled_validation(y, mask, amount, seed=2) for amount in (None, 1, 8, 0.1, 0.5)
+    }
+    assert {amount: len(rows) for amount, rows in chosen.items()} == {
+        None: 80, 1: 1, 8: 8, 0.1: 8, 0.5: 40
+    }  # fmt: skip
+    assert np.array_equal(chosen[8], chosen[0.1])
+    assert set(chosen[1].tolist()) < set(chosen[8].tolist()) < set(chosen[0.5].tolist())
+    assert mask[chosen[None]].any(axis=1).all()
+
+
+@pytest.mark.parametrize("amount", [0, 0.0, -1, 1.5, 81, True])
+def test_validation_labels_out_of_range_are_refused(amount):
+    y, mask = random_labels(100)
+    mask[:20] = False
+    with pytest.raises(InputError, match=r"data\.val_labels must be .* from 1 to the 80 that have"):
+        labelled_validation(y, mask, amount, seed=0)

@@ -3,12 +3,18 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from musicssl.batch import Batch
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.encoders.att import AttEmbedding
 from musicssl.methods.fixmatch import FixMatch
-from musicssl.networks.thresholds import PriorMatchedThresholds
+from musicssl.networks.pooling import MeanPooling
+from musicssl.networks.thresholds.fixed import FixedThreshold
+from musicssl.networks.thresholds.freematch import FreeMatchThresholds
+from musicssl.networks.thresholds.prior import PriorMatchedThresholds
+from musicssl.networks.thresholds.softmatch import SoftMatchWeights
+from tests.support.kinds import OneClass
 from tests.support.semi_supervised import data, mixed_batch
 from tests.support.training import UNCHANGED, quiet_trainer, semi_supervised_parts
 
@@ -16,7 +22,7 @@ from tests.support.training import UNCHANGED, quiet_trainer, semi_supervised_par
 def method(share=0.5, **changes):
     torch.manual_seed(0)
     thresholds = partial(PriorMatchedThresholds, share=share)
-    subject = FixMatch(**semi_supervised_parts(thresholds=thresholds, **changes)).train()
+    subject = FixMatch(**semi_supervised_parts(**({"thresholds": thresholds} | changes))).train()
     subject.prior.copy_(torch.tensor([0.3, 0.5, 0.5]))
     subject.trainer = SimpleNamespace(world_size=1)
     return subject
@@ -119,3 +125,90 @@ def test_ranks_share_the_mean_of_their_thresholds(monkeypatch):
     alone.step(mixed_batch())
     torch.testing.assert_close(subject.thresholds.upper, alone.thresholds.upper + 0.5)
     torch.testing.assert_close(subject.thresholds.lower, alone.thresholds.lower + 0.5)
+
+
+def of_one_class(**changes):
+    parts = {"task": "multi_class", "loss": None, "pooling": MeanPooling}
+    torch.manual_seed(0)
+    thresholds = partial(FixedThreshold, threshold=0.55)
+    subject = FixMatch(**semi_supervised_parts(**({"thresholds": thresholds} | parts | changes)))
+    subject.trainer = SimpleNamespace(world_size=1)
+    return subject.train()
+
+
+def batch_of_one_class():
+    batch = mixed_batch()
+    batch.y[:] = torch.eye(3)[torch.arange(16) % 3]
+    return batch
+
+
+def test_with_one_class_a_clip_it_is_the_published_method():
+    """Oracle: equation 4, clip by clip, over the unlabelled clips of the batch."""
+    subject, batch = of_one_class(), batch_of_one_class()
+    torch.manual_seed(1)
+    weak, consistency, notes = subject.step(batch)
+
+    fresh = of_one_class()
+    torch.manual_seed(1)
+    views = [batch.augmented(fresh.views.target).x, fresh.views.student(batch.x[6:], None)]
+    logits = fresh.classifier(Batch(torch.cat(views), batch.y, batch.mask))
+    torch.testing.assert_close(weak, logits[:16])
+    total, selected = 0.0, 0
+    for i in range(10):
+        probs = logits[6 + i].softmax(dim=0)
+        if probs.max() >= 0.55:
+            total = total + cross_entropy(logits[16 + i], probs.argmax())
+            selected += 1
+    assert 0 < selected < 10
+    torch.testing.assert_close(consistency, total / 10)
+    assert notes["selected"].item() == pytest.approx(selected / 10)
+
+
+def test_without_an_unlabelled_clip_there_is_nothing_to_be_consistent_with():
+    subject, batch = of_one_class(), batch_of_one_class()
+    batch.mask[:] = True
+    logits, consistency, _ = subject.step(batch)
+    assert logits.shape == (16, 3)
+    assert consistency.item() == 0
+
+
+def test_two_labels_that_exclude_each_other_are_a_softmax():
+    """A sigmoid of s is a softmax of (s, 0): the losses are equal, selected cell by clip."""
+    scores = torch.rand(9, 1)
+    for kind in (partial(FixedThreshold, threshold=0.7), FreeMatchThresholds, SoftMatchWeights):
+        label, pair = kind(num_classes=1), kind(num_classes=2, one_class_per_clip=True)
+        both, prior = torch.cat([scores, 1 - scores], dim=1), torch.tensor([0.5])
+        label.update(scores, prior)
+        pair.update(both, prior.expand(2))
+        expected = pair.weights(both, prior.expand(2))[0]
+        torch.testing.assert_close(torch.cat(label.weights(scores, prior), dim=1), expected)
+
+
+@pytest.mark.parametrize("kind", [FixedThreshold, FreeMatchThresholds, SoftMatchWeights])
+def test_one_class_a_clip_is_trained_and_the_trust_is_judged(tmp_path, kind):
+    subject = of_one_class(thresholds=kind, alignment=0.9)
+    corpus = OneClass(unlabelled=20)
+    clips = SemiSupervisedDataModule(corpus, b_s=0.5, p_s=0.5, batch_size=16)
+    trainer = quiet_trainer(tmp_path, max_epochs=3)
+    trainer.fit(subject, clips)
+    val = clips.clips("val")
+    known = val.mask.all(dim=1)
+    scores = subject.alignment(subject.eval().classifier(val).softmax(dim=1))[known]
+    weights, _ = subject.thresholds.weights(scores, subject.prior)
+    right = sum(weights[i, val.y[known][i].argmax()].item() for i in range(len(weights)))
+    total = weights.sum().item()
+    logged = trainer.callback_metrics
+    assert logged["val/selected_rate"].item() == pytest.approx(total / len(weights), rel=1e-4)
+    assert logged["val/selected_precision"].item() == pytest.approx(
+        right / total if total else float("nan"), rel=1e-4, nan_ok=True
+    )
+
+
+def test_a_class_without_labels_gets_no_pseudo_labels_from_any_thresholds():
+    subject = method(thresholds=SoftMatchWeights)
+    subject.prior.copy_(torch.tensor([0.3, torch.nan, 0.5]))
+    batch = mixed_batch()
+    batch.mask[:, 1] = False
+    present, absent = subject._pseudo_labels(torch.rand(16, 3), batch.mask, ~batch.mask.all(dim=1))
+    assert not (present + absent)[:, 1].any()
+    assert ((present + absent)[6:, [0, 2]] > 0).all()

@@ -24,7 +24,7 @@ from musicssl.methods.supervised import Supervised
 from musicssl.methods.temporal_ensembling import TemporalEnsembling
 from musicssl.networks.pooling import AttentionPooling, MeanPooling
 from musicssl.networks.teacher import Teacher
-from musicssl.networks.thresholds import PriorMatchedThresholds
+from musicssl.networks.thresholds.prior import PriorMatchedThresholds
 from tests.support.kinds import OneClass, Values
 from tests.support.training import quiet_trainer, semi_supervised_parts, supervised_parts
 
@@ -142,9 +142,15 @@ def test_one_class_may_be_learnt_as_one_against_the_rest(tmp_path):
     assert trainer.callback_metrics["val/loss"].item() == pytest.approx(expected.item(), rel=1e-4)
 
 
-@pytest.mark.parametrize("task", ["multi_class", "regression"])
-def test_fixmatch_refuses_what_its_thresholds_are_not_for(task):
-    with pytest.raises(InputError, match=rf"fixmatch .* are {task}; choose method=mean_teacher"):
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [
+        ("multi_class", "has one class; choose thresholds=fixed, freematch or softmatch"),
+        ("regression", "fixmatch .* are regression; choose method=mean_teacher"),
+    ],
+)
+def test_fixmatch_refuses_what_its_thresholds_are_not_for(task, said):
+    with pytest.raises(InputError, match=said):
         method(FixMatch, task, thresholds=PriorMatchedThresholds)
 
 

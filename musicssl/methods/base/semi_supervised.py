@@ -8,11 +8,13 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from musicssl.augment.mixing.partners import Mixing
 from musicssl.augment.views import Views
 from musicssl.batch import Batch
 from musicssl.errors import InputError
 from musicssl.evaluation.epoch_outputs import EpochOutputs
 from musicssl.methods.base.method import Method
+from musicssl.methods.base.mixing import NO_MIXING, check_mixing
 from musicssl.networks.classifier import Classifier
 from musicssl.networks.teacher import Teacher
 
@@ -52,11 +54,13 @@ class SemiSupervisedMethod(Method):
         ramp: Maps the epochs trained so far, a fraction included, to a factor of that weight.
         joint_batch_norm: Whether labelled and unlabelled clips of a batch share the statistics of
             batch norms; otherwise student and teacher process them one after the other.
+        mixing: Mixes the clips of a training batch before views are made of them, labelled clips
+            with labelled and unlabelled with unlabelled ones; see `musicssl.augment.mixing`.
         parts: See `Method`.
 
     Raises:
         InputError: If the weight is negative, or `teacher.batch_norm` is "own" although the method
-            never trains the teacher on a batch.
+            never trains the teacher on a batch, or if clips cannot be mixed in this way.
     """
 
     predicts_with: ClassVar[str] = "teacher.average"
@@ -71,6 +75,7 @@ class SemiSupervisedMethod(Method):
         consistency_weight: float,
         ramp: Callable[[float], float],
         joint_batch_norm: bool = True,
+        mixing: Mixing = NO_MIXING,
         **parts: Any,
     ) -> None:
         super().__init__(**parts)
@@ -88,6 +93,7 @@ class SemiSupervisedMethod(Method):
         self.consistency_weight = consistency_weight
         self.ramp = ramp
         self.joint_batch_norm = joint_batch_norm
+        self.mixing = check_mixing(mixing, self.task)
         self._student_outputs = EpochOutputs()
 
     @abstractmethod
@@ -109,6 +115,7 @@ class SemiSupervisedMethod(Method):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a batch."""
+        batch = self.mixing(batch)
         logits, consistency, notes = self.step(batch)
         supervised = self.loss(logits, batch.y, batch.mask)
         epoch = self.trainer.current_epoch + batch_idx / self.trainer.num_training_batches

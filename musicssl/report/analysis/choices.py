@@ -21,7 +21,7 @@ from musicssl.report.read.settings import telling
 
 Floats = NDArray[np.float64]
 
-_VALIDATION_SETTINGS = ("data.val_fraction", "data.split_seed", "data.p_cells")
+_VALIDATION_SETTINGS = ("data.val_fraction", "data.split_seed", "data.p_cells", "data.val_labels")
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,6 +30,7 @@ from musicssl.report.analysis.labels_needed import Match, match_all
 from musicssl.report.analysis.linear_probes import LinearProbes, linear_probes
 from musicssl.report.analysis.robustness import RobustnessStudy, robustness_study
 from musicssl.report.analysis.sections import sections_of
+from musicssl.report.analysis.unlabelled_fractions import UnlabelledStudy, unlabelled_study
 from musicssl.report.read.runs import read_runs
 
 _MOST_PICTURED = 16  # methods in a picture; more hide each other, and their legend has no room
@@ -45,6 +46,7 @@ class Study:
         comparisons: All pairs of methods on macro AUROC.
         matches: How many labels the baseline needs.
         robustness: Under corruptions of sound; None if not all methods were tested under the same.
+        unlabelled: Over fractions of clips without labels; None if no method has runs of several.
         linear_probes: On fewer labels; None if not all methods learn embeddings.
         best_settings: Chosen on validation clips among methods of one name.
         title: What tells its runs from those of other sections; empty if there is one section.
@@ -55,6 +57,7 @@ class Study:
     comparisons: Sequence[Comparison]
     matches: Sequence[Match]
     robustness: RobustnessStudy | None
+    unlabelled: UnlabelledStudy | None
     linear_probes: LinearProbes | None
     best_settings: BestSettings
     title: str = ""
@@ -198,6 +201,7 @@ def make_study(methods: Sequence[Method], metric: str | None = None, title: str 
         comparisons=compare_all(methods),
         matches=match_all(methods, metric),
         robustness=robustness_study(methods, metric),
+        unlabelled=unlabelled_study(methods, metric),
         linear_probes=linear_probes(methods, metric),
         best_settings=best_settings(methods),
         title=title,

@@ -21,7 +21,7 @@ from musicssl.report.write.view import ReportView
 
 _FILES = (
     *("table.csv", "comparisons.csv", "curve.png", "per_class.png"),
-    *("robustness.csv", "robustness.png", "probes.png"),
+    *("robustness.csv", "robustness.png", "unlabelled.png", "probes.png"),
     *("best_settings.csv", "best_settings_comparisons.csv"),
     *("probes.csv", "probe_comparisons.csv", "probes_*.png"),
 )

@@ -117,8 +117,8 @@ def html(
 
     Args:
         report: What the page shows.
-        pictures: PNG files of each section of runs: "curve", "classes", "robustness" and
-            "linear_probes", as far as they exist.
+        pictures: PNG files of each section of runs: "curve", "classes", "unlabelled",
+            "robustness" and "linear_probes", as far as they exist.
         board_pictures: PNG file of each board of probes; None if it has none.
     """
     page = environment().get_template("page.html.j2")

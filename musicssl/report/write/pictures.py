@@ -9,23 +9,27 @@ from musicssl.figures.class_dots import draw_class_dots
 from musicssl.figures.label_curve import Point, draw_label_curves
 from musicssl.figures.robustness_curve import draw_robustness_curves
 from musicssl.figures.style import save_png
+from musicssl.figures.unlabelled_curve import draw_unlabelled_curves
 from musicssl.report.analysis.grouping import fractions
 from musicssl.report.analysis.linear_probes import LinearProbes
 from musicssl.report.analysis.probe_boards import ProbeBoard, chance_text
 from musicssl.report.analysis.study import Study
+from musicssl.report.analysis.unlabelled_fractions import UnlabelledStudy
 from musicssl.report.write.verdicts import capitalised
 
 
 def draw_study(study: Study, folder: Path) -> dict[str, Path]:
-    """Draw curve.png and per_class.png, and robustness.png and probes.png if runs have the data.
+    """Draw curve.png and per_class.png, and the other pictures if runs have the data.
 
     Returns:
-        The files: "curve", of runs with several fractions of labels, "classes", "robustness" and
-        "linear_probes".
+        The files: "curve", of runs with several fractions of labels, "classes", "unlabelled",
+        "robustness" and "linear_probes".
     """
     pictures = {"classes": _draw_classes(study, folder)}
     if len(fractions(study.pictured)) > 1:
         pictures["curve"] = _draw_curve(study, folder)
+    if study.unlabelled is not None:
+        pictures["unlabelled"] = _draw_unlabelled(study.unlabelled, folder)
     if study.robustness is not None:
         means, metric = study.robustness.means, study.robustness.metric
         pictures["robustness"] = draw_robustness_curves(folder, means, metric)
@@ -55,6 +59,16 @@ def _draw_curve(study: Study, folder: Path) -> Path:
     }
     title = "Means with 95 % intervals, and single seeds"
     return save_png(folder / "curve.png", draw_label_curves(curves, study.metric_name, title))
+
+
+def _draw_unlabelled(study: UnlabelledStudy, folder: Path) -> Path:
+    curves = {
+        label: {u_s: list(cell.values(study.metric).values()) for u_s, cell in cells.items()}
+        for label, cells in study.curves.items()
+    }
+    title = f"Means with 95 % intervals, and single seeds, at {percent(study.p_s)} of the labels"
+    figure = draw_unlabelled_curves(curves, study.metric_name, title)
+    return save_png(folder / "unlabelled.png", figure)
 
 
 def _draw_classes(study: Study, folder: Path) -> Path:

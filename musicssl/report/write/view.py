@@ -54,6 +54,8 @@ class RunsView:
         robustness: Tables of corrupted sound.
         robustness_metric: Heading of the metric of these.
         robustness_fraction: Their fraction of labels.
+        unlabelled: Tables over fractions of clips without labels.
+        unlabelled_metric: Heading of the metric of these.
         linear_probe_metric: Heading of the metric of linear probes.
         comparisons: Of all methods with the baseline.
         chosen_comparisons: Of the methods with chosen settings.
@@ -81,6 +83,8 @@ class RunsView:
     robustness: list[Table]
     robustness_metric: str
     robustness_fraction: str
+    unlabelled: list[Table]
+    unlabelled_metric: str
     linear_probe_metric: str
     comparisons: Table | None
     chosen_comparisons: Table | None
@@ -96,7 +100,8 @@ class RunsView:
     @property
     def tables(self) -> list[Table]:
         """All tables of metrics."""
-        return [*self.screen_tables, *self.other, *self.localisation, *self.robustness]
+        more = (self.other, self.localisation, self.robustness, self.unlabelled)
+        return [*self.screen_tables, *(table for tables in more for table in tables)]
 
     @property
     def findings(self) -> list[str]:
@@ -227,6 +232,8 @@ def view_runs(study: Study) -> RunsView:
         robustness=[] if robustness is None else lay_out([robustness.grid]),
         robustness_metric="" if robustness is None else robustness.metric_name,
         robustness_fraction="" if robustness is None else percent(robustness.p_s),
+        unlabelled=[] if study.unlabelled is None else lay_out([study.unlabelled.grid]),
+        unlabelled_metric="" if study.unlabelled is None else study.unlabelled.metric_name,
         linear_probe_metric="" if linear_probes is None else linear_probes.metric_name,
         comparisons=comparisons_table(study.comparisons, baseline),
         chosen_comparisons=chosen,

@@ -17,7 +17,7 @@ from musicssl.methods.pi_model import PiModel
 from musicssl.methods.supervised import Supervised
 from musicssl.methods.temporal_ensembling import TemporalEnsembling
 from musicssl.networks.teacher import Teacher
-from musicssl.networks.thresholds import PriorMatchedThresholds
+from musicssl.networks.thresholds.prior import PriorMatchedThresholds
 from musicssl.schedules import sigmoid_rampup
 from tests.support.semi_supervised import Seeds, data, mixed_batch
 from tests.support.training import UNCHANGED, quiet_trainer, semi_supervised_parts, supervised_parts

@@ -1,12 +1,13 @@
 """Thresholds for pseudo-labels that match the prior of each class."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from musicssl.errors import InputError
+from musicssl.networks.thresholds.base import Thresholds, check_momentum
 
 
-class PriorMatchedThresholds(nn.Module):
+class PriorMatchedThresholds(Thresholds):
     """Select the most confident predictions of each class, in proportion to its prior.
 
     One pair of thresholds for all classes, such as 0.95 and 0.05, selects almost only negatives
@@ -19,40 +20,56 @@ class PriorMatchedThresholds(nn.Module):
         num_classes: Number of classes, C.
         share: Fraction of the predictions of a class that is selected, in (0, 1].
         momentum: Momentum of the moving average of quantiles, in [0, 1).
+        one_class_per_clip: See `Thresholds`.
 
     Raises:
-        InputError: If a setting is out of range.
+        InputError: If a setting is out of range, or clips have one class each.
     """
 
     upper: Tensor
     lower: Tensor
     num_updates: Tensor
 
-    def __init__(self, num_classes: int, share: float = 0.5, momentum: float = 0.9) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        num_classes: int,
+        share: float = 0.5,
+        momentum: float = 0.9,
+        one_class_per_clip: bool = False,
+    ) -> None:
+        super().__init__(num_classes, one_class_per_clip)
+        if one_class_per_clip:
+            raise InputError(
+                "thresholds=prior selects the presence and the absence of each class, but each "
+                "clip of this corpus has one class; choose thresholds=fixed, freematch or "
+                "softmatch."
+            )
         if not 0 < share <= 1:
-            raise InputError(f"method.thresholds.share must be in (0, 1], got {share:g}.")
-        if not 0 <= momentum < 1:
-            raise InputError(f"method.thresholds.momentum must be in [0, 1), got {momentum:g}.")
+            raise InputError(f"thresholds.share must be in (0, 1], got {share:g}.")
         self.share = share
-        self.momentum = momentum
+        self.momentum = check_momentum(momentum)
         self.register_buffer("upper", torch.zeros(num_classes))
         self.register_buffer("lower", torch.zeros(num_classes))
         self.register_buffer("num_updates", torch.zeros((), dtype=torch.int64))
 
-    def update(self, probs: Tensor, prior: Tensor) -> None:
-        """Update the thresholds with the predictions of a batch, (B, C), and the prior, (C,).
+    def update(self, scores: Tensor, prior: Tensor) -> None:
+        """Update the thresholds with the predictions of a batch, (N, C), and the prior, (C,).
 
         The prior of a class that was never observed is NaN, and its thresholds are arbitrary.
         """
         prior = prior.nan_to_num(0.5)
-        ordered = probs.float().sort(dim=0).values  # (B, C)
+        ordered = scores.float().sort(dim=0).values  # (N, C)
         upper = _quantile(ordered, 1 - self.share * prior)
         lower = _quantile(ordered, self.share * (1 - prior))
         keep = torch.where(self.num_updates > 0, self.momentum, 0.0)  # start at the first batch
         self.upper.lerp_(upper, 1 - keep)
         self.lower.lerp_(lower, 1 - keep)
         self.num_updates += 1
+
+    def weights(self, scores: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
+        """Return weights 1 for the predictions that `select` selects; see `Thresholds`."""
+        present, absent = self.select(scores, prior)
+        return present.to(scores), absent.to(scores)
 
     def select(self, probs: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
         """Return masks of the predictions selected as present and as absent, (B, C) bool each.

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from musicssl.errors import InputError
-from musicssl.networks.thresholds import PriorMatchedThresholds
+from musicssl.networks.thresholds.prior import PriorMatchedThresholds
 
 
 def beta_predictions(count=4000, seed=0):
