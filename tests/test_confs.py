@@ -258,6 +258,8 @@ def test_a_choice_says_in_its_first_lines_what_else_it_sets(path):
 
 
 TYPED = {
+    "optimizer": "sgd",
+    "schedule": "halving",
     "views": "strong",
     "features": "waveform",
     "pooling": "mean",
