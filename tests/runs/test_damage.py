@@ -228,7 +228,14 @@ class StoppedError(Exception):
 
 
 SETTINGS = (
-    *(SEARCH_PATH, "dataset=tiny", "trainer=cpu", "trainer.max_epochs=4", "data.batch_size=16"),
+    *(
+        SEARCH_PATH,
+        "dataset=tiny",
+        "trainer=cpu",
+        "baselines=false",
+        "trainer.max_epochs=4",
+        "data.batch_size=16",
+    ),
     *("dataset.num_clips=60", "encoder.num_layers=1"),
 )
 
