@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from numpy.typing import DTypeLike
 
 from musicssl.errors import InputError, disk_errors, printable
@@ -29,6 +30,7 @@ from musicssl.errors import InputError, disk_errors, printable
 _SUMS = "checksums.json"  # in a folder of `build_checked`: size and CRC-32 of each other file
 _SUM = "crc32"  # in a JSON file: of all else in it
 _CHUNK_BYTES = 2**22
+_DEEPEST_YAML = 50  # sections within sections
 _whole: dict[Path, list[tuple[str, int, int]]] = {}  # folders that this process has checked
 
 _log = logging.getLogger(__name__)
@@ -335,6 +337,29 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ValueError("it holds no names")
     return without_checksum(document)
+
+
+def load_yaml(text: str) -> Any:
+    """Build the plain values of a YAML document.
+
+    A file from elsewhere may be made to fill the memory or to end the process: aliases, with which
+    a few lines stand for billions of values, and deep nesting are refused before anything is built.
+
+    Raises:
+        ValueError: If it is no YAML, or refused.
+    """
+    try:
+        depth = 0
+        for event in yaml.parse(text, yaml.CSafeLoader):
+            if isinstance(event, yaml.AliasEvent):
+                raise ValueError("it has YAML aliases, which are not read")
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST_YAML:
+                raise ValueError("its sections are nested too deeply")
+        return yaml.load(text, yaml.CSafeLoader)  # ten times as fast as the Python loader
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from error
 
 
 def without_checksum(document: dict[str, Any]) -> dict[str, Any]:

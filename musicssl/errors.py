@@ -130,9 +130,9 @@ def disk_error(error: OSError, folder: Path | None = None, setting: str = "") ->
     Returns:
         The sentence; None for an error of another kind, or if nothing says where it happened.
     """
-    place = error.filename
-    if folder is not None and (place is None or folder.parent in Path(place).parents):
-        place = folder
+    place = error.filename2 or error.filename
+    if folder is not None and (place is None or error.errno in (*_FULL, errno.EROFS)):
+        place = folder if place is None or folder.parent in Path(place).parents else place
     if error.errno not in _CURE or (place is None and error.errno not in _FULL):
         return None
     where = "the output" if place is None else place

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from musicssl.audio.parallel import in_parallel
 from musicssl.audio.store_index import SAMPLE_TYPE, SAMPLES, StoreIndex, quantise
-from musicssl.audio.unreadable import UnreadableAudioError
+from musicssl.audio.unreadable import UnreadableAudioError, printable_path
 from musicssl.cache import fingerprint, line, write_all
 from musicssl.errors import InputError
 
@@ -183,7 +183,7 @@ def _index(entries: Sequence[_Entry], sample_rate: int) -> StoreIndex:
             "%d samples in %d clips exceeded full scale and were clipped, most of them in %s",
             sum(entry.clipped for entry in clipped),
             len(clipped),
-            max(clipped, key=lambda entry: entry.clipped).clip_id,
+            printable_path(max(clipped, key=lambda entry: entry.clipped).clip_id),
         )
     return StoreIndex(
         sample_rate=sample_rate,

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from musicssl.errors import InputError
+from musicssl.errors import InputError, printable
 
 TRUNCATED = "is truncated: its end is missing"
 SEVERAL_STREAMS = (
@@ -29,9 +29,9 @@ class UnreadableAudioError(InputError):
 
 
 def printable_path(path: str) -> str:
-    r"""Return a path for a message; bytes of its name that are not UTF-8 are escaped.
+    r"""Return a path for a message; bytes that are not UTF-8 and control characters are escaped.
 
     >>> printable_path("caf\udce9.wav")
     'caf\\xe9.wav'
     """
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return printable(path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))

@@ -1,6 +1,8 @@
 """What a command reads from the configuration that Hydra composed, and how it does its job."""
 
 import logging
+import re
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -20,6 +22,8 @@ from musicssl.cli.overrides import check_parts, check_removed
 from musicssl.cli.sweep import jobs_at_a_time
 from musicssl.errors import InputError, disk_errors, user_errors
 from musicssl.runs.folder import ResultFolder, claimed
+
+_WRONG_CALL = re.compile(r"\(\) (got an? |missing |takes )")  # how Python says so
 
 
 def in_a_sweep() -> bool:
@@ -123,7 +127,8 @@ def explain_invalid_settings(settings: dict[str, Any]) -> Iterator[None]:
         place = str(error).rpartition("full_key: ")[2].splitlines()[0]
         if isinstance(error.__cause__, ValueError | MisconfigurationException):
             raise InputError(f"{error.__cause__} (mend {place})") from error
-        if typed := _typed_for(place):
+        typed = _typed_for(place)
+        if typed and is_refusal(error.__cause__):
             cause = str(error.__cause__).splitlines()[0] if str(error.__cause__) else "no reason"
             raise InputError(
                 f"{place} cannot be built with {typed} ({type(error.__cause__).__name__}: {cause})."
@@ -132,6 +137,26 @@ def explain_invalid_settings(settings: dict[str, Any]) -> Iterator[None]:
     except MisconfigurationException as error:
         lines = str(error).splitlines() or ["no reason"]
         raise InputError(f"{lines[0]} (Lightning says so; change trainer.NAME=VALUE)") from error
+
+
+def is_refusal(error: BaseException | None) -> bool:
+    """Whether a part refused the values that it was built with.
+
+    The call itself did, or its constructor with methods of its own, or a library that it handed
+    them to. What is raised anywhere else in musicssl is a defect, and so is a call by musicssl with
+    wrong arguments.
+    """
+    if error is None or error.__traceback__ is None:
+        return False
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    frame = frames[-1]
+    if str(frame.f_globals.get("__name__")).partition(".")[0] != "musicssl":
+        return True
+    if isinstance(error, TypeError) and _WRONG_CALL.search(str(error)):
+        return False
+    being_built = [f for f in frames if f.f_code.co_name in ("__init__", "__post_init__")]
+    part = frame.f_locals.get("self")
+    return part is not None and any(f.f_locals.get("self") is part for f in being_built)
 
 
 def _typed_for(place: str) -> str | None:

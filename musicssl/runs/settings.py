@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from musicssl.cache import load_yaml
+
 # The one list of settings without a bearing on results. A name stands for all settings below it.
 NO_BEARING = (
     *("runs", "overwrite", "logger", "threads", "jobs", "device", "trusted"),  # how, not what
@@ -27,7 +29,6 @@ _OF_0_1 = {"features.statistics": ["mean"]}  # what was so before there was a se
 _LONGEST_LABEL = 120  # characters; file systems allow 255 bytes in a name
 _HASH_DIGITS = 8
 _LARGEST_CONFIG = 1 << 20  # bytes; a resolved configuration has some thousand
-_DEEPEST_CONFIG = 50  # sections within sections
 
 
 def load_settings(file: Path) -> dict[str, Any]:
@@ -45,19 +46,7 @@ def load_settings(file: Path) -> dict[str, Any]:
         content = opened.read(_LARGEST_CONFIG + 1)
     if len(content) > _LARGEST_CONFIG:
         raise ValueError(f"more than {_LARGEST_CONFIG:,} bytes")
-    text = content.decode()
-    try:
-        depth = 0
-        for event in yaml.parse(text, yaml.CSafeLoader):
-            if isinstance(event, yaml.AliasEvent):
-                raise ValueError("it has YAML aliases, which no run writes")
-            depth += isinstance(event, yaml.CollectionStartEvent)
-            depth -= isinstance(event, yaml.CollectionEndEvent)
-            if depth > _DEEPEST_CONFIG:
-                raise ValueError("its sections are nested too deeply")
-        settings = yaml.load(text, yaml.CSafeLoader)
-    except yaml.YAMLError as error:
-        raise ValueError("not YAML") from error
+    settings = load_yaml(content.decode())
     if not isinstance(settings, dict):
         raise ValueError("no sections of settings")
     from musicssl.runs.trust import check_plain  # imports torch, which --help does not need

@@ -1,9 +1,11 @@
 """What a command reads from its settings: threads and device."""
 
+import json
+
 import pytest
 import torch
 
-from musicssl.cli.app import use_threads
+from musicssl.cli.app import is_refusal, use_threads
 from musicssl.cli.devices import device_named
 from musicssl.errors import InputError
 
@@ -68,3 +70,52 @@ def test_a_device_of_another_name_is_refused_with_the_choices(name):
     with pytest.raises(InputError) as raised:
         device_named(name)
     assert str(raised.value) == f"there is no device {name}; choose auto, cpu or cuda."
+
+
+PARTS = """
+def helper(width):
+    return 1 + width
+
+class Checks:
+    def __init__(self, width):
+        self.width = 1 + width
+
+class ChecksInAMethod:
+    def __init__(self, width):
+        self.width = width
+        self.check()
+
+    def check(self):
+        return 1 + self.width
+
+class Delegates:
+    def __init__(self, width):
+        self.width = helper(width)
+
+class CallsWrongly:
+    def __init__(self, width):
+        self.width = helper(with_=width)
+
+class UsesALibrary:
+    def __init__(self, width):
+        self.width = json.loads(width)
+"""
+
+
+@pytest.mark.parametrize(
+    ("part", "arguments", "refused"),
+    [
+        ("Checks", {"width": "a"}, True),
+        ("Checks", {"wide": 1}, True),
+        ("ChecksInAMethod", {"width": "a"}, True),
+        ("UsesALibrary", {"width": 1}, True),
+        ("Delegates", {"width": "a"}, False),
+        ("CallsWrongly", {"width": 1}, False),
+    ],
+)
+def test_what_fails_within_a_part_is_a_defect_and_no_refusal(part, arguments, refused):
+    module = {"__name__": "musicssl.made_up", "json": json}
+    exec(PARTS, module)
+    with pytest.raises(TypeError) as caught:
+        module[part](**arguments)
+    assert is_refusal(caught.value) == refused

@@ -278,6 +278,20 @@ def test_a_name_that_is_not_utf8_is_listed_and_stops_nothing(make, root, caplog,
     assert "files that cannot be used: 1\n  caf\\xe9.wav has a name that is not UTF-8" in shown
 
 
+def test_a_name_that_would_control_a_terminal_is_shown_escaped(make, root, caplog, capsys):
+    name = "\x1b[2Jf.wav"
+    (root / "f.wav").unlink()
+    (root / name).write_bytes(b"")
+    with pytest.raises(InputError, match=r"\\x1b\[2Jf\.wav is empty") as caught:
+        make().load()
+    assert str(caught.value).isprintable()
+    make(unreadable="skip").load()
+    assert r"\x1b[2Jf.wav is empty" in caplog.text
+    arguments = ["--root", str(root), "--labels", "labels.csv", "--num-workers", "1"]
+    main([*arguments, "--cache", str(root.parent / "cache")])
+    assert "\x1b" not in caplog.text + capsys.readouterr().out
+
+
 def test_audio_that_needs_av_is_counted_if_av_is_not_installed(make, root, caplog, monkeypatch):
     monkeypatch.setattr(inspection, "has_av", lambda: False)
     (root / "n.m4a").write_bytes(b"AAC")

@@ -387,6 +387,8 @@ def test_wrong_options_are_reported(make, settings, message):
         ("has_bleed: 'no'", "has_bleed: no", r"has_bleed must be 'yes' or 'no', not False"),
         ("stems:", "steams:", r"Ann_One_METADATA\.yaml is malformed \('stems'\)"),
         ("stems:", "stems: [", r"Ann_One_METADATA\.yaml is malformed \(while parsing"),
+        ("stems:", "stems: " + "[" * 10**5 + "]" * 10**5, "its sections are nested too deeply"),
+        ("stems:", "a: &a [x]\nb: [*a, *a]\nstems:", r"malformed \(it has YAML aliases"),
         ("instrument: electric bass", "instrument: [a, b]", r"of S02 must be one name, not \['a'"),
         ("has_bleed", "version https://git-lfs.github.com/spec/v1\nx", "is a git-LFS pointer"),
     ],

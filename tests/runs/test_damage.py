@@ -21,7 +21,7 @@ from musicssl.batch import Batch
 from musicssl.cache import read_json, write_json
 from musicssl.cli import training
 from musicssl.datasets.synthband import Synthband
-from musicssl.errors import InputError
+from musicssl.errors import InputError, disk_errors
 from musicssl.probing.embeddings.extraction import embed
 from musicssl.runs.checkpoint import read_checkpoint
 from musicssl.runs.folder import RunFolder
@@ -242,7 +242,8 @@ SETTINGS = (
 
 def run(path, *settings):
     folder = RunFolder(path)
-    training.run(composed("train", path, *SETTINGS, *settings), folder)
+    with disk_errors(path):  # as the command does
+        training.run(composed("train", path, *SETTINGS, *settings), folder)
     document = read_json(folder.metrics)
     return [document["macro"], document["per_class"], document["best_epoch"]]
 

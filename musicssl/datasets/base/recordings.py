@@ -157,7 +157,8 @@ class Recordings(ABC):
                 f"{folder}, not even {annotations.paths[0]}; put the audio there, or {self.get}."
             )
         missing = dict.fromkeys(_at(annotations.paths, ~exists), "is missing")
-        named = np.array([path == printable_path(path) for path in annotations.paths], np.bool_)
+        paths = annotations.paths
+        named = np.array([path == path.encode(errors="replace").decode() for path in paths], bool)
         cause = "has a name that is not UTF-8; rename it"  # no table or journal could name it
         missing |= dict.fromkeys(_at(annotations.paths, exists & ~named), cause)
         return Found(annotations.select(np.flatnonzero(exists & named)), missing)
