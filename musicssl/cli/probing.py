@@ -107,7 +107,7 @@ def _do(
     compare_with(folder, baselines)
     if target is not None:
         embedded = source.embedded(load, plan.cache, plan.batch_size, plan.device)
-        save_embeddings(target, embedded)
+        save_embeddings(target, plan.divided(embedded))
         print(f"Embeddings of {len(embedded.clip_ids):,} clips: {target}")
     if config.corruption is not None:
         corrupt(folder, source, plan, load, *corrupted, scorer)
@@ -290,7 +290,7 @@ def find_baselines(
     """Return those of the wanted baselines that there can be."""
     found: list[Source] = []
     if "untrained" in wanted and checkpoint is not None:
-        found.append(untrained(checkpoint, config.seed, to_plain(config.trusted)))
+        found.append(untrained(checkpoint, None, to_plain(config.trusted)))
     has_corpus = plan.dataset is not None
     if "log_mel" in wanted and has_corpus and not isinstance(plan.probe, FineTune):
         found.append(of_statistics(load().sample_rate))

@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,12 @@ class Plan:
         )
         datamodule.setup()
         return datamodule
+
+    def divided(self, corpus: Corpus) -> Corpus:
+        """Return a corpus in which the clips that validate are said to."""
+        split = corpus.split.astype(object)
+        split[self.datamodule(corpus).rows("val")] = "val"
+        return replace(corpus, split=split.astype(str))
 
 
 def _labels(corpus: Corpus) -> str:

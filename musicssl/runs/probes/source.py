@@ -15,9 +15,10 @@ from musicssl.data.corpus import Corpus, LoadedCorpus, embedded_corpus
 from musicssl.datasets.embeddings import EmbeddingsFile
 from musicssl.encoders.log_mel_statistics import LogMelStatistics
 from musicssl.errors import InputError
-from musicssl.methods.base.method import Method
+from musicssl.methods.base.method import Method, part_of
 from musicssl.networks.classifier import Classifier
 from musicssl.networks.pooling import MeanPooling
+from musicssl.networks.standardise import Standardise
 from musicssl.probing.embeddings.extraction import Embedder, embed
 from musicssl.runs.checkpoint import Checkpoint
 from musicssl.runs.probes.folder import run_of
@@ -220,24 +221,36 @@ def of_checkpoint(checkpoint: Checkpoint, trusted: Sequence[str] = ()) -> Networ
     return NetworkSource(_origin(checkpoint), identity, network, _width(checkpoint))
 
 
-def untrained(checkpoint: Checkpoint, seed: int, trusted: Sequence[str] = ()) -> NetworkSource:
-    """Return the network of a checkpoint as it was before it learnt anything, with other weights.
+def untrained(
+    checkpoint: Checkpoint, seed: int | None, trusted: Sequence[str] = ()
+) -> NetworkSource:
+    """Return the network of a checkpoint with weights that learnt nothing.
 
-    It is called by its encoder, or by the method if that brings a network of its own.
+    It is called by its encoder, or by the method if that brings a network of its own. Features are
+    standardised as the checkpoint does, for that needs no training.
 
     Args:
         checkpoint: Of the method.
-        seed: Of the weights.
+        seed: Of the weights; None for the seed of the run that the checkpoint is of.
         trusted: See `Checkpoint.method`.
     """
+    if seed is None:
+        seed = int(checkpoint.setting("seed"))
     method_settings = checkpoint.setting("method")
     settings = method_settings.get("encoder", method_settings)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         method = checkpoint.method(trusted, trained=False)
+    standardising = [
+        (name, part) for name, part in method.named_modules() if isinstance(part, Standardise)
+    ]
+    for name, part in standardising:
+        part.load_state_dict(part_of(checkpoint.weights, name))
     name = str(settings["_target_"]).split(".")[-2]
     origin = Origin("untrained", f"untrained_{name}", f"{name}, untrained", seed=seed)
     identity = {"encoder": settings, "seed": seed}
+    if standardising:
+        identity["standardised_as"] = checkpoint.digest
     return NetworkSource(origin, identity, _network(method, checkpoint.path), _width(checkpoint))
 
 

@@ -91,20 +91,20 @@ def probe_table(documents: Sequence[Document], metric: str) -> Table:
 
 
 def comparisons(document: Document) -> list[str]:
-    """Say how far the main probe is from each baseline with the most labels, and how surely."""
-    most = document["cells"][-1]["p_s"]
-    rows = [row for row in document["against"] if row["p_s"] == most]
-    return [_sentence(document, row) for row in rows if row["difference"] is not None]
-
-
-def _sentence(document: Document, row: Mapping[str, Any]) -> str:
-    p = p_equation(row["p"], is_bound=row["p_is_bound"])
+    """Say how far the main probe is from each baseline, and how surely, at each fraction."""
+    rows = [row for row in document["against"] if row["difference"] is not None]
     name = metric_info(document["metric"]).heading
-    return (
-        f"{name} against {row['with']}, {percent(row['p_s'])} of the labels: "
-        f"{row['difference']:+.3f} ({_signed(row['interval'])}), {p} "
-        "(paired bootstrap over test clips)."
-    )
+    lines = []
+    for baseline in dict.fromkeys(row["with"] for row in rows):
+        lines.append(f"{name} less that of {baseline} (paired bootstrap over test clips):")
+        lines += [_line(row) for row in rows if row["with"] == baseline]
+    return lines
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    p = p_equation(row["p"], is_bound=row["p_is_bound"])
+    share = f"{percent(row['p_s'])} of the labels"
+    return f"  {share}: {row['difference']:+.3f} ({_signed(row['interval'])}), {p}"
 
 
 def _signed(interval: Sequence[float | None]) -> str:

@@ -27,6 +27,7 @@ def document(label, mean, interval=(0.5, 0.75)):
         "groups": None,
         "against": [
             untrained | few | {"difference": 9.0, "interval": [8, 9], "p": 1, "p_is_bound": False},
+            {"with": "statistics", "difference": None} | few,
             untrained | most | {"difference": 0.25, "interval": [0.125, None]} | bound,
         ],
     }
@@ -71,10 +72,11 @@ def test_a_fraction_that_a_baseline_lacks_is_left_empty():
     )
 
 
-def test_baselines_are_compared_with_the_most_labels():
+def test_baselines_are_compared_at_each_fraction_of_the_labels():
     assert comparisons(document("att", 0.5)) == [
-        "accuracy against cnn, untrained, 100 % of the labels: +0.250 (+0.125 to undefined), "
-        "p ≤ 0.002 (paired bootstrap over test clips)."
+        "accuracy less that of cnn, untrained (paired bootstrap over test clips):",
+        "  10 % of the labels: +9.000 (+8.000 to +9.000), p = 1.000",
+        "  100 % of the labels: +0.250 (+0.125 to undefined), p ≤ 0.002",
     ]
 
 
