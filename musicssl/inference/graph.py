@@ -12,13 +12,17 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv1d, pad
+from torchaudio.functional import create_dct
 
 from musicssl.audio.log_mel import LogMel, LogMelFrontend
+from musicssl.audio.log_mel_mfcc import LogMelMFCC
 from musicssl.encoders.base.audio import AudioEncoder
 from musicssl.errors import InputError
 from musicssl.evaluation.scores import SCORES
 from musicssl.inference.model import Model
 from musicssl.networks.classifier import Classifier
+
+_SLOPE_REACH = 4  # frames before and after
 
 
 class SoundToScores(nn.Module):
@@ -41,7 +45,7 @@ class SoundToScores(nn.Module):
         self.embedding: nn.Module
         if isinstance(network.encoder, AudioEncoder):
             self.embedding = _ChunkEmbedding(network)
-        elif isinstance(model.features, LogMel):
+        elif isinstance(model.features, LogMel | LogMelMFCC):
             self.embedding = _InstanceEmbedding(network, model.features)
         else:
             raise InputError(
@@ -95,19 +99,25 @@ class _ChunkEmbedding(nn.Module):
 
 
 class _InstanceEmbedding(nn.Module):
-    """Compute the instances of `LogMel`, and embed them."""
+    """Compute the instances of `LogMel` or `LogMelMFCC`, and embed them."""
 
-    def __init__(self, network: Classifier, features: LogMel) -> None:
+    transform: Tensor
+
+    def __init__(self, network: Classifier, features: LogMel | LogMelMFCC) -> None:
         super().__init__()
         self.encoder = network.encoder
         rate, hop = features.sample_rate, features.sample_rate // features.frames_per_second
         per_instance = features.instance_seconds * rate / hop
-        if not math.isclose(per_instance, round(per_instance)):
+        if not math.isclose(per_instance, round(per_instance)) or not features.are_tiles:
             raise InputError(
-                f"instances of {per_instance:g} frames have no graph; train with "
-                "features.instance_seconds of whole frames, or export without --onnx and "
-                "--torch-export."
+                f"instances of {per_instance:g} frames, {features.hop_seconds:g} s apart, have no "
+                "graph; train with features.instance_seconds of whole frames that do not overlap, "
+                "or export without --onnx and --torch-export."
             )
+        self.statistics = tuple(features.statistics)
+        coefficients = features.num_coefficients if isinstance(features, LogMelMFCC) else 0
+        transform = create_dct(max(1, coefficients), features.num_mels, norm="ortho")
+        self.register_buffer("transform", transform.T[:coefficients], persistent=False)
         self.frames = round(per_instance)
         self.samples = round(features.instance_seconds * rate)
         front = LogMelFrontend(
@@ -118,16 +128,39 @@ class _InstanceEmbedding(nn.Module):
 
     def forward(self, sound: Tensor) -> Tensor:
         """Return embeddings, (B, T, D)."""
-        frames = self.spectra(sound)  # (B, F, K)
+        bands = self.spectra(sound)  # (B, F, K)
+        frames = torch.cat([bands, self.transform @ bands], dim=1)
         known = frames.shape[2]
         count = (2 * sound.shape[1] + self.samples) // (2 * self.samples)  # T
         index = torch.arange(count * self.frames, device=sound.device)
         inside = index < known  # the last instance may be shorter
-        picked = frames[:, :, index.clamp_max(known - 1)] * inside
-        sums = picked.reshape(frames.shape[0], frames.shape[1], -1, self.frames).sum(3)
-        x = sums / inside.reshape(-1, self.frames).sum(1)  # (B, F, T)
+        last = torch.where(inside, index, 0).max()
+        picked = frames[:, :, index.clamp_max(known - 1)]
+        x = torch.cat([self._statistic(name, picked, inside, last) for name in self.statistics], 1)
         h: Tensor = self.encoder(x.transpose(1, 2), None)[0]
         return h
+
+    def _statistic(self, name: str, frames: Tensor, inside: Tensor, last: Tensor) -> Tensor:
+        """Return a statistic of each instance, (B, F, T), from frames, (B, F, T L)."""
+        if name.startswith("delta"):
+            frames = _slopes(frames, last)
+        weights = inside.reshape(-1, self.frames) / inside.reshape(-1, self.frames).sum(1)[:, None]
+        values = frames.reshape(frames.shape[0], frames.shape[1], -1, self.frames)
+        mean = (values * weights).sum(3)
+        if name.endswith("mean"):
+            return mean
+        return ((values - mean[..., None]).square() * weights).sum(3).sqrt()
+
+
+def _slopes(frames: Tensor, last: Tensor) -> Tensor:
+    """Return the slopes of `instance_features.slopes` of frames, (B, F, K), up to the last one."""
+    at = torch.arange(frames.shape[2], device=frames.device)
+    slopes = torch.zeros_like(frames)
+    for distance in range(1, _SLOPE_REACH + 1):
+        after = frames[:, :, torch.minimum(at + distance, last)]
+        before = frames[:, :, (at - distance).clamp_min(0)]
+        slopes = slopes + distance * (after - before)
+    return slopes / (2 * sum(d * d for d in range(1, _SLOPE_REACH + 1)))
 
 
 class _Spectra(nn.Module):

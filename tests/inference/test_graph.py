@@ -62,7 +62,12 @@ def test_files_for_others_score_as_the_model(run, tmp_path):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_network_without_a_graph_is_named(recordings, tmp_path, capsys):
-    settings = ("encoder=gru", "encoder.hidden=4", "features.num_mels=8")
+    settings = (
+        "encoder=gru",
+        "encoder.hidden=4",
+        "features.num_mels=8",
+        "features.num_coefficients=3",
+    )
     run = train_on(recordings, tmp_path / "run", *settings)
     with pytest.raises(SystemExit):
         export([str(run.best), str(tmp_path / "model"), "--torch-export"])
@@ -71,7 +76,12 @@ def test_a_network_without_a_graph_is_named(recordings, tmp_path, capsys):
 
 
 def test_instances_of_a_fraction_of_frames_have_no_graph(recordings, tmp_path):
-    settings = ("features.num_mels=8", "features.instance_seconds=0.77", "encoder.num_layers=1")
+    settings = (
+        "features.num_mels=8",
+        "features.num_coefficients=3",
+        "features.instance_seconds=0.77",
+        "encoder.num_layers=1",
+    )
     model = musicssl.load(train_on(recordings, tmp_path / "run", *settings).best)
-    with pytest.raises(InputError, match=r"instances of 15.4 frames have no graph"):
+    with pytest.raises(InputError, match=r"instances of 30.8 frames, 0.77 s apart, have no"):
         SoundToScores(model)

@@ -52,7 +52,7 @@ def train_on(folder: Path, run: Path, *overrides: str) -> RunFolder:
     return result
 
 
-INSTANCES = ("features.num_mels=16", "encoder.num_layers=1")
+INSTANCES = ("features.num_mels=16", "features.num_coefficients=5", "encoder.num_layers=1")
 SOUND = (
     *("encoder=crnn", "encoder.sample_rate=8000", "encoder.chunk_samples=4000"),
     *("encoder.width=4", "encoder.hidden=4", "optimizer.lr=0.01"),
