@@ -3,7 +3,7 @@
 import logging
 import re
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -127,7 +127,7 @@ def explain_invalid_settings(settings: dict[str, Any]) -> Iterator[None]:
         place = str(error).rpartition("full_key: ")[2].splitlines()[0]
         if isinstance(error.__cause__, ValueError | MisconfigurationException):
             raise InputError(f"{error.__cause__} (mend {place})") from error
-        typed = _typed_for(place)
+        typed = _typed_for(place, settings)
         if typed and is_refusal(error.__cause__):
             cause = str(error.__cause__).splitlines()[0] if str(error.__cause__) else "no reason"
             raise InputError(
@@ -159,8 +159,16 @@ def is_refusal(error: BaseException | None) -> bool:
     return part is not None and any(f.f_locals.get("self") is part for f in being_built)
 
 
-def _typed_for(place: str) -> str | None:
-    """Return the first override of the command line that sets a value in a section."""
+def _typed_for(place: str, settings: Mapping[str, Any]) -> str | None:
+    """Return the first override of the command line that sets a value of a part.
+
+    Args:
+        place: Path of the part in the settings. A method is built with others, such as its encoder,
+            whose settings are elsewhere.
+        settings: Of the run, plain values.
+    """
     section = place.rpartition(".")[2]
+    node = settings.get(section)
+    sections = [section, *(node if isinstance(node, Mapping) else ())]
     overrides: list[str] = list(HydraConfig.get().overrides.task)
-    return next((o for o in overrides if o.lstrip("+~").startswith(f"{section}.")), None)
+    return next((o for o in overrides if o.lstrip("+~").partition(".")[0] in sections), None)

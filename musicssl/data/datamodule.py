@@ -140,6 +140,8 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         _check_numbers(p_s=p_s, u_s=u_s, b_s=0 if b_s is None else b_s, p_cells=p_cells)
+        if val_labels is not None:
+            _check_numbers(val_labels=val_labels)
         if not isinstance(batch_size, int) or batch_size < 1:
             raise InputError(f"data.batch_size must be a whole number from 1 up, got {batch_size}.")
         for name, count in (("num_crops", num_crops), ("steps_per_epoch", steps_per_epoch)):

@@ -3,14 +3,17 @@
 import torch
 from torch import Tensor, nn
 
-_LEAST_DEVIATION = 1e-4  # of a feature that hardly changes; instances are about 1 in size
+_LEAST_DEVIATION = 0.01  # of a feature that hardly changes, as a fraction of the median feature's
+_MOST = 10.0  # deviations from the mean
 
 
 class Standardise(nn.Module):
     """Subtract from each feature its mean over the training clips, and divide by its deviation.
 
-    The statistics are buffers, so a checkpoint holds them: clips of any other corpus are
-    standardised in the same way. Until they are set, features pass unchanged.
+    A band that was silent in all training clips says little in a recording in which it is not:
+    values are cut off at ten deviations. The statistics are buffers, so a checkpoint holds them:
+    clips of any other corpus are standardised in the same way. Until they are set, features pass
+    unchanged.
 
     Args:
         num_features: Number of features of an instance, F.
@@ -32,17 +35,20 @@ class Standardise(nn.Module):
         Args:
             mean: Of each feature over all instances of the training clips, (F,).
             deviation: The standard deviation of the same, (F,). Features that hardly change are
-                divided by 1e-4 instead.
+                divided by a hundredth of the median of all features.
         """
         if bool(self.is_fitted):
             return
         self.mean.copy_(mean)
-        self.deviation.copy_(deviation.clamp_min(_LEAST_DEVIATION))
+        least = _LEAST_DEVIATION * float(deviation.median())
+        self.deviation.copy_(deviation.clamp_min(least if least > 0 else 1.0))
         self.is_fitted.fill_(True)
 
     def forward(self, x: Tensor) -> Tensor:
         """Standardise instances, (..., F)."""
-        return (x - self.mean) / self.deviation
+        if not self.is_fitted:
+            return x
+        return ((x - self.mean) / self.deviation).clamp(-_MOST, _MOST)
 
 
 def standardise(num_features: int, wanted: bool) -> nn.Module:

@@ -36,7 +36,6 @@ def album(recordings, tmp_path_factory):
     (folder / "cut.wav").write_bytes((recordings / "03.wav").read_bytes()[:20_000])
     soundfile.write(folder / "nan.wav", np.full(RATE, np.nan, np.float32), RATE, "FLOAT")
     soundfile.write(folder / "none.wav", np.zeros(0, np.float32), RATE, "FLOAT")
-    soundfile.write(folder / "short.wav", np.zeros(100, np.float32), RATE, "FLOAT")
     return folder
 
 
@@ -72,14 +71,13 @@ def test_files_that_cannot_be_used_are_listed_and_the_rest_is_done(run, album, t
     out, err = said([run.path, album, "--out", tmp_path / "t.csv"], capsys, status=1)
     names = [row["path"].removeprefix(f"{album}/") for row in rows_of(tmp_path / "t.csv")]
     assert names == ["one.wav", "side b/two.wav", "three.wav"]
-    assert "5 of 8 files cannot be used:" in err
+    assert "4 of 7 files cannot be used:" in err
     for name in (
         "empty.wav is empty",
         "cut.wav is truncated",
         "nan.wav holds samples that are NaN",
     ):
         assert name in err
-    assert "short.wav a clip of 0.013 s is shorter than one instance" in err
     assert len(out.splitlines()) == 4
 
 

@@ -120,7 +120,7 @@ def test_instances_are_no_sound_and_sound_is_no_instances(tmp_path):
     with pytest.raises(InputError, match="the encoder reads instances, but the data are sound"):
         run(tmp_path / "c", "dataset=tiny_sound", "features=waveform")
     with pytest.raises(InputError, match="views=sound are of sound"):
-        run(tmp_path / "b", *SOUND, "method=mean_teacher")
+        run(tmp_path / "b", *SOUND, "method=mean_teacher", "views=weak")
 
 
 def test_unlabelled_clips_may_come_from_another_corpus(tmp_path):

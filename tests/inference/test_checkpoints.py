@@ -15,7 +15,7 @@ from musicssl.runs.checkpoint import AtomicCheckpointIO, load_method
 from musicssl.runs.checkpoint_file import read_checkpoint
 from tests.support.tone_folder import RATE, train_on
 
-NARROW = ("features.num_mels=8", "features.num_coefficients=3", "trainer.max_epochs=1")
+NARROW = ("features=log_mel_means", "features.num_mels=8", "trainer.max_epochs=1")
 
 
 def changed(source, target, change):

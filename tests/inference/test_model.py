@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from scipy.signal import resample_poly
 
 import musicssl
 from musicssl.audio.decode import read_audio
@@ -62,10 +63,6 @@ def test_no_division_of_the_sound_changes_the_result(run, seconds, batch_size):
     """Oracle: the network of the method on the whole recording at once."""
     model = Model(musicssl.load(run.best).description, batch_size=batch_size)
     audio, _ = tones(np.random.default_rng(1), seconds)
-    if seconds < 0.5 and not model.of_sound:
-        with pytest.raises(InputError, match="shorter than one instance"):
-            model.predict(audio, RATE)
-        return
     method, _ = load_method(run.best)
     x = torch.from_numpy(audio if model.of_sound else model.features(audio))[None]
     nothing = torch.zeros(1, 3)
@@ -92,7 +89,7 @@ def test_any_rate_and_number_of_channels(run):
     """A recording at another rate, in stereo, is scored nearly as at the rate of the network."""
     model = musicssl.load(run.best)
     fast, _ = tones(np.random.default_rng(2), 4.0, rate=44_100)
-    slow, _ = tones(np.random.default_rng(2), 4.0, rate=RATE)
+    slow = resample_poly(fast, RATE, 44_100)
     stereo = np.stack([fast + 0.1, fast - 0.1])
     found = model.predict(stereo, 44_100)
     assert found.scores == pytest.approx(model.predict(fast, 44_100).scores, abs=1e-4)

@@ -18,7 +18,7 @@ def test_a_model_in_python(of_instances, recordings, tmp_path, monkeypatch):
     shutil.copy(recordings / "00.wav", tmp_path / "song.mp3")  # known by its content
     names = {"waveform": np.zeros(88_200, np.float32)}
     exec(code, names)
-    assert names["h"].shape == (2, 16)
+    assert names["h"].shape == (2, 63)
     assert names["times"].tolist() == [[0, 1], [1, 2]]
 
 

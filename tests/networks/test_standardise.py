@@ -18,7 +18,7 @@ from tests.support.training import quiet_trainer, supervised_parts
 
 
 def test_standardised_features_have_mean_0_and_deviation_1():
-    x = torch.randn(50, 4, 3) * torch.tensor([1.0, 20.0, 0.01]) + 5
+    x = torch.randn(50, 4, 3) * torch.tensor([1.0, 20.0, 0.05]) + 5
     layer = Standardise(3)
     assert torch.equal(layer(x), x)
     layer.fit(x.mean(dim=(0, 1)), x.std(dim=(0, 1), correction=0))
@@ -27,9 +27,18 @@ def test_standardised_features_have_mean_0_and_deviation_1():
 
 
 def test_a_feature_that_never_changes_stays_finite():
+    layer = Standardise(3)
+    layer.fit(torch.tensor([3.0, 0.0, 0.0]), torch.tensor([0.0, 1.0, 2.0]))
+    assert layer(torch.tensor([[3.0, 0, 0], [3.001, 0, 0]])).abs().max() < 0.11
+    constant = Standardise(1)
+    constant.fit(torch.tensor([3.0]), torch.tensor([0.0]))
+    assert constant(torch.tensor([[3.0], [3.5]])).tolist() == [[0.0], [0.5]]
+
+
+def test_values_far_outside_of_the_training_clips_are_cut_off():
     layer = Standardise(1)
-    layer.fit(torch.tensor([3.0]), torch.tensor([0.0]))
-    assert layer(torch.tensor([[3.0], [3.00001]])).abs().max() < 1
+    layer.fit(torch.tensor([1.0]), torch.tensor([0.5]))
+    assert layer(torch.tensor([[-100.0], [6.0], [100.0]])).flatten().tolist() == [-10, 10, 10]
 
 
 def test_statistics_of_a_checkpoint_are_kept():

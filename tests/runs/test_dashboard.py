@@ -138,7 +138,7 @@ def test_a_run_is_recorded_whole_without_an_account(tmp_path, monkeypatch):
 
     assert found.epochs == read_history(folder.history)
     assert [row["epoch"] for row in found.epochs] == [row["_step"] for row in found.rows[:-1]]
-    assert found.epochs[0]["lr-Adam"] == pytest.approx(5e-4)
+    assert found.epochs[0]["lr-AdamW"] == pytest.approx(1e-3)
     assert {"train/loss", "val/loss", "val/auroc"} < set(found.epochs[1])
 
     document = json.loads(folder.metrics.read_text())

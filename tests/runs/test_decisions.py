@@ -20,7 +20,9 @@ def trained(tmp_path_factory):
     return run(tmp_path_factory.mktemp("run"))
 
 
-def test_the_checkpoint_holds_what_metrics_json_says(trained):
+@pytest.mark.pictures
+def test_the_checkpoint_holds_what_metrics_json_says(tmp_path):
+    trained = run(tmp_path)
     document = trained.result()["decisions"]
     kept = CheckpointFile.read(trained.best).decisions
     assert kept.plain() == {key: document[key] for key in kept.plain()}
