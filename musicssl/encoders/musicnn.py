@@ -103,7 +103,7 @@ class Musicnn(SpectralEncoder):
             published.fill(self, published.read_weights(weights, weights_folder))
 
     def train(self, mode: bool = True) -> Self:
-        """Set training or evaluation; the first batch norm of published weights stays as it is."""
+        """Set training or evaluation; the first batch norm of published weights stays."""
         super().train(mode)
         if self._keeps_norm:
             self.norm.eval()

@@ -163,7 +163,7 @@ def _checked(path: Path, digest: str) -> bytes:
 
 
 def _fill_first_norm(norm: nn.BatchNorm2d, tensors: Tensors) -> None:
-    """gamma (x - mean) / sd + beta = (x - mean') / sd', sd' = sd / gamma."""
+    """Put gain and offset into the statistics: (x - mean') / sd' with sd' = sd / gain."""
     gamma, beta, mean, variance = _norm(tensors, 0)
     if not (gamma > 0).all():
         raise InputError("the first batch norm has no positive gain, so it has no equal here.")
