@@ -123,9 +123,10 @@ class Musicnn(SpectralEncoder):
 def _check_fit(weights: str, **settings: int) -> None:
     """Refuse settings that the published models do not have."""
     for name, value in settings.items():
-        if value != _PUBLISHED[name]:
+        needed = _PUBLISHED[name]
+        if value != needed:
             raise InputError(
-                f"encoder.weights={weights} are for encoder.{name}={_PUBLISHED[name]}, got {value}; "
+                f"encoder.weights={weights} are for encoder.{name}={needed}, got {value}; "
                 "leave one of the two out."
             )
 

@@ -4,9 +4,10 @@ import torch
 from musicssl.encoders.musicnn import Musicnn
 from musicssl.encoders.pretrained import musicnn as published
 from musicssl.errors import InputError
-from musicssl.inference.checkpoints import read_network
-from musicssl.runs.checkpoint import load_method
+from musicssl.inference import checkpoints
+from musicssl.runs.checkpoint import Checkpoint, load_method
 from musicssl.runs.pretrained import check_one_start, overlap, weights_of, without_weights
+from musicssl.runs.probes.source import untrained
 from tests.support.training_command import run
 
 ENCODER = {
@@ -53,7 +54,7 @@ def test_a_checkpoint_loads_without_the_files_that_it_started_from(tmp_path, mon
     monkeypatch.setattr(published, "read_weights", read_nothing)
     monkeypatch.setattr(published, "fill", lambda encoder, _: encoder.mid[0][0].bias.data.fill_(7))
     small = ("dataset=tiny_sound", "encoder=musicnn", "encoder.weights=mtt", "trainer.max_epochs=1")
-    crops = ("data.crop_seconds=2.048", "encoder.chunk_samples=32768", "data.batch_size=8")
+    crops = ("data.crop_seconds=40.96", "encoder.chunk_samples=32768", "data.batch_size=8")
     folder = run(tmp_path / "run", *small, *crops, "finetune.frozen=[encoder]")
 
     def refuse(name, folder):
@@ -64,5 +65,10 @@ def test_a_checkpoint_loads_without_the_files_that_it_started_from(tmp_path, mon
     encoder = trained.classifier.encoder
     assert isinstance(encoder, Musicnn)
     assert (encoder.mid[0][0].bias == 7).all()  # frozen
-    network = read_network(folder.best).network()
+    # The corpus has no features of its own, which has no bearing here.
+    monkeypatch.setattr(checkpoints, "_features", lambda checkpoint: {})
+    network = checkpoints.read_network(folder.best).network()
     torch.testing.assert_close(network.state_dict(), dict(trained.classifier.state_dict()))
+    untouched = untrained(Checkpoint.read(folder.best), 0)
+    assert untouched.identity["encoder"]["weights"] is None
+    assert not (untouched.encoder.mid[0][0].bias == 7).any()

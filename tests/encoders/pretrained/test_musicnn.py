@@ -125,7 +125,7 @@ def test_files_that_are_missing_or_changed_are_refused(package, tmp_path, monkey
     with pytest.raises(InputError, match="SHA-256 differs"):
         read_weights("mtt", package)
     monkeypatch.setattr(published, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match="pip install --no-deps musicnn==0.1.0"):
+    with pytest.raises(InputError, match=r"pip install --no-deps musicnn==0\.1\.0"):
         read_weights("mtt")
     with pytest.raises(InputError, match="choose mtt or msd"):
         read_weights("vgg")
