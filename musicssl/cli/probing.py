@@ -31,6 +31,7 @@ from musicssl.errors import InputError
 from musicssl.probing.finetune import FineTune
 from musicssl.runs.artifacts.robustness import chosen_severities
 from musicssl.runs.checkpoint import Checkpoint
+from musicssl.runs.pretrained import overlap, weights_of
 from musicssl.runs.probes.comparison import compare_with
 from musicssl.runs.probes.folder import ProbeFolder, embeddings_file
 from musicssl.runs.probes.plan import (
@@ -93,6 +94,7 @@ def _do(
         folder.check({**settings, "dataset": dataset})
     load = cache(partial(read, dataset))  # of several things to be done, the first one reads it
     source = find_source(config, settings, file, checkpoint, load)
+    warn_of_overlap(settings, checkpoint, load)
     corrupted = to_plain(config.corruption), chosen_severities(to_plain(config.severities))
     if config.corruption is not None:
         check_corruption(source, load, *corrupted)
@@ -151,7 +153,7 @@ def check_one_source(config: DictConfig, file: Path | None) -> None:
         what = " and ".join(f"{name}=..." for name in given) or "nothing"
         raise InputError(
             f"{what} was given to probe; name one of checkpoint=RUN/checkpoints/best.ckpt, "
-            "embeddings=FILE and encoder=NAME (untrained)."
+            "embeddings=FILE and encoder=NAME (untrained, or with encoder.weights)."
         )
     if config.checkpoint is None and file is None and config.dataset is None:
         raise InputError("encoder=... needs a corpus to be probed on; name one with dataset=...")
@@ -278,6 +280,15 @@ def find_source(
     name = HydraConfig.get().runtime.choices["encoder"]
     encoder = instantiate(config.encoder)
     return of_encoder(encoder, name, settings["encoder"], config.seed, load())
+
+
+def warn_of_overlap(settings: dict[str, Any], checkpoint: Checkpoint | None, load: Load) -> None:
+    """Print a warning if published weights were trained on the corpus that is probed."""
+    made_by = settings["encoder"] if checkpoint is None else checkpoint.setting("method")
+    weights = weights_of(made_by)
+    warning = None if weights is None else overlap(weights, load().name)
+    if warning is not None:
+        print(warning)
 
 
 def find_baselines(

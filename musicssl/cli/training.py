@@ -69,6 +69,7 @@ from musicssl.runs.messages import (
     describe_training,
 )
 from musicssl.runs.patience import Patience
+from musicssl.runs.pretrained import check_one_start, overlap, weights_of
 from musicssl.runs.progress import EpochProgress
 from musicssl.runs.results import amount_of_training, show_results, write_results
 from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint, find_resumable
@@ -218,6 +219,11 @@ def train_and_test(
     check_batch_size(datamodule)
     check_selection(config.select, config.patience, datamodule)
     say(describe_data(datamodule))
+    weights = weights_of(settings["method"])
+    check_one_start(weights, config.finetune.checkpoint)
+    warning = overlap(weights, datamodule.corpus.name)
+    if warning is not None:
+        say(warning)
     method: Learner = instantiate(config.method, **datamodule.sizes)
     datamodule.serve(method.needs)
     start = None
@@ -225,8 +231,10 @@ def train_and_test(
         path = Path(str(config.finetune.checkpoint)).expanduser()
         start = load_weights(method, path, datamodule.corpus.classes)
         method.freeze_parts(config.finetune.frozen)
-    elif config.finetune.frozen:
+    elif config.finetune.frozen and weights is None:
         raise InputError("finetune.frozen keeps weights of a finetune.checkpoint; name one.")
+    elif config.finetune.frozen:
+        method.freeze_parts(config.finetune.frozen)
     made_of = made_from(config, datamodule, start)
     if not config.overwrite:
         folder.check_data(made_of)

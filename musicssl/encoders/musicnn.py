@@ -1,14 +1,20 @@
 """musicnn: timbral and temporal filters on log-mel spectra."""
 
+from pathlib import Path
+from typing import Self
+
 import torch
 from torch import Tensor, nn
 
 from musicssl.audio.log_mel import LogMelFrontend
 from musicssl.encoders.base.spectral import SpectralEncoder
+from musicssl.encoders.pretrained import musicnn as published
+from musicssl.errors import InputError
 from musicssl.networks.layers import Dropout
 
 _NUM_MELS = 96
 _HOP = 256
+_PUBLISHED = {"sample_rate": 16_000, "mid_filters": 64}  # of the models with weights
 
 
 class Musicnn(SpectralEncoder):
@@ -35,6 +41,11 @@ class Musicnn(SpectralEncoder):
     16-bit floats, as the authors do in testing. Training on one stretch of each clip at a time is
     set by `data.crop_seconds`, and L2 decay of the kernels by the optimizer.
 
+    With `weights` the encoder starts from a model that the authors have trained and computes in
+    evaluation what its front and mid end do, but for the ends of chunks and the 16-bit floats named
+    above. Its first batch norm then keeps its mean and deviation while the encoder is trained, as
+    gain and offset of the authors' are part of them.
+
     Args:
         num_features: Not used; sound has no features.
         num_instances: Not used; clips may have any length.
@@ -44,9 +55,14 @@ class Musicnn(SpectralEncoder):
         mid_filters: Number of filters of each of the three convolutions over time; 512 in
             MSD_musicnn_big.
         dropout: Probability of dropping a unit of the embedding.
+        weights: What to start from: "mtt", trained on MagnaTagATune; "msd", on the Million Song
+            Dataset; None for new weights. They are read from the files of the package musicnn
+            0.1.0, see `musicssl.encoders.pretrained.musicnn`.
+        weights_folder: That holds these files; None for the installed package.
 
     Raises:
-        InputError: If a chunk is shorter than the longest filter.
+        InputError: If a chunk is shorter than the longest filter, or the weights are for another
+            sample rate or number of filters, or cannot be read.
     """
 
     def __init__(
@@ -57,6 +73,8 @@ class Musicnn(SpectralEncoder):
         chunk_samples: int = 187 * _HOP,
         mid_filters: int = 64,
         dropout: float = 0.5,
+        weights: str | None = None,
+        weights_folder: Path | str | None = None,
     ) -> None:
         front = [
             *(Filters(204, bands, frames=7) for bands in (38, 67)),  # 0.4 and 0.7 of the bands
@@ -79,6 +97,17 @@ class Musicnn(SpectralEncoder):
             for width_in in (width, mid_filters, mid_filters)
         )
         self.dropout = Dropout(dropout)
+        self._keeps_norm = weights is not None
+        if weights is not None:
+            _check_fit(weights, sample_rate=sample_rate, mid_filters=mid_filters)
+            published.fill(self, published.read_weights(weights, weights_folder))
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training or evaluation; the first batch norm of published weights stays."""
+        super().train(mode)
+        if self._keeps_norm:
+            self.norm.eval()
+        return self
 
     def embed_spectra(self, spectra: Tensor) -> Tensor:
         """Embed normalised spectra, (K, 1, F, T) -> (K, T, D): an instance is a frame."""
@@ -89,6 +118,17 @@ class Musicnn(SpectralEncoder):
         dense = torch.cat([front, first, second, third], dim=1)  # (K, D, T)
         embedded: Tensor = self.dropout(dense.transpose(1, 2))
         return embedded
+
+
+def _check_fit(weights: str, **settings: int) -> None:
+    """Refuse settings that the published models do not have."""
+    for name, value in settings.items():
+        needed = _PUBLISHED[name]
+        if value != needed:
+            raise InputError(
+                f"encoder.weights={weights} are for encoder.{name}={needed}, got {value}; "
+                "leave one of the two out."
+            )
 
 
 class Filters(nn.Module):

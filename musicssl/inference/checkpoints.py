@@ -10,6 +10,7 @@ from musicssl.errors import InputError
 from musicssl.inference.description import Description
 from musicssl.inference.parts import described
 from musicssl.runs.checkpoint_file import CheckpointFile
+from musicssl.runs.pretrained import without_weights
 
 Which = Literal["best", "student"]
 
@@ -75,7 +76,7 @@ def _features(checkpoint: CheckpointFile) -> Any:
 
 def _builders(checkpoint: CheckpointFile, trusted: Sequence[str]) -> tuple[Any, Any]:
     """Return the settings of encoder and pooling."""
-    settings = checkpoint.setting("method")
+    settings = without_weights(checkpoint.setting("method"))  # it brings its own
     if isinstance(settings.get("encoder"), dict) and isinstance(settings.get("pooling"), dict):
         return settings["encoder"], settings["pooling"]
     from musicssl.runs.checkpoint import Checkpoint  # imports Hydra and Lightning

@@ -18,6 +18,7 @@ from musicssl.evaluation.decisions import Decisions
 from musicssl.methods.base.learner import Learner
 from musicssl.methods.base.method import Method
 from musicssl.runs.checkpoint_file import DECISIONS, KEY, CheckpointFile, read_checkpoint
+from musicssl.runs.pretrained import without_weights
 from musicssl.runs.trust import METHOD_PARTS, check_parts, check_plain
 
 
@@ -132,7 +133,7 @@ class Checkpoint(CheckpointFile):
 
     def _built(self, trusted: Sequence[str]) -> Method:
         self.setting("method._target_")  # without one Hydra would hand the settings back
-        config = self.setting("method")
+        config = without_weights(self.setting("method"))  # it brings its own
         # Hydra puts the sizes in among the settings before it calls anything.
         check_parts(config | self.sizes, (*METHOD_PARTS, *trusted), self.path)
         why = "its settings build no method here"

@@ -275,7 +275,10 @@ def _settings(
     source = document["source"]
     facts = {key: source[key] for key in ("kind", "p_s", "b_s", "trained_on")}
     facts |= {"embed_dim": document["embed_dim"], "file": _file(source, config)}
-    if source["kind"] == "untrained":  # nothing but its encoder; null if it is a checkpoint's
+    if source["kind"] in (
+        "untrained",
+        "pretrained",
+    ):  # nothing but its encoder; null if it is a checkpoint's
         facts |= {"encoder": config["encoder"]}
     settings = printable_settings(facts)
     run = _run_around(folder) if source["kind"] == "checkpoint" else None

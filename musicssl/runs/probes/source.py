@@ -21,6 +21,7 @@ from musicssl.networks.pooling import MeanPooling
 from musicssl.networks.standardise import Standardise
 from musicssl.probing.embeddings.extraction import Embedder, embed
 from musicssl.runs.checkpoint import Checkpoint
+from musicssl.runs.pretrained import weights_of, without_weights
 from musicssl.runs.probes.folder import run_of
 
 
@@ -29,8 +30,8 @@ class Origin:
     """What a report says of where embeddings come from.
 
     Attributes:
-        kind: "checkpoint"; "untrained", a network that learnt nothing; "statistics" of the input;
-            "embeddings" from elsewhere.
+        kind: "checkpoint"; "pretrained", an encoder with published weights; "untrained", a network
+            that learnt nothing; "statistics" of the input; "embeddings" from elsewhere.
         name: Of the training run, the encoder or the file.
         label: What tables call it.
         run: Folder of the training run.
@@ -41,7 +42,7 @@ class Origin:
         checkpoint: SHA-256 of the file, if it is a checkpoint.
     """
 
-    kind: Literal["checkpoint", "untrained", "statistics", "embeddings"]
+    kind: Literal["checkpoint", "pretrained", "untrained", "statistics", "embeddings"]
     name: str
     label: str
     run: str | None = None
@@ -236,7 +237,7 @@ def untrained(
     """
     if seed is None:
         seed = int(checkpoint.setting("seed"))
-    method_settings = checkpoint.setting("method")
+    method_settings = without_weights(checkpoint.setting("method"))
     settings = method_settings.get("encoder", method_settings)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
@@ -257,7 +258,7 @@ def untrained(
 def of_encoder(
     encoder: partial[Any], name: str, settings: Mapping[str, Any], seed: int, corpus: Corpus
 ) -> NetworkSource:
-    """Return an encoder with weights that are drawn.
+    """Return an encoder with published weights, or with weights that are drawn.
 
     Args:
         encoder: Builds it.
@@ -272,9 +273,15 @@ def of_encoder(
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         network = Classifier(encoder, MeanPooling, num_features, num_instances, num_classes=1)
-    origin = Origin("untrained", f"untrained_{name}", f"{name}, untrained", seed=seed)
+    weights = weights_of(settings)
     sizes = {"num_features": num_features, "num_instances": num_instances}
-    identity = {"encoder": dict(settings), "seed": seed, "sizes": sizes}
+    identity: dict[str, Any] = {"encoder": dict(settings), "seed": seed, "sizes": sizes}
+    if weights is None:
+        origin = Origin("untrained", f"untrained_{name}", f"{name}, untrained", seed=seed)
+    else:  # nothing is drawn, and where the files lie has no bearing
+        origin = Origin("pretrained", f"{name}_{weights}", f"{name} {weights}")
+        del identity["seed"]
+        identity["encoder"].pop("weights_folder", None)
     return NetworkSource(origin, identity, network.eval(), corpus.num_features)
 
 

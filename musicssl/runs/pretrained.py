@@ -1,0 +1,84 @@
+"""What runs have to know of encoders that start from published weights (`encoder.weights=...`)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from musicssl.errors import InputError
+
+_OF_MUSICSSL = "musicssl.encoders."  # `weights` of other encoders may mean anything
+_SETTINGS = ("weights", "weights_folder")
+_TRAINED_ON = {"mtt": "magnatagatune", "msd": "msd"}  # names of corpora
+
+
+def weights_of(settings: Any) -> str | None:
+    """Return the name of the published weights that an encoder starts from; None without any.
+
+    Args:
+        settings: Of a method, or of an encoder; plain values.
+    """
+    encoder = _encoder(settings)
+    name = encoder.get("weights") if _is_ours(encoder) else None
+    return None if name is None else str(name)
+
+
+def without_weights(settings: Any) -> Any:
+    """Return the settings of an encoder that starts from new weights.
+
+    A checkpoint brings all weights of its network, so that it is built again without the files that
+    it once started from, and no path in a checkpoint is read.
+
+    Args:
+        settings: Of a method, or of an encoder; plain values.
+    """
+    if not isinstance(settings, dict):
+        return settings
+    if weights_of(settings) is not None and _encoder(settings) is settings:
+        return settings | dict.fromkeys((key for key in _SETTINGS if key in settings), None)
+    if isinstance(settings.get("encoder"), dict):
+        return settings | {"encoder": without_weights(settings["encoder"])}
+    return settings
+
+
+def overlap(weights: str | None, corpus: str) -> str | None:
+    """Warn of weights that were trained on the corpus at hand; None if they were not.
+
+    Args:
+        weights: See `weights_of`.
+        corpus: Its name.
+    """
+    if weights is None or _TRAINED_ON.get(weights) != corpus:
+        return None
+    return (
+        f"Warning: encoder.weights={weights} were trained on {corpus} with all its labels, so the "
+        "results say nothing about few labels or about transfer; choose another corpus, or other "
+        "weights."
+    )
+
+
+def check_one_start(weights: str | None, checkpoint: Any) -> None:
+    """Make sure that a network starts from one thing.
+
+    Args:
+        weights: See `weights_of`.
+        checkpoint: The setting finetune.checkpoint.
+
+    Raises:
+        InputError: If it is to start from published weights and from a checkpoint.
+    """
+    if weights is not None and checkpoint is not None:
+        raise InputError(
+            f"encoder.weights={weights} would be replaced by finetune.checkpoint={checkpoint}; "
+            "leave one of the two out."
+        )
+
+
+def _encoder(settings: Any) -> Mapping[str, Any]:
+    """Return the settings of the encoder, which are those of a method or among them."""
+    if not isinstance(settings, Mapping):
+        return {}
+    encoder = settings.get("encoder", settings)
+    return encoder if isinstance(encoder, Mapping) else {}
+
+
+def _is_ours(encoder: Mapping[str, Any]) -> bool:
+    return str(encoder.get("_target_")).startswith(_OF_MUSICSSL)
