@@ -201,6 +201,18 @@ def test_a_file_of_a_probe_that_holds_something_else_is_named(tmp_path, name, te
     assert sentence.isprintable()
 
 
+@pytest.mark.parametrize("name", ["classes", "clip_ids"])
+@pytest.mark.parametrize("write", [lambda place: write_run(place, settings()), write_probe])
+def test_names_that_are_no_list_are_refused(tmp_path, write, name):
+    file = write(tmp_path / "folder") / "predictions.npz"
+    with np.load(file) as loaded:
+        arrays = dict(loaded)
+    np.savez(file, **arrays | {name: arrays[name][:, None]})
+    main_reads = [read_studies([tmp_path]).left_out, read_probe_study([tmp_path]).left_out]
+    [sentence] = [sentence for left_out in main_reads for sentence in left_out]
+    assert f"its {name} are no list" in sentence
+
+
 def test_a_file_that_is_a_folder_or_a_pipe_is_passed_over(tmp_path):
     write_run(tmp_path / "sound", settings())
     for name in ("metrics.json", "config.yaml"):

@@ -15,6 +15,9 @@ from musicssl.runs.folder import RunFolder
 from tests.support.training_command import run
 
 
+pytestmark = pytest.mark.pictures
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     return run(tmp_path_factory.mktemp("run"))

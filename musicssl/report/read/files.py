@@ -228,6 +228,9 @@ def load_arrays(file: Path) -> dict[str, NDArray[Any]]:
     for name, kind in kinds.items():
         if arrays[name].dtype.kind != kind:
             raise ValueError(f"its {name} are of the type {arrays[name].dtype}")
+    for name in ("classes", "clip_ids"):
+        if arrays[name].ndim != 1:
+            raise ValueError(f"its {name} are no list but have the shape {arrays[name].shape}")
     if not np.isfinite(arrays["scores"]).all():
         raise ValueError("its scores are not finite")
     return arrays
