@@ -14,7 +14,6 @@ from musicssl.runs.decisions import decisions_sentence, write_decisions
 from musicssl.runs.folder import RunFolder
 from tests.support.training_command import run
 
-
 pytestmark = pytest.mark.pictures
 
 
@@ -23,7 +22,6 @@ def trained(tmp_path_factory):
     return run(tmp_path_factory.mktemp("run"))
 
 
-@pytest.mark.pictures
 def test_the_checkpoint_holds_what_metrics_json_says(tmp_path):
     trained = run(tmp_path)
     document = trained.result()["decisions"]
