@@ -173,7 +173,7 @@ def embeddings(cache, root):
     return embed(Mean(), Tiny(num_clips=30).load(), {"a": 1}, cache, batch_size=10).tolist()
 
 
-CACHES = {synthband, instances, headers, prepared, found, embeddings}
+CACHES = (synthband, instances, headers, prepared, found, embeddings)
 
 
 @pytest.mark.slow
