@@ -46,9 +46,8 @@ class Standardise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Standardise instances, (..., F)."""
-        if not self.is_fitted:
-            return x
-        return ((x - self.mean) / self.deviation).clamp(-_MOST, _MOST)
+        standardised = ((x - self.mean) / self.deviation).clamp(-_MOST, _MOST)
+        return torch.where(self.is_fitted, standardised, x)  # not `if`, for graphs
 
 
 def standardise(num_features: int, wanted: bool) -> nn.Module:

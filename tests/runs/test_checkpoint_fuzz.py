@@ -176,6 +176,7 @@ def test_no_attack_in_a_checkpoint_has_an_effect(made, tmp_path, monkeypatch, sa
         (modules / f"canary_{number}.py").write_text(
             f"import pathlib\npathlib.Path({str(canary)!r}).touch()\nPart = dict\n"
         )
+        monkeypatch.delitem(sys.modules, f"canary_{number}", raising=False)  # of another case
     monkeypatch.syspath_prepend(modules)
     monkeypatch.chdir(tmp_path)
     use(made)
