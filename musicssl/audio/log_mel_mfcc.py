@@ -11,7 +11,7 @@ from torchaudio.functional import create_dct
 
 from musicssl.audio.instance_features import FrameStatistics
 from musicssl.audio.log_mel import LogMel
-from musicssl.errors import InputError
+from musicssl.audio.mfcc import check_coefficients
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,7 @@ class LogMelMFCC(FrameStatistics):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 1 <= self.num_coefficients <= self.num_mels:
-            raise InputError(
-                f"features.num_coefficients must be from 1 to features.num_mels={self.num_mels}, "
-                f"got {self.num_coefficients}."
-            )
+        check_coefficients(self.num_coefficients, self.num_mels)
 
     @property
     def frame_size(self) -> int:

@@ -43,11 +43,7 @@ class MFCC(FrameStatistics):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 1 <= self.num_coefficients <= self.num_mels:
-            raise InputError(
-                f"features.num_coefficients must be from 1 to features.num_mels={self.num_mels}, "
-                f"got {self.num_coefficients}."
-            )
+        check_coefficients(self.num_coefficients, self.num_mels)
 
     @property
     def frame_size(self) -> int:
@@ -72,4 +68,17 @@ class MFCC(FrameStatistics):
         }
         return torchaudio.transforms.MFCC(
             self.sample_rate, self.num_coefficients, melkwargs=spectrum
+        )
+
+
+def check_coefficients(num_coefficients: int, num_mels: int) -> None:
+    """Check that a transform of so many bands has so many coefficients.
+
+    Raises:
+        InputError: If not.
+    """
+    if not 1 <= num_coefficients <= num_mels:
+        raise InputError(
+            f"features.num_coefficients must be from 1 to features.num_mels={num_mels}, "
+            f"got {num_coefficients}."
         )

@@ -247,12 +247,12 @@ def train_and_test(
     with _released_by_mistakes(folder), _logged(trainer.loggers, settings):
         method.learn(datamodule, fit)
         if is_first_rank():
-            stopped_by = describe_stop(trainer) if isinstance(method, Method) else None
+            stopped_by = trained = None
+            if isinstance(method, Method):
+                stopped_by = describe_stop(trainer)
+                trained = amount_of_training(trainer, datamodule)
             if stopped_by == "trainer.max_time":
                 stopped_by += f"={settings['trainer']['max_time']}"
-            trained = (
-                amount_of_training(trainer, datamodule) if isinstance(method, Method) else None
-            )
             write_results(folder, datamodule, method, config.embedding_map, stopped_by, trained)
 
 

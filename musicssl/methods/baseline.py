@@ -1,6 +1,6 @@
 """`baseline`: simple features of whole clips, and a classifier of scikit-learn."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -18,13 +18,14 @@ from musicssl.data.needs import Needs
 from musicssl.errors import InputError
 from musicssl.evaluation.tasks import task_named
 from musicssl.methods.base.method import Method
+from musicssl.methods.base.without_network import WithoutNetwork
 
 Floats = NDArray[np.floating]
 Bools = NDArray[np.bool_]
 Model: TypeAlias = Pipeline | int | None  # fitted; or the only value there is; or None without any
 
 
-class Baseline:
+class Baseline(WithoutNetwork):
     """Classify clips by standardised features and a classifier of scikit-learn.
 
     Features are shifted and scaled to mean 0 and standard deviation 1 over the clips that the
@@ -74,25 +75,6 @@ class Baseline:
         self.classifier = classifier
         self.models: list[Model] = []
         self._x = np.zeros((0, 0), np.float32)
-
-    def start_from(self, state: Mapping[str, Tensor], network: str = "classifier") -> None:
-        """Refuse the weights of a network.
-
-        Raises:
-            InputError: Always.
-        """
-        raise InputError(
-            "method=baseline has no network to start from a checkpoint; leave "
-            "finetune.checkpoint out, or choose another method."
-        )
-
-    def freeze_parts(self, names: Sequence[str]) -> None:
-        """Refuse to freeze parts, which a baseline does not have.
-
-        Raises:
-            InputError: Always.
-        """
-        raise InputError("method=baseline has no parts; leave finetune.frozen out.")
 
     def learn(
         self, datamodule: SemiSupervisedDataModule, train_network: Callable[[Method], None]

@@ -1,6 +1,6 @@
 """`random_forest`: the binary-relevance baseline, one forest for each class."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -17,9 +17,10 @@ from musicssl.data.needs import Needs
 from musicssl.errors import InputError
 from musicssl.evaluation.tasks import task_named
 from musicssl.methods.base.method import Method
+from musicssl.methods.base.without_network import WithoutNetwork
 
 
-class RandomForest:
+class RandomForest(WithoutNetwork):
     """Classify clips with one random forest per class, on a summary of their instances.
 
     RF_BR of Gururani, Sharma and Lerch 2019, https://arxiv.org/abs/1907.04294, and the baseline of
@@ -71,25 +72,6 @@ class RandomForest:
         self.num_workers = num_workers
         self.seed = seed
         self.forests: list[RandomForestClassifier | None] = []
-
-    def start_from(self, state: Mapping[str, Tensor], network: str = "classifier") -> None:
-        """Refuse the weights of a network.
-
-        Raises:
-            InputError: Always.
-        """
-        raise InputError(
-            "method=random_forest has no network to start from a checkpoint; leave "
-            "finetune.checkpoint out, or choose another method."
-        )
-
-    def freeze_parts(self, names: Sequence[str]) -> None:
-        """Refuse to freeze parts, which a forest does not have.
-
-        Raises:
-            InputError: Always.
-        """
-        raise InputError("method=random_forest has no parts; leave finetune.frozen out.")
 
     def learn(
         self, datamodule: SemiSupervisedDataModule, train_network: Callable[[Method], None]
