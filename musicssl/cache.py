@@ -185,7 +185,7 @@ def _damage(folder: Path) -> str | None:
 
 
 def _odd_file(folder: Path) -> str | None:
-    """Say which array is shorter than it says, or which JSON is none, in an old folder."""
+    """Say which array is too short, or which file is no JSON, in a folder of an earlier version."""
     files = sorted(folder.iterdir())
     if not files:
         return "it is empty"
