@@ -327,6 +327,8 @@ def measure_baselines(config: DictConfig, folder: RunFolder, data: Data) -> None
         say(f"No comparison with simple baselines, because the data cannot be read: {error}")
         return
     own = HydraConfig.get().runtime.choices.get("baseline")
+    if not in_a_sweep():
+        say("Comparing with simple baselines on the same clips (baselines=false leaves them out).")
     write_baselines(folder, datamodule, Path(config.data.cache).expanduser(), own)
 
 

@@ -58,7 +58,7 @@ def _draw_panel(
         line = "-" if number < len(COLOURS) else "--"
         axes.plot(steps, values, line, color=colour, marker="o", markersize=2.5, label=name)
     if best_epoch is not None:
-        text = f"best {unit}: {best_epoch}"
+        text = f"kept {unit}: {best_epoch}"
         axes.axvline(best_epoch, color=GREY, linestyle=":", zorder=0, label=text)
     axes.set_ylabel(label)
     axes.grid(visible=True, color="0.9")

@@ -252,8 +252,8 @@ def test_losses_and_metrics_have_their_own_panels_over_the_same_epochs() -> None
 
 def test_the_best_epoch_is_the_callers() -> None:
     for axes in draw_training_curves(HISTORY, "title", best_epoch=2).axes:
-        np.testing.assert_array_equal(lines(axes)["best epoch: 2"][:, 0], 2)
-    assert not any("best" in name for name in lines(draw_training_curves(HISTORY, "title").axes[0]))
+        np.testing.assert_array_equal(lines(axes)["kept epoch: 2"][:, 0], 2)
+    assert not any("kept" in name for name in lines(draw_training_curves(HISTORY, "title").axes[0]))
 
 
 def test_a_panel_without_curves_is_left_out() -> None:
