@@ -328,7 +328,7 @@ def measure_baselines(config: DictConfig, folder: RunFolder, data: Data) -> None
         return
     own = HydraConfig.get().runtime.choices.get("baseline")
     if not in_a_sweep():
-        say("Comparing with simple baselines on the same clips (baselines=false leaves them out).")
+        say("Comparing with classifiers without a network (baselines=false leaves them out).")
     write_baselines(folder, datamodule, Path(config.data.cache).expanduser(), own)
 
 
