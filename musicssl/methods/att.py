@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from musicssl.augment.mixing.partners import Mixing
+from musicssl.augment.mixing.mixing import Mixing
 from musicssl.batch import Batch
 from musicssl.methods.base.method import Method
 from musicssl.methods.base.mixing import NO_MIXING, check_mixing

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from musicssl.augment.mixing.none import NoMixing
+from musicssl.augment.mixing.mixing import NoMixing
 from musicssl.batch import Batch
 from musicssl.errors import InputError
 from musicssl.methods.base.semi_supervised import SemiSupervisedMethod, Step

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from musicssl.augment.dsp.check import check_strength
-from musicssl.augment.mixing.partners import random_partners
+from musicssl.augment.mixing.mixing import random_partners
 from musicssl.batch import Batch, valid_instances
 from musicssl.errors import InputError
 

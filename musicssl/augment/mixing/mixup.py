@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from musicssl.augment.mixing.partners import random_partners
+from musicssl.augment.mixing.mixing import random_partners
 from musicssl.batch import Batch
 from musicssl.errors import InputError
 

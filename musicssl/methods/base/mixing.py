@@ -1,8 +1,7 @@
 """The check of whether clips of a corpus can be mixed."""
 
 from musicssl.augment.mixing.add import Add
-from musicssl.augment.mixing.none import NoMixing
-from musicssl.augment.mixing.partners import Mixing
+from musicssl.augment.mixing.mixing import Mixing, NoMixing
 from musicssl.errors import InputError
 from musicssl.evaluation.tasks import Task
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from musicssl.augment.mixing.partners import Mixing
+from musicssl.augment.mixing.mixing import Mixing
 from musicssl.augment.views import Views
 from musicssl.batch import Batch
 from musicssl.errors import InputError

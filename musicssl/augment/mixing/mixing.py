@@ -1,4 +1,4 @@
-"""Which clip of a batch is mixed with which, and what the parts of a mix have in common."""
+"""What mixings have in common: their type, the choice of partners, and to mix nothing."""
 
 from collections.abc import Callable
 
@@ -13,6 +13,14 @@ Mixing = Callable[[Batch], Batch]
 Random numbers come from torch's default generator of the device, which training seeds before every
 step.
 """
+
+
+class NoMixing:
+    """Leave clips as they are."""
+
+    def __call__(self, batch: Batch) -> Batch:
+        """Return the batch itself."""
+        return batch
 
 
 def random_partners(batch: Batch) -> Tensor:

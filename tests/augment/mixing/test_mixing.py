@@ -1,6 +1,6 @@
 import torch
 
-from musicssl.augment.mixing.partners import random_partners
+from musicssl.augment.mixing.mixing import NoMixing, random_partners
 from musicssl.batch import Batch
 
 
@@ -16,3 +16,8 @@ def test_partners_are_a_permutation_within_labelled_and_unlabelled_clips():
     for clip, count in ((0, 4), (1, 5)):  # each partner of its kind is as likely as another
         shares = drawn[:, clip].bincount(minlength=9) / 500
         torch.testing.assert_close(shares, (labelled == labelled[clip]) / count, atol=0.07, rtol=0)
+
+
+def test_without_mixing_a_batch_stays_the_same_object():
+    batch = Batch(torch.zeros(2, 3, 4), torch.zeros(2, 3), torch.ones(2, 3) > 0)
+    assert NoMixing()(batch) is batch
