@@ -1,13 +1,25 @@
 """Oracle: a good module, and the same one with one thing changed that the API does not allow."""
 
 import os
+import re
+import sys
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
 
-from musicssl.encoders.pretrained.hear import HearModule, frozen_module, weights_identity
+from musicssl.encoders.pretrained.hear import (
+    HearModule,
+    frozen_module,
+    weights_identity,
+    wrong_times,
+)
 from musicssl.errors import InputError
+from tests.support.commands import ROOT
 from tests.support.hear_modules import write_module
+
+PAGE = ROOT / "docs" / "pretrained_encoders.md"
+BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
 
 
 @pytest.fixture
@@ -73,8 +85,6 @@ def test_a_module_that_is_missing_is_one_sentence(name, why):
 
 def test_timestamps_of_a_last_window_that_is_moved_back_are_allowed(written):
     """As those of our own encoders of chunks."""
-    from musicssl.encoders.pretrained.hear import wrong_times
-
     assert wrong_times(torch.tensor([[500.0, 1500.0, 2500.0, 3250.0]]), 3750) is None
     assert wrong_times(torch.tensor([[500.0, 1500.0, 2250.0, 3250.0, 3350.0]]), 3750) is not None
     assert wrong_times(torch.tensor([[1845.0]]), 1070) is None  # alone: a window of its own length
@@ -109,6 +119,52 @@ def test_a_frozen_module_is_loaded_again_only_for_other_weights(written, tmp_pat
     os.utime(file, ns=(0, 0))
     assert frozen_module(name, str(file)) is not first
     assert weights_identity(file) != identity
+
+
+class Cnn14(torch.nn.Module):
+    """In place of the network: level and roughness, 2048 wide."""
+
+    def __init__(self, *settings):
+        super().__init__()
+        self.layer = torch.nn.Linear(2, 2048)
+
+    def forward(self, audio):
+        parts = [audio.square().mean(dim=1), audio.diff(dim=1).abs().mean(dim=1)]
+        return {"embedding": self.layer(torch.stack(parts, dim=1))}
+
+
+class MuQ(torch.nn.Module):
+    """In place of the network: 25 frames a second, 1024 wide."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(1, 1024)
+
+    @classmethod
+    def from_pretrained(cls, path, local_files_only):
+        assert local_files_only
+        return cls()
+
+    def forward(self, audio):
+        level = audio.unfold(1, 960, 960).square().mean(dim=2, keepdim=True)
+        return SimpleNamespace(last_hidden_state=self.layer(level))
+
+
+@pytest.mark.parametrize("package", ["panns_inference.models", "muq"])
+def test_the_modules_of_the_documentation_keep_to_the_api(package, tmp_path, monkeypatch):
+    """What the page adds to a package; the networks are small ones in their place."""
+    [code] = [block for block in BLOCKS if f"from {package} import" in block]
+    for name in {package.partition(".")[0], package}:
+        module = ModuleType(name)
+        module.Cnn14, module.MuQ = Cnn14, MuQ
+        monkeypatch.setitem(sys.modules, name, module)
+    (tmp_path / "recipe_of_page.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "recipe_of_page", raising=False)
+    torch.save({"model": Cnn14().state_dict()}, tmp_path / "weights.pt")
+    hear = HearModule("recipe_of_page", tmp_path / "weights.pt")
+    for kind in ("scene", "timestamps"):
+        hear.check(kind)
 
 
 def test_libraries_are_told_not_to_download_unless_the_user_says_otherwise(written, monkeypatch):
