@@ -38,6 +38,7 @@ class HearEncoder(nn.Module):
     Attributes:
         embed_dim: Width of an embedding, D.
         digest: SHA-256 of the weights that were loaded.
+        code: SHA-256 of the file of the module, which may be edited while its weights stay.
 
     Raises:
         InputError: If the module is missing or does not keep to the API, reads another sample rate,
@@ -69,7 +70,7 @@ class HearEncoder(nn.Module):
         self._hear.check(embeddings)
         of_scenes = embeddings == "scene"
         self.embed_dim = self._hear.scene_size if of_scenes else self._hear.timestamp_size
-        self.digest = self._hear.digest()
+        self.digest, self.code = self._hear.digest(), self._hear.code()
         self.model: nn.Module | None = None
         if trainable:
             self.model = _trainable(self._hear)

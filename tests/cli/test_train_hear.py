@@ -19,7 +19,7 @@ from musicssl.runs.checkpoint import Checkpoint, load_method
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.probes.source import of_checkpoint, untrained
 from tests.support import probing_command, training_command
-from tests.support.hear_modules import write_module
+from tests.support.hear_modules import GOOD, write_module
 from tests.support.tone_folder import CLASSES, write_folder
 
 pytestmark = pytest.mark.slow
@@ -140,3 +140,18 @@ def test_probed_embeddings_are_those_of_the_module(recordings, name, tmp_path, k
 def test_another_rate_than_the_modules_is_refused(recordings, name, tmp_path):
     with pytest.raises(InputError, match="reads sound at 16000 Hz, got 8000"):
         train(tmp_path / "run", recordings, name, "features.sample_rate=8000")
+
+
+def test_an_edited_module_is_probed_again(recordings, name, tmp_path, monkeypatch):
+    """Its weights have not changed, so that only its code tells; other files are unaffected."""
+    choice = ("encoder=hear", f"encoder.module={name}", "data.p_s=1.0", "seeds=1")
+    found = []
+    for factor in ("1.0", "2.0"):
+        (tmp_path / f"{name}.py").write_text(f"{GOOD}\n    # {factor}\n".replace("1000.0", factor))
+        monkeypatch.delitem(sys.modules, name, raising=False)
+        importlib.invalidate_caches()
+        published._cached.cache_clear()
+        probing_command.run(tmp_path / factor, *corpus(recordings), *choice)
+        found.append({*(recordings.parent / "cache" / "embeddings").glob("[!.]*")})
+    assert len(found[0]) == 2  # of the module and of log-mel statistics
+    assert len(found[1] - found[0]) == 1

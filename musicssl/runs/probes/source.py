@@ -225,6 +225,8 @@ def of_checkpoint(checkpoint: Checkpoint, trusted: Sequence[str] = ()) -> Networ
     """
     network = _network(checkpoint.method(trusted), checkpoint.path)
     identity = {"checkpoint": checkpoint.digest}
+    if isinstance(network.encoder, HearEncoder):
+        identity["code"] = network.encoder.code
     return NetworkSource(_origin(checkpoint), identity, network, _width(checkpoint))
 
 
@@ -299,7 +301,8 @@ def _of_hear(network: Classifier, settings: Mapping[str, Any]) -> NetworkSource:
     """Return a HEAR module as it is; its weights count, and not where they lie."""
     module = str(hear_module(settings))
     named = {"module": module, "embeddings": settings["embeddings"]}
-    identity = {"encoder": named, "weights": network.encoder.digest}
+    encoder = network.encoder
+    identity = {"encoder": named, "weights": encoder.digest, "code": encoder.code}
     return NetworkSource(Origin("pretrained", f"hear_{module}", module), identity, network.eval())
 
 
