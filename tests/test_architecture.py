@@ -29,6 +29,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *("losses", "methods", "networks", "probing"),
     ),
     "inference": ("audio", "encoders", "evaluation", "figures", "networks", "runs"),
+    "hear": ("inference",),
     "report": ("data", "evaluation", "figures", "probing", "runs"),
     "cli": (
         *("data", "datasets", "evaluation", "figures", "inference", "methods"),

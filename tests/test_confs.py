@@ -23,6 +23,7 @@ from tests.support.quick import slow_after
 README = Path(__file__).parents[1] / "README.md"
 SIZES = {"num_features": 128, "num_instances": 10, "num_classes": 20}
 OF_SOUND = ("sound", "semisupcon")  # views and augment: they vary samples, not instances
+NEEDED = {"encoder=hear": ("encoder.module=tests.support.hear_sound",)}  # what has no default
 TASK_OF = {"loss=cross_entropy": "multi_class", "loss=squared_error": "regression"}
 OF_VALUES = "EmoMusic"  # the corpus whose task is a regression
 
@@ -42,7 +43,8 @@ PARTS = ("method", "encoder", "pooling", "loss", "optimizer", "mixing")
 
 @pytest.mark.parametrize("choice", choices(*PARTS))
 def test_a_choice_builds_a_method(choice):
-    method = instantiate(composed(choice).method, **SIZES, task=TASK_OF.get(choice, "multi_label"))
+    config = composed(choice, *NEEDED.get(choice, ()))
+    method = instantiate(config.method, **SIZES, task=TASK_OF.get(choice, "multi_label"))
     assert callable(method.scores)
 
 

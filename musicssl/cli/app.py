@@ -12,6 +12,7 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.types import RunMode
+from hydra.utils import get_class
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, MissingMandatoryValue, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
@@ -92,6 +93,20 @@ def resolved(config: DictConfig) -> dict[str, Any]:
         raise InputError(f"{error.full_key} has no default; say {error.full_key}=...") from error
     assert isinstance(settings, dict)
     return {str(key): value for key, value in settings.items()}
+
+
+def bring_rate(config: DictConfig) -> None:
+    """Let an encoder say which sample rate it reads, where nobody else does.
+
+    Raises:
+        InputError: If it cannot be built to be asked.
+    """
+    features, encoder = config.get("features"), config.get("encoder")
+    if encoder is None or features is None or features.get("sample_rate", 0) is not None:
+        return
+    called = get_class(str(encoder.get("_target_")))
+    if hasattr(called, "rate_of"):
+        features.sample_rate = called.rate_of(encoder.module, encoder.weights)
 
 
 def use_threads(threads: int | None) -> None:

@@ -27,12 +27,19 @@ def _export(options: argparse.Namespace) -> None:
     from musicssl.inference.exported import write_exported
     from musicssl.inference.loading import describe
     from musicssl.inference.model import Model
+    from musicssl.runs.pretrained import hear_module
 
     folder: Path = options.folder
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is not empty; name a new folder to export to.")
     which: Which = "student" if options.student else "best"
     description = describe(options.model, options.trusted, which)
+    module = hear_module(description.encoder)
+    if module is not None:
+        raise InputError(
+            f"the encoder of {options.model} is the HEAR module {module}, whose weights an export "
+            "does not hold; give others the checkpoint, and name them the module and its weights."
+        )
     model = Model(description, "cpu", options.trusted)  # refuses what cannot be built again
     card = model_card(description, _run_of(options.model), options.licence)
 

@@ -11,6 +11,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from musicssl.cli.app import (
+    bring_rate,
     command_line_overrides,
     do_job,
     explain_invalid_settings,
@@ -72,6 +73,7 @@ def run(config: DictConfig, folder: ProbeFolder) -> None:
     checkpoint = find_checkpoint(config)
     if checkpoint is not None:
         bring_features(config, checkpoint)
+    bring_rate(config)
     settings = resolved(config)
     with explain_invalid_settings(settings):
         _do(config, settings, folder, file, checkpoint)

@@ -22,6 +22,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from musicssl.cache import discard, file_identity
 from musicssl.cli.app import (
+    bring_rate,
     command_line_overrides,
     do_job,
     explain_invalid_settings,
@@ -69,7 +70,7 @@ from musicssl.runs.messages import (
     describe_training,
 )
 from musicssl.runs.patience import Patience
-from musicssl.runs.pretrained import check_one_start, overlap, weights_of
+from musicssl.runs.pretrained import check_one_start, hear_module, hear_weights, overlap, weights_of
 from musicssl.runs.progress import EpochProgress
 from musicssl.runs.results import amount_of_training, show_results, write_results
 from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint, find_resumable
@@ -98,6 +99,7 @@ def run(config: DictConfig, folder: RunFolder) -> None:
     Raises:
         InputError: If the settings cannot be.
     """
+    bring_rate(config)
     settings = resolved(config)
     with explain_invalid_settings(settings):
         _do(config, settings, folder)
@@ -182,6 +184,9 @@ def made_from(
     if config.finetune.checkpoint is not None:
         path = Path(config.finetune.checkpoint).expanduser()
         parts["weights to start from"] = start or file_identity(path)
+    of_encoder = hear_weights(OmegaConf.to_container(config.method, resolve=True))
+    if of_encoder is not None:
+        parts["weights of the encoder"] = of_encoder
     return parts
 
 
@@ -231,7 +236,7 @@ def train_and_test(
         path = Path(str(config.finetune.checkpoint)).expanduser()
         start = load_weights(method, path, datamodule.corpus.classes)
         method.freeze_parts(config.finetune.frozen)
-    elif config.finetune.frozen and weights is None:
+    elif config.finetune.frozen and weights is None and hear_module(settings["method"]) is None:
         raise InputError("finetune.frozen keeps weights of a finetune.checkpoint; name one.")
     elif config.finetune.frozen:
         method.freeze_parts(config.finetune.frozen)

@@ -12,6 +12,7 @@ from torch import Tensor
 from musicssl.audio.decode import resample, stream_audio
 from musicssl.batch import Batch
 from musicssl.encoders.base.audio import AudioEncoder, instance_times
+from musicssl.encoders.hear import HearEncoder
 from musicssl.errors import InputError
 from musicssl.evaluation.decisions import Decisions
 from musicssl.evaluation.scores import SCORES
@@ -131,7 +132,11 @@ class Model:
     def _embedded(self, blocks: Iterable[Samples]) -> tuple[Tensor, NDArray[np.float64], float]:
         """Return embeddings, (1, T, D), begin and end of each, (T, 2), and the duration in s."""
         counted = _Counted(blocks)
-        if self.of_sound:
+        encoder = self.network.encoder
+        if isinstance(encoder, HearEncoder):
+            sound = np.concatenate([np.zeros(0, np.float32), *counted])
+            h, times = encoder.located(torch.from_numpy(sound)[None].to(self.device))
+        elif self.of_sound:
             h = self._embedded_sound(counted)
             times = self._times_of_sound(h.shape[1], counted.samples)
         else:

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from musicssl.encoders.pretrained.hear import weights_identity
 from musicssl.errors import InputError
 
 _OF_MUSICSSL = "musicssl.encoders."  # `weights` of other encoders may mean anything
+_OF_HEAR = "musicssl.encoders.hear."  # the weights of a module: of whichever corpus
 _SETTINGS = ("weights", "weights_folder")
 _TRAINED_ON = {"mtt": "magnatagatune", "msd": "msd"}  # names of corpora
 
@@ -19,6 +21,30 @@ def weights_of(settings: Any) -> str | None:
     encoder = _encoder(settings)
     name = encoder.get("weights") if _is_ours(encoder) else None
     return None if name is None else str(name)
+
+
+def hear_module(settings: Any) -> str | None:
+    """Return the name of the HEAR module that is the encoder; None of another encoder.
+
+    Args:
+        settings: Of a method, or of an encoder; plain values.
+    """
+    encoder = _encoder(settings)
+    return str(encoder.get("module")) if _is_of_hear(encoder) else None
+
+
+def hear_weights(settings: Any) -> str | None:
+    """Return a SHA-256 of the file or folder that a HEAR module loads; None without one.
+
+    Args:
+        settings: Of a method, or of an encoder; plain values.
+
+    Raises:
+        InputError: If it is not there.
+    """
+    encoder = _encoder(settings)
+    weights = encoder.get("weights") if _is_of_hear(encoder) else None
+    return None if weights is None else weights_identity(str(weights))
 
 
 def without_weights(settings: Any) -> Any:
@@ -80,5 +106,9 @@ def _encoder(settings: Any) -> Mapping[str, Any]:
     return encoder if isinstance(encoder, Mapping) else {}
 
 
+def _is_of_hear(encoder: Mapping[str, Any]) -> bool:
+    return str(encoder.get("_target_")).startswith(_OF_HEAR)
+
+
 def _is_ours(encoder: Mapping[str, Any]) -> bool:
-    return str(encoder.get("_target_")).startswith(_OF_MUSICSSL)
+    return not _is_of_hear(encoder) and str(encoder.get("_target_")).startswith(_OF_MUSICSSL)

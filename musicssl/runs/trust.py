@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from musicssl.encoders.hear import HearEncoder
 from musicssl.errors import InputError
 from musicssl.losses.similarity import of_targets
 
@@ -24,6 +25,11 @@ FEATURE_PARTS = (
 CORPUS_PARTS = ("musicssl.datasets", *FEATURE_PARTS)
 NETWORK_PARTS = ("musicssl.encoders", "musicssl.networks", "musicssl.methods.generative")
 _BY_NAME = (of_targets,)  # parts that import what a string among their arguments names
+_OF_HEAR = (
+    "musicssl.encoders.hear",
+    "musicssl.encoders.pretrained.hear",
+)  # import a module by name
+_HEAR = "musicssl.hear"  # a HEAR module that runs nothing of what it reads
 _OF_HYDRA = ("_target_", "_partial_", "_recursive_", "_convert_")  # "_args_" are arguments
 _PLAIN = (str, int, float, bool, type(None))
 _MOST_VALUES, _DEEPEST = 100_000, 50  # of settings, far more than any run has
@@ -82,7 +88,11 @@ def check_parts(config: Any, trusted: Sequence[str], path: Path | str) -> None:
             if they hold anything but lists, dicts and plain values, which Hydra may take for such.
     """
     check_plain(config, path)
-    _visit(config, lambda name: _trusted_part(name, trusted, path))
+    _visit(
+        config,
+        lambda name: _trusted_part(name, trusted, path),
+        lambda name: _check_module(name, trusted, path),
+    )
 
 
 def homes(config: Any) -> list[str]:
@@ -99,22 +109,28 @@ def homes(config: Any) -> list[str]:
         return called
 
     check_plain(config, "the configuration")
-    _visit(config, part)
+    _visit(config, part, lambda name: found.append(str(name)))
     return found
 
 
-def _visit(node: Any, part: Callable[[Any], Any]) -> None:
-    """Pass each name that plain settings call to `part`, which checks and then imports it."""
+def _visit(node: Any, part: Callable[[Any], Any], module: Callable[[Any], None]) -> None:
+    """Pass each name that plain settings call to `part`, which checks and then imports it.
+
+    Names of HEAR modules are passed to `module` before anything imports them.
+    """
     if isinstance(node, list):
         for item in node:
-            _visit(item, part)
+            _visit(item, part, module)
     elif isinstance(node, dict):
         arguments = {key: value for key, value in node.items() if key not in _OF_HYDRA}
-        if "_target_" in node and part(node["_target_"]) in _BY_NAME:
+        called = part(node["_target_"]) if "_target_" in node else None
+        if called in _BY_NAME:
             for name in _strings(arguments):
                 part(name)
+        if called is HearEncoder:
+            module(arguments.get("module"))
         for value in node.values():
-            _visit(value, part)
+            _visit(value, part, module)
 
 
 def _strings(node: Any) -> Iterator[str]:
@@ -133,12 +149,18 @@ def _trusted_part(name: Any, trusted: Sequence[str], path: Path | str) -> Any:
     part = imported(name)
     if not _is_within(_home(part), trusted):
         raise _untrusted(name, _home(part), path)
-    if not _may_be_configured(part, name):
+    if not _may_be_configured(part, name) or (_home(part) in _OF_HEAR and part is not HearEncoder):
         raise InputError(
             f"{path} wants to call {name}, which is no part of a method or a corpus; do not use "
             "this file."
         )
     return part
+
+
+def _check_module(name: Any, trusted: Sequence[str], path: Path | str) -> None:
+    """Refuse the name of a HEAR module that is not trusted."""
+    if name is not None and not _is_within(str(name), (_HEAR, *trusted)):
+        raise _untrusted(name, name, path)
 
 
 def _may_be_configured(part: Any, name: str) -> bool:

@@ -6,7 +6,14 @@ from musicssl.encoders.pretrained import musicnn as published
 from musicssl.errors import InputError
 from musicssl.inference import checkpoints
 from musicssl.runs.checkpoint import Checkpoint, load_method
-from musicssl.runs.pretrained import check_one_start, overlap, weights_of, without_weights
+from musicssl.runs.pretrained import (
+    check_one_start,
+    hear_module,
+    hear_weights,
+    overlap,
+    weights_of,
+    without_weights,
+)
 from musicssl.runs.probes.source import untrained
 from tests.support.training_command import run
 
@@ -29,6 +36,32 @@ def test_settings_of_ours_lose_their_weights_and_nothing_else():
     assert weights_of(theirs) is None
     for settings in (theirs, {"encoder": theirs}, {"encoder": None}, None):
         assert without_weights(settings) == settings
+
+
+def test_the_weights_of_a_hear_module_are_its_own_affair(tmp_path):
+    """A checkpoint loads them again; they are known by their content."""
+    file = tmp_path / "weights.pt"
+    file.write_bytes(b"weights")
+    encoder = {
+        "_target_": "musicssl.encoders.hear.HearEncoder",
+        "module": "mylab.passt",
+        "weights": str(file),
+    }
+    method = {"_target_": "musicssl.methods.att.AttentionMIL", "encoder": encoder}
+    for settings in (encoder, method):
+        assert weights_of(settings) is None
+        assert without_weights(settings) == settings
+        assert hear_module(settings) == "mylab.passt"
+    known = hear_weights(method)
+    file.rename(tmp_path / "moved.pt")
+    moved = encoder | {"weights": str(tmp_path / "moved.pt")}
+    assert hear_weights(moved) == known
+    (tmp_path / "moved.pt").write_bytes(b"others")
+    assert hear_weights(moved) != known
+    assert hear_weights(encoder | {"weights": None}) is hear_weights(ENCODER) is None
+    assert hear_module(ENCODER) is hear_module({"encoder": None}) is None
+    with pytest.raises(InputError, match="there is no such file"):
+        hear_weights(encoder)
 
 
 def test_a_warning_names_the_corpus_that_weights_were_trained_on():

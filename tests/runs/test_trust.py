@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
 import musicssl
@@ -15,6 +16,7 @@ from musicssl.errors import InputError
 from musicssl.runs.trust import CORPUS_PARTS, METHOD_PARTS, check_parts, homes
 
 OF_TARGETS = "musicssl.losses.similarity.of_targets"
+HEAR = "musicssl.encoders.hear.HearEncoder"
 METHOD = {
     "_target_": "musicssl.methods.att.AttentionMIL",
     "encoder": {"_target_": "musicssl.encoders.att.AttEmbedding", "_partial_": True},
@@ -50,11 +52,30 @@ def trap(tmp_path, monkeypatch):
         {"_target_": "musicssl.losses.similarity._imported", "name": "trap.Part"},
         {"_target_": "musicssl.losses.similarity.import_module", "name": "trap"},
         {"_target_": OF_TARGETS, "function": "trap"},
+        {"_target_": HEAR, "module": "trap"},
+        {"method": {"encoder": {"_target_": HEAR, "_partial_": True, "module": "trap"}}},
+        {"_target_": f"{HEAR}.rate_of", "module": "trap", "weights": None},
+        {"_target_": "musicssl.encoders.hear.HearModule", "name": "trap"},
+        {"_target_": "musicssl.encoders.hear.frozen_module", "_args_": ["trap", None]},
+        {"_target_": "musicssl.encoders.pretrained.hear.HearModule", "_args_": ["trap"]},
     ],
 )
 def test_what_is_not_trusted_is_not_even_imported(trap, config):
     with pytest.raises(InputError, match="wants to call "):
         check(config)
+    assert not trap.exists()
+
+
+def test_a_hear_module_is_trusted_by_its_name(trap):
+    """A position in the call has no name, and is none that a module could be given in."""
+    encoder = {"_target_": HEAR, "_partial_": True, "module": "trap"}
+    check(encoder, (*METHOD_PARTS, "trap"))
+    check(encoder | {"module": "musicssl.hear", "weights": "model/"})
+    check(encoder | {"module": None})
+    assert "trap" in homes(METHOD | {"encoder": encoder})
+    assert not trap.exists()  # whoever builds it imports it
+    with pytest.raises(InstantiationException, match="positional"):
+        instantiate({"_target_": HEAR, "_args_": [None, None, "trap"]})
     assert not trap.exists()
 
 
@@ -158,7 +179,7 @@ def test_no_other_part_imports_by_name():
     places = {
         file.relative_to(root).as_posix() for file in files if by_name.search(file.read_text())
     }
-    assert places == {"musicssl/losses/similarity.py"}
+    assert places == {"musicssl/encoders/pretrained/hear.py", "musicssl/losses/similarity.py"}
 
 
 def test_settings_of_a_method_pass_with_all_kinds_of_plain_values():

@@ -136,7 +136,7 @@ def _home(checkpoint: str | None, embeddings: str | None, encoder: str | None, r
     place = Path(runs).absolute() / "probes"
     file = checkpoint if checkpoint is not None else embeddings
     if file is None:
-        return place / f"untrained_{encoder}"
+        return place / f"{'pretrained' if encoder == 'hear' else 'untrained'}_{encoder}"
     path = Path(file).expanduser().absolute()
     return place / f"{path.stem}-{zlib.crc32(str(path).encode()):08x}"
 

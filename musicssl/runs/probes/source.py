@@ -13,6 +13,7 @@ from musicssl.batch import Batch, valid_instances
 from musicssl.cache import file_identity
 from musicssl.data.corpus import Corpus, LoadedCorpus, embedded_corpus
 from musicssl.datasets.embeddings import EmbeddingsFile
+from musicssl.encoders.hear import HearEncoder
 from musicssl.encoders.log_mel_statistics import LogMelStatistics
 from musicssl.errors import InputError
 from musicssl.methods.base.method import Method, part_of
@@ -21,7 +22,7 @@ from musicssl.networks.pooling import MeanPooling
 from musicssl.networks.standardise import Standardise
 from musicssl.probing.embeddings.extraction import Embedder, embed
 from musicssl.runs.checkpoint import Checkpoint
-from musicssl.runs.pretrained import weights_of, without_weights
+from musicssl.runs.pretrained import hear_module, weights_of, without_weights
 from musicssl.runs.probes.folder import run_of
 
 
@@ -130,6 +131,11 @@ class NetworkSource:
         if not isinstance(self.network, Classifier) or self.origin.kind == "statistics":
             raise _nothing_to_tune(self.origin)
         encoder: torch.nn.Module = self.network.encoder
+        if isinstance(encoder, HearEncoder) and not encoder.trainable:
+            raise InputError(
+                f"probe=finetune trains an encoder on, and {self.origin.label} is frozen; add "
+                "encoder.trainable=true, or choose probe=linear."
+            )
         return encoder
 
     def embedded(self, load: Load, cache: Path, batch_size: int, device: torch.device) -> Corpus:
@@ -219,6 +225,8 @@ def of_checkpoint(checkpoint: Checkpoint, trusted: Sequence[str] = ()) -> Networ
     """
     network = _network(checkpoint.method(trusted), checkpoint.path)
     identity = {"checkpoint": checkpoint.digest}
+    if isinstance(network.encoder, HearEncoder):
+        identity["code"] = network.encoder.code
     return NetworkSource(_origin(checkpoint), identity, network, _width(checkpoint))
 
 
@@ -247,6 +255,8 @@ def untrained(
     ]
     for name, part in standardising:
         part.load_state_dict(part_of(checkpoint.weights, name))
+    if hear_module(settings) is not None:  # it has learnt, but nothing in this run
+        return _of_hear(_network(method, checkpoint.path), settings)
     name = str(settings["_target_"]).split(".")[-2]
     origin = Origin("untrained", f"untrained_{name}", f"{name}, untrained", seed=seed)
     identity = {"encoder": settings, "seed": seed}
@@ -273,6 +283,8 @@ def of_encoder(
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         network = Classifier(encoder, MeanPooling, num_features, num_instances, num_classes=1)
+    if hear_module(settings) is not None:
+        return _of_hear(network, settings)
     weights = weights_of(settings)
     sizes = {"num_features": num_features, "num_instances": num_instances}
     identity: dict[str, Any] = {"encoder": dict(settings), "seed": seed, "sizes": sizes}
@@ -283,6 +295,15 @@ def of_encoder(
         del identity["seed"]
         identity["encoder"].pop("weights_folder", None)
     return NetworkSource(origin, identity, network.eval(), corpus.num_features)
+
+
+def _of_hear(network: Classifier, settings: Mapping[str, Any]) -> NetworkSource:
+    """Return a HEAR module as it is; its weights count, and not where they lie."""
+    module = str(hear_module(settings))
+    named = {"module": module, "embeddings": settings["embeddings"]}
+    encoder = network.encoder
+    identity = {"encoder": named, "weights": encoder.digest, "code": encoder.code}
+    return NetworkSource(Origin("pretrained", f"hear_{module}", module), identity, network.eval())
 
 
 def of_statistics(sample_rate: int | None) -> NetworkSource:
