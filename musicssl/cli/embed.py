@@ -2,15 +2,13 @@
 
 import argparse
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from musicssl.audio.unreadable import printable_path
 from musicssl.cli.recordings import add_model_options, load_models, show_faults, with_progress
 from musicssl.errors import printable, user_errors
-from musicssl.inference.recordings import Recording, find_recordings
+from musicssl.inference.recordings import Recording, clip_ids, find_recordings
 
 if TYPE_CHECKING:
     from musicssl.inference.extraction import Extractor
@@ -42,7 +40,7 @@ def _embed(options: argparse.Namespace) -> dict[Recording, str]:
 
     checked_suffix(options.out)
     recordings = find_recordings(options.audio)
-    names = _clip_ids(recordings)
+    names = dict(zip(recordings, clip_ids(recordings), strict=True))
     [model] = load_models([options.model], options)
     layers = options.layer if options.layers or options.layer else None
     extractor = Extractor(model, options.time, layers)
@@ -60,17 +58,6 @@ def _embed(options: argparse.Namespace) -> dict[Recording, str]:
     _show(options.out, file.lengths, extractor)
     show_faults(faults, len(recordings))
     return faults
-
-
-def _clip_ids(recordings: Sequence[Recording]) -> dict[Recording, str]:
-    """Return what the file calls each recording: its path in the folder that was named.
-
-    If two of them have the same, all have the name of the folder in front.
-    """
-    counts = Counter(recording.inside for recording in recordings)
-    once = max(counts.values()) == 1
-    paths = {one: one.inside if once else one.target for one in recordings}
-    return {one: printable_path(path.as_posix()) for one, path in paths.items()}
 
 
 def _show(out: Path, lengths: Sequence[int], extractor: "Extractor") -> None:

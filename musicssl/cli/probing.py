@@ -278,7 +278,7 @@ def find_source(
 ) -> Source:
     """Return what is to be probed."""
     if file is not None:
-        return FileSource(file, has_labels=config.dataset is None, layer=_layer(config.layers))
+        return FileSource(file, has_labels=config.dataset is None, layer=config.layers)
     if config.layers != EACH:
         raise InputError(
             f"layers={config.layers} chooses layers of embeddings=FILE; write such a file with "
@@ -289,17 +289,6 @@ def find_source(
     name = HydraConfig.get().runtime.choices["encoder"]
     encoder = instantiate(config.encoder)
     return of_encoder(encoder, name, settings["encoder"], config.seed, load())
-
-
-def _layer(layers: Any) -> str | int:
-    """Return the layer that is chosen, as it may be.
-
-    Raises:
-        InputError: If it is neither a name nor a number.
-    """
-    if isinstance(layers, str | int) and not isinstance(layers, bool):
-        return layers
-    raise InputError(f"layers must be each, all, or the name or number of one, got {layers}.")
 
 
 def check_layers(plan: Plan, source: Source) -> None:

@@ -1,5 +1,6 @@
 """The recordings that a command names: files, and folders of files."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -58,6 +59,17 @@ def find_recordings(named: Sequence[Path]) -> list[Recording]:
     if len(set(targets)) < len(targets):  # files of the same name in several folders
         return [one._replace(target=_inside(one.path)) for one in found.values()]
     return list(found.values())
+
+
+def clip_ids(recordings: Sequence[Recording]) -> list[str]:
+    """Return what files of embeddings call recordings: their paths inside the folders named.
+
+    If two of them have the same, all have the names of the folders in front.
+    """
+    counts = Counter(recording.inside for recording in recordings)
+    twice = max(counts.values()) > 1
+    paths = [recording.target if twice else recording.inside for recording in recordings]
+    return [printable_path(path.as_posix()) for path in paths]
 
 
 def _inside(path: Path) -> Path:

@@ -32,7 +32,7 @@ class Mix(NamedTuple):
     def __call__(self, h: Tensor) -> Tensor:
         """Return the mean of layers, (N, L, D) -> (N, D)."""
         factors = (self.weights / self.size).to(h)
-        mixed = torch.einsum("l,nld->nd", factors, h)
+        mixed: Tensor = torch.tensordot(h, factors, dims=([1], [0]))
         return mixed - factors @ self.mean.to(h)
 
 
@@ -122,7 +122,9 @@ def learnt_mix(mix: Mix, probe: LinearProbe, train: Embeddings, task: Task, step
     z = (train.h[rows].double() - mix.mean) / mix.size[:, None]  # (n, L, D)
     mask = mask[rows]
     y = train.y[rows].double().where(mask, 0)
-    offset, spread = standardisation(torch.einsum("l,nld->nd", mix.weights, z))
+    shape = z[:, 0].shape
+    z = z.movedim(1, 0).reshape(len(mix.weights), -1)  # (L, n * D): a mean is one product
+    offset, spread = standardisation((mix.weights @ z).view(shape))
     unit = torch.ones_like(y[0])
     if not task.has_classes:
         unit = _deviation(y, mask)
@@ -136,7 +138,7 @@ def learnt_mix(mix: Mix, probe: LinearProbe, train: Embeddings, task: Task, step
 
     def objective() -> Tensor:
         optimiser.zero_grad()
-        mixed = torch.einsum("l,nld->nd", logits.softmax(0), z)
+        mixed = (logits.softmax(0) @ z).view(shape)
         outputs = ((mixed - offset) / spread) @ weight.T + bias
         losses = count * loss(outputs, y / unit, mask)
         value = 0.5 * weight.square().sum() + probe.strength * losses

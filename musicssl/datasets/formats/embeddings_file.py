@@ -301,6 +301,9 @@ def _check_axes(path: Path, saved: SavedEmbeddings) -> None:
     shape = saved.embeddings.shape
     if saved.layers is None and saved.widths is not None:
         raise InputError(f"{path} has 'widths' without 'layers'; name the layers, (L,).")
+    names = [] if saved.layers is None else saved.layers.ravel().tolist()
+    if len(set(names)) < len(names):
+        raise InputError(f"{path}: two of the layers have one name: {', '.join(names)}.")
     if saved.layers is not None and len(shape) == 2:
         raise InputError(
             f"{path} names layers, but embeddings have shape {shape}; with layers they are "

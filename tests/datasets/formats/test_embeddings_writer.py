@@ -67,6 +67,12 @@ def test_widths_of_layers_are_kept(tmp_path, suffix):
     assert isinstance(saved.embeddings, np.memmap) == (suffix == ".npz")
 
 
+def write_two(path, name, h):
+    with EmbeddingsWriter(path, has_time=True) as file:
+        file.append("a", np.ones((2, D), np.float32))
+        file.append(name, h)
+
+
 @suffixes
 def test_a_clip_that_does_not_fit_leaves_the_file_that_was_there(tmp_path, suffix):
     path = tmp_path / f"h{suffix}"
@@ -80,12 +86,8 @@ def test_a_clip_that_does_not_fit_leaves_the_file_that_was_there(tmp_path, suffi
         (("a", np.ones((1, D), np.float32)), "clip a occurs twice"),
     ]
     for (name, h), message in wrong:
-        with (
-            pytest.raises(InputError, match=message),
-            EmbeddingsWriter(path, has_time=True) as file,
-        ):
-            file.append("a", np.ones((2, D), np.float32))
-            file.append(name, h)
+        with pytest.raises(InputError, match=message):
+            write_two(path, name, h)
     with EmbeddingsWriter(path):
         pass  # no clip could be read
     assert path.read_bytes() == before
@@ -156,6 +158,7 @@ def arrays(**changes):
             {"layers": np.array(list("wxyz")), "lengths": np.array([1, 1, 1])},
             r"has 'lengths' and 'layers', but .* shape \(3, 4, 2\); with time they are",
         ),
+        ({"layers": np.array(list("wxyx"))}, "two of the layers have one name: w, x, y, x"),
         ({"widths": np.array([1, 2, 2, 2])}, "has 'widths' without 'layers'"),
         (
             {"embeddings": np.ones((3, 2)), "lengths": np.array([1, 1, 1])},
@@ -176,9 +179,7 @@ def test_one_nan_names_its_clip(tmp_path):
     h = np.ones((3, 4, 2), np.float32)
     h[1, 3, 0] = np.nan
     with pytest.raises(InputError, match="clip 'b' is NaN or infinite, in its instances or in"):
-        saved_embeddings(
-            tmp_path / "h.npz", arrays(embeddings=h, lengths=np.array([4, 3, 4]))
-        )
+        saved_embeddings(tmp_path / "h.npz", arrays(embeddings=h, lengths=np.array([4, 3, 4])))
 
 
 def test_layers_of_four_axes_are_numbered():
