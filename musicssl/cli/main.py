@@ -14,6 +14,7 @@ _USAGE = """usage: musicssl COMMAND ...
   musicssl train method=att data.p_s=0.1     train, test and show a run; -m sweeps
   musicssl probe checkpoint=best.ckpt        evaluate a checkpoint's embeddings
   musicssl predict best.ckpt song.mp3        tag recordings; --timeline: who plays when
+  musicssl embed best.ckpt dir/ --out h.npz  embeddings of recordings; --time, --layers
   musicssl export best.ckpt model/           a model for others: safetensors, ONNX
   musicssl report runs/att runs/dgm          compare runs: tables, curves, tests
   musicssl data gtzan --root /data/gtzan     count, download and prepare a corpus
@@ -64,6 +65,12 @@ def _predict(arguments: list[str]) -> None:
     predict(arguments)
 
 
+def _embed(arguments: list[str]) -> None:
+    from musicssl.cli.embed import main as embed
+
+    embed(arguments)
+
+
 def _export(arguments: list[str]) -> None:
     from musicssl.cli.export import main as export
 
@@ -87,6 +94,7 @@ _COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "train": _train,
     "probe": _probe,
     "predict": _predict,
+    "embed": _embed,
     "export": _export,
     "report": _report,
     "data": _data,

@@ -2,16 +2,14 @@
 
 import argparse
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TextColumn
 
+from musicssl.cli.recordings import add_model_options, load_models, show_faults, with_progress
 from musicssl.errors import InputError, printable, user_errors
 from musicssl.inference.recordings import Recording, find_recordings
 
@@ -66,22 +64,13 @@ class _Job:
 
         rows: list[Row] = []
         faults: dict[Recording, str] = {}
-        console = Console(stderr=True)
-        rates = TextColumn("{task.fields[rate]}")
-        columns = (*Progress.get_default_columns(), MofNCompleteColumn(), rates)
-        begun, seconds = time.monotonic(), 0.0
-        paths = [recording.path for recording in self.recordings]
-        with Progress(*columns, console=console) as progress:
-            bar = progress.add_task("predicting", total=len(paths), rate="")
-            outcomes = self.ensemble.predict_files(paths)
-            for recording, (_, found) in zip(self.recordings, outcomes, strict=True):
-                if isinstance(found, str):
-                    faults[recording] = found
-                else:
-                    seconds += found.seconds
-                    rows.append(self._row(recording, found))
-                rate = f"{seconds / max(time.monotonic() - begun, 1e-9):,.0f} s of sound per s"
-                progress.update(bar, advance=1, rate=rate)
+        outcomes = self.ensemble.predict_files([recording.path for recording in self.recordings])
+        found_in = with_progress(self.recordings, outcomes, "predicting", lambda one: one.seconds)
+        for recording, found in found_in:
+            if isinstance(found, str):
+                faults[recording] = found
+            else:
+                rows.append(self._row(recording, found))
         if self.options.out is not None:
             write_table(self.options.out, rows, self.options.timeline)
         self._show(rows, faults)
@@ -172,10 +161,7 @@ class _Job:
             print(f"Scores: {printable(str(self.options.out))}")
         if self.options.labels or self.options.picture:
             print(f"Labels and pictures: {printable(str(self.options.folder))}")
-        if faults:
-            print(f"{len(faults)} of {len(self.recordings)} files cannot be used:", file=sys.stderr)
-        for recording, cause in faults.items():
-            print(f"  {recording.shown} {printable(cause)}", file=sys.stderr)
+        show_faults(faults, len(self.recordings))
 
 
 def _summary(row: "Row") -> str:
@@ -196,23 +182,9 @@ def _none_chosen(option: str, model: str) -> str:
 
 
 def _ensemble(options: argparse.Namespace) -> "Ensemble":
-    import torch
-
-    from musicssl.cli.devices import device_named
-    from musicssl.inference.checkpoints import Which
     from musicssl.inference.ensemble import Ensemble
-    from musicssl.inference.loading import describe
-    from musicssl.inference.model import Model
 
-    if options.threads is not None:
-        torch.set_num_threads(max(1, options.threads))
-    device = device_named(options.device)
-    which: Which = "student" if options.student else "best"
-    models = [
-        Model(describe(path, options.trusted, which), device, options.trusted, options.batch_size)
-        for path in (options.model, *options.ensemble)
-    ]
-    return Ensemble(models)
+    return Ensemble(load_models((options.model, *options.ensemble), options))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -242,11 +214,5 @@ def _parser() -> argparse.ArgumentParser:
     add("--folder", type=Path, default=Path("predictions"), help=folder)
     another = "average with the scores of another model; repeatable"
     add("--ensemble", action="append", default=[], metavar="MODEL", help=another)
-    student = "the network trained by gradient descent, not its teacher"
-    add("--student", action="store_true", help=student)
-    add("--device", default="auto", help="auto, cpu, cuda or cuda:1")
-    add("--threads", type=int, help="CPU threads of torch; by default one per core")
-    add("--batch-size", type=int, default=32, help="chunks of sound that are embedded at a time")
-    trusted = "module that your own parts come from; repeatable"
-    add("--trusted", action="append", default=[], metavar="MODULE", help=trusted)
+    add_model_options(parser)
     return parser

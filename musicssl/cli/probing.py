@@ -30,6 +30,7 @@ from musicssl.data.corpus import Corpus, Dataset, check_corpus
 from musicssl.datasets.formats.embeddings_file import checked_suffix, save_embeddings
 from musicssl.errors import InputError
 from musicssl.probing.finetune import FineTune
+from musicssl.probing.weighted_layers import WeightedLayers
 from musicssl.runs.artifacts.robustness import chosen_severities
 from musicssl.runs.checkpoint import Checkpoint
 from musicssl.runs.pretrained import overlap, weights_of
@@ -44,6 +45,7 @@ from musicssl.runs.probes.plan import (
 )
 from musicssl.runs.probes.run import check_corruption, corrupt, probe_baseline, probe_source
 from musicssl.runs.probes.source import (
+    EACH,
     FileSource,
     Load,
     Source,
@@ -96,6 +98,7 @@ def _do(
         folder.check({**settings, "dataset": dataset})
     load = cache(partial(read, dataset))  # of several things to be done, the first one reads it
     source = find_source(config, settings, file, checkpoint, load)
+    check_layers(plan, source)
     warn_of_overlap(settings, checkpoint, load)
     corrupted = to_plain(config.corruption), chosen_severities(to_plain(config.severities))
     if config.corruption is not None:
@@ -111,7 +114,8 @@ def _do(
     compare_with(folder, baselines)
     if target is not None:
         embedded = source.embedded(load, plan.cache, plan.batch_size, plan.device)
-        save_embeddings(target, plan.divided(embedded))
+        names = () if source.layers is None else source.layers.names
+        save_embeddings(target, plan.divided(embedded), names)
         print(f"Embeddings of {len(embedded.clip_ids):,} clips: {target}")
     if config.corruption is not None:
         corrupt(folder, source, plan, load, *corrupted, scorer)
@@ -276,12 +280,30 @@ def find_source(
 ) -> Source:
     """Return what is to be probed."""
     if file is not None:
-        return FileSource(file, has_labels=config.dataset is None)
+        return FileSource(file, has_labels=config.dataset is None, layer=config.layers)
+    if config.layers != EACH:
+        raise InputError(
+            f"layers={config.layers} chooses layers of embeddings=FILE; write such a file with "
+            "musicssl embed --layers, or leave it out."
+        )
     if checkpoint is not None:
         return of_checkpoint(checkpoint, to_plain(config.trusted))
     name = HydraConfig.get().runtime.choices["encoder"]
     encoder = instantiate(config.encoder)
     return of_encoder(encoder, name, settings["encoder"], config.seed, load())
+
+
+def check_layers(plan: Plan, source: Source) -> None:
+    """Make sure that a probe of several layers gets some.
+
+    Raises:
+        InputError: If it does not.
+    """
+    if isinstance(plan.probe, WeightedLayers) and source.layers is None:
+        raise InputError(
+            f"probe=weighted_layers needs embeddings with layers, and {source.origin.label} has "
+            "none; write a file with musicssl embed --layers, or choose probe=linear."
+        )
 
 
 def warn_of_overlap(settings: dict[str, Any], checkpoint: Checkpoint | None, load: Load) -> None:

@@ -100,7 +100,10 @@ class InstanceClips:
 
     def whole(self, rows: Rows) -> Piece:
         """Read all of some clips, in one indexed read."""
-        x = torch.from_numpy(np.take(self.x, rows, axis=0))
+        # Of an array with gaps, such as one layer of a memory map, np.take would copy all first.
+        is_compact = self.x.flags.c_contiguous and self.x.flags.aligned
+        found = np.take(self.x, rows, axis=0) if is_compact else self.x[rows]
+        x = torch.from_numpy(np.ascontiguousarray(found))
         lengths = None if self.lengths is None else torch.from_numpy(self.lengths[rows])
         return Piece(x, lengths, np.zeros(len(rows), np.int64))
 

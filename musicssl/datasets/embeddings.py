@@ -1,20 +1,21 @@
 """Embeddings from a file, of this project or any other, as a corpus.
 
 The file is .npz or .parquet; see `musicssl.datasets.formats.embeddings_file` for its content. A
-clip is one instance of D features. Labels come from the file, or from another corpus that has the
-same clips.
+clip has the T instances of D features that the file has of it, or one. Labels come from the file,
+or from another corpus that has the same clips.
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musicssl.data.checks import TASKS
-from musicssl.data.corpus import Corpus, Dataset, embedded_corpus
+from musicssl.data.corpus import Corpus, Dataset
 from musicssl.datasets.formats.embeddings_file import SavedEmbeddings, read_embeddings
+from musicssl.datasets.formats.embeddings_layers import instances
 from musicssl.errors import InputError
 
 _log = logging.getLogger(__name__)
@@ -28,10 +29,13 @@ class EmbeddingsFile:
         path: Path of the file.
         labels: The corpus of the clips, whose clips, labels, splits and groups are used; None to
             use those in the file.
+        layer: Of a file with layers: name or number of one, or "all" for all side by side; see
+            `musicssl.datasets.formats.embeddings_layers.instances`.
     """
 
     path: str | Path | None
     labels: Dataset | None = None
+    layer: str | int | None = None
 
     def prepare(self) -> None:
         """Prepare the corpus of the labels, if there is one."""
@@ -41,18 +45,59 @@ class EmbeddingsFile:
     def load(self) -> Corpus:
         """Read the file, and the corpus of the labels.
 
+        Embeddings that are mapped stay so, if the clips of `labels` are in the order of the file.
+
         Raises:
             InputError: If the file is missing or damaged, has no labels although `labels` is None,
-                or lacks clips of that corpus.
+                lacks clips of that corpus, or has no such layer.
+        """
+        path, saved = self.read()
+        x = instances(path, saved, self.layer, "dataset.layer")
+        return self.corpus_of(path, saved, x, saved.lengths)
+
+    def read(self) -> tuple[Path, SavedEmbeddings]:
+        """Return the path and the content of the file.
+
+        Raises:
+            InputError: If it is missing or damaged.
         """
         if self.path is None:
             raise InputError("dataset.path is not set; set it to a .npz or .parquet file.")
         path = Path(self.path).expanduser()
-        saved = read_embeddings(path)
+        return path, read_embeddings(path)
+
+    def corpus_of(
+        self,
+        path: Path,
+        saved: SavedEmbeddings,
+        x: NDArray[np.float32],
+        lengths: NDArray[np.int64] | None = None,
+    ) -> Corpus:
+        """Return a corpus of what was made of the embeddings.
+
+        Args:
+            path: Of the file.
+            saved: Its content.
+            x: Instances of all of its clips, (N, T, D).
+            lengths: Valid ones of each, (N,), if not all are.
+
+        Raises:
+            InputError: See `load`.
+        """
         if self.labels is None:
-            return _own_labels(path, saved)
-        corpus = self.labels.load()
-        return embedded_corpus(corpus, saved.embeddings[_rows(path, saved.clip_ids, corpus)])
+            corpus, rows = _own_labels(path, saved, x), np.arange(len(x))
+        else:
+            corpus = self.labels.load()
+            rows = _rows(path, saved.clip_ids, corpus)
+        if lengths is not None and (lengths == x.shape[1]).all():
+            lengths = None
+        return replace(
+            corpus,
+            x=_taken(x, rows),
+            lengths=None if lengths is None else lengths[rows],
+            activity=None,
+            instance_seconds=_instance_seconds(saved) or corpus.instance_seconds,
+        )
 
     def audio(self, clip_id: str) -> tuple[NDArray[np.float32], int]:
         """Return the sound of a clip, (S,) mono, and its sample rate in Hz, from `labels`."""
@@ -61,7 +106,7 @@ class EmbeddingsFile:
         return self.labels.audio(clip_id)
 
 
-def _own_labels(path: Path, saved: SavedEmbeddings) -> Corpus:
+def _own_labels(path: Path, saved: SavedEmbeddings, x: NDArray[np.float32]) -> Corpus:
     missing = [
         name
         for name in ("targets", "mask", "split", "classes", "task")
@@ -78,7 +123,7 @@ def _own_labels(path: Path, saved: SavedEmbeddings) -> Corpus:
     return Corpus(
         name="embeddings",
         classes=tuple(saved.classes.tolist()),
-        x=saved.embeddings[:, None, :],
+        x=x,
         y=saved.targets,
         mask=saved.mask,
         split=saved.split,
@@ -103,3 +148,20 @@ def _rows(path: Path, clip_ids: NDArray[np.str_], corpus: Corpus) -> NDArray[np.
     if extra:
         _log.info("%s has %d clips that are not in %s; left out.", path, extra, corpus.name)
     return np.array([row_of[clip_id] for clip_id in wanted], np.int64)
+
+
+def _taken(x: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return some clips, as a view if they follow each other."""
+    first = int(rows[0])
+    if (rows == np.arange(first, first + len(rows))).all():
+        return x[first : first + len(rows)]
+    return x[rows]
+
+
+def _instance_seconds(saved: SavedEmbeddings) -> float | None:
+    """Return the time from one instance to the next in the longest clip, if it is known."""
+    if saved.times is None or saved.times.shape[1] < 2:
+        return None
+    longest = 0 if saved.lengths is None else int(saved.lengths.argmax())
+    step = float(saved.times[longest, 1, 0] - saved.times[longest, 0, 0])
+    return step if step > 0 else None

@@ -1,17 +1,16 @@
 """One or several networks that predict recordings together: the mean of their scores."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from musicssl.audio.unreadable import UnreadableAudioError
 from musicssl.errors import InputError
 from musicssl.evaluation.decisions import Decisions
 from musicssl.inference.model import Model
 from musicssl.inference.prediction import Prediction, mean_of
-from musicssl.inference.read_ahead import read_ahead
+from musicssl.inference.read_ahead import done_ahead, outcome
 
 
 class Ensemble:
@@ -69,17 +68,7 @@ class Ensemble:
         """
         if len(self.models) > 1:  # they may read other sample rates
             for path in paths:
-                yield path, _outcome(partial(self.predict, path))
+                yield path, outcome(partial(self.predict, path))
             return
         [model] = self.models
-        for path, blocks in read_ahead(paths, model.sample_rate):
-            yield path, _outcome(partial(model.predict_blocks, blocks))
-
-
-def _outcome(predict: Callable[[], Prediction]) -> Prediction | str:
-    try:
-        return predict()
-    except UnreadableAudioError as error:
-        return error.cause
-    except InputError as error:
-        return str(error)
+        yield from done_ahead(paths, model.sample_rate, model.predict_blocks)

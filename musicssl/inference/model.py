@@ -92,7 +92,11 @@ class Model:
 
     def embed(self, audio: Any, sample_rate: int | None = None) -> Embedded:
         """Embed a recording; see `predict`."""
-        h, times, _ = self._embedded(self._blocks(audio, sample_rate))
+        return self.embed_blocks(self._blocks(audio, sample_rate))
+
+    def embed_blocks(self, blocks: Iterable[Samples]) -> Embedded:
+        """Embed a recording from its samples at `sample_rate`, block by block."""
+        h, times, _ = self._embedded(blocks)
         return Embedded(h[0].float().cpu().numpy(), times)
 
     def predict_blocks(self, blocks: Iterable[Samples]) -> Prediction:

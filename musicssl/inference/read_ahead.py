@@ -1,14 +1,18 @@
 """Decode recordings in a thread while a network works on what was read before."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from queue import Queue
 from threading import Event, Thread
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from musicssl.audio.decode import stream_audio
+from musicssl.audio.unreadable import UnreadableAudioError
 from musicssl.errors import InputError
 from musicssl.inference.streams import Samples
+
+Found = TypeVar("Found")
 
 _DEPTH = 32  # blocks that are decoded ahead
 
@@ -42,6 +46,30 @@ def read_ahead(paths: Sequence[Path], sample_rate: int) -> Iterator[tuple[Path, 
             while not queue.empty():
                 queue.get()
             thread.join(0.01)
+
+
+def done_ahead(
+    paths: Sequence[Path], sample_rate: int, work: Callable[[Iterator[Samples]], Found]
+) -> Iterator[tuple[Path, Found | str]]:
+    """Yield each path with what some work on its sound gives, or with what is wrong with it.
+
+    Args:
+        paths: Of recordings.
+        sample_rate: Of the sound, in Hz.
+        work: To be done with the blocks of a recording.
+    """
+    for path, blocks in read_ahead(paths, sample_rate):
+        yield path, outcome(partial(work, blocks))
+
+
+def outcome(work: Callable[[], Found]) -> Found | str:
+    """Return what some work with a recording gives, or what is wrong with the recording."""
+    try:
+        return work()
+    except UnreadableAudioError as error:
+        return error.cause
+    except InputError as error:
+        return str(error)
 
 
 def _decode(

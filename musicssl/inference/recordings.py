@@ -1,5 +1,6 @@
 """The recordings that a command names: files, and folders of files."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -15,10 +16,13 @@ class Recording(NamedTuple):
     Attributes:
         path: As it was named.
         target: Its path in the folder of labels and pictures, without their endings.
+        inside: Its path in the folder that was named, as `dataset=audio_folder` calls it; its name,
+            if it was named itself.
     """
 
     path: Path
     target: Path
+    inside: Path
 
     @property
     def name(self) -> str:
@@ -44,17 +48,28 @@ def find_recordings(named: Sequence[Path]) -> list[Recording]:
             if not names:
                 raise InputError(f"{place} holds no audio files; name a folder of recordings.")
             inside = Path(place.resolve().name)
-            recordings = [Recording(place / name, inside / name) for name in names]
+            recordings = [Recording(place / name, inside / name, Path(name)) for name in names]
         elif place.is_file():
-            recordings = [Recording(place, Path(place.name))]
+            recordings = [Recording(place, Path(place.name), Path(place.name))]
         else:
             raise InputError(f"there is no file or folder {place}; correct its name.")
         for recording in recordings:
             found.setdefault(recording.path, recording)
     targets = [recording.target for recording in found.values()]
     if len(set(targets)) < len(targets):  # files of the same name in several folders
-        return [Recording(path, _inside(path)) for path in found]
+        return [one._replace(target=_inside(one.path)) for one in found.values()]
     return list(found.values())
+
+
+def clip_ids(recordings: Sequence[Recording]) -> list[str]:
+    """Return what files of embeddings call recordings: their paths inside the folders named.
+
+    If two of them have the same, all have the names of the folders in front.
+    """
+    counts = Counter(recording.inside for recording in recordings)
+    twice = max(counts.values()) > 1
+    paths = [recording.target if twice else recording.inside for recording in recordings]
+    return [printable_path(path.as_posix()) for path in paths]
 
 
 def _inside(path: Path) -> Path:

@@ -35,11 +35,13 @@ class FittedProbe(NamedTuple):
         judge: Scores clips according to the task: probabilities of classes, or values.
         val_loss: The natural loss of the task on the validation clips, by which it was chosen.
         chosen: Values of the settings that were chosen by validation, by name.
+        layer_weights: Weight of each layer, (L,), of a probe of several; empty for others.
     """
 
     judge: Judge
     val_loss: float
     chosen: Mapping[str, float]
+    layer_weights: tuple[float, ...] = ()
 
 
 class Probe(Protocol):

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -172,3 +174,18 @@ def test_only_sound_is_worth_reading_ahead():
     assert sound().reads_files
     assert not JoinedClips(instances, instances, 2).reads_files
     assert JoinedClips(sound(), sound(), 3).reads_files
+
+
+def test_a_layer_of_a_larger_array_is_read_without_a_copy_of_all_of_it():
+    whole = np.zeros((400, 8, 10, 100), np.float32)  # 12.8 MB, of a layer 1.6 MB
+    whole[:, 3] = np.arange(400)[:, None, None]
+    clips = InstanceClips(whole[:, 3], None)
+    tracemalloc.start()
+    try:
+        piece = clips.whole(np.array([7, 3]))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert piece.x[:, 0, 0].tolist() == [7, 3]
+    assert piece.x.is_contiguous()
+    assert peak < 100_000

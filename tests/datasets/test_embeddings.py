@@ -1,14 +1,22 @@
 import logging
+import mmap
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
+import torch
 
-from musicssl.data.corpus import Corpus, check_corpus, embedded_corpus
+from musicssl.data.corpus import Corpus, LoadedCorpus, check_corpus, embedded_corpus
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.datasets.embeddings import EmbeddingsFile
 from musicssl.datasets.formats.embeddings_file import save_embeddings
+from musicssl.encoders.att import AttEmbedding
 from musicssl.errors import InputError
+from musicssl.methods.att import AttentionMIL
+from musicssl.networks.pooling import AttentionPooling
+from musicssl.schedules import constant
 from tests.support.tiny import Tiny
 from tests.support.tiny_sound import TinySound
 
@@ -148,3 +156,79 @@ def test_the_corpus_of_the_labels_is_prepared_and_has_the_sound(path):
     EmbeddingsFile(path).prepare()
     with pytest.raises(InputError, match="'sound-001' is an embedding; its file has no sound"):
         EmbeddingsFile(path).audio("sound-001")
+
+
+def with_time(folder, rng=None):
+    """Write instances of the clips of a corpus; return the file, the instances and the lengths."""
+    rng = rng or np.random.default_rng(2)
+    x = rng.standard_normal((60, 4, 5)).astype(np.float32)
+    lengths = rng.integers(1, 5, 60)
+    original = TinySound(task="multi_label").load()
+    labels = {"targets": original.y, "mask": original.mask, "split": original.split}
+    np.savez(
+        folder / "t.npz",
+        embeddings=np.stack([-x, x], axis=1),
+        clip_ids=original.clip_ids,
+        lengths=lengths,
+        layers=["first", "second"],
+        times=np.tile(np.arange(8.0).reshape(4, 2) / 4, (60, 1, 1)),
+        classes=original.classes,
+        task="multi_label",
+        **labels,
+    )
+    return folder / "t.npz", x, lengths
+
+
+def test_instances_of_a_layer_stay_in_the_file_and_are_read_batch_by_batch(tmp_path):
+    path, x, lengths = with_time(tmp_path)
+    corpus = check_corpus(EmbeddingsFile(path, layer="second").load())
+    base = corpus.x
+    while isinstance(base.base, np.ndarray):
+        base = base.base
+    assert isinstance(base.base, mmap.mmap)
+    np.testing.assert_array_equal(corpus.x, x)
+    assert corpus.instance_seconds == 0.5
+    module = SemiSupervisedDataModule(EmbeddingsFile(path, layer=1), batch_size=16)
+    module.setup()
+    for batch in module.batches("test"):
+        rows = batch.rows.numpy()
+        np.testing.assert_array_equal(batch.x, x[rows])
+        np.testing.assert_array_equal(batch.lengths, lengths[rows])
+
+
+def test_instances_follow_the_clips_of_another_corpus(tmp_path):
+    path, x, lengths = with_time(tmp_path)
+    rows = tuple(np.random.default_rng(1).permutation(60)[:45].tolist())
+    corpus = EmbeddingsFile(path, Some(rows=rows), layer=1).load()
+    np.testing.assert_array_equal(corpus.x, x[list(rows)])
+    np.testing.assert_array_equal(corpus.lengths, lengths[list(rows)])
+
+
+def trained(dataset):
+    """Train ATT for two epochs; return its weights."""
+    torch.manual_seed(0)
+    module = SemiSupervisedDataModule(dataset, p_s=0.5, batch_size=16, seed=3)
+    module.setup()
+    method = AttentionMIL(
+        encoder=partial(AttEmbedding, num_layers=1),
+        pooling=AttentionPooling,
+        optimizer=partial(torch.optim.Adam, lr=1e-2),
+        schedule=constant,
+        **module.sizes,
+    )
+    silent = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    trainer = pl.Trainer(max_epochs=2, accelerator="cpu", enable_model_summary=False, **silent)
+    trainer.fit(method, module)
+    return method.state_dict()
+
+
+def test_training_on_a_file_equals_training_on_the_same_arrays(tmp_path):
+    """Oracle: a corpus in memory. A layer is not the other: weights would differ."""
+    path, x, lengths = with_time(tmp_path)
+    original = TinySound(task="multi_label").load()
+    in_memory = LoadedCorpus(replace(original, x=x, lengths=lengths, activity=None))
+    expected = trained(in_memory)
+    found = trained(EmbeddingsFile(path, layer="second"))
+    other = trained(EmbeddingsFile(path, layer="first"))
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+    assert not all(torch.equal(other[name], value) for name, value in expected.items())

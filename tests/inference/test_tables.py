@@ -14,7 +14,7 @@ from tests.support.predicted import prediction
 
 
 def recording(name):
-    return Recording(Path(name), Path(name))
+    return Recording(Path(name), Path(name), Path(name))
 
 
 ROWS = [

@@ -2,14 +2,17 @@
 
 A .npz file has one array for each field. A .parquet file has one row for each clip, as pandas and
 polars expect: `clip_id`, `split` and `group` are text, `embedding` and `targets` are lists of D and
-C float32, `mask` is a list of C bool. Class names, task and credit are JSON under the key
-"musicssl" of the schema's metadata.
+C float32, `mask` is a list of C bool. With time or layers, `embedding` is a list of such lists; see
+`musicssl.datasets.formats.nested_lists`. Class names, task, credit and names of layers are JSON
+under the key "musicssl" of the schema's metadata.
+
+Embeddings that a .npz file holds as uncompressed float32 are mapped; those of other files are read.
 """
 
 import json
 import math
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -25,6 +28,8 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from musicssl.data.corpus import Corpus
+from musicssl.datasets.formats.mapped_npz import map_array, write_array
+from musicssl.datasets.formats.nested_lists import depth, from_nested, to_nested
 from musicssl.errors import InputError
 
 _NUMBERS, _TEXT = "fiu", "USiu"  # kinds of dtypes; a name of a clip may be a number
@@ -35,21 +40,26 @@ _COLUMNS = {
     "embeddings": "embedding",
     "targets": "targets",
     "mask": "mask",
+    "times": "times",
 }
-_OF_ALL_CLIPS = ("classes", "task", "credit")
+_OF_ALL_CLIPS = ("classes", "task", "credit", "layers", "widths")
 _METADATA = b"musicssl"
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 _MOST_COMPRESSED = 1100  # bytes that deflate can make of one
 _LARGEST_TEXT = 2**31  # bytes of a column of names
 _LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+_CHUNK = 1 << 22  # numbers at a time
 
 
 @dataclass(frozen=True, eq=False)
 class SavedEmbeddings:
     """Embeddings of N clips and their labels; None for fields that the file does not have.
 
+    Embeddings have three dimensions with time or with layers: `layers` tells them apart.
+
     Attributes:
-        embeddings: Embeddings, (N, D) float32.
+        embeddings: Embeddings, (N, D), (N, T, D), (N, L, D) or (N, L, T, D) float32, an array or a
+            memory map.
         clip_ids: A unique name of each clip, (N,) str.
         targets: Targets, (N, C) float32; arbitrary where `mask` is False.
         mask: True where the target was observed, (N, C) bool.
@@ -58,6 +68,12 @@ class SavedEmbeddings:
         task: The task of the targets; see `musicssl.data.corpus.Corpus`.
         groups: Groups that a split keeps together, (N,) str.
         credit: Credit of an answer, (C, C) float32; see `musicssl.data.corpus.Corpus`.
+        lengths: Valid instances of each clip, (N,) int64; None without time, or if all T are valid.
+        times: Begin and end of each instance in seconds, (N, T, 2) float64; 0 for padding.
+        layers: The name of each layer, (L,) str; in a file with (N, L, T, D) that does not name
+            them "0", "1" and so on.
+        widths: Features of each layer, (L,) int64, the others of its D being zeros; None if it
+            has all D.
     """
 
     embeddings: NDArray[np.float32]
@@ -69,14 +85,24 @@ class SavedEmbeddings:
     task: str | None = None
     groups: NDArray[np.str_] | None = None
     credit: NDArray[np.float32] | None = None
+    lengths: NDArray[np.int64] | None = None
+    times: NDArray[np.float64] | None = None
+    layers: NDArray[np.str_] | None = None
+    widths: NDArray[np.int64] | None = None
+
+    @property
+    def has_time(self) -> bool:
+        """Whether a clip has T instances."""
+        return self.embeddings.ndim == (3 if self.layers is None else 4)
 
 
 def saved_embeddings(path: Path, arrays: Mapping[str, NDArray[Any]]) -> SavedEmbeddings:
     """Check the arrays of a file and return them; names not in `SavedEmbeddings` are ignored.
 
     Raises:
-        InputError: If embeddings or names of clips are missing, embeddings are not 2-D or not
-            finite, numbers of clips disagree, names repeat, or an array has a wrong type.
+        InputError: If embeddings or names of clips are missing, embeddings have other dimensions
+            or are not finite, numbers of clips disagree, names repeat, or an array has a wrong
+            type.
     """
     for name in ("embeddings", "clip_ids"):
         if name not in arrays:
@@ -84,17 +110,21 @@ def saved_embeddings(path: Path, arrays: Mapping[str, NDArray[Any]]) -> SavedEmb
                 f"{path} has no {name!r}; a file of embeddings needs 'embeddings', (N, D), and "
                 "'clip_ids', (N,), the name of each clip."
             )
-    if arrays["embeddings"].ndim != 2 or not arrays["embeddings"].size:
+    shape = arrays["embeddings"].shape
+    if not 2 <= len(shape) <= 4 or not arrays["embeddings"].size:
         raise InputError(
-            f"{path}: embeddings have shape {arrays['embeddings'].shape}; give each clip one "
-            "vector, (N, D)."
+            f"{path}: embeddings have shape {shape}; give each clip one vector, (N, D), or several "
+            "of them: (N, T, D) with time, (N, L, D) with layers, (N, L, T, D) with both."
         )
     checked = {
         name: _CHECKS[name](path, name, array) for name, array in arrays.items() if name in _CHECKS
     }
     if "task" in checked:
         checked["task"] = str(checked["task"])
+    if len(shape) == 4 and "layers" not in checked:
+        checked["layers"] = np.arange(shape[1]).astype(np.str_)
     saved = SavedEmbeddings(**checked)
+    _check_axes(path, saved)
     _check_shapes(path, saved)
     _check_clips(path, saved)
     return saved
@@ -102,11 +132,15 @@ def saved_embeddings(path: Path, arrays: Mapping[str, NDArray[Any]]) -> SavedEmb
 
 def write_npz(file: IO[bytes], arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write arrays without compression, which would hardly make embeddings smaller."""
-    np.savez(file, allow_pickle=False, **arrays)
+    with ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            write_array(archive, name, array.shape, [array], array.dtype)
 
 
 def read_npz(path: Path, names: frozenset[str]) -> dict[str, NDArray[Any]]:
     """Read the existing arrays among some names; pickles are never loaded.
+
+    Embeddings are mapped where the file allows it; see `musicssl.datasets.formats.mapped_npz`.
 
     Raises:
         InputError: If the file is damaged, or an array is a pickle.
@@ -115,8 +149,11 @@ def read_npz(path: Path, names: frozenset[str]) -> dict[str, NDArray[Any]]:
         if not is_zipfile(path):  # numpy would try to read it as a pickle
             raise BadZipFile("it is truncated or of another format")
         _check_headers(path, names)
+        mapped = map_array(path, "embeddings") if "embeddings" in names else None
+        found = {} if mapped is None else {"embeddings": mapped}
         with path.open("rb") as file, np.load(file, allow_pickle=False) as npz:
-            return {name: npz[name] for name in npz.files if name in names}
+            wanted = [name for name in npz.files if name in names and name not in found]
+            return found | {name: npz[name] for name in wanted}
     except (ValueError, TokenError, SyntaxError, RecursionError) as error:
         raise _unreadable(path, "an array in it is damaged or contains objects") from error
     except (OSError, EOFError, RuntimeError, KeyError, TypeError, BadZipFile, zlib.error) as error:
@@ -178,27 +215,27 @@ def read_parquet(path: Path, names: frozenset[str]) -> dict[str, NDArray[Any]]:
         *(MemoryError, RecursionError, pa.ArrowException),
     ) as error:
         raise InputError(f"{path} cannot be read as .parquet ({error}); write it again.") from error
-    of_each = {
-        name: _array(path, column, table.column(column))
-        for name, column in wanted.items()
-        if column in columns
-    }
-    return of_each | of_all
+    found: dict[str, NDArray[Any]] = {}
+    for name, column in wanted.items():
+        if column in columns:
+            found |= _arrays_of(path, name, table.column(column), has_layers="layers" in of_all)
+    return found | of_all
 
 
-def save_embeddings(path: Path, corpus: Corpus) -> None:
+def save_embeddings(path: Path, corpus: Corpus, layers: Sequence[str] = ()) -> None:
     """Write a corpus of embeddings atomically, in the format given by the suffix.
 
     Args:
         path: Path with the suffix .npz or .parquet; an existing file is replaced.
-        corpus: A corpus with `x` of shape (N, 1, D); see `embedded_corpus`.
+        corpus: A corpus with `x` of shape (N, 1, D), see `embedded_corpus`; or (N, L, D).
+        layers: The name of each layer, (L,); none for (N, 1, D).
 
     Raises:
         InputError: If the suffix is another one, or the file cannot be written.
     """
     write = _WRITE[checked_suffix(path)]
-    with _atomic_file(path) as file:
-        write(file, _arrays(corpus))
+    with atomic_file(path) as file:
+        write(file, _arrays(corpus, layers))
 
 
 def read_embeddings(path: Path) -> SavedEmbeddings:
@@ -241,14 +278,49 @@ def _numbers(path: Path, name: str, array: NDArray[Any]) -> NDArray[np.float32]:
         return array.astype(np.float32, copy=False)
 
 
+def _counts(path: Path, name: str, array: NDArray[Any]) -> NDArray[np.int64]:
+    if array.dtype.kind not in "iu":
+        raise InputError(f"{path}: {name} is {array.dtype}; make it int64.")
+    return array.astype(np.int64, copy=False)
+
+
+def _seconds(path: Path, name: str, array: NDArray[Any]) -> NDArray[np.float64]:
+    if array.dtype.kind not in _NUMBERS:
+        raise InputError(f"{path}: {name} is {array.dtype}; make it float64.")
+    return array.astype(np.float64, copy=False)
+
+
 def _bools(path: Path, name: str, array: NDArray[Any]) -> NDArray[np.bool_]:
     if array.dtype != np.bool_:
         raise InputError(f"{path}: {name} is {array.dtype}; make it bool.")
     return array
 
 
+def _check_axes(path: Path, saved: SavedEmbeddings) -> None:
+    """Check that what is said of time and layers is said of embeddings that have them."""
+    shape = saved.embeddings.shape
+    if saved.layers is None and saved.widths is not None:
+        raise InputError(f"{path} has 'widths' without 'layers'; name the layers, (L,).")
+    names = [] if saved.layers is None else saved.layers.ravel().tolist()
+    if len(set(names)) < len(names):
+        raise InputError(f"{path}: two of the layers have one name: {', '.join(names)}.")
+    if saved.layers is not None and len(shape) == 2:
+        raise InputError(
+            f"{path} names layers, but embeddings have shape {shape}; with layers they are "
+            "(N, L, D) or (N, L, T, D)."
+        )
+    for name in ("lengths", "times"):
+        if getattr(saved, name) is not None and not saved.has_time:
+            also = " and 'layers'" if saved.layers is not None else ""
+            raise InputError(
+                f"{path} has {name!r}{also}, but embeddings have shape {shape}; with time they are "
+                "(N, T, D), with layers too (N, L, T, D)."
+            )
+
+
 def _check_shapes(path: Path, saved: SavedEmbeddings) -> None:
     num_clips = len(saved.embeddings)
+    num_layers = 0 if saved.layers is None else saved.embeddings.shape[1]
     classes = saved.classes if saved.classes is not None else saved.targets
     num_classes = 0 if classes is None else classes.shape[-1] if classes.ndim else 0
     expected = {
@@ -259,13 +331,20 @@ def _check_shapes(path: Path, saved: SavedEmbeddings) -> None:
         "mask": (num_clips, num_classes),
         "classes": (num_classes,),
         "credit": (num_classes, num_classes),
+        "lengths": (num_clips,),
+        "times": (num_clips, *saved.embeddings.shape[-2:-1], 2),
+        "layers": (num_layers,),
+        "widths": (num_layers,),
     }
+    sizes = f"{num_clips} embeddings and {num_classes} classes"
+    if num_layers:
+        sizes += f" and {num_layers} layers"
     for name, shape in expected.items():
         array = getattr(saved, name)
         if array is not None and array.shape != shape:
             raise InputError(
-                f"{path}: {name} has shape {array.shape}, but {num_clips} embeddings and "
-                f"{num_classes} classes need {shape}; write all arrays together."
+                f"{path}: {name} has shape {array.shape}, but {sizes} need {shape}; write all "
+                "arrays together."
             )
 
 
@@ -274,13 +353,36 @@ def _check_clips(path: Path, saved: SavedEmbeddings) -> None:
     if (counts > 1).any():
         twice = str(names[counts > 1][0])
         raise InputError(f"{path}: clip {twice!r} occurs twice; give each clip one row.")
-    bad = ~np.isfinite(saved.embeddings).all(axis=1)
-    if bad.any():
-        clip = str(saved.clip_ids[np.argmax(bad)])
-        raise InputError(
-            f"{path}: the embedding of clip {clip!r} is NaN or infinite, or too large for float32; "
-            "compute it again or leave the clip out."
-        )
+    for name, most in (("lengths", saved.embeddings.shape[-2]), ("widths", _width(saved))):
+        counts = getattr(saved, name)
+        if counts is not None and not ((counts >= 1) & (counts <= most)).all():
+            number = int(np.argmax((counts < 1) | (counts > most)))
+            what = saved.clip_ids if name == "lengths" else saved.layers
+            assert what is not None
+            raise InputError(
+                f"{path}: {name} has {counts[number]} for {str(what[number])!r}; they are from 1 "
+                f"to {most}."
+            )
+    _check_finite(path, saved)
+
+
+def _width(saved: SavedEmbeddings) -> int:
+    return int(saved.embeddings.shape[-1])
+
+
+def _check_finite(path: Path, saved: SavedEmbeddings) -> None:
+    """Refuse embeddings that are not finite; a memory map is read a part at a time."""
+    h = saved.embeddings
+    step = max(1, _CHUNK // (h.size // len(h)))
+    for begin in range(0, len(h), step):
+        bad = ~np.isfinite(h[begin : begin + step]).all(axis=tuple(range(1, h.ndim)))
+        if bad.any():
+            clip = str(saved.clip_ids[begin + int(np.argmax(bad))])
+            padding = "" if saved.lengths is None else ", in its instances or in the padding"
+            raise InputError(
+                f"{path}: the embedding of clip {clip!r} is NaN or infinite{padding}, or too large "
+                "for float32; compute it again or leave the clip out."
+            )
 
 
 def _unreadable(path: Path, why: str) -> InputError:
@@ -293,7 +395,24 @@ def _unreadable(path: Path, why: str) -> InputError:
 def _column(array: NDArray[Any]) -> pa.Array:
     if array.ndim == 1:
         return pa.array(array.tolist(), pa.string())
+    if array.ndim > 2:
+        return to_nested([*array])
     return pa.FixedSizeListArray.from_arrays(pa.array(array.ravel()), array.shape[1])
+
+
+def _arrays_of(
+    path: Path, name: str, column: pa.ChunkedArray, has_layers: bool
+) -> dict[str, NDArray[Any]]:
+    """Return a column as an array, with the lengths of clips if it has time."""
+    levels = depth(column.type)
+    if name == "times":
+        return {name: from_nested(path, name, column, time_axis=1)[0]}
+    if name != "embeddings" or levels < 2:
+        return {name: _array(path, _COLUMNS[name], column)}
+    if has_layers and levels == 2:
+        return {name: from_nested(path, _COLUMNS[name], column, time_axis=None)[0]}
+    array, lengths = from_nested(path, _COLUMNS[name], column, time_axis=levels - 1)
+    return {name: array, "lengths": lengths}
 
 
 def _array(path: Path, name: str, column: pa.ChunkedArray) -> NDArray[Any]:
@@ -355,10 +474,12 @@ def _flat(path: Path, name: str, values: pa.Array) -> NDArray[Any]:
     return array.astype(np.str_) if array.dtype == object else array  # objects are text
 
 
-def _arrays(corpus: Corpus) -> dict[str, NDArray[Any]]:
-    assert corpus.instances.shape[1] == 1, "a corpus of embeddings has one instance a clip"
+def _arrays(corpus: Corpus, layers: Sequence[str]) -> dict[str, NDArray[Any]]:
+    h = corpus.instances
+    assert h.shape[1] == max(1, len(layers)), "one instance a clip, or one for each layer"
     arrays = {
-        "embeddings": corpus.instances[:, 0],
+        "embeddings": h if layers else h[:, 0],
+        "layers": np.array(layers, np.str_) if layers else None,
         "clip_ids": corpus.clip_ids,
         "targets": corpus.y,
         "mask": corpus.mask,
@@ -372,7 +493,7 @@ def _arrays(corpus: Corpus) -> dict[str, NDArray[Any]]:
 
 
 @contextmanager
-def _atomic_file(path: Path) -> Iterator[IO[bytes]]:
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     """Open a temporary file, which replaces `path` when everything is written."""
     part = path.with_name(f".{path.name}.part")
     try:
@@ -397,6 +518,10 @@ _CHECKS: Mapping[str, Callable[[Path, str, NDArray[Any]], Any]] = {
     "task": _text,
     "groups": _text,
     "credit": _numbers,
+    "lengths": _counts,
+    "times": _seconds,
+    "layers": _text,
+    "widths": _counts,
 }
 _WRITE = {".npz": write_npz, ".parquet": write_parquet}
 _READ = {".npz": read_npz, ".parquet": read_parquet}

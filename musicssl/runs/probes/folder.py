@@ -5,6 +5,7 @@ probe.json         the results; written last, so its presence says the probe is 
 fits.csv           a row for each fit: fraction of labels, draw, what was chosen, test metrics
 metrics.csv        test metrics of each class, with the most labels
 predictions.npz    test scores of each fit, targets, mask, clip_ids and classes
+layers.csv         of embeddings with layers: a row for each layer and draw
 robustness.csv     test results under corruptions of the sound, with corruption=...
 figures/
 """
@@ -33,6 +34,11 @@ class ProbeFolder(ResultFolder):
     def fits(self) -> Path:
         """The table of fits."""
         return self.path / "fits.csv"
+
+    @property
+    def layers(self) -> Path:
+        """The table of layers."""
+        return self.path / "layers.csv"
 
     @property
     def predictions(self) -> Path:
@@ -77,7 +83,7 @@ class ProbeFolder(ResultFolder):
 
     def claim(self, settings: Mapping[str, Any]) -> None:
         """Take the folder for a probe; what another one left in it goes."""
-        tables = (self.fits, self.predictions, self.robustness)
+        tables = (self.fits, self.layers, self.predictions, self.robustness)
         for place in (self.metrics, *tables, self.figures, self.config):
             discard(place)
         self.path.mkdir(parents=True, exist_ok=True)

@@ -21,6 +21,7 @@ from musicssl.figures.label_curve import Point, draw_label_curves
 from musicssl.figures.run_figures import draw_answers, draw_bars
 from musicssl.figures.style import save_png
 from musicssl.runs.probes.folder import ProbeFolder
+from musicssl.runs.probes.layers import LayerTrials, draw_layer_curves, summary, write_layers
 from musicssl.runs.probes.source import Origin
 from musicssl.runs.probes.trials import Trial
 from musicssl.runs.tables import write_metrics_csv
@@ -64,6 +65,7 @@ def write_probe(
     probed: Probed,
     datamodule: SemiSupervisedDataModule,
     trials: Sequence[Trial],
+    layers: LayerTrials | None = None,
 ) -> None:
     """Write tables, scores, pictures and, last of all, probe.json.
 
@@ -72,15 +74,25 @@ def write_probe(
         probed: What it was.
         datamodule: That the probe was fitted and tested with.
         trials: By ascending fraction of labels.
+        layers: Those of embeddings with layers.
     """
     folder.claim(probed.settings)
     tested = [_predictions(datamodule, trial) for trial in trials]
-    macros = [measure(one, datamodule.corpus.credit).macro for one in tested]
+    credit = datamodule.corpus.credit
+    macros = [measure(one, credit).macro for one in tested]
     document = _document(probed, datamodule, trials, macros)
+    if layers is not None:
+        of_layers = [
+            [measure(_predictions(datamodule, trial), credit).macro for trial in of_one]
+            for of_one in layers.trials
+        ]
+        document["layers"] = summary(layers, of_layers, trials, document["metric"])
+        write_layers(folder, layers, of_layers, trials)
+        draw_layer_curves(folder, document)
     _write_fits(folder, trials, macros)
     _save_scores(folder, datamodule, trials, tested[0])
     most = tested[next(i for i, t in enumerate(trials) if t.draw.p_s == trials[-1].draw.p_s)]
-    draw_classes(folder, document, most, datamodule.corpus.credit)
+    draw_classes(folder, document, most, credit)
     draw_curve(folder, document, [])
     write_json(folder.metrics, document)
 

@@ -16,9 +16,11 @@ from musicssl.evaluation.predictions import Scorer
 from musicssl.evaluation.robustness_table import read_robustness
 from musicssl.probing.finetune import FineTune
 from musicssl.probing.linear import varying
+from musicssl.probing.weighted_layers import WeightedLayers
 from musicssl.runs.artifacts.robustness import chosen_corruptions, write_robustness
 from musicssl.runs.folder import claimed
 from musicssl.runs.probes.folder import ProbeFolder
+from musicssl.runs.probes.layers import LayerTrials, fit_each_layer
 from musicssl.runs.probes.plan import Plan
 from musicssl.runs.probes.results import Probed, write_probe
 from musicssl.runs.probes.source import FileSource, Load, NetworkSource, Source
@@ -55,11 +57,16 @@ def probe_source(folder: ProbeFolder, source: Source, plan: Plan, load: Load) ->
     datamodule = plan.datamodule(embedded)
     _check_test_labels(datamodule)
     drawn = draws(datamodule, plan.fractions, plan.seeds, plan.stratified)
-    trials, scorers = fit(source, plan, load, datamodule, drawn)
+    layers: LayerTrials | None = None
+    scorers: list[Scorer] = []
+    if source.layers is None or isinstance(plan.probe, FineTune | WeightedLayers):
+        trials, scorers = fit(source, plan, load, datamodule, drawn)
+        layers = None if source.layers is None else LayerTrials(source.layers.names, [])
+    else:
+        trials, layers = fit_each_layer(plan.probe, source.layers, datamodule, drawn, plan.device)
     settings = {**plan.settings, "dataset": plan.dataset, **source.settings}
-    write_probe(
-        folder, Probed(source.origin, dim, plan.name, settings, made_of), datamodule, trials
-    )
+    probed = Probed(source.origin, dim, plan.name, settings, made_of)
+    write_probe(folder, probed, datamodule, trials, layers)
     most = next(i for i, draw in enumerate(drawn) if draw.p_s == plan.fractions[-1])
     return scorers[most] if scorers else None
 
@@ -114,14 +121,15 @@ def _checked_dim(source: Source, embedded: Corpus) -> int:
     Raises:
         InputError: If all clips have the same one.
     """
-    h = torch.from_numpy(np.array(embedded.instances[:, 0]))
+    instances = embedded.instances  # (N, 1, D) or (N, L, D)
+    h = torch.from_numpy(np.array(instances).reshape(len(instances), -1))
     if not varying(h, torch.ones_like(h, dtype=torch.bool)).any():
         raise InputError(
             f"{source.origin.label} gives all clips of {embedded.name} the same embedding, so "
             "there is nothing to probe; its training has collapsed, or the file is not what it "
             "should be."
         )
-    return h.shape[1]
+    return int(instances.shape[2])
 
 
 def check_corruption(

@@ -1,10 +1,10 @@
 """What is probed: a network that was trained, or one that was not, or embeddings from elsewhere."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -13,6 +13,8 @@ from musicssl.batch import Batch, valid_instances
 from musicssl.cache import file_identity
 from musicssl.data.corpus import Corpus, LoadedCorpus, embedded_corpus
 from musicssl.datasets.embeddings import EmbeddingsFile
+from musicssl.datasets.formats.embeddings_file import SavedEmbeddings
+from musicssl.datasets.formats.embeddings_layers import ALL, clip_layers, instances
 from musicssl.encoders.hear import HearEncoder
 from musicssl.encoders.log_mel_statistics import LogMelStatistics
 from musicssl.errors import InputError
@@ -24,6 +26,8 @@ from musicssl.probing.embeddings.extraction import Embedder, embed
 from musicssl.runs.checkpoint import Checkpoint
 from musicssl.runs.pretrained import hear_module, weights_of, without_weights
 from musicssl.runs.probes.folder import run_of
+
+EACH = "each"  # of the layers of a file
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,18 @@ class Origin:
 Load = Callable[[], Corpus]
 
 
+class Layers(NamedTuple):
+    """The layers of embeddings, (N, L, D).
+
+    Attributes:
+        names: Of the layers, (L,).
+        widths: Features of each; what follows in its D are zeros.
+    """
+
+    names: Sequence[str]
+    widths: Sequence[int]
+
+
 class Source(Protocol):
     """Where the embeddings of clips come from.
 
@@ -82,6 +98,10 @@ class Source(Protocol):
         """What the configuration does not say of it, by name."""
 
     @property
+    def layers(self) -> "Layers | None":
+        """The layers of its embeddings; None if a clip has one embedding."""
+
+    @property
     def encoder(self) -> torch.nn.Module:
         """What can be fine-tuned.
 
@@ -90,7 +110,7 @@ class Source(Protocol):
         """
 
     def embedded(self, load: Load, cache: Path, batch_size: int, device: torch.device) -> Corpus:
-        """Return a corpus of embeddings, whose clips are (N, 1, D).
+        """Return a corpus of embeddings, whose clips are (N, 1, D), or (N, L, D) with layers.
 
         Args:
             load: Reads the corpus.
@@ -120,6 +140,10 @@ class NetworkSource:
     def settings(self) -> Mapping[str, Any]:
         """The settings of an encoder that has learnt nothing."""
         return {"encoder": self.identity["encoder"]} if "encoder" in self.identity else {}
+
+    @property
+    def layers(self) -> None:
+        """None: a clip has one embedding."""
 
     @property
     def encoder(self) -> torch.nn.Module:
@@ -177,30 +201,46 @@ class InstanceStatistics(torch.nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class FileSource:
-    """A file of embeddings.
+    """A file of embeddings; instances of clips are averaged.
 
     Attributes:
         path: Of the file.
         has_labels: Whether the labels are those of the file, and not of a corpus.
+        layer: "each" for all its layers, if it has some; "all" for all side by side; or the name or
+            number of one.
     """
 
     path: Path
     has_labels: bool
+    layer: str | int = EACH
 
     @property
     def origin(self) -> Origin:
-        """The file."""
-        return Origin("embeddings", self.path.stem, self.path.name)
+        """The file, and the layer."""
+        which = "" if self.layer == EACH else f", layer {self.layer}"
+        which = ", all layers" if self.layer == ALL else which
+        return Origin("embeddings", self.path.stem, self.path.name + which)
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """A hash of the file."""
-        return {"embeddings": file_identity(self.path)}
+        """A hash of the file, and the layer."""
+        which = {} if self.layer == EACH else {"layer": str(self.layer)}
+        return {"embeddings": file_identity(self.path), **which}
 
     @property
     def settings(self) -> Mapping[str, Any]:
         """Nothing."""
         return {}
+
+    @property
+    def layers(self) -> Layers | None:
+        """The layers of the file, if all of them are probed and there are several."""
+        saved = self._saved
+        if self.layer != EACH or saved.layers is None or len(saved.layers) == 1:
+            return None
+        dim = saved.embeddings.shape[-1]
+        widths = [dim] * len(saved.layers) if saved.widths is None else saved.widths.tolist()
+        return Layers(saved.layers.tolist(), widths)
 
     @property
     def encoder(self) -> torch.nn.Module:
@@ -212,9 +252,21 @@ class FileSource:
         raise _nothing_to_tune(self.origin)
 
     def embedded(self, load: Load, cache: Path, batch_size: int, device: torch.device) -> Corpus:
-        """Read the file."""
-        labels = None if self.has_labels else LoadedCorpus(load())
-        return EmbeddingsFile(self.path, labels).load()
+        """Read the file.
+
+        Raises:
+            InputError: If it is damaged, lacks clips of the corpus, or has no such layer.
+        """
+        file = EmbeddingsFile(self.path, None if self.has_labels else LoadedCorpus(load()))
+        saved = self._saved
+        if self.layer != EACH:
+            x = instances(self.path, saved, self.layer, "layers")
+            saved = replace(saved, embeddings=x, layers=None, widths=None)
+        return file.corpus_of(self.path, saved, clip_layers(saved))
+
+    @cached_property
+    def _saved(self) -> SavedEmbeddings:
+        return EmbeddingsFile(self.path).read()[1]
 
 
 def of_checkpoint(checkpoint: Checkpoint, trusted: Sequence[str] = ()) -> NetworkSource:

@@ -33,6 +33,9 @@ def show_probe(folder: ProbeFolder, baselines: Sequence[ProbeFolder] = ()) -> No
         console.print(printable(heading(document, metric)), markup=False)
         console.print(probe_table(documents, metric))
     console.print(reading(document))
+    if "layers" in document:
+        console.print(printable(_of_layers(document)), markup=False)
+        console.print(layer_table(document))
     for sentence in comparisons(document):
         console.print(printable(sentence), markup=False)
     if folder.robustness.is_file():
@@ -88,6 +91,37 @@ def probe_table(documents: Sequence[Document], metric: str) -> Table:
     chance = _rounded(main["chance"].get(metric))
     table.add_row("chance", "", *[chance] * len(main["cells"]), style="dim")
     return table
+
+
+def _of_layers(document: Document) -> str:
+    """Say what the table of layers is of."""
+    if "weight" in document["layers"]["cells"][0]:
+        return "Weights of the layers, means over draws of labels:"
+    name = metric_info(document["metric"]).heading
+    return (
+        f"{name[0].upper()}{name[1:]} of each layer, means over draws of labels; in brackets how "
+        "many draws chose it on validation clips:"
+    )
+
+
+def layer_table(document: Document) -> Table:
+    """Lay out the layers: a row for each, a column for each fraction of labels."""
+    layers = document["layers"]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("layer", overflow="fold")
+    for cell in layers["cells"]:
+        table.add_column(percent(cell["p_s"]), justify="right", no_wrap=True)
+    for number, name in enumerate(layers["names"]):
+        values = [_of_layer(cell, number) for cell in layers["cells"]]
+        table.add_row(Text(printable(name)), *values)
+    return table
+
+
+def _of_layer(cell: Mapping[str, Any], number: int) -> str:
+    if "weight" in cell:
+        return _rounded(cell["weight"][number])
+    count = cell["chosen"][number]
+    return _rounded(cell["mean"][number]) + (f" ({count})" if count else "    ")
 
 
 def comparisons(document: Document) -> list[str]:

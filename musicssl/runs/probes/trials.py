@@ -47,12 +47,14 @@ class Trial:
         val_loss: What it was chosen by.
         chosen: Settings that validation chose.
         scores: Of the test clips, (N, C), on the CPU.
+        layer_weights: Weight of each layer, if the probe is of several.
     """
 
     draw: Draw
     val_loss: float
     chosen: Mapping[str, float]
     scores: Tensor
+    layer_weights: tuple[float, ...] = ()
 
 
 def draws(
@@ -84,8 +86,12 @@ def draws(
 def embeddings_of(
     datamodule: SemiSupervisedDataModule, split: str, device: torch.device
 ) -> Embeddings:
-    """Return a split of a corpus of embeddings, whose clips are (N, 1, D)."""
-    h = np.asarray(datamodule.corpus.instances)[datamodule.rows(split), 0]
+    """Return a split of a corpus of embeddings, whose clips are (N, 1, D) or (N, L, D).
+
+    The embeddings are (n, D) if there is one for each clip, or (n, L, D).
+    """
+    h = np.asarray(datamodule.corpus.instances)[datamodule.rows(split)]
+    h = h[:, 0] if h.shape[1] == 1 else h
     y, mask = datamodule.labels(split)
     return Embeddings(torch.from_numpy(h).to(device), y.to(device), mask.to(device))
 
@@ -108,7 +114,7 @@ def fit_all(
     subsets = [torch.from_numpy(draw.rows).to(device) for draw in drawn]
     fitted = probe.fit(train, subsets, val, task_named(datamodule.corpus.task))
     trials = [
-        Trial(draw, one.val_loss, one.chosen, one.judge(test.h).float().cpu())
+        Trial(draw, one.val_loss, one.chosen, one.judge(test.h).float().cpu(), one.layer_weights)
         for draw, one in zip(drawn, fitted, strict=True)
     ]
     return trials, fitted
