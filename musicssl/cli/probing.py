@@ -201,7 +201,11 @@ def bring_features(config: DictConfig, checkpoint: Checkpoint) -> None:
         InputError: If its features are none of musicssl's.
     """
     features = checkpoint.corpus_parts("features", config.trusted)
-    brought = ["val_fraction", "split_seed"] if is_its_own(config, checkpoint) else []
+    brought = []
+    if is_its_own(config, checkpoint):
+        brought = ["val_fraction", "split_seed"]
+        if "val_list" in checkpoint.setting("data"):  # not in runs of earlier versions
+            brought.append("val_list")
     with open_dict(config):
         OmegaConf.update(config, "features", features, merge=False)
         if config.data.crop_seconds is None:
@@ -262,6 +266,7 @@ def make_plan(config: DictConfig, settings: dict[str, Any], dataset: dict[str, A
         stratified=data["stratified"],
         val_fraction=data["val_fraction"],
         split_seed=data["split_seed"],
+        val_list=data["val_list"],
         batch_size=data["batch_size"],
         cache=Path(data["cache"]),
         device=device_named(config.device),

@@ -39,14 +39,20 @@ from musicssl.data.labels import ClipLabels
 from musicssl.data.loaders import SplitLoader
 from musicssl.data.needs import Needs
 from musicssl.data.splits import (
-    carve_validation,
     labelled_subset,
     labelled_validation,
     observed_cells,
-    strata,
     used_unlabelled,
 )
 from musicssl.data.unlabelled_corpus import prefix_errors, training_pool
+from musicssl.data.validation import (
+    BY_LABELS,
+    carve_clips,
+    carve_labels,
+    check_validation,
+    listed_clips,
+)
+from musicssl.data.validation import check_corpus as check_validation_of
 from musicssl.errors import InputError
 
 _NO_NEEDS = Needs(labels=False)
@@ -98,6 +104,11 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             `musicssl.data.splits.labelled_subset`.
         val_fraction: Fraction of "train" that becomes the validation set if the corpus has no
             "val" clips.
+        val_by: "clips": validation clips are taken out of "train". "labels": each class is validated
+            on that fraction of its own labels, of clips that may train other classes; for methods
+            with batches by label.
+        val_list: File that names the validation clips instead; see
+            `musicssl.data.validation.listed_clips`.
         val_labels: Validation clips that keep their labels: their number (an integer), a fraction
             (a float), or None for all; see `musicssl.data.splits.labelled_validation`.
         split_seed: Seed of the validation set and of `p_cells`. It differs from `seed`, so that
@@ -128,6 +139,8 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         p_cells: float = 1.0,
         stratified: bool = False,
         val_fraction: float = 0.15,
+        val_by: str = "clips",
+        val_list: str | None = None,
         val_labels: float | None = None,
         split_seed: int = 0,
         seed: int = 0,
@@ -142,6 +155,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         _check_numbers(p_s=p_s, u_s=u_s, b_s=0 if b_s is None else b_s, p_cells=p_cells)
         if val_labels is not None:
             _check_numbers(val_labels=val_labels)
+        check_validation(val_by, val_list)
         if not isinstance(batch_size, int) or batch_size < 1:
             raise InputError(f"data.batch_size must be a whole number from 1 up, got {batch_size}.")
         for name, count in (("num_crops", num_crops), ("steps_per_epoch", steps_per_epoch)):
@@ -155,6 +169,8 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         self.p_cells = p_cells
         self.stratified = stratified
         self.val_fraction = val_fraction
+        self.val_by = val_by
+        self.val_list = val_list
         self.val_labels = val_labels
         self.split_seed = split_seed
         self.seed = seed
@@ -197,13 +213,23 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             return
         corpus = check_corpus(self.dataset.load())
         train, val = corpus.indices("train"), corpus.indices("val")
-        if len(val) == 0:
-            train, val = self._carve(corpus, train)
+        check_validation_of(corpus, self.val_by, self.val_list)
+        if self.val_list is not None:
+            train, val = listed_clips(corpus, train, self.val_list)
+        elif len(val) == 0 and self.val_by != BY_LABELS:
+            train, val = carve_clips(corpus, train, self.val_fraction, self.split_seed)
         mask = corpus.mask.copy()
         for rows in (train, val):
             mask[rows] = observed_cells(
                 corpus.y[rows], mask[rows], self.p_cells, self.split_seed, corpus.task
             )
+        val_mask = mask
+        if self.val_by == BY_LABELS:
+            held_out = carve_labels(corpus, train, mask[train], self.val_fraction, self.split_seed)
+            val_mask = np.zeros_like(mask)
+            val_mask[train] = held_out
+            mask[train] &= ~held_out
+            val = train[held_out.any(axis=1)]
         kept = labelled_subset(
             corpus.y[train], mask[train], self.p_s, self.seed, self.stratified, corpus.task
         )
@@ -211,9 +237,9 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         others = np.setdiff1d(train, kept)
         mask[others] = False
         kept_val = labelled_validation(
-            corpus.y[val], mask[val], self.val_labels, self.seed, self.stratified, corpus.task
+            corpus.y[val], val_mask[val], self.val_labels, self.seed, self.stratified, corpus.task
         )
-        mask[np.setdiff1d(val, val[kept_val])] = False
+        val_mask[np.setdiff1d(val, val[kept_val])] = False
         self._corpus, self._train, self._val, self._labelled = corpus, train, val, kept
         self._used = train
         if self.unlabelled is None:
@@ -222,6 +248,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         self._test = corpus.indices("test")
         self._clips = self._clips_of(corpus)
         self._labels = ClipLabels(corpus, mask)
+        self._val_labels = self._labels if val_mask is mask else ClipLabels(corpus, val_mask)
         self._pool = self._used
         if self.unlabelled is not None:
             with prefix_errors():
@@ -281,7 +308,11 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
     def clips(self, split: str) -> Batch:
         """Return all clips of a split, with the labels that this run may see, as one batch."""
         rows = self.rows(split)
-        return self._labels.of(rows, self._clips.whole(rows))
+        return self._labels_in(split).of(rows, self._clips.whole(rows))
+
+    def _labels_in(self, split: str) -> ClipLabels:
+        """Return the labels of a split; with `val_by="labels"` a clip can be in two of them."""
+        return self._val_labels if split == "val" else self._labels
 
     @property
     def sizes(self) -> dict[str, int | str]:
@@ -297,7 +328,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
     def labels(self, split: str) -> tuple[Tensor, Tensor]:
         """Return targets and mask, both (N, C), of a split, without reading its input."""
         rows = self.rows(split)
-        return self._labels.values(rows)
+        return self._labels_in(split).values(rows)
 
     def feature_statistics(self) -> tuple[Tensor, Tensor]:
         """Return mean and standard deviation, both (F,) float32, of the training clips' instances.
@@ -382,10 +413,12 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
 
         With `world_size > 1`, every `world_size`-th clip starting at `rank`.
         """
-        return self.batches_of(self.rows(split)[rank::world_size])
+        rows = self.rows(split)[rank::world_size]
+        labels = self._labels_in(split)
+        return SplitLoader(self._clips, labels, rows, self.batch_size, self.needs.activity)
 
     def batches_of(self, rows: NDArray[np.int64]) -> SplitLoader:
-        """Return a loader of whole clips, in order, with the labels that this run may see."""
+        """Return a loader of whole clips, in order, with the labels that this run may train on."""
         return SplitLoader(self._clips, self._labels, rows, self.batch_size, self.needs.activity)
 
     def labelled(self, limit: int | None = None) -> NDArray[np.int64]:
@@ -436,7 +469,14 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             num_labelled=self._num_labelled,
             rank=self._rank,
             world_size=self._world_size,
+            validating=self._validating(),
         )
+
+    def _validating(self) -> NDArray[np.bool_] | None:
+        """Return which labels of the used clips validate, (N, C); None if whole clips do."""
+        if self.val_by != BY_LABELS:
+            return None
+        return self._val_labels.values(self._used)[1].numpy()
 
     @property
     def _rank(self) -> int:
@@ -474,22 +514,6 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         self._pool = len(corpus.clip_ids) + pool
         self._clips = JoinedClips(self._clips, clips, len(corpus.clip_ids))
         self._labels.append_unlabelled(len(other.clip_ids))
-
-    def _carve(
-        self, corpus: Corpus, train: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Divide the training clips into training and validation clips.
-
-        Only labelled clips are used for validation; unlabelled clips of their groups are left out.
-        """
-        labelled = train[corpus.mask[train].any(axis=1)]
-        present = strata(corpus.y[labelled], corpus.mask[labelled], corpus.task)
-        groups = None if corpus.groups is None else corpus.groups[labelled]
-        _, val = carve_validation(labelled, self.val_fraction, self.split_seed, present, groups)
-        rest = np.setdiff1d(train, val)
-        if corpus.groups is not None:
-            rest = rest[~np.isin(corpus.groups[rest], corpus.groups[val])]
-        return rest, val
 
     def _check_streams(self) -> None:
         if len(self._test) == 0:
@@ -529,6 +553,11 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             )
         if needs.labels and self.b_s == 0:
             raise InputError("data.b_s=0 hides the labels that this method needs; raise it.")
+        if self.val_by == BY_LABELS and not needs.by_label and needs.labels:
+            raise InputError(
+                "data.val_by=labels is for methods that learn each label by itself, such as "
+                "method=dgm; leave it out."
+            )
         if needs.only_labelled and self.b_s != 1:
             raise InputError(
                 f"this method learns only from labelled clips, but data.b_s={b_s} draws others; "

@@ -121,6 +121,7 @@ def plan_labels(
     num_labelled: int,
     rank: int = 0,
     world_size: int = 1,
+    validating: NDArray[np.bool_] | None = None,
 ) -> LabelPlan:
     """Divide training clips into labelled and unlabelled ones for each model, and plan the batches.
 
@@ -138,12 +139,18 @@ def plan_labels(
         num_labelled: See `LabelPlan`.
         rank: See `LabelPlan`.
         world_size: See `LabelPlan`.
+        validating: True where a clip validates a model, (N, M), and so is in none of its batches;
+            or None.
     """
     labelled, unlabelled = [], []
+    if validating is None:
+        validating = np.zeros_like(observed)
     for model, has_label in enumerate(observed.T):
         pool = others
         if pool is None:
-            pool = train if has_label.all() else train[~has_label]
+            free = train[~validating[:, model]]
+            unobserved = train[~has_label & ~validating[:, model]]
+            pool = unobserved if len(unobserved) else free
         chosen = train[has_label] if has_label.any() else pool
         labelled.append(Stream(chosen, (seed, _LABELLED, model)))
         unlabelled.append(Stream(pool, (seed, _UNLABELLED, model)))

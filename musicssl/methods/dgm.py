@@ -15,20 +15,28 @@ from musicssl.methods.generative.summary import ClipSummary
 class DeepGenerativeModel(M2Method):
     """Train an M2 for each label on summaries of clips, as in chapter 4 of Gururani's thesis.
 
-    The settings of the thesis were taken from a summary of it, not from its text. It is assumed
-    that h1, h2 and h3 are the hidden layers of encoder and classifier, and that the decoder has the
-    same layers in reverse order. Rectifiers, and dropout only in the classifiers, are our choice.
+    h1, h2 and h3 are the hidden layers of the encoder, followed by rectifiers, as in Table 4.1 of
+    the thesis; the decoder has the same in reverse order, which the thesis does not say. Its
+    classifiers are networks of their own, alike for all h1, h2 and h3 ("similar to the FC model" of
+    section 3.3.1), and its clips are the instances one after the other: `experiment=dgm` sets both.
+    By default a classifier has the layers of the encoder, and a clip is a summary of its instances,
+    which is faster.
 
     Args:
         likelihood: Distribution of the features of a clip; see `musicssl.losses.likelihoods`.
         summary: Kind of the features; see `ClipSummary`.
-        generative: False trains only the classifiers, on the same batches: the thesis's DNN.
+        generative: False trains only the classifiers, on the same batches. (Section 4.5.1 of the
+            thesis describes this as DNN, but the numbers of that row in Table 4.2 are those of FC
+            in Table 3.1: `experiment=dnn`.)
         h1: Width of the first hidden layers.
         h2: Width of the second hidden layers; 0 for none.
         h3: Width of the third hidden layers; 0 for none.
         latent_dim: Dimensions of z.
         dropout: Probability of dropping a hidden unit of a classifier.
         beta: Weight of the cross-entropy; without effect if `generative` is False.
+        weighting: See `M2Method`; without effect if `generative` is False.
+        classifier_hidden: See `M2Method`.
+        classifier_slope: See `M2Method`.
         prior: See `M2Method`.
         select: See `M2Method`.
         parts: See `M2Method` and `Method`.

@@ -174,6 +174,7 @@ def test_dgm_grid_is_table_4_1():
     }
     assert config.method._target_ == "musicssl.methods.dgm.DeepGenerativeModel"
     assert config.method.h2 == 256
+    assert config.method.classifier_hidden == [512, 512, 128]  # the same at all points
 
 
 @pytest.mark.parametrize("sweep", ["batch_mix", "severity"])

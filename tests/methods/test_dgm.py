@@ -402,3 +402,107 @@ def test_what_cannot_be_is_refused_in_one_sentence(tmp_path, overrides, sentence
 def test_a_regression_is_refused(tmp_path):
     with pytest.raises(InputError, match="this corpus is a regression; choose another method"):
         dgm(task="regression")
+
+
+@pytest.mark.parametrize("weighting", ["sums", "batch_means"])
+def test_the_loss_of_a_batch_by_hand(tmp_path, weighting):
+    """Clip by clip from equation 4.8 and from Algorithm 1 of the thesis, with the same noise."""
+    method = dgm(weighting=weighting, dropout=0.0, beta=16.0)
+    datamodule = data(PartlyObserved(), p_s=1.0, b_s=0.5, batch_size=8)
+    fit(method, tmp_path, datamodule, max_steps=1)
+    plan = datamodule.label_plan()
+    rows = plan.rows(0, 0)
+    draws = torch.Generator().manual_seed(5)
+    noise = [torch.randn(*shape, generator=draws) for shape in ((3, 4, 4), (3, 2, 4, 4))]
+    generator = method.generator
+    bound, bounds = generator.bound, generator.bounds
+    generator.bound = lambda x, y: bound(x, y, noise[0])
+    generator.bounds = lambda x: bounds(x, noise[1])
+    with torch.no_grad():
+        total, _ = method.objective(rows)
+
+    expected = 0.0
+    summary = method.features
+    mask = datamodule.corpus.mask[datamodule.rows("train")]
+    for c in range(3):
+        num_labelled = int(mask[:, c].sum())
+        num_unlabelled = len(mask) - num_labelled
+        sums = {"L": 0.0, "U": 0.0, "CE": 0.0}
+        for i in range(4):
+            clip = datamodule.batches_of(rows.labelled[c, i : i + 1].numpy())
+            [batch] = list(clip)
+            with torch.no_grad():
+                x, y = summary.of(batch), int(batch.y[0, c])
+                every = [x.expand(3, 1, -1), torch.full((3, 1), y)]
+                sums["L"] += float(bound(*every, noise[0][:, i : i + 1])[c])
+                logit = method.classifier(batch)[0, c]
+                sums["CE"] += float(-torch.nn.functional.logsigmoid(logit if y else -logit))
+            [batch] = list(datamodule.batches_of(rows.unlabelled[c, i : i + 1].numpy()))
+            with torch.no_grad():
+                x = summary.of(batch).expand(3, 1, -1)
+                absent, present = bounds(x, noise[1][:, :, i : i + 1])[c, 0].tolist()
+                q = float(method.classifier(batch)[0, c].sigmoid())
+            entropy = -q * np.log(q) - (1 - q) * np.log(1 - q)
+            sums["U"] += q * present + (1 - q) * absent - entropy
+        mean = {name: value / 4 for name, value in sums.items()}
+        alpha = 16 * num_unlabelled / num_labelled
+        if weighting == "batch_means":
+            expected += mean["L"] + mean["U"] + alpha * mean["CE"]
+        else:
+            over_all = num_labelled * (mean["L"] + alpha * mean["CE"]) + num_unlabelled * mean["U"]
+            expected += over_all / num_unlabelled
+    assert total.item() == pytest.approx(expected, rel=1e-5)
+
+
+class PartlyObserved(Tiny):
+    """Of each class another share of the clips is observed."""
+
+    def load(self):
+        corpus = super().load()
+        corpus.mask[:] = np.random.default_rng(0).random(corpus.mask.shape) < [0.2, 0.4, 0.6]
+        corpus.mask[corpus.split != "train"] = True
+        return corpus
+
+
+def test_classifiers_can_have_layers_of_their_own():
+    """Counts layer by layer, and one label's network against a loop."""
+    method = dgm(classifier_hidden=[7, 6, 5], classifier_slope=0.01, summary="flat", h1=16, h2=12)
+    sizes = [(40, 7), (7, 6), (6, 5), (5, 1)]
+    per_label = sum((size + 1) * width for size, width in sizes)
+    assert sum(p.numel() for p in method.classifier.parameters()) == 3 * per_label
+    batch = Batch(torch.randn(4, 5, 8), torch.zeros(4, 3), torch.zeros(4, 3).bool())
+    layers = [*method.classifier.encoder.hidden.layers, method.classifier.pooling.classifier]
+    with torch.no_grad():
+        logits = method.classifier.eval()(batch)
+        for c in range(3):
+            h = batch.x.flatten(1)
+            for number, layer in enumerate(layers):
+                h = h @ layer.weight[c] + layer.bias[c]
+                if number < 3:
+                    h = torch.where(h > 0, h, 0.01 * h)
+            torch.testing.assert_close(logits[:, c : c + 1], h)
+    wide = dgm(classifier_hidden=[7, 6, 5], summary="flat", h1=32, h2=24)
+    assert [p.shape for p in wide.classifier.parameters()] == [
+        p.shape for p in method.classifier.parameters()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"weighting": "means"}, "method.weighting must be sums or batch_means, got means"),
+        ({"classifier_hidden": []}, "method.classifier_hidden must be a list"),
+        ({"classifier_slope": 1.0}, "method.classifier_slope must be from 0 to below 1, got 1.0"),
+    ],
+)
+def test_settings_of_the_loss_and_the_classifiers_are_checked(changes, message):
+    with pytest.raises(InputError, match=message):
+        dgm(**changes)
+
+
+def test_each_label_can_be_validated_on_its_own_clips(tmp_path):
+    datamodule = data(PartlyObserved(validation=False, num_clips=200), p_s=1.0, val_by="labels")
+    method = dgm()
+    trainer = fit(method, tmp_path, datamodule, max_epochs=2)
+    assert method.selected.best.isfinite().all()
+    assert np.isfinite(trainer.callback_metrics["val/auroc"].item())

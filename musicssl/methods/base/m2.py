@@ -1,6 +1,6 @@
 """The base class of the methods that train an M2 for each label."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -21,7 +21,7 @@ from musicssl.methods.generative.labelwise import LabelwiseEncoder, LabelwiseHea
 from musicssl.methods.generative.m2 import M2
 from musicssl.methods.generative.pictures import FeatureModel, shown_m2
 from musicssl.methods.generative.selected import SelectedWeights, check_criterion, values_of_models
-from musicssl.methods.generative.sizes import check_latent_dim
+from musicssl.methods.generative.sizes import check_latent_dim, check_widths
 from musicssl.methods.generative.training_clips import Answered, TrainingClips, answer_shares
 
 
@@ -52,12 +52,20 @@ class M2Method(Method):
 
         sum over D_l of L(x, y) + sum over D_u of U(x) + alpha * sum over D_l of -log q(y|x)
 
-    with alpha = beta |D_u| / |D_l|, as in Gururani's thesis, divided by |D_u|: batches estimate
+    with alpha = beta |D_u| / |D_l|, which can be read in two ways. `weighting="sums"` takes the sums
+    as sums and divides by |D_u|, which the batches estimate by
 
         |D_l| / |D_u| * mean L + mean U + beta * mean cross-entropy.
 
-    (Some implementations add the means of batches with equal weights, which is a different loss.)
-    Without unlabelled clips in a batch (`data.b_s=1`) it is mean L + beta * mean cross-entropy. If
+    `weighting="batch_means"` is what Algorithm 1 of Gururani's thesis (section 4.3) steps on, the
+    means of a labelled and an unlabelled batch of the same size:
+
+        mean L + mean U + beta |D_u| / |D_l| * mean cross-entropy.
+
+    Here L and the cross-entropy weigh |D_u| / |D_l| times as much relative to U, about 8 to 12 times
+    on OpenMIC. (The thesis's equation 4.8 has sums in the first two terms and an expectation in the
+    last, which is a third reading; it is not offered.) Without unlabelled clips in a batch
+    (`data.b_s=1`) both are mean L + beta * mean cross-entropy. If
     a label was observed in all training clips, D_u consists of all of them, with the label hidden,
     and a clip counts in both sums.
 
@@ -72,10 +80,14 @@ class M2Method(Method):
         num_instances: Instances of the longest clip, T.
         num_classes: Number of classes, C.
         task: Kind of the targets; see `musicssl.data.corpus.Corpus`.
-        hidden: Widths of the hidden layers of encoder and classifier; the decoder's are reversed.
+        hidden: Widths of the hidden layers of the encoder; the decoder's are reversed.
         latent_dim: Dimensions of z.
         dropout: Probability of dropping a hidden unit of a classifier.
         beta: Weight of the cross-entropy; without effect if only classifiers are trained.
+        weighting: "sums" or "batch_means", see above.
+        classifier_hidden: Widths of the hidden layers of the classifier; None for those of the
+            encoder.
+        classifier_slope: Slope of the classifier's rectifiers below 0.
         prior: p(y): "uniform", or "labelled", the shares of the values in the labelled clips.
         select: Metric that chooses the best epoch of each model, such as "val/loss".
         parts: See `Method`.
@@ -108,6 +120,9 @@ class M2Method(Method):
         beta: float,
         prior: Literal["uniform", "labelled"],
         select: str,
+        weighting: Literal["sums", "batch_means"] = "sums",
+        classifier_hidden: Sequence[int] | None = None,
+        classifier_slope: float = 0.0,
         **parts: Any,
     ) -> None:
         if not task_named(task).has_classes:
@@ -119,6 +134,14 @@ class M2Method(Method):
             raise InputError(f"method.prior must be uniform or labelled, got {prior}.")
         if not isinstance(beta, int | float) or not beta >= 0:
             raise InputError(f"method.beta must be 0 or more, got {beta}.")
+        if weighting not in ("sums", "batch_means"):
+            raise InputError(f"method.weighting must be sums or batch_means, got {weighting}.")
+        if not isinstance(classifier_slope, int | float) or not 0 <= classifier_slope < 1:
+            raise InputError(
+                f"method.classifier_slope must be from 0 to below 1, got {classifier_slope}."
+            )
+        if classifier_hidden is not None:
+            check_widths(classifier_hidden, "classifier_hidden", fewest=1)
         check_latent_dim(latent_dim)
         one_class = task_named(task).one_class_per_clip
         num_models, num_values = (1, num_classes) if one_class else (num_classes, 2)
@@ -127,8 +150,9 @@ class M2Method(Method):
                 LabelwiseEncoder,
                 num_models=num_models,
                 features=features,
-                hidden=hidden,
+                hidden=hidden if classifier_hidden is None else tuple(classifier_hidden),
                 dropout=dropout,
+                slope=classifier_slope,
             ),
             pooling=partial(LabelwiseHead, num_models=num_models),
             num_features=num_features,
@@ -143,6 +167,7 @@ class M2Method(Method):
             sizes = (num_models, num_values, self.features.dim)
             self.generator = M2(*sizes, hidden, latent_dim, likelihood)
         self.beta = beta
+        self.weighting = weighting
         self.prior_of_answers = prior
         self.select = select
         check_criterion(select, self.task)
@@ -189,7 +214,18 @@ class M2Method(Method):
         self.prepare(datamodule.batches_of(datamodule.training_rows()))
         num_labelled, num_unlabelled = datamodule.label_plan().counts  # (M,) each
         ratio = num_labelled / num_unlabelled
-        self._ratio = (ratio if datamodule.b_s != 1 else torch.ones_like(ratio)).to(self.device)
+        if datamodule.b_s == 1:
+            ratio = torch.ones_like(ratio)
+        self._weights = tuple(weight.to(self.device) for weight in self._weights_for(ratio))
+
+    def _weights_for(self, ratio: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the weights of L and of the cross-entropy, (M,) each, of |D_l| / |D_u|, (M,).
+
+        A model without labelled clips has no cross-entropy; its weight is then only finite.
+        """
+        if self.weighting == "sums":
+            return ratio, torch.full_like(ratio, self.beta)
+        return torch.ones_like(ratio), self.beta / ratio.where(ratio > 0, 1)
 
     def prepare(self, batches: Iterable[Batch]) -> None:
         """Read the training clips, from which features that are not frozen learn their scale.
@@ -217,7 +253,8 @@ class M2Method(Method):
         terms = self.terms(self.draw(batch.labelled), self.draw(batch.unlabelled))
         losses = terms.cross_entropy  # (M,)
         if self.generator is not None:
-            losses = self._ratio * terms.labelled + terms.unlabelled + self.beta * losses
+            of_bound, of_answers = self._weights
+            losses = of_bound * terms.labelled + terms.unlabelled + of_answers * losses
         means = {name: term.mean() for name, term in terms._asdict().items()}
         # Not the mean: each model has the same gradient as if it was trained alone.
         return losses.sum(), {"loss": losses.mean(), **means}

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import relu
+from torch.nn.functional import leaky_relu, relu
 
 from musicssl.networks.layers import Dropout
 from musicssl.networks.pooling import Instances
@@ -40,23 +40,28 @@ class StackedLinear(nn.Module):
 
 
 class StackedMLP(nn.Module):
-    """M stacks of layers, each followed by a rectifier and dropout.
+    """M stacks of layers, each followed by a (leaky) rectifier and dropout.
 
     Args:
         num_models: Number of stacks, M.
         widths: Widths of the input and of every layer; a single width makes an identity.
         dropout: Probability of dropping a unit after each layer, independently in each stack.
+        slope: Slope of the rectifiers below 0.
     """
 
-    def __init__(self, num_models: int, widths: Sequence[int], dropout: float = 0.0) -> None:
+    def __init__(
+        self, num_models: int, widths: Sequence[int], dropout: float = 0.0, slope: float = 0.0
+    ) -> None:
         super().__init__()
+        self.slope = slope
         self.layers = nn.ModuleList(StackedLinear(num_models, *w) for w in pairwise(widths))
         self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply each stack to its own rows, (M, B, in) -> (M, B, out)."""
         for layer in self.layers:
-            x = self.dropout(relu(layer(x)))
+            x = layer(x)
+            x = self.dropout(leaky_relu(x, self.slope) if self.slope else relu(x))
         return x
 
 
@@ -127,6 +132,7 @@ class LabelwiseEncoder(nn.Module):
             and has an attribute `dim`, D.
         hidden: Widths of the hidden layers.
         dropout: Probability of dropping a unit after each of them.
+        slope: Slope of the rectifiers below 0.
     """
 
     def __init__(
@@ -137,12 +143,13 @@ class LabelwiseEncoder(nn.Module):
         features: Callable[..., Any],
         hidden: Sequence[int],
         dropout: float,
+        slope: float = 0.0,
     ) -> None:
         super().__init__()
         self.num_models = num_models
         self.embed_dim = num_models * hidden[-1]
         self.features = features(num_features=num_features, num_instances=num_instances)
-        self.hidden = StackedMLP(num_models, (self.features.dim, *hidden), dropout)
+        self.hidden = StackedMLP(num_models, (self.features.dim, *hidden), dropout, slope)
 
     def forward(self, x: Tensor, valid: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Embed clips, (B, T, F), as one vector each, (B, 1, M H)."""

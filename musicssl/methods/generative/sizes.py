@@ -6,17 +6,19 @@ from typing import Any
 from musicssl.errors import InputError
 
 
-def check_widths(widths: Any, name: str = "hidden") -> None:
+def check_widths(widths: Any, name: str = "hidden", fewest: int = 0) -> None:
     """Check the widths of hidden layers; an empty list makes a linear network.
 
     Args:
         widths: Widths of the layers, as they were set.
         name: Name of the setting.
+        fewest: Number of layers that there must be.
 
     Raises:
-        InputError: If it is not a list of whole numbers from 1 up.
+        InputError: If it is not a list of whole numbers from 1 up, or too short.
     """
-    if not isinstance(widths, Sequence) or not all(_is_positive_int(width) for width in widths):
+    is_list = isinstance(widths, Sequence) and len(widths) >= fewest
+    if not is_list or not all(_is_positive_int(width) for width in widths):
         raise InputError(
             f"method.{name} must be a list of whole numbers from 1 up, such as [512,256], got "
             f"{widths}."

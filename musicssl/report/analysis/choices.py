@@ -21,7 +21,10 @@ from musicssl.report.read.settings import telling
 
 Floats = NDArray[np.float64]
 
-_VALIDATION_SETTINGS = ("data.val_fraction", "data.split_seed", "data.p_cells", "data.val_labels")
+_VALIDATION_SETTINGS = (
+    *("data.val_fraction", "data.split_seed", "data.p_cells", "data.val_labels"),
+    *("data.val_by", "data.val_list"),
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,7 +31,10 @@ from musicssl.runs.probes.folder import ProbeFolder, embeddings_file
 from musicssl.runs.settings import load_settings
 
 _SAME = 0.01  # of the metric: what another device, or another size of batches, may change
-_OF_THE_CORPUS = ("dataset.", "probe.", "data.stratified", "data.val_fraction", "data.split_seed")
+_OF_THE_CORPUS = (
+    *("dataset.", "probe.", "data.stratified"),
+    *("data.val_fraction", "data.split_seed", "data.val_list"),
+)
 _NOT_OF_THE_CORPUS = ("dataset.features.", "dataset.root")  # the encoder's choice; where it lies
 
 

@@ -34,6 +34,7 @@ class Plan:
         stratified: Whether every class is to keep some.
         val_fraction: Carved out of train where the corpus has no validation split.
         split_seed: Of that carving.
+        val_list: File that names the validation clips instead; None to carve.
         batch_size: Clips to embed at a time.
         cache: Folder of derived data.
         device: To compute on.
@@ -49,6 +50,7 @@ class Plan:
     stratified: bool
     val_fraction: float
     split_seed: int
+    val_list: str | None
     batch_size: int
     cache: Path
     device: torch.device
@@ -69,7 +71,7 @@ class Plan:
                 "corpus": None if corpus is None else [corpus.clip_identity(), _labels(corpus)],
                 "probe": self.settings["probe"],
                 "draws": [self.fractions, self.seeds, self.stratified],
-                "split": [self.val_fraction, self.split_seed],
+                "split": [self.val_fraction, self.split_seed, self.val_list],
                 "version": version("musicssl"),
             }
         )
@@ -81,6 +83,7 @@ class Plan:
             batch_size=self.batch_size,
             val_fraction=self.val_fraction,
             split_seed=self.split_seed,
+            val_list=self.val_list,
         )
         datamodule.setup()
         return datamodule

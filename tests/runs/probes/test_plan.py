@@ -26,6 +26,7 @@ PLAN = Plan(
     stratified=False,
     val_fraction=0.15,
     split_seed=0,
+    val_list=None,
     batch_size=32,
     cache="cache",
     device=torch.device("cpu"),
