@@ -3,6 +3,8 @@
 "Thesis" is Siddharth Gururani's of 2020; sections and tables are numbered as there.
 """
 
+from itertools import pairwise
+
 import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
@@ -63,7 +65,7 @@ def test_dgm_has_the_sizes_of_chapter_4(h1, h3):
     count = sum(
         (inputs + 1) * outputs
         for sizes in (encoder, decoder)
-        for inputs, outputs in zip(sizes, sizes[1:], strict=False)
+        for inputs, outputs in pairwise(sizes)
     )
     assert parameters(method.generator) == 20 * count
 

@@ -104,9 +104,9 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             `musicssl.data.splits.labelled_subset`.
         val_fraction: Fraction of "train" that becomes the validation set if the corpus has no
             "val" clips.
-        val_by: "clips": validation clips are taken out of "train". "labels": each class is validated
-            on that fraction of its own labels, of clips that may train other classes; for methods
-            with batches by label.
+        val_by: "clips": validation clips are taken out of "train". "labels": each class is
+            validated on that fraction of its own labels, of clips that may train other classes;
+            for methods with batches by label.
         val_list: File that names the validation clips instead; see
             `musicssl.data.validation.listed_clips`.
         val_labels: Validation clips that keep their labels: their number (an integer), a fraction

@@ -52,22 +52,22 @@ class M2Method(Method):
 
         sum over D_l of L(x, y) + sum over D_u of U(x) + alpha * sum over D_l of -log q(y|x)
 
-    with alpha = beta |D_u| / |D_l|, which can be read in two ways. `weighting="sums"` takes the sums
-    as sums and divides by |D_u|, which the batches estimate by
+    with alpha = beta |D_u| / |D_l|, which can be read in two ways. `weighting="sums"` takes sums as
+    sums and divides by |D_u|, which the batches estimate by
 
         |D_l| / |D_u| * mean L + mean U + beta * mean cross-entropy.
 
-    `weighting="batch_means"` is what Algorithm 1 of Gururani's thesis (section 4.3) steps on, the
+    `weighting="batch_means"` is what Algorithm 1 in chapter 4 of Gururani's thesis steps on, the
     means of a labelled and an unlabelled batch of the same size:
 
         mean L + mean U + beta |D_u| / |D_l| * mean cross-entropy.
 
-    Here L and the cross-entropy weigh |D_u| / |D_l| times as much relative to U, about 8 to 12 times
-    on OpenMIC. (The thesis's equation 4.8 has sums in the first two terms and an expectation in the
-    last, which is a third reading; it is not offered.) Without unlabelled clips in a batch
-    (`data.b_s=1`) both are mean L + beta * mean cross-entropy. If
-    a label was observed in all training clips, D_u consists of all of them, with the label hidden,
-    and a clip counts in both sums.
+    Here L and the cross-entropy weigh |D_u| / |D_l| times as much relative to U, about 8 to 12
+    times on OpenMIC. (The thesis's equation 4.8 has sums in the first two terms and an expectation
+    in the last, which is a third reading; it is not offered.) Without unlabelled clips in a batch
+    (`data.b_s=1`) both are mean L + beta * mean cross-entropy. If a label was observed in all
+    training clips, D_u consists of all of them, with the label hidden, and a clip counts in both
+    sums.
 
     Each model keeps the weights of its own best epoch, which are validated as `val/...`, predict
     and are saved. The metrics of the weights of the latest epoch are `val/latest_...`.
