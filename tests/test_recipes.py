@@ -3,13 +3,16 @@
 "Thesis" is Siddharth Gururani's of 2020; sections and tables are numbered as there.
 """
 
+import math
 from itertools import pairwise
 
 import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from tests.support.composing import composed
+import musicssl.cli.resolvers  # noqa: F401 registers the resolvers of conf/
+from musicssl.schedules import bound_to
+from tests.support.composing import CONF, composed
 
 VGGISH = {"num_features": 128, "num_instances": 10, "num_classes": 20}  # of OpenMIC, section 3.2.2
 
@@ -85,3 +88,87 @@ def test_the_row_dnn_of_table_4_2_is_fc():
         assert dnn[part] == fc[part], part
     network = instantiate(dnn.method, **VGGISH, task="multi_label").network
     assert parameters(network) == 986_772
+
+
+MEAN_TEACHER_MSD = {  # section 5.5.2; an epoch here is half a pass over D_u, of 100 there
+    "optimizer._target_": "torch.optim.Adam",
+    "optimizer.lr": 1e-3,  # "initial hyper-parameters" as in 5.4.2
+    "schedule._target_": "musicssl.schedules.ramps",
+    "schedule.up_epochs": 20,  # 10 of D_u
+    "schedule.down_epochs": 100,  # the last 50 of D_u
+    "method.ramp._target_": "musicssl.schedules.sigmoid_rampup",
+    "method.ramp.epochs": 20,  # as the learning rate's
+    "method.joint_batch_norm": False,  # the two batches pass one after the other
+    "teacher.decay": 0.999,
+    "teacher.batch_norm": "own",
+    "encoder._target_": "musicssl.encoders.att.AttEmbedding",
+    "encoder.dropout": 0.5,
+    "encoder.standardise": False,
+    "data.batch_size": 256,  # of each as many as in a batch of 5.4.2
+    "data.b_s": 0.5,
+    "data.disjoint": True,
+    "data.epoch_of": "unlabelled",
+    "trainer.max_epochs": 200,
+    "select": "val/loss",
+}
+ATT_MSD = {  # section 5.5.2, the supervised counterpart
+    "optimizer._target_": "torch.optim.Adam",
+    "optimizer.lr": 1e-3,
+    "schedule._target_": "musicssl.schedules.ramps",
+    "schedule.up_epochs": 20,
+    "schedule.down_epochs": 100,
+    "method._target_": "musicssl.methods.att.AttentionMIL",
+    "encoder._target_": "musicssl.encoders.att.AttEmbedding",
+    "encoder.dropout": 0.5,
+    "encoder.standardise": False,
+    "data.batch_size": 128,
+    "data.b_s": 1.0,
+    "data.epoch_of": "labelled",
+    "data.steps_per_epoch": None,
+    "trainer.max_epochs": 200,  # passes over D_l
+    "select": "val/loss",
+}
+WEIGHTS = {"mean_teacher_msd": 16, "msd/weight_32": 32, "msd/weight_64": 64}
+
+
+@pytest.mark.parametrize("dataset", ["synthband", "msd", "magnatagatune"])
+@pytest.mark.parametrize("recipe", WEIGHTS)
+def test_mean_teacher_msd_is_that_of_section_5_5(recipe, dataset):
+    config = composed(f"experiment={recipe}", f"dataset={dataset}")
+    assert differences(config, MEAN_TEACHER_MSD) == {}
+    assert config.method.consistency_weight == WEIGHTS[recipe]
+    assert config.method._target_.endswith("MeanTeacher")
+    assert config.hydra.runtime.choices.views == "none"  # 5.4.2: they differ by dropout
+    assert config.name == "mean_teacher_msd"  # one name, so that the report chooses a weight
+
+
+@pytest.mark.parametrize("dataset", ["synthband", "msd", "magnatagatune"])
+def test_its_counterpart_learns_200_epochs_of_the_labelled_clips(dataset):
+    config = composed("experiment=att_msd", f"dataset={dataset}")
+    assert differences(config, ATT_MSD) == {}
+    assert config.name == "att_msd"
+
+
+@pytest.mark.parametrize("recipe", ["mean_teacher_msd", "att_msd"])
+def test_ramps_of_section_5_5_in_its_own_units(recipe):
+    """Equations A.1 and A.2, 10 and 50 of 100 epochs; the latter as the text describes it."""
+    config = composed(f"experiment={recipe}")
+    rate = bound_to(config.trainer.max_epochs, instantiate(config.schedule))
+    up = {0: math.exp(-5), 0.05: math.exp(-1.25), 0.1: 1, 0.5: 1}
+    down = {0.75: math.exp(-3.125), 1: math.exp(-12.5)}
+    for passed, factor in (up | down).items():
+        assert rate(200 * passed) == pytest.approx(factor)
+    if recipe == "mean_teacher_msd":
+        weight = instantiate(config.method.ramp)
+        for passed, factor in (up | {1: 1}).items():
+            assert weight(200 * passed) == pytest.approx(factor)
+
+
+def test_figure_5_3_is_its_two_recipes_at_six_shares():
+    config = OmegaConf.load(CONF / "sweep" / "figure_5_3.yaml")
+    axes = {key: str(value).split(",") for key, value in config.hydra.sweeper.params.items()}
+    assert axes == {
+        "experiment": ["att_msd", *WEIGHTS],
+        "data.p_s": ["0.01", "0.02", "0.04", "0.08", "0.16", "0.32"],
+        "seed": ["0", "1", "2"],
+    }

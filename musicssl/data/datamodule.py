@@ -115,8 +115,12 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             runs with different seeds have the same validation set.
         seed: Seed of the labelled subset, also of `u_s` and `val_labels`, of the order of the
             batches and of the crop positions.
+        disjoint: Whether unlabelled clips are drawn only from the clips that keep no label, D_u;
+            otherwise from all training clips, with the labels hidden.
+        epoch_of: An epoch draws as many clips as are in "train", or as are "labelled" or
+            "unlabelled": the clips of that stream. With `b_s=0.5` it is half a pass over either.
         steps_per_epoch: Batches of an epoch, after which a run is validated. None for the number
-            that draws as many clips as "train" has. Batches by label have a number of their own.
+            that follows from `epoch_of`. Batches by label have a number of their own.
         crop_seconds: Length of a training crop of a recording, in seconds; None for the whole
             recording, padded to the longest of the corpus. Instances are never cropped.
         num_crops: Crops of each clip in a training batch, V; the batch then has V consecutive rows
@@ -144,6 +148,8 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         val_labels: float | None = None,
         split_seed: int = 0,
         seed: int = 0,
+        disjoint: bool = False,
+        epoch_of: str = "train",
         steps_per_epoch: int | None = None,
         crop_seconds: float | None = None,
         num_crops: int | None = None,
@@ -174,6 +180,8 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         self.val_labels = val_labels
         self.split_seed = split_seed
         self.seed = seed
+        self.disjoint = disjoint
+        self.epoch_of = epoch_of
         self._steps_per_epoch = steps_per_epoch
         self.crop_seconds = crop_seconds
         self._num_crops = num_crops
@@ -190,6 +198,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
                 f"data.u_s={u_s:g} chooses unlabelled clips, and data.b_s={b_s:g} draws none; "
                 "lower data.b_s, and choose a method that learns from unlabelled clips."
             )
+        self._check_streams_of(epoch_of)
         self._corpus: Corpus | None = None
         self._second: Corpus | None = None
         self.needs = needs
@@ -249,7 +258,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         self._clips = self._clips_of(corpus)
         self._labels = ClipLabels(corpus, mask)
         self._val_labels = self._labels if val_mask is mask else ClipLabels(corpus, val_mask)
-        self._pool = self._used
+        self._pool = np.setdiff1d(self._used, kept) if self.disjoint else self._used
         if self.unlabelled is not None:
             with prefix_errors():
                 self._join(corpus, check_clips(self.unlabelled.load()))
@@ -377,15 +386,17 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
     def steps_per_epoch(self) -> int:
         """Number of steps of an epoch, on each rank.
 
-        Unless it was given, all ranks together draw as many clips in it as there are in "train".
-        Either way it does not depend on `p_s`, so that label fractions are compared at equal
-        compute. For batches by label see `LabelPlan.steps_per_epoch`.
+        Unless it was given, all ranks together draw as many clips in it as `epoch_of` says. With
+        "train" it does not depend on `p_s`, so that label fractions are compared at equal compute.
+        For batches by label see `LabelPlan.steps_per_epoch`.
         """
         if self.needs.by_label:
             return self.label_plan().steps_per_epoch
         if self._steps_per_epoch is not None:
             return self._steps_per_epoch
-        return -(-len(self.rows("train")) // (self.batch_size * self._world_size))
+        self.setup()
+        clips = {"train": self._train, "labelled": self._labelled, "unlabelled": self._pool}
+        return max(1, -(-len(clips[self.epoch_of]) // (self.batch_size * self._world_size)))
 
     def train_dataloader(self) -> StepLoader[Batch] | StepLoader[LabelRows]:
         """Return the loader of this rank's training batches."""
@@ -526,6 +537,12 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
                     f"{self.corpus.name}: no clip of the {split} split has a label, so there is "
                     "nothing to evaluate; label some of its clips."
                 )
+        if len(self._pool) == 0 and self.disjoint:
+            raise InputError(
+                "data.disjoint=true draws unlabelled clips from those without labels, but "
+                f"data.p_s={self.p_s:g} and data.u_s={self.u_s:g} leave none; lower data.p_s, "
+                "raise data.u_s, or leave data.disjoint out."
+            )
         if len(self._pool) == 0:
             raise InputError(
                 f"data.p_s={self.p_s:g} and data.u_s={self.u_s:g} leave no training clip; raise "
@@ -538,6 +555,26 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
                 f"{_as_typed(self.b_s)} draws them; {remedy}."
             )
 
+    def _check_streams_of(self, epoch_of: str) -> None:
+        """Refuse settings of the streams that do not exist, or are without effect."""
+        if epoch_of not in ("train", "labelled", "unlabelled"):
+            raise InputError(
+                f"data.epoch_of must be train, labelled or unlabelled, got {epoch_of}."
+            )
+        if epoch_of != "train" and self._steps_per_epoch is not None:
+            raise InputError(
+                f"data.epoch_of={epoch_of} has no effect beside data.steps_per_epoch="
+                f"{self._steps_per_epoch}; set data.steps_per_epoch=null, or trainer.max_epochs, "
+                "or leave it out."
+            )
+        draws_none = self.b_s is not None and self._num_labelled == self.batch_size
+        asked = "data.disjoint=true" if self.disjoint else f"data.epoch_of={epoch_of}"
+        if (self.disjoint or epoch_of == "unlabelled") and (self.b_s is None or draws_none):
+            raise InputError(
+                f"{asked} is about unlabelled batches, and data.b_s={_as_typed(self.b_s)} draws "
+                "none; set data.b_s below 1, such as data.b_s=0.5, or leave it out."
+            )
+
     def _check_needs(self) -> None:
         """Refuse settings that do not meet the requirements of the method."""
         needs, b_s = self.needs, _as_typed(self.b_s)
@@ -545,6 +582,12 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             raise InputError(
                 "this method draws labelled and unlabelled clips for each label separately, which "
                 f"data.b_s={b_s} does not allow; set it above 0, such as data.b_s=0.5."
+            )
+        if needs.by_label and (self.disjoint or self.epoch_of != "train"):
+            setting = "data.disjoint" if self.disjoint else "data.epoch_of"
+            raise InputError(
+                "this method draws batches for each label separately, from labelled clips and from "
+                f"all others, on which {setting} has no effect; leave it out."
             )
         if needs.by_label and self.num_crops > 1:
             raise InputError(

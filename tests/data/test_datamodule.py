@@ -649,3 +649,54 @@ def test_validation_labels_are_drawn_by_the_seed_and_test_labels_stay():
     assert masks[0].any(dim=1).sum() == round(0.2 * int(kept.any(dim=1).sum()))
     assert (kept | ~masks[0]).all()
     assert datamodule(val_labels=1).labels("test")[1].all()
+
+
+def drawn_unlabelled(module, epochs=3):
+    plan = module.batch_plan()
+    steps = [plan.clips(e, s) for e in range(epochs) for s in range(plan.steps_per_epoch)]
+    return [clips[plan.num_labelled :] for clips in steps]
+
+
+@pytest.mark.parametrize("p_s", [0.1, 0.5])
+def test_unlabelled_clips_can_be_those_without_labels(p_s):
+    shared, apart = (datamodule(p_s=p_s, b_s=0.5, disjoint=d) for d in (False, True))
+    labelled = set(apart.labelled().tolist())
+    train = set(apart.rows("train").tolist())
+    assert set(np.concatenate(drawn_unlabelled(shared)).tolist()) == train
+    assert set(np.concatenate(drawn_unlabelled(apart)).tolist()) == train - labelled
+    assert np.array_equal(shared.labelled(), apart.labelled())
+    assert set(apart.training_rows().tolist()) == train
+
+
+def test_disjoint_keeps_to_the_unlabelled_clips_that_are_used():
+    module = datamodule(p_s=0.1, b_s=0.5, u_s=0.5, disjoint=True)
+    pool = set(module.training_rows().tolist()) - set(module.labelled().tolist())
+    assert set(np.concatenate(drawn_unlabelled(module, 6)).tolist()) == pool
+    assert len(pool) == 38  # half of 76
+
+
+@pytest.mark.parametrize(
+    ("epoch_of", "clips"), [("train", 84), ("labelled", 25), ("unlabelled", 59)]
+)
+def test_an_epoch_draws_as_many_clips_as_one_of_the_streams_has(epoch_of, clips):
+    module = datamodule(p_s=0.3, b_s=0.5, disjoint=True, batch_size=8, epoch_of=epoch_of)
+    assert len(module.train_dataloader()) == -(-clips // 8)
+    if epoch_of == "unlabelled":  # two epochs of half a batch each are one pass
+        [first, *_] = np.split(np.concatenate(drawn_unlabelled(module, 2)), [59])
+        assert len(set(first.tolist())) == 59
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"b_s": 0.5, "epoch_of": "test"}, "must be train, labelled or unlabelled, got test"),
+        ({"epoch_of": "labelled", "steps_per_epoch": 9}, "no effect beside data.steps_per_epoch=9"),
+        ({"b_s": 1.0, "disjoint": True}, "data.disjoint=true is about unlabelled batches"),
+        ({"b_s": None, "epoch_of": "unlabelled"}, "data.b_s=null draws none"),
+        ({"b_s": 0.5, "p_s": 1.0, "disjoint": True}, "leave none; lower data.p_s"),
+        ({"b_s": 0.5, "disjoint": True, "needs": Needs(by_label=True)}, "data.disjoint has no"),
+    ],
+)
+def test_settings_of_the_streams_without_effect_are_refused(settings, message):
+    with pytest.raises(InputError, match=message):
+        datamodule(**settings)
