@@ -172,3 +172,91 @@ def test_figure_5_3_is_its_two_recipes_at_six_shares():
         "data.p_s": ["0.01", "0.02", "0.04", "0.08", "0.16", "0.32"],
         "seed": ["0", "1", "2"],
     }
+
+
+THESIS = {  # section 3.2.2: the recipe of all rows of Tables 3.1 and 3.2
+    "optimizer._target_": "torch.optim.Adam",
+    "optimizer.lr": 5e-4,
+    "schedule._target_": "musicssl.schedules.constant",
+    "data.batch_size": 128,
+    "trainer.max_epochs": 250,
+    "select": "val/loss",
+    "encoder.standardise": False,
+    "finetune.checkpoint": None,
+    "method.loss._target_": "musicssl.losses.partial_bce.partial_bce",  # equations 3.5 to 3.7
+    "method.loss.alpha": 1.0,
+    "method.loss.beta": 0.0,
+    "method.loss.gamma": -1.0,
+}
+ATT = {  # section 3.2.2
+    "encoder._target_": "musicssl.encoders.att.AttEmbedding",
+    "encoder.num_layers": 3,
+    "encoder.dropout": 0.6,
+    "pooling._target_": "musicssl.networks.pooling.AttentionPooling",
+}
+BALANCED = {"method.loss._target_": "musicssl.losses.balanced_bce.balanced_bce"}
+ROWS = {  # recipe: what differs from THESIS, parameters on VGGish
+    "att": (ATT, 55_336),
+    "fc": ({"pooling._target_": "musicssl.networks.pooling.MeanPooling"}, 986_772),
+    "fc_t": ({"pooling._target_": "musicssl.networks.pooling.MeanPooling"}, 52_116),
+    "rnn": ({"pooling._target_": "musicssl.networks.pooling.MeanPooling"}, 226_068),
+    "att_bl": (ATT | BALANCED, 55_336),  # section 3.3.2
+}
+
+
+@pytest.mark.parametrize("recipe", ROWS)
+def test_rows_of_tables_3_1_and_3_2(recipe):
+    changes, count = ROWS[recipe]
+    config = composed(f"experiment={recipe}")
+    table = THESIS | changes
+    if recipe == "att_bl":
+        table = {
+            k: v for k, v in table.items() if not k.startswith("method.loss.") or k in BALANCED
+        }
+    assert differences(config, table) == {}
+    assert config.name == recipe
+    method = instantiate(config.method, **VGGISH, task="multi_label")
+    assert parameters(method.network) == count
+
+
+@pytest.mark.parametrize(
+    ("recipe", "frozen"), [("att_bl_ft", []), ("att_bl_ft_final", ["encoder"])]
+)
+def test_fine_tuning_takes_fifty_more_epochs(recipe, frozen):
+    """Section 3.3.2: ATT "for 50 additional epochs" with the balanced loss."""
+    config = composed(f"experiment={recipe}")
+    table = (
+        ATT
+        | BALANCED
+        | {
+            "optimizer.lr": 5e-4,
+            "data.batch_size": 128,
+            "trainer.max_epochs": 50,
+            "select": "val/loss",
+            "finetune.frozen": frozen,
+        }
+    )
+    assert differences(config, table) == {}
+
+
+def test_mean_teacher_is_that_of_section_5_4():
+    table = ATT | {
+        "method.loss._target_": "musicssl.losses.partial_bce.partial_bce",
+        "optimizer.lr": 1e-3,
+        "schedule._target_": "musicssl.schedules.halving",
+        "schedule.every_epochs": 30.0,
+        "teacher.decay": 0.999,
+        "method.consistency_weight": 3.0,
+        "method.ramp.epochs": 100,
+        "data.batch_size": 128,
+        "data.b_s": None,  # all clips are partly labelled
+        "trainer.max_epochs": 200,
+    }
+    config = composed("experiment=mean_teacher", "dataset=openmic")
+    assert differences(config, table) == {}
+    assert config.hydra.runtime.choices.views == "none"
+
+
+def test_the_recipe_for_few_labels_keeps_the_loss_of_its_task():
+    """It is no row of the thesis, and docs/results/label_fraction.md has its numbers."""
+    assert composed("experiment=synthband_few_labels").method.loss is None
