@@ -6,6 +6,7 @@ Whoever gives epochs means passes over the training clips; otherwise steps count
 the time from one validation to the next.
 """
 
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -33,7 +34,10 @@ def batch_size(labelled: int, b_s: float | None) -> int:
         labelled: Labelled clips in the batch.
         b_s: Their share of it; with 0 or None, `labelled` is the size of the batch.
     """
-    return round(labelled / b_s) if b_s else labelled
+    if not b_s:
+        return labelled
+    size = Decimal(labelled) / Decimal(repr(float(b_s)))
+    return int(size.quantize(Decimal(1), ROUND_HALF_UP))
 
 
 for _resolver in (batch_size, unless, label, run_name, run_of, probe_folder):

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from musicssl.batch import Batch
 from musicssl.data.loaders import made_ahead
+from musicssl.data.splits import share_of
 from musicssl.errors import InputError
 
 _BLOCK = 4096  # number of fractions that are drawn at a time
@@ -119,7 +120,7 @@ class BatchPlan:
 
 
 def labelled_share(b_s: float, batch_size: int) -> int:
-    """Return the number of labelled clips in a batch of `batch_size` clips.
+    """Return the number of labelled clips in a batch of `batch_size` clips, rounded half up.
 
     >>> labelled_share(0.05, 96)
     5
@@ -130,7 +131,7 @@ def labelled_share(b_s: float, batch_size: int) -> int:
     if not 0 <= b_s <= 1:
         hint = f" (did you mean {b_s / 100:.2f}?)" if 1 < b_s <= 100 else ""
         raise InputError(f"data.b_s must be in [0, 1], got {b_s:g}{hint}.")
-    count = round(b_s * batch_size)
+    count = share_of(batch_size, b_s)
     if b_s > 0 and count == 0:
         raise InputError(
             f"data.b_s={b_s:g} of a batch of {batch_size} clips rounds to no labelled clip; raise "

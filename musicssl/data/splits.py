@@ -4,6 +4,8 @@ Clips are row numbers. The labelled clips are a prefix of one seeded order, so t
 labelled at p_s = 0.05 are among those labelled at 0.10.
 """
 
+from decimal import ROUND_HALF_UP, Decimal
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +13,22 @@ from musicssl.errors import InputError
 
 Rows = NDArray[np.int64]
 _UNLABELLED = 1  # makes the order of unlabelled clips another one than that of labelled clips
+
+
+def share_of(total: int, fraction: float) -> int:
+    """Return the number that is a fraction of `total`, rounded half up.
+
+    The fraction counts as the decimal number that it is written as: 0.145 of 100 is 14.5, and not
+    the 14.499999999999998 of binary arithmetic. (Python's `round` makes 2 of 2.5.)
+
+    >>> share_of(25, 0.1), share_of(35, 0.1), share_of(100, 0.145)
+    (3, 4, 15)
+    """
+    return int(_decimal_share(total, fraction).quantize(Decimal(1), ROUND_HALF_UP))
+
+
+def _decimal_share(total: int, fraction: float) -> Decimal:
+    return Decimal(repr(float(fraction))) * int(total)
 
 
 def carve_validation(
@@ -63,9 +81,13 @@ def carve_validation(
 
 
 def _nearest(order: Rows, sizes: NDArray[np.int64], fraction: float) -> Rows:
-    """Return the first groups whose clips come closest to the fraction, at least one, not all."""
+    """Return the first groups whose clips come closest to the fraction, at least one, not all.
+
+    Of two that are equally close the larger one is returned, as in `share_of`.
+    """
     taken = np.cumsum(sizes[order[:-1]])
-    return order[: int(np.argmin(np.abs(taken - fraction * sizes.sum()))) + 1]
+    distances = np.abs(taken - float(_decimal_share(sizes.sum(), fraction)))
+    return order[: int(np.flatnonzero(distances == distances.min())[-1]) + 1]
 
 
 def labelled_subset(
@@ -81,8 +103,8 @@ def labelled_subset(
     Args:
         y: Targets, (N, C).
         mask: True where observed, (N, C); a clip counts as labelled if any of its cells is.
-        p_s: Fraction of the labelled clips to keep, in [0, 1]; `round(p_s * labelled)` clips stay,
-            at least one unless `p_s` is 0.
+        p_s: Fraction of the labelled clips to keep, in [0, 1]; `p_s * labelled` clips stay, rounded
+            half up, and at least one unless `p_s` is 0.
         seed: Seed of the draw.
         stratified: Whether every class keeps positive and negative labels at the smallest possible
             `p_s`: the classes take turns, each time with the next clip in which the class is
@@ -108,7 +130,7 @@ def labelled_subset(
             absent = (y[order] < 0.5) & mask[order]
             kinds = np.concatenate([kinds, absent], axis=1)
         order = _in_turn(order, kinds)
-    count = round(p_s * len(labelled))
+    count = share_of(len(labelled), p_s)
     if p_s > 0:
         count = max(count, 1)
     return np.sort(order[:count])
@@ -119,7 +141,7 @@ def used_unlabelled(unlabelled: Rows, u_s: float, seed: int, order_of: Rows) -> 
 
     Args:
         unlabelled: Clips to choose from, (U,).
-        u_s: Fraction of them to use, in [0, 1]; `round(u_s * U)` clips.
+        u_s: Fraction of them to use, in [0, 1]: `u_s * U` clips, rounded half up.
         seed: Seed of the draw; it is independent of that of `labelled_subset`.
         order_of: All clips, (N,), which are put into one seeded order. The chosen clips are the
             first of `unlabelled` in it, so that choices from different `unlabelled` are alike.
@@ -134,7 +156,7 @@ def used_unlabelled(unlabelled: Rows, u_s: float, seed: int, order_of: Rows) -> 
         hint = f" (did you mean {u_s / 100:.2f}?)" if 1 < u_s <= 100 else ""
         raise InputError(f"data.u_s must be in [0, 1], got {u_s:g}{hint}.")
     order = np.random.default_rng((seed, _UNLABELLED)).permutation(order_of)
-    return np.sort(order[np.isin(order, unlabelled)][: round(u_s * len(unlabelled))])
+    return np.sort(order[np.isin(order, unlabelled)][: share_of(len(unlabelled), u_s)])
 
 
 def labelled_validation(
@@ -228,10 +250,10 @@ def observed_cells(
 ) -> NDArray[np.bool_]:
     """Hide single cells as in OpenMIC-2018, where only a few classes of each clip were observed.
 
-    A clip keeps `round(fraction * C)` of its observed cells, at least one. OpenMIC's annotators
-    were asked about likely instruments; to imitate this, present and absent classes are drawn in
-    turn, in seeded order, until one kind runs out, so that about half of the kept cells are
-    positive. Targets of a regression are drawn without this distinction.
+    A clip keeps `fraction * C` of its observed cells, rounded half up, at least one. OpenMIC's
+    annotators were asked about likely instruments; to imitate this, present and absent classes are
+    drawn in turn, in seeded order, until one kind runs out, so that about half of the kept cells
+    are positive. Targets of a regression are drawn without this distinction.
 
     Args:
         y: Targets, (N, C).
@@ -262,7 +284,7 @@ def observed_cells(
         present, _rank_within(noise, present & mask), _rank_within(noise, ~present & mask)
     )
     priority = 2 * rank + (present ^ first_kind) + 2 * y.shape[1] * ~mask  # (N, C), all distinct
-    count = max(1, round(fraction * y.shape[1]))
+    count = max(1, share_of(y.shape[1], fraction))
     order = np.argsort(np.argsort(priority, axis=1), axis=1)
     kept: NDArray[np.bool_] = (order < count) & mask
     return kept

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from musicssl.batch import Batch, valid_instances
 from musicssl.errors import InputError
+from musicssl.networks.layers import explained_batch_norm
 from musicssl.networks.pooling import Instances, Pooling
 
 READS_INSTANCES = (
@@ -67,10 +68,12 @@ class Classifier(nn.Module):
         The mask, (B, T') bool, is False for padding; None means that all are valid.
 
         Raises:
-            InputError: If the clips are sound and the encoder is not for sound.
+            InputError: If the clips are sound and the encoder is not for sound, or if a batch norm
+                in training gets a single value of each feature.
         """
         if batch.x.ndim == 2 and not getattr(self.encoder, "of_sound", False):
             raise InputError(READS_INSTANCES)
         valid = None if batch.lengths is None else valid_instances(batch.lengths, batch.x.shape[1])
-        embedding: tuple[Tensor, Tensor | None] = self.encoder(batch.x, valid)
+        with explained_batch_norm():
+            embedding: tuple[Tensor, Tensor | None] = self.encoder(batch.x, valid)
         return embedding

@@ -1,5 +1,8 @@
 """Layers of several encoders."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -37,3 +40,22 @@ class Dropout(nn.Dropout):
         noise = torch.empty_like(x, requires_grad=False)
         torch.ge(units, threshold - 2**15, out=noise)  # writes 0 or 1 without a bool mask
         return x * noise.mul_(2**16 / (2**16 - threshold))
+
+
+@contextmanager
+def explained_batch_norm() -> Iterator[None]:
+    """Say what to change if a batch norm in training gets a single value of each feature.
+
+    Raises:
+        InputError: Instead of torch's error, which does not say whence the value comes.
+    """
+    try:
+        yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise InputError(
+            "a training batch holds a single clip of one instance, of which batch norm has no "
+            "variance; set data.batch_size to at least 2, or to 2 labelled and 2 unlabelled clips "
+            "if they are normalised apart (method.joint_batch_norm=false)."
+        ) from error

@@ -1,8 +1,9 @@
 """The projector between the encoder and a loss that compares embeddings."""
 
-from torch import nn
+from torch import Tensor, nn
 
 from musicssl.errors import InputError
+from musicssl.networks.layers import explained_batch_norm
 
 
 class Projector(nn.Sequential):
@@ -44,3 +45,13 @@ class Projector(nn.Sequential):
             layers.append(nn.ReLU(inplace=True))
             width = hidden
         super().__init__(*layers, nn.Linear(width, out_dim, bias=False))
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Map embeddings, (N, D) -> (N, `out_dim`).
+
+        Raises:
+            InputError: If a batch norm in training gets a single embedding.
+        """
+        with explained_batch_norm():
+            projected: Tensor = super().forward(h)  # type: ignore[no-untyped-call]
+        return projected

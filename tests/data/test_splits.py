@@ -1,11 +1,16 @@
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
+from musicssl.cli.resolvers import batch_size
+from musicssl.data.batches import labelled_share
 from musicssl.data.splits import (
     carve_validation,
     labelled_subset,
     labelled_validation,
     observed_cells,
+    share_of,
     strata,
     used_unlabelled,
 )
@@ -278,3 +283,48 @@ def test_validation_labels_out_of_range_are_refused(amount):
     mask[:20] = False
     with pytest.raises(InputError, match=r"data\.val_labels must be .* from 1 to the 80 that have"):
         labelled_validation(y, mask, amount, seed=0)
+
+
+def half_up(total, text):
+    """In exact fractions, from the number as it is written."""
+    exact = Fraction(text) * total
+    return (2 * exact.numerator + exact.denominator) // (2 * exact.denominator)
+
+
+SHARES = [f"0.{number:03d}" for number in range(0, 1000, 5)] + ["1.0", "0.333", "0.0625"]
+
+
+def test_counts_are_rounded_half_up_in_decimals():
+    for text in SHARES:
+        for total in (1, 5, 10, 25, 35, 100, 201, 1000):
+            assert share_of(total, float(text)) == half_up(total, text), (text, total)
+    assert (round(0.1 * 25), share_of(25, 0.1)) == (2, 3)
+    assert (round(0.145 * 100), share_of(100, 0.145)) == (14, 15)
+
+
+@pytest.mark.parametrize(("text", "total"), [("0.1", 25), ("0.1", 35), ("0.5", 5), ("0.145", 100)])
+def test_every_count_of_a_fraction_is_rounded_alike(text, total):
+    fraction, expected = float(text), half_up(total, text)
+    y, mask = random_labels(total, 4)
+    assert len(labelled_subset(y, mask, fraction, seed=0)) == expected
+    assert len(labelled_subset(y, mask, fraction, seed=0, stratified=True)) == expected
+    assert len(labelled_validation(y, mask, fraction, seed=0)) == expected
+    clips = np.arange(total)
+    assert len(used_unlabelled(clips, fraction, 0, order_of=clips)) == expected
+    assert labelled_share(fraction, total) == expected
+    assert len(carve_validation(clips, fraction, 0, mask)[1]) == expected
+    wide = np.ones((3, total), np.float32)
+    assert (observed_cells(wide, wide > 0, fraction, 0).sum(axis=1) == expected).all()
+
+
+def test_a_number_of_validation_clips_is_that_number():
+    y, mask = random_labels(37, 4)
+    for amount in range(1, 38):
+        assert len(labelled_validation(y, mask, amount, seed=0)) == amount
+
+
+def test_a_batch_holds_the_labelled_clips_that_its_size_was_made_for():
+    for text in SHARES[1:]:
+        for labelled in (1, 5, 32, 48):
+            assert labelled_share(float(text), batch_size(labelled, float(text))) == labelled
+    assert batch_size(5, 0.4) == half_up(1, "12.5") == 13

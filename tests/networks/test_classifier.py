@@ -9,6 +9,7 @@ from musicssl.encoders.att import AttEmbedding
 from musicssl.encoders.fc import FullyConnected
 from musicssl.encoders.fc_t import FullyConnectedPerInstance
 from musicssl.encoders.gru import GRUEncoder
+from musicssl.errors import InputError
 from musicssl.networks.classifier import Classifier
 from musicssl.networks.pooling import (
     AttentionPooling,
@@ -148,3 +149,16 @@ def test_att_is_the_weighted_sum_of_the_paper(lengths):
                 v = torch.sigmoid(pooling.attention.weight[c] @ h + pooling.attention.bias[c])
                 total, norm = total + v * f, norm + v
             torch.testing.assert_close(probabilities[b, c], total / norm)
+
+
+def test_a_single_instance_cannot_train_a_batch_norm():
+    """And only that: torch's own error says nothing of clips, and others pass unchanged."""
+    network = Classifier(AttEmbedding, AttentionPooling, 6, 1, 3)
+    one = Batch(torch.rand(1, 1, 6), None, None)
+    with pytest.raises(InputError, match=r"single clip of one instance.*data\.batch_size to at le"):
+        network.train()(one)
+    assert network.eval()(one).shape == (1, 3)
+    assert network.train()(Batch(torch.rand(2, 1, 6), None, None)).shape == (2, 3)
+    network.encoder.forward = lambda x, valid: int("x")
+    with pytest.raises(ValueError, match="invalid literal"):
+        network(one)

@@ -32,3 +32,10 @@ def test_without_hidden_layers_it_is_linear():
 def test_invalid_sizes_are_refused(sizes):
     with pytest.raises(InputError, match="must be 1 or more"):
         Projector(6, **sizes)
+
+
+def test_a_single_embedding_cannot_train_a_batch_norm():
+    projector = Projector(6, hidden=10, out_dim=3, batch_norm=True)
+    with pytest.raises(InputError, match=r"single clip of one instance"):
+        projector(torch.rand(1, 6))
+    assert projector.eval()(torch.rand(1, 6)).shape == (1, 3)

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 
+from musicssl.data.splits import share_of
 from musicssl.datasets.formats.labels_csv import LabelTable
 from musicssl.errors import InputError
 
@@ -61,7 +62,7 @@ def drawn_split(table: LabelTable, fraction: float, seed: int) -> dict[str, str]
         raise InputError(f"dataset.test_fraction must lie between 0 and 1, got {fraction:g}.")
     group_of = groups_by_path(table, table.labels)
     labelled = {group_of[path] for path, labels in table.labels.items() if labels}
-    count = max(1, round(fraction * len(labelled)))
+    count = max(1, share_of(len(labelled), fraction))
     if count >= len(labelled):
         raise InputError(
             f"a test set of {fraction:.0%} would leave no group of labelled files to train on; "
