@@ -13,7 +13,14 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from musicssl.cli.conf import config_loader
-from musicssl.runs.settings import budget_label, flattened, folder_label, has_bearing, value_text
+from musicssl.runs.settings import (
+    budget_label,
+    flattened,
+    folder_label,
+    has_bearing,
+    shortened,
+    value_text,
+)
 
 _SUBJECTS = {"train": ("method", "baseline", "dataset"), "probe": ("probe", "dataset", "encoder")}
 _IN_THE_PATH = {  # by themselves, or in files that name them
@@ -34,7 +41,8 @@ def run_name(*, _root_: DictConfig) -> str:
     budget = budget_label(data.p_s, data.b_s, _root_.seed)
     corpus = _hydra(_root_).runtime.choices["dataset"]
     parts = (_root_.name, corpus, label(_root_=_root_), budget)
-    return "/".join(str(part) for part in parts if part)
+    folders = "/".join(str(part) for part in parts if part).split("/")  # a name may have several
+    return "/".join(map(shortened, folders))
 
 
 def run_of(recipe: str) -> str:

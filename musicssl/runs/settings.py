@@ -157,11 +157,21 @@ def folder_label(
         for key, value in settings.items()
         if has_bearing(key) and not _is_below(key, elsewhere) and not _is_path(key, value)
     }
-    label = "_".join(f"{key}-{value}" for key, value in sorted([*choices.items(), *named.items()]))
-    if len(label.encode()) <= _LONGEST_LABEL:
-        return label
-    digest = hashlib.sha256(label.encode()).hexdigest()[:_HASH_DIGITS]
-    start = label.encode()[: _LONGEST_LABEL - _HASH_DIGITS - 1].decode(errors="ignore")
+    return shortened(
+        "_".join(f"{key}-{value}" for key, value in sorted([*choices.items(), *named.items()]))
+    )
+
+
+def shortened(name: str) -> str:
+    """Return a name that every file system takes: if it is too long, its start and a hash of it.
+
+    >>> shortened("att"), len(shortened("x" * 300)), shortened("x" * 300)[-10:]
+    ('att', 120, 'x_0d4e2ca9')
+    """
+    if len(name.encode()) <= _LONGEST_LABEL:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:_HASH_DIGITS]
+    start = name.encode()[: _LONGEST_LABEL - _HASH_DIGITS - 1].decode(errors="ignore")
     return f"{start}_{digest}"
 
 

@@ -129,3 +129,22 @@ def test_probes_differ_by_their_settings_and_not_by_where_files_are():
     assert plain.endswith("untrained_cnn/gtzan/linear")
     assert folder(*common, "data.root=/b", "device=cpu", "seeds=3", command="probe") == plain
     assert folder(*common, "seeds=5", "data.root=/a", command="probe") == f"{plain}/seeds-5"
+
+
+@pytest.mark.parametrize("length", [1, 120, 121, 300])
+@pytest.mark.parametrize("letter", ["x", "ö"])
+def test_every_part_of_a_folder_fits_a_file_system(tmp_path, length, letter):
+    """Other names have other folders, and the same name the same one."""
+    name = f"study/{letter * length}"
+    found = folder(f'name="{name}"', "views=strong", "method=mean_teacher", "encoder.dropout=0.123")
+    (tmp_path / found).mkdir(parents=True)
+    parts = found.split("/")
+    assert parts[0] == "study"
+    assert parts[1].startswith(letter * min(length, 50))
+    assert max(len(part.encode()) for part in parts) <= 120
+    assert found == folder(
+        f'name="{name}"', "views=strong", "method=mean_teacher", "encoder.dropout=0.123"
+    )
+    assert found.split("/")[1] != folder(f'name="{name}y"').split("/")[1]
+    probe = folder("checkpoint=a.ckpt", f'name="{letter * length}"', command="probe")
+    assert max(len(part.encode()) for part in probe.split("/")) <= 120

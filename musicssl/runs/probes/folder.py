@@ -19,7 +19,7 @@ from typing import Any
 from musicssl.cache import discard, write_atomically
 from musicssl.errors import InputError
 from musicssl.runs.folder import ResultFolder
-from musicssl.runs.settings import differences, settings_text
+from musicssl.runs.settings import differences, settings_text, shortened
 
 _log = logging.getLogger(__name__)
 _NO_BEARING = ("batch_size",)  # clips that are embedded at a time
@@ -124,7 +124,7 @@ def probe_folder(
     file = embeddings_file(embeddings)
     place = _home(checkpoint, None if file is None else str(file), choices["encoder"], runs)
     corpus = name or choices["dataset"] or ("own_corpus" if file is None else "own_labels")
-    return str(place / corpus / str(choices["probe"]))
+    return str(place / "/".join(map(shortened, corpus.split("/"))) / str(choices["probe"]))
 
 
 def _home(checkpoint: str | None, embeddings: str | None, encoder: str | None, runs: str) -> Path:
