@@ -22,13 +22,13 @@ better; with a function, it is also measured in every validation and test:
 Do this in a module of your own that is imported anyway, such as that of your method.
 """
 
+import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
-from torchmetrics.functional.classification import binary_auroc, binary_average_precision
 
 from musicssl.errors import InputError
 
@@ -158,14 +158,20 @@ class Metrics(NamedTuple):
     macro: dict[str, float]
 
 
-def multi_label_metrics(scores: Tensor, targets: Tensor, mask: Tensor) -> Metrics:
+def multi_label_metrics(
+    scores: Tensor, targets: Tensor, mask: Tensor, log_odds: Tensor | None = None
+) -> Metrics:
     """Return `per_class_metrics` at a threshold of 0.5, and their means."""
-    per_class = per_class_metrics(scores, targets, mask)
+    per_class = per_class_metrics(scores, targets, mask, log_odds=log_odds)
     return Metrics(per_class, macro(per_class))
 
 
 def per_class_metrics(
-    scores: Tensor, targets: Tensor, mask: Tensor, threshold: float = 0.5
+    scores: Tensor,
+    targets: Tensor,
+    mask: Tensor,
+    threshold: float = 0.5,
+    log_odds: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Evaluate the scores of each class on its observed cells.
 
@@ -176,6 +182,8 @@ def per_class_metrics(
         targets: (N, C) in [0, 1]; arbitrary where `mask` is False.
         mask: True where the target was observed, (N, C) bool.
         threshold: Smallest score that counts as present.
+        log_odds: What clips are ranked by, (N, C): the logits of the scores, which tell clips apart
+            whose probabilities round to 1. None ranks by the scores.
 
     Returns:
         Vectors (C,) float64 on the CPU. `precision`, `recall`, `f1` of the value present: 0 if it
@@ -191,11 +199,12 @@ def per_class_metrics(
     """
     scores, targets, mask = scores.detach().cpu(), targets.detach().cpu(), mask.cpu()
     check_probabilities(scores[mask])
+    ranks = scores if log_odds is None else log_odds.detach().cpu()
     present = targets >= 0.5  # (N, C)
     counts = {"positives": (present & mask).sum(0), "observed": mask.sum(0)}
     return {
         **_decision_metrics(scores >= threshold, present, mask),
-        **ranking_metrics(scores, present, mask),
+        **ranking_metrics(ranks, present, mask),
         **{name: count.double() for name, count in counts.items()},
     }
 
@@ -246,20 +255,37 @@ def precision_recall_f1(predicted: Tensor, actual: Tensor, mask: Tensor) -> dict
 
 
 def ranking_metrics(scores: Tensor, present: Tensor, mask: Tensor) -> dict[str, Tensor]:
-    """Evaluate the ranking of scores, each (N, C); (C,), NaN where a metric is undefined."""
-    # torchmetrics' multilabel functions raise an error if a class is never observed, and warn and
-    # return 0 if one value is missing, so its binary functions are called where they are defined.
-    num_classes = scores.shape[1]
-    auroc = torch.full((num_classes,), torch.nan, dtype=torch.float64)
-    average_precision = auroc.clone()
-    for c in range(num_classes):
-        observed = mask[:, c]
-        score, target = scores[observed, c], present[observed, c].long()
-        if target.any():
-            average_precision[c] = binary_average_precision(score, target)
-            if not target.all():
-                auroc[c] = binary_auroc(score, target)
+    """Evaluate the ranking of scores of any scale, each (N, C).
+
+    Returns:
+        `auroc` and `average_precision`, (C,) float64; see `per_class_metrics`. NaN for a class that
+        cannot be ranked, because no clip, or clips of one value only, were observed.
+    """
+    columns = zip(scores.T, present.T, mask.T, strict=True)
+    pairs = [_ranking_of_class(score[seen], target[seen]) for score, target, seen in columns]
+    auroc, average_precision = torch.tensor(pairs, dtype=torch.float64).reshape(-1, 2).T
     return {"auroc": auroc, "average_precision": average_precision}
+
+
+def _ranking_of_class(scores: Tensor, present: Tensor) -> tuple[float, float]:
+    """Return AUROC and average precision of observed clips, (N,); NaN where undefined.
+
+    The AUROC is the share of pairs of a positive and a negative in which the positive has the
+    greater score; ties count half.
+    """
+    num_present = int(present.sum())
+    if num_present == 0:
+        return math.nan, math.nan
+    distinct, place = torch.unique(scores, return_inverse=True)  # ascending, (S,) and (N,)
+    hits = torch.bincount(place[present], minlength=len(distinct)).double().flip(0)
+    false = torch.bincount(place[~present], minlength=len(distinct)).double().flip(0)
+    hits_down_to, false_down_to = hits.cumsum(0), false.cumsum(0)
+    average_precision = hits @ (hits_down_to / (hits_down_to + false_down_to)) / num_present
+    num_absent = len(scores) - num_present
+    if num_absent == 0:
+        return math.nan, float(average_precision)
+    above = hits @ (false_down_to - false / 2)  # pairs in which the negative is ranked above
+    return 1 - float(above) / (num_present * num_absent), float(average_precision)
 
 
 def percent(p_s: float) -> str:

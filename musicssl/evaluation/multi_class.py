@@ -20,13 +20,17 @@ from musicssl.evaluation.metrics import (
 )
 
 
-def multi_class_metrics(scores: Tensor, targets: Tensor, mask: Tensor) -> Metrics:
+def multi_class_metrics(
+    scores: Tensor, targets: Tensor, mask: Tensor, log_odds: Tensor | None = None
+) -> Metrics:
     """Evaluate the scores of each class, and the predicted classes of all clips.
 
     Args:
         scores: Probabilities, (N, C) in [0, 1].
         targets: One-hot, (N, C); arbitrary where `mask` is False.
         mask: True where the target was observed, (N, C) bool.
+        log_odds: What clips are ranked by, (N, C); see
+            `musicssl.evaluation.metrics.per_class_metrics`.
 
     Returns:
         Per class: `precision`, `recall` and `f1` of the predicted classes (precision 0 for a class
@@ -39,6 +43,7 @@ def multi_class_metrics(scores: Tensor, targets: Tensor, mask: Tensor) -> Metric
     Raises:
         InputError: If an observed score is not a probability.
     """
+    ranks, _ = _labelled(scores if log_odds is None else log_odds, targets, mask)
     scores, truth = _labelled(scores, targets, mask)
     check_probabilities(scores)
     observed = torch.ones_like(truth)
@@ -46,7 +51,7 @@ def multi_class_metrics(scores: Tensor, targets: Tensor, mask: Tensor) -> Metric
     decisions = precision_recall_f1(predicted, truth, observed)
     per_class = {
         **decisions,
-        **ranking_metrics(scores, truth, observed),
+        **ranking_metrics(ranks, truth, observed),
         "positives": truth.sum(0).double(),
         "observed": observed.sum(0).double(),
     }

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -29,6 +29,8 @@ class Predictions:
         targets: (N, C) float32.
         mask: True where the target was observed, (N, C) bool.
         task: Kind of the targets; see `musicssl.data.corpus.Corpus`.
+        log_odds: What clips are ranked by, (N, C) float32; None for a method that has no more than
+            the scores. See `musicssl.evaluation.tasks.Task`.
     """
 
     classes: tuple[str, ...]
@@ -37,9 +39,11 @@ class Predictions:
     targets: NDArray[np.float32]
     mask: NDArray[np.bool_]
     task: str = "multi_label"
+    log_odds: NDArray[np.float32] | None = None
 
     def save(self, path: Path) -> None:
         """Write everything to one .npz file that loads without pickle."""
+        known: dict[str, Any] = {} if self.log_odds is None else {"log_odds": self.log_odds}
         np.savez_compressed(
             path,
             classes=np.array(self.classes),
@@ -48,6 +52,7 @@ class Predictions:
             targets=self.targets,
             mask=self.mask,
             task=np.array(self.task),
+            **known,
         )
 
 
@@ -81,6 +86,23 @@ class Scorer(Protocol):
         """Return the probability of each class, or the values of a regression, (B, C)."""
 
 
+@runtime_checkable
+class RankingScorer(Scorer, Protocol):
+    """A scorer that also says by what clips are ranked."""
+
+    def ranked_scores(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the scores and the log-odds of clips, (B, C) each; see `Predictions`."""
+
+
+def ranked_scores(method: Scorer, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return the scores of clips and what they are ranked by, (B, C) float32 each, on the CPU."""
+    if isinstance(method, RankingScorer):
+        scores, log_odds = method.ranked_scores(batch)
+    else:
+        scores = log_odds = method.scores(batch)
+    return scores.float().cpu(), log_odds.float().cpu()
+
+
 class InstanceScorer(Protocol):
     """A trained method that also predicts scores of instances."""
 
@@ -106,19 +128,21 @@ def predict_clips(
         clip_ids: Names of the clips, (N,).
         task: Kind of the targets.
     """
-    scores, targets, mask = [], [], []
+    scored, targets, mask = [], [], []
     with torch.inference_mode():
         for batch in batches:
-            scores.append(method.scores(batch).float().cpu())
+            scored.append(ranked_scores(method, batch))
             targets.append(batch.y)
             mask.append(batch.mask)
+    scores, log_odds = (torch.cat(parts).numpy() for parts in zip(*scored, strict=True))
     return Predictions(
         classes,
         clip_ids,
-        torch.cat(scores).numpy(),
+        scores,
         torch.cat(targets).numpy(),
         torch.cat(mask).numpy(),
         task,
+        log_odds if isinstance(method, RankingScorer) else None,
     )
 
 
@@ -159,7 +183,8 @@ def measure(predictions: Predictions, credit: NDArray[np.float32] | None = None)
     """
     tensors = map(torch.from_numpy, (predictions.scores, predictions.targets, predictions.mask))
     scores, targets, mask = tensors
-    metrics = task_named(predictions.task).metrics(scores, targets, mask)
+    ranks = None if predictions.log_odds is None else torch.from_numpy(predictions.log_odds)
+    metrics = task_named(predictions.task).metrics(scores, targets, mask, ranks)
     if credit is not None:
         mean_credit = weighted_accuracy(scores, targets, mask, torch.from_numpy(credit))
         metrics.macro["weighted_accuracy"] = mean_credit

@@ -13,12 +13,12 @@ from musicssl.augment.chain import Transform
 from musicssl.batch import Batch
 from musicssl.errors import InputError
 from musicssl.evaluation.metrics import Metrics
-from musicssl.evaluation.predictions import Scorer
+from musicssl.evaluation.predictions import Scorer, ranked_scores
 from musicssl.evaluation.robustness_table import Macro, Robustness, read_robustness
 
 SEVERITIES = (1.0, 2.0, 3.0, 4.0, 5.0)
 
-Measure = Callable[[Tensor, Tensor, Tensor], Metrics]
+Measure = Callable[[Tensor, Tensor, Tensor, Tensor], Metrics]
 
 
 def robustness(
@@ -42,7 +42,8 @@ def robustness(
         batches: The clips of a split, of sound; iterated over once for each corruption.
         corruptions: Functions by name, from a severity to a transform that is applied to every
             clip; see `musicssl.augment.corruptions`.
-        measure: Takes scores, targets and mask, each (N, C), to metrics, as `Task.metrics` does.
+        measure: Takes scores, targets, mask and log-odds, each (N, C), to metrics, as
+            `Task.metrics` does.
         severities: Above 0, ascending.
         seed: Seed of the corruptions.
         path: Table robustness.csv, written after each corruption. Severities that are already in it
@@ -117,7 +118,7 @@ def _measured(
     measure: Measure,
 ) -> list[Macro]:
     """Return the overall metrics of several versions of the same clips, which are read once."""
-    scores: list[list[Tensor]] = [[] for _ in versions]
+    scored: list[list[tuple[Tensor, Tensor]]] = [[] for _ in versions]
     targets, mask = [], []
     with torch.inference_mode():
         for number, batch in enumerate(batches):
@@ -128,7 +129,11 @@ def _measured(
                 )
             targets.append(batch.y)
             mask.append(batch.mask)
-            for of_version, version in zip(scores, versions, strict=True):
-                of_version.append(method.scores(version(batch, number)).float().cpu())
+            for of_version, version in zip(scored, versions, strict=True):
+                of_version.append(ranked_scores(method, version(batch, number)))
     truth = torch.cat(targets).cpu(), torch.cat(mask).cpu()
-    return [measure(torch.cat(of_version), *truth).macro for of_version in scores]
+    macros: list[Macro] = []
+    for of_version in scored:
+        scores, log_odds = map(torch.cat, zip(*of_version, strict=True))
+        macros.append(measure(scores, *truth, log_odds).macro)
+    return macros

@@ -17,7 +17,7 @@ from musicssl.errors import InputError
 from musicssl.evaluation.metrics import METRICS, Metrics, multi_label_metrics
 from musicssl.evaluation.multi_class import multi_class_metrics
 from musicssl.evaluation.regression import regression_metrics
-from musicssl.evaluation.scores import SCORES
+from musicssl.evaluation.scores import LOG_ODDS, SCORES
 from musicssl.losses.balanced_bce import balanced_bce
 from musicssl.losses.cross_entropy import cross_entropy
 from musicssl.losses.masked_bce import masked_bce
@@ -35,8 +35,11 @@ class Task:
         name: The value of `Corpus.task`.
         scores: Maps the outputs of a network, (..., C), to scores, (..., C): probabilities of
             classes, or the values of a regression.
+        log_odds: Maps the outputs of a network, (..., C), to what clips are ranked by: the log-odds
+            of classes, which do not saturate as probabilities do, or the values of a regression.
         losses: The losses that fit the task, the default first.
-        own_metrics: Compares scores with targets and mask, each (N, C); see `metrics`.
+        own_metrics: Compares scores with targets and mask, each (N, C), and ranks clips by the
+            log-odds, (N, C) or None; see `metrics`.
         has_classes: Whether a target is the presence or absence of a class, and a score its
             probability. False for a regression, whose targets are real values.
         one_class_per_clip: Whether exactly one class of each clip is present, so that the predicted
@@ -45,17 +48,21 @@ class Task:
 
     name: str
     scores: Callable[[Tensor], Tensor]
+    log_odds: Callable[[Tensor], Tensor]
     losses: tuple[Callable[..., Tensor], ...]
-    own_metrics: Callable[[Tensor, Tensor, Tensor], Metrics]
+    own_metrics: Callable[[Tensor, Tensor, Tensor, Tensor | None], Metrics]
     has_classes: bool = True
     one_class_per_clip: bool = False
 
-    def metrics(self, scores: Tensor, targets: Tensor, mask: Tensor) -> Metrics:
+    def metrics(
+        self, scores: Tensor, targets: Tensor, mask: Tensor, log_odds: Tensor | None = None
+    ) -> Metrics:
         """Compare scores with targets, each (N, C), where `mask`, (N, C) bool, is True.
 
-        Metrics in `METRICS` that have their own function are measured too.
+        Clips are ranked by the log-odds, (N, C), or if there are none by the scores. Metrics in
+        `METRICS` that have their own function are measured too, on the scores.
         """
-        metrics = self.own_metrics(scores, targets, mask)
+        metrics = self.own_metrics(scores, targets, mask, log_odds)
         for info in METRICS.values():
             if info.measure is None or (info.tasks and self.name not in info.tasks):
                 continue
@@ -99,21 +106,32 @@ class Task:
         return chosen
 
 
+def _regression(values: Tensor, targets: Tensor, mask: Tensor, log_odds: Tensor | None) -> Metrics:
+    return regression_metrics(values, targets, mask)  # nothing is ranked
+
+
 MULTI_LABEL = Task(
     "multi_label",
     SCORES["multi_label"],
+    LOG_ODDS["multi_label"],
     (masked_bce, balanced_bce, partial_bce),
     multi_label_metrics,
 )
 MULTI_CLASS = Task(
     "multi_class",
     SCORES["multi_class"],
+    LOG_ODDS["multi_class"],
     (cross_entropy, masked_bce),
     multi_class_metrics,
     one_class_per_clip=True,
 )
 REGRESSION = Task(
-    "regression", SCORES["regression"], (squared_error,), regression_metrics, has_classes=False
+    "regression",
+    SCORES["regression"],
+    LOG_ODDS["regression"],
+    (squared_error,),
+    _regression,
+    has_classes=False,
 )
 TASKS = (MULTI_LABEL, MULTI_CLASS, REGRESSION)
 

@@ -232,12 +232,12 @@ def _comparison(
     """
     corpus, task = datamodule.corpus, task_named(datamodule.corpus.task)
     targets, mask = datamodule.labels("test")
-    ours = _scores_of(folder)
+    ours, our_odds = _scores_of(folder)
     if ours.shape != targets.shape:
         raise InputError(
             f"{folder.predictions} has scores of other clips or classes than there are."
         )
-    macro = task.metrics(torch.from_numpy(ours), targets, mask).macro
+    macro = task.metrics(torch.from_numpy(ours), targets, mask, torch.from_numpy(our_odds)).macro
     metric = primary_metric([name for name in macro if name in resampled_metrics(task)])
     values = {name: one["macro"][metric] for name, one in baselines.items()}
     defined = {name: value for name, value in values.items() if not math.isnan(value)}
@@ -251,6 +251,7 @@ def _comparison(
         mask,
         task,
         [metric],
+        log_odds=torch.from_numpy(np.stack([our_odds, scores[best]])),
         groups=None if corpus.groups is None else corpus.groups[rows],
         credit=corpus.credit,
         resamples=int(np.clip(_MOST_RESAMPLED / ours.size, _FEWEST_RESAMPLES, _RESAMPLES)),
@@ -263,8 +264,8 @@ def _comparison(
     }
 
 
-def _scores_of(folder: RunFolder) -> NDArray[np.float32]:
-    """Read the scores of the test clips, (N, C).
+def _scores_of(folder: RunFolder) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Read the scores of the test clips, and what they are ranked by, (N, C) each.
 
     Raises:
         InputError: If the file is damaged.
@@ -272,7 +273,7 @@ def _scores_of(folder: RunFolder) -> NDArray[np.float32]:
     try:
         with folder.predictions.open("rb") as file, np.load(file) as stored:
             scores: NDArray[np.float32] = stored["scores"]
-            return scores
+            return scores, stored.get("log_odds", scores)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(
             f"{folder.predictions} is damaged ({error}); set overwrite=true to train again."

@@ -8,7 +8,7 @@ history.csv        losses and validation metrics of each epoch
 metrics.json       the test result, and that of validation beside it; written last, so its presence
                    says the run is complete
 metrics.csv        the same by class
-predictions.npz    scores, targets, mask, clip_ids and classes of the test split
+predictions.npz    scores, log-odds, targets, mask, clip_ids and classes of the test split
 baselines.json     test results of simple baselines and of chance on the same clips and labels
 label_curve.csv    of methods that learn embeddings: test results of probes with fewer labels
 clusters.csv       of methods that find clusters: the classes of the test clips in each

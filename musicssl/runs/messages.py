@@ -182,19 +182,24 @@ def describe_validation(scores: NDArray[np.float32], validated: Mapping[str, Any
         validated: Their metrics: `macro` by name, and by class in `per_class`.
 
     Returns:
-        One sentence with what to try, if all clips have the same scores, or the mean AUROC is
-        within two standard errors of 0.5. The error of a class is that of the Mann-Whitney
-        statistic under the null hypothesis, (P + N + 1) / (12 P N) for P positives and N negatives;
-        classes count as independent.
+        One sentence with what to try, if all clips have the same scores, or the mean AUROC is not
+        defined, or within two standard errors of 0.5. The error of a class is that of the
+        Mann-Whitney statistic under the null hypothesis, (P + N + 1) / (12 P N) for P positives and
+        N negatives; classes count as independent.
     """
     if len(scores) > 1 and float(np.ptp(scores, axis=0).max()) < 1e-6:
         return (
             "All validation clips have the same scores: nothing was learnt. Try another "
             "optimizer.lr, or look whether the features of the clips differ."
         )
-    by_class, auroc = validated["per_class"], validated["macro"].get("auroc", math.nan)
-    if math.isnan(auroc):
+    by_class, auroc = validated["per_class"], validated["macro"].get("auroc")
+    if auroc is None:
         return None
+    if math.isnan(auroc):
+        return (
+            "The validation AUROC is not defined: no class has validation clips with it and "
+            "validation clips without it; label more of them."
+        )
     present = np.asarray(by_class["positives"], float)
     absent = np.asarray(by_class["observed"], float) - present
     known = (present > 0) & (absent > 0)

@@ -1,10 +1,14 @@
 """What a run says of its own course."""
 
 import csv
+import math
 
+import numpy as np
 import pytest
+import torch
 
-from musicssl.runs.messages import describe_course
+from musicssl.evaluation.tasks import MULTI_LABEL
+from musicssl.runs.messages import describe_course, describe_validation
 
 
 def history(folder, **columns):
@@ -51,3 +55,18 @@ def test_a_fault_is_one_sentence_with_what_to_try(tmp_path, columns, words):
 
 def test_few_epochs_say_nothing(tmp_path):
     assert describe_course(history(tmp_path, train__loss=[0.7] * 3), "") == []
+
+
+@pytest.mark.parametrize("kind", ["one clip", "one class only"])
+def test_validation_that_cannot_be_ranked_says_so(kind):
+    scores = np.array([[0.2, 0.7]] if kind == "one clip" else [[0.2, 0.7], [0.4, 0.1]], np.float32)
+    targets = torch.tensor([[1.0, 0.0]]).expand(len(scores), 2)
+    mask = torch.ones(len(scores), 2, dtype=torch.bool)
+    found = MULTI_LABEL.metrics(torch.from_numpy(scores), targets, mask)
+    validated = {
+        "macro": found.macro,
+        "per_class": {name: values.tolist() for name, values in found.per_class.items()},
+    }
+    said = describe_validation(scores, validated)
+    assert said.startswith("The validation AUROC is not defined: no class has validation clips")
+    assert describe_validation(scores, {"macro": {"r2": math.nan}, "per_class": {}}) is None

@@ -44,6 +44,7 @@ def replicates(
     task: Task,
     names: Collection[str],
     *,
+    log_odds: Tensor | None = None,
     groups: NDArray[np.str_] | None = None,
     credit: NDArray[np.floating] | None = None,
     resamples: int = 1000,
@@ -64,6 +65,8 @@ def replicates(
         mask: True where the target was observed, (N, C) bool.
         task: The task of the targets.
         names: Names of metrics, out of `resampled_metrics` for the task.
+        log_odds: What clips are ranked by in each set, (K, N, C), as in `task.metrics`; None ranks
+            by the scores.
         groups: Group of each clip, (N,), if the clips of a group have to be drawn together.
         credit: Credit of answers, (C, C), see `Corpus`; for `weighted_accuracy`.
         resamples: Number of resamples, R.
@@ -76,7 +79,7 @@ def replicates(
     Raises:
         InputError: If a metric is unknown, or an observed score is not finite.
     """
-    measure = _measure(scores, targets, mask, task, names, credit)
+    measure = _measure(scores, targets, mask, task, names, credit, log_odds)
     clips = np.arange(len(mask))
     units = clips if groups is None else np.unique(groups, return_inverse=True)[1]
     if len(np.unique(units)) < 2:
@@ -194,10 +197,12 @@ def _measure(
     task: Task,
     names: Collection[str],
     credit: NDArray[np.floating] | None,
+    log_odds: Tensor | None = None,
 ) -> Measure:
     """Return a function that measures resamples, given as counts, (N, B), by the named metrics."""
     _check_names(names, task, credit)
     s, y = scores.detach().cpu().numpy(), targets.detach().cpu().numpy()
+    ranks = s if log_odds is None else log_odds.detach().cpu().numpy()
     m = task.usable(mask.cpu()).numpy()
     if not np.isfinite(s[:, m]).all():
         raise InputError(
@@ -213,7 +218,7 @@ def _measure(
         else:
             metrics = label_decisions(s >= 0.5, y >= 0.5, m, counts)
         if not metrics.keys() >= set(names):
-            metrics |= ranking(s, y >= 0.5, m, counts)
+            metrics |= ranking(ranks, y >= 0.5, m, counts)
         return {name: metrics[name] for name in names}
 
     return measure

@@ -105,8 +105,16 @@ class Method(pl.LightningModule):
         Args:
             batch: A batch on any device.
         """
+        return self.ranked_scores(batch)[0]
+
+    def ranked_scores(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return scores, and the log-odds by which clips are ranked, (B, C) each; see `Task`.
+
+        Args:
+            batch: A batch on any device.
+        """
         logits: Tensor = self(batch.to(self.device))
-        return self.task.scores(logits)
+        return self.task.scores(logits), self.task.log_odds(logits)
 
     def instances(self, batch: Batch) -> Instances:
         """Return logits and weights of each instance, for a batch on any device."""
@@ -318,7 +326,8 @@ class Method(pl.LightningModule):
 
     def log_metrics(self, prefix: str, logits: Tensor, targets: Tensor, mask: Tensor) -> None:
         """Log loss and overall metrics of a whole split, the same on all ranks."""
-        metrics = self.task.metrics(self.task.scores(logits), targets, mask)
+        scores, log_odds = self.task.scores(logits), self.task.log_odds(logits)
+        metrics = self.task.metrics(scores, targets, mask, log_odds)
         loss = self.loss(logits, targets, mask)
         values = {f"{prefix}{name}": value for name, value in metrics.macro.items()}
         self.log_dict({f"{prefix}loss": loss, **values}, sync_dist=True)

@@ -96,7 +96,8 @@ def values_of_models(
         return cell_losses(logits, targets, mask).sum(dim=0) / mask.sum(dim=0)
     if name == "loss":
         return task.loss(None)(logits, targets, mask).reshape(1)
-    per_class, overall = task.metrics(task.scores(logits), targets, mask)
+    scores, log_odds = task.scores(logits), task.log_odds(logits)
+    per_class, overall = task.metrics(scores, targets, mask, log_odds)
     values = torch.tensor([overall[name]]) if task.one_class_per_clip else per_class[name]
     return values if metric_info(name).smaller_is_better else -values
 

@@ -198,17 +198,20 @@ def _composite_run(choice: Choice, seed: int) -> Run:
     runs = [setting.runs[seed] for setting in choice.of_classes]
     by_folder = {run.folder: run for run in runs}
     predictions = {
-        folder: read_predictions(run.predictions, run.settings)[0]
+        folder: read_predictions(run.predictions, run.settings)[:2]
         for folder, run in by_folder.items()
     }
-    columns = [predictions[run.folder][:, c] for c, run in enumerate(runs)]
-    scores, test_set = np.stack(columns, axis=1), runs[0].test_set  # (N, C)
-    tensors = map(torch.from_numpy, (scores, test_set.targets, test_set.mask))
+    scores, log_odds = (
+        np.stack([predictions[run.folder][part][:, c] for c, run in enumerate(runs)], axis=1)
+        for part in (0, 1)
+    )  # (N, C) each
+    test_set = runs[0].test_set
+    tensors = map(torch.from_numpy, (scores, test_set.targets, test_set.mask, log_odds))
     return replace(
         runs[0],
         settings={},
         metrics=task_named(test_set.task).metrics(*tensors).macro,
-        scores=class_scores(scores, test_set),
+        scores=class_scores(scores, test_set, log_odds),
         best_epoch=None,
         robustness=None,
         validation=None,

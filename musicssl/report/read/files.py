@@ -185,8 +185,11 @@ def _validation(document: Mapping[str, Any]) -> dict[str, NDArray[np.float64]] |
 
 def read_predictions(
     file: Path, settings: Mapping[str, str]
-) -> tuple[NDArray[np.floating], EvaluationSet]:
-    """Read the scores of the test clips, (N, C), and their targets.
+) -> tuple[NDArray[np.floating], NDArray[np.floating], EvaluationSet]:
+    """Read the scores of the test clips, what they are ranked by, (N, C) each, and their targets.
+
+    Files of earlier versions, and of methods without a network, have no log-odds: then clips are
+    ranked by the scores.
 
     Args:
         file: As `musicssl.evaluation.predictions.Predictions` writes it.
@@ -204,12 +207,13 @@ def read_predictions(
     with explained_damage(file):
         arrays = load_arrays(file)
         scores, test_set = arrays["scores"], evaluation_set(arrays, corpus)
-        if scores.shape != test_set.targets.shape:
+        log_odds = arrays.get("log_odds", scores)
+        if not scores.shape == log_odds.shape == test_set.targets.shape:
             raise ValueError("its arrays have different sizes")
     if not learnable(test_set.targets, test_set.mask, test_set.task).any():
         missing = "no class has both values" if test_set.has_classes else "no target varies"
         raise InputError(f"{file}: {missing} among the test clips; test on more.")
-    return scores, test_set
+    return scores, log_odds, test_set
 
 
 def load_arrays(file: Path) -> dict[str, NDArray[Any]]:
@@ -225,6 +229,8 @@ def load_arrays(file: Path) -> dict[str, NDArray[Any]]:
     with file.open("rb") as opened, np.load(opened) as loaded:
         arrays = dict(loaded)
     kinds = {"scores": "f", "targets": "f", "mask": "b", "classes": "U", "clip_ids": "U"}
+    if "log_odds" in arrays:
+        kinds["log_odds"] = "f"
     for name, kind in kinds.items():
         if arrays[name].dtype.kind != kind:
             raise ValueError(f"its {name} are of the type {arrays[name].dtype}")
@@ -233,6 +239,8 @@ def load_arrays(file: Path) -> dict[str, NDArray[Any]]:
             raise ValueError(f"its {name} are no list but have the shape {arrays[name].shape}")
     if not np.isfinite(arrays["scores"]).all():
         raise ValueError("its scores are not finite")
+    if "log_odds" in arrays and np.isnan(arrays["log_odds"]).any():
+        raise ValueError("its log-odds are not numbers")
     return arrays
 
 

@@ -52,10 +52,21 @@ class ClassScores:
         return float(np.nanmean(self.by_class))
 
 
-def class_scores(scores: NDArray[np.floating], test_set: EvaluationSet) -> ClassScores:
-    """Measure scores, (N, C), class by class: by AUROC, or by R² of a regression."""
+def class_scores(
+    scores: NDArray[np.floating],
+    test_set: EvaluationSet,
+    log_odds: NDArray[np.floating] | None = None,
+) -> ClassScores:
+    """Measure scores class by class: by AUROC, or by R² of a regression.
+
+    Args:
+        scores: Of the test clips, (N, C).
+        test_set: These clips.
+        log_odds: What they are ranked by, (N, C); None for the scores.
+    """
     if test_set.has_classes:
-        result = macro_auroc(scores, test_set.present, test_set.mask)
+        ranks = scores if log_odds is None else log_odds
+        result = macro_auroc(ranks, test_set.present, test_set.mask)
         return ClassScores("auroc", result.per_class, result.influence)
     tensors = map(torch.from_numpy, (scores, test_set.targets, test_set.mask))
     return ClassScores("r2", regression_metrics(*tensors).per_class["r2"].numpy(), None)
@@ -165,9 +176,9 @@ def read_run(folder: Path) -> Run:
     """
     files = RunFolder(folder)
     config, document = read_config(files.config), read_metrics(files.metrics)
-    values, test_set = read_predictions(folder / "predictions.npz", config.settings)
+    values, log_odds, test_set = read_predictions(folder / "predictions.npz", config.settings)
     with explained_damage(folder / "predictions.npz"):
-        scores = class_scores(values, test_set)
+        scores = class_scores(values, test_set, log_odds)
     reported = document["macro"].get(scores.metric, math.nan)
     heading = metric_info(scores.metric).heading
     if not math.isclose(scores.macro, reported, abs_tol=_TOLERANCE):

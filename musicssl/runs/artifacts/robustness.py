@@ -140,8 +140,8 @@ def _measure(corpus: Corpus) -> Measure:
         return task.metrics
     worth = torch.from_numpy(credit)
 
-    def measure(scores: Tensor, targets: Tensor, mask: Tensor) -> Metrics:
-        metrics = task.metrics(scores, targets, mask)
+    def measure(scores: Tensor, targets: Tensor, mask: Tensor, log_odds: Tensor) -> Metrics:
+        metrics = task.metrics(scores, targets, mask, log_odds)
         metrics.macro["weighted_accuracy"] = weighted_accuracy(scores, targets, mask, worth)
         return metrics
 

@@ -205,3 +205,21 @@ def test_what_was_not_observed_and_other_features_do_not_keep_runs_apart(tmp_pat
     other = write_run(tmp_path / "other", config, test=(np.where(mask, targets, 1), mask))
     one, two = read_runs([first, other]).runs
     assert one.test_set is two.test_set
+
+
+def test_a_report_ranks_by_the_log_odds_that_a_run_left(tmp_path):
+    """Scores that have all rounded to 1 would be tied."""
+    targets, _ = truth()
+    odds = (40 + 10 * targets + np.random.default_rng(0).random(targets.shape)).astype(np.float32)
+    given = torch.from_numpy(odds).sigmoid().numpy()
+    folder = write_run(tmp_path / "run", settings(), given=given)
+    assert read_run(folder).scores.macro == 0.5
+    arrays = dict(np.load(folder / "predictions.npz"))
+    np.savez_compressed(folder / "predictions.npz", **arrays, log_odds=odds)
+    document = read_json(folder / "metrics.json")
+    document["macro"]["auroc"] = 1.0
+    (folder / "metrics.json").write_text(json.dumps(document))
+    assert read_run(folder).scores.macro == 1.0
+    np.savez_compressed(folder / "predictions.npz", **arrays, log_odds=odds[:, :1])
+    with pytest.raises(InputError, match=r"predictions\.npz is missing or damaged"):
+        read_run(folder)
