@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
+from musicssl.errors import InputError
+
 
 class Instances(NamedTuple):
     """The logits and the weights of instances.
@@ -37,11 +39,33 @@ class Pooling(nn.Module, ABC):
     Args:
         embed_dim: Width of an embedding, D.
         num_classes: Number of classes, C.
+        start: Weights of the classifier before training: "random", or "prior", for which a method
+            calls `start_at` with the class frequencies of its training labels.
+
+    Raises:
+        InputError: If `start` is neither.
     """
 
-    def __init__(self, embed_dim: int, num_classes: int) -> None:
+    def __init__(self, embed_dim: int, num_classes: int, start: str = "random") -> None:
         super().__init__()
+        if start not in ("random", "prior"):
+            raise InputError(f"pooling.start must be prior or random, got {start}.")
+        self.start = start
         self.classifier = _linear(embed_dim, num_classes)
+
+    def start_at(self, log_odds: Tensor) -> None:
+        """Answer the same for every clip: weights of 0, and these biases.
+
+        With few labelled clips and many features, most directions of random weights are never
+        trained, and add noise to the answers. The idea to start at the class frequencies is from
+        Lin et al. 2017, https://arxiv.org/abs/1708.02002, section 3.3.
+
+        Args:
+            log_odds: Logit of each class, (C,).
+        """
+        with torch.no_grad():
+            self.classifier.weight.zero_()
+            self.classifier.bias.copy_(log_odds)
 
     def forward(self, h: Tensor, valid: Tensor | None = None) -> Tensor:
         """Map embeddings, (B, T, D), to the logits of the clips, (B, C)."""
@@ -100,9 +124,15 @@ class AttentionPooling(_ProbabilityPooling):
     [1e-7, 1 - 1e-7]; the log domain needs no clamp.
     """
 
-    def __init__(self, embed_dim: int, num_classes: int) -> None:
-        super().__init__(embed_dim, num_classes)
+    def __init__(self, embed_dim: int, num_classes: int, start: str = "random") -> None:
+        super().__init__(embed_dim, num_classes, start)
         self.attention = _linear(embed_dim, num_classes)
+
+    def start_at(self, log_odds: Tensor) -> None:
+        """Answer the same for every clip, with equal weights for its instances."""
+        super().start_at(log_odds)
+        with torch.no_grad():
+            self.attention.weight.zero_()
 
     def instances(self, h: Tensor, valid: Tensor | None = None) -> Instances:
         """Weigh each instance by its own attention."""
@@ -121,10 +151,13 @@ class GatedAttentionPooling(Pooling):
         embed_dim: Width of an embedding, D.
         num_classes: Number of classes, C.
         attention_dim: Width of the gate.
+        start: See `Pooling`.
     """
 
-    def __init__(self, embed_dim: int, num_classes: int, attention_dim: int = 128) -> None:
-        super().__init__(embed_dim, num_classes)
+    def __init__(
+        self, embed_dim: int, num_classes: int, attention_dim: int = 128, start: str = "random"
+    ) -> None:
+        super().__init__(embed_dim, num_classes, start)
         self.content = nn.Linear(embed_dim, attention_dim)
         self.gate = nn.Linear(embed_dim, attention_dim)
         self.score = nn.Linear(attention_dim, 1)
@@ -143,8 +176,8 @@ class AutoPooling(_ProbabilityPooling):
     https://arxiv.org/abs/1804.10070, eq. 6. alpha = 0 is the mean, large alpha the maximum.
     """
 
-    def __init__(self, embed_dim: int, num_classes: int) -> None:
-        super().__init__(embed_dim, num_classes)
+    def __init__(self, embed_dim: int, num_classes: int, start: str = "random") -> None:
+        super().__init__(embed_dim, num_classes, start)
         self.alpha = nn.Parameter(torch.zeros(num_classes))
 
     def instances(self, h: Tensor, valid: Tensor | None = None) -> Instances:

@@ -7,6 +7,7 @@ from torch.autograd import gradcheck
 from torch.func import functional_call
 
 from musicssl.batch import valid_instances
+from musicssl.errors import InputError
 from musicssl.networks.pooling import (
     AttentionPooling,
     AutoPooling,
@@ -205,3 +206,18 @@ def test_attention_ignores_the_instances_that_it_closes():
     h = torch.tensor([[[60.0, -40.0], [-60.0, 40.0]]], dtype=torch.float64)
     p = math.exp(-40) + math.exp(-60)
     assert module(h).item() == pytest.approx(math.log(p), rel=1e-9)
+
+
+@each_pooling
+def test_a_pooling_that_starts_at_log_odds_answers_them_for_every_clip(kind):
+    module = kind(6, 4, start="prior").double()
+    log_odds = torch.tensor([-2.0, -0.5, 0.0, 1.5], dtype=torch.float64)
+    module.start_at(log_odds)
+    valid = valid_instances(torch.tensor([5, 1, 3]), 5)
+    torch.testing.assert_close(module(bags()), log_odds.expand(3, 4))
+    torch.testing.assert_close(module(bags(), valid), log_odds.expand(3, 4))
+
+
+def test_an_unknown_start_is_refused():
+    with pytest.raises(InputError, match="pooling.start must be prior or random"):
+        MeanPooling(6, 4, start="zero")

@@ -23,6 +23,7 @@ from musicssl.networks.pooling import Instances
 from musicssl.networks.standardise import Standardise
 from musicssl.schedules import bound_to
 
+_PRIORS = (0.01, 0.99)  # the least and the greatest class frequency to start at
 NETWORK_ARTIFACTS = (
     "musicssl.runs.artifacts.training_curves.TrainingCurves",
     "musicssl.runs.artifacts.localisation.Localisation",
@@ -92,6 +93,7 @@ class Method(pl.LightningModule):
         self.register_buffer("prior", torch.zeros(num_classes))
         self._val_outputs, self._test_outputs = EpochOutputs(), EpochOutputs()
         self._frozen: list[nn.Module] = []
+        self._has_weights = False  # of a checkpoint to start from
         self._recorded: dict[str, tuple[Tensor, int]] = {}
 
     def forward(self, batch: Batch) -> Tensor:
@@ -160,6 +162,7 @@ class Method(pl.LightningModule):
         weights = part_of(state, network)
         for copy in self._networks():
             copy.load_state_dict(weights)
+        self._has_weights = True
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Save the name of the network that predicts."""
@@ -232,8 +235,9 @@ class Method(pl.LightningModule):
         """Pass the method's needs to the data module, and compute the class prior.
 
         The prior is that of the training labels that this run may see; in a regression it has no
-        meaning and is not used. Layers that standardise instances get the statistics of the
-        training clips, unless a checkpoint brought those of the clips that it was trained on.
+        meaning and is not used. Poolings with `start="prior"` begin at it. Layers that standardise
+        instances get the statistics of the training clips. Neither is done with what a checkpoint
+        brought.
 
         Raises:
             InputError: If the data do not meet the needs of the method, or crops are too short for
@@ -246,7 +250,17 @@ class Method(pl.LightningModule):
         check_crops(chunk, self.data.crop_seconds, self.data.corpus)
         targets, mask = self.data.labels("train")
         self.prior = label_prior(targets, mask).to(self.prior)
+        self._start_at_prior()
         self._standardise()
+
+    def _start_at_prior(self) -> None:
+        """Let classifiers that want it begin with the class frequencies of the training labels."""
+        if self._has_weights or not self.task.has_classes:
+            return
+        prior = self.prior.nan_to_num(0.5).clamp(*_PRIORS)
+        for network in self._networks():
+            if isinstance(network, Classifier) and network.pooling.start == "prior":
+                network.pooling.start_at(prior.logit())
 
     def _standardise(self) -> None:
         """Give each layer that standardises instances the statistics of the training clips."""

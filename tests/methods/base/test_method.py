@@ -16,6 +16,7 @@ from musicssl.evaluation.metrics import macro, per_class_metrics
 from musicssl.losses.balanced_bce import balanced_bce
 from musicssl.losses.masked_bce import masked_bce
 from musicssl.methods.att import AttentionMIL
+from musicssl.networks.pooling import AttentionPooling
 from musicssl.schedules import halving
 from tests.support.tiny import Tiny
 from tests.support.training import quiet_trainer, supervised_parts
@@ -82,6 +83,32 @@ def test_the_prior_is_counted_on_the_labels_that_the_run_may_see(tmp_path):
     assert len(known) == round(0.2 * 84)
     torch.testing.assert_close(att.prior, known.mean(dim=0))
     assert not torch.allclose(att.prior, train.y.mean(dim=0))
+
+
+def at_the_start(tmp_path, weights=None, **parts):
+    """Return the logits of the training clips before the first step."""
+    still = partial(torch.optim.SGD, lr=0.0)
+    att, clips = method(optimizer=still, **parts), data(Tiny(), p_s=0.2, b_s=0.4)
+    if weights is not None:
+        att.start_from(weights)
+    quiet_trainer(tmp_path, max_steps=1).fit(att, clips)
+    train = clips.clips("train")
+    return att.eval()(train), train.y[train.mask.any(dim=1)].mean(dim=0), att
+
+
+def test_training_starts_at_the_class_frequencies_of_the_labels(tmp_path):
+    pooling = partial(AttentionPooling, start="prior")
+    logits, frequencies, _ = at_the_start(tmp_path, pooling=pooling)
+    torch.testing.assert_close(logits, frequencies.logit().expand_as(logits))
+
+
+def test_weights_of_a_checkpoint_are_kept_at_the_start(tmp_path):
+    _, _, random = at_the_start(tmp_path / "random")
+    weights = random.state_dict()
+    pooling = partial(AttentionPooling, start="prior")
+    _, _, started = at_the_start(tmp_path / "started", weights, pooling=pooling)
+    for name, value in started.classifier.pooling.state_dict().items():
+        torch.testing.assert_close(value, weights[f"classifier.pooling.{name}"])
 
 
 def test_a_loss_from_elsewhere_is_given_the_prior_if_it_asks_for_it():
