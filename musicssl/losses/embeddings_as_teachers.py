@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-_LEAST = 1e-12  # smallest product of variances, of distances in units of their mean
+_LEAST = 1e-12  # added to squared distances, as published; smallest product of variances
+_ROUNDING = 1e-6  # spread of clips below which they are equal, relative to their size
 
 
 def distance_correlation_loss(x: Tensor, y: Tensor, unbiased: bool = False) -> Tensor:
@@ -27,8 +28,9 @@ def distance_correlation_loss(x: Tensor, y: Tensor, unbiased: bool = False) -> T
     https://arxiv.org/abs/1310.2926, definition 2: independent embeddings then have a loss of about
     1, and it can exceed 1.
 
-    The published formula adds 1e-9 to the product of variances; as that depends on the scale of
-    features, distances are divided by their mean here, which changes nothing else.
+    The published formula adds 1e-9 to the product of variances and 1e-12 to squared distances; as
+    their effect depends on the scale of features, embeddings are divided by their spread here,
+    which changes nothing else.
 
     Args:
         x: Embeddings, (..., N, D).
@@ -67,15 +69,26 @@ def cosine_difference_loss(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _distances(x: Tensor) -> Tensor:
-    """Return Euclidean distances in units of their mean, (..., N, D) -> (..., N, N).
+    """Return Euclidean distances in units of the spread of the clips, (..., N, D) -> (..., N, N).
 
-    The differences are not computed from products, whose rounding is as large as the distances of
-    clips that are alike.
+    They follow from scalar products, which is five times as fast as to subtract all pairs and,
+    after centring, exact to float32 except for clips that are nearly equal. The unit is a constant
+    to autograd, which is exact: the correlation does not depend on it.
     """
-    x = x.float()
-    distances = torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist")
-    mean = distances.mean(dim=(-2, -1), keepdim=True)
-    return distances / mean.clamp_min(torch.finfo(mean.dtype).tiny)
+    with torch.autocast(x.device.type, enabled=False):
+        x = x.float()
+        centred = x - x.mean(dim=-2, keepdim=True)
+        spread, size = (
+            part.detach().square().sum(dim=-1, keepdim=True).mean(dim=-2, keepdim=True).sqrt()
+            for part in (centred, x)
+        )
+        least = (_ROUNDING * size).clamp_min(torch.finfo(size.dtype).tiny)
+        scaled = centred / torch.maximum(spread, least)
+        squares = scaled.square().sum(dim=-1)
+        both = squares[..., :, None] + squares[..., None, :]
+        other = ~torch.eye(x.shape[-2], dtype=torch.bool, device=x.device)
+        squared = (both - 2 * scaled @ scaled.mT).clamp_min(0).where(other, 0)
+        return (squared + _LEAST).sqrt()
 
 
 def _centred(a: Tensor) -> Tensor:
