@@ -6,9 +6,8 @@ from typing import Any
 
 import torch
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from musicssl.cli.app import to_plain
 from musicssl.data.corpus import Corpus, Dataset
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.needs import Needs
@@ -45,7 +44,7 @@ def add_teacher(
     on_gpu = torch.cuda.is_available() and config.trainer.accelerator != "cpu"
     trusted = homes(settings["method"])
     extraction = Extraction(
-        load=partial(corpora, config, settings, datamodule, trusted),
+        load=partial(corpora, settings, datamodule, trusted),
         cache=Path(config.data.cache).expanduser(),
         batch_size=config.data.batch_size,
         device=torch.device("cuda" if on_gpu else "cpu"),
@@ -56,7 +55,6 @@ def add_teacher(
 
 
 def corpora(
-    config: DictConfig,
     settings: dict[str, Any],
     datamodule: SemiSupervisedDataModule,
     trusted: list[str],
@@ -66,12 +64,11 @@ def corpora(
     features = checkpoint.corpus_parts("features", trusted)
     if features == settings["features"]:
         return datamodule.corpora
-    heard = config.copy()
-    OmegaConf.update(heard, "features", features, merge=False)
-    nodes = [node for node in (heard.dataset, heard.unlabelled) if to_plain(node) is not None]
-    return [_read(instantiate(node)) for node in nodes]
+    heard = [settings[key] for key in ("dataset", "unlabelled") if settings.get(key) is not None]
+    return [_read(node | {"features": features} if "features" in node else node) for node in heard]
 
 
-def _read(dataset: Dataset) -> Corpus:
+def _read(settings: dict[str, Any]) -> Corpus:
+    dataset: Dataset = instantiate(settings)
     dataset.prepare()
     return dataset.load()

@@ -301,8 +301,8 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         known = teacher.knows(self.training_rows())
         if not known.any():
             raise InputError(
-                f"{table.name} has no training clip of {self.corpus.name}; extract the {table.kind} "
-                "of all its clips."
+                f"{table.name} has no training clip of {self.corpus.name}; extract the "
+                f"{table.kind} of all its clips."
             )
         if not known.all():
             _log.info(
@@ -673,7 +673,6 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
                 "dataset.what=mixes and dataset.activity."
             )
 
-
     def _check_teacher(self) -> None:
         """Refuse a teacher that the method does not learn from, or that it lacks."""
         kinds, teacher = self.needs.teacher, self.teacher
@@ -685,8 +684,8 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             )
         if teacher is not None and kinds and teacher.kind not in kinds:
             raise InputError(
-                f"this method learns from embeddings, but {teacher.name} gives {teacher.kind}; name "
-                "a file of embeddings or a checkpoint with teacher_embeddings=FILE."
+                f"this method learns from embeddings, but {teacher.name} gives {teacher.kind}; "
+                "name a file of embeddings or a checkpoint with teacher_embeddings=FILE."
             )
 
 

@@ -13,8 +13,8 @@ class Needs:
         by_label: Whether batches are drawn for each label separately and hold the rows of clips
             only; see `musicssl.data.label_batches`.
         activity: Whether batches hold labels in time: which class sounds in which instance.
-        teacher: What the method can learn from, of "embeddings" and "logits", if it needs a teacher;
-            see `musicssl.data.teacher`.
+        teacher: Which of "embeddings" and "logits" of a teacher the method learns from; empty if it
+            has no teacher. See `musicssl.data.teacher`.
         crops: Crops of each clip that the method compares; 1 if it compares none.
     """
 

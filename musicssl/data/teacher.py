@@ -54,8 +54,8 @@ class Teacher:
         if table.kind == "logits" and width != num_classes:
             raise InputError(
                 f"{table.name} has {width} values of each clip, but as logits they must be the "
-                f"{num_classes} of the corpus's classes; teacher_embeddings={table.name} takes them "
-                "as embeddings."
+                f"{num_classes} of the corpus's classes; teacher_embeddings={table.name} takes "
+                "them as embeddings."
             )
         self._values = table.values
         names = table.clip_ids.tolist()

@@ -12,8 +12,8 @@ from musicssl.methods.base.taught import TaughtMethod
 class Distill(TaughtMethod):
     """Answer as a teacher does, class by class.
 
-    Hinton, Vinyals and Dean 2015, https://arxiv.org/abs/1503.02531, for classes that may be missing,
-    as Ding and Lerch 2023, https://arxiv.org/abs/2306.17424, compare EAsT with it ("KD"):
+    Hinton, Vinyals and Dean 2015, https://arxiv.org/abs/1503.02531, for labels that may be
+    missing, as Ding and Lerch 2023, https://arxiv.org/abs/2306.17424, compare EAsT with it ("KD"):
 
         loss = (1 - teacher_weight) * supervised + teacher_weight * tau^2 KL(teacher || student)
 

@@ -28,9 +28,9 @@ class EAsT(TaughtMethod):
 
     where R compares the student's features of the clips of a batch with the teacher's embeddings,
     see `musicssl.losses.embeddings_as_teachers`. There is no map between them. The features are
-    those of the encoder's last stage ("EAsT-Final") or of each stage ("EAsT-All", the mean of R over
-    stages); see `Classifier.with_stages`. EAsT-KD is R = kd_share * KD + (1 - kd_share) * R with a
-    share of 0.3; see `TaughtMethod` for its teacher.
+    those of the encoder's last stage ("EAsT-Final") or of each stage ("EAsT-All", the mean of R
+    over stages); see `Classifier.with_stages`. EAsT-KD puts kd_share * KD + (1 - kd_share) * R in
+    the place of R, with a share of 0.3; see `TaughtMethod` for its teacher.
 
     Differences: the authors repeat the frames of student or teacher in time until there are as many
     of both, and average R over frames. Here a clip has one embedding, and the student's features

@@ -63,9 +63,7 @@ def mix(batch: Batch, partner: Tensor, share: Tensor) -> Batch:
     )
     if batch.taught is None or other.taught is None:
         return mixed._replace(teacher=teacher)
-    return mixed._replace(
-        teacher=teacher, taught=batch.taught & (other.taught | (share == 1))
-    )
+    return mixed._replace(teacher=teacher, taught=batch.taught & (other.taught | (share == 1)))
 
 
 def _repeated(x: Tensor, lengths: Tensor | None) -> Tensor:
