@@ -100,7 +100,7 @@ class EAsT(TaughtMethod):
         """
         assert batch.teacher is not None
         taught = [] if batch.taught is None else [batch.taught]
-        teacher, *rest = gathered(batch.teacher, *(h.float() for h in stages), *taught)
+        teacher, *rest = gathered(batch.teacher.detach(), *(h.float() for h in stages), *taught)
         features = rest[: len(stages)]
         if taught:
             known = rest[-1]
