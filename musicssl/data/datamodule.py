@@ -168,7 +168,8 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         if not isinstance(batch_size, int) or batch_size < 1:
             raise InputError(f"data.batch_size must be a whole number from 1 up, got {batch_size}.")
         for name, count in (("num_crops", num_crops), ("steps_per_epoch", steps_per_epoch)):
-            if count is not None and (not isinstance(count, int) or count < 1):
+            whole = isinstance(count, int) and not isinstance(count, bool)
+            if count is not None and (not whole or count < 1):
                 raise InputError(f"data.{name} must be a whole number from 1 up, got {count}.")
         self.dataset = dataset
         self.p_s = p_s
