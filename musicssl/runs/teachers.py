@@ -14,6 +14,7 @@ from musicssl.batch import Batch
 from musicssl.data.corpus import Corpus
 from musicssl.data.teacher import TeacherTable
 from musicssl.datasets.formats.embeddings_file import read_embeddings
+from musicssl.datasets.formats.embeddings_layers import clip_layers
 from musicssl.errors import InputError
 from musicssl.networks.classifier import Classifier
 from musicssl.runs.checkpoint import Checkpoint
@@ -87,7 +88,13 @@ def read_teacher(
     """
     if path.suffix in _FILES:
         saved = read_embeddings(path)
-        return TeacherTable(saved.embeddings, saved.clip_ids, kind, str(path))
+        layers = clip_layers(saved)  # (M, L, E), averaged over time
+        if layers.shape[1] > 1:
+            raise InputError(
+                f"{path} has {layers.shape[1]} layers of each clip, and a teacher gives one "
+                "vector; name a file with the embeddings of one layer."
+            )
+        return TeacherTable(layers[:, 0], saved.clip_ids, kind, str(path))
     checkpoint = Checkpoint.read(path)
     source = of_checkpoint(checkpoint, extraction.trusted)
     if kind == "logits":

@@ -9,6 +9,7 @@ import torch
 from musicssl.cli import training
 from musicssl.errors import InputError
 from musicssl.runs.checkpoint import load_method, read_checkpoint
+from musicssl.runs.teachers import read_teacher
 from tests.support.quick import slow_after
 from tests.support.tiny import Tiny
 from tests.support.tone_folder import INSTANCES, train_on, write_folder
@@ -73,6 +74,20 @@ def test_another_teacher_of_the_same_path_is_another_run(tmp_path):
     saved(file, embeddings=np.random.default_rng(1).normal(size=(120, 5)).astype(np.float32))
     with pytest.raises(InputError, match="teacher"):
         run(*words)
+
+
+def test_embeddings_in_time_are_averaged_and_layers_refused(tmp_path):
+    """Oracle: the mean of the valid instances of each clip, by a loop."""
+    values, lengths = np.random.default_rng(0).random((2, 3, 4)), np.array([3, 2])
+    arrays = {"embeddings": values.astype(np.float32), "clip_ids": np.array(["a", "b"])}
+    file = tmp_path / "t.npz"
+    np.savez(file, **arrays, lengths=lengths)
+    table = read_teacher(file, "embeddings", ("x",), None)
+    expected = [clip[:length].mean(axis=0) for clip, length in zip(values, lengths, strict=True)]
+    np.testing.assert_allclose(table.values, expected, rtol=1e-5)
+    np.savez(file, **arrays, layers=np.array(["1", "2", "3"]))
+    with pytest.raises(InputError, match="has 3 layers of each clip"):
+        read_teacher(file, "embeddings", ("x",), None)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from musicssl.augment.mixing.partners import Mixing
+from musicssl.augment.mixing.mixing import Mixing
 from musicssl.batch import Batch
 from musicssl.errors import InputError
 from musicssl.losses.distillation import binary_distillation, softmax_distillation
