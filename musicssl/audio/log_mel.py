@@ -143,7 +143,7 @@ class LogMelFrontend(nn.Module):
         with torch.autocast(chunks.device.type, enabled=False):
             window = self.window.float()  # the module may have been cast to another type
             power = spectrogram(
-                chunks.float(),
+                self.prepared(chunks.float()),
                 pad=0,
                 window=window,
                 n_fft=self.n_fft,
@@ -153,6 +153,10 @@ class LogMelFrontend(nn.Module):
                 normalized=False,
             )  # (K, n_fft / 2 + 1, T)
             return self.compressed(self.bands.float() @ power)
+
+    def prepared(self, chunks: Tensor) -> Tensor:
+        """Return the sound that spectra are computed of, (K, S): the chunks as they are."""
+        return chunks
 
     def compressed(self, power: Tensor) -> Tensor:
         """Compress the power in bands, (K, F, T); see `compression`."""

@@ -45,8 +45,13 @@ def check_values(settings: Mapping[str, Any]) -> None:
         InputError: If one of them cannot be used.
     """
     for key, value in flattened(settings).items():
-        if key.rpartition(".")[2] in ("seed", "split_seed"):
+        place, _, last = key.rpartition(".")
+        if last in ("seed", "split_seed"):
             _check_seed(key, value)
+        if place.rpartition(".")[2] in ("seed", "split_seed"):
+            _check_seed(place, {last: value})
+        if last == "_partial_" and not isinstance(value, bool):
+            raise InputError(f"{key} is not for you to set, got {value_text(value)}; leave it out.")
     for key in ("name", "runs"):
         if isinstance(settings.get(key), list | dict):
             raise InputError(f"{key} must be a word, got {value_text(settings[key])}.")

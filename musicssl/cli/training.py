@@ -37,6 +37,7 @@ from musicssl.cli.checks import check_batch_size, check_limits, check_selection,
 from musicssl.cli.conf import conf_folder
 from musicssl.cli.job import Outcome
 from musicssl.cli.overrides import check_kinds, check_use
+from musicssl.cli.teaching import add_teacher
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.figures.embedding_map import check_layout
@@ -74,6 +75,7 @@ from musicssl.runs.pretrained import check_one_start, hear_module, hear_weights,
 from musicssl.runs.progress import EpochProgress
 from musicssl.runs.results import amount_of_training, show_results, write_results
 from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint, find_resumable
+from musicssl.runs.teachers import teacher_in
 from musicssl.runs.trust import homes
 from musicssl.seeding import StepSeed
 
@@ -187,6 +189,9 @@ def made_from(
     of_encoder = hear_weights(OmegaConf.to_container(config.method, resolve=True))
     if of_encoder is not None:
         parts["weights of the encoder"] = of_encoder
+    teacher = teacher_in(to_plain(config))
+    if teacher is not None:
+        parts["teacher"] = file_identity(teacher[0])
     return parts
 
 
@@ -230,6 +235,7 @@ def train_and_test(
     if warning is not None:
         say(warning)
     method: Learner = instantiate(config.method, **datamodule.sizes)
+    add_teacher(config, settings, datamodule, method.needs)
     datamodule.serve(method.needs)
     start = None
     if config.finetune.checkpoint is not None:

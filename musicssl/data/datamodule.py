@@ -22,6 +22,7 @@ clips.
 
 import dataclasses
 import itertools
+import logging
 
 import numpy as np
 import pytorch_lightning as pl
@@ -44,6 +45,7 @@ from musicssl.data.splits import (
     observed_cells,
     used_unlabelled,
 )
+from musicssl.data.teacher import Teacher, TeacherTable
 from musicssl.data.unlabelled_corpus import prefix_errors, training_pool
 from musicssl.data.validation import (
     BY_LABELS,
@@ -55,6 +57,7 @@ from musicssl.data.validation import (
 from musicssl.data.validation import check_corpus as check_validation_of
 from musicssl.errors import InputError
 
+_log = logging.getLogger(__name__)
 _NO_NEEDS = Needs(labels=False)
 _STATISTICS_CHUNK = 512  # clips at a time
 _LABELLED_STREAM, _UNLABELLED_STREAM = 0, 1  # give the two streams different orders
@@ -165,7 +168,8 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         if not isinstance(batch_size, int) or batch_size < 1:
             raise InputError(f"data.batch_size must be a whole number from 1 up, got {batch_size}.")
         for name, count in (("num_crops", num_crops), ("steps_per_epoch", steps_per_epoch)):
-            if count is not None and (not isinstance(count, int) or count < 1):
+            whole = isinstance(count, int) and not isinstance(count, bool)
+            if count is not None and (not whole or count < 1):
                 raise InputError(f"data.{name} must be a whole number from 1 up, got {count}.")
         self.dataset = dataset
         self.p_s = p_s
@@ -199,6 +203,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
                 "lower data.b_s, and choose a method that learns from unlabelled clips."
             )
         self._check_streams_of(epoch_of)
+        self.teacher: Teacher | None = None
         self._corpus: Corpus | None = None
         self._second: Corpus | None = None
         self.needs = needs
@@ -285,6 +290,41 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         else:
             self._clips = clips
 
+    def learn_from(self, table: TeacherTable) -> None:
+        """Add what a teacher says of clips to training batches, for methods that need it.
+
+        Raises:
+            InputError: If it says nothing of the training clips, or its width does not fit.
+        """
+        self.setup()
+        names = [corpus.clip_ids for corpus in self.corpora]
+        teacher = Teacher(table, np.concatenate(names).tolist(), len(self.corpus.classes))
+        known = teacher.knows(self.training_rows())
+        if not known.any():
+            raise InputError(
+                f"{table.name} has no training clip of {self.corpus.name}; extract the "
+                f"{table.kind} of all its clips."
+            )
+        if not known.all():
+            _log.info(
+                "%s lacks %s of %s training clips, which learn from their labels alone.",
+                table.name,
+                f"{(~known).sum():,}",
+                f"{len(known):,}",
+            )
+        self.teacher = teacher
+
+    def taught(self, split: str) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what the teacher says of the clips of a split, and their labels.
+
+        Returns:
+            Values, (n, E), targets and mask, (n, C), of those clips that the teacher knows.
+        """
+        assert self.teacher is not None
+        rows = self.rows(split)
+        rows = rows[self.teacher.knows(rows)]
+        return self.teacher.values(rows), *self._labels.values(rows)
+
     @property
     def num_crops(self) -> int:
         """Crops of each clip in a training batch, V."""
@@ -296,6 +336,11 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         self.setup()
         assert self._corpus is not None
         return self._corpus
+
+    @property
+    def corpora(self) -> list[Corpus]:
+        """The corpus, and the unlabelled corpus if there is one."""
+        return [self.corpus, *([] if self._second is None else [self._second])]
 
     def identity(self) -> dict[str, str]:
         """Hash what a run follows from beside its settings; see `Corpus.identity`.
@@ -501,7 +546,9 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         piece = self._clips.crop(rows, positions)
         batch = self._labels.of(np.repeat(rows, self.num_crops), piece, self.needs.activity)
         batch.mask[self._num_labelled * self.num_crops :] = False  # the labels are a copy
-        return batch
+        if self.teacher is None or not self.needs.teacher:
+            return batch
+        return self.teacher.added_to(batch, np.repeat(rows, self.num_crops))
 
     def _clips_of(self, corpus: Corpus) -> Clips:
         return clips_of(corpus, self.crop_seconds, self.adjacent_crops, self.needs.activity)
@@ -614,6 +661,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
 
     def _check_corpus(self, corpus: Corpus) -> None:
         """Refuse a corpus that does not meet the requirements of the method."""
+        self._check_teacher()
         if self.needs.by_label and corpus.task == "regression":
             raise InputError(
                 f"this method draws batches for each class, but {corpus.name} is a regression; "
@@ -624,6 +672,21 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
                 f"{corpus.name} has no labels in time, which this method needs; choose another "
                 "method, or a corpus that has them: synthband, or medleydb with "
                 "dataset.what=mixes and dataset.activity."
+            )
+
+    def _check_teacher(self) -> None:
+        """Refuse a teacher that the method does not learn from, or that it lacks."""
+        kinds, teacher = self.needs.teacher, self.teacher
+        if kinds and teacher is None:
+            raise InputError(
+                "this method learns from a teacher; name a file of embeddings or a checkpoint with "
+                "teacher_embeddings=FILE"
+                + (", or a checkpoint with finetune.teacher=FILE." if "logits" in kinds else ".")
+            )
+        if teacher is not None and kinds and teacher.kind not in kinds:
+            raise InputError(
+                f"this method learns from embeddings, but {teacher.name} gives {teacher.kind}; "
+                "name a file of embeddings or a checkpoint with teacher_embeddings=FILE."
             )
 
 

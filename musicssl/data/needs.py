@@ -13,6 +13,8 @@ class Needs:
         by_label: Whether batches are drawn for each label separately and hold the rows of clips
             only; see `musicssl.data.label_batches`.
         activity: Whether batches hold labels in time: which class sounds in which instance.
+        teacher: Which of "embeddings" and "logits" of a teacher the method learns from; empty if it
+            has no teacher. See `musicssl.data.teacher`.
         crops: Crops of each clip that the method compares; 1 if it compares none.
     """
 
@@ -21,3 +23,4 @@ class Needs:
     by_label: bool = False
     activity: bool = False
     crops: int = 1
+    teacher: tuple[str, ...] = ()

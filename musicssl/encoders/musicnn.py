@@ -65,6 +65,8 @@ class Musicnn(SpectralEncoder):
             sample rate or number of filters, or cannot be read.
     """
 
+    norm: nn.BatchNorm2d
+
     def __init__(
         self,
         num_features: int | None = None,

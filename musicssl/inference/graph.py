@@ -179,7 +179,8 @@ class _Spectra(nn.Module):
 
     def forward(self, chunks: Tensor) -> Tensor:
         """Compute the spectra of chunks, (K, S) -> (K, F, T)."""
-        padded = pad(chunks[:, None], (self.n_fft // 2, self.n_fft // 2), mode="reflect")
+        sound = self.frontend.prepared(chunks)
+        padded = pad(sound[:, None], (self.n_fft // 2, self.n_fft // 2), mode="reflect")
         real, imaginary = conv1d(padded, self.waves, stride=self.hop).chunk(2, dim=1)
         power = real.square() + imaginary.square()
         return self.frontend.compressed(self.frontend.bands @ power)

@@ -52,10 +52,27 @@ class Classifier(nn.Module):
 
     def clip_embeddings(self, batch: Batch) -> Tensor:
         """Return the mean embedding of each clip's valid instances, (B, D)."""
-        h, valid = self.embed(batch)  # (B, T', D)
-        if valid is None:
-            return h.mean(dim=1)
-        return h.where(valid[..., None], 0).sum(dim=1) / valid.sum(dim=1, keepdim=True)
+        return _mean_over_time(*self.embed(batch))
+
+    def with_stages(self, batch: Batch) -> tuple[Tensor, list[Tensor]]:
+        """Return the logits of the clips, and the features of each stage of the encoder.
+
+        An encoder with several stages has a method `with_stages`, as those of sound have: it
+        returns what calling the encoder does, and a list of the same for each stage. Another
+        encoder has one stage, its embedding.
+
+        Returns:
+            Logits, (B, C), and the mean of each stage's features over the valid instances of a
+            clip, (B, D_s), from the first stage to the last.
+        """
+        if hasattr(self.encoder, "with_stages"):
+            with explained_batch_norm():
+                embedded, stages = self.encoder.with_stages(*self._input(batch))
+        else:
+            embedded = self.embed(batch)
+            stages = [embedded]
+        logits: Tensor = self.pooling(*embedded)
+        return logits, [_mean_over_time(*stage) for stage in stages]
 
     def instances(self, batch: Batch) -> Instances:
         """Return the logits and the weights of the instances, each (B, T', C)."""
@@ -71,9 +88,20 @@ class Classifier(nn.Module):
             InputError: If the clips are sound and the encoder is not for sound, or if a batch norm
                 in training gets a single value of each feature.
         """
+        with explained_batch_norm():
+            embedding: tuple[Tensor, Tensor | None] = self.encoder(*self._input(batch))
+        return embedding
+
+    def _input(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """Return the clips and the mask of what is no padding, for the encoder."""
         if batch.x.ndim == 2 and not getattr(self.encoder, "of_sound", False):
             raise InputError(READS_INSTANCES)
         valid = None if batch.lengths is None else valid_instances(batch.lengths, batch.x.shape[1])
-        with explained_batch_norm():
-            embedding: tuple[Tensor, Tensor | None] = self.encoder(batch.x, valid)
-        return embedding
+        return batch.x, valid
+
+
+def _mean_over_time(h: Tensor, valid: Tensor | None) -> Tensor:
+    """Return the mean of valid instances, (B, T, D) -> (B, D)."""
+    if valid is None:
+        return h.mean(dim=1)
+    return h.where(valid[..., None], 0).sum(dim=1) / valid.sum(dim=1, keepdim=True)

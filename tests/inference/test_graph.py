@@ -85,3 +85,15 @@ def test_instances_of_a_fraction_of_frames_have_no_graph(recordings, tmp_path):
     model = musicssl.load(train_on(recordings, tmp_path / "run", *settings).best)
     with pytest.raises(InputError, match=r"instances of 30.8 frames, 0.77 s apart, have no"):
         SoundToScores(model)
+
+
+@pytest.mark.slow
+def test_the_graph_of_kaldi_spectra_scores_as_the_model(recordings, tmp_path):
+    settings = ("encoder=mobile_fcn", "pooling=mean", "encoder.chunk_samples=30720")
+    model = musicssl.load(train_on(recordings, tmp_path / "run", *settings).best)
+    graph = SoundToScores(model).eval()
+    sound = clips(9.3)
+    with torch.inference_mode():
+        scores, _ = graph(torch.from_numpy(sound))
+    for clip, row in enumerate(sound):
+        assert scores[clip].numpy() == pytest.approx(model.predict(row, RATE).scores, abs=1e-4)

@@ -162,3 +162,28 @@ def test_a_single_instance_cannot_train_a_batch_norm():
     network.encoder.forward = lambda x, valid: int("x")
     with pytest.raises(ValueError, match="invalid literal"):
         network(one)
+
+
+class TwoStages(AttEmbedding):
+    def with_stages(self, x, valid=None):
+        return self(x, valid), [(2 * x, valid), self(x, valid)]
+
+
+@pytest.mark.parametrize("lengths", [None, torch.tensor([5, 2, 1])])
+def test_stages_come_with_the_logits_as_means_over_time(lengths):
+    torch.manual_seed(0)
+    batch = Batch(torch.rand(3, 5, 6).double(), None, None, lengths)
+    network = Classifier(partial(TwoStages, dropout=0.0), AttentionPooling, 6, 5, 4).double().eval()
+    logits, stages = network.with_stages(batch)
+    torch.testing.assert_close(logits, network(batch))
+    for row, length in enumerate([5, 5, 5] if lengths is None else lengths):
+        torch.testing.assert_close(stages[0][row], 2 * batch.x[row, :length].mean(dim=0))
+    torch.testing.assert_close(stages[1], network.clip_embeddings(batch))
+
+
+def test_an_encoder_without_stages_has_one():
+    network = classifier("fc_t", MeanPooling)
+    batch = Batch(torch.rand(3, 5, 6).double(), None, None)
+    logits, [stage] = network.with_stages(batch)
+    torch.testing.assert_close(logits, network(batch))
+    torch.testing.assert_close(stage, network.clip_embeddings(batch))

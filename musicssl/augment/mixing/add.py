@@ -48,6 +48,8 @@ class Add:
 def add(batch: Batch, partner: Tensor, level: Tensor) -> Batch:
     """Return the sums of clips and their partners, scaled to stay in [-1, 1].
 
+    Nobody knows what a teacher would say of a sum, so that only clips that stay alone are taught.
+
     Args:
         batch: Clips of sound.
         partner: Index of the other clip, (B,) int64.
@@ -61,11 +63,15 @@ def add(batch: Batch, partner: Tensor, level: Tensor) -> Batch:
     lengths = batch.lengths
     if lengths is not None and other.lengths is not None:
         lengths = torch.maximum(lengths, other.lengths * added)
+    taught = batch.taught
+    if batch.teacher is not None:
+        taught = ~added if taught is None else taught & ~added
     return batch._replace(
         x=x,
         y=y.where(added[:, None], batch.y),
         mask=mask.where(added[:, None], batch.mask),
         lengths=lengths,
+        taught=taught,
     )
 
 

@@ -42,7 +42,7 @@ def mix(batch: Batch, partner: Tensor, share: Tensor) -> Batch:
 
     The target of a class is known if it is known for both clips, or if the share is 1. A clip keeps
     its length: a shorter partner is repeated from its start, a longer one is cut, so that every
-    instance of the mix contains both clips.
+    instance of the mix contains both clips. What a teacher says is mixed and masked as targets are.
 
     Args:
         batch: Clips, of instances or of sound.
@@ -55,7 +55,15 @@ def mix(batch: Batch, partner: Tensor, share: Tensor) -> Batch:
     of_x = weight.view(-1, *[1] * (batch.x.ndim - 1))
     x = batch.x * of_x + _repeated(other.x, other.lengths) * (1 - of_x)
     y = (batch.y * weight + other.y * (1 - weight)).where(weight < 1, batch.y)
-    return batch._replace(x=x, y=y, mask=batch.mask & (other.mask | (weight == 1)))
+    mixed = batch._replace(x=x, y=y, mask=batch.mask & (other.mask | (weight == 1)))
+    if batch.teacher is None or other.teacher is None:
+        return mixed
+    teacher = (batch.teacher * weight + other.teacher * (1 - weight)).where(
+        weight < 1, batch.teacher
+    )
+    if batch.taught is None or other.taught is None:
+        return mixed._replace(teacher=teacher)
+    return mixed._replace(teacher=teacher, taught=batch.taught & (other.taught | (share == 1)))
 
 
 def _repeated(x: Tensor, lengths: Tensor | None) -> Tensor:

@@ -1,6 +1,7 @@
 """The base class of encoders of sound: clips of any length are cut into chunks of one length."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +29,9 @@ class Chunks(NamedTuple):
     length: Tensor
 
 
+Embedded = tuple[Tensor, Tensor | None]  # (B, T, D), and the mask of what is no padding, (B, T)
+
+
 class AudioEncoder(nn.Module, ABC):
     """Embed clips of sound, chunk by chunk, as one sequence of instances each.
 
@@ -53,7 +57,19 @@ class AudioEncoder(nn.Module, ABC):
     def embed(self, chunks: Tensor) -> Tensor:
         """Embed chunks of sound, (K, S0), as T' instances of equal duration each, (K, T', D)."""
 
-    def forward(self, x: Tensor, valid: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+    def embed_with_stages(self, chunks: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Embed chunks of sound, (K, S0), and return the features of the network's stages too.
+
+        An encoder without stages of its own has one, its embedding.
+
+        Returns:
+            The embeddings, (K, T', D), and the features of each stage in time, from the first to
+            the last, (K, T'_s, D_s).
+        """
+        embedded = self.embed(chunks)
+        return embedded, [embedded]
+
+    def forward(self, x: Tensor, valid: Tensor | None = None) -> Embedded:
         """Embed clips, (B, S), whose first samples, `valid` (B, S) bool, are not padding.
 
         Chunks follow each other without a gap. If the last chunk would reach beyond its clip, it is
@@ -70,19 +86,45 @@ class AudioEncoder(nn.Module, ABC):
         Raises:
             InputError: If the batch has instances, (B, T, F), instead of sound.
         """
+        return self._of_clips(lambda chunks: [self.embed(chunks)], x, valid)[0]
+
+    def with_stages(
+        self, x: Tensor, valid: Tensor | None = None
+    ) -> tuple[Embedded, list[Embedded]]:
+        """Embed clips, and return the features of the network's stages too.
+
+        Returns:
+            What `forward` returns, and the same for each stage; see `embed_with_stages`.
+        """
+
+        def both(chunks: Tensor) -> list[Tensor]:
+            embedded, stages = self.embed_with_stages(chunks)
+            return [embedded, *stages]
+
+        embedded, *stages = self._of_clips(both, x, valid)
+        return embedded, stages
+
+    def _of_clips(
+        self, embed: Callable[[Tensor], list[Tensor]], x: Tensor, valid: Tensor | None
+    ) -> list[Embedded]:
+        """Apply to clips a function that returns several features of chunks; see `forward`."""
         if x.ndim != 2:
             name = type(self).__module__.rpartition(".")[2]  # also the name of its configuration
             raise InputError(
                 f"encoder={name} reads sound, but the data are instances; add features=waveform."
             )
         if valid is None and x.shape[1] == self.chunk_samples:
-            return self._in_slices(x), None
+            return [(features, None) for features in self._in_slices(embed, x)]
         chunks = cut(_lengths(x, valid), self.chunk_samples)
-        embedded = self._in_slices(x, chunks)  # (K, T', D)
-        used = used_instances(chunks, self.chunk_samples, embedded.shape[1])  # (K, T')
-        return _concatenate(embedded, used, chunks.clip, len(x))
+        found = []
+        for features in self._in_slices(embed, x, chunks):  # (K, T', D)
+            used = used_instances(chunks, self.chunk_samples, features.shape[1])  # (K, T')
+            found.append(_concatenate(features, used, chunks.clip, len(x)))
+        return found
 
-    def _in_slices(self, x: Tensor, chunks: Chunks | None = None) -> Tensor:
+    def _in_slices(
+        self, embed: Callable[[Tensor], list[Tensor]], x: Tensor, chunks: Chunks | None = None
+    ) -> list[Tensor]:
         """Embed chunks of `x`; if `chunks` is None, every row is a chunk."""
         total = len(x) if chunks is None else len(chunks.clip)
         training = any(module.training for module in self.modules())  # maybe only a batch norm
@@ -91,8 +133,10 @@ class AudioEncoder(nn.Module, ABC):
         for first in range(0, total, size):
             rows = slice(first, first + size)
             part = x[rows] if chunks is None else _samples(x, chunks, rows, self.chunk_samples)
-            embedded.append(self.embed(part))
-        return torch.cat(embedded) if len(embedded) > 1 else embedded[0]
+            embedded.append(embed(part))
+        if len(embedded) == 1:
+            return embedded[0]
+        return [torch.cat(parts) for parts in zip(*embedded, strict=True)]
 
 
 def cut(lengths: Tensor, chunk_samples: int) -> Chunks:

@@ -42,12 +42,17 @@ class SpectralEncoder(AudioEncoder):
             )
         self.num_frames = -(-chunk_samples // frontend.hop)
         self.frontend = frontend
-        self.norm = nn.BatchNorm2d(1, affine=False)
+        self.norm: nn.Module = nn.BatchNorm2d(1, affine=False)
 
     def embed(self, chunks: Tensor) -> Tensor:
         """Embed chunks of sound, (K, S0) -> (K, T', D)."""
-        spectra = self.frontend(chunks)[..., : self.num_frames]  # (K, F, T)
-        return self.embed_spectra(self.norm(spectra.unsqueeze(1)))
+        return self.embed_spectra(self.spectra(chunks))
+
+    def spectra(self, chunks: Tensor) -> Tensor:
+        """Return the normalised spectra of chunks of sound, (K, S0) -> (K, 1, F, T)."""
+        spectra: Tensor = self.frontend(chunks)[..., : self.num_frames]  # (K, F, T)
+        normalised: Tensor = self.norm(spectra.unsqueeze(1))
+        return normalised
 
     @abstractmethod
     def embed_spectra(self, spectra: Tensor) -> Tensor:

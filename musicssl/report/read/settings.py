@@ -16,7 +16,7 @@ def relevant_settings(config: Mapping[str, Any]) -> dict[str, str]:
     """Flatten a configuration to the leaves with a bearing on results, but for seed and p_s.
 
     Values become text, in which 1 and 1.0 are the same. The folder of the run that a fine-tuning
-    starts from names its own seed and p_s, and keeps neither.
+    starts from, or that teaches, names its own seed and p_s, and keeps neither.
 
     >>> relevant_settings({"seed": 3, "threads": 1, "data": {"p_s": 0.1, "b_s": 1.0, "root": None}})
     {'data.b_s': '1', 'data.root': 'null'}
@@ -26,9 +26,9 @@ def relevant_settings(config: Mapping[str, Any]) -> dict[str, str]:
         for key, value in flattened(config).items()
         if key not in _OF_THE_CURVE and has_bearing(key)
     }
-    start = config.get("finetune", {}).get("checkpoint")
-    if start is not None:
-        leaves["finetune.checkpoint"] = without_budget(start, config["data"]["p_s"], config["seed"])
+    for key in ("finetune.checkpoint", "finetune.teacher", "teacher_embeddings"):
+        if leaves.get(key, ABSENT) != ABSENT:
+            leaves[key] = without_budget(leaves[key], config["data"]["p_s"], config["seed"])
     return leaves
 
 

@@ -89,3 +89,15 @@ def test_instances_are_not_added():
 def test_settings_out_of_range_are_refused(setting):
     with pytest.raises(InputError, match=r"mixing\."):
         Add(**setting)
+
+
+def test_a_teacher_says_nothing_of_a_sum():
+    y, mask = cells([(PRESENT,)] * 3)
+    batch = Batch(torch.rand(3, 8), y, mask, teacher=torch.rand(3, 2))
+    level = torch.tensor([0.0, 0.5, 0.0])
+    found = add(batch, torch.tensor([1, 2, 0]), level)
+    assert found.taught.tolist() == [True, False, True]
+    known = torch.tensor([False, True, True])
+    assert add(batch._replace(taught=known), torch.tensor([1, 2, 0]), level).taught.tolist() == [
+        *(False, False, True)
+    ]

@@ -77,3 +77,19 @@ def test_shares_follow_the_beta_distribution():
 def test_a_negative_alpha_is_refused():
     with pytest.raises(InputError, match=r"mixing\.alpha must be 0 or more"):
         Mixup(-1.0)
+
+
+@pytest.mark.parametrize("all_known", [True, False])
+def test_what_a_teacher_says_is_mixed_and_masked_as_targets_are(all_known):
+    batch, partner = bags(), torch.tensor([1, 0, 5, 4, 3, 2])
+    share = torch.tensor([0.6, 0.7, 0.8, 0.9, 1.0, 0.5])
+    taught = None if all_known else torch.tensor([True, False, True, True, True, False])
+    teacher = torch.rand(6, 2)
+    found = mix(batch._replace(teacher=teacher, taught=taught), partner, share)
+    for i, j in enumerate(partner.tolist()):
+        torch.testing.assert_close(
+            found.teacher[i], teacher[i] * share[i] + teacher[j] * (1 - share[i])
+        )
+        if taught is not None:
+            assert found.taught[i] == (taught[i] and (taught[j] or share[i] == 1))
+    assert (found.taught is None) == all_known

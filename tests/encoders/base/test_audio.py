@@ -135,3 +135,27 @@ def test_many_clips_of_a_chunk_are_embedded_in_slices_in_evaluation_alone():
 def test_instances_instead_of_sound_are_refused_with_the_cure():
     with pytest.raises(InputError, match=r"^encoder=test_audio reads sound.*features=waveform\.$"):
         Means(1)(torch.rand(2, 10, 128))
+
+
+class Staged(Means):
+    """Means, and two stages of other rates before them."""
+
+    def embed_with_stages(self, chunks):
+        stages = [chunks.unflatten(1, (n, -1)).mean(dim=2, keepdim=True) for n in (4, 2)]
+        return self.embed(chunks), stages
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_each_stage_is_cut_and_joined_as_embeddings_are(training):
+    x, valid = ragged(LENGTHS)
+    embedded, stages = Staged(1).train(training).with_stages(x, valid)
+    expected = [Means(n).train(training)(x, valid) for n in (1, 4, 2)]
+    for found, wanted in zip([embedded, *stages], expected, strict=True):
+        torch.testing.assert_close(found, wanted)
+
+
+def test_an_encoder_without_stages_has_its_embedding():
+    x, valid = ragged(LENGTHS)
+    embedded, [stage] = Means(2).with_stages(x, valid)
+    torch.testing.assert_close(embedded, stage)
+    torch.testing.assert_close(embedded, Means(2)(x, valid))

@@ -1,0 +1,74 @@
+"""The teacher that the command line names, for methods that learn from one."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from musicssl.data.corpus import Corpus, Dataset
+from musicssl.data.datamodule import SemiSupervisedDataModule
+from musicssl.data.needs import Needs
+from musicssl.errors import InputError
+from musicssl.runs.checkpoint import Checkpoint
+from musicssl.runs.teachers import Extraction, read_teacher, teacher_in
+from musicssl.runs.trust import homes
+
+
+def add_teacher(
+    config: DictConfig, settings: dict[str, Any], datamodule: SemiSupervisedDataModule, needs: Needs
+) -> None:
+    """Let the data module bring along what the teacher of a run says of its clips.
+
+    Args:
+        config: Of the run.
+        settings: The same, plain values.
+        datamodule: Whose corpus was read.
+        needs: Of the method.
+
+    Raises:
+        InputError: If the method learns from no teacher, or the teacher does not fit the corpus.
+    """
+    named = teacher_in(settings)
+    if named is None:
+        return
+    path, kind = named
+    if not needs.teacher:
+        key = "finetune.teacher" if kind == "logits" else "teacher_embeddings"
+        raise InputError(
+            f"{key}={path} has no effect on this method; method=east and method=distill learn from "
+            "a teacher."
+        )
+    on_gpu = torch.cuda.is_available() and config.trainer.accelerator != "cpu"
+    trusted = homes(settings["method"])
+    extraction = Extraction(
+        load=partial(corpora, settings, datamodule, trusted),
+        cache=Path(config.data.cache).expanduser(),
+        batch_size=config.data.batch_size,
+        device=torch.device("cuda" if on_gpu else "cpu"),
+        trusted=trusted,
+    )
+    classes = datamodule.corpus.classes
+    datamodule.learn_from(read_teacher(path, kind, classes, extraction))
+
+
+def corpora(
+    settings: dict[str, Any],
+    datamodule: SemiSupervisedDataModule,
+    trusted: list[str],
+    checkpoint: Checkpoint,
+) -> list[Corpus]:
+    """Return the corpora of a run with the features that a checkpoint was trained on."""
+    features = checkpoint.corpus_parts("features", trusted)
+    if features == settings["features"]:
+        return datamodule.corpora
+    heard = [settings[key] for key in ("dataset", "unlabelled") if settings.get(key) is not None]
+    return [_read(node | {"features": features} if "features" in node else node) for node in heard]
+
+
+def _read(settings: dict[str, Any]) -> Corpus:
+    dataset: Dataset = instantiate(settings)
+    dataset.prepare()
+    return dataset.load()

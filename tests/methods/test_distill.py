@@ -1,0 +1,94 @@
+import dataclasses
+
+import pytest
+import torch
+
+from musicssl.data.datamodule import SemiSupervisedDataModule
+from musicssl.errors import InputError
+from musicssl.losses.cross_entropy import cross_entropy
+from musicssl.losses.distillation import binary_distillation, softmax_distillation
+from musicssl.losses.masked_bce import masked_bce
+from musicssl.methods.distill import Distill
+from musicssl.networks.pooling import MeanPooling
+from tests.support.kinds import OneClass, Values
+from tests.support.taught import table_of
+from tests.support.tiny import Tiny
+from tests.support.training import quiet_trainer, supervised_parts
+
+
+def clips_of(dataset=None, kind="logits", **settings):
+    clips = SemiSupervisedDataModule(dataset or Tiny(), batch_size=16, **settings)
+    clips.learn_from(table_of(clips.corpus, kind))
+    return clips
+
+
+def distill(**changes):
+    torch.manual_seed(0)
+    method = Distill(**supervised_parts(teacher_weight=0.6) | changes)
+    for module in method.classifier.modules():
+        if hasattr(module, "p"):
+            module.p = 0.0
+    return method
+
+
+@pytest.mark.parametrize("distil", ["observed", "all"])
+@pytest.mark.parametrize("tau", [1.0, 3.0])
+def test_the_loss_is_the_sum_of_labels_and_answers(distil, tau):
+    method = distill(distil=distil, temperature=tau)
+    clips = clips_of(b_s=0.5)
+    clips.serve(method.needs)
+    batch = next(iter(clips.train_dataloader()))
+    logits = method.classifier(batch)
+    cells = batch.mask if distil == "observed" else torch.ones_like(batch.mask)
+    kd = binary_distillation(logits, batch.teacher, cells, tau)
+    expected = 0.4 * masked_bce(logits, batch.y, batch.mask) + 0.6 * kd
+    torch.testing.assert_close(method.training_step(batch, 0), expected)
+
+
+@pytest.mark.parametrize("distil", ["observed", "all"])
+def test_one_class_of_a_clip_is_distilled_by_a_softmax(distil):
+    clips = clips_of(OneClass(), b_s=0.5)
+    sizes = clips.sizes
+    method = distill(distil=distil, loss=None, pooling=MeanPooling, **sizes)
+    clips.serve(method.needs)
+    batch = next(iter(clips.train_dataloader()))
+    logits = method.classifier(batch)
+    rows = batch.mask.all(1) if distil == "observed" else torch.ones(16, dtype=torch.bool)
+    kd = softmax_distillation(logits, batch.teacher, rows, 2.0)
+    expected = 0.4 * cross_entropy(logits, batch.y, batch.mask) + 0.6 * kd
+    torch.testing.assert_close(method.training_step(batch, 0), expected)
+
+
+def test_answers_alone_teach_unlabelled_clips(tmp_path):
+    clips = clips_of(p_s=0.1, b_s=0.25)
+    method = distill(teacher_weight=1.0, distil="all")
+    quiet_trainer(tmp_path, max_epochs=20, limit_val_batches=0).fit(method, clips)
+    test = clips.clips("test")
+    logits = method.eval().classifier(test)
+    assert ((logits > 0) == test.y.bool()).float().mean() > 0.85
+
+
+def test_embeddings_answer_through_a_linear_probe(tmp_path):
+    clips = clips_of(kind="embeddings", p_s=0.3, b_s=0.5)
+    method = distill(distil="all")
+    quiet_trainer(tmp_path, max_epochs=1, limit_val_batches=0).fit(method, clips)
+    values, y, _ = clips.taught("test")
+    answers = values @ method.lr_weight.T + method.lr_bias
+    assert ((answers > 0) == y.bool()).float().mean() > 0.9
+
+
+def test_embeddings_without_labelled_clips_are_refused(tmp_path):
+    corpus = Tiny().load()
+    clips = SemiSupervisedDataModule(Tiny(), batch_size=16)
+    clips.learn_from(table_of(corpus, known=corpus.split == "train"))
+    with pytest.raises(InputError, match="no labelled validation clip"):
+        quiet_trainer(tmp_path).fit(distill(), clips)
+
+
+def test_a_regression_is_refused(tmp_path):
+    clips = SemiSupervisedDataModule(Values(), batch_size=16)
+    table = table_of(clips.corpus)
+    clips.learn_from(dataclasses.replace(table, kind="embeddings"))
+    method = distill(loss=None, pooling=MeanPooling, **clips.sizes)
+    with pytest.raises(InputError, match="probabilities of classes"):
+        quiet_trainer(tmp_path).fit(method, clips)
