@@ -219,5 +219,5 @@ def test_a_pooling_that_starts_at_log_odds_answers_them_for_every_clip(kind):
 
 
 def test_an_unknown_start_is_refused():
-    with pytest.raises(InputError, match="pooling.start must be prior or random"):
+    with pytest.raises(InputError, match=r"pooling\.start must be prior or random"):
         MeanPooling(6, 4, start="zero")
