@@ -21,6 +21,7 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
 from musicssl.cache import discard, file_identity
+from musicssl.cli import fine_tuning
 from musicssl.cli.app import (
     bring_rate,
     command_line_overrides,
@@ -58,7 +59,6 @@ from musicssl.runs.checkpoint import (
     Checkpoint,
     DescribeCheckpoint,
     load_method,
-    load_weights,
     replace_weights,
 )
 from musicssl.runs.folder import RunFolder
@@ -71,10 +71,11 @@ from musicssl.runs.messages import (
     describe_training,
 )
 from musicssl.runs.patience import Patience
-from musicssl.runs.pretrained import check_one_start, hear_module, hear_weights, overlap, weights_of
+from musicssl.runs.pretrained import hear_weights, overlap, weights_of
 from musicssl.runs.progress import EpochProgress
 from musicssl.runs.results import amount_of_training, show_results, write_results
 from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint, find_resumable
+from musicssl.runs.starting import start_identity
 from musicssl.runs.teachers import teacher_in
 from musicssl.runs.trust import homes
 from musicssl.seeding import StepSeed
@@ -185,7 +186,7 @@ def made_from(
     parts = datamodule.identity()
     if config.finetune.checkpoint is not None:
         path = Path(config.finetune.checkpoint).expanduser()
-        parts["weights to start from"] = start or file_identity(path)
+        parts["weights to start from"] = start or start_identity(path)
     of_encoder = hear_weights(OmegaConf.to_container(config.method, resolve=True))
     if of_encoder is not None:
         parts["weights of the encoder"] = of_encoder
@@ -229,23 +230,16 @@ def train_and_test(
     check_batch_size(datamodule)
     check_selection(config.select, config.patience, datamodule)
     say(describe_data(datamodule))
-    weights = weights_of(settings["method"])
-    check_one_start(weights, config.finetune.checkpoint)
-    warning = overlap(weights, datamodule.corpus.name)
+    fine_tuning.fine_tuning(settings)
+    warning = overlap(weights_of(settings["method"]), datamodule.corpus.name)
     if warning is not None:
         say(warning)
     method: Learner = instantiate(config.method, **datamodule.sizes)
     add_teacher(config, settings, datamodule, method.needs)
     datamodule.serve(method.needs)
-    start = None
-    if config.finetune.checkpoint is not None:
-        path = Path(str(config.finetune.checkpoint)).expanduser()
-        start = load_weights(method, path, datamodule.corpus.classes)
-        method.freeze_parts(config.finetune.frozen)
-    elif config.finetune.frozen and weights is None and hear_module(settings["method"]) is None:
-        raise InputError("finetune.frozen keeps weights of a finetune.checkpoint; name one.")
-    elif config.finetune.frozen:
-        method.freeze_parts(config.finetune.frozen)
+    start, said = fine_tuning.start(method, settings, datamodule)
+    for sentence in said:
+        say(sentence)
     made_of = made_from(config, datamodule, start)
     if not config.overwrite:
         folder.check_data(made_of)
@@ -445,6 +439,7 @@ def fit_network(
         say(describe_best(folder.best, folder.history, config.select))
         for remark in describe_course(folder.history, _twice_as_long(config)):
             say(remark)
+    method.merge_low_rank()  # the checkpoint has done so
     method.load_state_dict(Checkpoint.read(folder.best).weights)
     method.to(device).eval()  # Lightning has moved it to the CPU
     if is_first_rank() and method.conclude(datamodule):

@@ -104,6 +104,10 @@ class Musicnn(SpectralEncoder):
             _check_fit(weights, sample_rate=sample_rate, mid_filters=mid_filters)
             published.fill(self, published.read_weights(weights, weights_folder))
 
+    def blocks_in_order(self) -> list[nn.Module]:
+        """Return the parts from the input to the output; the filters of the front are parallel."""
+        return [self.norm, self.front, *self.mid]
+
     def train(self, mode: bool = True) -> Self:
         """Set training or evaluation; the first batch norm of published weights stays."""
         super().train(mode)

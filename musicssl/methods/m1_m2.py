@@ -22,6 +22,7 @@ from musicssl.methods.generative.pictures import FeatureModel, shown_m2, shown_s
 from musicssl.methods.generative.sizes import check_latent_dim, check_widths, hidden_layers
 from musicssl.methods.generative.training_clips import Answered, TrainingClips
 from musicssl.methods.generative.vae import Decoder, vae_bound
+from musicssl.networks.transfer import Columns, Transfer
 
 _M1_STREAM = 2  # makes the order of M1's clips differ from those of musicssl.data.label_batches
 _AT_ONCE = 4096  # clips that are encoded at a time
@@ -122,11 +123,17 @@ class M1M2(M2Method):
         """Whether M1 is being trained."""
         return self.phases.pretraining
 
-    def start_from(self, state: Mapping[str, Tensor], network: str = "classifier") -> None:
+    def start_from(
+        self,
+        state: Mapping[str, Tensor],
+        network: str = "classifier",
+        columns: Columns | None = None,
+    ) -> Transfer:
         """Start with M1 and the selected classifiers of another run of this method."""
-        super().start_from(state, network)
+        taken = super().start_from(state, network, columns)
         self.decoder.load_state_dict(part_of(state, "decoder"))
         self._has_pretrained_m1 = True
+        return taken
 
     def setup(self, stage: str) -> None:
         """Check that there are epochs for M1, or a pretrained one, and for the M2s.
@@ -175,6 +182,7 @@ class M1M2(M2Method):
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Drop the gradients of parameters that this phase does not train."""
+        super().on_before_optimizer_step(optimizer)
         self.phases.drop_frozen_gradients()
 
     def evaluate(self, outputs: Tensor, targets: Tensor, mask: Tensor) -> None:

@@ -67,6 +67,7 @@ class TemporalEnsembling(SemiSupervisedMethod):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore the ensemble of the interrupted run."""
+        super().on_load_checkpoint(checkpoint)
         self.ensemble.restore(checkpoint["ensemble"])
 
     def _update_ensemble(self, rows: Tensor, scores: Tensor) -> None:

@@ -114,6 +114,7 @@ class VaDE(AutoencoderMethod):
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Drop the gradients of parameters that this phase does not train."""
+        super().on_before_optimizer_step(optimizer)
         self.phases.drop_frozen_gradients()
 
     def setup(self, stage: str) -> None:

@@ -30,6 +30,7 @@ class Classifier(nn.Module):
 
     Attributes:
         builders: `encoder` and `pooling`, to build the same network again.
+        num_classes: C.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Classifier(nn.Module):
     ) -> None:
         super().__init__()
         self.builders = (encoder, pooling)
+        self.num_classes = num_classes
         self.encoder = encoder(num_features=num_features, num_instances=num_instances)
         self.pooling = pooling(embed_dim=self.encoder.embed_dim, num_classes=num_classes)
 

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from musicssl.errors import InputError
 from musicssl.evaluation.decisions import Decisions
-from musicssl.methods.base.learner import Learner
 from musicssl.methods.base.method import Method
 from musicssl.runs.checkpoint_file import DECISIONS, KEY, CheckpointFile, read_checkpoint
 from musicssl.runs.pretrained import without_weights
@@ -177,39 +176,3 @@ def load_method(
     """
     checkpoint = Checkpoint.read(path)
     return checkpoint.method(trusted, trained), checkpoint.classes
-
-
-def load_weights(method: Learner, path: Path | str, classes: Sequence[str]) -> str:
-    """Start a method from the network of a checkpoint, of whatever method, to fine-tune it.
-
-    Args:
-        method: To be filled; with encoder and pooling as the checkpoint's method has them.
-        path: Of the checkpoint.
-        classes: The classes of the corpus at hand.
-
-    Returns:
-        The SHA-256 of the file.
-
-    Raises:
-        InputError: See `Checkpoint.read`; also if the checkpoint was trained for other classes or
-            with another network.
-    """
-    checkpoint = Checkpoint.read(path)
-    if tuple(classes) != checkpoint.classes:
-        raise InputError(
-            f"{path} knows the classes {_shortened(checkpoint.classes)}, but the corpus has "
-            f"{_shortened(classes)}; fine-tune a checkpoint that was trained for the same classes."
-        )
-    try:
-        method.start_from(checkpoint.weights, checkpoint.network)
-    except RuntimeError as error:
-        raise InputError(
-            f"{path} holds another network than that of this run; choose the method, or the "
-            "encoder and the pooling, that it was trained with."
-        ) from error
-    return checkpoint.digest
-
-
-def _shortened(names: Sequence[str], limit: int = 4) -> str:
-    shown = ", ".join(names[:limit])
-    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"

@@ -153,12 +153,6 @@ def test_fine_tuning_the_last_layer_leaves_the_encoder_as_it_was(tmp_path):
     )
 
 
-def test_fine_tuning_on_other_classes_is_refused(tmp_path):
-    base = run(tmp_path / "base")
-    with pytest.raises(InputError, match="knows the classes a, b, c, but the corpus has a, b"):
-        run(tmp_path / "other", "dataset.num_classes=2", f"finetune.checkpoint={base.best}")
-
-
 def test_the_same_folder_with_other_settings_is_refused_and_left_whole(tmp_path):
     folder = run(tmp_path)
     before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}

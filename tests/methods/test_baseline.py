@@ -9,6 +9,7 @@ from sklearn.svm import SVC
 
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
+from musicssl.methods.base.fine_tuning import FineTuning
 from musicssl.methods.baseline import Baseline
 from tests.support.kinds import OneClass
 from tests.support.tiny import Tiny
@@ -138,7 +139,7 @@ def test_what_it_cannot_do_is_said():
     with pytest.raises(InputError, match="no network to start from"):
         baseline().start_from({})
     with pytest.raises(InputError, match=r"leave finetune\.frozen out"):
-        baseline().freeze_parts(["encoder"])
+        baseline().fine_tune(FineTuning(frozen=["encoder"]))
 
 
 @pytest.mark.parametrize("option", ["instances_lr", "svm", "forest"])

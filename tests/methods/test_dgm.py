@@ -24,10 +24,10 @@ from musicssl.runs.checkpoint import (
     AtomicCheckpointIO,
     DescribeCheckpoint,
     load_method,
-    load_weights,
 )
 from musicssl.runs.history import History, read_history
 from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint
+from musicssl.runs.starting import Start, start_method
 from musicssl.seeding import StepSeed
 from tests.support import probing_command, training_command
 from tests.support.interrupted import Stop, validation_of
@@ -354,10 +354,13 @@ def test_the_baseline_runs_by_one_switch(tmp_path):
 def test_another_run_starts_from_the_selected_classifiers(tmp_path, a_run):
     source, classes = load_method(a_run.best)
     method = dgm()
-    load_weights(method, a_run.best, classes)
+    start_method(method, Start.of_checkpoint(a_run.best), classes, {}, {})
     for network in (method.classifier, method.network):
         for name, value in source.network.state_dict().items():
             assert torch.equal(network.state_dict()[name], value), name
+
+    with pytest.raises(InputError, match=r"a network for each class.*choose a method that"):
+        start_method(dgm(), Start.of_checkpoint(a_run.best), classes[::-1], {}, {})
 
     method.freeze_parts(["encoder"])
     other = Tiny(seed=3)  # with means and deviations of its own

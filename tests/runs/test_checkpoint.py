@@ -18,9 +18,9 @@ from musicssl.runs.checkpoint import (
     Checkpoint,
     DescribeCheckpoint,
     load_method,
-    load_weights,
     read_checkpoint,
 )
+from musicssl.runs.starting import Start
 from musicssl.runs.trust import homes
 from tests.support.tiny import Tiny
 
@@ -94,43 +94,6 @@ def test_a_checkpoint_opens_as_tensors_and_plain_values(run):
             "version": version("musicssl"),
         }
     assert {file.name for file in path.parent.iterdir()} == {"best.ckpt", "last.ckpt"}
-
-
-def test_fine_tuning_starts_from_the_weights(run):
-    method, clips, path = run
-    torch.manual_seed(7)
-    fresh, test = build().eval(), clips.clips("test")
-    load_weights(fresh, path, CLASSES)
-    assert torch.equal(fresh(test), method(test))
-
-
-@pytest.mark.parametrize(
-    ("classes", "said"),
-    [
-        (("a", "b", "d"), "knows the classes a, b, c, but the corpus has a, b, d;"),
-        (("b", "a", "c"), "the corpus has b, a, c;"),
-        (tuple("abcdefgh"), "the corpus has a, b, c, d and 4 more;"),
-    ],
-)
-def test_a_checkpoint_of_other_classes_is_refused(run, classes, said):
-    method = build()
-    before = {name: value.clone() for name, value in method.state_dict().items()}
-    with pytest.raises(InputError, match=said):
-        load_weights(method, run[2], classes)
-    torch.testing.assert_close(method.state_dict(), before, rtol=0, atol=0)
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        METHOD | {"pooling": part("musicssl.networks.pooling.MeanPooling")},
-        METHOD | {"encoder": part("musicssl.encoders.att.AttEmbedding", num_layers=3)},
-        METHOD | {"encoder": part("musicssl.encoders.gru.GRUEncoder")},
-    ],
-)
-def test_a_checkpoint_of_another_network_is_refused(run, other):
-    with pytest.raises(InputError, match="another network than that of this run"):
-        load_weights(build(other), run[2], CLASSES)
 
 
 def test_a_missing_checkpoint_is_named(tmp_path):
@@ -313,7 +276,7 @@ def test_a_part_that_is_no_method_is_refused(run, tmp_path):
 @pytest.mark.parametrize("weights", [{0: torch.zeros(1)}, [1], None])
 def test_weights_have_names(run, tmp_path, weights):
     path = changed(run, tmp_path, lambda content: content.update(state_dict=weights))
-    for read in (load_method, lambda path: load_weights(build(), path, CLASSES)):
+    for read in (load_method, Start.of_checkpoint):
         with pytest.raises(InputError, match="it has no weights; use another copy"):
             read(path)
 
@@ -379,7 +342,7 @@ def test_a_description_that_lacks_a_part_is_refused_with_both_versions(run, tmp_
 
     path, here = changed(run, tmp_path, change), version("musicssl")
     cure = "load it with that version" if old else "use another copy"
-    for read in (Checkpoint.read, load_method, lambda path: load_weights(build(), path, CLASSES)):
+    for read in (Checkpoint.read, load_method, Start.of_checkpoint):
         with pytest.raises(InputError) as raised:
             read(path)
         assert str(raised.value) == (
@@ -419,7 +382,7 @@ def test_a_checkpoint_without_a_method_or_its_class_is_refused(run, tmp_path):
 
 def test_a_checkpoint_without_weights_is_refused_where_they_are_needed(run, tmp_path):
     path = changed(run, tmp_path, without("state_dict"))
-    for read in (load_method, lambda path: load_weights(build(), path, CLASSES)):
+    for read in (load_method, Start.of_checkpoint):
         with pytest.raises(InputError, match=r"does not fit this one, .*: it has no weights;"):
             read(path)
     load_method(path, trained=False)

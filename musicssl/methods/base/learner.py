@@ -1,6 +1,6 @@
 """The interface that training requires of every method, with or without a network."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from torch import Tensor
@@ -8,6 +8,8 @@ from torch import Tensor
 from musicssl.batch import Batch
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.needs import Needs
+from musicssl.methods.base.fine_tuning import FineTuning
+from musicssl.networks.transfer import Columns, Transfer
 
 if TYPE_CHECKING:
     from musicssl.methods.base.method import Method
@@ -28,23 +30,33 @@ class Learner(Protocol):
     def scores(self, batch: Batch) -> Tensor:
         """Return probabilities of classes, or the values of a regression, (B, C)."""
 
-    def start_from(self, state: Mapping[str, Tensor], network: str = "classifier") -> None:
+    def start_from(
+        self,
+        state: Mapping[str, Tensor],
+        network: str = "classifier",
+        columns: Columns | None = None,
+    ) -> Transfer:
         """Load the weights of the network that another method predicts with.
 
         Args:
             state: The `state_dict` of the other method.
             network: Dotted name of the network in it.
+            columns: For each class its column in the other network, or None where that does not
+                know it; None if the classes are the same.
+
+        Returns:
+            What was taken.
 
         Raises:
-            InputError: If the method has no network.
-            RuntimeError: If the networks differ.
+            InputError: If the method has no network, or none that fits other classes.
+            RuntimeError: If the encoders differ.
         """
 
-    def freeze_parts(self, names: Sequence[str]) -> None:
-        """Exclude parts of the network from training.
+    def fine_tune(self, settings: FineTuning) -> list[str]:
+        """Set how the network is trained on, after it got the weights to start from.
 
-        Args:
-            names: Names of the parts, such as "encoder" or "pooling.attention".
+        Returns:
+            Sentences that say so.
 
         Raises:
             InputError: If there is no such part, or nothing would be left to train.

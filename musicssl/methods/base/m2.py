@@ -1,6 +1,6 @@
 """The base class of the methods that train an M2 for each label."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -23,6 +23,7 @@ from musicssl.methods.generative.pictures import FeatureModel, shown_m2
 from musicssl.methods.generative.selected import SelectedWeights, check_criterion, values_of_models
 from musicssl.methods.generative.sizes import check_latent_dim, check_widths
 from musicssl.methods.generative.training_clips import Answered, TrainingClips, answer_shares
+from musicssl.networks.transfer import Columns, Transfer
 
 
 class Terms(NamedTuple):
@@ -190,6 +191,24 @@ class M2Method(Method):
         generator = self.selected.copies["generator"]
         assert isinstance(generator, M2)
         return generator
+
+    def start_from(
+        self,
+        state: Mapping[str, Tensor],
+        network: str = "classifier",
+        columns: Columns | None = None,
+    ) -> Transfer:
+        """Load the networks of the same classes; see `Method`.
+
+        Raises:
+            InputError: If the classes differ.
+        """
+        if columns is not None:
+            raise InputError(
+                "this method trains a network for each class, so nothing of the checkpoint is for "
+                "other classes; choose a method that trains one encoder, such as method=att."
+            )
+        return super().start_from(state, network)
 
     def train(self, mode: bool = True) -> "M2Method":
         """Switch between training and evaluation; the selected copies stay in evaluation."""

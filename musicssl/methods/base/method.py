@@ -18,9 +18,20 @@ from musicssl.errors import InputError
 from musicssl.evaluation.epoch_outputs import EpochOutputs
 from musicssl.evaluation.tasks import Loss, task_named
 from musicssl.losses.balanced_bce import label_prior
+from musicssl.methods.base.fine_tuning import FineTuning
 from musicssl.networks.classifier import READS_INSTANCES, Classifier
+from musicssl.networks.depth import by_distance
+from musicssl.networks.low_rank import (
+    add_low_rank,
+    factors,
+    has_low_rank,
+    merge_low_rank,
+    merged_state,
+    unmerged_state,
+)
 from musicssl.networks.pooling import Instances
 from musicssl.networks.standardise import Standardise
+from musicssl.networks.transfer import Columns, Transfer, transferred, transferred_pooling
 from musicssl.schedules import bound_to
 
 _PRIORS = (0.01, 0.99)  # the least and the greatest class frequency to start at
@@ -92,8 +103,12 @@ class Method(pl.LightningModule):
         self.schedule = schedule
         self.register_buffer("prior", torch.zeros(num_classes))
         self._val_outputs, self._test_outputs = EpochOutputs(), EpochOutputs()
-        self._frozen: list[nn.Module] = []
-        self._has_weights = False  # of a checkpoint to start from
+        self._frozen: list[nn.Module] = []  # parts in evaluation mode
+        self._held: list[nn.Module] = []  # of these, those that are trained from an epoch on
+        self._held_parameters: dict[int, nn.Parameter] = {}  # by id
+        self._unfreeze_epoch: int | None = None
+        self._layer_decay: float | None = None
+        self._start: tuple[Mapping[str, Tensor], Columns | None] | None = None
         self._recorded: dict[str, tuple[Tensor, int]] = {}
 
     def forward(self, batch: Batch) -> Tensor:
@@ -149,45 +164,138 @@ class Method(pl.LightningModule):
             self.log_dict(means, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
             self._recorded.clear()
 
-    def start_from(self, state: Mapping[str, Tensor], network: str = "classifier") -> None:
+    def start_from(
+        self,
+        state: Mapping[str, Tensor],
+        network: str = "classifier",
+        columns: Columns | None = None,
+    ) -> Transfer:
         """Load the weights of the network that another method predicts with.
 
         Args:
             state: The `state_dict` of the other method.
             network: Its `predicts_with`.
+            columns: For each class its column in the other network, or None where that does not
+                know it; None if the classes are the same. See `transferred`.
+
+        Returns:
+            What was taken.
 
         Raises:
-            RuntimeError: If the networks differ.
+            RuntimeError: If the encoders differ.
         """
-        weights = part_of(state, network)
+        taken = transferred(self.classifier, part_of(state, network), columns)
         for copy in self._networks():
-            copy.load_state_dict(weights)
-        self._has_weights = True
+            copy.load_state_dict(taken.state)
+        self._start = (part_of(state, network), columns)
+        return taken
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Save the name of the network that predicts."""
-        checkpoint["network"] = self.predicts_with
+        """Save the name of the network that predicts, and its weights with the factors of LoRA.
 
-    def freeze_parts(self, names: Sequence[str]) -> None:
+        The factors are merged into the weights, so that a checkpoint is read like any other. A
+        resumed run takes the weights as they were, and the factors, from beside them.
+        """
+        checkpoint["network"] = self.predicts_with
+        if has_low_rank(self):
+            state = checkpoint["state_dict"]
+            checkpoint["lora"] = factors(state)
+            checkpoint["state_dict"] = merged_state(self, state)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the factors of LoRA apart from the weights again."""
+        if has_low_rank(self):
+            checkpoint["state_dict"] = unmerged_state(checkpoint["state_dict"], checkpoint["lora"])
+
+    def fine_tune(self, settings: FineTuning) -> list[str]:
+        """Set how the network is trained on, after it got the weights to start from.
+
+        Returns:
+            Sentences that say so.
+
+        Raises:
+            InputError: See `freeze_parts` and `add_low_rank`.
+        """
+        said = []
+        if settings.lora is not None:
+            alpha = settings.lora if settings.lora_alpha is None else settings.lora_alpha
+            said.append(self._add_low_rank(settings.lora, alpha))
+        if settings.frozen:
+            self.freeze_parts(settings.names, settings.unfreeze_epoch)
+            end = settings.unfreeze_epoch
+            when = {None: "", 1: " in epoch 0"}.get(end, f" in epochs 0 to {(end or 0) - 1}")
+            said.append(f"Frozen{when}: {', '.join(settings.names)}.")
+        self._layer_decay = settings.layer_decay
+        if settings.layer_decay is not None:
+            rates = [f"{settings.layer_decay**distance:.3g}" for distance in self._by_distance()]
+            said.append(f"Learning rates from the top to the input are times {', '.join(rates)}.")
+        return said
+
+    def _add_low_rank(self, rank: int, alpha: float) -> str:
+        for network in self._networks():
+            encoder = network.get_submodule("encoder")
+            layers = add_low_rank(encoder, rank, alpha)
+            self._frozen += [part for part in encoder.modules() if hasattr(part, "running_mean")]
+            if network is not self.classifier:
+                network.requires_grad_(False).load_state_dict(self.classifier.state_dict())
+        self.train(self.training)
+        count = sum(p.numel() for p in self.classifier.encoder.parameters() if p.requires_grad)
+        return f"LoRA of rank {rank} trains {count:,} numbers in {layers} layers of the encoder."
+
+    def merge_low_rank(self) -> None:
+        """Add the product of LoRA's factors to the weights, and remove the factors."""
+        merge_low_rank(self)
+
+    def freeze_parts(self, names: Sequence[str], unfreeze_epoch: int | None = None) -> None:
         """Freeze the weights and statistics of parts of the classifier.
 
         Args:
             names: Submodules of the classifier, such as "encoder" or "pooling.attention".
+            unfreeze_epoch: Number of epochs after which they are trained; None for never.
 
         Raises:
             InputError: If there is no such part, or nothing would be left to train.
         """
         parts = dict(self.classifier.named_modules())
+        trained = [p for p in self.parameters() if p.requires_grad]
+        frozen = []
         for name in [names] if isinstance(names, str) else names:
             if not name or name not in parts:
                 choices = ", ".join(part for part in parts if part and part.count(".") < 2)
                 raise InputError(f"finetune.frozen: there is no part {name!r}; choose {choices}.")
-            self._frozen += [
+            frozen += [
                 network.get_submodule(name).requires_grad_(False) for network in self._networks()
             ]
         if not any(p.requires_grad for p in self.parameters()):
             raise InputError("finetune.frozen leaves nothing to train; name fewer parts.")
+        self._frozen += frozen
+        if unfreeze_epoch is not None:
+            self._held, self._unfreeze_epoch = frozen, unfreeze_epoch
+            self._held_parameters = {id(p): p for p in trained if not p.requires_grad}
         self.train(self.training)
+
+    @property
+    def _holds(self) -> bool:
+        """Whether parts are frozen that will be trained from a later epoch on."""
+        return self._unfreeze_epoch is not None and self.current_epoch < self._unfreeze_epoch
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Train parts that were frozen until this epoch.
+
+        Not at the start of an epoch: a run that is resumed within one has no such start.
+        """
+        if self._held and not self._holds:
+            for parameter in self._held_parameters.values():
+                parameter.requires_grad_(True)
+            self._frozen = [part for part in self._frozen if part not in self._held]
+            self._held = []
+            self.train()
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Leave frozen parameters as they are where they have gradients, on several devices."""
+        if self._holds:
+            for parameter in self._held_parameters.values():
+                parameter.grad = None
 
     @property
     def pretraining(self) -> bool:
@@ -245,6 +353,9 @@ class Method(pl.LightningModule):
         """
         if stage != "fit":
             return
+        if self.trainer.world_size > 1:  # DDP averages the gradients that there are now
+            for parameter in self._held_parameters.values():
+                parameter.requires_grad_(True)
         self.data.serve(self.needs)
         chunk = getattr(self.classifier.encoder, "chunk_samples", None)
         check_crops(chunk, self.data.crop_seconds, self.data.corpus)
@@ -254,13 +365,19 @@ class Method(pl.LightningModule):
         self._standardise()
 
     def _start_at_prior(self) -> None:
-        """Let classifiers that want it begin with the class frequencies of the training labels."""
-        if self._has_weights or not self.task.has_classes:
+        """Let classifiers that want it begin with the class frequencies of the training labels.
+
+        What a checkpoint brought, such as the weights of classes that it knows, stays.
+        """
+        if not self.task.has_classes:
             return
         prior = self.prior.nan_to_num(0.5).clamp(*_PRIORS)
         for network in self._networks():
             if isinstance(network, Classifier) and network.pooling.start == "prior":
                 network.pooling.start_at(prior.logit())
+                if self._start is not None:
+                    taken = transferred_pooling(network, *self._start)
+                    network.load_state_dict(taken.state, strict=False)
 
     def _standardise(self) -> None:
         """Give each layer that standardises instances the statistics of the training clips."""
@@ -273,14 +390,43 @@ class Method(pl.LightningModule):
                 layer.fit(mean, deviation)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Return the optimizer of all parameters that are not frozen, and its schedule."""
-        optimizer = self.optimizer([p for p in self.parameters() if p.requires_grad])
+        """Return the optimizer of all parameters that are not frozen for good, and its schedule.
+
+        Raises:
+            InputError: If frozen parts would be trained only after the end of training.
+        """
         steps = math.ceil(self.data.steps_per_epoch / self.trainer.accumulate_grad_batches)
-        schedule = bound_to(self._total_steps(steps) / steps, self.schedule)
+        epochs = self._total_steps(steps) / steps
+        if self._unfreeze_epoch is not None and self._unfreeze_epoch >= epochs:
+            raise InputError(
+                f"finetune.unfreeze_epoch={self._unfreeze_epoch} leaves none of {epochs:g} epochs "
+                "to train the frozen parts in; lower it, or leave it out to keep them frozen."
+            )
+        optimizer = self._optimizer()
+        schedule = bound_to(epochs, self.schedule)
         rate = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: schedule(step / steps))
         # Per step: Lightning advances epoch schedules after it writes the epoch's checkpoint, so a
         # resumed run would be one epoch behind.
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        """Build the optimizer, with a group of parameters for each learning rate."""
+        if self._layer_decay is None:
+            return self.optimizer(self._trained_parameters())
+        groups = self._by_distance()
+        with_options: Any = [{"params": group} for group in groups.values()]
+        optimizer = self.optimizer(with_options)
+        for group, distance in zip(optimizer.param_groups, groups, strict=True):
+            group["lr"] *= self._layer_decay**distance
+        return optimizer
+
+    def _by_distance(self) -> dict[int, list[nn.Parameter]]:
+        """Group the parameters to be trained by their distance from the top."""
+        return by_distance(self._trained_parameters(), self.classifier.encoder)
+
+    def _trained_parameters(self) -> list[nn.Parameter]:
+        held = self._held_parameters
+        return [p for p in self.parameters() if p.requires_grad or id(p) in held]
 
     def _total_steps(self, steps_per_epoch: int) -> float:
         """Return the optimizer steps that the trainer allows, by epochs or by steps."""

@@ -1,10 +1,12 @@
 """What methods without a network say to settings of networks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from torch import Tensor
 
 from musicssl.errors import InputError
+from musicssl.methods.base.fine_tuning import FineTuning
+from musicssl.networks.transfer import Columns, Transfer
 
 
 class WithoutNetwork:
@@ -13,7 +15,12 @@ class WithoutNetwork:
     Its option of `method` has the name of its module.
     """
 
-    def start_from(self, state: Mapping[str, Tensor], network: str = "classifier") -> None:
+    def start_from(
+        self,
+        state: Mapping[str, Tensor],
+        network: str = "classifier",
+        columns: Columns | None = None,
+    ) -> Transfer:
         """Refuse the weights of a network.
 
         Raises:
@@ -24,13 +31,17 @@ class WithoutNetwork:
             "finetune.checkpoint out, or choose another method."
         )
 
-    def freeze_parts(self, names: Sequence[str]) -> None:
-        """Refuse to freeze parts, of which the method has none.
+    def fine_tune(self, settings: FineTuning) -> list[str]:
+        """Refuse to freeze or adapt parts, of which the method has none.
 
         Raises:
-            InputError: Always.
+            InputError: If that is asked for.
         """
-        raise InputError(f"method={self._option} has no parts; leave finetune.frozen out.")
+        if settings.given:
+            raise InputError(
+                f"method={self._option} has no parts; leave {', '.join(settings.given)} out."
+            )
+        return []
 
     @property
     def _option(self) -> str:

@@ -1,0 +1,81 @@
+"""`finetune=...` of a run: reads the weights to start from and applies the settings."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from musicssl.data.datamodule import SemiSupervisedDataModule
+from musicssl.errors import InputError
+from musicssl.inference.exported import CONFIG, read_exported
+from musicssl.methods.base.fine_tuning import FineTuning
+from musicssl.methods.base.learner import Learner
+from musicssl.runs.pretrained import check_one_start, weights_of
+from musicssl.runs.starting import Start, start_file, start_identity, start_method
+
+
+def fine_tuning(settings: Mapping[str, Any]) -> FineTuning:
+    """Check the settings `finetune` of a run, and return them without the checkpoint.
+
+    Args:
+        settings: Of the run, plain values.
+
+    Raises:
+        InputError: If one is invalid, or there is nothing to start from.
+    """
+    given = dict(settings["finetune"])
+    checkpoint = given.pop("checkpoint")
+    chosen = FineTuning(**given)
+    weights = weights_of(settings["method"])
+    check_one_start(weights, checkpoint)
+    if chosen.given and checkpoint is None and weights is None:
+        raise InputError(
+            f"{chosen.given[0]} keeps weights of a finetune.checkpoint; name one."
+            if chosen.frozen
+            else f"{chosen.given[0]} is for trained weights; name some, finetune.checkpoint=..."
+        )
+    return chosen
+
+
+def start(
+    method: Learner,
+    settings: Mapping[str, Any],
+    datamodule: SemiSupervisedDataModule,
+) -> tuple[str | None, list[str]]:
+    """Fill a method with the weights that its run starts from, if there are any, and adapt it.
+
+    Args:
+        method: Of the run.
+        settings: Of the run, plain values.
+        datamodule: Of the run.
+
+    Returns:
+        The hash of these weights, and sentences that say what was taken and how it is trained.
+
+    Raises:
+        InputError: If the weights do not fit, or a setting of `finetune` is invalid.
+    """
+    chosen = fine_tuning(settings)
+    checkpoint, digest = settings["finetune"]["checkpoint"], None
+    said: list[str] = []
+    if checkpoint is not None:
+        found = _read(Path(str(checkpoint)).expanduser())
+        classes, sizes = datamodule.corpus.classes, datamodule.sizes
+        digest, said = found.digest, start_method(method, found, classes, settings, sizes)
+    return digest, [*said, *method.fine_tune(chosen)]
+
+
+def _read(path: Path) -> Start:
+    """Read a checkpoint, that of the folder of a run, or an exported folder."""
+    file = start_file(path)
+    if file.name != CONFIG:
+        return Start.of_checkpoint(file)
+    model = read_exported(file.parent)
+    return Start(
+        path=path,
+        digest=start_identity(path),
+        classes=model.classes,
+        state={f"classifier.{name}": value for name, value in model.weights.items()},
+        encoder=model.encoder,
+        features=model.features,
+        sizes=model.sizes,
+    )
