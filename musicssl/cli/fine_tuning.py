@@ -9,7 +9,7 @@ from musicssl.errors import InputError
 from musicssl.inference.exported import CONFIG, read_exported
 from musicssl.methods.base.fine_tuning import FineTuning
 from musicssl.methods.base.learner import Learner
-from musicssl.runs.pretrained import check_one_start, weights_of
+from musicssl.runs.pretrained import check_one_start, hear_module, weights_of
 from musicssl.runs.starting import Start, start_file, start_identity, start_method
 
 
@@ -24,10 +24,12 @@ def fine_tuning(settings: Mapping[str, Any]) -> FineTuning:
     """
     given = dict(settings["finetune"])
     checkpoint = given.pop("checkpoint")
+    given.pop("teacher", None)  # is no start
     chosen = FineTuning(**given)
     weights = weights_of(settings["method"])
     check_one_start(weights, checkpoint)
-    if chosen.given and checkpoint is None and weights is None:
+    trained = weights is not None or hear_module(settings["method"]) is not None
+    if chosen.given and checkpoint is None and not trained:
         raise InputError(
             f"{chosen.given[0]} keeps weights of a finetune.checkpoint; name one."
             if chosen.frozen

@@ -373,7 +373,7 @@ class Method(pl.LightningModule):
             return
         prior = self.prior.nan_to_num(0.5).clamp(*_PRIORS)
         for network in self._networks():
-            if isinstance(network, Classifier) and network.pooling.start == "prior":
+            if isinstance(network, Classifier) and getattr(network.pooling, "start", "") == "prior":
                 network.pooling.start_at(prior.logit())
                 if self._start is not None:
                     taken = transferred_pooling(network, *self._start)

@@ -13,6 +13,7 @@ from musicssl.methods.base.fine_tuning import FineTuning
 from musicssl.methods.mean_teacher import MeanTeacher
 from musicssl.methods.simclr import SimCLR
 from musicssl.networks.depth import blocks
+from musicssl.networks.pooling import AttentionPooling
 from musicssl.networks.teacher import Teacher
 from musicssl.schedules import constant, cosine, halving
 from tests.support.interrupted import check_resuming
@@ -260,3 +261,28 @@ def test_every_optimizer_resumes_across_an_unfreezing(tmp_path, optimizer):
 def test_settings_that_mean_nothing_are_refused(settings, message):
     with pytest.raises(InputError, match=message):
         FineTuning(**settings)
+
+
+def test_new_classes_begin_at_their_frequency_and_known_ones_as_they_were(tmp_path):
+    """Oracle: a network that starts from nothing, and the weights to start from."""
+    still = {
+        "optimizer": partial(torch.optim.SGD, lr=0.0),
+        "pooling": partial(AttentionPooling, start="prior"),
+    }
+    theirs, anew, ours = att(**still), att(**still), att(**still)
+    with torch.no_grad():
+        for parameter in theirs.classifier.parameters():
+            parameter.normal_()
+    given = {name: value.clone() for name, value in theirs.state_dict().items()}
+    ours.start_from(given, "classifier", [None, 0, None])
+    for method in (anew, ours):
+        fit(method, tmp_path, 1)
+    for name, value in ours.classifier.pooling.state_dict().items():
+        assert torch.equal(value[1], given[f"classifier.pooling.{name}"][0]), name
+        for row in (0, 2):
+            assert torch.equal(value[row], anew.classifier.pooling.state_dict()[name][row]), name
+    same = att(**still)
+    same.start_from(given)
+    fit(same, tmp_path, 1)
+    for name, value in same.classifier.pooling.state_dict().items():
+        assert torch.equal(value, given[f"classifier.pooling.{name}"]), name
