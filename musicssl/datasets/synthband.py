@@ -6,13 +6,20 @@ bytes a sample. A clip is a pure function of (seed, its number, difficulty), so 
 1,000 clips is the start of one of 20,000. Of every ten clips seven are for training, one for
 validation and two for testing. The audio is synthesised: results on it compare methods under
 controlled conditions and do not transfer to real recordings.
+
+By default symusic renders the SoundFont of pretty_midi, TimGM6mb. With one font, methods learn that
+font: `sound_fonts` names others, of which each clip is rendered with one, and `test_sound_fonts`
+those of the test clips. `scores` takes the notes from MIDI files instead of the composer; no score
+is in two splits. The notes do not depend on the fonts.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import ceil, inf, isfinite
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,13 +35,21 @@ from musicssl.datasets.synthesis.activity import activity
 from musicssl.datasets.synthesis.compose import Part, compose
 from musicssl.datasets.synthesis.instruments import CLASSES
 from musicssl.datasets.synthesis.mix import mix
-from musicssl.datasets.synthesis.render import SAMPLE_RATES, render
+from musicssl.datasets.synthesis.render import SAMPLE_RATES, default_sound_font, render
+from musicssl.datasets.synthesis.sampler import sample_part
+from musicssl.datasets.synthesis.scores import ScoreFolder, open_scores
+from musicssl.datasets.synthesis.sound_font import SoundFont, open_sound_font
+from musicssl.datasets.synthesis.variation import Variation, usable_programs
 from musicssl.errors import InputError
 
 _VERSION = 1  # version of the rendered sound; part of the names of caches
+_SAMPLER = 1  # version of the sound of other fonts
 _CHUNK = 50  # clips that a worker takes at a time
 _SPLIT_OF_TEN = np.array(["train"] * 7 + ["val"] + ["test"] * 2)
-_SCORE, _MIX = 0, 1  # streams of random numbers of a clip
+_SCORE, _MIX, _FONT, _VARIATION, _SPLITS, SOLO = range(6)  # streams of random numbers of a clip
+_DEFAULT_FONT = "default"  # the word for pretty_midi's
+
+_log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 Instances = tuple[NDArray[np.float32], NDArray[np.bool_]]  # features and activity of a clip
@@ -50,13 +65,25 @@ class Synthband:
     instances, and there are none where those overlap.
 
     Attributes:
+        sound_fonts: SoundFont files (SF2 or SF3), of which each clip is rendered with one;
+            "default" is that of pretty_midi. None for that font alone, rendered by symusic unless
+            there are scores, velocities or tunings, which it does not render.
+        test_sound_fonts: SoundFonts of the test clips; None for the same as those of the others.
+        scores: Folder of MIDI files from which clips are cut; None to compose them. Classes without
+            a training clip, or in all of them, are then left out.
         num_clips: Number of clips, at least 10, so that each split has one.
         seed: Seed of all clips, different from the seed of a run, so that all runs have the same
             corpus.
         clip_seconds: Duration of a clip, in seconds; at least 2 and a multiple of the duration of
             an instance, or of a second for sound and for instances that overlap.
-        min_parts: Smallest number of instruments in a clip.
-        max_parts: Largest number of instruments in a clip; drawn uniformly.
+        min_parts: Smallest number of instruments in a composed clip.
+        max_parts: Largest number of instruments in a composed clip; drawn uniformly.
+        programs: General MIDI programs of each class that are used, at most; None for all.
+        velocity: Range from which the MIDI velocity of each note is drawn; None for 100, or for
+            what a score says.
+        register: Share of each instrument's range that composed parts use, such as [0, 0.5] for its
+            lower half; None for all of it.
+        tuning_cents: Parts are tuned up to so many cents higher or lower; None for none.
         level_range_db: Width of the range from which the level of a part is drawn, in dB.
         noise_db: Level of white noise relative to the band, in dB; None for no noise.
         effects: Probability that a clip has reverberation, and independently, a spectral tilt.
@@ -69,6 +96,9 @@ class Synthband:
         InputError: If a setting is invalid.
     """
 
+    name: ClassVar[str] = "synthband"
+    task: ClassVar[str] = "multi_label"
+
     num_clips: int = 12_000
     seed: int = 0
     clip_seconds: float = 10.0
@@ -80,8 +110,21 @@ class Synthband:
     features: InstanceFeatures | Waveform = field(default_factory=LogMel)
     cache: str | Path = "cache"
     num_workers: int = -1
+    sound_fonts: Sequence[str | Path] | None = None
+    test_sound_fonts: Sequence[str | Path] | None = None
+    scores: str | Path | None = None
+    programs: int | None = None
+    velocity: Sequence[int] | None = None
+    register: Sequence[float] | None = None
+    tuning_cents: float | None = None
 
     def __post_init__(self) -> None:
+        for name in ("sound_fonts", "test_sound_fonts", "velocity", "register"):
+            value = getattr(self, name)
+            if value is not None:
+                value = (value,) if isinstance(value, str | Path) else tuple(value)
+                object.__setattr__(self, name, value)
+        self._check_variation()
         self._check("num_clips", _whole(self.num_clips, 10), "a whole number from 10 up")
         self._check("seed", _whole(self.seed, 0), "a whole number from 0 up")
         self._check("min_parts", _whole(self.min_parts, 1), "a whole number from 1 up")
@@ -101,9 +144,23 @@ class Synthband:
         )
         if self.features.sample_rate not in SAMPLE_RATES:
             raise InputError(
-                f"synthband: features.sample_rate must be one of {SAMPLE_RATES} Hz, for which all "
-                f"instruments were checked, got {self.features.sample_rate}."
+                f"{self.name}: features.sample_rate must be one of {SAMPLE_RATES} Hz, for which "
+                f"all instruments were checked, got {self.features.sample_rate}."
             )
+
+    def _check_variation(self) -> None:
+        for name in ("sound_fonts", "test_sound_fonts"):
+            self._check(name, getattr(self, name) != (), "a list of .sf2 or .sf3 files, or null")
+        programs = self.programs is None or _whole(self.programs, 1)
+        self._check("programs", programs, "a whole number from 1 up, or null")
+        velocity = self.velocity is None or (
+            _is_range(self.velocity, 1, 127) and all(isinstance(v, int) for v in self.velocity)
+        )
+        self._check("velocity", velocity, "two whole numbers from 1 to 127, such as [40,120]")
+        register = self.register is None or _is_range(self.register, 0, 1)
+        self._check("register", register, "two numbers from 0 to 1, such as [0,0.5], or null")
+        tuning = self.tuning_cents is None or 0 <= self.tuning_cents <= 1200
+        self._check("tuning_cents", tuning, "a number of cents from 0 to 1200, or null")
 
     def prepare(self) -> None:
         """Render all clips into the cache, unless they are there."""
@@ -112,19 +169,35 @@ class Synthband:
     def load(self) -> Corpus:
         """Open the cache, after rendering if necessary; `x` is a memory map or a clip store."""
         x, active = self._x_and_activity()
-        y = active.any(axis=1)
+        split = _SPLIT_OF_TEN[np.arange(self.num_clips) % 10]
+        y: NDArray[np.bool_] = np.asarray(active.any(axis=1))
+        kept = self._kept_classes(y[split == "train"])
+        if len(kept) < len(CLASSES):
+            active, y = active[:, :, kept], y[:, kept]
+        is_solo = self.task == "multi_class"
         return Corpus(
-            name="synthband",
-            classes=CLASSES,
+            name=self.name,
+            classes=tuple(CLASSES[column] for column in kept),
             x=x,
             y=np.asarray(y, np.float32),
-            mask=np.ones_like(y),
-            split=_SPLIT_OF_TEN[np.arange(self.num_clips) % 10],
-            clip_ids=np.array([_clip_id(number) for number in range(self.num_clips)]),
-            activity=None if self._has_overlaps else active,
+            mask=_rows(y) if is_solo else np.ones_like(y),
+            split=split,
+            clip_ids=np.array([self._clip_id(number) for number in range(self.num_clips)]),
+            activity=None if self._has_overlaps or is_solo else active,
             instance_seconds=self._instance_seconds,
+            task=self.task,
+            groups=self._groups(),
             sources=self._sources(),
         )
+
+    def sound_font_of(self, number: int) -> Path | None:
+        """Return the SoundFont of a clip; None for the default one, rendered by symusic."""
+        fonts = self._fonts
+        if _SPLIT_OF_TEN[number % 10] == "test" and self.test_sound_fonts is not None:
+            fonts = self._test_fonts
+        if fonts is None:
+            return None
+        return fonts[np.random.default_rng([self.seed, number, _FONT]).integers(len(fonts))]
 
     def audio(self, clip_id: str) -> tuple[NDArray[np.float32], int]:
         """Render one clip again, bit-identically.
@@ -132,12 +205,12 @@ class Synthband:
         Raises:
             InputError: If the corpus does not have the clip.
         """
-        digits = clip_id.removeprefix("synthband-")
+        digits = clip_id.removeprefix(f"{self.name}-")
         number = int(digits) if digits.isdecimal() else -1
-        if clip_id != _clip_id(number) or number >= self.num_clips:
+        if clip_id != self._clip_id(number) or number >= self.num_clips:
             raise InputError(
-                f"synthband has no clip {clip_id!r}; its clips are {_clip_id(0)} to "
-                f"{_clip_id(self.num_clips - 1)}."
+                f"{self.name} has no clip {clip_id!r}; its clips are {self._clip_id(0)} to "
+                f"{self._clip_id(self.num_clips - 1)}."
             )
         return self._sound(number, self._score(number)), self.features.sample_rate
 
@@ -158,15 +231,15 @@ class Synthband:
     def _sources(self) -> NDArray[np.str_]:
         """Return names of the clips, which depend on all settings of their sound."""
         sound = fingerprint({**self._settings(), "num_clips": None})
-        return np.array([f"synthband:{sound}:{number}" for number in range(self.num_clips)])
+        return np.array([f"{self.name}:{sound}:{number}" for number in range(self.num_clips)])
 
     def _folder(self, **features: Any) -> Path:
         settings = {**self._settings(), **features}
-        return Path(self.cache).expanduser() / f"synthband-{fingerprint(settings)}"
+        return Path(self.cache).expanduser() / f"{self.name}-{fingerprint(settings)}"
 
     def _settings(self) -> dict[str, Any]:
         """Return every setting that the sound depends on, except its sample rate."""
-        return {
+        return self._further_settings() | {
             "version": _VERSION,
             "num_clips": self.num_clips,
             "seed": self.seed,
@@ -178,15 +251,108 @@ class Synthband:
             "effects": float(self.effects),
         }
 
+    def _further_settings(self) -> dict[str, Any]:
+        """Return those that are not null, so that caches of earlier versions are found."""
+        if self._fonts is None and self.test_sound_fonts is None:
+            fonts = {}
+        else:
+            fonts = {
+                "sampler": _SAMPLER,
+                "sound_fonts": _identities(self._fonts),
+                "test_sound_fonts": _identities(self._test_fonts),
+            }
+        scores = None if self._scores is None else self._scores.identities
+        variation = {
+            "scores": scores,
+            "programs": self.programs,
+            "velocity": self.velocity,
+            "register": self.register and [float(share) for share in self.register],
+            "tuning_cents": float(self.tuning_cents or 0) or None,
+        }
+        return fonts | {name: value for name, value in variation.items() if value is not None}
+
+    @cached_property
+    def _fonts(self) -> tuple[Path, ...] | None:
+        """The fonts of all clips but perhaps those of the test; None for symusic's rendering."""
+        if self.sound_fonts is not None:
+            return _checked_fonts(self.sound_fonts)
+        varied = self.scores is not None or self.velocity is not None or self.tuning_cents
+        return (default_sound_font(),) if varied or self.test_sound_fonts is not None else None
+
+    @cached_property
+    def _test_fonts(self) -> tuple[Path, ...] | None:
+        if self.test_sound_fonts is None:
+            return None
+        fonts = _checked_fonts(self.test_sound_fonts)
+        identities = set(_identities(self._fonts) or ())
+        for font in fonts:
+            if open_sound_font(font).identity in identities:
+                raise InputError(
+                    f"{font} is in dataset.test_sound_fonts and among the fonts of the training "
+                    "clips (dataset.sound_fonts); leave it out of one of them."
+                )
+        return fonts
+
+    @cached_property
+    def _scores(self) -> ScoreFolder | None:
+        if self.scores is None:
+            return None
+        rng = np.random.default_rng([self.seed, _SPLITS])
+        return open_scores(Path(self.scores).expanduser(), rng)
+
+    def _drawn_score(self, number: int) -> str:
+        assert self._scores is not None
+        rng = np.random.default_rng([self.seed, number, _SPLITS])
+        return self._scores.draw_name(rng, str(_SPLIT_OF_TEN[number % 10]))
+
+    def _groups(self) -> NDArray[np.str_] | None:
+        """Return the score of each clip; composed clips have none."""
+        if self._scores is None:
+            return None
+        return np.array([self._drawn_score(number) for number in range(self.num_clips)])
+
+    def _kept_classes(self, train: NDArray[np.bool_]) -> list[int]:
+        """Return the columns that can be learnt; scores need not have all instruments."""
+        if self.scores is None:
+            return list(range(len(CLASSES)))
+        kept = [column for column, y in enumerate(train.T) if y.any() and not y.all()]
+        left_out = [name for column, name in enumerate(CLASSES) if column not in kept]
+        if left_out:
+            _log.warning(
+                "%s: classes in no training clip of %s, or in all of them, are left out: %s.",
+                *(self.name, self.scores, ", ".join(left_out)),
+            )
+        return kept
+
     def _score(self, number: int) -> list[Part]:
+        """Return the notes of a clip."""
         rng = np.random.default_rng([self.seed, number, _SCORE])
-        return compose(rng, self.clip_seconds, self.min_parts, self.max_parts)
+        if self._scores is not None:
+            return self._scores.score(self._drawn_score(number)).draw(rng, self.clip_seconds)
+        low, high = self.register or (0.0, 1.0)
+        return compose(rng, self.clip_seconds, self.min_parts, self.max_parts, (low, high))
 
     def _sound(self, number: int, parts: Sequence[Part]) -> NDArray[np.float32]:
-        rate = self.features.sample_rate
-        sounds = [render(part, self.clip_seconds, rate) for part in parts]
+        rate, path = self.features.sample_rate, self.sound_font_of(number)
+        font = None if path is None else open_sound_font(path)
+        variation = Variation(self.programs, self.velocity, self.tuning_cents or 0.0)
+        rng = np.random.default_rng([self.seed, number, _VARIATION])
+        parts = variation(rng, parts, font)
+        sounds = [self._part_sound(part, font) for part in parts]
         rng = np.random.default_rng([self.seed, number, _MIX])
         return mix(rng, parts, sounds, rate, self.level_range_db, self.effects, self.noise_db)
+
+    def _part_sound(self, part: Part, font: SoundFont | None) -> NDArray[np.float32]:
+        rate = self.features.sample_rate
+        if font is None:
+            return render(part, self.clip_seconds, rate)
+        sound = sample_part(font, part, self.clip_seconds, rate)
+        if not sound.any():
+            raise InputError(
+                f"{font.path} is silent where program {part.program} should play "
+                f"{part.instrument.name}; choose another SoundFont."
+            )
+        return sound
 
     def _x_and_activity(self) -> tuple[NDArray[np.float32] | ClipStore, NDArray[np.bool_]]:
         """Return the instances or the sound of the clips, and their activity, (N, T, C)."""
@@ -195,11 +361,11 @@ class Synthband:
             scores = build_checked(self._folder(activity_seconds=1.0), self._build_activity)
             store = build_store(
                 self._folder(sound=rate),
-                [_clip_id(number) for number in numbers],
+                [self._clip_id(number) for number in numbers],
                 self._clip_sound,
                 rate,
                 self.num_workers,
-                "rendering synthband",
+                f"rendering {self.name}",
             )
             return store, np.load(scores / "activity.npy")
         folder = build_checked(self._folder(features=self.features.settings()), self._build)
@@ -227,13 +393,17 @@ class Synthband:
         x = new_array(folder / "x.npy", np.float32, (self.num_clips, *first.shape))
         shape = (self.num_clips, *first_active.shape)
         active = new_array(folder / "activity.npy", np.bool_, shape)
-        for number, (instances, sounding) in self._on_all(self._instances, "rendering synthband"):
+        for number, (instances, sounding) in self._on_all(
+            self._instances, f"rendering {self.name}"
+        ):
             x[number], active[number] = instances, sounding
         x.flush()
         active.flush()
 
     def _build_activity(self, folder: Path) -> None:
-        active = [sounding for _, sounding in self._on_all(self._activity, "composing synthband")]
+        active = [
+            sounding for _, sounding in self._on_all(self._activity, f"composing {self.name}")
+        ]
         np.save(folder / "activity.npy", np.stack(active))
 
     def _on_all(self, work: Callable[[int], Result], title: str) -> Iterator[tuple[int, Result]]:
@@ -242,12 +412,44 @@ class Synthband:
     def _check(self, name: str, valid: bool, requirement: str) -> None:
         if not valid:
             raise InputError(
-                f"synthband: dataset.{name} must be {requirement}, got {getattr(self, name)}."
+                f"{self.name}: dataset.{name} must be {requirement}, got {getattr(self, name)}."
             )
 
+    def _clip_id(self, number: int) -> str:
+        return f"{self.name}-{number:06d}"
 
-def _clip_id(number: int) -> str:
-    return f"synthband-{number:06d}"
+
+def _checked_fonts(names: Sequence[str | Path]) -> tuple[Path, ...]:
+    """Return the paths of fonts that can play all classes.
+
+    Raises:
+        InputError: If one is missing, no SoundFont, named twice or cannot play a class.
+    """
+    found: dict[str, Path] = {}
+    for name in names:
+        path = default_sound_font() if name == _DEFAULT_FONT else Path(name).expanduser().absolute()
+        font = open_sound_font(path)
+        for column in range(len(CLASSES)):
+            usable_programs(font, column)
+        if font.identity in found:
+            raise InputError(
+                f"{path} is the same SoundFont as {found[font.identity]}; name it once."
+            )
+        found[font.identity] = path
+    return tuple(found.values())
+
+
+def _rows(y: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the mask of clips of one class; a clip of a class that is left out has no label."""
+    return np.repeat(y.sum(axis=1, keepdims=True) > 0, y.shape[1], axis=1)
+
+
+def _identities(fonts: Sequence[Path] | None) -> list[str] | None:
+    return None if fonts is None else [open_sound_font(font).identity for font in fonts]
+
+
+def _is_range(value: Sequence[float], least: float, most: float) -> bool:
+    return len(value) == 2 and least <= value[0] <= value[1] <= most
 
 
 def _whole(value: object, least: int) -> bool:

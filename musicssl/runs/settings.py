@@ -25,6 +25,8 @@ NO_BEARING = (
 )
 _NO_BEARING_ANYWHERE = ("cache", "num_workers")  # as the last part of a name
 _PATHS = ("root", "path", "file", "folder", "save", "labels", "lists", "metadata", "checkpoint")
+# Paths of what is heard, not of where a corpus lies: named by their files.
+_NAMED_FILES = ("sound_fonts", "test_sound_fonts", "scores")
 _OF_0_1 = {"features.statistics": ["mean"]}  # what was so before there was a setting
 _LONGEST_LABEL = 120  # characters; file systems allow 255 bytes in a name
 _HASH_DIGITS = 8
@@ -154,7 +156,7 @@ def folder_label(
     """
     named = {
         key: value_text(value).replace("/", ".")
-        for key, value in settings.items()
+        for key, value in ((key, _named_files(key, value)) for key, value in settings.items())
         if has_bearing(key) and not _is_below(key, elsewhere) and not _is_path(key, value)
     }
     return shortened(
@@ -193,6 +195,15 @@ def without_budget(path: str, p_s: float, seed: int) -> str:
     for written in {str(p_s), str(float(p_s))}:
         path = path.replace(f"/p{written}_", "/p*_")
     return path.replace(f"_s{seed}/", "_s*/")
+
+
+def _named_files(key: str, value: Any) -> Any:
+    """Return the names of files that count, without their folders; any other value as it is."""
+    if key.rpartition(".")[2] not in _NAMED_FILES:
+        return value
+    if isinstance(value, str):
+        return Path(value).name
+    return [Path(item).name for item in value] if isinstance(value, Sequence) else value
 
 
 def _is_path(key: str, value: Any) -> bool:

@@ -35,5 +35,5 @@ def activity(
     for part in parts:
         begin = np.maximum(left, part.starts)
         end = np.minimum(left + instance_seconds, part.starts + part.durations)
-        active[:, part.column] = (end - begin >= needed - 1e-9).any(axis=1)
+        active[:, part.column] |= (end - begin >= needed - 1e-9).any(axis=1)
     return active

@@ -5,7 +5,7 @@ another. A part starts and ends on a beat within the clip: the active classes ch
 so that localisation in time is a task as well.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from musicssl.datasets.synthesis.instruments import INSTRUMENTS, Instrument
 from musicssl.datasets.synthesis.patterns import play
 
 MIN_NOTE_SECONDS = 0.1
+OCTAVE = 11  # keys above the lowest one: all twelve pitch classes
 _TEMPO = (70.0, 160.0)  # beats per minute
 _SHARE = (0.1, 0.5)  # fraction of the clip for which a part plays
 _MIN_BEATS = 2  # for which a part plays
@@ -30,6 +31,8 @@ class Part:
         starts: Starts of the notes, in seconds, (K,) float64.
         durations: Durations of the notes, in seconds, (K,) float64, at least `MIN_NOTE_SECONDS`.
         keys: MIDI keys of the notes, (K,) int.
+        velocities: MIDI velocities of the notes, (K,) int, or None if all are played alike.
+        cents: Tuning of the instrument, in cents above standard pitch.
     """
 
     column: int
@@ -37,6 +40,8 @@ class Part:
     starts: NDArray[np.float64]
     durations: NDArray[np.float64]
     keys: NDArray[np.int64]
+    velocities: NDArray[np.int64] | None = None
+    cents: float = 0.0
 
     @property
     def instrument(self) -> Instrument:
@@ -45,7 +50,11 @@ class Part:
 
 
 def compose(
-    rng: np.random.Generator, clip_seconds: float, min_parts: int, max_parts: int
+    rng: np.random.Generator,
+    clip_seconds: float,
+    min_parts: int,
+    max_parts: int,
+    register: tuple[float, float] = (0.0, 1.0),
 ) -> list[Part]:
     """Draw a piece.
 
@@ -54,6 +63,8 @@ def compose(
         clip_seconds: Duration of the clip, at least 2 s; all notes end within it.
         min_parts: Smallest number of parts, at least 1.
         max_parts: Largest number of parts, at most 20; drawn uniformly.
+        register: Share of each instrument's range that is played, from 0 (lowest key) to 1; an
+            octave or more. Percussion has no range.
 
     Returns:
         The parts, in column order, each with one note or more.
@@ -62,13 +73,20 @@ def compose(
     harmony = draw_harmony(rng)
     count = rng.integers(min_parts, max_parts + 1)
     columns = np.sort(rng.choice(len(INSTRUMENTS), count, replace=False))
-    return [_draw_part(rng, int(column), harmony, tempo, clip_seconds) for column in columns]
+    return [
+        _draw_part(rng, int(column), register, harmony, tempo, clip_seconds) for column in columns
+    ]
 
 
 def _draw_part(
-    rng: np.random.Generator, column: int, harmony: Harmony, tempo: float, clip_seconds: float
+    rng: np.random.Generator,
+    column: int,
+    register: tuple[float, float],
+    harmony: Harmony,
+    tempo: float,
+    clip_seconds: float,
 ) -> Part:
-    instrument = INSTRUMENTS[column]
+    instrument = within_register(INSTRUMENTS[column], register)
     role = instrument.roles[rng.integers(len(instrument.roles))]
     beats = _draw_beats(rng, int(np.ceil(clip_seconds * tempo / 60)))
     notes = np.array(play(rng, role, instrument, harmony, beats))  # (K, 3)
@@ -83,6 +101,17 @@ def _draw_part(
         durations=np.clip(notes[audible, 1] * 60 / tempo, MIN_NOTE_SECONDS, longest),
         keys=notes[audible, 2].astype(np.int64),
     )
+
+
+def within_register(instrument: Instrument, register: tuple[float, float]) -> Instrument:
+    """Return the instrument with a share of its range, at least an octave of it."""
+    if instrument.percussion:
+        return instrument
+    low, high = (
+        instrument.low + round(share * (instrument.high - instrument.low)) for share in register
+    )
+    low = min(low, instrument.high - OCTAVE)
+    return replace(instrument, low=low, high=max(high, low + OCTAVE))
 
 
 def _draw_beats(rng: np.random.Generator, count: int) -> range:

@@ -56,11 +56,11 @@ def render(part: Part, clip_seconds: float, sample_rate: int) -> NDArray[np.floa
 @cache
 def _synthesizer(program: int, percussion: bool, sample_rate: int) -> Synthesizer:
     """Open the SoundFont for one program; the 60 programs of synthband take 150 MB in total."""
-    return Synthesizer(_sound_font(), sample_rate, _BEST_QUALITY)
+    return Synthesizer(default_sound_font(), sample_rate, _BEST_QUALITY)
 
 
-def _sound_font() -> Path:
-    """Find the SoundFont without importing pretty_midi, which is slow."""
+def default_sound_font() -> Path:
+    """Return the SoundFont of pretty_midi, without importing it, which is slow."""
     spec = find_spec("pretty_midi")
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError("pretty_midi, whose SoundFont synthband plays, is not installed")
