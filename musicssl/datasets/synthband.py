@@ -38,7 +38,11 @@ from musicssl.datasets.synthesis.mix import mix
 from musicssl.datasets.synthesis.render import SAMPLE_RATES, default_sound_font, render
 from musicssl.datasets.synthesis.sampler import sample_part
 from musicssl.datasets.synthesis.scores import ScoreFolder, open_scores
-from musicssl.datasets.synthesis.sound_font import SoundFont, open_sound_font
+from musicssl.datasets.synthesis.sound_font import (
+    SoundFont,
+    check_sound_font_exists,
+    open_sound_font,
+)
 from musicssl.datasets.synthesis.variation import Variation, usable_programs
 from musicssl.errors import InputError
 
@@ -150,7 +154,10 @@ class Synthband:
 
     def _check_variation(self) -> None:
         for name in ("sound_fonts", "test_sound_fonts"):
-            self._check(name, getattr(self, name) != (), "a list of .sf2 or .sf3 files, or null")
+            fonts = getattr(self, name)
+            self._check(name, fonts != (), "a list of .sf2 or .sf3 files, or null")
+            for font in fonts or ():
+                check_sound_font_exists(_font_path(font))
         programs = self.programs is None or _whole(self.programs, 1)
         self._check("programs", programs, "a whole number from 1 up, or null")
         velocity = self.velocity is None or (
@@ -427,7 +434,7 @@ def _checked_fonts(names: Sequence[str | Path]) -> tuple[Path, ...]:
     """
     found: dict[str, Path] = {}
     for name in names:
-        path = default_sound_font() if name == _DEFAULT_FONT else Path(name).expanduser().absolute()
+        path = _font_path(name)
         font = open_sound_font(path)
         for column in range(len(CLASSES)):
             usable_programs(font, column)
@@ -442,6 +449,11 @@ def _checked_fonts(names: Sequence[str | Path]) -> tuple[Path, ...]:
 def _rows(y: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the mask of clips of one class; a clip of a class that is left out has no label."""
     return np.repeat(y.sum(axis=1, keepdims=True) > 0, y.shape[1], axis=1)
+
+
+def _font_path(name: str | Path) -> Path:
+    is_default = name == _DEFAULT_FONT
+    return default_sound_font() if is_default else Path(name).expanduser().absolute()
 
 
 def _identities(fonts: Sequence[Path] | None) -> list[str] | None:

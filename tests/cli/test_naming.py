@@ -90,6 +90,10 @@ def test_equal_values_are_one_folder_and_others_another(rounds):
         (["+optimizer.eps=1e-7"], "att/synthband/optimizer.eps-1e-07/p1.0_b1.0_s0"),
         (["name=mine", "loss=balanced_bce"], "mine/synthband/loss-balanced_bce/p1.0_b1.0_s0"),
         (
+            ["dataset.sound_fonts=[/x/a.sf2,b.sf3]", "dataset.scores=/y/midi"],
+            "att/synthband/dataset.scores-midi_dataset.sound_fonts-[a.sf2,b.sf3]/p1.0_b1.0_s0",
+        ),
+        (
             ["dataset=gtzan", "data.root=/data", "+dataset.metadata2=/x/y"],  # a corpus of a user's
             "att/gtzan/p1.0_b1.0_s0",
         ),

@@ -14,10 +14,16 @@ from musicssl.audio.log_mel import LogMel
 from musicssl.audio.store import ClipStore
 from musicssl.audio.waveform import Waveform
 from musicssl.data.corpus import check_corpus
+from musicssl.data.unlabelled_corpus import training_pool
 from musicssl.datasets import synthband as module
 from musicssl.datasets.synthband import Synthband
+from musicssl.datasets.synthesis.compose import compose
 from musicssl.datasets.synthesis.instruments import CLASSES
+from musicssl.datasets.synthesis.mix import mix
+from musicssl.datasets.synthesis.render import render
 from musicssl.errors import InputError
+from tests.support.midi_file import write_scores
+from tests.support.sound_font_file import write_timbres
 
 
 @pytest.fixture(scope="module")
@@ -202,6 +208,14 @@ def test_unknown_clips_are_named_with_those_that_exist(band, clip_id):
         ({"noise_db": float("-inf")}, "noise_db"),
         ({"effects": 1.1}, "effects"),
         ({"num_workers": 0}, "num_workers"),
+        ({"sound_fonts": []}, "sound_fonts"),
+        ({"programs": 0}, "programs"),
+        ({"velocity": (0, 100)}, "velocity"),
+        ({"velocity": (50.5, 100)}, "velocity"),
+        ({"velocity": (100,)}, "velocity"),
+        ({"register": (0.5, 0.2)}, "register"),
+        ({"register": (0.0, 1.5)}, "register"),
+        ({"tuning_cents": -1.0}, "tuning_cents"),
         ({"clip_seconds": 1.0}, "clip_seconds"),
         ({"clip_seconds": 4.5}, "clip_seconds"),
         ({"features": LogMel(sample_rate=8_000)}, "sample_rate"),
@@ -232,3 +246,168 @@ def test_sound_is_rendered_once(band, monkeypatch):
     sounding.prepare()
     monkeypatch.setattr(module, "render", refuse)
     assert len(sounding.load().x.lengths) == 30
+
+
+# Fonts, scores and variation
+
+
+@pytest.fixture(scope="module")
+def fonts(tmp_path_factory):
+    """Three fonts of all programs, of other harmonics each."""
+    folder, rng = tmp_path_factory.mktemp("fonts"), np.random.default_rng(0)
+    return [write_timbres(folder / f"{name}.sf2", rng.random((7, 8))) for name in "abc"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "instances", "sound"),
+    [
+        ({"num_clips": 200}, "synthband-4ece10a53c25", "synthband-046c2914ce5a"),
+        (
+            {"num_clips": 200, "seed": 3, "min_parts": 1, "max_parts": 20, "clip_seconds": 4.0},
+            "synthband-4c71cdf7fa68",
+            "synthband-3149e2d095bd",
+        ),
+    ],
+)
+def test_caches_of_earlier_versions_are_found(settings, instances, sound):
+    """Names of version 0.1, written down before there were fonts."""
+    band = Synthband(**settings)
+    assert band._folder(features=band.features.settings()).name == instances
+    assert band._folder(sound=16_000).name == sound
+
+
+def test_the_default_sound_is_that_of_symusic(band):
+    """Oracle: the steps of version 0.1, written out."""
+    for number in (0, 7, 29):
+        parts = compose(np.random.default_rng([0, number, 0]), 4.0, 2, 6)
+        sounds = [render(part, 4.0, 16_000) for part in parts]
+        rng = np.random.default_rng([0, number, 1])
+        expected = mix(rng, parts, sounds, 16_000, 20.0, 0.5, -30.0)
+        np.testing.assert_array_equal(band.audio(f"synthband-{number:06d}")[0], expected)
+
+
+def test_each_clip_is_of_one_font_and_the_notes_do_not_depend_on_it(band, corpus, fonts):
+    several = replace(band, sound_fonts=fonts)
+    assert {several.sound_font_of(number) for number in range(30)} == set(fonts)
+    other = several.load()
+    assert np.array_equal(other.activity, corpus.activity)
+    alone = {font: replace(band, sound_fonts=[font]) for font in fonts}
+    for number, clip_id in enumerate(corpus.clip_ids[:6]):
+        single = alone[several.sound_font_of(number)]
+        assert np.array_equal(several.audio(clip_id)[0], single.audio(clip_id)[0])
+        assert np.array_equal(several.features(several.audio(clip_id)[0]), other.x[number])
+
+
+def test_test_clips_are_of_fonts_that_training_does_not_hear(band, fonts):
+    split = replace(band, sound_fonts=fonts[:2], test_sound_fonts=fonts[2:])
+    heard = {name: set() for name in ("train", "val", "test")}
+    for number, name in enumerate(split.load().split):
+        heard[name].add(split.sound_font_of(number))
+    assert heard["train"] == set(fonts[:2])
+    assert heard["val"] <= set(fonts[:2])
+    assert heard["test"] == set(fonts[2:])
+
+
+def test_default_is_the_word_for_the_font_that_comes_with_it(band, fonts):
+    ours = replace(band, sound_fonts=["default"], test_sound_fonts=fonts[0])
+    assert ours.sound_font_of(0).name == "TimGM6mb.sf2"
+    assert replace(ours, sound_fonts=None).sound_font_of(0) == ours.sound_font_of(0)
+    assert ours.sound_font_of(8) == fonts[0]
+    assert band.sound_font_of(0) is None
+    for change in ({"velocity": (40, 120)}, {"tuning_cents": 20.0}):
+        assert replace(band, **change).sound_font_of(0) == ours.sound_font_of(0)
+
+
+@pytest.mark.slow
+def test_fonts_and_variation_do_not_depend_on_the_number_of_workers(band, fonts, tmp_path):
+    settings = {"sound_fonts": fonts, "velocity": (40, 120), "tuning_cents": 20.0, "programs": 2}
+    single = replace(band, cache=tmp_path / "1", **settings).load()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_CHUNK", 4)
+        double = replace(band, cache=tmp_path / "2", num_workers=2, **settings).load()
+    assert np.array_equal(single.x, double.x)
+    assert np.array_equal(single.activity, double.activity)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"velocity": (40, 120)}, {"tuning_cents": 20.0}, {"programs": 1}, {"register": (0.0, 0.3)}],
+)
+def test_variation_changes_the_sound_and_the_names_of_caches(band, fonts, change):
+    plain = replace(band, sound_fonts=fonts[:1])
+    other = replace(plain, **change)
+    assert not np.array_equal(
+        plain.audio("synthband-000000")[0], other.audio("synthband-000000")[0]
+    )
+    assert plain._folder() != other._folder()
+    assert plain._sources()[0] != other._sources()[0]
+    if "register" not in change:
+        assert np.array_equal(plain._activity(0), other._activity(0))
+
+
+def test_the_name_of_a_cache_follows_the_content_of_fonts(band, fonts, tmp_path):
+    copy = tmp_path / "copy.sf2"
+    copy.write_bytes(fonts[0].read_bytes())
+    names = [replace(band, sound_fonts=[font])._folder().name for font in (*fonts, copy)]
+    assert len(set(names)) == 3
+    assert names[0] == names[3]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sound_fonts": ["nowhere.sf2"]}, r"there is no SoundFont .*nowhere\.sf2"),
+        ({"sound_fonts": [__file__]}, r"test_synthband\.py is no SoundFont"),
+        ({"sound_fonts": ["default", "default"]}, "is the same SoundFont as .*name it once"),
+        ({"test_sound_fonts": ["default"]}, "TimGM6mb.sf2 is in dataset.test_sound_fonts and"),
+        ({"scores": "nowhere"}, "there is no folder nowhere"),
+    ],
+)
+def test_files_that_cannot_be_used_are_named_before_rendering(band, change, message):
+    with pytest.raises(InputError, match=message):
+        replace(band, **change).prepare()
+
+
+@pytest.fixture(scope="module")
+def of_scores(tmp_path_factory, fonts):
+    folder = write_scores(tmp_path_factory.mktemp("scores") / "scores", 12)
+    cache = tmp_path_factory.mktemp("cache")
+    settings = {"sound_fonts": fonts[:1], "scores": folder, "cache": cache, "num_workers": 1}
+    return Synthband(num_clips=60, clip_seconds=4.0, **settings)
+
+
+def test_no_score_is_in_two_splits(of_scores):
+    corpus = check_corpus(of_scores.load())
+    splits = {}
+    for group, split in zip(corpus.groups, corpus.split, strict=True):
+        assert splits.setdefault(group, split) == split
+    assert set(splits.values()) == {"train", "val", "test"}
+
+
+def test_classes_of_scores_are_those_that_their_training_clips_have(of_scores, caplog):
+    corpus = of_scores.load()
+    assert corpus.classes == ("bass", "drums", "flute", "piano")
+    assert "left out: accordion, banjo, cello" in caplog.text
+    assert np.array_equal(corpus.y, corpus.activity.any(axis=1))
+    for number in range(60):
+        names = {CLASSES[part.column] for part in of_scores._score(number)}
+        present = np.array(corpus.classes)[corpus.y[number] == 1]
+        assert set(present.tolist()) == names
+
+
+def test_each_clip_of_a_score_sounds_where_its_label_says(of_scores):
+    quiet = replace(of_scores, noise_db=None, effects=0.0)
+    corpus = of_scores.load()
+    for number in range(20):
+        seconds = quiet.audio(f"synthband-{number:06d}")[0].reshape(4, -1)
+        inner = np.abs(seconds[:, 2_400:-800]).max(axis=1)  # without releases and short notes
+        silent = ~corpus.activity[number].any(axis=1)
+        assert (inner[silent] < 1e-3).all()
+        assert np.abs(seconds[~silent]).max(axis=1).min() > 1e-3
+
+
+def test_unlabelled_clips_of_another_font_are_other_recordings(band, fonts):
+    labelled, other = (replace(band, sound_fonts=[font]).load() for font in fonts[:2])
+    rows = training_pool(other, labelled, labelled.indices("test"))
+    assert len(rows) == 21
+    assert not set(labelled.sources) & set(other.sources)

@@ -145,21 +145,29 @@ def _playing(font: SoundFont, bank: int, program: int, key: int, velocity: int) 
     )
 
 
+def check_sound_font_exists(path: Path) -> None:
+    """Check that a file is there, which is quick.
+
+    Raises:
+        InputError: If it is not.
+    """
+    if not path.exists():
+        raise InputError(
+            f"there is no SoundFont {path}; name files that end in .sf2 or .sf3. Packages such as "
+            "fluidr3mono-gm-soundfont put them below /usr/share/sounds."
+        )
+    if not path.is_file():
+        raise InputError(f"{path} is no file; name the SoundFonts in it, .sf2 or .sf3.")
+
+
 def open_sound_font(path: Path) -> SoundFont:
     """Read the presets of a SoundFont file; a file that has not changed is read once.
 
     Raises:
         InputError: If there is no such file, or it is no SoundFont, or a damaged one.
     """
-    try:
-        stat = path.stat()
-    except OSError as error:
-        raise InputError(
-            f"there is no SoundFont {path} ({error.strerror}); name files that end in .sf2 or "
-            ".sf3. Packages such as fluidr3mono-gm-soundfont put them below /usr/share/sounds."
-        ) from error
-    if not path.is_file():
-        raise InputError(f"{path} is no file; name the SoundFonts in it, .sf2 or .sf3.")
+    check_sound_font_exists(path)
+    stat = path.stat()
     return _opened(path, stat.st_size, stat.st_mtime_ns)
 
 
