@@ -33,6 +33,12 @@ from musicssl.cache import build_checked, fingerprint, new_array
 from musicssl.data.corpus import Corpus
 from musicssl.datasets.synthesis.activity import activity
 from musicssl.datasets.synthesis.compose import Part, compose
+from musicssl.datasets.synthesis.fonts import (
+    check_disjoint,
+    checked_fonts,
+    font_path,
+    identities,
+)
 from musicssl.datasets.synthesis.instruments import CLASSES
 from musicssl.datasets.synthesis.mix import mix
 from musicssl.datasets.synthesis.render import SAMPLE_RATES, default_sound_font, render
@@ -43,7 +49,7 @@ from musicssl.datasets.synthesis.sound_font import (
     check_sound_font_exists,
     open_sound_font,
 )
-from musicssl.datasets.synthesis.variation import Variation, usable_programs
+from musicssl.datasets.synthesis.variation import Variation
 from musicssl.errors import InputError
 
 _VERSION = 1  # version of the rendered sound; part of the names of caches
@@ -51,7 +57,6 @@ _SAMPLER = 1  # version of the sound of other fonts
 _CHUNK = 50  # clips that a worker takes at a time
 _SPLIT_OF_TEN = np.array(["train"] * 7 + ["val"] + ["test"] * 2)
 _SCORE, _MIX, _FONT, _VARIATION, _SPLITS, SOLO = range(6)  # streams of random numbers of a clip
-_DEFAULT_FONT = "default"  # the word for pretty_midi's
 
 _log = logging.getLogger(__name__)
 
@@ -157,7 +162,7 @@ class Synthband:
             fonts = getattr(self, name)
             self._check(name, fonts != (), "a list of .sf2 or .sf3 files, or null")
             for font in fonts or ():
-                check_sound_font_exists(_font_path(font))
+                check_sound_font_exists(font_path(font))
         programs = self.programs is None or _whole(self.programs, 1)
         self._check("programs", programs, "a whole number from 1 up, or null")
         velocity = self.velocity is None or (
@@ -265,8 +270,8 @@ class Synthband:
         else:
             fonts = {
                 "sampler": _SAMPLER,
-                "sound_fonts": _identities(self._fonts),
-                "test_sound_fonts": _identities(self._test_fonts),
+                "sound_fonts": self._fonts and identities(self._fonts),
+                "test_sound_fonts": self._test_fonts and identities(self._test_fonts),
             }
         scores = None if self._scores is None else self._scores.identities
         variation = {
@@ -282,7 +287,7 @@ class Synthband:
     def _fonts(self) -> tuple[Path, ...] | None:
         """The fonts of all clips but perhaps those of the test; None for symusic's rendering."""
         if self.sound_fonts is not None:
-            return _checked_fonts(self.sound_fonts)
+            return checked_fonts(self.sound_fonts)
         varied = self.scores is not None or self.velocity is not None or self.tuning_cents
         return (default_sound_font(),) if varied or self.test_sound_fonts is not None else None
 
@@ -290,14 +295,8 @@ class Synthband:
     def _test_fonts(self) -> tuple[Path, ...] | None:
         if self.test_sound_fonts is None:
             return None
-        fonts = _checked_fonts(self.test_sound_fonts)
-        identities = set(_identities(self._fonts) or ())
-        for font in fonts:
-            if open_sound_font(font).identity in identities:
-                raise InputError(
-                    f"{font} is in dataset.test_sound_fonts and among the fonts of the training "
-                    "clips (dataset.sound_fonts); leave it out of one of them."
-                )
+        fonts = checked_fonts(self.test_sound_fonts)
+        check_disjoint(self._fonts or (), fonts)
         return fonts
 
     @cached_property
@@ -426,38 +425,9 @@ class Synthband:
         return f"{self.name}-{number:06d}"
 
 
-def _checked_fonts(names: Sequence[str | Path]) -> tuple[Path, ...]:
-    """Return the paths of fonts that can play all classes.
-
-    Raises:
-        InputError: If one is missing, no SoundFont, named twice or cannot play a class.
-    """
-    found: dict[str, Path] = {}
-    for name in names:
-        path = _font_path(name)
-        font = open_sound_font(path)
-        for column in range(len(CLASSES)):
-            usable_programs(font, column)
-        if font.identity in found:
-            raise InputError(
-                f"{path} is the same SoundFont as {found[font.identity]}; name it once."
-            )
-        found[font.identity] = path
-    return tuple(found.values())
-
-
 def _rows(y: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the mask of clips of one class; a clip of a class that is left out has no label."""
     return np.repeat(y.sum(axis=1, keepdims=True) > 0, y.shape[1], axis=1)
-
-
-def _font_path(name: str | Path) -> Path:
-    is_default = name == _DEFAULT_FONT
-    return default_sound_font() if is_default else Path(name).expanduser().absolute()
-
-
-def _identities(fonts: Sequence[Path] | None) -> list[str] | None:
-    return None if fonts is None else [open_sound_font(font).identity for font in fonts]
 
 
 def _is_range(value: Sequence[float], least: float, most: float) -> bool:
