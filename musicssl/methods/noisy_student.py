@@ -34,8 +34,8 @@ class NoisyStudent(SemiSupervisedMethod):
     Differences from Won et al.: the teacher hears the whole clip, once before training, where the
     student has a crop; theirs hears the same crop. Labelled clips are disturbed too, as with Xie et
     al. The moving average of the student's weights predicts, as in every method of this kind.
-    Their code names a loss that doubts missing labels ("skeptical"), which neither the code nor the
-    paper defines; here an unobserved cell has a pseudo-label, and an observed one counts as it is.
+    Their code calls a loss that doubts missing labels ("skeptical") and does not define it; here an
+    unobserved cell has a pseudo-label, and an observed one counts as it is.
 
     Args:
         pseudo_labels: Which cells get a pseudo-label: "unobserved", all without a label, or

@@ -1,9 +1,9 @@
 """What runs have to know of encoders that start from published weights (`encoder.weights=...`)."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from musicssl.encoders.pretrained.hear import weights_identity
 from musicssl.errors import InputError
 
 _OF_MUSICSSL = "musicssl.encoders."  # `weights` of other encoders may mean anything
@@ -21,6 +21,23 @@ def weights_of(settings: Any) -> str | None:
     encoder = _encoder(settings)
     name = encoder.get("weights") if _is_ours(encoder) else None
     return None if name is None else str(name)
+
+
+def encoder_label(name: str, settings: Any) -> str:
+    """Return what folders and tables call an encoder that no run has trained.
+
+    >>> musicnn = {"_target_": "musicssl.encoders.musicnn.Musicnn", "weights": "mtt"}
+    >>> encoder_label("musicnn", musicnn), encoder_label("musicnn", musicnn | {"weights": None})
+    ('musicnn_mtt', 'untrained_musicnn')
+
+    Args:
+        name: The word typed after `encoder=`.
+        settings: Of the encoder.
+    """
+    if hear_module(settings) is not None:
+        return f"pretrained_{name}"
+    weights = weights_of(settings)
+    return f"untrained_{name}" if weights is None else f"{name}_{Path(weights).stem}"
 
 
 def hear_module(settings: Any) -> str | None:
@@ -42,6 +59,8 @@ def hear_weights(settings: Any) -> str | None:
     Raises:
         InputError: If it is not there.
     """
+    from musicssl.encoders.pretrained.hear import weights_identity  # torch: not for --help
+
     encoder = _encoder(settings)
     weights = encoder.get("weights") if _is_of_hear(encoder) else None
     return None if weights is None else weights_identity(str(weights))
