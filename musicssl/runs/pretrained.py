@@ -8,12 +8,13 @@ from musicssl.errors import InputError
 
 _OF_MUSICSSL = "musicssl.encoders."  # `weights` of other encoders may mean anything
 _OF_HEAR = "musicssl.encoders.hear."  # the weights of a module: of whichever corpus
-_SETTINGS = ("weights", "weights_folder")
+_FILES = ("weights", "pca")  # settings that name a file, or weights that are published
+_SETTINGS = (*_FILES, "weights_folder")
 _TRAINED_ON = {"mtt": "magnatagatune", "msd": "msd"}  # names of corpora
 
 
 def weights_of(settings: Any) -> str | None:
-    """Return the name of the published weights that an encoder starts from; None without any.
+    """Return the published weights that an encoder starts from, by name or file; None without any.
 
     Args:
         settings: Of a method, or of an encoder; plain values.
@@ -50,20 +51,25 @@ def hear_module(settings: Any) -> str | None:
     return str(encoder.get("module")) if _is_of_hear(encoder) else None
 
 
-def hear_weights(settings: Any) -> str | None:
-    """Return a SHA-256 of the file or folder that a HEAR module loads; None without one.
+def weights_digest(settings: Any) -> str | None:
+    """Return a SHA-256 of the files that an encoder is built from; None without any.
+
+    Weights that have a name are known by it.
 
     Args:
         settings: Of a method, or of an encoder; plain values.
 
     Raises:
-        InputError: If it is not there.
+        InputError: If one is not there.
     """
     from musicssl.encoders.pretrained.hear import weights_identity  # torch: not for --help
 
     encoder = _encoder(settings)
-    weights = encoder.get("weights") if _is_of_hear(encoder) else None
-    return None if weights is None else weights_identity(str(weights))
+    if not _is_of_hear(encoder) and not _is_ours(encoder):
+        return None
+    values = [encoder.get(key) for key in _FILES]
+    files = [str(value) for value in values if value is not None and value not in _TRAINED_ON]
+    return "_".join(map(weights_identity, files)) or None
 
 
 def without_weights(settings: Any) -> Any:
@@ -77,7 +83,7 @@ def without_weights(settings: Any) -> Any:
     """
     if not isinstance(settings, dict):
         return settings
-    if weights_of(settings) is not None and _encoder(settings) is settings:
+    if _is_ours(settings):
         return settings | dict.fromkeys((key for key in _SETTINGS if key in settings), None)
     if isinstance(settings.get("encoder"), dict):
         return settings | {"encoder": without_weights(settings["encoder"])}

@@ -24,7 +24,13 @@ from musicssl.networks.pooling import MeanPooling
 from musicssl.networks.standardise import Standardise
 from musicssl.probing.embeddings.extraction import Embedder, embed
 from musicssl.runs.checkpoint import Checkpoint
-from musicssl.runs.pretrained import encoder_label, hear_module, weights_of, without_weights
+from musicssl.runs.pretrained import (
+    encoder_label,
+    hear_module,
+    weights_digest,
+    weights_of,
+    without_weights,
+)
 from musicssl.runs.probes.folder import run_of
 
 EACH = "each"  # of the layers of a file
@@ -343,10 +349,13 @@ def of_encoder(
     label = encoder_label(name, settings)
     if weights is None:
         origin = Origin("untrained", label, f"{name}, untrained", seed=seed)
-    else:  # nothing is drawn, and where the files lie has no bearing
+    else:  # nothing is drawn, and where files lie has no bearing
         origin = Origin("pretrained", label, f"{name} {Path(weights).stem}")
         del identity["seed"]
         identity["encoder"].pop("weights_folder", None)
+    files = weights_digest(settings)
+    if files is not None:
+        identity["encoder"] = without_weights(identity["encoder"]) | {"files": files}
     return NetworkSource(origin, identity, network.eval(), corpus.num_features)
 
 
