@@ -25,7 +25,9 @@ from musicssl.runs.settings import (
 _SUBJECTS = {"train": ("method", "baseline", "dataset"), "probe": ("probe", "dataset", "encoder")}
 _IN_THE_PATH = {  # by themselves, or in files that name them
     "train": ("name", "seed", "data.p_s", "data.b_s"),
-    "probe": ("name", "checkpoint", "embeddings", "baselines", "data.batch_size"),
+    "probe": (
+        *("name", "checkpoint", "embeddings", "encoder.weights", "baselines", "data.batch_size"),
+    ),
 }
 _NOT_NAMED = (
     *("logger", "launcher", "sweep", "experiment", "method", "baseline", "dataset", "probe"),

@@ -38,8 +38,8 @@ def add_teacher(
     if not needs.teacher:
         key = "finetune.teacher" if kind == "logits" else "teacher_embeddings"
         raise InputError(
-            f"{key}={path} has no effect on this method; method=east and method=distill learn from "
-            "a teacher."
+            f"{key}={path} has no effect on this method; method=east, distill and noisy_student "
+            "learn from a teacher."
         )
     on_gpu = torch.cuda.is_available() and config.trainer.accelerator != "cpu"
     trusted = homes(settings["method"])

@@ -71,7 +71,7 @@ from musicssl.runs.messages import (
     describe_training,
 )
 from musicssl.runs.patience import Patience
-from musicssl.runs.pretrained import hear_weights, overlap, weights_of
+from musicssl.runs.pretrained import overlap, weights_digest, weights_of
 from musicssl.runs.progress import EpochProgress
 from musicssl.runs.results import amount_of_training, show_results, write_results
 from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint, find_resumable
@@ -187,7 +187,7 @@ def made_from(
     if config.finetune.checkpoint is not None:
         path = Path(config.finetune.checkpoint).expanduser()
         parts["weights to start from"] = start or start_identity(path)
-    of_encoder = hear_weights(OmegaConf.to_container(config.method, resolve=True))
+    of_encoder = weights_digest(OmegaConf.to_container(config.method, resolve=True))
     if of_encoder is not None:
         parts["weights of the encoder"] = of_encoder
     teacher = teacher_in(to_plain(config))

@@ -60,6 +60,7 @@ from musicssl.errors import InputError
 _log = logging.getLogger(__name__)
 _NO_NEEDS = Needs(labels=False)
 _STATISTICS_CHUNK = 512  # clips at a time
+_TEACHERS = {"embeddings": "teacher_embeddings", "logits": "finetune.teacher"}  # who gives what
 _LABELLED_STREAM, _UNLABELLED_STREAM = 0, 1  # give the two streams different orders
 
 
@@ -677,16 +678,16 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
     def _check_teacher(self) -> None:
         """Refuse a teacher that the method does not learn from, or that it lacks."""
         kinds, teacher = self.needs.teacher, self.teacher
+        said = " or ".join(f"{_TEACHERS[kind]}=FILE" for kind in kinds)
         if kinds and teacher is None:
             raise InputError(
-                "this method learns from a teacher; name a file of embeddings or a checkpoint with "
-                "teacher_embeddings=FILE"
-                + (", or a checkpoint with finetune.teacher=FILE." if "logits" in kinds else ".")
+                "this method learns from a teacher; name a checkpoint, or a file of its "
+                f"{' or '.join(kinds)}, with {said}."
             )
         if teacher is not None and kinds and teacher.kind not in kinds:
             raise InputError(
-                f"this method learns from embeddings, but {teacher.name} gives {teacher.kind}; "
-                "name a file of embeddings or a checkpoint with teacher_embeddings=FILE."
+                f"this method learns from {' or '.join(kinds)}, but {teacher.name} gives "
+                f"{teacher.kind}; name a checkpoint or a file with {said}."
             )
 
 

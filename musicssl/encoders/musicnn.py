@@ -1,7 +1,6 @@
 """musicnn: timbral and temporal filters on log-mel spectra."""
 
 from pathlib import Path
-from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +8,6 @@ from torch import Tensor, nn
 from musicssl.audio.log_mel import LogMelFrontend
 from musicssl.encoders.base.spectral import SpectralEncoder
 from musicssl.encoders.pretrained import musicnn as published
-from musicssl.errors import InputError
 from musicssl.networks.layers import Dropout
 
 _NUM_MELS = 96
@@ -99,21 +97,16 @@ class Musicnn(SpectralEncoder):
             for width_in in (width, mid_filters, mid_filters)
         )
         self.dropout = Dropout(dropout)
-        self._keeps_norm = weights is not None
         if weights is not None:
-            _check_fit(weights, sample_rate=sample_rate, mid_filters=mid_filters)
+            published.check_fit(
+                weights, _PUBLISHED, sample_rate=sample_rate, mid_filters=mid_filters
+            )
+            self.keeps_norm = True
             published.fill(self, published.read_weights(weights, weights_folder))
 
     def blocks_in_order(self) -> list[nn.Module]:
         """Return the parts from the input to the output; the filters of the front are parallel."""
         return [self.norm, self.front, *self.mid]
-
-    def train(self, mode: bool = True) -> Self:
-        """Set training or evaluation; the first batch norm of published weights stays."""
-        super().train(mode)
-        if self._keeps_norm:
-            self.norm.eval()
-        return self
 
     def embed_spectra(self, spectra: Tensor) -> Tensor:
         """Embed normalised spectra, (K, 1, F, T) -> (K, T, D): an instance is a frame."""
@@ -124,17 +117,6 @@ class Musicnn(SpectralEncoder):
         dense = torch.cat([front, first, second, third], dim=1)  # (K, D, T)
         embedded: Tensor = self.dropout(dense.transpose(1, 2))
         return embedded
-
-
-def _check_fit(weights: str, **settings: int) -> None:
-    """Refuse settings that the published models do not have."""
-    for name, value in settings.items():
-        needed = _PUBLISHED[name]
-        if value != needed:
-            raise InputError(
-                f"encoder.weights={weights} are for encoder.{name}={needed}, got {value}; "
-                "leave one of the two out."
-            )
 
 
 class Filters(nn.Module):

@@ -68,6 +68,11 @@ class _ChunkEmbedding(nn.Module):
     def __init__(self, network: Classifier) -> None:
         super().__init__()
         encoder = cast(AudioEncoder, network.encoder)
+        if encoder.reach:
+            raise InputError(
+                f"{type(encoder).__name__} hears beyond the ends of its chunks, for which there is "
+                "no graph; export without --onnx and --torch-export."
+            )
         for name, module in list(encoder.named_children()):
             if isinstance(module, LogMelFrontend):
                 setattr(encoder, name, _Spectra(module))

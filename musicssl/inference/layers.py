@@ -109,6 +109,7 @@ class SoundLayers(AudioEncoder):
     def __init__(self, encoder: AudioEncoder, layers: Layers) -> None:
         super().__init__(encoder.chunk_samples, encoder.embed_dim)
         self.encoder = encoder
+        self.reach = encoder.reach
         self._layers = layers
 
     def embed(self, chunks: Tensor) -> Tensor:

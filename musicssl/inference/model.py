@@ -152,11 +152,12 @@ class Model:
         return h, np.minimum(times, seconds), seconds
 
     def _embedded_sound(self, blocks: Iterable[Samples]) -> Tensor:
-        chunk = getattr(self.network.encoder, "chunk_samples", None)
-        if not isinstance(self.network.encoder, AudioEncoder) or chunk is None:
-            parts = [np.concatenate([np.zeros(0, np.float32), *blocks])]
+        encoder = self.network.encoder
+        if not isinstance(encoder, AudioEncoder):
+            parts: Iterable[Samples] = [np.concatenate([np.zeros(0, np.float32), *blocks])]
         else:
-            parts = segments(blocks, self._chunks * chunk, chunk)  # type: ignore[assignment]
+            chunk = encoder.chunk_samples
+            parts = segments(blocks, self._chunks * chunk, chunk, encoder.reach)
         embedded = [self._encoded(torch.from_numpy(p)[None].to(self.device)) for p in parts]
         return torch.cat(embedded, dim=1)
 

@@ -15,7 +15,7 @@ _PIECE_SECONDS = 120.0  # of features that are computed together
 _LONGEST_SECONDS = 600.0  # of a piece; where even that would shift frames, there is one piece
 
 
-def segments(blocks: Iterable[Samples], size: int, least: int) -> Iterator[Samples]:
+def segments(blocks: Iterable[Samples], size: int, least: int, reach: int = 0) -> Iterator[Samples]:
     """Yield sound in segments of `size` samples, and a last one of `least` or more.
 
     The last one is shorter than `least` only if the recording is.
@@ -24,12 +24,14 @@ def segments(blocks: Iterable[Samples], size: int, least: int) -> Iterator[Sampl
         blocks: Of sound, (S,) each, in order.
         size: A multiple of `least`.
         least: Length of the chunks that an encoder embeds together.
+        reach: Samples that follow a segment, up to `least`, which it ends with and which the next
+            one begins with.
     """
     buffer = _Buffer()
     for block in blocks:
         buffer.append(block)
         while buffer.samples >= size + least:
-            yield buffer.first(size)
+            yield buffer.first(size + reach)
             buffer.drop(size)
     yield buffer.first(buffer.samples)
 

@@ -1,19 +1,20 @@
 """What runs have to know of encoders that start from published weights (`encoder.weights=...`)."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from musicssl.encoders.pretrained.hear import weights_identity
 from musicssl.errors import InputError
 
 _OF_MUSICSSL = "musicssl.encoders."  # `weights` of other encoders may mean anything
 _OF_HEAR = "musicssl.encoders.hear."  # the weights of a module: of whichever corpus
-_SETTINGS = ("weights", "weights_folder")
+_FILES = ("weights", "pca")  # settings that name a file, or weights that are published
+_SETTINGS = (*_FILES, "weights_folder")
 _TRAINED_ON = {"mtt": "magnatagatune", "msd": "msd"}  # names of corpora
 
 
 def weights_of(settings: Any) -> str | None:
-    """Return the name of the published weights that an encoder starts from; None without any.
+    """Return the published weights that an encoder starts from, by name or file; None without any.
 
     Args:
         settings: Of a method, or of an encoder; plain values.
@@ -21,6 +22,23 @@ def weights_of(settings: Any) -> str | None:
     encoder = _encoder(settings)
     name = encoder.get("weights") if _is_ours(encoder) else None
     return None if name is None else str(name)
+
+
+def encoder_label(name: str, settings: Any) -> str:
+    """Return what folders and tables call an encoder that no run has trained.
+
+    >>> musicnn = {"_target_": "musicssl.encoders.musicnn.Musicnn", "weights": "mtt"}
+    >>> encoder_label("musicnn", musicnn), encoder_label("musicnn", musicnn | {"weights": None})
+    ('musicnn_mtt', 'untrained_musicnn')
+
+    Args:
+        name: The word typed after `encoder=`.
+        settings: Of the encoder.
+    """
+    if hear_module(settings) is not None:
+        return f"pretrained_{name}"
+    weights = weights_of(settings)
+    return f"untrained_{name}" if weights is None else f"{name}_{Path(weights).stem}"
 
 
 def hear_module(settings: Any) -> str | None:
@@ -33,18 +51,25 @@ def hear_module(settings: Any) -> str | None:
     return str(encoder.get("module")) if _is_of_hear(encoder) else None
 
 
-def hear_weights(settings: Any) -> str | None:
-    """Return a SHA-256 of the file or folder that a HEAR module loads; None without one.
+def weights_digest(settings: Any) -> str | None:
+    """Return a SHA-256 of the files that an encoder is built from; None without any.
+
+    Weights that have a name are known by it.
 
     Args:
         settings: Of a method, or of an encoder; plain values.
 
     Raises:
-        InputError: If it is not there.
+        InputError: If one is not there.
     """
+    from musicssl.encoders.pretrained.hear import weights_identity  # torch: not for --help
+
     encoder = _encoder(settings)
-    weights = encoder.get("weights") if _is_of_hear(encoder) else None
-    return None if weights is None else weights_identity(str(weights))
+    if not _is_of_hear(encoder) and not _is_ours(encoder):
+        return None
+    values = [encoder.get(key) for key in _FILES]
+    files = [str(value) for value in values if value is not None and value not in _TRAINED_ON]
+    return "_".join(map(weights_identity, files)) or None
 
 
 def without_weights(settings: Any) -> Any:
@@ -58,7 +83,7 @@ def without_weights(settings: Any) -> Any:
     """
     if not isinstance(settings, dict):
         return settings
-    if weights_of(settings) is not None and _encoder(settings) is settings:
+    if _is_ours(settings):
         return settings | dict.fromkeys((key for key in _SETTINGS if key in settings), None)
     if isinstance(settings.get("encoder"), dict):
         return settings | {"encoder": without_weights(settings["encoder"])}

@@ -133,6 +133,10 @@ def test_probes_differ_by_their_settings_and_not_by_where_files_are():
     assert plain.endswith("untrained_cnn/gtzan/linear")
     assert folder(*common, "data.root=/b", "device=cpu", "seeds=3", command="probe") == plain
     assert folder(*common, "seeds=5", "data.root=/a", command="probe") == f"{plain}/seeds-5"
+    published = folder("dataset=gtzan", "encoder=musicnn", "encoder.weights=mtt", command="probe")
+    assert published.endswith("probes/musicnn_mtt/gtzan/linear")
+    theirs = ["dataset=gtzan", "encoder=hear", "encoder.module=mylab.passt"]
+    assert "probes/pretrained_hear/gtzan/linear" in folder(*theirs, command="probe")
 
 
 @pytest.mark.parametrize("length", [1, 120, 121, 300])

@@ -187,7 +187,7 @@ def test_parts_of_a_method_with_a_model_of_its_own_are_refused(override):
 
 
 SUPERVISED = ["att", "strong", "supervised"]
-SEMI_SUPERVISED = ["mean_teacher", "pi_model", "temporal_ensembling", "fixmatch"]
+SEMI_SUPERVISED = ["mean_teacher", "pi_model", "temporal_ensembling", "fixmatch", "noisy_student"]
 REPRESENTATION = ["semisupcon", "simclr", "supcon", "vicreg", "byol"]
 
 

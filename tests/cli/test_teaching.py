@@ -95,6 +95,8 @@ def test_embeddings_in_time_are_averaged_and_layers_refused(tmp_path):
     [
         (("method=east",), r"learns from a teacher.*teacher_embeddings=FILE\."),
         (("method=distill",), r"finetune\.teacher=FILE"),
+        (("method=noisy_student",), r"a file of its logits, with finetune\.teacher=FILE\."),
+        (("method=noisy_student", "teacher_embeddings={file}"), "learns from logits.*gives emb"),
         (("method=att", "teacher_embeddings={file}"), "no effect on this method; method=east"),
         (("method=att", "finetune.teacher={file}"), r"finetune\.teacher=.* has no effect"),
         (
@@ -138,3 +140,19 @@ def test_a_teacher_of_instances_teaches_a_student_of_sound(tmp_path, encoder):
     )
     state = read_checkpoint(student.best)["state_dict"]
     assert all(value.isfinite().all() for value in state.values())
+
+
+@pytest.mark.slow
+def test_a_student_is_the_teacher_of_the_next_round(tmp_path):
+    """Each round is a run; another teacher makes another run, and the same one the same."""
+    before = run(tmp_path / "teacher", "data.p_s=0.3")
+    words = ("method=noisy_student", "data.p_s=0.3", f"data.cache={tmp_path}/cache")
+    first = run(tmp_path / "first", *words, f"finetune.teacher={before.best}")
+    second = run(tmp_path / "second", *words, f"finetune.teacher={first.best}")
+    histories = [folder.history.read_text() for folder in (first, second)]
+    assert "train/consistency_loss" in histories[0]
+    assert histories[0] != histories[1]
+    again = run(tmp_path / "again", *words, f"finetune.teacher={first.best}")
+    assert again.metrics.read_text() == second.metrics.read_text()
+    with pytest.raises(InputError, match="teacher"):
+        run(tmp_path / "second", *words, f"finetune.teacher={before.best}")

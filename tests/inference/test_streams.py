@@ -24,6 +24,16 @@ def test_segments_are_whole_chunks_but_for_the_last(samples, block):
     assert len(found[-1]) < 30
 
 
+def test_segments_end_with_what_the_next_ones_begin_with():
+    """Oracle: slices of the whole."""
+    audio = np.arange(64, dtype=np.float32)
+    found = list(segments(blocks(audio, 7), size=20, least=10, reach=3))
+    assert [segment.tolist() for segment in found] == [
+        *(audio[start : start + 23].tolist() for start in (0, 20)),
+        audio[40:].tolist(),
+    ]
+
+
 @pytest.mark.parametrize(
     "features",
     [

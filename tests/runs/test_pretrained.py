@@ -1,16 +1,20 @@
+import numpy as np
 import pytest
 import torch
 
+from musicssl.encoders import vggish
 from musicssl.encoders.musicnn import Musicnn
 from musicssl.encoders.pretrained import musicnn as published
+from musicssl.encoders.vggish import VGGish
 from musicssl.errors import InputError
 from musicssl.inference import checkpoints
 from musicssl.runs.checkpoint import Checkpoint, load_method
 from musicssl.runs.pretrained import (
     check_one_start,
+    encoder_label,
     hear_module,
-    hear_weights,
     overlap,
+    weights_digest,
     weights_of,
     without_weights,
 )
@@ -52,16 +56,36 @@ def test_the_weights_of_a_hear_module_are_its_own_affair(tmp_path):
         assert weights_of(settings) is None
         assert without_weights(settings) == settings
         assert hear_module(settings) == "mylab.passt"
-    known = hear_weights(method)
+    known = weights_digest(method)
     file.rename(tmp_path / "moved.pt")
     moved = encoder | {"weights": str(tmp_path / "moved.pt")}
-    assert hear_weights(moved) == known
+    assert weights_digest(moved) == known
     (tmp_path / "moved.pt").write_bytes(b"others")
-    assert hear_weights(moved) != known
-    assert hear_weights(encoder | {"weights": None}) is hear_weights(ENCODER) is None
+    assert weights_digest(moved) != known
+    assert weights_digest(encoder | {"weights": None}) is weights_digest(ENCODER) is None
     assert hear_module(ENCODER) is hear_module({"encoder": None}) is None
     with pytest.raises(InputError, match="there is no such file"):
-        hear_weights(encoder)
+        weights_digest(encoder)
+
+
+def test_files_of_weights_are_known_by_their_content_and_leave_a_checkpoint(tmp_path):
+    weights, pca = tmp_path / "vggish-1.pth", tmp_path / "pca.npz"
+    weights.write_bytes(b"weights")
+    pca.write_bytes(b"pca")
+    encoder = {
+        "_target_": "musicssl.encoders.vggish.VGGish",
+        "weights": str(weights),
+        "pca": str(pca),
+        "postprocess": True,
+    }
+    assert encoder_label("vggish", encoder) == "vggish_vggish-1"
+    assert without_weights(encoder) == encoder | {"weights": None, "pca": None}
+    known = weights_digest(encoder)
+    moved = encoder | {"weights": str(weights.rename(tmp_path / "moved.pth"))}
+    assert weights_digest(moved) == known
+    pca.write_bytes(b"others")
+    assert weights_digest(moved) != known
+    assert weights_digest(encoder | {"weights": None}) not in (None, known)
 
 
 def test_a_warning_names_the_corpus_that_weights_were_trained_on():
@@ -105,3 +129,27 @@ def test_a_checkpoint_loads_without_the_files_that_it_started_from(tmp_path, mon
     untouched = untrained(Checkpoint.read(folder.best), 0)
     assert untouched.identity["encoder"]["weights"] is None
     assert not (untouched.encoder.mid[0][0].bias == 7).any()
+
+
+@pytest.mark.slow
+def test_vggish_is_read_from_files_once(tmp_path, monkeypatch):
+    """Frozen bytes of a small one: the checkpoint brings its weights and its projection along."""
+    monkeypatch.setattr(vggish, "_FILTERS", ((3,), (4,), (4, 5), (5, 6)))
+    monkeypatch.setattr(vggish, "_HIDDEN", 16)
+    theirs = VGGish().state_dict()
+    for name, kernel in theirs.items():
+        theirs[name] = kernel.transpose(2, 3) if kernel.ndim == 4 else kernel
+    torch.save(theirs, tmp_path / "vggish.pth")
+    np.savez(tmp_path / "pca.npz", pca_eigen_vectors=np.eye(128), pca_means=np.ones(128))
+    words = ("dataset=tiny_sound", "encoder=vggish", "pooling=mean", "trainer.max_epochs=1")
+    files = (f"encoder.weights={tmp_path}/vggish.pth", f"encoder.pca={tmp_path}/pca.npz")
+    crops = ("data.crop_seconds=40.96", "data.batch_size=8", "encoder.postprocess=true")
+    with pytest.raises(InputError, match="nothing before it can be trained"):
+        run(tmp_path / "refused", *words, *files, *crops)
+    folder = run(tmp_path / "run", *words, *files, *crops, "finetune.frozen=[encoder]")
+    encoder = VGGish(weights=tmp_path / "vggish.pth", postprocess=True, pca=tmp_path / "pca.npz")
+    for file in ("vggish.pth", "pca.npz"):
+        (tmp_path / file).unlink()
+    trained, _ = load_method(folder.best)
+    found = trained.classifier.encoder.state_dict()
+    torch.testing.assert_close(found, encoder.state_dict(), rtol=0, atol=0)

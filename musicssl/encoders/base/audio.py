@@ -40,6 +40,11 @@ class AudioEncoder(nn.Module, ABC):
     and embeddings, an hour needs no more memory than a minute; in training all chunks are embedded
     at once, because of batch norm.
 
+    Class attributes:
+        reach: Number of samples after a chunk that its last instances need as well, less than half
+            an instance. `embed` then gets chunks with what comes next in the clip, or silence after
+            its end, (K, S0 + reach), and takes chunks without as if silence followed.
+
     Args:
         chunk_samples: Number of samples that are embedded together, S0.
         embed_dim: Size of an embedding, D.
@@ -47,11 +52,17 @@ class AudioEncoder(nn.Module, ABC):
 
     of_sound = True
     slice_chunks = 32
+    reach = 0
 
     def __init__(self, chunk_samples: int, embed_dim: int) -> None:
         super().__init__()
         self.chunk_samples = chunk_samples
         self.embed_dim = embed_dim
+
+    @property
+    def _heard(self) -> int:
+        """Number of samples that `embed` gets of a chunk."""
+        return self.chunk_samples + self.reach
 
     @abstractmethod
     def embed(self, chunks: Tensor) -> Tensor:
@@ -132,7 +143,7 @@ class AudioEncoder(nn.Module, ABC):
         embedded = []
         for first in range(0, total, size):
             rows = slice(first, first + size)
-            part = x[rows] if chunks is None else _samples(x, chunks, rows, self.chunk_samples)
+            part = x[rows] if chunks is None else _samples(x, chunks, rows, self._heard)
             embedded.append(embed(part))
         if len(embedded) == 1:
             return embedded[0]

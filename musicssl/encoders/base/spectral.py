@@ -1,6 +1,7 @@
 """The base class of encoders that start from log-mel spectra."""
 
 from abc import abstractmethod
+from typing import Self
 
 from torch import Tensor, nn
 
@@ -18,6 +19,10 @@ class SpectralEncoder(AudioEncoder):
     A chunk has the `num_frames` frames that are centred in it. A frame centred on its end is the
     first frame of the next chunk, so that chunks of a whole number of hops together have as many
     frames as the clip.
+
+    Attributes:
+        keeps_norm: Whether the statistics of this batch norm stay as they are in training, as those
+            of published weights do.
 
     Args:
         frontend: Computes the spectra.
@@ -43,6 +48,14 @@ class SpectralEncoder(AudioEncoder):
         self.num_frames = -(-chunk_samples // frontend.hop)
         self.frontend = frontend
         self.norm: nn.Module = nn.BatchNorm2d(1, affine=False)
+        self.keeps_norm = False
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training or evaluation."""
+        super().train(mode)
+        if self.keeps_norm:
+            self.norm.eval()
+        return self
 
     def embed(self, chunks: Tensor) -> Tensor:
         """Embed chunks of sound, (K, S0) -> (K, T', D)."""

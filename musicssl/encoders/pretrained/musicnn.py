@@ -1,12 +1,12 @@
 """The weights of the authors' musicnn taggers, from the files of the package musicnn 0.1.0.
 
-The package is neither imported nor asked to be: its two trained models of this size lie in the
-folders MTT_musicnn (trained on MagnaTagATune) and MSD_musicnn (on the Million Song Dataset), as
+The package is neither imported nor asked to be: its trained models lie in the folders MTT_musicnn
+and MTT_vgg (trained on MagnaTagATune), MSD_musicnn and MSD_vgg (on the Million Song Dataset), as
 TensorFlow checkpoints. Code and weights: https://github.com/jordipons/musicnn, ISC licence.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +22,7 @@ from musicssl.errors import InputError
 
 if TYPE_CHECKING:
     from musicssl.encoders.musicnn import Musicnn
+    from musicssl.encoders.musicnn_vgg import MusicnnVGG
 
 _INSTALL = "pip install --no-deps musicnn==0.1.0"  # its requirements are of 2019
 _INDEX, _DATA = ".index", ".data-00000-of-00001"
@@ -57,27 +58,62 @@ PUBLISHED = {
         "8579734ee6388f799ed0def4bbd0d1fdcbeaf213ef2a9dc860917bd76a303de6",
     ),
 }
+PUBLISHED_VGG = {
+    "mtt": Published(
+        "MTT_vgg",
+        "4b0d3d2d02bbe0919c063c1fb74bfa9018ac3517e362d681b07444d4207a5f5f",
+        "458f5c8bcecc086a3bba3dce83809df6da6e0a3560a59ddd84711bf3d5fd8303",
+    ),
+    "msd": Published(
+        "MSD_vgg",
+        "50e499238457558bba9f34f8b84d4afb8279afd43520cdf0a4fdf805a49c9ca3",
+        "9683d756b8311146534f333502ebf4a2a78a3e320c54ab0411dff6186d8375fc",
+    ),
+}
 
 
-def read_weights(name: str, folder: Path | str | None = None) -> dict[str, NDArray[np.float32]]:
+def check_fit(weights: str, needed: Mapping[str, int], **settings: int) -> None:
+    """Refuse settings that the published models do not have.
+
+    Args:
+        weights: Their name.
+        needed: The settings of the published models.
+        settings: Of the encoder.
+
+    Raises:
+        InputError: If one is another.
+    """
+    for name, value in settings.items():
+        if value != needed[name]:
+            raise InputError(
+                f"encoder.weights={weights} are for encoder.{name}={needed[name]}, got {value}; "
+                "leave one of the two out."
+            )
+
+
+def read_weights(
+    name: str, folder: Path | str | None = None, models: Mapping[str, Published] = PUBLISHED
+) -> dict[str, NDArray[np.float32]]:
     """Read the variables of a published model by their names in TensorFlow.
 
     Those of the optimizer are left out.
 
     Args:
         name: "mtt" or "msd".
-        folder: That holds MTT_musicnn and MSD_musicnn; None for the installed package.
+        folder: That holds the folders of the models; None for the installed package.
+        models: By their names.
 
     Raises:
         InputError: If there is no model of this name, or its files are missing or have changed.
     """
-    if name not in PUBLISHED:
+    if name not in models:
         raise InputError(
             f"encoder.weights={name}: there are no such weights of musicnn; choose "
-            f"{' or '.join(PUBLISHED)}, or null to start without."
+            f"{' or '.join(models)}, or null to start without."
         )
-    model = PUBLISHED[name]
-    place = (_installed(name) if folder is None else Path(folder).expanduser()) / model.folder
+    model = models[name]
+    parent = _installed(name, model.folder) if folder is None else Path(folder).expanduser()
+    place = parent / model.folder
     index = _checked(place / _INDEX, model.index)
     data = _checked(place / _DATA, model.data)
     return {
@@ -102,10 +138,32 @@ def fill(encoder: "Musicnn", tensors: Tensors) -> None:
     Raises:
         InputError: If one is missing or of another shape.
     """
-    _fill_first_norm(encoder.norm, tensors)
-    for number, block in enumerate([*encoder.front, *encoder.mid]):
+    blocks = [*encoder.front, *encoder.mid]
+    names = [_layer("conv2d", number) for number in range(len(blocks))]
+    _fill_blocks(encoder.norm, zip(names, blocks, strict=True), tensors)
+
+
+def fill_vgg(encoder: "MusicnnVGG", tensors: Tensors) -> None:
+    """Give an encoder the convolutions of a published vgg model; see `fill`.
+
+    Args:
+        encoder: To fill.
+        tensors: See `read_weights`.
+
+    Raises:
+        InputError: If one is missing or of another shape.
+    """
+    names = [f"{number}CNN" for number in range(1, len(encoder.blocks) + 1)]
+    _fill_blocks(encoder.norm, zip(names, encoder.blocks, strict=True), tensors)
+
+
+def _fill_blocks(
+    first_norm: nn.BatchNorm2d, blocks: Iterable[tuple[str, nn.Module]], tensors: Tensors
+) -> None:
+    """Fill the first batch norm, and the convolution and batch norm of each block in order."""
+    _fill_first_norm(first_norm, tensors)
+    for number, (layer, block) in enumerate(blocks):
         conv, norm = _conv_and_norm(block)
-        layer = _layer("conv2d", number)
         kernel = _tensor(tensors, f"{layer}/kernel", 4)  # (time, mel or in, 1, out)
         weight = kernel.transpose(3, 2, 1, 0)  # (out, 1, mel or in, time)
         _copy(conv.weight, weight[:, 0] if isinstance(conv, nn.Conv1d) else weight)
@@ -122,18 +180,18 @@ def _conv_and_norm(
     return conv, norm
 
 
-def _installed(name: str) -> Path:
+def _installed(name: str, model: str) -> Path:
     """Return the folder of the installed package, which is found without being imported."""
     try:
         spec = find_spec("musicnn")
     except (ImportError, ValueError):  # a module of this name was put together by hand
         spec = None
     for folder in spec.submodule_search_locations or () if spec else ():
-        if (Path(folder) / PUBLISHED[name].folder).is_dir():
+        if (Path(folder) / model).is_dir():
             return Path(folder)
     raise InputError(
         f"encoder.weights={name} needs the files of the package musicnn; install it with "
-        f'"{_INSTALL}", or name the folder that holds {PUBLISHED[name].folder}: '
+        f'"{_INSTALL}", or name the folder that holds {model}: '
         "encoder.weights_folder=/path."
     )
 

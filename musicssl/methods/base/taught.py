@@ -9,6 +9,7 @@ from torch import Tensor
 from musicssl.augment.mixing.mixing import Mixing
 from musicssl.batch import Batch
 from musicssl.errors import InputError
+from musicssl.evaluation.tasks import Task
 from musicssl.losses.distillation import binary_distillation, softmax_distillation
 from musicssl.methods.base.method import Method
 from musicssl.methods.base.mixing import NO_MIXING, check_mixing
@@ -94,13 +95,8 @@ class TaughtMethod(Method):
         """Return the divergence of the student's logits, (B, C), from the teacher's."""
         with torch.no_grad():
             teacher = self.teacher_logits(batch)
-        taught = torch.ones_like(batch.mask[:, 0]) if batch.taught is None else batch.taught
         cells = batch.mask if self.distil == "observed" else torch.ones_like(batch.mask)
-        cells = cells & taught[:, None]
-        if self.task.one_class_per_clip:
-            clips = self.task.usable(cells).all(dim=1)
-            return softmax_distillation(logits, teacher, clips, self.temperature)
-        return binary_distillation(logits, teacher, cells, self.temperature)
+        return divergence(self.task, logits, teacher, cells, batch.taught, self.temperature)
 
     def teacher_logits(self, batch: Batch) -> Tensor:
         """Return what the teacher answers about the clips of a batch, (B, C)."""
@@ -139,3 +135,32 @@ class TaughtMethod(Method):
                 )
         probe = fit_linear(train, val, self.task)
         self.lr_weight, self.lr_bias = probe.weight.to(self.device), probe.bias.to(self.device)
+
+
+def divergence(
+    task: Task,
+    student: Tensor,
+    teacher: Tensor,
+    cells: Tensor,
+    taught: Tensor | None,
+    tau: float = 1.0,
+) -> Tensor:
+    """Average the divergence of a student's answers from a teacher's, as the task has it.
+
+    Args:
+        task: With classes.
+        student: Logits, (B, C).
+        teacher: Logits, (B, C), without gradient.
+        cells: True where they are compared, (B, C) bool; in a multi-class task, the clips of which
+            all cells are.
+        taught: See `Batch`.
+        tau: Temperature; see `musicssl.losses.distillation`.
+
+    Returns:
+        Scalar, in nats; 0 if nothing is compared.
+    """
+    if taught is not None:
+        cells = cells & taught[:, None]
+    if task.one_class_per_clip:
+        return softmax_distillation(student, teacher, task.usable(cells).all(dim=1), tau)
+    return binary_distillation(student, teacher, cells, tau)

@@ -19,6 +19,7 @@ from typing import Any
 from musicssl.cache import discard, write_atomically
 from musicssl.errors import InputError
 from musicssl.runs.folder import ResultFolder
+from musicssl.runs.pretrained import encoder_label
 from musicssl.runs.settings import differences, settings_text, shortened
 
 _log = logging.getLogger(__name__)
@@ -110,6 +111,7 @@ def probe_folder(
     embeddings: Any,
     runs: str,
     name: str | None,
+    encoder: Any,
     choices: Mapping[str, str | None],
 ) -> str:
     """Return the folder of a probe but for its overrides, `HOME/NAME/PROBE`.
@@ -119,21 +121,23 @@ def probe_folder(
         embeddings: The setting of this name.
         runs: Folder of all runs.
         name: In place of the word typed after `dataset=`.
+        encoder: The settings of the encoder, if one is probed.
         choices: Hydra's, from a group to the option that was chosen.
     """
     file = embeddings_file(embeddings)
-    place = _home(checkpoint, None if file is None else str(file), choices["encoder"], runs)
+    untrained = encoder_label(str(choices["encoder"]), encoder)
+    place = _home(checkpoint, None if file is None else str(file), untrained, runs)
     corpus = name or choices["dataset"] or ("own_corpus" if file is None else "own_labels")
     return str(place / "/".join(map(shortened, corpus.split("/"))) / str(choices["probe"]))
 
 
-def _home(checkpoint: str | None, embeddings: str | None, encoder: str | None, runs: str) -> Path:
+def _home(checkpoint: str | None, embeddings: str | None, encoder: str, runs: str) -> Path:
     """Return the folder for all probes of something: in its run, or else in `runs`/probes.
 
     Args:
         checkpoint: Its path, if it is one.
         embeddings: Their file, if they are some.
-        encoder: The word typed after `encoder=`, if it is one.
+        encoder: What it is called, if it is neither.
         runs: Folder of all runs.
     """
     if checkpoint is not None and (run := run_of(Path(checkpoint))) is not None:
@@ -142,7 +146,7 @@ def _home(checkpoint: str | None, embeddings: str | None, encoder: str | None, r
     place = Path(runs).absolute() / "probes"
     file = checkpoint if checkpoint is not None else embeddings
     if file is None:
-        return place / f"{'pretrained' if encoder == 'hear' else 'untrained'}_{encoder}"
+        return place / shortened(encoder)
     path = Path(file).expanduser().absolute()
     return place / f"{path.stem}-{zlib.crc32(str(path).encode()):08x}"
 

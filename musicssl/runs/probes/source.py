@@ -24,7 +24,13 @@ from musicssl.networks.pooling import MeanPooling
 from musicssl.networks.standardise import Standardise
 from musicssl.probing.embeddings.extraction import Embedder, embed
 from musicssl.runs.checkpoint import Checkpoint
-from musicssl.runs.pretrained import hear_module, weights_of, without_weights
+from musicssl.runs.pretrained import (
+    encoder_label,
+    hear_module,
+    weights_digest,
+    weights_of,
+    without_weights,
+)
 from musicssl.runs.probes.folder import run_of
 
 EACH = "each"  # of the layers of a file
@@ -340,12 +346,16 @@ def of_encoder(
     weights = weights_of(settings)
     sizes = {"num_features": num_features, "num_instances": num_instances}
     identity: dict[str, Any] = {"encoder": dict(settings), "seed": seed, "sizes": sizes}
+    label = encoder_label(name, settings)
     if weights is None:
-        origin = Origin("untrained", f"untrained_{name}", f"{name}, untrained", seed=seed)
-    else:  # nothing is drawn, and where the files lie has no bearing
-        origin = Origin("pretrained", f"{name}_{weights}", f"{name} {weights}")
+        origin = Origin("untrained", label, f"{name}, untrained", seed=seed)
+    else:  # nothing is drawn, and where files lie has no bearing
+        origin = Origin("pretrained", label, f"{name} {Path(weights).stem}")
         del identity["seed"]
         identity["encoder"].pop("weights_folder", None)
+    files = weights_digest(settings)
+    if files is not None:
+        identity["encoder"] = without_weights(identity["encoder"]) | {"files": files}
     return NetworkSource(origin, identity, network.eval(), corpus.num_features)
 
 

@@ -48,17 +48,17 @@ def test_a_probe_lies_in_the_run_of_its_checkpoint(tmp_path):
     run = tmp_path / "att" / "p1.0_b1.0_s0"
     (run / "checkpoints").mkdir(parents=True)
     checkpoint = str(run / "checkpoints" / "best.ckpt")
-    outside = probe_folder(checkpoint, NO_FILE, str(tmp_path), None, CHOICES)
+    outside = probe_folder(checkpoint, NO_FILE, str(tmp_path), None, None, CHOICES)
     assert Path(outside).parents[2] == tmp_path / "probes"  # it is no run without its settings
     (run / "config.yaml").touch()
-    assert probe_folder(checkpoint, NO_FILE, str(tmp_path), None, CHOICES) == str(
+    assert probe_folder(checkpoint, NO_FILE, str(tmp_path), None, None, CHOICES) == str(
         run / "probes" / "gtzan" / "knn"
     )
-    own = probe_folder(checkpoint, NO_FILE, str(tmp_path), None, CHOICES | {"dataset": None})
+    own = probe_folder(checkpoint, NO_FILE, str(tmp_path), None, None, CHOICES | {"dataset": None})
     assert own == str(run / "probes" / "own_corpus" / "knn")
-    named = probe_folder(checkpoint, NO_FILE, str(tmp_path), "mine", CHOICES)
+    named = probe_folder(checkpoint, NO_FILE, str(tmp_path), "mine", None, CHOICES)
     assert named == str(run / "probes" / "mine" / "knn")
-    last = probe_folder(checkpoint.replace("best", "last"), NO_FILE, "runs", None, CHOICES)
+    last = probe_folder(checkpoint.replace("best", "last"), NO_FILE, "runs", None, None, CHOICES)
     assert last == str(run / "probes" / "last" / "gtzan" / "knn")
 
 
@@ -72,10 +72,10 @@ def test_a_run_is_recognised_from_within(tmp_path, monkeypatch):
 
 def test_what_has_no_run_lies_among_all_runs_by_its_name(tmp_path):
     places = [
-        probe_folder(None, "theirs.npz", str(tmp_path), None, CHOICES),
-        probe_folder(None, "other/theirs.npz", str(tmp_path), None, CHOICES),
-        probe_folder("theirs.ckpt", NO_FILE, str(tmp_path), None, CHOICES),
-        probe_folder(None, NO_FILE, str(tmp_path), None, CHOICES | {"encoder": "cnn"}),
+        probe_folder(None, "theirs.npz", str(tmp_path), None, None, CHOICES),
+        probe_folder(None, "other/theirs.npz", str(tmp_path), None, None, CHOICES),
+        probe_folder("theirs.ckpt", NO_FILE, str(tmp_path), None, None, CHOICES),
+        probe_folder(None, NO_FILE, str(tmp_path), None, None, CHOICES | {"encoder": "cnn"}),
     ]
     assert len(set(places)) == 4
     assert all(Path(place).parents[2] == tmp_path / "probes" for place in places)
