@@ -22,7 +22,11 @@ from tests.support.quick import slow_after
 
 README = Path(__file__).parents[1] / "README.md"
 SIZES = {"num_features": 128, "num_instances": 10, "num_classes": 20}
-OF_SOUND = ("sound", "semisupcon")  # views and augment: they vary samples, not instances
+OF_SOUND = (
+    "sound",
+    "semisupcon",
+    "pitch_shift",
+)  # views and augment: they vary samples, not instances
 NEEDED = {"encoder=hear": ("encoder.module=tests.support.hear_sound",)}  # what has no default
 TASK_OF = {"loss=cross_entropy": "multi_class", "loss=squared_error": "regression"}
 OF_VALUES = "EmoMusic"  # the corpus whose task is a regression

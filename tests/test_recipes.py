@@ -260,3 +260,42 @@ def test_mean_teacher_is_that_of_section_5_4():
 def test_the_recipe_for_few_labels_keeps_the_loss_of_its_task():
     """It is no row of the thesis, and docs/results/label_fraction.md has its numbers."""
     assert composed("experiment=synthband_few_labels").method.loss is None
+
+
+ACTIVITY = {  # section 2.4.1
+    "method._target_": "musicssl.methods.strong.StrongSupervision",
+    "method.loss": None,  # BCE
+    "pooling._target_": "musicssl.networks.pooling.MaxPooling",
+    "features.sample_rate": 44100,
+    "encoder.sample_rate": 44100,
+    "encoder.chunk_samples": 44100,  # clips of 1 s
+    "data.crop_seconds": 1.0,
+    "data.batch_size": 32,
+    "data.b_s": 1.0,
+    "data.epoch_of": "crops",
+    "data.steps_per_epoch": None,
+    "optimizer._target_": "torch.optim.SGD",
+    "optimizer.lr": 1e-4,
+    "optimizer.momentum": 0.9,
+    "optimizer.nesterov": False,
+    "optimizer.weight_decay": 0.0,
+    "schedule._target_": "musicssl.schedules.constant",
+    "trainer.max_epochs": 20 * 12,  # of the seconds in each of twelve keys
+    "select": "last",
+    "views.student.pitch_shift.min_semitones": -5,
+    "views.student.pitch_shift.max_semitones": 6,
+    "views.student.pitch_shift.whole": True,
+}
+OF_MEDLEYDB = ["dataset=medleydb", "dataset.what=mixes", "dataset.activity=original"]
+TABLE_2_1 = {"mlp": 2_315_794, "cnn": 2_177_170, "crnn": 2_343_570}  # counted from its layers
+
+
+@pytest.mark.parametrize("dataset", [["dataset=synthband"], OF_MEDLEYDB])
+@pytest.mark.parametrize("row", TABLE_2_1)
+def test_rows_of_table_2_3(row, dataset):
+    config = composed(f"experiment=activity_{row}", *dataset)
+    assert differences(config, ACTIVITY) == {}
+    assert config.name == f"activity_{row}"
+    sizes = {"num_features": 1, "num_instances": 44_100, "num_classes": 18}
+    method = instantiate(config.method, **sizes, task="multi_label")
+    assert parameters(method.network) == TABLE_2_1[row]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from musicssl.augment.chain import Transform
+from musicssl.augment.chain import Chain, Transform
 from musicssl.augment.published import published_chain
 
 
@@ -17,6 +17,9 @@ class Views:
 
     student: Transform
     target: Transform
+
+
+NO_VIEWS = Views(student=Chain(), target=Chain())
 
 
 def published_views(severity: float, sample_rate: int) -> Views:

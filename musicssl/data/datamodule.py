@@ -122,6 +122,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             otherwise from all training clips, with the labels hidden.
         epoch_of: An epoch draws as many clips as are in "train", or as are "labelled" or
             "unlabelled": the clips of that stream. With `b_s=0.5` it is half a pass over either.
+            "crops": as many crops as "train" is long, and each clip as often as it has crops.
         steps_per_epoch: Batches of an epoch, after which a run is validated. None for the number
             that follows from `epoch_of`. Batches by label have a number of their own.
         crop_seconds: Length of a training crop of a recording, in seconds; None for the whole
@@ -440,7 +441,12 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         if self._steps_per_epoch is not None:
             return self._steps_per_epoch
         self.setup()
-        clips = {"train": self._train, "labelled": self._labelled, "unlabelled": self._pool}
+        clips = {
+            "train": self._train,
+            "labelled": self._labelled,
+            "unlabelled": self._pool,
+            "crops": self._by_crops(self._train),
+        }
         return max(1, -(-len(clips[self.epoch_of]) // (self.batch_size * self._world_size)))
 
     def train_dataloader(self) -> StepLoader[Batch] | StepLoader[LabelRows]:
@@ -496,8 +502,8 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         self.setup()
         labelled_pool = self._used if self.b_s is None else self.labelled()
         return BatchPlan(
-            labelled=Stream(labelled_pool, (self.seed, _LABELLED_STREAM)),
-            unlabelled=Stream(self._pool, (self.seed, _UNLABELLED_STREAM)),
+            labelled=Stream(self._by_crops(labelled_pool), (self.seed, _LABELLED_STREAM)),
+            unlabelled=Stream(self._by_crops(self._pool), (self.seed, _UNLABELLED_STREAM)),
             batch_size=self.batch_size,
             num_labelled=self._num_labelled,
             steps_per_epoch=self.steps_per_epoch,
@@ -527,6 +533,10 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             world_size=self._world_size,
             validating=self._validating(),
         )
+
+    def _by_crops(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return each clip as often as it is drawn in a pass: once, or as it has whole crops."""
+        return rows if self.epoch_of != "crops" else np.repeat(rows, self._clips.num_crops(rows))
 
     def _validating(self) -> NDArray[np.bool_] | None:
         """Return which labels of the used clips validate, (N, C); None if whole clips do."""
@@ -604,9 +614,9 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
 
     def _check_streams_of(self, epoch_of: str) -> None:
         """Refuse settings of the streams that do not exist, or are without effect."""
-        if epoch_of not in ("train", "labelled", "unlabelled"):
+        if epoch_of not in ("train", "labelled", "unlabelled", "crops"):
             raise InputError(
-                f"data.epoch_of must be train, labelled or unlabelled, got {epoch_of}."
+                f"data.epoch_of must be train, labelled, unlabelled or crops, got {epoch_of}."
             )
         if epoch_of != "train" and self._steps_per_epoch is not None:
             raise InputError(
