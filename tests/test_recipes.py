@@ -11,6 +11,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 import musicssl.cli.resolvers  # noqa: F401 registers the resolvers of conf/
+from musicssl.networks.layers import Dropout
 from musicssl.schedules import bound_to
 from tests.support.composing import CONF, composed
 
@@ -299,3 +300,43 @@ def test_rows_of_table_2_3(row, dataset):
     sizes = {"num_features": 1, "num_instances": 44_100, "num_classes": 18}
     method = instantiate(config.method, **sizes, task="multi_label")
     assert parameters(method.network) == TABLE_2_1[row]
+
+
+SEMISUPCON = {  # Guinot et al. 2024, https://arxiv.org/abs/2407.13840, and the authors' code
+    "hydra.runtime.choices.dataset": "magnatagatune",
+    "hydra.runtime.choices.unlabelled": "fma",  # ssl_task: fma
+    "method._target_": "musicssl.methods.semisupcon.SemiSupCon",
+    "method.temperature": 0.1,
+    "method.similarity._target_": "musicssl.losses.similarity.shared_labels",
+    "method.similarity.threshold": 1,  # pos_thresh: 1
+    "projector.hidden": 512,
+    "projector.out_dim": 128,
+    "projector.num_hidden": 1,
+    "encoder._target_": "musicssl.encoders.samplecnn.SampleCNN",
+    "encoder.width": 512,
+    "encoder.last_kernel": 3,
+    "encoder.dropout": 0.0,
+    "features.sample_rate": 22050,
+    "data.p_s": 1.0,
+    "data.b_s": 0.5,
+    "data.batch_size": 96,
+    "data.adjacent_crops": True,
+    "views._target_": "musicssl.augment.views.published_views",
+    "views.severity": 2.0,
+    "views.to_the_letter": True,
+    "optimizer._target_": "torch.optim.Adam",
+    "optimizer.lr": 1e-4,
+    "optimizer.weight_decay": 0.0,
+    "schedule._target_": "musicssl.schedules.constant",
+    "select": "last",
+}
+
+
+def test_semisupcon_is_that_of_the_authors():
+    config = composed("experiment=magnatagatune_semisupcon")
+    assert differences(config, SEMISUPCON) == {}
+    sizes = {"num_features": 1, "num_instances": 59_049, "num_classes": 50}
+    method = instantiate(config.method, **sizes, task="multi_label")
+    assert method.needs.crops == 2
+    assert method.views.changed == 0.8
+    assert {m.p for m in method.modules() if isinstance(m, Dropout)} == {0.0}

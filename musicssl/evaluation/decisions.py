@@ -134,10 +134,10 @@ def share_correlation(thresholds: Floats, shares: Floats) -> float | None:
         None if fewer than three classes are left, or all of them are alike.
     """
     known = ~np.isnan(shares)
-    columns = np.stack([thresholds[known], shares[known]]).astype(np.float64)
-    if columns.shape[1] < 3 or (columns.std(axis=1) == 0).any():
+    columns = thresholds[known].astype(np.float64), shares[known].astype(np.float64)
+    if known.sum() < 3 or min(column.std() for column in columns) == 0:
         return None
-    return float(np.corrcoef(columns)[0, 1])
+    return float(np.corrcoef(*columns).ravel()[1])
 
 
 def choose_events(

@@ -38,7 +38,7 @@ def draw_threshold_study(
     top = max(1e-3, float(max(thresholds[known].max(initial=0), shares[known].max(initial=0))))
     axes.plot([0, top], [0, top], color=GREY, linestyle=":", label="threshold = share")
     axes.scatter(shares[known], thresholds[known], 16, color=COLOURS[0])
-    for index in np.flatnonzero(known):
+    for index in np.flatnonzero(known).tolist():
         place = (float(shares[index]), float(thresholds[index]))
         axes.annotate(classes[index], place, (3, 3), textcoords="offset points", fontsize=SMALL)
     axes.set_xlabel("share of the training labels that are present")

@@ -21,8 +21,8 @@ class StrongSupervision(Method):
     trained; it only computes the scores of clips (`pooling=max`: the highest score of any second).
     With `encoder=mlp`, `cnn` or `crnn` this is instrument activity detection as in chapter 2 of
     Gururani's thesis, whose own networks and training are `experiment=activity_mlp`, `activity_cnn`
-    and `activity_crnn`. On the same corpus, encoder and clips as `att`, it measures the cost of weak
-    labels. Clips whose labels are hidden add nothing to the loss.
+    and `activity_crnn`. On the same corpus, encoder and clips as `att`, it measures the cost of
+    weak labels. Clips whose labels are hidden add nothing to the loss.
 
     The metrics of instances are logged as `val/instance_...`, those of clips as `val/...`.
 
@@ -40,7 +40,7 @@ class StrongSupervision(Method):
 
     def __init__(self, *, views: Views = NO_VIEWS, **parts: Any) -> None:
         super().__init__(**parts)
-        self.views = views
+        self.views = views.each_by_itself()
         if not self.task.has_classes or self.task.one_class_per_clip:
             raise InputError(
                 "method=strong learns which of several classes sound at a time, but the targets of "
