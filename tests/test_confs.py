@@ -143,7 +143,7 @@ def test_an_experiment_builds_all_its_parts(choice):
 def test_every_setting_of_the_datamodule_reaches_it():
     changed = {"p_s": 0.3, "b_s": 0.7, "batch_size": 7, "p_cells": 0.2, "stratified": True}
     changed |= {"val_fraction": 0.3, "split_seed": 4, "crop_seconds": 1.5}
-    changed |= {"num_crops": 3, "adjacent_crops": True}
+    changed |= {"num_crops": 3, "adjacent_crops": True, "drop_labels": 0.1, "missing": "negative"}
     config = composed(*(f"data.{name}={value}" for name, value in changed.items()), "seed=9")
     built = build_datamodule(config)
     assert {name: getattr(built, name) for name in changed} == changed

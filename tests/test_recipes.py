@@ -340,3 +340,62 @@ def test_semisupcon_is_that_of_the_authors():
     assert method.needs.crops == 2
     assert method.views.changed == 0.8
     assert {m.p for m in method.modules() if isinstance(m, Dropout)} == {0.0}
+
+
+MISSING = {  # Gururani's study of 2021, https://arxiv.org/abs/2111.12761, and its code
+    "encoder._target_": "musicssl.encoders.att.AttEmbedding",
+    "encoder.dropout": 0.6,
+    "encoder.standardise": False,
+    "pooling._target_": "musicssl.networks.pooling.AttentionPooling",
+    "method.loss": None,  # BCE over the observed cells
+    "data.batch_size": 64,
+    "data.b_s": 1.0,
+    "data.missing": "masked",
+    "optimizer._target_": "torch.optim.Adam",
+    "optimizer.lr": 1e-3,
+    "optimizer.weight_decay": 1e-5,
+    "schedule._target_": "musicssl.schedules.halving",
+    "schedule.every_epochs": 30.0,
+    "trainer.max_epochs": 100,
+}
+OF_MISSING = {  # what differs from MISSING
+    "masked": {},  # type 1
+    "negative": {"data.missing": "negative"},  # type 0
+    "label_enhancing": {
+        "method._target_": "musicssl.methods.label_enhancing.LabelEnhancing",
+        "method.teacher_epochs": 100,
+        "trainer.max_epochs": 100 + 100,
+        "encoder.dropout": 0.3,
+    },
+    "mean_teacher": {
+        "method._target_": "musicssl.methods.mean_teacher.MeanTeacher",
+        "method.consistency_weight": 3.0,
+        "method.ramp.epochs": 0.0,  # none
+        "teacher.decay": 0.999,
+        "teacher.batch_norm": "own",  # in train mode
+        "teacher.dropout": True,
+        "encoder.dropout": 0.8,
+        "data.b_s": None,
+    },
+}
+
+
+@pytest.mark.parametrize("dataset", ["synthband", "openmic", "sonyc_ust"])
+@pytest.mark.parametrize("recipe", OF_MISSING)
+def test_answers_to_missing_labels(recipe, dataset):
+    config = composed(f"experiment=missing/{recipe}", f"dataset={dataset}")
+    assert differences(config, MISSING | OF_MISSING[recipe]) == {}
+    assert config.name == f"missing_{recipe}"
+    if recipe == "mean_teacher":
+        assert instantiate(config.method.ramp)(0) == 1
+        assert config.hydra.runtime.choices.views == "none"
+
+
+def test_the_study_of_missing_labels_is_its_recipes_at_four_rates():
+    config = OmegaConf.load(CONF / "sweep" / "missing_labels.yaml")
+    axes = {key: str(value).split(",") for key, value in config.hydra.sweeper.params.items()}
+    assert axes == {
+        "experiment": [f"missing/{recipe}" for recipe in OF_MISSING],
+        "data.drop_labels": ["0.1", "0.2", "0.4", "0.8"],
+        "seed": ["0", "1", "2"],
+    }

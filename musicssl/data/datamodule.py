@@ -38,6 +38,7 @@ from musicssl.data.corpus import Corpus, Dataset, check_clips, check_corpus
 from musicssl.data.label_batches import LabelPlan, LabelRows, plan_labels
 from musicssl.data.labels import ClipLabels
 from musicssl.data.loaders import SplitLoader
+from musicssl.data.missing_labels import NEGATIVE, check_missing, kept_cells, taken_for_absent
 from musicssl.data.needs import Needs
 from musicssl.data.splits import (
     labelled_subset,
@@ -114,8 +115,12 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             `musicssl.data.validation.listed_clips`.
         val_labels: Validation clips that keep their labels: their number (an integer), a fraction
             (a float), or None for all; see `musicssl.data.splits.labelled_validation`.
-        split_seed: Seed of the validation set and of `p_cells`. It differs from `seed`, so that
-            runs with different seeds have the same validation set.
+        missing: What labels that were not observed are in the training clips that keep labels:
+            "masked" or "negative".
+        drop_labels: Probability of hiding an observed label of these clips; see
+            `musicssl.data.missing_labels`.
+        split_seed: Seed of the validation set, of `p_cells` and of `drop_labels`. It differs from
+            `seed`, so that runs with different seeds have the same validation set.
         seed: Seed of the labelled subset, also of `u_s` and `val_labels`, of the order of the
             batches and of the crop positions.
         disjoint: Whether unlabelled clips are drawn only from the clips that keep no label, D_u;
@@ -150,6 +155,8 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         val_by: str = "clips",
         val_list: str | None = None,
         val_labels: float | None = None,
+        missing: str = "masked",
+        drop_labels: float = 0.0,
         split_seed: int = 0,
         seed: int = 0,
         disjoint: bool = False,
@@ -166,6 +173,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         if val_labels is not None:
             _check_numbers(val_labels=val_labels)
         check_validation(val_by, val_list)
+        check_missing(missing, drop_labels, val_by)
         if not isinstance(batch_size, int) or batch_size < 1:
             raise InputError(f"data.batch_size must be a whole number from 1 up, got {batch_size}.")
         for name, count in (("num_crops", num_crops), ("steps_per_epoch", steps_per_epoch)):
@@ -183,6 +191,8 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         self.val_by = val_by
         self.val_list = val_list
         self.val_labels = val_labels
+        self.missing = missing
+        self.drop_labels = drop_labels
         self.split_seed = split_seed
         self.seed = seed
         self.disjoint = disjoint
@@ -251,6 +261,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         kept = train[kept]
         others = np.setdiff1d(train, kept)
         mask[others] = False
+        mask[kept] = kept_cells(mask[kept], self.drop_labels, self.split_seed, corpus.task)
         kept_val = labelled_validation(
             corpus.y[val], val_mask[val], self.val_labels, self.seed, self.stratified, corpus.task
         )
@@ -262,8 +273,12 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             self._used = np.union1d(kept, used)
         self._test = corpus.indices("test")
         self._clips = self._clips_of(corpus)
-        self._labels = ClipLabels(corpus, mask)
-        self._val_labels = self._labels if val_mask is mask else ClipLabels(corpus, val_mask)
+        self._labels = ClipLabels(corpus, corpus.y, mask)
+        self._val_labels = (
+            self._labels if val_mask is mask else ClipLabels(corpus, corpus.y, val_mask)
+        )
+        if self.missing == NEGATIVE:
+            self._labels = ClipLabels(corpus, *taken_for_absent(corpus.y, mask, kept, corpus.task))
         self._pool = np.setdiff1d(self._used, kept) if self.disjoint else self._used
         if self.unlabelled is not None:
             with prefix_errors():
