@@ -27,9 +27,9 @@ class LabelEnhancing(Method):
     labels of each class, the share `pruned` with the highest predictions of the teacher is masked.
     In the second phase a student learns from scratch with what is left. The student predicts.
 
-    Deviations from the author's code: the teacher is that of the last epoch of its phase (the code
-    means to keep the best on validation, but saves a copy of the student), and the schedule of the
-    learning rate starts again with the student.
+    Deviations from the author's code: the teacher is that of the last epoch of its phase instead of
+    the best on validation, and the learning rate starts again with the student, where the code goes
+    on from the rate that the teacher ended with.
 
     Validation in the first phase is the teacher's; none of its epochs is kept as the best.
 
@@ -44,7 +44,7 @@ class LabelEnhancing(Method):
 
     needs: ClassVar[Needs] = Needs(only_labelled=True)
 
-    def __init__(self, *, teacher_epochs: int = 100, pruned: float = 0.1, **parts: Any) -> None:
+    def __init__(self, *, teacher_epochs: int = 100, pruned: float = 0.05, **parts: Any) -> None:
         super().__init__(**parts)
         if not self.task.has_classes or self.task.one_class_per_clip:
             raise InputError(
