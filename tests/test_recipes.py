@@ -267,6 +267,7 @@ ACTIVITY = {  # section 2.4.1
     "method._target_": "musicssl.methods.strong.StrongSupervision",
     "method.loss": None,  # BCE
     "pooling._target_": "musicssl.networks.pooling.MaxPooling",
+    "pooling.start": "random",
     "features.sample_rate": 44100,
     "encoder.sample_rate": 44100,
     "encoder.chunk_samples": 44100,  # clips of 1 s
@@ -347,6 +348,7 @@ MISSING = {  # Gururani's study of 2021, https://arxiv.org/abs/2111.12761, and i
     "encoder.dropout": 0.6,
     "encoder.standardise": False,
     "pooling._target_": "musicssl.networks.pooling.AttentionPooling",
+    "pooling.start": "random",
     "method.loss": None,  # BCE over the observed cells
     "data.batch_size": 64,
     "data.b_s": 1.0,

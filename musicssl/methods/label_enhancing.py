@@ -4,7 +4,6 @@ import math
 from typing import Any, ClassVar
 
 import torch
-from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 from musicssl.batch import Batch
@@ -15,7 +14,7 @@ from musicssl.errors import InputError
 from musicssl.methods.base.method import Method
 from musicssl.methods.base.phases import Phases
 from musicssl.networks.classifier import Classifier
-from musicssl.schedules import bound_to
+from musicssl.schedules import Schedule, bound_to
 
 
 class LabelEnhancing(Method):
@@ -43,6 +42,7 @@ class LabelEnhancing(Method):
     """
 
     needs: ClassVar[Needs] = Needs(only_labelled=True)
+    copies: ClassVar[tuple[str, ...]] = ("teacher",)
 
     def __init__(self, *, teacher_epochs: int = 100, pruned: float = 0.05, **parts: Any) -> None:
         super().__init__(**parts)
@@ -83,8 +83,9 @@ class LabelEnhancing(Method):
                 "data.missing=negative out."
             )
 
-    def on_train_epoch_start(self) -> None:
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Choose the labels of the student once the teacher is trained, also after a resumption."""
+        super().on_train_batch_start(batch, batch_idx)
         if not self.pretraining and self._used is None:
             self._used = self._enhanced()
 
@@ -102,6 +103,7 @@ class LabelEnhancing(Method):
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Leave the other phase's network as it is."""
+        super().on_before_optimizer_step(optimizer)
         self.phases.drop_frozen_gradients()
 
     def validation_outputs(self, batch: Batch) -> Tensor:
@@ -109,20 +111,13 @@ class LabelEnhancing(Method):
         logits: Tensor = (self.teacher if self.pretraining else self.classifier)(batch)
         return logits
 
-    def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Return the optimizer of both networks; the schedule starts again with the student."""
-        optimizer = self.optimizer([p for p in self.parameters() if p.requires_grad])
-        steps = math.ceil(self.data.steps_per_epoch / self.trainer.accumulate_grad_batches)
+    def _schedule_over(self, epochs: float) -> Schedule:
+        """Return the schedule of the teacher, and from its end on that of the student."""
         first = self.phases.pretrain_epochs
-        last = max(self._total_steps(steps) / steps - first, 1e-9)
-        of_teacher, of_student = (bound_to(end, self.schedule) for end in (first, last))
-
-        def factor(step: int) -> float:
-            epoch = step / steps
-            return of_teacher(epoch) if epoch < first else of_student(epoch - first)
-
-        rate = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
+        of_teacher, of_student = (
+            bound_to(end, self.schedule) for end in (first, max(epochs - first, 1e-9))
+        )
+        return lambda epoch: of_teacher(epoch) if epoch < first else of_student(epoch - first)
 
     @torch.no_grad()
     def _enhanced(self) -> Tensor:

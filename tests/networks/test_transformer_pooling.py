@@ -165,3 +165,9 @@ def test_a_class_without_labels_learns_no_relation_but_informs_the_others():
     masked_bce(module(logits), (torch.rand(6, 3) < 0.5).float(), mask).backward()
     assert not module.others.weight.grad[2].any()
     assert module.others.weight.grad[:2, 2].all()
+
+
+def test_it_can_start_at_log_odds():
+    module, log_odds = built(start="prior"), torch.tensor([-2.0, 0.5, 1.0], dtype=torch.float64)
+    module.start_at(log_odds)
+    torch.testing.assert_close(module(bags()), log_odds.expand(3, 3))
