@@ -2,7 +2,6 @@
 
 import contextlib
 import re
-import shlex
 import typing
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 from omegaconf import OmegaConf
@@ -19,6 +17,7 @@ import musicssl.cli.resolvers  # noqa: F401 registers the resolvers of conf/
 from musicssl.cli.training import build_datamodule
 from musicssl.schedules import bound_to
 from tests.support.composing import CONF, composed
+from tests.support.page_commands import commands, first_values
 from tests.support.quick import slow_after
 
 README = Path(__file__).parents[1] / "README.md"
@@ -150,33 +149,14 @@ def test_every_setting_of_the_datamodule_reaches_it():
     assert built.seed == 9
 
 
-def commands(script="train.py"):
-    """The arguments of every `python train.py`, or another, in the code blocks of README.md."""
-    blocks = re.findall(r"^```bash\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
-    lines = "".join(blocks).replace("\\\n", " ").splitlines()
-    split = [shlex.split(line, comments=True) for line in lines]
-    return [words[2:] for words in split if words[:2] == ["python", script]]
-
-
-def first_values(overrides):
-    """Of an axis, the first value; of Hydra's flags, none."""
-    parsed = OverridesParser.create().parse_overrides([o for o in overrides if o[0] != "-"])
-    return [
-        f"{o.key_or_group}={next(o.sweep_string_iterator())}"
-        if o.is_sweep_override()
-        else o.input_line
-        for o in parsed
-    ]
-
-
 def test_the_commands_of_the_readme_are_found():
-    found = commands()
+    found = commands(README)
     assert len(found) > 30
     assert ["--help"] in found
     assert any("sweep=batch_mix" in words for words in found)
 
 
-@pytest.mark.parametrize("words", slow_after(6, commands()), ids=" ".join)
+@pytest.mark.parametrize("words", slow_after(6, commands(README)), ids=" ".join)
 def test_a_command_of_the_readme_builds_what_it_names(words):
     """Of a sweep, its first job: the values of the file, then those of the command line."""
     typed = first_values(words)
@@ -193,7 +173,7 @@ def test_a_command_of_the_readme_builds_what_it_names(words):
     assert build_datamodule(config).batch_size == config.data.batch_size
 
 
-@pytest.mark.parametrize("words", commands("probe.py"), ids=" ".join)
+@pytest.mark.parametrize("words", commands(README, "probe.py"), ids=" ".join)
 def test_a_probe_of_the_readme_builds_what_it_names(words):
     typed = first_values(words)
     with initialize_config_dir(str(CONF), version_base="1.3"):
