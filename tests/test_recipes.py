@@ -11,6 +11,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 import musicssl.cli.resolvers  # noqa: F401 registers the resolvers of conf/
+from musicssl.networks.layers import Dropout
 from musicssl.schedules import bound_to
 from tests.support.composing import CONF, composed
 
@@ -260,3 +261,143 @@ def test_mean_teacher_is_that_of_section_5_4():
 def test_the_recipe_for_few_labels_keeps_the_loss_of_its_task():
     """It is no row of the thesis, and docs/results/label_fraction.md has its numbers."""
     assert composed("experiment=synthband_few_labels").method.loss is None
+
+
+ACTIVITY = {  # section 2.4.1
+    "method._target_": "musicssl.methods.strong.StrongSupervision",
+    "method.loss": None,  # BCE
+    "pooling._target_": "musicssl.networks.pooling.MaxPooling",
+    "pooling.start": "random",
+    "features.sample_rate": 44100,
+    "encoder.sample_rate": 44100,
+    "encoder.chunk_samples": 44100,  # clips of 1 s
+    "data.crop_seconds": 1.0,
+    "data.batch_size": 32,
+    "data.b_s": 1.0,
+    "data.epoch_of": "crops",
+    "data.steps_per_epoch": None,
+    "optimizer._target_": "torch.optim.SGD",
+    "optimizer.lr": 1e-4,
+    "optimizer.momentum": 0.9,
+    "optimizer.nesterov": False,
+    "optimizer.weight_decay": 0.0,
+    "schedule._target_": "musicssl.schedules.constant",
+    "trainer.max_epochs": 20 * 12,  # of the seconds in each of twelve keys
+    "select": "last",
+    "views.student.pitch_shift.min_semitones": -5,
+    "views.student.pitch_shift.max_semitones": 6,
+    "views.student.pitch_shift.whole": True,
+}
+OF_MEDLEYDB = ["dataset=medleydb", "dataset.what=mixes", "dataset.activity=original"]
+TABLE_2_1 = {"mlp": 2_315_794, "cnn": 2_177_170, "crnn": 2_343_570}  # counted from its layers
+
+
+@pytest.mark.parametrize("dataset", [["dataset=synthband"], OF_MEDLEYDB])
+@pytest.mark.parametrize("row", TABLE_2_1)
+def test_rows_of_table_2_3(row, dataset):
+    config = composed(f"experiment=activity_{row}", *dataset)
+    assert differences(config, ACTIVITY) == {}
+    assert config.name == f"activity_{row}"
+    sizes = {"num_features": 1, "num_instances": 44_100, "num_classes": 18}
+    method = instantiate(config.method, **sizes, task="multi_label")
+    assert parameters(method.network) == TABLE_2_1[row]
+
+
+SEMISUPCON = {  # Guinot et al. 2024, https://arxiv.org/abs/2407.13840, and the authors' code
+    "hydra.runtime.choices.dataset": "magnatagatune",
+    "hydra.runtime.choices.unlabelled": "fma",  # ssl_task: fma
+    "method._target_": "musicssl.methods.semisupcon.SemiSupCon",
+    "method.temperature": 0.1,
+    "method.similarity._target_": "musicssl.losses.similarity.shared_labels",
+    "method.similarity.threshold": 1,  # pos_thresh: 1
+    "projector.hidden": 512,
+    "projector.out_dim": 128,
+    "projector.num_hidden": 1,
+    "encoder._target_": "musicssl.encoders.samplecnn.SampleCNN",
+    "encoder.width": 512,
+    "encoder.last_kernel": 3,
+    "encoder.dropout": 0.0,
+    "features.sample_rate": 22050,
+    "data.p_s": 1.0,
+    "data.b_s": 0.5,
+    "data.batch_size": 96,
+    "data.adjacent_crops": True,
+    "views._target_": "musicssl.augment.views.published_views",
+    "views.severity": 2.0,
+    "views.to_the_letter": True,
+    "optimizer._target_": "torch.optim.Adam",
+    "optimizer.lr": 1e-4,
+    "optimizer.weight_decay": 0.0,
+    "schedule._target_": "musicssl.schedules.constant",
+    "select": "last",
+}
+
+
+def test_semisupcon_is_that_of_the_authors():
+    config = composed("experiment=magnatagatune_semisupcon")
+    assert differences(config, SEMISUPCON) == {}
+    sizes = {"num_features": 1, "num_instances": 59_049, "num_classes": 50}
+    method = instantiate(config.method, **sizes, task="multi_label")
+    assert method.needs.crops == 2
+    assert method.views.changed == 0.8
+    assert {m.p for m in method.modules() if isinstance(m, Dropout)} == {0.0}
+
+
+MISSING = {  # Gururani's study of 2021, https://arxiv.org/abs/2111.12761, and its code
+    "encoder._target_": "musicssl.encoders.att.AttEmbedding",
+    "encoder.dropout": 0.6,
+    "encoder.standardise": False,
+    "pooling._target_": "musicssl.networks.pooling.AttentionPooling",
+    "pooling.start": "random",
+    "method.loss": None,  # BCE over the observed cells
+    "data.batch_size": 64,
+    "data.b_s": 1.0,
+    "data.missing": "masked",
+    "optimizer._target_": "torch.optim.Adam",
+    "optimizer.lr": 1e-3,
+    "optimizer.weight_decay": 1e-5,
+    "schedule._target_": "musicssl.schedules.halving",
+    "schedule.every_epochs": 30.0,
+    "trainer.max_epochs": 100,
+}
+OF_MISSING = {  # what differs from MISSING
+    "masked": {},  # type 1
+    "negative": {"data.missing": "negative"},  # type 0
+    "label_enhancing": {
+        "method._target_": "musicssl.methods.label_enhancing.LabelEnhancing",
+        "method.teacher_epochs": 100,
+        "trainer.max_epochs": 100 + 100,
+        "encoder.dropout": 0.3,
+    },
+    "mean_teacher": {
+        "method._target_": "musicssl.methods.mean_teacher.MeanTeacher",
+        "method.consistency_weight": 3.0,
+        "method.ramp.epochs": 0.0,  # none
+        "teacher.decay": 0.999,
+        "teacher.batch_norm": "own",  # in train mode
+        "teacher.dropout": True,
+        "encoder.dropout": 0.8,
+        "data.b_s": None,
+    },
+}
+
+
+@pytest.mark.parametrize("dataset", ["synthband", "openmic", "sonyc_ust"])
+@pytest.mark.parametrize("recipe", OF_MISSING)
+def test_answers_to_missing_labels(recipe, dataset):
+    config = composed(f"experiment=missing/{recipe}", f"dataset={dataset}")
+    assert differences(config, MISSING | OF_MISSING[recipe]) == {}
+    assert config.name == f"missing_{recipe}"
+    if recipe == "mean_teacher":
+        assert instantiate(config.method.ramp)(0) == 1
+        assert config.hydra.runtime.choices.views == "none"
+
+
+def test_the_study_of_missing_labels_is_its_recipes_at_four_rates():
+    config = OmegaConf.load(CONF / "sweep" / "missing_labels.yaml")
+    axes = {key: str(value).split(",") for key, value in config.hydra.sweeper.params.items()}
+    assert axes == {
+        "experiment": [f"missing/{recipe}" for recipe in OF_MISSING],
+        "data.drop_labels": ["0.1", "0.2", "0.4", "0.8"],
+        "seed": ["0", "1", "2"],
+    }

@@ -5,7 +5,7 @@ from musicssl.augment.dsp.spectral import DECIBELS_PER_OCTAVE
 from musicssl.augment.one_of import OneOf
 from musicssl.augment.sometimes import Sometimes
 from musicssl.augment.sound.coloured_noise import ColouredNoise
-from musicssl.augment.sound.delay import Delay
+from musicssl.augment.sound.delay import Delay, DrawnDelay
 from musicssl.augment.sound.filters import BandPass, BandStop, HighPass, LowPass
 from musicssl.augment.sound.level import Level
 from musicssl.augment.sound.pitch_shift import PitchShift
@@ -23,7 +23,9 @@ _PROBABILITIES = {  # largest probability, and probability per unit of strength
 }
 
 
-def published_chain(severity: float, sample_rate: int) -> Chain:
+def published_chain(
+    severity: float, sample_rate: int, skipped: bool = True, drawn_echoes: bool = False
+) -> Chain:
     """Build the published chain of views, in which each transform is applied to some of the clips.
 
     Guinot et al. 2024, https://arxiv.org/abs/2407.13840, in the form of their code: `severity`
@@ -33,6 +35,9 @@ def published_chain(severity: float, sample_rate: int) -> Chain:
     Args:
         severity: From 0, an empty chain, to 5; the authors train with 2.
         sample_rate: Sample rate, in Hz.
+        skipped: Whether the whole chain is skipped for some clips, with the probability that
+            `probability_of_chain` leaves.
+        drawn_echoes: Whether the delay is that of the code; see `published_transforms`.
 
     Raises:
         InputError: If the severity lies outside [0, 5].
@@ -41,13 +46,22 @@ def published_chain(severity: float, sample_rate: int) -> Chain:
     if not transforms:
         return Chain()
     strength = severity / 2
+    if drawn_echoes:
+        transforms["delay"] = _drawn_delay(strength, sample_rate)
     each = {
         name: Sometimes(transform, min(most, slope * strength))
         for (name, transform), (most, slope) in zip(
             transforms.items(), _PROBABILITIES.values(), strict=True
         )
     }
-    return Chain(published=Sometimes(Chain(**each), min(1.0, 0.8 * strength)))
+    if not skipped:
+        return Chain(**each)
+    return Chain(published=Sometimes(Chain(**each), probability_of_chain(severity)))
+
+
+def probability_of_chain(severity: float) -> float:
+    """Return how likely it is that the published chain is not skipped as a whole."""
+    return min(1.0, 0.8 * severity / 2)
 
 
 def published_transforms(severity: float, sample_rate: int) -> dict[str, Transform]:
@@ -59,7 +73,9 @@ def published_transforms(severity: float, sample_rate: int) -> dict[str, Transfo
     each 0.5 s as strong as the one before.
 
     Frequencies above half the sample rate are lowered to it. The filters and the noise are of
-    another kind than the authors', see `ButterworthFilter` and `ColouredNoise`.
+    another kind than the authors', see `ButterworthFilter` and `ColouredNoise`. So is the delay,
+    with echoes of one loudness: theirs, `DrawnDelay`, has none for half of the clips and draws how
+    loud they are, which `published_chain` offers.
 
     Args:
         severity: From 0, no transforms, to 5.
@@ -81,6 +97,19 @@ def published_transforms(severity: float, sample_rate: int) -> dict[str, Transfo
         "pitch_shift": PitchShift(4 * s, sample_rate),
         "delay": Delay(min(100 / s, 500), 500, 0.5 * s, max(1, round(2 * s)), sample_rate),
     }
+
+
+def _drawn_delay(s: float, sample_rate: int) -> DrawnDelay:
+    """Return the delay of the authors' code: volume, repeats and attenuation around a middle."""
+    volume, repeats = 0.5 * s, max(1, round(2 * s))
+    return DrawnDelay(
+        min(100 / s, 500),
+        500,
+        volumes=(max(0.0, volume - 0.2), volume + 0.2),
+        repeats=(repeats - 1, repeats + 1),
+        attenuations=(0.3, 0.7),
+        sample_rate=sample_rate,
+    )
 
 
 def _filtering(s: float, sample_rate: int) -> OneOf:

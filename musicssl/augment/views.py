@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from musicssl.augment.chain import Transform
-from musicssl.augment.published import published_chain
+from musicssl.augment.chain import Chain, Transform
+from musicssl.augment.published import probability_of_chain, published_chain
+from musicssl.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -13,21 +14,46 @@ class Views:
     Attributes:
         student: Transform of the student's view.
         target: Transform of the view from which the target of consistency is computed.
+        changed: Probability that the views of a clip are made; both are otherwise the clip as it
+            is. For methods that compare crops of clips.
     """
 
     student: Transform
     target: Transform
+    changed: float = 1.0
+
+    def each_by_itself(self) -> "Views":
+        """Return these views for a method that makes one without the other.
+
+        Raises:
+            InputError: If they are made or left out together.
+        """
+        if self.changed == 1:
+            return self
+        raise InputError(
+            "these views leave both views of a clip unchanged together, which needs a method that "
+            "compares crops, such as semisupcon; choose other views, such as views=semisupcon."
+        )
 
 
-def published_views(severity: float, sample_rate: int) -> Views:
-    """Return the views of sound with which SemiSupCon was published; both are drawn independently.
+NO_VIEWS = Views(student=Chain(), target=Chain())
+
+
+def published_views(severity: float, sample_rate: int, to_the_letter: bool = False) -> Views:
+    """Return the views of sound with which SemiSupCon was published.
 
     Args:
         severity: Severity of `published_chain`, from 0 (clips do not change) to 5.
         sample_rate: Sample rate, in Hz.
+        to_the_letter: Whether to do as the authors' code where ours differs: the whole chain is
+            skipped for both views of a clip at once (at severity 2 for a fifth of the clips;
+            otherwise each view skips it by itself), and echoes are drawn, see `DrawnDelay`.
 
     Raises:
         InputError: If the severity lies outside [0, 5].
     """
+    if to_the_letter:
+        chain = published_chain(severity, sample_rate, skipped=False, drawn_echoes=True)
+        return Views(chain, chain, changed=probability_of_chain(severity) if severity else 1.0)
     chain = published_chain(severity, sample_rate)
     return Views(student=chain, target=chain)

@@ -125,6 +125,8 @@ def _check_kind(key: str, value: Any, default: Any) -> None:
 def check_removed(overrides: Iterable[str]) -> None:
     """Check that no setting that every run needs was removed.
 
+    `~unlabelled` takes back the second corpus of an experiment; Hydra knows no `unlabelled=null`.
+
     Args:
         overrides: Of the command line, key=value or ~key.
 
@@ -134,6 +136,8 @@ def check_removed(overrides: Iterable[str]) -> None:
     for override in overrides:
         key = override.partition("=")[0].removeprefix("~")
         of_hydra = key.rpartition(".")[2] in ("_target_", "_partial_")
+        if override == "~unlabelled":
+            continue
         if override.startswith("~") and ("." not in key or key.startswith("data.") or of_hydra):
             raise InputError(f"{override} removes a setting that every run needs; leave it out.")
 

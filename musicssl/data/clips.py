@@ -48,6 +48,9 @@ class Clips(Protocol):
     def reads_files(self) -> bool:
         """Whether reading is slow, so that the next batch should be read ahead in a thread."""
 
+    def num_crops(self, rows: Rows) -> Rows:
+        """Return how many whole crops each clip has without overlap, at least 1, (B,)."""
+
     def crop(self, rows: Rows, positions: NDArray[np.float64]) -> Piece:
         """Read the training input of some clips.
 
@@ -93,6 +96,10 @@ class InstanceClips:
     def reads_files(self) -> bool:
         """False: an indexed read of an array is fast."""
         return False
+
+    def num_crops(self, rows: Rows) -> Rows:
+        """Return 1 for each clip: clips of instances are not cropped."""
+        return np.ones(len(rows), np.int64)
 
     def crop(self, rows: Rows, positions: NDArray[np.float64]) -> Piece:
         """Read all of some clips, once for each position."""
@@ -144,6 +151,11 @@ class SoundClips:
     def reads_files(self) -> bool:
         """True: recordings are read from a clip store, or decoded."""
         return True
+
+    def num_crops(self, rows: Rows) -> Rows:
+        """Return how many whole crops each clip has, at least 1."""
+        counts: Rows = np.maximum(self.sound.lengths[rows] // self.crop_samples, 1)
+        return counts
 
     def crop(self, rows: Rows, positions: NDArray[np.float64]) -> Piece:
         """Read crops of some clips; a clip shorter than a crop is padded with zeros.
@@ -218,6 +230,14 @@ class JoinedClips:
     def reads_files(self) -> bool:
         """Whether one of the corpora does."""
         return self.first.reads_files or self.second.reads_files
+
+    def num_crops(self, rows: Rows) -> Rows:
+        """Return how many whole crops each clip of either corpus has."""
+        in_first = rows < self.count
+        counts = np.ones(len(rows), np.int64)
+        counts[in_first] = self.first.num_crops(rows[in_first])
+        counts[~in_first] = self.second.num_crops(rows[~in_first] - self.count)
+        return counts
 
     def crop(self, rows: Rows, positions: NDArray[np.float64]) -> Piece:
         """Read the training input of some clips of either corpus."""

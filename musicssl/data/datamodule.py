@@ -38,6 +38,7 @@ from musicssl.data.corpus import Corpus, Dataset, check_clips, check_corpus
 from musicssl.data.label_batches import LabelPlan, LabelRows, plan_labels
 from musicssl.data.labels import ClipLabels
 from musicssl.data.loaders import SplitLoader
+from musicssl.data.missing_labels import NEGATIVE, check_missing, kept_cells, taken_for_absent
 from musicssl.data.needs import Needs
 from musicssl.data.splits import (
     labelled_subset,
@@ -115,14 +116,19 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             `musicssl.data.validation.listed_clips`.
         val_labels: Validation clips that keep their labels: their number (an integer), a fraction
             (a float), or None for all; see `musicssl.data.splits.labelled_validation`.
-        split_seed: Seed of the validation set and of `p_cells`. It differs from `seed`, so that
-            runs with different seeds have the same validation set.
+        missing: What labels that were not observed are in the training clips that keep labels:
+            "masked" or "negative".
+        drop_labels: Probability of hiding an observed label of these clips; see
+            `musicssl.data.missing_labels`.
+        split_seed: Seed of the validation set, of `p_cells` and of `drop_labels`. It differs from
+            `seed`, so that runs with different seeds have the same validation set.
         seed: Seed of the labelled subset, also of `u_s` and `val_labels`, of the order of the
             batches and of the crop positions.
         disjoint: Whether unlabelled clips are drawn only from the clips that keep no label, D_u;
             otherwise from all training clips, with the labels hidden.
         epoch_of: An epoch draws as many clips as are in "train", or as are "labelled" or
             "unlabelled": the clips of that stream. With `b_s=0.5` it is half a pass over either.
+            "crops": as many crops as "train" is long, and each clip as often as it has crops.
         steps_per_epoch: Batches of an epoch, after which a run is validated. None for the number
             that follows from `epoch_of`. Batches by label have a number of their own.
         crop_seconds: Length of a training crop of a recording, in seconds; None for the whole
@@ -150,6 +156,8 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         val_by: str = "clips",
         val_list: str | None = None,
         val_labels: float | None = None,
+        missing: str = "masked",
+        drop_labels: float = 0.0,
         split_seed: int = 0,
         seed: int = 0,
         disjoint: bool = False,
@@ -166,6 +174,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         if val_labels is not None:
             _check_numbers(val_labels=val_labels)
         check_validation(val_by, val_list)
+        check_missing(missing, drop_labels, val_by)
         if not isinstance(batch_size, int) or batch_size < 1:
             raise InputError(f"data.batch_size must be a whole number from 1 up, got {batch_size}.")
         for name, count in (("num_crops", num_crops), ("steps_per_epoch", steps_per_epoch)):
@@ -183,6 +192,8 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         self.val_by = val_by
         self.val_list = val_list
         self.val_labels = val_labels
+        self.missing = missing
+        self.drop_labels = drop_labels
         self.split_seed = split_seed
         self.seed = seed
         self.disjoint = disjoint
@@ -251,6 +262,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         kept = train[kept]
         others = np.setdiff1d(train, kept)
         mask[others] = False
+        mask[kept] = kept_cells(mask[kept], self.drop_labels, self.split_seed, corpus.task)
         kept_val = labelled_validation(
             corpus.y[val], val_mask[val], self.val_labels, self.seed, self.stratified, corpus.task
         )
@@ -262,8 +274,12 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             self._used = np.union1d(kept, used)
         self._test = corpus.indices("test")
         self._clips = self._clips_of(corpus)
-        self._labels = ClipLabels(corpus, mask)
-        self._val_labels = self._labels if val_mask is mask else ClipLabels(corpus, val_mask)
+        self._labels = ClipLabels(corpus, corpus.y, mask)
+        self._val_labels = (
+            self._labels if val_mask is mask else ClipLabels(corpus, corpus.y, val_mask)
+        )
+        if self.missing == NEGATIVE:
+            self._labels = ClipLabels(corpus, *taken_for_absent(corpus.y, mask, kept, corpus.task))
         self._pool = np.setdiff1d(self._used, kept) if self.disjoint else self._used
         if self.unlabelled is not None:
             with prefix_errors():
@@ -441,7 +457,12 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         if self._steps_per_epoch is not None:
             return self._steps_per_epoch
         self.setup()
-        clips = {"train": self._train, "labelled": self._labelled, "unlabelled": self._pool}
+        clips = {
+            "train": self._train,
+            "labelled": self._labelled,
+            "unlabelled": self._pool,
+            "crops": self._by_crops(self._train),
+        }
         return max(1, -(-len(clips[self.epoch_of]) // (self.batch_size * self._world_size)))
 
     def train_dataloader(self) -> StepLoader[Batch] | StepLoader[LabelRows]:
@@ -497,8 +518,8 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         self.setup()
         labelled_pool = self._used if self.b_s is None else self.labelled()
         return BatchPlan(
-            labelled=Stream(labelled_pool, (self.seed, _LABELLED_STREAM)),
-            unlabelled=Stream(self._pool, (self.seed, _UNLABELLED_STREAM)),
+            labelled=Stream(self._by_crops(labelled_pool), (self.seed, _LABELLED_STREAM)),
+            unlabelled=Stream(self._by_crops(self._pool), (self.seed, _UNLABELLED_STREAM)),
             batch_size=self.batch_size,
             num_labelled=self._num_labelled,
             steps_per_epoch=self.steps_per_epoch,
@@ -528,6 +549,10 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             world_size=self._world_size,
             validating=self._validating(),
         )
+
+    def _by_crops(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return each clip as often as it is drawn in a pass: once, or as it has whole crops."""
+        return rows if self.epoch_of != "crops" else np.repeat(rows, self._clips.num_crops(rows))
 
     def _validating(self) -> NDArray[np.bool_] | None:
         """Return which labels of the used clips validate, (N, C); None if whole clips do."""
@@ -605,9 +630,9 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
 
     def _check_streams_of(self, epoch_of: str) -> None:
         """Refuse settings of the streams that do not exist, or are without effect."""
-        if epoch_of not in ("train", "labelled", "unlabelled"):
+        if epoch_of not in ("train", "labelled", "unlabelled", "crops"):
             raise InputError(
-                f"data.epoch_of must be train, labelled or unlabelled, got {epoch_of}."
+                f"data.epoch_of must be train, labelled, unlabelled or crops, got {epoch_of}."
             )
         if epoch_of != "train" and self._steps_per_epoch is not None:
             raise InputError(

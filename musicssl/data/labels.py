@@ -12,10 +12,10 @@ from musicssl.data.label_grid import samples_per_label_frame
 
 
 class ClipLabels:
-    """Targets and mask of all clips, as tensors that share the corpus's memory."""
+    """Targets and mask of all clips, as tensors that share the memory of the arrays."""
 
-    def __init__(self, corpus: Corpus, mask: NDArray[np.bool_]) -> None:
-        self._y = torch.from_numpy(corpus.y)
+    def __init__(self, corpus: Corpus, y: NDArray[np.float32], mask: NDArray[np.bool_]) -> None:
+        self._y = torch.from_numpy(y)
         self._mask = torch.from_numpy(mask)
         self._activity = corpus.activity
         self._grid = samples_per_label_frame(corpus)

@@ -124,6 +124,22 @@ def _best_threshold(scores: Floats, present: Bools) -> float:
     return float(midway[best][nearest])
 
 
+def share_correlation(thresholds: Floats, shares: Floats) -> float | None:
+    """Return Pearson's r of thresholds and the shares of labels that are present, (C,) each.
+
+    Rare classes have low probabilities, and so low thresholds: section 2.4.2 of Gururani's thesis
+    finds r = 0.9 for 18 instruments. Classes whose share is NaN are left out.
+
+    Returns:
+        None if fewer than three classes are left, or all of them are alike.
+    """
+    known = ~np.isnan(shares)
+    columns = thresholds[known].astype(np.float64), shares[known].astype(np.float64)
+    if known.sum() < 3 or min(column.std() for column in columns) == 0:
+        return None
+    return float(np.corrcoef(*columns).ravel()[1])
+
+
 def choose_events(
     scores: Floats, activity: Bools, valid: Bools, mask: Bools, instance_seconds: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

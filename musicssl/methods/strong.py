@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from musicssl.augment.views import NO_VIEWS, Views
 from musicssl.batch import Batch
 from musicssl.data.label_grid import fits_label_frames, samples_per_label_frame
 from musicssl.data.needs import Needs
@@ -19,12 +20,16 @@ class StrongSupervision(Method):
     The loss is the mean over the instances and observed classes of the batch. The pooling is not
     trained; it only computes the scores of clips (`pooling=max`: the highest score of any second).
     With `encoder=mlp`, `cnn` or `crnn` this is instrument activity detection as in chapter 2 of
-    Gururani's thesis. On the same corpus, encoder and clips as `att`, it measures the cost of weak
-    labels. Clips whose labels are hidden add nothing to the loss.
+    Gururani's thesis, whose own networks and training are `experiment=activity_mlp`, `activity_cnn`
+    and `activity_crnn`. On the same corpus, encoder and clips as `att`, it measures the cost of
+    weak labels. Clips whose labels are hidden add nothing to the loss.
 
     The metrics of instances are logged as `val/instance_...`, those of clips as `val/...`.
 
     Args:
+        views: Its `student` augments training clips. It must leave time as it is, for the labels
+            are not moved with the sound: `views=pitch_shift` does, shuffling or stretching does
+            not.
         parts: See `Method`.
 
     Raises:
@@ -33,8 +38,9 @@ class StrongSupervision(Method):
 
     needs: ClassVar[Needs] = Needs(activity=True)
 
-    def __init__(self, **parts: Any) -> None:
+    def __init__(self, *, views: Views = NO_VIEWS, **parts: Any) -> None:
         super().__init__(**parts)
+        self.views = views.each_by_itself()
         if not self.task.has_classes or self.task.one_class_per_clip:
             raise InputError(
                 "method=strong learns which of several classes sound at a time, but the targets of "
@@ -58,7 +64,7 @@ class StrongSupervision(Method):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss on the instances of a batch."""
-        loss = self.loss(*self._instances(batch))
+        loss = self.loss(*self._instances(batch.augmented(self.views.student)))
         self.record(loss=loss)
         return loss
 

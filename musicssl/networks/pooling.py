@@ -41,17 +41,21 @@ class Pooling(nn.Module, ABC):
         num_classes: Number of classes, C.
         start: Weights of the classifier before training: "random", or "prior", for which a method
             calls `start_at` with the class frequencies of its training labels.
+        correlated: Whether the logits of a clip pass a `ClassCorrelation`.
 
     Raises:
         InputError: If `start` is neither.
     """
 
-    def __init__(self, embed_dim: int, num_classes: int, start: str = "random") -> None:
+    def __init__(
+        self, embed_dim: int, num_classes: int, start: str = "random", correlated: bool = False
+    ) -> None:
         super().__init__()
         if start not in ("random", "prior"):
             raise InputError(f"pooling.start must be prior or random, got {start}.")
         self.start = start
         self.classifier = _linear(embed_dim, num_classes)
+        self.correlation = ClassCorrelation(num_classes) if correlated else nn.Identity()
 
     def start_at(self, log_odds: Tensor) -> None:
         """Answer the same for every clip: weights of 0, and these biases.
@@ -76,8 +80,38 @@ class Pooling(nn.Module, ABC):
         """Classify and weigh each instance."""
 
     def combine(self, instances: Instances) -> Tensor:
+        """Return the logits of the clips, (B, T, C) -> (B, C)."""
+        logits: Tensor = self.correlation(self.clip_logits(instances))
+        return logits
+
+    def clip_logits(self, instances: Instances) -> Tensor:
         """Average the instances' logits, (B, T, C) -> (B, C)."""
         return (instances.log_weights.exp() * instances.logits).sum(dim=1)
+
+
+class ClassCorrelation(nn.Module):
+    """Let the logit of each class depend on those of the others: a linear map, at first identity.
+
+    The thesis of Gururani (2020, chapter 6) names models of the correlation of labels among what is
+    left to do, without a recipe; this one is ours. The map is x + W x + b with W and b zero at
+    first, so that nothing changes until it learns, and weight decay pulls it towards the identity.
+    It learns from the observed labels, as everything does: a class whose label is missing still
+    informs the others. Instances are not concerned.
+
+    Args:
+        num_classes: Number of classes, C.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.others = nn.Linear(num_classes, num_classes)
+        nn.init.zeros_(self.others.weight)
+        nn.init.zeros_(self.others.bias)
+
+    def forward(self, logits: Tensor) -> Tensor:
+        """Map the logits of clips, (B, C) -> (B, C)."""
+        mapped: Tensor = logits + self.others(logits)
+        return mapped
 
 
 class MeanPooling(Pooling):
@@ -105,7 +139,7 @@ class MaxPooling(Pooling):
 class _ProbabilityPooling(Pooling):
     """Average probabilities instead of logits."""
 
-    def combine(self, instances: Instances) -> Tensor:
+    def clip_logits(self, instances: Instances) -> Tensor:
         """Return the logit of the weighted mean of the instances' probabilities, (B, C).
 
         log p = logsumexp_t(log w_t + log sigmoid(c_t)), and since the weights sum to one,
@@ -124,8 +158,10 @@ class AttentionPooling(_ProbabilityPooling):
     [1e-7, 1 - 1e-7]; the log domain needs no clamp.
     """
 
-    def __init__(self, embed_dim: int, num_classes: int, start: str = "random") -> None:
-        super().__init__(embed_dim, num_classes, start)
+    def __init__(
+        self, embed_dim: int, num_classes: int, start: str = "random", correlated: bool = False
+    ) -> None:
+        super().__init__(embed_dim, num_classes, start, correlated)
         self.attention = _linear(embed_dim, num_classes)
 
     def start_at(self, log_odds: Tensor) -> None:
@@ -152,12 +188,18 @@ class GatedAttentionPooling(Pooling):
         num_classes: Number of classes, C.
         attention_dim: Width of the gate.
         start: See `Pooling`.
+        correlated: See `Pooling`.
     """
 
     def __init__(
-        self, embed_dim: int, num_classes: int, attention_dim: int = 128, start: str = "random"
+        self,
+        embed_dim: int,
+        num_classes: int,
+        attention_dim: int = 128,
+        start: str = "random",
+        correlated: bool = False,
     ) -> None:
-        super().__init__(embed_dim, num_classes, start)
+        super().__init__(embed_dim, num_classes, start, correlated)
         self.content = nn.Linear(embed_dim, attention_dim)
         self.gate = nn.Linear(embed_dim, attention_dim)
         self.score = nn.Linear(attention_dim, 1)
@@ -176,8 +218,10 @@ class AutoPooling(_ProbabilityPooling):
     https://arxiv.org/abs/1804.10070, eq. 6. alpha = 0 is the mean, large alpha the maximum.
     """
 
-    def __init__(self, embed_dim: int, num_classes: int, start: str = "random") -> None:
-        super().__init__(embed_dim, num_classes, start)
+    def __init__(
+        self, embed_dim: int, num_classes: int, start: str = "random", correlated: bool = False
+    ) -> None:
+        super().__init__(embed_dim, num_classes, start, correlated)
         self.alpha = nn.Parameter(torch.zeros(num_classes))
 
     def instances(self, h: Tensor, valid: Tensor | None = None) -> Instances:
@@ -185,6 +229,84 @@ class AutoPooling(_ProbabilityPooling):
         logits = self.classifier(h)  # (B, T, C)
         sharpened = _hide_padding(self.alpha * logits.sigmoid(), valid)
         return Instances(logits, sharpened.log_softmax(dim=1))
+
+
+class TransformerPooling(Pooling):
+    """Let instances read each other before they are classified, and a class token weigh them.
+
+    Multi-instance learning takes instances to be independent of each other. The outlook of
+    Gururani's thesis (2020, chapter 6) is to relax this with a transformer; it has no recipe, sizes
+    are ours. A learnt token and the instances pass a transformer encoder (layer norm first). Then
+    the token's attention over the instances, a softmax of one scaled product each, weighs their
+    logits, the same for all classes: as the classifier is linear, this classifies what the token
+    reads. Without positions the order of the instances does not count.
+
+    Args:
+        embed_dim: Width of an embedding, D, also that of the transformer.
+        num_classes: Number of classes, C.
+        num_layers: Layers of the transformer.
+        num_heads: Heads of attention in each; they must divide D.
+        dropout: Probability of dropping a unit in training.
+        positions: Whether sinusoids of its place are added to each instance.
+        start: See `Pooling`.
+        correlated: See `Pooling`.
+
+    Raises:
+        InputError: If the heads do not divide D.
+    """
+
+    def __init__(
+        self,
+        embed_dim: int,
+        num_classes: int,
+        num_layers: int = 2,
+        num_heads: int = 4,
+        dropout: float = 0.1,
+        positions: bool = False,
+        start: str = "random",
+        correlated: bool = False,
+    ) -> None:
+        super().__init__(embed_dim, num_classes, start, correlated)
+        if embed_dim % num_heads:
+            raise InputError(
+                f"pooling.num_heads={num_heads} does not divide the {embed_dim} values of an "
+                "embedding; choose a number that does, or another encoder."
+            )
+        self.positions = positions
+        self.token = nn.Parameter(torch.randn(1, 1, embed_dim) / math.sqrt(embed_dim))
+        layer = nn.TransformerEncoderLayer(
+            embed_dim, num_heads, 2 * embed_dim, dropout, batch_first=True, norm_first=True
+        )
+        norm = nn.LayerNorm(embed_dim)
+        self.encoder = nn.TransformerEncoder(layer, num_layers, norm, enable_nested_tensor=False)
+        self.query = nn.Linear(embed_dim, embed_dim)
+        self.key = nn.Linear(embed_dim, embed_dim)
+
+    def instances(self, h: Tensor, valid: Tensor | None = None) -> Instances:
+        """Classify the instances that have read each other; weigh them by the token's attention."""
+        if self.positions:
+            h = h + sinusoids(h.shape[1], h.shape[2]).to(h)
+        sequence = torch.cat([self.token.to(h).expand(len(h), -1, -1), h], dim=1)  # (B, 1 + T, D)
+        padding = None
+        if valid is not None:
+            padding = torch.cat([torch.zeros_like(valid[:, :1]), ~valid], dim=1)
+            sequence = sequence.masked_fill(padding[..., None], 0)
+        read = self.encoder(sequence, src_key_padding_mask=padding)
+        token, z = read[:, :1], read[:, 1:]
+        scale = math.sqrt(z.shape[2])
+        score = (self.query(token) * self.key(z)).sum(dim=2, keepdim=True) / scale  # (B, T, 1)
+        logits = self.classifier(z)
+        return Instances(logits, _hide_padding(score, valid).log_softmax(dim=1).expand_as(logits))
+
+
+def sinusoids(count: int, width: int) -> Tensor:
+    """Return the positions of Vaswani et al. 2017, https://arxiv.org/abs/1706.03762, (T, D).
+
+    Columns 2 i and 2 i + 1 are sine and cosine of t / 10000^(2 i / D).
+    """
+    rates = 10_000.0 ** (-torch.arange(0, width, 2) / width)
+    angles = torch.arange(count)[:, None] * rates
+    return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)[:, :width]
 
 
 def _linear(embed_dim: int, num_classes: int) -> nn.Linear:

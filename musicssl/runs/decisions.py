@@ -17,10 +17,12 @@ from musicssl.evaluation.decisions import (
     f1_at,
     log_loss,
     reliability,
+    share_correlation,
 )
 from musicssl.evaluation.predictions import Predictions, predict_instances
 from musicssl.evaluation.tasks import task_named
 from musicssl.figures.reliability import draw_reliability
+from musicssl.figures.threshold_study import draw_threshold_study
 from musicssl.runs.artifacts.localisation import in_places
 from musicssl.runs.checkpoint import keep_decisions
 from musicssl.runs.folder import RunFolder
@@ -33,6 +35,7 @@ def write_decisions(
     validation: Predictions,
     test: Predictions,
     events: EventSettings | None = None,
+    shares: NDArray[np.floating] | None = None,
 ) -> dict[str, Any] | None:
     """Choose thresholds and temperatures, put them into the checkpoint, and test them.
 
@@ -41,6 +44,8 @@ def write_decisions(
         validation: Scores of the validation clips, with the labels that the run may see.
         test: Scores of the test clips.
         events: Thresholds and filters of events; see `events_on_validation`.
+        shares: Of the training labels of each class that are present, (C,), to draw thresholds
+            over; NaN for a class without labels.
 
     Returns:
         What metrics.json says of them; None for a regression.
@@ -55,7 +60,9 @@ def write_decisions(
         chosen = replace(chosen, event_thresholds=events[0], median_seconds=events[1])
     if folder.best.is_file():
         keep_decisions(folder.best, chosen)
-    return {**chosen.plain(), **_tested(folder, chosen, test)}
+    several = not task_named(test.task).one_class_per_clip
+    study = _threshold_study(folder, chosen, validation, shares) if several else {}
+    return {**chosen.plain(), **_tested(folder, chosen, test), **study}
 
 
 def events_on_validation(
@@ -96,10 +103,33 @@ def decisions_sentence(document: dict[str, Any]) -> str | None:
     found = document.get("decisions")
     if not found or found.get("macro_f1") is None:
         return None
-    return (
+    text = (
         f"Mean F1 {found['macro_f1_at_half']:.3f} if a class is present from 0.5 up, "
         f"{found['macro_f1']:.3f} with the thresholds chosen on validation."
     )
+    if (r := found.get("share_correlation")) is None:
+        return text
+    return f"{text[:-1]} (their correlation with the classes' shares of labels: {r:.2f})."
+
+
+def _threshold_study(
+    folder: RunFolder,
+    chosen: Decisions,
+    validation: Predictions,
+    shares: NDArray[np.floating] | None,
+) -> dict[str, Any]:
+    """Draw thresholds over the shares of labels; classes without a threshold of their own stay out.
+
+    Returns:
+        The shares and their correlation with the thresholds, as metrics.json has them.
+    """
+    if shares is None:
+        return {}
+    present = ((validation.targets >= 0.5) & validation.mask).any(axis=0)  # otherwise 0.5
+    drawn = np.where(present, shares, np.nan)
+    r = share_correlation(chosen.thresholds, drawn)
+    draw_threshold_study(folder.figures, validation.classes, chosen.thresholds, drawn, r)
+    return {"label_shares": shares.tolist(), "share_correlation": r}
 
 
 def _tested(folder: RunFolder, chosen: Decisions, test: Predictions) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from musicssl.errors import printable
 from musicssl.evaluation.metrics import Metrics
 from musicssl.evaluation.predictions import Predictions, Scorer, measure, predict_clips
 from musicssl.figures.run_figures import draw_answers, draw_bars
+from musicssl.losses.balanced_bce import label_prior
 from musicssl.runs.artifacts.artifact import Artifact, TrainedRun, artifacts_of
 from musicssl.runs.artifacts.robustness import show_robustness
 from musicssl.runs.baselines import baseline_rows, read_baselines, verdict
@@ -62,10 +63,11 @@ def write_results(
     if text := describe_validation(validation.scores, validated):
         print(text)
     events = events_on_validation(method, datamodule, validation.mask)
+    shares = label_prior(*datamodule.labels("train")).numpy()
     document = {
         **result,
         "validation": validated,
-        "decisions": write_decisions(folder, validation, predictions, events),
+        "decisions": write_decisions(folder, validation, predictions, events, shares),
         "classes": list(corpus.classes),
         "labels": asdict(datamodule.label_count()),
         **dict.fromkeys(_ALWAYS_PRESENT),

@@ -87,6 +87,19 @@ def test_filters_are_the_published_ones(severity, rate, low, high, centres, widt
         assert (bands.min_width, bands.max_width) == pytest.approx((widths, 1.99))
 
 
+@pytest.mark.parametrize(
+    ("severity", "volumes", "repeats"),
+    [(1, (0.05, 0.45), (0, 2)), (2, (0.3, 0.7), (1, 3)), (5, (1.05, 1.45), (4, 6))],
+)
+def test_drawn_echoes_lie_around_the_published_strength(severity, volumes, repeats):
+    chain = published_chain(severity, RATE, skipped=False, drawn_echoes=True)
+    echo = chain.transforms["delay"].transform
+    assert echo.volumes == pytest.approx(volumes)
+    assert echo.repeats == repeats
+    assert echo.attenuations == (0.3, 0.7)
+    assert echo.max_samples == 500 * RATE // 1000
+
+
 def test_the_fraction_of_unchanged_clips_follows_the_probability():
     """At severity 1 the chain is passed over for 0.6, and does nothing by chance to some others."""
     torch.manual_seed(0)

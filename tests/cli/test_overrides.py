@@ -5,7 +5,14 @@ from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
-from musicssl.cli.overrides import check_kinds, check_parts, check_use, nearest, override_errors
+from musicssl.cli.overrides import (
+    check_kinds,
+    check_parts,
+    check_removed,
+    check_use,
+    nearest,
+    override_errors,
+)
 from musicssl.errors import InputError
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -250,3 +257,9 @@ def test_a_setting_that_a_part_does_not_know_is_told_from_a_defect():
         ValueError("Part.__init__() got an unexpected keyword argument 'depth'"), settings, {}
     )
     check_parts(None, settings, {})
+
+
+def test_the_second_corpus_of_an_experiment_can_be_taken_back():
+    check_removed(["~unlabelled"])
+    with pytest.raises(InputError, match="~dataset removes a setting"):
+        check_removed(["~unlabelled", "~dataset"])

@@ -1,4 +1,5 @@
 import dataclasses
+from collections import Counter
 from contextlib import nullcontext
 from types import SimpleNamespace
 
@@ -686,10 +687,27 @@ def test_an_epoch_draws_as_many_clips_as_one_of_the_streams_has(epoch_of, clips)
         assert len(set(first.tolist())) == 59
 
 
+def test_an_epoch_of_crops_draws_each_recording_as_often_as_it_has_crops():
+    """Oracle: seconds of each clip, counted from its length."""
+    settings = {"crop_seconds": 1.0, "epoch_of": "crops", "batch_size": 5}
+    module = SemiSupervisedDataModule(TinySound(variable_lengths=True), **settings)
+    module.setup()
+    train, lengths = module.rows("train"), module.corpus.sound.lengths
+    seconds = {int(row): int(lengths[row] // RATE) for row in train}
+    assert len(set(seconds.values())) > 1
+    total = sum(seconds.values())
+    assert module.steps_per_epoch == -(-total // 5)
+    drawn = module.batch_plan().labelled.draw(0, total)
+    assert Counter(drawn.tolist()) == seconds
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"b_s": 0.5, "epoch_of": "test"}, "must be train, labelled or unlabelled, got test"),
+        (
+            {"b_s": 0.5, "epoch_of": "test"},
+            "must be train, labelled, unlabelled or crops, got test",
+        ),
         ({"epoch_of": "labelled", "steps_per_epoch": 9}, "no effect beside data.steps_per_epoch=9"),
         ({"b_s": 1.0, "disjoint": True}, "data.disjoint=true is about unlabelled batches"),
         ({"b_s": None, "epoch_of": "unlabelled"}, "data.b_s=null draws none"),

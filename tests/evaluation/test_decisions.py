@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import median_filter
 from scipy.optimize import minimize_scalar
+from scipy.stats import pearsonr
 from sklearn.metrics import f1_score
 
 from musicssl.evaluation.decisions import (
@@ -18,6 +19,7 @@ from musicssl.evaluation.decisions import (
     f1_at,
     log_loss,
     reliability,
+    share_correlation,
     shared_temperature,
 )
 
@@ -154,3 +156,14 @@ def test_plain_values_round_trip_and_others_are_refused():
     events = Decisions(*drawn(2)[0][:2].astype(float) + 1, 3, np.ones(5), np.zeros(5))
     assert Decisions.of_plain(events.plain(), 5).plain() == events.plain()
     assert choose_decisions("regression", *drawn(1)) is None
+
+
+def test_the_correlation_with_shares_is_pearsons():
+    rng = np.random.default_rng(0)
+    thresholds, shares = rng.random(8), rng.random(8)
+    shares[3] = np.nan
+    kept = np.arange(8) != 3
+    expected = pearsonr(thresholds[kept], shares[kept]).statistic
+    assert share_correlation(thresholds, shares) == pytest.approx(expected)
+    assert share_correlation(np.full(8, 0.5), shares) is None
+    assert share_correlation(thresholds[:2], shares[:2]) is None

@@ -4,6 +4,8 @@ from functools import partial
 import pytest
 import torch
 
+from musicssl.augment.chain import Chain
+from musicssl.augment.views import Views
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.encoders.base.audio import AudioEncoder
 from musicssl.encoders.fc import FullyConnected
@@ -63,6 +65,18 @@ def test_the_loss_is_the_mean_over_instances_of_labelled_clips(variable):
                 -(target * logits.sigmoid().log() + (1 - target) * (-logits).sigmoid().log())
             )
     torch.testing.assert_close(loss, torch.stack(terms).mean())
+
+
+def test_the_student_view_is_what_it_learns_from():
+    """Oracle: the loss on twice the sound, for views that double it."""
+    louder = Chain(level=lambda x, lengths: 2 * x)
+    louder.transforms["level"].of_sound = True
+    module = datamodule(TinySound(), crop_seconds=3.0)
+    parts = sound_parts(module)
+    method = build(Spectrum, **parts, views=Views(louder, Chain()))
+    batch = next(iter(module.train_dataloader()))
+    expected = masked_bce(*method._instances(batch._replace(x=2 * batch.x)))
+    torch.testing.assert_close(method.training_step(batch, 0), expected)
 
 
 def test_only_the_classifier_of_instances_learns():

@@ -28,6 +28,8 @@ def test_the_checkpoint_holds_what_metrics_json_says(tmp_path):
     kept = CheckpointFile.read(trained.best).decisions
     assert kept.plain() == {key: document[key] for key in kept.plain()}
     assert (trained.figures / "reliability.png").stat().st_size > 1000
+    assert (trained.figures / "thresholds.png").stat().st_size > 1000
+    assert len(document["label_shares"]) == len(document["thresholds"])
 
 
 def test_f1_is_that_of_the_test_predictions(trained):

@@ -32,7 +32,7 @@ from musicssl.networks.low_rank import (
 from musicssl.networks.pooling import Instances
 from musicssl.networks.standardise import Standardise
 from musicssl.networks.transfer import Columns, Transfer, transferred, transferred_pooling
-from musicssl.schedules import bound_to
+from musicssl.schedules import Schedule, bound_to
 
 _PRIORS = (0.01, 0.99)  # the least and the greatest class frequency to start at
 NETWORK_ARTIFACTS = (
@@ -403,11 +403,15 @@ class Method(pl.LightningModule):
                 "to train the frozen parts in; lower it, or leave it out to keep them frozen."
             )
         optimizer = self._optimizer()
-        schedule = bound_to(epochs, self.schedule)
+        schedule = self._schedule_over(epochs)
         rate = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: schedule(step / steps))
         # Per step: Lightning advances epoch schedules after it writes the epoch's checkpoint, so a
         # resumed run would be one epoch behind.
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
+
+    def _schedule_over(self, epochs: float) -> Schedule:
+        """Return the factor of the learning rate over a run of so many epochs."""
+        return bound_to(epochs, self.schedule)
 
     def _optimizer(self) -> torch.optim.Optimizer:
         """Build the optimizer, with a group of parameters for each learning rate."""

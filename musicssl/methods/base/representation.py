@@ -91,11 +91,20 @@ class RepresentationMethod(Method):
         return loss
 
     def viewed(self, batch: Batch) -> Batch:
-        """Augment the rows of a batch: the even rows as student, the odd rows as target."""
+        """Augment the rows of a batch: the even rows as student, the odd rows as target.
+
+        If `views.changed` is less than 1, all crops of a clip are augmented together or not at all.
+        """
         x = torch.empty_like(batch.x)
         for first, view in enumerate((self.views.student, self.views.target)):
             lengths = None if batch.lengths is None else batch.lengths[first::2]
             x[first::2] = view(batch.x[first::2], lengths)
+        if self.views.changed < 1:
+            assert batch.rows is not None
+            starts = batch.rows.diff(prepend=batch.rows[:1]) != 0
+            changed = torch.rand(len(x), device=x.device) < self.views.changed
+            of_rows = changed[starts.cumsum(dim=0)]  # one draw for all rows of a clip
+            x = x.where(of_rows.view(-1, *[1] * (x.ndim - 1)), batch.x)
         return batch._replace(x=x)
 
     def setup(self, stage: str) -> None:

@@ -83,7 +83,7 @@ class SemiSupervisedMethod(Method):
             raise InputError(
                 f"method.consistency_weight must be 0 or more, got {consistency_weight:g}."
             )
-        self.views = views
+        self.views = views.each_by_itself()
         self.teacher = teacher(self.classifier)
         if self.teacher.batch_norm == "own" and not self.teaches:
             raise InputError(

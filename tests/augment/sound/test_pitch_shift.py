@@ -51,6 +51,24 @@ def test_shifts_fill_their_range_each_as_likely():
     assert heard.std().item() == pytest.approx(4 / 3**0.5, rel=0.15)
 
 
+def test_whole_semitones_are_each_as_likely_and_none_changes_nothing():
+    torch.manual_seed(0)
+    x = tone(440, 0.25).float().expand(360, -1)
+    y = PitchShift(6, RATE, min_semitones=-5, whole=True)(x)
+    heard = torch.tensor([cents(pitch(clip, 1 << 16), 440) / 100 for clip in y])
+    assert (heard - heard.round()).abs().max() < 0.05
+    counts = torch.bincount(heard.round().long() + 5, minlength=12)
+    assert len(counts) == 12
+    assert ((counts - 30).square() / 30).sum() < 31.3  # chi-squared with 11, one in a thousand
+    assert torch.equal(y[heard.round() == 0], x[heard.round() == 0])
+
+
+@pytest.mark.parametrize("limits", [(6.5, -5), (6, -4.5), (6, 1)])
+def test_limits_that_are_not_whole_or_on_the_wrong_side_are_refused(limits):
+    with pytest.raises(InputError, match=r"pitch_shift\."):
+        PitchShift(limits[0], RATE, min_semitones=limits[1], whole=True)
+
+
 @pytest.mark.parametrize(("semitones", "rate", "name"), [(-1, RATE, "max_sem"), (1, 0, "sample_")])
 def test_an_invalid_number_is_refused(semitones, rate, name):
     with pytest.raises(InputError, match=rf"pitch_shift\.{name}"):

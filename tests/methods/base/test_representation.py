@@ -49,6 +49,17 @@ def test_even_rows_are_seen_as_student_and_odd_ones_as_target():
     assert torch.equal(batch.x, before)
 
 
+def test_all_crops_of_a_clip_are_augmented_together_or_not_at_all():
+    torch.manual_seed(0)
+    views = Views(lambda x, lengths: x + 1, lambda x, lengths: x + 10, changed=0.8)
+    rows = torch.arange(1000).repeat_interleave(4)
+    batch = Batch(torch.zeros(4000, 2, 8), None, None, None, rows)
+    change = method(views=views).viewed(batch).x[:, 0, 0].reshape(1000, 4)
+    whole = change == torch.tensor([1.0, 10, 1, 10])
+    assert (whole.all(dim=1) | (change == 0).all(dim=1)).all()
+    assert abs(int(whole.all(dim=1).sum()) - 800) < 5 * (1000 * 0.8 * 0.2) ** 0.5
+
+
 def test_what_tells_healthy_from_collapsed_is_logged_with_the_notes_of_a_method(tmp_path):
     metrics = trained(tmp_path).callback_metrics
     assert {"train/loss", "train/distance", "val/effective_rank", "val/auroc"} < metrics.keys()
