@@ -127,9 +127,13 @@ def test_a_batch_larger_than_the_training_clips_is_said(tmp_path, capsys):
     assert "A batch of 100 clips is larger than the 84 training clips" in capsys.readouterr().out
 
 
-def test_a_run_that_has_learnt_nothing_says_so(tmp_path, capsys):
-    run(tmp_path, "optimizer.lr=0.0")
-    assert "is within chance, 0.5" in capsys.readouterr().out
+@pytest.mark.parametrize(
+    ("start", "said"),
+    [("random", "is within chance, 0.5"), ("prior", "All validation clips have the same scores")],
+)
+def test_a_run_that_has_learnt_nothing_says_so(tmp_path, capsys, start, said):
+    run(tmp_path, "optimizer.lr=0.0", f"pooling.start={start}")
+    assert said in capsys.readouterr().out
     run(tmp_path / "learnt", "optimizer.lr=0.05", "trainer.max_epochs=30")
     assert "chance" not in capsys.readouterr().out
 
