@@ -30,7 +30,15 @@ def page_names() -> list[str]:
     """Return the paths of all these pages below docs/, without writing them."""
     methods = [f"methods/{name}.md" for name in options("method")]
     corpora = [f"corpora/{name}.md" for name in options("dataset")]
-    return [*methods, *corpora, "methods/index.md", "choices.md", *_OF_ROOT, "encoders.md"]
+    return [
+        *methods,
+        *corpora,
+        "methods/index.md",
+        "corpora/index.md",
+        "choices.md",
+        *_OF_ROOT,
+        "encoders.md",
+    ]
 
 
 def written_pages() -> dict[str, str]:
@@ -39,6 +47,7 @@ def written_pages() -> dict[str, str]:
     corpora = {f"corpora/{name}.md": corpus_page(name) for name in options("dataset")}
     lists = {
         "methods/index.md": _begin("methods/index.md", "Methods") + _families(),
+        "corpora/index.md": _begin("corpora/index.md", "Corpora") + _corpora(),
         "choices.md": _begin("choices.md", "Choices and settings") + choices_page(),
     }
     return methods | corpora | lists | {page: _of_root(file) for page, file in _OF_ROOT.items()}
@@ -120,6 +129,13 @@ def _families() -> str:
         ]
         parts.append(f"\n## {_FAMILIES.get(base, base)}\n\n{table(('`method=`', 'idea'), rows)}")
     return "".join(parts)
+
+
+def _corpora() -> str:
+    rows = [
+        (f"[`{name}`]({name}.md)", read("dataset", name).sentence) for name in options("dataset")
+    ]
+    return f"\n## All of them\n\n{table(('`dataset=`', 'what it is'), rows)}"
 
 
 def _of_root(name: str) -> str:

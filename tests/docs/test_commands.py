@@ -29,6 +29,9 @@ TASKS = {  # where it is not multi_label
 ELSEWHERE = {  # files and modules that only the reader has
     "encoder.module": "tests.support.hear_sound",
     "encoder.weights": "null",
+    "dataset.sound_fonts": "[default]",
+    "dataset.test_sound_fonts": "[default]",
+    "unlabelled.sound_fonts": "[default]",
 }
 PLUGINS = {"slurm": "hydra_submitit_launcher", "ray": "hydra_ray_launcher"}
 

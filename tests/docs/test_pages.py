@@ -42,15 +42,24 @@ def test_a_pattern_of_the_menu_stands_for_the_pages_that_are_not_named():
     assert found[2] == "index.md"
 
 
-@pytest.mark.parametrize("page", ["README.md", *(f"docs/{name}" for name in all_pages())])
-def test_links_and_pictures_exist(page):
-    """Where no site is built, a file is read as it is: its links lead to files."""
-    text = pages().get(page, "")
-    written = {DOCS / name for name in page_names()}
-    for target in _LINK.findall(without_code(text)):
-        path = ((ROOT / page).parent / target).resolve()
-        if target and "://" not in target and not target.startswith("mailto:"):
-            assert path.exists() or (page not in FILES and path in written), f"{page}: {target}"
+def links(page, text):
+    """Return where links and pictures of a page lead to in the repository."""
+    targets = [t for t in _LINK.findall(without_code(text)) if t and "://" not in t]
+    return {target: ((ROOT / page).parent / target).resolve() for target in targets}
+
+
+@pytest.mark.parametrize("page", sorted(FILES))
+def test_links_and_pictures_of_a_file_are_files(page):
+    """It is read where no site is built, too."""
+    found = links(page, (ROOT / page).read_text())
+    assert [target for target, path in found.items() if not path.exists()] == []
+
+
+@pytest.mark.parametrize("page", sorted(written_pages()))
+def test_links_of_a_written_page_lead_to_pages(page):
+    known = {DOCS / name for name in page_names()}
+    found = links(f"docs/{page}", written_pages()[page])
+    assert [t for t, path in found.items() if not path.exists() and path not in known] == []
 
 
 @pytest.mark.parametrize("name", ["README.md", *(f"docs/{name}" for name in all_pages())])
