@@ -7,7 +7,6 @@ import re
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
@@ -17,6 +16,7 @@ from musicssl.cli.training import build_datamodule
 from tests.support.commands import ROOT
 from tests.support.composing import CONF, composed
 from tests.support.documented import code_blocks, noted, of_package, of_script, pages
+from tests.support.page_commands import first_values
 from tests.support.quick import slow_after
 
 SIZES = {"num_features": 128, "num_instances": 10, "num_classes": 20}
@@ -34,17 +34,6 @@ ELSEWHERE = {  # files and modules that only the reader has
     "unlabelled.sound_fonts": "[default]",
 }
 PLUGINS = {"slurm": "hydra_submitit_launcher", "ray": "hydra_ray_launcher"}
-
-
-def first_values(overrides):
-    """Of an axis, the first value; of Hydra's flags, none."""
-    parsed = OverridesParser.create().parse_overrides([o for o in overrides if o[0] != "-"])
-    return [
-        f"{o.key_or_group}={next(o.sweep_string_iterator())}"
-        if o.is_sweep_override()
-        else o.input_line
-        for o in parsed
-    ]
 
 
 def installed(words):
@@ -134,6 +123,8 @@ def test_probing_builds_what_the_command_names(command):
     assert config.hydra.runtime.choices.dataset == chosen.get("dataset")
     target = OmegaConf.load(CONF / "probe" / f"{probe}.yaml")["_target_"]
     assert type(instantiate(config.probe)).__module__ == target.rpartition(".")[0]
+    own = "own_labels" if "embeddings" in chosen else "own_corpus"
+    assert f"/{chosen.get('dataset', own)}/{probe}/" in config.hydra.run.dir
 
 
 class Parsed(Exception):  # noqa: N818 it is no error
