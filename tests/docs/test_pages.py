@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from docs.scripts.menu import all_pages, expanded, menu
-from docs.scripts.pages import DOCS, ROOT, page_names, written_pages
-from tests.support.documented import code_blocks, pages
+from docs.scripts.pages import DOCS, ROOT, page_names
+from tests.support.documented import code_blocks, pages, written
 
 _LINK = re.compile(r"\]\(([^)\s#]*)(?:#[^)]*)?\)")
 FILES = {"README.md", *(f"docs/{path.relative_to(DOCS)}" for path in DOCS.rglob("*.md"))}
@@ -55,10 +55,10 @@ def test_links_and_pictures_of_a_file_are_files(page):
     assert [target for target, path in found.items() if not path.exists()] == []
 
 
-@pytest.mark.parametrize("page", sorted(written_pages()))
+@pytest.mark.parametrize("page", sorted(written()))
 def test_links_of_a_written_page_lead_to_pages(page):
     known = {DOCS / name for name in page_names()}
-    found = links(f"docs/{page}", written_pages()[page])
+    found = links(f"docs/{page}", written()[page])
     assert [t for t, path in found.items() if not path.exists() and path not in known] == []
 
 
@@ -73,4 +73,4 @@ def test_readme_is_one_screen():
 
 
 def test_the_names_of_written_pages_are_those_of_the_pages():
-    assert {*written_pages(), "encoders.md"} == set(page_names())
+    assert {*written(), "encoders.md"} == set(page_names())

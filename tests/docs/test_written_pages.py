@@ -19,7 +19,7 @@ from docs.scripts.tables import table
 from musicssl.encoders.att import AttEmbedding
 from musicssl.errors import InputError
 from tests.support.composing import CONF, composed
-from tests.support.documented import code_blocks
+from tests.support.documented import code_blocks, written
 from tests.support.quick import slow_after
 
 CHOICES = [
@@ -109,9 +109,9 @@ def test_the_page_of_a_corpus_has_what_its_module_says(name):
     assert read("dataset", name).sentence
 
 
-@pytest.mark.parametrize("name", sorted(written_pages()))
+@pytest.mark.parametrize("name", sorted(written()))
 def test_blocks_are_closed_and_rows_are_as_long_as_their_head(name):
-    text = written_pages()[name]
+    text = written()[name]
     assert len(re.findall(r"^```", text, re.MULTILINE)) % 2 == 0
     for _, content in code_blocks(text):
         text = text.replace(content, "")

@@ -26,11 +26,18 @@ class Command(NamedTuple):
     words: tuple[str, ...]
 
 
+@cache
+def written() -> dict[str, str]:
+    """Return the pages that are written from the source, which takes most of a second, once."""
+    return written_pages()
+
+
+@cache
 def pages() -> dict[str, str]:
     """Return the Markdown of README.md and of all pages, those written from the source too."""
     files = {f"docs/{path.relative_to(DOCS)}": path.read_text() for path in DOCS.rglob("*.md")}
-    written = {f"docs/{name}": text for name, text in written_pages().items()}
-    return {"README.md": (ROOT / "README.md").read_text()} | files | written
+    from_source = {f"docs/{name}": text for name, text in written().items()}
+    return {"README.md": (ROOT / "README.md").read_text()} | files | from_source
 
 
 def code_blocks(text: str) -> Iterator[tuple[str, str]]:
