@@ -9,7 +9,7 @@ ifneq ($(shell $(PY) -I -c 'import musicssl' 2>/dev/null && echo works),works)
 $(shell rm -f $(READY))
 endif
 
-.PHONY: help train test test-all fuzz check format bench clean
+.PHONY: help train test test-all fuzz check format docs bench clean
 
 # Compiled files are kept, or every process of the tests compiles all of them again.
 test test-all fuzz: export PYTHONDONTWRITEBYTECODE =
@@ -38,6 +38,11 @@ check: $(READY) ## Check style, spelling and types; change nothing
 format: $(READY) ## Put the code into shape
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
+
+docs: $(READY) ## Build the documentation site, and print where it is
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
+	@echo "The site is in build/docs; open $(CURDIR)/build/docs/index.html"
 
 bench: $(READY) ## Measure speed, for hours; ARGS=--small runs all of the code in minutes
 	@failed=""; \

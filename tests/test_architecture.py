@@ -159,9 +159,9 @@ def test_every_group_of_conf_is_known():
 
 
 def test_tests_mirror_the_package():
-    """A test of a room lies in its folder; helpers lie in tests/support."""
+    """A test of a room lies in its folder, those of the pages in docs; helpers in tests/support."""
     folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir()} - {"__pycache__"}
-    assert folders <= {*ROOMS, *SUPPORT}
+    assert folders <= {*ROOMS, *SUPPORT, "docs"}
     for path in (ROOT / "tests").rglob("*.py"):
         inside = path.relative_to(ROOT / "tests")
         is_test = path.name.startswith("test_")
@@ -169,4 +169,5 @@ def test_tests_mirror_the_package():
         of_tests = [name for name in imports(path) if name.startswith("tests.")]
         assert not any(".test_" in name for name in of_tests), path
         if inside.parts[0] not in SUPPORT and len(inside.parts) > 1:
-            assert (PACKAGE / inside.parent).is_dir(), path
+            of_pages = inside.parts[0] == "docs"
+            assert ((ROOT if of_pages else PACKAGE) / inside.parent).is_dir(), path

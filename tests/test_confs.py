@@ -3,12 +3,9 @@
 import contextlib
 import re
 import typing
-from pathlib import Path
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
-from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 from omegaconf import OmegaConf
@@ -17,16 +14,12 @@ import musicssl.cli.resolvers  # noqa: F401 registers the resolvers of conf/
 from musicssl.cli.training import build_datamodule
 from musicssl.schedules import bound_to
 from tests.support.composing import CONF, composed
-from tests.support.page_commands import commands, first_values
-from tests.support.quick import slow_after
 
-README = Path(__file__).parents[1] / "README.md"
 SIZES = {"num_features": 128, "num_instances": 10, "num_classes": 20}
 # views and augment: they vary samples, not instances
 OF_SOUND = ("sound", "semisupcon", "pitch_shift", "semisupcon_published")
 NEEDED = {"encoder=hear": ("encoder.module=tests.support.hear_sound",)}  # what has no default
 TASK_OF = {"loss=cross_entropy": "multi_class", "loss=squared_error": "regression"}
-OF_VALUES = "EmoMusic"  # the corpus whose task is a regression
 
 
 def choices(*groups):
@@ -147,50 +140,6 @@ def test_every_setting_of_the_datamodule_reaches_it():
     built = build_datamodule(config)
     assert {name: getattr(built, name) for name in changed} == changed
     assert built.seed == 9
-
-
-def test_the_commands_of_the_readme_are_found():
-    found = commands(README)
-    assert len(found) > 30
-    assert ["--help"] in found
-    assert any("sweep=batch_mix" in words for words in found)
-
-
-@pytest.mark.parametrize("words", slow_after(6, commands(README)), ids=" ".join)
-def test_a_command_of_the_readme_builds_what_it_names(words):
-    """Of a sweep, its first job: the values of the file, then those of the command line."""
-    typed = first_values(words)
-    params = composed(*typed).hydra.sweeper.params or {}
-    config = composed(*first_values(f"{key}={value}" for key, value in params.items()), *typed)
-    chosen = {line.partition("=")[0]: line.partition("=")[2] for line in typed}
-    for group in {"method", "dataset", "encoder", "views"} & chosen.keys():
-        assert config.hydra.runtime.choices[group] == chosen[group]
-    for key in ("p_s", "b_s"):
-        if f"data.{key}" in chosen:
-            assert config.data[key] == float(chosen[f"data.{key}"])
-    task = "regression" if config.dataset._target_.endswith(OF_VALUES) else "multi_label"
-    assert callable(instantiate(config.method, **SIZES, task=task).scores)
-    assert build_datamodule(config).batch_size == config.data.batch_size
-
-
-@pytest.mark.parametrize("words", commands(README, "probe.py"), ids=" ".join)
-def test_a_probe_of_the_readme_builds_what_it_names(words):
-    typed = first_values(words)
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose("probe", typed, return_hydra_config=True)
-    HydraConfig.instance().set_config(config)
-    chosen = dict(line.split("=", 1) for line in typed)
-    assert config.hydra.runtime.choices.probe == chosen.get("probe", "linear")
-    assert config.hydra.runtime.choices.dataset == chosen.get("dataset")
-    built = type(instantiate(config.probe)).__module__
-    assert (
-        built
-        == OmegaConf.load(CONF / "probe" / f"{config.hydra.runtime.choices.probe}.yaml")[
-            "_target_"
-        ].rpartition(".")[0]
-    )
-    folder = config.hydra.run.dir
-    assert f"/{chosen.get('dataset', 'own_corpus')}/{chosen.get('probe', 'linear')}/" in folder
 
 
 def test_the_published_recipe_reads_whole_chunks_of_the_published_encoder():

@@ -5,7 +5,7 @@ import textwrap
 from pathlib import Path
 
 _WIDTH = 100
-_GROUPS = {  # what an option of each is
+GROUPS = {  # what an option of each is
     "augment": "changes of a clip, for a place: augment@views.student=strong",
     "baseline": "features and classifier of method=baseline",
     "dataset": "the corpus",
@@ -66,7 +66,7 @@ def _groups(text: str, command: str) -> list[str]:
 
 
 def _group_lines(conf: Path, group: str) -> str:
-    what = _GROUPS.get(group, "")
+    what = GROUPS.get(group, "")
     if group == "unlabelled":  # a link to dataset
         return f"{group:<11} {what}"
     options = ", ".join(sorted(file.stem for file in (conf / group).glob("*.yaml")))
@@ -81,7 +81,7 @@ def _settings(text: str) -> str:
     for line in body.splitlines():
         key, _, value = line.partition("#")[0].strip().partition(":")
         internal = key.startswith("_") or value.strip() == f"${{{key}}}"
-        repeated = key in _GROUPS and value.strip() == "null"
+        repeated = key in GROUPS and value.strip() == "null"
         if line.strip() and not internal and not repeated:
             lines.append(_ENVIRONMENT.sub(r"\1", _CHOICE.sub(r"(\1)", line)))
     return "\n".join(lines)

@@ -295,7 +295,7 @@ def _unknown_choice(error: MissingConfigException) -> str | None:
     if not group or not error.options:
         return None
     if group == _LAUNCHER:
-        return f"the launcher {choice} is not installed; see 'Sweeps' in README.md for its extra."
+        return f"the launcher {choice} is not installed; docs/guides/sweeps.md says how."
     former = _FORMER_RECIPE.fullmatch(choice) if group == "experiment" else None
     if former is not None and former[2] in error.options:
         return (

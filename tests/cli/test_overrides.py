@@ -71,7 +71,7 @@ def complaint(*overrides: str, root: str = "train") -> str:
         (["seed=0,1"], "seed=0,1 names several values; add -m to run them all as a sweep."),
         (
             ["hydra/launcher=joblb"],
-            "the launcher joblb is not installed; see 'Sweeps' in README.md for its extra.",
+            "the launcher joblb is not installed; docs/guides/sweeps.md says how.",
         ),
     ],
 )
