@@ -66,6 +66,11 @@ def test_paths_stay_below_the_root(tmp_path, cell):
         ListedFiles(tmp_path / "root").path(cell)
 
 
+def test_names_longer_than_file_systems_have_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"'aaaa.*' *\.\.\. is longer than the name of a file"):
+        ListedFiles(tmp_path).path("a" * 5_000)
+
+
 def test_links_of_the_user_may_lead_out_of_the_root(tmp_path):
     root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
     for folder in (root, elsewhere):

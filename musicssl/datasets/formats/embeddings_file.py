@@ -28,7 +28,8 @@ from numpy.typing import NDArray
 from musicssl.data.corpus import Corpus
 from musicssl.datasets.formats.mapped_npz import map_array, write_array
 from musicssl.datasets.formats.nested_lists import depth, from_nested, to_nested
-from musicssl.errors import InputError
+from musicssl.datasets.formats.parquet_footer import count_values
+from musicssl.errors import InputError, printable
 from musicssl.limits import LARGE, check_arrays, growth_fault
 
 _NUMBERS, _TEXT = "fiu", "USiu"  # kinds of dtypes; a name of a clip may be a number
@@ -176,11 +177,11 @@ def read_parquet(path: Path, names: frozenset[str]) -> dict[str, NDArray[Any]]:
     """
     wanted = {name: column for name, column in _COLUMNS.items() if name in names}
     try:
+        _check_numbers(path)
         columns = set(pq.read_schema(path).names)
         # A dictionary of names is not expanded: some kilobytes could become gigabytes.
         text = [_COLUMNS[name] for name in ("clip_ids", "split", "groups")]
         with pq.ParquetFile(path, read_dictionary=[t for t in text if t in columns]) as file:
-            _check_numbers(file, path.stat().st_size)
             table = file.read([column for column in wanted.values() if column in columns])
             about = json.loads((file.schema_arrow.metadata or {}).get(_METADATA, b"{}"))
             of_all = {name: np.array(about[name]) for name in _OF_ALL_CLIPS if name in about}
@@ -188,11 +189,14 @@ def read_parquet(path: Path, names: frozenset[str]) -> dict[str, NDArray[Any]]:
         *(OSError, ValueError, TypeError, AttributeError, OverflowError),
         *(MemoryError, RecursionError, pa.ArrowException),
     ) as error:
-        raise InputError(f"{path} cannot be read as .parquet ({error}); write it again.") from error
+        raise _damaged(path, error) from error
     found: dict[str, NDArray[Any]] = {}
-    for name, column in wanted.items():
-        if column in columns:
-            found |= _arrays_of(path, name, table.column(column), has_layers="layers" in of_all)
+    try:
+        for name, column in wanted.items():
+            if column in columns:
+                found |= _arrays_of(path, name, table.column(column), has_layers="layers" in of_all)
+    except pa.ArrowException as error:  # what is read is checked only where it is used
+        raise _damaged(path, error) from error
     return found | of_all
 
 
@@ -366,6 +370,11 @@ def _unreadable(path: Path, why: str) -> InputError:
     )
 
 
+def _damaged(path: Path, error: BaseException) -> InputError:
+    why = printable((str(error).splitlines() or [type(error).__name__])[0])
+    return InputError(f"{path} cannot be read as .parquet ({why}); write it again.")
+
+
 def _column(array: NDArray[Any]) -> pa.Array:
     if array.ndim == 1:
         return pa.array(array.tolist(), pa.string())
@@ -405,19 +414,16 @@ def _array(path: Path, name: str, column: pa.ChunkedArray) -> NDArray[Any]:
     return values.reshape(len(cells), max(lengths, default=0))
 
 
-def _check_numbers(file: pq.ParquetFile, size: int) -> None:
+def _check_numbers(path: Path) -> None:
     """Refuse a file whose numbers take memory out of all proportion to it.
 
     Raises:
         ValueError: If so.
     """
-    about = file.metadata
-    count = sum(
-        about.row_group(group).column(column).num_values
-        for group in range(about.num_row_groups)
-        for column in range(about.num_columns)
-    )
-    if fault := growth_fault(4 * count, size):
+    count = count_values(path)
+    if count < 0:
+        raise ValueError("its footer is damaged")
+    if fault := growth_fault(4 * count, path.stat().st_size):
         raise ValueError(f"its {count:,} values {fault}")
 
 
