@@ -34,7 +34,8 @@ LONGEST_ANNOTATION = 200_000.0
 MOST_COLUMNS = 10_000
 """Columns of a table of text; the widest of a public corpus has 519."""
 
-_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+HEADER_READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+"""Functions that read the headers of arrays, by the version of the format."""
 _MOST_COMPRESSED = 1100  # bytes that deflate can make of one
 
 
@@ -88,7 +89,7 @@ def check_arrays(path: Path, names: Collection[str] | None = None) -> None:
             if fault := growth_fault(part.file_size, part.compress_size):
                 raise BadZipFile(f"{part.filename} {fault}")
             with archive.open(part) as file:
-                read = _HEADERS.get(npy.read_magic(file))
+                read = HEADER_READERS.get(npy.read_magic(file))
                 if read is None:
                     raise ValueError(f"{part.filename} is of an unknown version")
                 shape, _, dtype = read(file)

@@ -33,7 +33,12 @@ def start(folder: Path) -> list[subprocess.Popen[str]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    common = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "0", "PYTHONPATH": str(ROOT)}
+    common = {
+        "WORLD_SIZE": "2",
+        "LOCAL_WORLD_SIZE": "2",
+        "GROUP_RANK": "0",
+        "PYTHONPATH": str(ROOT),
+    }
     common |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_RUN_ID": "a"}
     return [
         subprocess.Popen(
@@ -157,7 +162,9 @@ def test_one_process_is_left_to_lightning():
     ],
 )
 def test_only_the_absence_of_another_process_is_explained(world_size, message, kind):
-    with pytest.raises(RuntimeError if kind is RuntimeError else InputError) as raised:
-        with explain_lost_process(SimpleNamespace(world_size=world_size)):
-            raise RuntimeError(message)
+    with (
+        pytest.raises(kind) as raised,
+        explain_lost_process(SimpleNamespace(world_size=world_size)),
+    ):
+        raise RuntimeError(message)
     assert ("another process of this run has ended" in str(raised.value)) == (kind is InputError)

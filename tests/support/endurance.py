@@ -254,9 +254,7 @@ def endure(
     return met, faults
 
 
-def main(
-    arguments: Sequence[str] | None = None, say: Callable[[str], None] = print
-) -> int:
+def main(arguments: Sequence[str] | None = None, say: Callable[[str], None] = print) -> int:
     """Run rounds until there were as many kills as asked for; return 1 if one had an effect."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--kills", type=int, default=100)
