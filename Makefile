@@ -9,13 +9,13 @@ ifneq ($(shell $(PY) -I -c 'import musicssl' 2>/dev/null && echo works),works)
 $(shell rm -f $(READY))
 endif
 
-.PHONY: help train test test-all fuzz check format docs bench clean
+.PHONY: help train test test-all fuzz endurance check format docs bench clean
 
 # Compiled files are kept, or every process of the tests compiles all of them again.
-test test-all fuzz: export PYTHONDONTWRITEBYTECODE =
+test test-all fuzz endurance: export PYTHONDONTWRITEBYTECODE =
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 train: $(READY) ## Set up, then train ATT on the embedded corpus to a table and pictures
 	$(PY) train.py
@@ -28,6 +28,9 @@ test-all: $(READY) ## Run these and the slow ones: real processes, kills, severa
 
 fuzz: $(READY) ## Try thousands of damaged and hostile inputs, and print how many were tried
 	$(PY) -m pytest -n 0 -m fuzz
+
+endurance: $(READY) ## Kill trainings 100 times and compare with undisturbed ones; ARGS='--kills N --seed S'
+	$(PY) -m tests.support.endurance $(ARGS)
 
 check: $(READY) ## Check style, spelling and types; change nothing
 	$(PY) -m ruff check .

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from musicssl.audio.av_reader import AvFile
 from musicssl.audio.inspection import AudioHeader, inspect, opened
 from musicssl.audio.unreadable import UnreadableAudioError
+from musicssl.limits import MOST_SAMPLES
 
 _BLOCK = 1 << 17  # samples decoded at a time, all channels together; larger buffers are slower
 _QUALITY = "HQ"  # of soxr
@@ -42,8 +43,8 @@ def read_audio(
 
     Raises:
         UnreadableAudioError: If the file cannot be used (see `musicssl.audio.inspection.inspect`),
-            is damaged inside, is too short for one sample at that rate, or has samples that are NaN
-            or infinite.
+            is damaged inside, is too short for one sample at that rate or has more than
+            `musicssl.limits.MOST_SAMPLES`, or has samples that are NaN or infinite.
     """
     header = inspect(path)
     stop = header.frames
@@ -57,7 +58,7 @@ def read_audio(
 def stream_audio(path: Path, sample_rate: int) -> Iterator[NDArray[np.float32]]:
     """Yield the samples of `read_audio(path, sample_rate)` in blocks, (S,) each, in order.
 
-    Memory does not grow with the length of the file.
+    Memory does not grow with the length of the file, which may be any.
 
     Args:
         path: A file in any format that soundfile reads.
@@ -67,7 +68,7 @@ def stream_audio(path: Path, sample_rate: int) -> Iterator[NDArray[np.float32]]:
         UnreadableAudioError: See `read_audio`.
     """
     header = inspect(path)
-    length = _length(path, header.frames, header.rate, sample_rate)
+    length = _length(path, header.frames, header.rate, sample_rate, math.inf)
     blocks = _mono_blocks(path, 0, header.frames)
     yield from _resampled_blocks(blocks, path, header.rate, sample_rate, length)
 
@@ -132,10 +133,16 @@ def resampled_length(frames: int, rate: int, sample_rate: int) -> int:
     return (2 * frames * sample_rate + rate) // (2 * rate)
 
 
-def _length(path: Path, frames: int, rate: int, sample_rate: int) -> int:
+def _length(
+    path: Path, frames: int, rate: int, sample_rate: int, most: float = MOST_SAMPLES
+) -> int:
     length = resampled_length(frames, rate, sample_rate)
     if length == 0:
         raise UnreadableAudioError(path, f"is too short to hold one sample at {sample_rate} Hz")
+    if length > most:
+        hours = length / sample_rate / 3600
+        cause = f"has {length:,} samples at {sample_rate} Hz ({hours:.0f} h), more than {most:,}"
+        raise UnreadableAudioError(path, f"{cause}; divide it into shorter ones")
     return length
 
 

@@ -49,6 +49,7 @@ from musicssl.audio.unreadable import (
     UnreadableAudioError,
     printable_path,
 )
+from musicssl.limits import SAMPLE_RATES
 
 _NOT_SOUND_BY_SUFFIX = {"raw", "mat4", "mat5"}  # no header to check, or usually other data
 _OTHER_SUFFIXES = {"8svx", "aif", "aifc", "iff", "mp2", "oga", "opus", "snd", "sph"}
@@ -61,7 +62,6 @@ AUDIO_SUFFIXES = frozenset(
 
 _VERSION = 3  # version of the decoder's results; part of the names of caches
 _BLOCK = 1 << 17  # samples decoded at a time, all channels together; larger buffers are slower
-_RATES = (500, 1_000_000)  # Hz
 _LARGEST_SAMPLE = 2.0**32  # larger ones become infinite in the resampler, or are damage
 _FLOATS = ("FLOAT", "DOUBLE")
 _FULL_SCALES = (2.0**15, 2.0**23, 2.0**31)  # of integers
@@ -385,8 +385,9 @@ def _likely_scale(peak: float) -> float:
 
 
 def _check_rate(path: Path, rate: int) -> None:
-    if not _RATES[0] <= rate <= _RATES[1]:
-        cause = f"states a sample rate of {rate} Hz, which is not from {_RATES[0]} to {_RATES[1]}"
+    lowest, highest = SAMPLE_RATES
+    if not lowest <= rate <= highest:
+        cause = f"states a sample rate of {rate} Hz, which is not from {lowest} to {highest}"
         raise UnreadableAudioError(path, cause)
 
 

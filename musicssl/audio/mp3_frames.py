@@ -5,6 +5,7 @@ that follow, marked "Xing", "Info" or "VBRI"; without it, decoders guess the len
 the file and the bit rate of the first frame. Here all frame headers are followed, four bytes each.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from mmap import mmap
@@ -21,6 +22,7 @@ _KBPS = {  # (version 1, layer): bit rates by their index, from 1 to 14
 }
 _RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
 _TAG_V1 = 128  # bytes of an ID3v1 tag
+_HEADER = re.compile(rb"\xff[\xe2-\xff][\x10-\xef]", re.DOTALL)  # what may be one
 
 
 @dataclass(frozen=True)
@@ -201,7 +203,8 @@ def is_frame_header(head: bytes) -> bool:
 def _first_frame(data: Data, begin: int, end: int) -> int:
     """Return where the first of two successive frames is, or -1."""
     position = _behind_tags(data, begin, end)
-    while (position := data.find(b"\xff", position, end)) >= 0:
+    while (found := _HEADER.search(data, position, end)) is not None:
+        position = found.start()
         head = bytes(data[position : position + 4])
         if is_frame_header(head):
             kind = _FrameKind(head)
@@ -214,7 +217,9 @@ def _first_frame(data: Data, begin: int, end: int) -> int:
 
 def _next_frame(data: Data, position: int, end: int, kind: _FrameKind) -> int:
     """Return where the next frame is that another one or the end follows, or -1."""
-    while (position := data.find(b"\xff", position, end)) >= 0:
+    begins = re.compile(b"\xff[%s]" % re.escape(bytes((kind.second, kind.second & 0xFE))))
+    while (found := begins.search(data, position, end)) is not None:
+        position = found.start()
         size = kind.size_at(data, position)
         following = position + size
         if size and (following == end or (following < end and kind.size_at(data, following))):

@@ -56,6 +56,7 @@ class SweepProgress(Callback):
             self._start(config)
 
     def _start(self, config: DictConfig) -> None:
+        _check_started_once()
         self.axes = axes(config)
         self.jobs = jobs_at_a_time(config.hydra.launcher)
         if config.hydra.runtime.choices["hydra/launcher"] not in _LOCAL:
@@ -125,6 +126,22 @@ class SweepProgress(Callback):
             if key in self.axes
         ]
         return " ".join(parts) or Path(config.hydra.runtime.output_dir).name
+
+
+def _check_started_once() -> None:
+    """Make sure that no process of a distributed run starts the sweep again.
+
+    Raises:
+        InputError: If one does.
+    """
+    ranks = os.environ.get("WORLD_SIZE", "1")
+    if ranks != "1":
+        raise InputError(
+            f"this sweep is started by {ranks} processes at once (WORLD_SIZE, as torchrun sets "
+            "it), each of which would train all of it; start it by python train.py -m ... alone, "
+            "with launcher=joblib jobs=N to train N jobs at a time, or leave out -m to train one "
+            "run on all of them."
+        )
 
 
 def axes(config: DictConfig) -> dict[str, list[str]]:

@@ -73,6 +73,7 @@ from musicssl.runs.messages import (
 from musicssl.runs.patience import Patience
 from musicssl.runs.pretrained import overlap, weights_digest, weights_of
 from musicssl.runs.progress import EpochProgress
+from musicssl.runs.ranks import StopTogether, explain_lost_process
 from musicssl.runs.results import amount_of_training, show_results, write_results
 from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint, find_resumable
 from musicssl.runs.starting import start_identity
@@ -368,6 +369,7 @@ def build_trainer(
     callbacks = [
         *([LearningRateMonitor("epoch")] if logger else []),
         StepSeed(config.seed),
+        StopTogether(),
         History(folder.history),
         *([EpochProgress()] if node.get("enable_progress_bar", True) else []),
         *_typed_callbacks(typed),
@@ -390,7 +392,9 @@ def build_trainer(
     )
     if trainer.world_size > 1 and in_a_sweep():
         raise InputError(
-            "a job of a sweep trains on one device; set trainer.devices=1 or run this job alone."
+            f"a job of a sweep trains on one device, not on {trainer.world_size}; set "
+            "trainer.devices=1, and launcher=joblib jobs=N to train N jobs at a time, or leave "
+            "out -m and start each run by a command of its own."
         )
     return trainer
 
@@ -425,7 +429,8 @@ def fit_network(
     resume = whole_checkpoint(folder, made_of)
     say(describe_training(config.name, method, trainer, datamodule.steps_per_epoch))
     device = trainer.strategy.root_device
-    trainer.fit(method, datamodule, ckpt_path=resume, weights_only=True)
+    with explain_lost_process(trainer):
+        trainer.fit(method, datamodule, ckpt_path=resume, weights_only=True)
     if is_first_rank():
         folder.previous.unlink(missing_ok=True)
         check_convergence(folder.history)

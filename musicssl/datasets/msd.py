@@ -151,7 +151,8 @@ def _read_invalid(path: Path) -> dict[str, str]:
 def _read_tags(path: Path, count: int) -> NDArray[np.float32]:
     """Read the targets of a part of the split, (count, 50)."""
     try:
-        tags = np.load(path, allow_pickle=False)
+        # mapped, so that a header that claims too much takes no memory
+        tags = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as error:
         raise InputError(f"{path} is missing; {_CURE}.") from error
     except (OSError, ValueError, EOFError) as error:

@@ -28,6 +28,7 @@ from musicssl.evaluation.chance import chance
 from musicssl.evaluation.metrics import metric_info, primary_metric
 from musicssl.evaluation.statistics.bootstrap import interval, replicates, resampled_metrics
 from musicssl.evaluation.tasks import task_named
+from musicssl.limits import check_arrays
 from musicssl.methods.baseline import Baseline
 from musicssl.runs.folder import RunFolder
 
@@ -271,6 +272,7 @@ def _scores_of(folder: RunFolder) -> tuple[NDArray[np.float32], NDArray[np.float
         InputError: If the file is damaged.
     """
     try:
+        check_arrays(folder.predictions)
         with folder.predictions.open("rb") as file, np.load(file) as stored:
             scores: NDArray[np.float32] = stored["scores"]
             return scores, stored.get("log_odds", scores)

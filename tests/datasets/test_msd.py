@@ -161,7 +161,7 @@ def test_the_absent_targets_are_reported(make, root):
         (np.zeros((3, 49), bool), r"train_y\.npy has bool of shape \(3, 49\), but .* 3 rows of 50"),
         (np.zeros((2, 50), bool), r"train_y\.npy has bool of shape \(2, 50\), but .* 3 rows of 50"),
         (np.full((3, 50), 0.3), r"train_y\.npy has float64 of shape \(3, 50\), but .* 0 or 1"),
-        (np.full((3, 50), None), r"train_y\.npy is damaged .*allow_pickle"),
+        (np.full((3, 50), None), r"train_y\.npy is damaged .*objects"),
     ],
 )
 def test_malformed_targets_are_reported(make, root, content, message):

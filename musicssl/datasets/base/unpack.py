@@ -16,6 +16,7 @@ from rich.progress import track
 
 from musicssl.cache import build_once
 from musicssl.errors import InputError
+from musicssl.limits import growth_fault
 
 _CHUNK = 1 << 18  # bytes
 _TAR_END = 1024  # zero bytes, at least
@@ -29,6 +30,9 @@ def unpack(archive: Path, folder: Path) -> Path:
     not need them, and chains of links can bypass Python's own "data" filter (CVE-2025-4517). If the
     archive wraps everything in a folder of the same name as `folder`, that level is removed.
 
+    Nothing is unpacked of a .zip that would take more space than `musicssl.limits.growth_fault`
+    allows, or than is free; of a .tar, which has no directory, unpacking ends there.
+
     Args:
         archive: A .zip or .tar file; with any other suffix, a compressed .tar.gz file.
         folder: The folder to create; if it exists, nothing is done.
@@ -38,8 +42,8 @@ def unpack(archive: Path, folder: Path) -> Path:
 
     Raises:
         InputError: If the archive is damaged, has a member that would be outside of `folder` or is
-            a link or a device, the disk is full, or this version of Python cannot unpack it
-            (safely).
+            a link or a device, would take too much space, the disk is full, or this version of
+            Python cannot unpack it (safely).
     """
     extract = _extract_zip if archive.suffix == ".zip" else _extract_tar
     if extract is _extract_tar and not hasattr(tarfile, "data_filter"):
@@ -64,7 +68,12 @@ def _damaged(archive: Path, error: Exception) -> InputError:
 
 
 def _extract_tar(archive: Path, part: Path, wrapper: str) -> None:
+    unpacked = 0
+
     def inside(member: tarfile.TarInfo, destination: str) -> tarfile.TarInfo | None:
+        nonlocal unpacked
+        unpacked += member.size
+        _check_space(archive, part, unpacked, member.size)
         plain = member.isreg() or member.isdir()
         name = _target(archive, member.name, plain, wrapper)
         return tarfile.data_filter(member.replace(name=str(name)), destination)
@@ -93,6 +102,8 @@ def _check_end(tar: BinaryIO) -> None:
 def _extract_zip(archive: Path, part: Path, wrapper: str) -> None:
     try:
         with ZipFile(archive) as file:
+            unpacked = sum(member.file_size for member in file.infolist())
+            _check_space(archive, part, unpacked, unpacked)
             description, console = f"unpacking {archive.name}", Console(stderr=True)
             for member in track(file.infolist(), description, console=console):
                 plain = stat.S_IFMT(member.external_attr >> 16) in _FOLDERS_AND_FILES
@@ -107,6 +118,25 @@ def _extract_zip(archive: Path, part: Path, wrapper: str) -> None:
         raise InputError(
             f"Python cannot unpack {archive} ({error}); unpack it by hand, for example with 7-Zip."
         ) from error
+
+
+def _check_space(archive: Path, part: Path, unpacked: int, needed: int) -> None:
+    """Refuse an archive that makes far more of itself than corpora do, or more than there is room.
+
+    Args:
+        archive: To be unpacked.
+        part: Where.
+        unpacked: Bytes that it unpacks to, as far as that is known.
+        needed: Bytes that will be written next.
+    """
+    if fault := growth_fault(unpacked, archive.stat().st_size):
+        raise InputError(f"{archive} {fault}; get the archive from a source you trust.")
+    free = shutil.disk_usage(part).free
+    if needed > free:
+        raise InputError(
+            f"{archive} needs {needed:,} bytes on the disk of {part.parent}, where {free:,} are "
+            "free; make room, or unpack it on another disk."
+        )
 
 
 def _target(archive: Path, name: str, plain: bool, wrapper: str) -> PurePosixPath:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from musicssl.datasets.formats.tables import annotation_text, read_table
 from musicssl.errors import InputError
+from musicssl.limits import LONGEST_ANNOTATION
 
 Activity = NDArray[np.bool_]
 
@@ -100,10 +101,12 @@ def read_confidences(
         table = np.loadtxt(lines, delimiter=",", ndmin=2)  # (F, 1 + S)
     except ValueError as error:
         raise InputError(f"{path} is malformed ({error}); {cure}.") from error
-    if table.shape[1] != 1 + len(stems) or not (np.diff(table[:, 0]) > 0).all():
+    times = table[:, 0]
+    ascend = times[0] >= 0 and times[-1] <= LONGEST_ANNOTATION and (np.diff(times) > 0).all()
+    if table.shape[1] != 1 + len(stems) or not ascend:
         raise InputError(
             f"{path} has {table.shape[1]} cells a line under {1 + len(stems)} names, or times "
-            f"that do not ascend; {cure}."
+            f"that do not ascend from 0 to {LONGEST_ANNOTATION:,.0f} s at most; {cure}."
         )
     active = np.zeros((len(table), num_classes), np.bool_)
     for stem, confidence in zip(stems, table.T[1:], strict=True):
@@ -130,7 +133,7 @@ def read_intervals(path: Path, column_of: Mapping[str, int], cure: str) -> list[
             start, end = float(row["start_time"]), float(row["end_time"])
         except ValueError as error:
             raise InputError(f"{location} is malformed ({error}); {cure}.") from error
-        if not 0 <= start <= end < np.inf:
+        if not 0 <= start <= end <= LONGEST_ANNOTATION:
             raise InputError(f"{location} lasts from {start:g} to {end:g} s; {cure}.")
         if row["instrument_label"] in column_of:
             intervals.append(Interval(start, end, column_of[row["instrument_label"]]))

@@ -10,7 +10,6 @@ Embeddings that a .npz file holds as uncompressed float32 are mapped; those of o
 """
 
 import json
-import math
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,13 +23,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from musicssl.data.corpus import Corpus
 from musicssl.datasets.formats.mapped_npz import map_array, write_array
 from musicssl.datasets.formats.nested_lists import depth, from_nested, to_nested
-from musicssl.errors import InputError
+from musicssl.datasets.formats.parquet_footer import count_values
+from musicssl.errors import InputError, printable
+from musicssl.limits import LARGE, check_arrays, growth_fault
 
 _NUMBERS, _TEXT = "fiu", "USiu"  # kinds of dtypes; a name of a clip may be a number
 _COLUMNS = {
@@ -44,9 +44,6 @@ _COLUMNS = {
 }
 _OF_ALL_CLIPS = ("classes", "task", "credit", "layers", "widths")
 _METADATA = b"musicssl"
-_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-_MOST_COMPRESSED = 1100  # bytes that deflate can make of one
-_LARGEST_TEXT = 2**31  # bytes of a column of names
 _LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
 _CHUNK = 1 << 22  # numbers at a time
 
@@ -148,7 +145,7 @@ def read_npz(path: Path, names: frozenset[str]) -> dict[str, NDArray[Any]]:
     try:
         if not is_zipfile(path):  # numpy would try to read it as a pickle
             raise BadZipFile("it is truncated or of another format")
-        _check_headers(path, names)
+        check_arrays(path, names)
         mapped = map_array(path, "embeddings") if "embeddings" in names else None
         found = {} if mapped is None else {"embeddings": mapped}
         with path.open("rb") as file, np.load(file, allow_pickle=False) as npz:
@@ -160,28 +157,6 @@ def read_npz(path: Path, names: frozenset[str]) -> dict[str, NDArray[Any]]:
         raise _unreadable(path, str(error)) from error
     except MemoryError as error:
         raise _unreadable(path, "its arrays do not fit into memory") from error
-
-
-def _check_headers(path: Path, names: frozenset[str]) -> None:
-    """Refuse arrays that say that they are larger than they are, before memory is taken for them.
-
-    Raises:
-        ValueError: If a header is damaged or claims more bytes than its part of the file has, or a
-            part claims more than can be compressed into what there is of it.
-    """
-    with ZipFile(path) as archive:
-        for part in archive.infolist():
-            if part.filename.removesuffix(".npy") not in names:
-                continue
-            if part.file_size > _MOST_COMPRESSED * part.compress_size:
-                raise ValueError(f"{part.filename} is larger than it can be")
-            with archive.open(part) as file:
-                read = _HEADERS.get(npy.read_magic(file))
-                if read is None:
-                    raise ValueError(f"{part.filename} is of an unknown version")
-                shape, _, dtype = read(file)
-                if file.tell() + math.prod(shape) * dtype.itemsize > part.file_size:
-                    raise ValueError(f"{part.filename} is shorter than its header says")
 
 
 def write_parquet(file: IO[bytes], arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -202,11 +177,11 @@ def read_parquet(path: Path, names: frozenset[str]) -> dict[str, NDArray[Any]]:
     """
     wanted = {name: column for name, column in _COLUMNS.items() if name in names}
     try:
+        _check_numbers(path)
         columns = set(pq.read_schema(path).names)
         # A dictionary of names is not expanded: some kilobytes could become gigabytes.
         text = [_COLUMNS[name] for name in ("clip_ids", "split", "groups")]
         with pq.ParquetFile(path, read_dictionary=[t for t in text if t in columns]) as file:
-            _check_numbers(file, path.stat().st_size)
             table = file.read([column for column in wanted.values() if column in columns])
             about = json.loads((file.schema_arrow.metadata or {}).get(_METADATA, b"{}"))
             of_all = {name: np.array(about[name]) for name in _OF_ALL_CLIPS if name in about}
@@ -214,11 +189,14 @@ def read_parquet(path: Path, names: frozenset[str]) -> dict[str, NDArray[Any]]:
         *(OSError, ValueError, TypeError, AttributeError, OverflowError),
         *(MemoryError, RecursionError, pa.ArrowException),
     ) as error:
-        raise InputError(f"{path} cannot be read as .parquet ({error}); write it again.") from error
+        raise _damaged(path, error) from error
     found: dict[str, NDArray[Any]] = {}
-    for name, column in wanted.items():
-        if column in columns:
-            found |= _arrays_of(path, name, table.column(column), has_layers="layers" in of_all)
+    try:
+        for name, column in wanted.items():
+            if column in columns:
+                found |= _arrays_of(path, name, table.column(column), has_layers="layers" in of_all)
+    except pa.ArrowException as error:  # what is read is checked only where it is used
+        raise _damaged(path, error) from error
     return found | of_all
 
 
@@ -392,6 +370,11 @@ def _unreadable(path: Path, why: str) -> InputError:
     )
 
 
+def _damaged(path: Path, error: BaseException) -> InputError:
+    why = printable((str(error).splitlines() or [type(error).__name__])[0])
+    return InputError(f"{path} cannot be read as .parquet ({why}); write it again.")
+
+
 def _column(array: NDArray[Any]) -> pa.Array:
     if array.ndim == 1:
         return pa.array(array.tolist(), pa.string())
@@ -431,20 +414,17 @@ def _array(path: Path, name: str, column: pa.ChunkedArray) -> NDArray[Any]:
     return values.reshape(len(cells), max(lengths, default=0))
 
 
-def _check_numbers(file: pq.ParquetFile, size: int) -> None:
+def _check_numbers(path: Path) -> None:
     """Refuse a file whose numbers take memory out of all proportion to it.
 
     Raises:
         ValueError: If so.
     """
-    about = file.metadata
-    count = sum(
-        about.row_group(group).column(column).num_values
-        for group in range(about.num_row_groups)
-        for column in range(about.num_columns)
-    )
-    if 4 * count > max(_LARGEST_TEXT, _MOST_COMPRESSED * size):
-        raise ValueError(f"it says that it holds {count:,} values in {size:,} bytes")
+    count = count_values(path)
+    if count < 0:
+        raise ValueError("its footer is damaged")
+    if fault := growth_fault(4 * count, path.stat().st_size):
+        raise ValueError(f"its {count:,} values {fault}")
 
 
 def _named(path: Path, name: str, column: pa.ChunkedArray) -> NDArray[Any]:
@@ -455,7 +435,7 @@ def _named(path: Path, name: str, column: pa.ChunkedArray) -> NDArray[Any]:
         (pc.max(pc.utf8_length(chunk.dictionary)).as_py() or 0 for chunk in column.chunks if chunk),
         default=0,
     )
-    if 4 * longest * len(column) > _LARGEST_TEXT:
+    if 4 * longest * len(column) > LARGE:
         raise InputError(
             f"{path}: {name!r} has {len(column):,} cells of up to {longest:,} characters, which "
             "are no names; write it again."

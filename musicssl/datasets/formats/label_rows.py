@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from musicssl.errors import InputError
+from musicssl.limits import MOST_COLUMNS, size_fault
 
 _DELIMITERS = (",", ";", "\t", "|")
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -58,6 +59,11 @@ def read_label_rows(file: Path, name: str) -> LabelRows:
     if len(rows) < 2:
         raise InputError(f"{file} has no rows; write a header and a row for each labelled file.")
     header = rows[0][1]
+    if len(header) > MOST_COLUMNS:
+        raise InputError(
+            f"{file} has {len(header):,} columns, more than {MOST_COLUMNS:,}; keep those of paths, "
+            "labels and splits."
+        )
     named = [index for index, column in enumerate(header) if column]
     fits = name in header  # without it, the first line may be a title, with fewer cells
     cells = [_fitted(file, row, header, delimiter) for row in rows[1:] if fits]
@@ -79,6 +85,8 @@ def _text_of(file: Path) -> str:
             "data.root or as an absolute one, or use audio without labels with data.labels=null."
         )
     try:
+        if fault := size_fault(file.stat().st_size):
+            raise InputError(f"{file} {fault}; divide it.")
         with file.open(encoding="utf-8-sig", newline="") as stream:
             text = stream.read()
     except UnicodeDecodeError as error:

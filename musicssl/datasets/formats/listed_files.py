@@ -11,6 +11,7 @@ from musicssl.audio.files import audio_files, every_file, other_audio_files
 from musicssl.datasets.base.recordings import shortened
 from musicssl.errors import InputError
 
+_LONGEST_NAME = 255  # bytes, on all usual file systems
 _SEARCHED = 20_000  # files among which a misspelt name is looked for
 
 
@@ -20,6 +21,10 @@ class ListedFiles:
     A path may be absolute, if it lies below the root. It may be written as on Windows (`a\b.wav`),
     in another Unicode form (macOS decomposes letters such as é), or without the ending, if one
     audio file fits.
+
+    A path never leaves the root by `..` or as an absolute one, whoever wrote the table. Symbolic
+    links below the root may lead out of it: only a user makes them, to keep sound on another disk,
+    for archives with links are not unpacked.
 
     Args:
         root: The folder to which the paths are relative.
@@ -66,6 +71,8 @@ class ListedFiles:
             )
 
     def _below_root(self, cell: str) -> str:
+        if max(map(len, cell.encode(errors="replace").split(b"/"))) > _LONGEST_NAME:
+            raise InputError(f"path {cell[:60]!r}... is longer than the name of a file can be.")
         path = PurePosixPath(cell)
         if "\\" in cell and not (self.root / cell).is_file():
             windows = PureWindowsPath(cell)

@@ -19,13 +19,14 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import DTypeLike, NDArray
 
+from musicssl.limits import HEADER_READERS
+
 _ALIGNMENT = 64  # bytes
 _LOCAL_HEADER = 30  # bytes before the name, of which the last four are two lengths
 _ZIP64 = 20  # bytes that zipfile adds for large files
 _PADDING = 0xD935  # kind of a field that only fills space, as in Android's zipalign
 _BLOCK = 1 << 22  # bytes at a time
 _FLOAT = np.dtype(np.float32)
-_READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
 def map_array(path: Path, name: str) -> NDArray[np.float32] | None:
@@ -54,7 +55,7 @@ def map_array(path: Path, name: str) -> NDArray[np.float32] | None:
         file.seek(part.header_offset + _LOCAL_HEADER - 4)
         begin = part.header_offset + _LOCAL_HEADER + sum(struct.unpack("<HH", file.read(4)))
         file.seek(begin)
-        shape, fortran_order, dtype = _READERS[npy.read_magic(file)](file)
+        shape, fortran_order, dtype = HEADER_READERS[npy.read_magic(file)](file)
         offset = file.tell()
         if dtype != _FLOAT or fortran_order or not prod(shape):
             return None

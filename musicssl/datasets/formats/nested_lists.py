@@ -4,6 +4,7 @@ A cell of embeddings is a list of D numbers; of T such lists for embeddings with
 lists for embeddings with layers; or of L lists of T lists. T may differ between cells.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from musicssl.errors import InputError
+from musicssl.limits import growth_fault
 
 _LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
 _NUMBERS = (pa.types.is_integer, pa.types.is_floating)
@@ -91,12 +93,17 @@ def _padded(
     lengths: NDArray[np.int64],
     time_axis: int,
 ) -> NDArray[Any]:
+    padded = math.prod(shape) * values[0].dtype.itemsize
+    cure = "leave out the longest clips, or divide them"
+    if fault := growth_fault(padded, sum(piece.nbytes for piece in values)):
+        where = f"padding all clips to the {shape[time_axis]:,} instances of the longest"
+        raise InputError(f"{path}: {where} {fault}; {cure}.")
     try:
         array = np.zeros(shape, values[0].dtype)
     except MemoryError:
         raise InputError(
-            f"{path}: clips padded to {shape[time_axis]:,} instances do not fit into memory; leave "
-            "out the longest clips, or divide them."
+            f"{path}: clips padded to {shape[time_axis]:,} instances do not fit into memory; "
+            f"{cure}."
         ) from None
     cells = iter(zip(array, lengths.tolist(), strict=True))
     for piece in values:

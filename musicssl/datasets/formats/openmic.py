@@ -4,6 +4,7 @@ import json
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, NamedTuple
 from zipfile import BadZipFile
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from musicssl.datasets.base.folder import corpus_folder
 from musicssl.datasets.formats.tables import annotation_text, read_table
 from musicssl.errors import InputError
+from musicssl.limits import check_arrays
 
 FOLDER = "openmic-2018"
 CLASS_MAP = "class-map.json"
@@ -48,6 +50,10 @@ CLASSES = (
 INSTANCE_SHAPE = (10, 128)  # (T, F)
 INSTANCE_SECONDS = 0.96
 SAMPLE_RATE = 16_000  # Hz
+_DAMAGE = (
+    *(OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, MemoryError),
+    *(BadZipFile, zlib.error, TokenError, SyntaxError, RecursionError),
+)
 SCALINGS = {"unit": (0, 255), "centred": (128, 256)}  # x -> (x - offset) / scale
 
 
@@ -267,9 +273,10 @@ def _member(
 ) -> NDArray[Any]:
     """Read and check one array of the npz; `sample_key`, a pickle, is never read."""
     try:
+        check_arrays(path, [name])
         with path.open("rb") as file, np.load(file, allow_pickle=False) as npz:
             array: NDArray[Any] = npz[name]
-    except (OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error) as error:
+    except _DAMAGE as error:
         raise InputError(f"{path} is damaged ({error}); {REDOWNLOAD_HINT}.") from error
     if len(array) != shape[0]:
         raise InputError(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from musicssl.errors import InputError
+from musicssl.limits import MOST_COLUMNS, size_fault
 
 _LFS_POINTER = "version https://git-lfs"
 
@@ -24,6 +25,8 @@ def annotation_file(path: Path, get: str) -> Iterator[TextIO]:
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
+            if fault := size_fault(path.stat().st_size):
+                raise InputError(f"{path} {fault}; replace it, or {get}.")
             if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
                 raise InputError(
                     f"{path} is a git-LFS pointer, not the file itself; run `git lfs pull` in its "
@@ -95,6 +98,11 @@ def annotation_rows(
         reader = csv.reader(file, delimiter=delimiter, quotechar='"' if quoted else None)
         try:
             for row in reader:
+                if len(row) > MOST_COLUMNS:
+                    raise InputError(
+                        f"line {reader.line_num} of {path} has {len(row):,} cells, more than "
+                        f"{MOST_COLUMNS:,}; replace the file, or {get}."
+                    )
                 if row:
                     yield reader.line_num, row
         except csv.Error as error:

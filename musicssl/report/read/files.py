@@ -21,6 +21,7 @@ from musicssl.cache import null_to_nan, without_checksum
 from musicssl.data.checks import learnable
 from musicssl.errors import InputError, printable
 from musicssl.evaluation.tasks import task_named
+from musicssl.limits import check_arrays
 from musicssl.report.read.evaluation_set import EvaluationSet
 from musicssl.report.read.settings import relevant_settings
 from musicssl.runs.settings import load_settings
@@ -222,6 +223,7 @@ def load_arrays(file: Path) -> dict[str, NDArray[Any]]:
     Raises:
         ValueError or another error that `explained_damage` explains: If it is not such a file.
     """
+    check_arrays(file)
     with file.open("rb") as opened, ZipFile(opened) as archive:
         size = sum(member.file_size for member in archive.infolist())
     if size > _LARGEST_ARRAYS:

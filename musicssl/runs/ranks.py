@@ -1,0 +1,79 @@
+"""How the processes of a distributed run end: all together, or with a sentence."""
+
+import re
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+from torch import distributed
+
+from musicssl.errors import InputError
+
+_LOST = re.compile("by peer|nccl|timed out|broken pipe|connection refused", re.IGNORECASE)
+
+
+class StopTogether(pl.Callback):
+    """End all processes of a run after the same step if one of them gets SIGTERM.
+
+    Lightning answers the signal with a broadcast at once, wherever the process is: the others are
+    in another collective meanwhile, and all wait for ever or fail with a traceback. Here a signal
+    is only noted, and after each step the processes agree whether one of them got it. Then all of
+    them stop as one process does, and save where they are.
+
+    A signal in validation is answered after the first step of the next epoch. Nothing is done in a
+    run of one process, which Lightning stops well.
+    """
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Answer SIGTERM in Lightning's place, until it gives it back at the end of training."""
+        if trainer.world_size > 1:
+            signal.signal(signal.SIGTERM, self._note)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._asked = True
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: object,
+        batch: object,
+        batch_idx: int,
+    ) -> None:
+        """Stop if one of the processes was asked to.
+
+        Raises:
+            SIGTERMException: If so, in all of them.
+        """
+        if trainer.world_size == 1:
+            return
+        asked = torch.tensor([int(self._asked)], device=trainer.strategy.root_device)
+        distributed.all_reduce(asked, op=distributed.ReduceOp.MAX)
+        if asked.item():
+            raise SIGTERMException
+
+
+@contextmanager
+def explain_lost_process(trainer: pl.Trainer) -> Iterator[None]:
+    """Say that another process of the run has gone, in place of what its absence makes fail.
+
+    Raises:
+        InputError: If so.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if trainer.world_size == 1 or not _LOST.search(str(error)):
+            raise
+        raise InputError(
+            "another process of this run has ended, so that this one ends too; if its own message "
+            "does not say why, memory ran out or somebody stopped it. The same command continues "
+            "the run."
+        ) from error

@@ -1,0 +1,18 @@
+"""A handful of kills at random moments; `make endurance` makes a hundred."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.slow
+def test_killed_runs_end_with_the_bits_of_undisturbed_ones():
+    call = [sys.executable, "-m", "tests.support.endurance", "--kills", "6", "--seed", "1"]
+    call += ["--methods", "att", "semisupcon"]
+    done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+    assert done.stdout.splitlines()[-1] == "6 kills, 6 survived", done.stdout + done.stderr
+    assert done.returncode == 0
