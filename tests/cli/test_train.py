@@ -156,7 +156,7 @@ def test_fine_tuning_the_last_layer_leaves_the_encoder_as_it_was(tmp_path):
 def test_the_same_folder_with_other_settings_is_refused_and_left_whole(tmp_path):
     folder = run(tmp_path)
     before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
-    with pytest.raises(InputError, match=r"encoder.dropout: 0.5 there, 0.2 here.*overwrite=true"):
+    with pytest.raises(InputError, match=r"encoder.dropout: 0.3 there, 0.2 here.*overwrite=true"):
         run(tmp_path, "encoder.dropout=0.2")
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
     run(tmp_path, "encoder.dropout=0.2", "overwrite=true")
