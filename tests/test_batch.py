@@ -12,6 +12,8 @@ def batch(count=4, lengths=True):
         torch.arange(1, count + 1) if lengths else None,
         torch.arange(count) + 10,
         torch.rand(count, 5, 3) < 0.5,
+        torch.rand(count, 7),
+        torch.rand(count) < 0.5,
     )
 
 
