@@ -24,10 +24,10 @@ class Batch(NamedTuple):
         rows: Index of each clip in the corpus, (B,) int64, or None for clips of no corpus.
         activity: True where the class is active in the instance, (B, T, C) bool, for methods that
             learn from strong labels.
-        teacher: What a teacher says of each clip, its embedding or logits, (B, E) float32, for
-            methods that learn from one; arbitrary where `taught` is False.
-        taught: True for clips of which the teacher says something, (B,) bool; None if it does of
-            all.
+        teacher: Outputs of a teacher for each clip, an embedding or logits, (B, E) float32, for
+            methods that learn from one; arbitrary where `teacher_mask` is False.
+        teacher_mask: True for clips for which there are outputs of the teacher, (B,) bool; None if
+            there are for all.
     """
 
     x: Tensor
@@ -37,7 +37,7 @@ class Batch(NamedTuple):
     rows: Tensor | None = None
     activity: Tensor | None = None
     teacher: Tensor | None = None
-    taught: Tensor | None = None
+    teacher_mask: Tensor | None = None
 
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on a device; tensors that are already there are not copied."""

@@ -22,7 +22,7 @@ _FAMILIES = {  # by the common file of their settings, in conf/method/base
     "semi_supervised": "From labelled and unlabelled clips: consistency and pseudo-labels",
     "representation": "Embeddings, evaluated by a linear probe",
     "generative": "Generative models",
-    "taught": "From a teacher",
+    "distillation": "From a teacher",
 }
 
 

@@ -20,7 +20,7 @@ from musicssl.runs.trust import homes
 def add_teacher(
     config: DictConfig, settings: dict[str, Any], datamodule: SemiSupervisedDataModule, needs: Needs
 ) -> None:
-    """Let the data module bring along what the teacher of a run says of its clips.
+    """Add the outputs of the teacher of a run to the data module.
 
     Args:
         config: Of the run.
@@ -51,7 +51,7 @@ def add_teacher(
         trusted=trusted,
     )
     classes = datamodule.corpus.classes
-    datamodule.learn_from(read_teacher(path, kind, classes, extraction))
+    datamodule.add_teacher(read_teacher(path, kind, classes, extraction))
 
 
 def corpora(

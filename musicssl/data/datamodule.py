@@ -307,8 +307,8 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         else:
             self._clips = clips
 
-    def learn_from(self, table: TeacherTable) -> None:
-        """Add what a teacher says of clips to training batches, for methods that need it.
+    def add_teacher(self, table: TeacherTable) -> None:
+        """Add the outputs of a teacher to training batches, for methods that need them.
 
         Raises:
             InputError: If it says nothing of the training clips, or its width does not fit.
@@ -331,8 +331,8 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             )
         self.teacher = teacher
 
-    def taught(self, split: str) -> tuple[Tensor, Tensor, Tensor]:
-        """Return what the teacher says of the clips of a split, and their labels.
+    def teacher_outputs(self, split: str) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the outputs of the teacher for the clips of a split, and their labels.
 
         Returns:
             Values, (n, E), targets and mask, (n, C), of those clips that the teacher knows.

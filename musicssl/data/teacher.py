@@ -1,4 +1,4 @@
-"""What a teacher says of the clips of a corpus: a table of embeddings or logits, by clip name."""
+"""Outputs of a teacher for the clips of a corpus: a table of embeddings or logits, by clip name."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,8 +40,8 @@ class Teacher:
     Args:
         table: With a row for each clip, in any order; it may lack clips and have others.
         clip_ids: The names of the corpus's clips, (N,) str. If a name occurs twice, which happens
-            with two corpora, the first clip counts, in both lists, and the teacher says nothing of
-            the second.
+            with two corpora, the first clip counts, in both lists, and the second
+            has no outputs.
         num_classes: Number of classes, C, which is the width of logits.
 
     Raises:
@@ -79,9 +79,9 @@ class Teacher:
         return torch.from_numpy(np.take(self._values, self._index[rows], axis=0))
 
     def added_to(self, batch: Batch, rows: NDArray[np.int64]) -> Batch:
-        """Return a batch with what the teacher says of its clips, (B,), rows of the corpus."""
+        """Return a batch with the outputs of the teacher; `rows`, (B,), are those of the corpus."""
         known = self.knows(rows)
         values = torch.from_numpy(np.take(self._values, np.maximum(self._index[rows], 0), axis=0))
         return batch._replace(
-            teacher=values, taught=None if known.all() else torch.from_numpy(known)
+            teacher=values, teacher_mask=None if known.all() else torch.from_numpy(known)
         )

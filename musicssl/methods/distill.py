@@ -6,10 +6,10 @@ from torch import Tensor
 
 from musicssl.batch import Batch
 from musicssl.data.needs import Needs
-from musicssl.methods.base.taught import TaughtMethod
+from musicssl.methods.base.distillation import DistillationMethod
 
 
-class Distill(TaughtMethod):
+class Distill(DistillationMethod):
     """Answer as a teacher does, class by class.
 
     Hinton, Vinyals and Dean 2015, https://arxiv.org/abs/1503.02531, for labels that may be
@@ -19,7 +19,7 @@ class Distill(TaughtMethod):
 
     with probabilities at temperature tau; see `musicssl.losses.distillation`. The teacher is a
     checkpoint of musicssl, trained for the same classes, or embeddings, on which TeacherLR is
-    fitted; see `TaughtMethod`.
+    fitted; see `DistillationMethod`.
 
     The authors compare the observed cells alone. A teacher answers about every class of every clip,
     so that `distil` is "all" unless they are asked for, and unlabelled clips count.
@@ -27,7 +27,7 @@ class Distill(TaughtMethod):
 
     needs: ClassVar[Needs] = Needs(teacher=("embeddings", "logits"))
 
-    def lesson(self, batch: Batch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    def teacher_loss(self, batch: Batch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Return the student's logits, (B, C), and their divergence from the teacher's."""
         logits: Tensor = self.classifier(batch)
         return logits, self.distillation(logits, batch), {}

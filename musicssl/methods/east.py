@@ -12,13 +12,13 @@ from musicssl.losses.embeddings_as_teachers import (
     cosine_difference_loss,
     distance_correlation_loss,
 )
-from musicssl.methods.base.taught import TaughtMethod
+from musicssl.methods.base.distillation import DistillationMethod
 from musicssl.networks.distributed import gathered
 
 _FEWEST_CLIPS = {"distance_correlation": 2, "unbiased_distance_correlation": 4, "cosine": 2}
 
 
-class EAsT(TaughtMethod):
+class EAsT(DistillationMethod):
     """Arrange the clips of a batch as the embeddings of another network do.
 
     Ding and Lerch 2023, "Audio Embeddings as Teachers for Music Classification",
@@ -30,7 +30,7 @@ class EAsT(TaughtMethod):
     see `musicssl.losses.embeddings_as_teachers`. There is no map between them. The features are
     those of the encoder's last stage ("EAsT-Final") or of each stage ("EAsT-All", the mean of R
     over stages); see `Classifier.with_stages`. EAsT-KD puts kd_share * KD + (1 - kd_share) * R in
-    the place of R, with a share of 0.3; see `TaughtMethod` for its teacher.
+    the place of R, with a share of 0.3; see `DistillationMethod` for its teacher.
 
     Differences: the authors repeat the frames of student or teacher in time until there are as many
     of both, and average R over frames. Here a clip has one embedding, and the student's features
@@ -42,7 +42,7 @@ class EAsT(TaughtMethod):
             batches, or "cosine", the published difference of cosines.
         stages: "final" or "all".
         kd_share: Share of distillation in R, in [0, 1]; 0.3 in EAsT-KD, 0 without it.
-        parts: See `TaughtMethod`.
+        parts: See `DistillationMethod`.
 
     Raises:
         InputError: If a setting is out of range.
@@ -79,18 +79,18 @@ class EAsT(TaughtMethod):
 
     @property
     def distils(self) -> bool:
-        """Whether distillation is part of the lesson."""
+        """Whether distillation is part of `teacher_loss`."""
         return self.kd_share > 0
 
-    def lesson(self, batch: Batch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """Return the student's logits, (B, C), and what the teacher says of the batch."""
+    def teacher_loss(self, batch: Batch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Return the student's logits, (B, C), and the loss against the teacher."""
         logits, stages = self.classifier.with_stages(batch)
         relations = self.relations(stages if self.stages == "all" else stages[-1:], batch)
         if not self.distils:
             return logits, relations, {}
         kd = self.distillation(logits, batch)
-        lesson = self.kd_share * kd + (1 - self.kd_share) * relations
-        return logits, lesson, {"kd_loss": kd, "relations_loss": relations}
+        teacher_loss = self.kd_share * kd + (1 - self.kd_share) * relations
+        return logits, teacher_loss, {"kd_loss": kd, "relations_loss": relations}
 
     def relations(self, stages: list[Tensor], batch: Batch) -> Tensor:
         """Compare features of clips, (B, D_s) of each stage, with the teacher's embeddings.
@@ -99,10 +99,10 @@ class EAsT(TaughtMethod):
             A scalar, the mean over stages; 0 if too few clips have an embedding.
         """
         assert batch.teacher is not None
-        taught = [] if batch.taught is None else [batch.taught]
-        teacher, *rest = gathered(batch.teacher.detach(), *(h.float() for h in stages), *taught)
+        masks = [] if batch.teacher_mask is None else [batch.teacher_mask]
+        teacher, *rest = gathered(batch.teacher.detach(), *(h.float() for h in stages), *masks)
         features = rest[: len(stages)]
-        if taught:
+        if masks:
             known = rest[-1]
             teacher, features = teacher[known], [h[known] for h in features]
         if len(teacher) < _FEWEST_CLIPS[self.compare]:

@@ -7,8 +7,8 @@ from torch import Tensor
 from musicssl.batch import Batch
 from musicssl.data.needs import Needs
 from musicssl.errors import InputError
+from musicssl.methods.base.distillation import divergence
 from musicssl.methods.base.semi_supervised import SemiSupervisedMethod, Step
-from musicssl.methods.base.taught import divergence
 
 
 class NoisyStudent(SemiSupervisedMethod):
@@ -68,7 +68,7 @@ class NoisyStudent(SemiSupervisedMethod):
         assert batch.teacher is not None  # `serve` has made sure
         logits = self.answers(self.classifier, batch.augmented(self.views.student))
         cells = self._cells(batch.mask)
-        return Step(logits, divergence(self.task, logits, batch.teacher, cells, batch.taught))
+        return Step(logits, divergence(self.task, logits, batch.teacher, cells, batch.teacher_mask))
 
     def _cells(self, mask: Tensor) -> Tensor:
         """Return the cells that get a pseudo-label, (B, C) bool."""

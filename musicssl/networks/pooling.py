@@ -232,7 +232,7 @@ class AutoPooling(_ProbabilityPooling):
 
 
 class TransformerPooling(Pooling):
-    """Let instances read each other before they are classified, and a class token weigh them.
+    """Apply self-attention to the instances, and weigh them by the attention of a class token.
 
     Multi-instance learning takes instances to be independent of each other. The outlook of
     Gururani's thesis (2020, chapter 6) is to relax this with a transformer; it has no recipe, sizes
@@ -283,7 +283,7 @@ class TransformerPooling(Pooling):
         self.key = nn.Linear(embed_dim, embed_dim)
 
     def instances(self, h: Tensor, valid: Tensor | None = None) -> Instances:
-        """Classify the instances that have read each other; weigh them by the token's attention."""
+        """Classify the instances after self-attention; weigh them by the token's attention."""
         if self.positions:
             h = h + sinusoids(h.shape[1], h.shape[2]).to(h)
         sequence = torch.cat([self.token.to(h).expand(len(h), -1, -1), h], dim=1)  # (B, 1 + T, D)

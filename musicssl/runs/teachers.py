@@ -74,7 +74,7 @@ class Extraction:
 def read_teacher(
     path: Path, kind: Kind, classes: Sequence[str], extraction: Extraction
 ) -> TeacherTable:
-    """Read what a teacher says of clips, or let its network say it, once.
+    """Read the outputs of a teacher for clips, or compute them once with its network.
 
     Args:
         path: Of embeddings, .npz or .parquet, which are the logits of classes if `kind` says so; or

@@ -45,13 +45,13 @@ def test_answers_of_a_checkpoint_are_computed_once_and_taught(tmp_path, monkeypa
     """Oracle: the checkpoint's own logits of whole clips."""
     teacher = run(tmp_path / "teacher")
     given = []
-    learn_from = training.SemiSupervisedDataModule.learn_from
+    add_teacher = training.SemiSupervisedDataModule.add_teacher
 
     def watched(self, table):
         given.append((table, self.corpus))
-        learn_from(self, table)
+        add_teacher(self, table)
 
-    monkeypatch.setattr(training.SemiSupervisedDataModule, "learn_from", watched)
+    monkeypatch.setattr(training.SemiSupervisedDataModule, "add_teacher", watched)
     words = ("method=distill", f"finetune.teacher={teacher.best}", f"data.cache={tmp_path}/cache")
     run(tmp_path / "run", *words)
     files = {path: path.stat().st_mtime_ns for path in tmp_path.glob("cache/embeddings/*/*")}

@@ -9,7 +9,7 @@ from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.needs import Needs
 from musicssl.data.teacher import Teacher, TeacherTable
 from musicssl.errors import InputError
-from tests.support.taught import table_of
+from tests.support.teacher_table import table_of
 from tests.support.tiny import Tiny
 
 NEEDS = Needs(teacher=("embeddings",))
@@ -18,7 +18,7 @@ NEEDS = Needs(teacher=("embeddings",))
 def served(known=None, **settings):
     clips = SemiSupervisedDataModule(Tiny(), batch_size=16, **settings)
     table = table_of(clips.corpus, known=known)
-    clips.learn_from(table)
+    clips.add_teacher(table)
     clips.serve(NEEDS)
     return clips, table
 
@@ -33,7 +33,7 @@ def by_name(table, name):
 def test_each_clip_of_a_batch_has_the_embedding_of_its_name(settings):
     clips, table = served(**settings)
     for batch in clips.train_dataloader():
-        assert batch.taught is None
+        assert batch.teacher_mask is None
         names = clips.corpus.clip_ids[batch.rows.numpy()]
         torch.testing.assert_close(batch.teacher, torch.stack([by_name(table, n) for n in names]))
 
@@ -42,8 +42,8 @@ def test_a_clip_without_an_embedding_is_masked():
     known = np.arange(120) % 3 > 0
     clips, _ = served(known)
     for batch in clips.train_dataloader():
-        assert torch.equal(batch.taught, torch.from_numpy(known[batch.rows.numpy()]))
-    values, y, mask = clips.taught("train")
+        assert torch.equal(batch.teacher_mask, torch.from_numpy(known[batch.rows.numpy()]))
+    values, y, mask = clips.teacher_outputs("train")
     rows = clips.rows("train")[known[clips.rows("train")]]
     assert len(values) == len(y) == len(mask) == len(rows)
 
@@ -61,7 +61,7 @@ def test_a_second_corpus_is_taught_by_its_own_names():
     tables = [table_of(corpus.load(), seed=seed) for seed, corpus in enumerate((first, second))]
     values = np.concatenate([table.values for table in tables])
     names = np.concatenate([table.clip_ids for table in tables])
-    clips.learn_from(TeacherTable(values, names, "embeddings", "both"))
+    clips.add_teacher(TeacherTable(values, names, "embeddings", "both"))
     clips.serve(NEEDS)
     batch = next(iter(clips.train_dataloader()))
     assert (batch.rows >= 120).sum() == 8
@@ -84,7 +84,7 @@ def test_a_name_in_two_corpora_teaches_the_first_alone():
     assert teacher.knows(np.arange(3)).tolist() == [True, True, False]
     rows = np.array([2, 0])
     batch = teacher.added_to(Batch(torch.zeros(2, 1, 1), torch.zeros(2, 3), torch.ones(2, 3)), rows)
-    assert batch.taught.tolist() == [False, True]
+    assert batch.teacher_mask.tolist() == [False, True]
     assert batch.teacher[1].tolist() == [0, 1]
 
 
@@ -93,16 +93,16 @@ def test_what_does_not_fit_is_refused():
     clips = SemiSupervisedDataModule(Tiny())
     wrong = table_of(corpus)
     with pytest.raises(InputError, match=r"has 6 values .* must be the 3 of the corpus's classes"):
-        clips.learn_from(TeacherTable(wrong.values, wrong.clip_ids, "logits", "t.npz"))
+        clips.add_teacher(TeacherTable(wrong.values, wrong.clip_ids, "logits", "t.npz"))
     names = np.char.add("x", wrong.clip_ids)
     with pytest.raises(InputError, match=r"none of the 120 clips .* 'xtiny-\d+'.* 'tiny-000'"):
-        clips.learn_from(TeacherTable(wrong.values, names, "embeddings", "t.npz"))
+        clips.add_teacher(TeacherTable(wrong.values, names, "embeddings", "t.npz"))
     with pytest.raises(InputError, match="has no training clip of tiny"):
-        clips.learn_from(table_of(corpus, known=corpus.split == "test"))
+        clips.add_teacher(table_of(corpus, known=corpus.split == "test"))
     with pytest.raises(InputError, match=r"teacher_embeddings=FILE\.$"):
         clips.serve(NEEDS)
     with pytest.raises(InputError, match=r"finetune\.teacher=FILE"):
         clips.serve(Needs(teacher=("embeddings", "logits")))
-    clips.learn_from(table_of(corpus, kind="logits"))
+    clips.add_teacher(table_of(corpus, kind="logits"))
     with pytest.raises(InputError, match=r"learns from embeddings, but teacher\.npz gives logits"):
         clips.serve(NEEDS)

@@ -11,14 +11,14 @@ from musicssl.losses.masked_bce import masked_bce
 from musicssl.methods.distill import Distill
 from musicssl.networks.pooling import MeanPooling
 from tests.support.kinds import OneClass, Values
-from tests.support.taught import table_of
+from tests.support.teacher_table import table_of
 from tests.support.tiny import Tiny
 from tests.support.training import quiet_trainer, supervised_parts
 
 
 def clips_of(dataset=None, kind="logits", **settings):
     clips = SemiSupervisedDataModule(dataset or Tiny(), batch_size=16, **settings)
-    clips.learn_from(table_of(clips.corpus, kind))
+    clips.add_teacher(table_of(clips.corpus, kind))
     return clips
 
 
@@ -72,7 +72,7 @@ def test_embeddings_answer_through_a_linear_probe(tmp_path):
     clips = clips_of(kind="embeddings", p_s=0.3, b_s=0.5)
     method = distill(distil="all")
     quiet_trainer(tmp_path, max_epochs=1, limit_val_batches=0).fit(method, clips)
-    values, y, _ = clips.taught("test")
+    values, y, _ = clips.teacher_outputs("test")
     answers = values @ method.lr_weight.T + method.lr_bias
     assert ((answers > 0) == y.bool()).float().mean() > 0.9
 
@@ -80,7 +80,7 @@ def test_embeddings_answer_through_a_linear_probe(tmp_path):
 def test_embeddings_without_labelled_clips_are_refused(tmp_path):
     corpus = Tiny().load()
     clips = SemiSupervisedDataModule(Tiny(), batch_size=16)
-    clips.learn_from(table_of(corpus, known=corpus.split == "train"))
+    clips.add_teacher(table_of(corpus, known=corpus.split == "train"))
     with pytest.raises(InputError, match="no labelled validation clip"):
         quiet_trainer(tmp_path).fit(distill(), clips)
 
@@ -88,7 +88,7 @@ def test_embeddings_without_labelled_clips_are_refused(tmp_path):
 def test_a_regression_is_refused(tmp_path):
     clips = SemiSupervisedDataModule(Values(), batch_size=16)
     table = table_of(clips.corpus)
-    clips.learn_from(dataclasses.replace(table, kind="embeddings"))
+    clips.add_teacher(dataclasses.replace(table, kind="embeddings"))
     method = distill(loss=None, pooling=MeanPooling, **clips.sizes)
     with pytest.raises(InputError, match="probabilities of classes"):
         quiet_trainer(tmp_path).fit(method, clips)

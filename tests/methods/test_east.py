@@ -16,14 +16,14 @@ from musicssl.losses.embeddings_as_teachers import (
 from musicssl.losses.masked_bce import masked_bce
 from musicssl.methods.att import AttentionMIL
 from musicssl.methods.east import EAsT
-from tests.support.taught import table_of
+from tests.support.teacher_table import table_of
 from tests.support.tiny import Tiny
 from tests.support.training import quiet_trainer, supervised_parts
 
 
 def clips_of(table=None, **settings):
     clips = SemiSupervisedDataModule(Tiny(), batch_size=16, **settings)
-    clips.learn_from(table or table_of(clips.corpus))
+    clips.add_teacher(table or table_of(clips.corpus))
     return clips
 
 
@@ -32,7 +32,7 @@ def east(**changes):
     return EAsT(**supervised_parts(teacher_weight=0.8) | changes)
 
 
-def taught_batch(method, clips=None):
+def batch_with_teacher(method, clips=None):
     """Return a batch with what the teacher says, and prepare the method as the trainer does."""
     clips = clips or clips_of()
     clips.serve(method.needs)
@@ -70,7 +70,7 @@ def test_without_weight_the_steps_are_those_of_the_baseline_to_the_bit(tmp_path,
 )
 def test_the_loss_is_the_published_sum(compare, function):
     method = still(east(compare=compare))
-    batch = taught_batch(method, clips_of(b_s=0.5))
+    batch = batch_with_teacher(method, clips_of(b_s=0.5))
     loss = method.training_step(batch, 0)
     logits = method.classifier(batch)
     features = method.classifier.clip_embeddings(batch)
@@ -82,17 +82,17 @@ def test_the_loss_is_the_published_sum(compare, function):
 @pytest.mark.parametrize("compare", ["distance_correlation", "cosine"])
 def test_a_teacher_equal_to_the_students_features_has_nothing_to_say(compare):
     method = still(east(compare=compare))
-    batch = taught_batch(method)
+    batch = batch_with_teacher(method)
     batch = batch._replace(teacher=method.classifier.clip_embeddings(batch).detach())
-    _, lesson, _ = method.lesson(batch)
-    assert lesson.item() == pytest.approx(0, abs=1e-6)
+    _, teacher_loss, _ = method.teacher_loss(batch)
+    assert teacher_loss.item() == pytest.approx(0, abs=1e-6)
 
 
 def test_all_stages_of_an_encoder_with_one_are_its_last():
     losses = []
     for stages in ("final", "all"):
         method = still(east(stages=stages))
-        losses.append(method.lesson(taught_batch(method))[1])
+        losses.append(method.teacher_loss(batch_with_teacher(method))[1])
     assert torch.equal(*losses)
 
 
@@ -104,16 +104,16 @@ class TwoStages(AttEmbedding):
 
 def test_the_loss_of_all_stages_is_their_mean():
     method = still(east(stages="all", encoder=TwoStages))
-    batch = taught_batch(method)
+    batch = batch_with_teacher(method)
     first = distance_correlation_loss(batch.x.tanh().mean(dim=1), batch.teacher)
     last = distance_correlation_loss(method.classifier.clip_embeddings(batch), batch.teacher)
-    torch.testing.assert_close(method.lesson(batch)[1], (first + last) / 2)
+    torch.testing.assert_close(method.teacher_loss(batch)[1], (first + last) / 2)
 
 
 def test_gradients_reach_the_student_alone():
     method = east(kd_share=0.3)
     clips = clips_of()
-    batch = taught_batch(method, clips)
+    batch = batch_with_teacher(method, clips)
     method.lr_weight, method.lr_bias = torch.randn(3, 6).requires_grad_(), torch.zeros(3)
     teacher = batch.teacher.requires_grad_()
     method.training_step(batch, 0).backward()
@@ -126,20 +126,20 @@ def test_clips_without_an_embedding_are_left_out_of_the_lesson():
     known = np.arange(120) % 3 > 0
     clips = clips_of(table_of(Tiny().load(), known=known))
     method = still(east())
-    batch = taught_batch(method, clips)
-    features = method.classifier.clip_embeddings(batch)[batch.taught]
-    expected = distance_correlation_loss(features, batch.teacher[batch.taught])
-    torch.testing.assert_close(method.lesson(batch)[1], expected)
+    batch = batch_with_teacher(method, clips)
+    features = method.classifier.clip_embeddings(batch)[batch.teacher_mask]
+    expected = distance_correlation_loss(features, batch.teacher[batch.teacher_mask])
+    torch.testing.assert_close(method.teacher_loss(batch)[1], expected)
 
 
 @pytest.mark.parametrize("compare", ["distance_correlation", "unbiased_distance_correlation"])
 def test_too_few_known_clips_teach_nothing(compare):
     method = still(east(compare=compare))
-    batch = taught_batch(method)
-    batch = batch._replace(taught=torch.arange(16) < 1)
-    _, lesson, _ = method.lesson(batch)
-    lesson.backward()
-    assert lesson.item() == 0
+    batch = batch_with_teacher(method)
+    batch = batch._replace(teacher_mask=torch.arange(16) < 1)
+    _, teacher_loss, _ = method.teacher_loss(batch)
+    teacher_loss.backward()
+    assert teacher_loss.item() == 0
 
 
 def test_east_kd_is_both_losses_with_teacher_lr_fitted_to_visible_labels(tmp_path):
@@ -147,12 +147,12 @@ def test_east_kd_is_both_losses_with_teacher_lr_fitted_to_visible_labels(tmp_pat
     clips = clips_of(p_s=0.5, b_s=0.5)
     quiet_trainer(tmp_path, max_epochs=1, limit_val_batches=0).fit(method, clips)
     batch = next(iter(clips.train_dataloader()))
-    logits, lesson, notes = method.lesson(batch)
+    logits, teacher_loss, notes = method.teacher_loss(batch)
     teacher = batch.teacher @ method.lr_weight.T + method.lr_bias
     kd = binary_distillation(logits, teacher, torch.ones_like(batch.mask), 2.0)
     torch.testing.assert_close(notes["kd_loss"], kd)
-    torch.testing.assert_close(lesson, 0.3 * kd + 0.7 * notes["relations_loss"])
-    test = clips.taught("test")
+    torch.testing.assert_close(teacher_loss, 0.3 * kd + 0.7 * notes["relations_loss"])
+    test = clips.teacher_outputs("test")
     right = ((test[0] @ method.lr_weight.T + method.lr_bias) > 0) == test[1].bool()
     assert right.float().mean() > 0.9
     assert "lr_weight" not in method.state_dict()
@@ -161,7 +161,7 @@ def test_east_kd_is_both_losses_with_teacher_lr_fitted_to_visible_labels(tmp_pat
 def test_the_student_comes_to_arrange_clips_as_the_teacher_does(tmp_path):
     clips = clips_of(b_s=0.5)
     method = still(east(compare="unbiased_distance_correlation", teacher_weight=0.9))
-    whole, values = clips.clips("train"), clips.taught("train")[0]
+    whole, values = clips.clips("train"), clips.teacher_outputs("train")[0]
 
     def difference():
         with torch.no_grad():

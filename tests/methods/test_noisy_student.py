@@ -14,7 +14,7 @@ from musicssl.methods.noisy_student import NoisyStudent
 from musicssl.networks.pooling import MeanPooling
 from tests.support.kinds import OneClass, Values
 from tests.support.semi_supervised import data, mixed_batch
-from tests.support.taught import table_of
+from tests.support.teacher_table import table_of
 from tests.support.training import UNCHANGED, quiet_trainer, semi_supervised_parts
 
 
@@ -32,8 +32,8 @@ def partly_labelled():
     mask[torch.arange(6), torch.arange(6) % 3] = True
     mask[0] = True
     teacher = 2 * torch.randn(16, 3, generator=torch.Generator().manual_seed(1))
-    taught = torch.arange(16) != 15
-    return batch._replace(mask=mask, teacher=teacher, taught=taught)
+    teacher_mask = torch.arange(16) != 15
+    return batch._replace(mask=mask, teacher=teacher, teacher_mask=teacher_mask)
 
 
 def bernoulli_divergence(t, s):
@@ -69,7 +69,7 @@ def test_gradients_are_those_of_the_published_cross_entropy():
 
 def test_one_class_of_a_clip_is_taught_by_a_softmax():
     clips = SemiSupervisedDataModule(OneClass(), batch_size=16, p_s=0.3, b_s=0.5)
-    clips.learn_from(table_of(clips.corpus, "logits"))
+    clips.add_teacher(table_of(clips.corpus, "logits"))
     subject = student(loss=None, pooling=MeanPooling, **clips.sizes)
     clips.serve(subject.needs)
     batch = next(iter(clips.train_dataloader()))
@@ -103,7 +103,7 @@ def test_answers_alone_teach_unlabelled_clips(tmp_path):
     accuracies = {}
     for weight in (0.0, 4.0):
         clips = data(p_s=0.05, b_s=0.25)
-        clips.learn_from(table_of(clips.corpus, "logits"))
+        clips.add_teacher(table_of(clips.corpus, "logits"))
         subject = student(consistency_weight=weight)
         quiet_trainer(tmp_path, max_epochs=15, limit_val_batches=0).fit(subject, clips)
         test = clips.clips("test")

@@ -48,7 +48,7 @@ class Add:
 def add(batch: Batch, partner: Tensor, level: Tensor) -> Batch:
     """Return the sums of clips and their partners, scaled to stay in [-1, 1].
 
-    Nobody knows what a teacher would say of a sum, so that only clips that stay alone are taught.
+    The outputs of a teacher for a sum are not known, so clips to which another is added have none.
 
     Args:
         batch: Clips of sound.
@@ -63,15 +63,15 @@ def add(batch: Batch, partner: Tensor, level: Tensor) -> Batch:
     lengths = batch.lengths
     if lengths is not None and other.lengths is not None:
         lengths = torch.maximum(lengths, other.lengths * added)
-    taught = batch.taught
+    teacher_mask = batch.teacher_mask
     if batch.teacher is not None:
-        taught = ~added if taught is None else taught & ~added
+        teacher_mask = ~added if teacher_mask is None else teacher_mask & ~added
     return batch._replace(
         x=x,
         y=y.where(added[:, None], batch.y),
         mask=mask.where(added[:, None], batch.mask),
         lengths=lengths,
-        taught=taught,
+        teacher_mask=teacher_mask,
     )
 
 

@@ -42,7 +42,7 @@ def mix(batch: Batch, partner: Tensor, share: Tensor) -> Batch:
 
     The target of a class is known if it is known for both clips, or if the share is 1. A clip keeps
     its length: a shorter partner is repeated from its start, a longer one is cut, so that every
-    instance of the mix contains both clips. What a teacher says is mixed and masked as targets are.
+    instance of the mix contains both clips. Outputs of a teacher are mixed and masked like targets.
 
     Args:
         batch: Clips, of instances or of sound.
@@ -61,9 +61,10 @@ def mix(batch: Batch, partner: Tensor, share: Tensor) -> Batch:
     teacher = (batch.teacher * weight + other.teacher * (1 - weight)).where(
         weight < 1, batch.teacher
     )
-    if batch.taught is None or other.taught is None:
+    if batch.teacher_mask is None or other.teacher_mask is None:
         return mixed._replace(teacher=teacher)
-    return mixed._replace(teacher=teacher, taught=batch.taught & (other.taught | (share == 1)))
+    known = batch.teacher_mask & (other.teacher_mask | (share == 1))
+    return mixed._replace(teacher=teacher, teacher_mask=known)
 
 
 def _repeated(x: Tensor, lengths: Tensor | None) -> Tensor:

@@ -96,8 +96,8 @@ def test_a_teacher_says_nothing_of_a_sum():
     batch = Batch(torch.rand(3, 8), y, mask, teacher=torch.rand(3, 2))
     level = torch.tensor([0.0, 0.5, 0.0])
     found = add(batch, torch.tensor([1, 2, 0]), level)
-    assert found.taught.tolist() == [True, False, True]
+    assert found.teacher_mask.tolist() == [True, False, True]
     known = torch.tensor([False, True, True])
-    assert add(batch._replace(taught=known), torch.tensor([1, 2, 0]), level).taught.tolist() == [
-        *(False, False, True)
-    ]
+    assert add(
+        batch._replace(teacher_mask=known), torch.tensor([1, 2, 0]), level
+    ).teacher_mask.tolist() == [*(False, False, True)]

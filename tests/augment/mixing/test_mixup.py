@@ -83,13 +83,13 @@ def test_a_negative_alpha_is_refused():
 def test_what_a_teacher_says_is_mixed_and_masked_as_targets_are(all_known):
     batch, partner = bags(), torch.tensor([1, 0, 5, 4, 3, 2])
     share = torch.tensor([0.6, 0.7, 0.8, 0.9, 1.0, 0.5])
-    taught = None if all_known else torch.tensor([True, False, True, True, True, False])
+    teacher_mask = None if all_known else torch.tensor([True, False, True, True, True, False])
     teacher = torch.rand(6, 2)
-    found = mix(batch._replace(teacher=teacher, taught=taught), partner, share)
+    found = mix(batch._replace(teacher=teacher, teacher_mask=teacher_mask), partner, share)
     for i, j in enumerate(partner.tolist()):
         torch.testing.assert_close(
             found.teacher[i], teacher[i] * share[i] + teacher[j] * (1 - share[i])
         )
-        if taught is not None:
-            assert found.taught[i] == (taught[i] and (taught[j] or share[i] == 1))
-    assert (found.taught is None) == all_known
+        if teacher_mask is not None:
+            assert found.teacher_mask[i] == (teacher_mask[i] and (teacher_mask[j] or share[i] == 1))
+    assert (found.teacher_mask is None) == all_known

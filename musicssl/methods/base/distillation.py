@@ -17,27 +17,26 @@ from musicssl.probing.base import Embeddings
 from musicssl.probing.linear import fit_linear
 
 
-class TaughtMethod(Method):
-    """Learn from observed labels, and from what a teacher says of all clips of a batch.
+class DistillationMethod(Method):
+    """Learn from observed labels, and from the outputs of a teacher for all clips of a batch.
 
-        loss = (1 - teacher_weight) * supervised + teacher_weight * lesson
+        loss = (1 - teacher_weight) * supervised + teacher_weight * teacher_loss
 
     as in Ding and Lerch 2023, https://arxiv.org/abs/2306.17424, whose lambda is `teacher_weight`.
-    What the teacher says was computed once, of whole clips without augmentation, and comes with the
-    batch; see `musicssl.data.teacher`. A clip that the teacher does not know adds nothing to the
-    lesson.
+    The outputs of the teacher were computed once, for whole clips without augmentation, and come
+    with the batch; see `musicssl.data.teacher`. Clips without them add nothing to `teacher_loss`.
 
     If the teacher gives embeddings, its logits are those of TeacherLR, a logistic regression on
     them: the linear probe of `musicssl.probing.linear`, fitted before training to the labels that
     this run may see. (The authors train it by gradient descent.)
 
     Args:
-        teacher_weight: Weight of the lesson, in [0, 1]; 0 ignores the teacher.
+        teacher_weight: Weight of `teacher_loss`, in [0, 1]; 0 ignores the teacher.
         temperature: By which logits of student and teacher are divided, above 0.
         distil: Which cells are compared: "observed", those whose labels this run may see, as
             published, or "all".
-        mixing: Mixes the clips of a training batch, with their labels and what the teacher says of
-            them; see `musicssl.augment.mixing`.
+        mixing: Mixes the clips of a training batch, with their labels and outputs of the teacher;
+            see `musicssl.augment.mixing`.
         parts: See `Method`.
 
     Raises:
@@ -75,20 +74,20 @@ class TaughtMethod(Method):
 
     @property
     def distils(self) -> bool:
-        """Whether the lesson compares answers, which takes logits of the teacher."""
+        """Whether `teacher_loss` compares logits, which the teacher must have."""
         return True
 
     @abstractmethod
-    def lesson(self, batch: Batch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """Return the student's logits, (B, C), the lesson, a scalar, and its parts to log."""
+    def teacher_loss(self, batch: Batch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Return logits, (B, C), their loss against the teacher, and the parts of it to log."""
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a batch."""
         batch = self.mixing(batch)
-        logits, lesson, notes = self.lesson(batch)
+        logits, teacher_loss, notes = self.teacher_loss(batch)
         supervised = self.loss(logits, batch.y, batch.mask)
-        loss = (1 - self.teacher_weight) * supervised + self.teacher_weight * lesson
-        self.record(loss=loss, supervised_loss=supervised, teacher_loss=lesson, **notes)
+        loss = (1 - self.teacher_weight) * supervised + self.teacher_weight * teacher_loss
+        self.record(loss=loss, supervised_loss=supervised, teacher_loss=teacher_loss, **notes)
         return loss
 
     def distillation(self, logits: Tensor, batch: Batch) -> Tensor:
@@ -96,17 +95,17 @@ class TaughtMethod(Method):
         with torch.no_grad():
             teacher = self.teacher_logits(batch)
         cells = batch.mask if self.distil == "observed" else torch.ones_like(batch.mask)
-        return divergence(self.task, logits, teacher, cells, batch.taught, self.temperature)
+        return divergence(self.task, logits, teacher, cells, batch.teacher_mask, self.temperature)
 
     def teacher_logits(self, batch: Batch) -> Tensor:
-        """Return what the teacher answers about the clips of a batch, (B, C)."""
+        """Return the logits of the teacher for the clips of a batch, (B, C)."""
         assert batch.teacher is not None
         if self.lr_weight is None or self.lr_bias is None:
             return batch.teacher
         return batch.teacher @ self.lr_weight.T + self.lr_bias
 
     def setup(self, stage: str) -> None:
-        """Fit TeacherLR, if answers are compared and the teacher gives embeddings.
+        """Fit TeacherLR, if logits are compared and the teacher gives embeddings.
 
         Raises:
             InputError: If there is no teacher, or it knows no labelled clip of "train" or of "val",
@@ -126,7 +125,7 @@ class TaughtMethod(Method):
 
     def _fit_teacher(self) -> None:
         name = self.data.teacher.name if self.data.teacher else ""
-        train, val = (Embeddings(*self.data.taught(split)) for split in ("train", "val"))
+        train, val = (Embeddings(*self.data.teacher_outputs(split)) for split in ("train", "val"))
         for split, clips in (("training", train), ("validation", val)):
             if not self.task.usable(clips.mask).any():
                 raise InputError(
@@ -142,10 +141,10 @@ def divergence(
     student: Tensor,
     teacher: Tensor,
     cells: Tensor,
-    taught: Tensor | None,
+    teacher_mask: Tensor | None,
     tau: float = 1.0,
 ) -> Tensor:
-    """Average the divergence of a student's answers from a teacher's, as the task has it.
+    """Average the divergence of a student's predictions from a teacher's, as the task defines it.
 
     Args:
         task: With classes.
@@ -153,14 +152,14 @@ def divergence(
         teacher: Logits, (B, C), without gradient.
         cells: True where they are compared, (B, C) bool; in a multi-class task, the clips of which
             all cells are.
-        taught: See `Batch`.
+        teacher_mask: See `Batch`.
         tau: Temperature; see `musicssl.losses.distillation`.
 
     Returns:
         Scalar, in nats; 0 if nothing is compared.
     """
-    if taught is not None:
-        cells = cells & taught[:, None]
+    if teacher_mask is not None:
+        cells = cells & teacher_mask[:, None]
     if task.one_class_per_clip:
         return softmax_distillation(student, teacher, task.usable(cells).all(dim=1), tau)
     return binary_distillation(student, teacher, cells, tau)
