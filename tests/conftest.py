@@ -10,6 +10,7 @@ import torch
 from matplotlib.figure import Figure
 
 from tests.support.pictures import PIXEL
+from tests.support.tone_folder import INSTANCES, SOUND, train_on, write_folder
 
 _MAKE_RUNS = [Path(__file__).parent / room for room in ("cli", "methods", "runs")]
 _draw = Figure.savefig
@@ -57,3 +58,21 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real files at {folder}; set MUSICSSL_SHARED_DATA to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def recordings(tmp_path_factory):
+    """A folder of labelled tones."""
+    return write_folder(tmp_path_factory.mktemp("recordings"))
+
+
+@pytest.fixture(scope="session")
+def of_instances(recordings, tmp_path_factory):
+    """A run of ATT on log-mel instances of the tones."""
+    return train_on(recordings, tmp_path_factory.mktemp("att"), *INSTANCES)
+
+
+@pytest.fixture(scope="session")
+def of_sound(recordings, tmp_path_factory):
+    """A run of an encoder of sound whose chunks last half a second, on the tones."""
+    return train_on(recordings, tmp_path_factory.mktemp("crnn"), *SOUND)

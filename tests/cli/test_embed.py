@@ -15,22 +15,12 @@ from musicssl.cli.embed import main as embed
 from musicssl.datasets.audio_folder import AudioFolder
 from musicssl.datasets.embeddings import EmbeddingsFile
 from musicssl.datasets.formats.embeddings_file import read_embeddings
-from tests.support.tone_folder import INSTANCES, RATE, SOUND, train_on, write_folder
+from tests.support.tone_folder import RATE
 
 
-@pytest.fixture(scope="module")
-def recordings(tmp_path_factory):
-    return write_folder(tmp_path_factory.mktemp("recordings"))
-
-
-@pytest.fixture(scope="module")
-def run(recordings, tmp_path_factory):
-    return train_on(recordings, tmp_path_factory.mktemp("run"), *INSTANCES)
-
-
-@pytest.fixture(scope="module")
-def of_sound(recordings, tmp_path_factory):
-    return train_on(recordings, tmp_path_factory.mktemp("sound"), *SOUND)
+@pytest.fixture
+def run(of_instances):
+    return of_instances
 
 
 @pytest.fixture(scope="module")

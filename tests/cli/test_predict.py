@@ -12,17 +12,12 @@ import musicssl
 from musicssl.cli.predict import main as predict
 from musicssl.inference.events import find_events
 from musicssl.inference.label_files import read_audacity
-from tests.support.tone_folder import CLASSES, INSTANCES, RATE, SOUND, train_on, write_folder
+from tests.support.tone_folder import CLASSES, INSTANCES, RATE, SOUND, train_on
 
 
-@pytest.fixture(scope="module")
-def recordings(tmp_path_factory):
-    return write_folder(tmp_path_factory.mktemp("recordings"))
-
-
-@pytest.fixture(scope="module")
-def run(recordings, tmp_path_factory):
-    return train_on(recordings, tmp_path_factory.mktemp("run"), *INSTANCES)
+@pytest.fixture
+def run(of_instances):
+    return of_instances
 
 
 @pytest.fixture(scope="module")
