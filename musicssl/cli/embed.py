@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from musicssl.cli.recordings import add_model_options, load_models, show_faults, with_progress
+from musicssl.cli.recordings import (
+    add_model_options,
+    load_models,
+    model_parser,
+    show_faults,
+    with_progress,
+)
 from musicssl.errors import printable, user_errors
 from musicssl.inference.recordings import Recording, clip_ids, find_recordings
 
@@ -75,15 +81,8 @@ def _show(out: Path, lengths: Sequence[int], extractor: "Extractor") -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="musicssl embed",
-        description=main.__doc__,
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = model_parser("embed", main.__doc__, _EXAMPLES)
     add = parser.add_argument
-    add("model", help="a checkpoint, the folder of a run, or what musicssl export wrote")
-    add("audio", nargs="+", type=Path, help="recordings, and folders of recordings")
     add("--out", type=Path, required=True, help="the file, .npz or .parquet")
     add("--time", action="store_true", help="keep the instances of a recording, with their times")
     add("--layers", action="store_true", help="each block of the encoder, and its output")

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from musicssl.cli.recordings import add_model_options, load_models, show_faults, with_progress
+from musicssl.cli.recordings import (
+    add_model_options,
+    load_models,
+    model_parser,
+    show_faults,
+    with_progress,
+)
 from musicssl.errors import InputError, printable, user_errors
 from musicssl.inference.recordings import Recording, find_recordings
 
@@ -188,15 +194,8 @@ def _ensemble(options: argparse.Namespace) -> "Ensemble":
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="musicssl predict",
-        description=main.__doc__,
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = model_parser("predict", main.__doc__, _EXAMPLES)
     add = parser.add_argument
-    add("model", help="a checkpoint, the folder of a run, or what musicssl export wrote")
-    add("audio", nargs="+", type=Path, help="recordings, and folders of recordings")
     add("--out", type=Path, help="table of all scores, .csv or .json")
     add("--top", type=int, metavar="K", help="name the K classes with the greatest scores")
     threshold = "name the classes from a threshold up; val: those chosen on validation"

@@ -19,6 +19,20 @@ if TYPE_CHECKING:
 Found = TypeVar("Found")
 
 
+def model_parser(command: str, description: str | None, examples: str) -> argparse.ArgumentParser:
+    """Return the parser of a command that takes a model and recordings."""
+    parser = argparse.ArgumentParser(
+        prog=f"musicssl {command}",
+        description=description,
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("model", help="a checkpoint, the folder of a run, or what musicssl export wrote")
+    add("audio", nargs="+", type=Path, help="recordings, and folders of recordings")
+    return parser
+
+
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say how a network is loaded and where it computes."""
     add = parser.add_argument
