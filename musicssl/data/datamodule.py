@@ -39,7 +39,7 @@ from musicssl.data.label_batches import LabelPlan, LabelRows, plan_labels
 from musicssl.data.labels import ClipLabels
 from musicssl.data.loaders import SplitLoader
 from musicssl.data.missing_labels import NEGATIVE, check_missing, kept_cells, taken_for_absent
-from musicssl.data.needs import Needs
+from musicssl.data.needs import Needs, as_typed, check_corpus_for, check_needs, check_teacher
 from musicssl.data.splits import (
     labelled_subset,
     labelled_validation,
@@ -61,7 +61,6 @@ from musicssl.errors import InputError
 _log = logging.getLogger(__name__)
 _NO_NEEDS = Needs(labels=False)
 _STATISTICS_CHUNK = 512  # clips at a time
-_TEACHERS = {"embeddings": "teacher_embeddings", "logits": "finetune.teacher"}  # who gives what
 _LABELLED_STREAM, _UNLABELLED_STREAM = 0, 1  # give the two streams different orders
 
 
@@ -206,7 +205,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         self._num_labelled = batch_size if b_s is None else labelled_share(b_s, batch_size)
         if unlabelled is not None and self._num_labelled == batch_size:
             raise InputError(
-                f"no clip of unlabelled=... is drawn with data.b_s={_as_typed(b_s)}; lower "
+                f"no clip of unlabelled=... is drawn with data.b_s={as_typed(b_s)}; lower "
                 "data.b_s, and choose a method that learns from unlabelled clips."
             )
         if u_s != 1 and b_s is not None and self._num_labelled == batch_size:
@@ -219,7 +218,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         self._corpus: Corpus | None = None
         self._second: Corpus | None = None
         self.needs = needs
-        self._check_needs()
+        check_needs(self.needs, self)
 
     def prepare_data(self) -> None:
         """Prepare the caches of the corpora; Lightning calls this in one process per machine."""
@@ -285,7 +284,8 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             with prefix_errors():
                 self._join(corpus, check_clips(self.unlabelled.load()))
         self._check_streams()
-        self._check_corpus(corpus)
+        check_corpus_for(self.needs, corpus)
+        check_teacher(self.needs, self.teacher)
 
     def serve(self, needs: Needs) -> None:
         """Set the requirements of a method, which apply to all further training batches.
@@ -297,10 +297,11 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             InputError: If the settings or the corpus do not meet the requirements.
         """
         self.needs = needs
-        self._check_needs()
+        check_needs(self.needs, self)
         if self._corpus is None:
             return
-        self._check_corpus(self._corpus)
+        check_corpus_for(self.needs, self._corpus)
+        check_teacher(self.needs, self.teacher)
         clips = self._clips_of(self._corpus)
         if isinstance(self._clips, JoinedClips):
             self._clips = dataclasses.replace(self._clips, first=clips)
@@ -625,7 +626,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             remedy = "raise data.p_s" + (" or set data.b_s=0" if not self.needs.labels else "")
             raise InputError(
                 f"data.p_s={self.p_s:g} leaves no labelled clip, but data.b_s="
-                f"{_as_typed(self.b_s)} draws them; {remedy}."
+                f"{as_typed(self.b_s)} draws them; {remedy}."
             )
 
     def _check_streams_of(self, epoch_of: str) -> None:
@@ -644,81 +645,9 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         asked = "data.disjoint=true" if self.disjoint else f"data.epoch_of={epoch_of}"
         if (self.disjoint or epoch_of == "unlabelled") and (self.b_s is None or draws_none):
             raise InputError(
-                f"{asked} is about unlabelled batches, and data.b_s={_as_typed(self.b_s)} draws "
+                f"{asked} is about unlabelled batches, and data.b_s={as_typed(self.b_s)} draws "
                 "none; set data.b_s below 1, such as data.b_s=0.5, or leave it out."
             )
-
-    def _check_needs(self) -> None:
-        """Refuse settings that do not meet the requirements of the method."""
-        needs, b_s = self.needs, _as_typed(self.b_s)
-        if needs.by_label and not self.b_s:
-            raise InputError(
-                "this method draws labelled and unlabelled clips for each label separately, which "
-                f"data.b_s={b_s} does not allow; set it above 0, such as data.b_s=0.5."
-            )
-        if needs.by_label and (self.disjoint or self.epoch_of != "train"):
-            setting = "data.disjoint" if self.disjoint else "data.epoch_of"
-            raise InputError(
-                "this method draws batches for each label separately, from labelled clips and from "
-                f"all others, on which {setting} has no effect; leave it out."
-            )
-        if needs.by_label and self.num_crops > 1:
-            raise InputError(
-                "this method draws batches for each label separately, on which data.num_crops="
-                f"{self.num_crops} has no effect; leave it out."
-            )
-        if needs.labels and self.b_s == 0:
-            raise InputError("data.b_s=0 hides the labels that this method needs; raise it.")
-        if self.val_by == BY_LABELS and not needs.by_label and needs.labels:
-            raise InputError(
-                "data.val_by=labels is for methods that learn each label by itself, such as "
-                "method=dgm; leave it out."
-            )
-        if needs.only_labelled and self.b_s != 1:
-            raise InputError(
-                f"this method learns only from labelled clips, but data.b_s={b_s} draws others; "
-                "set data.b_s=1."
-            )
-        if self.num_crops < needs.crops:
-            raise InputError(
-                f"this method compares crops of a clip, but data.num_crops={self.num_crops}; set "
-                f"it to {needs.crops}."
-            )
-
-    def _check_corpus(self, corpus: Corpus) -> None:
-        """Refuse a corpus that does not meet the requirements of the method."""
-        self._check_teacher()
-        if self.needs.by_label and corpus.task == "regression":
-            raise InputError(
-                f"this method draws batches for each class, but {corpus.name} is a regression; "
-                "choose another method."
-            )
-        if self.needs.activity and corpus.activity is None:
-            raise InputError(
-                f"{corpus.name} has no labels in time, which this method needs; choose another "
-                "method, or a corpus that has them: synthband, or medleydb with "
-                "dataset.what=mixes and dataset.activity."
-            )
-
-    def _check_teacher(self) -> None:
-        """Refuse a teacher that the method does not learn from, or that it lacks."""
-        kinds, teacher = self.needs.teacher, self.teacher
-        said = " or ".join(f"{_TEACHERS[kind]}=FILE" for kind in kinds)
-        if kinds and teacher is None:
-            raise InputError(
-                "this method learns from a teacher; name a checkpoint, or a file of its "
-                f"{' or '.join(kinds)}, with {said}."
-            )
-        if teacher is not None and kinds and teacher.kind not in kinds:
-            raise InputError(
-                f"this method learns from {' or '.join(kinds)}, but {teacher.name} gives "
-                f"{teacher.kind}; name a checkpoint or a file with {said}."
-            )
-
-
-def _as_typed(b_s: float | None) -> str:
-    """Return `b_s` as it is typed on the command line."""
-    return "null" if b_s is None else f"{b_s:g}"
 
 
 def _check_numbers(**settings: object) -> None:

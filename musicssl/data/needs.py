@@ -1,6 +1,17 @@
-"""A method's requirements of its training batches."""
+"""A method's requirements of its training batches, and whether the data meet them."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from musicssl.data.corpus import Corpus
+from musicssl.data.teacher import Teacher
+from musicssl.data.validation import BY_LABELS
+from musicssl.errors import InputError
+
+if TYPE_CHECKING:
+    from musicssl.data.datamodule import SemiSupervisedDataModule
+
+_TEACHERS = {"embeddings": "teacher_embeddings", "logits": "finetune.teacher"}  # who gives what
 
 
 @dataclass(frozen=True)
@@ -24,3 +35,93 @@ class Needs:
     activity: bool = False
     crops: int = 1
     teacher: tuple[str, ...] = ()
+
+
+def check_needs(needs: Needs, data: "SemiSupervisedDataModule") -> None:
+    """Check that the settings of a data module meet the requirements of a method.
+
+    Args:
+        needs: Requirements of the method.
+        data: The data module; its corpus is not read.
+
+    Raises:
+        InputError: If they do not; the message names the setting to change.
+    """
+    b_s = as_typed(data.b_s)
+    if needs.by_label and not data.b_s:
+        raise InputError(
+            "this method draws labelled and unlabelled clips for each label separately, which "
+            f"data.b_s={b_s} does not allow; set it above 0, such as data.b_s=0.5."
+        )
+    if needs.by_label and (data.disjoint or data.epoch_of != "train"):
+        setting = "data.disjoint" if data.disjoint else "data.epoch_of"
+        raise InputError(
+            "this method draws batches for each label separately, from labelled clips and from "
+            f"all others, on which {setting} has no effect; leave it out."
+        )
+    if needs.by_label and data.num_crops > 1:
+        raise InputError(
+            "this method draws batches for each label separately, on which data.num_crops="
+            f"{data.num_crops} has no effect; leave it out."
+        )
+    if needs.labels and data.b_s == 0:
+        raise InputError("data.b_s=0 hides the labels that this method needs; raise it.")
+    if data.val_by == BY_LABELS and not needs.by_label and needs.labels:
+        raise InputError(
+            "data.val_by=labels is for methods that learn each label by itself, such as "
+            "method=dgm; leave it out."
+        )
+    if needs.only_labelled and data.b_s != 1:
+        raise InputError(
+            f"this method learns only from labelled clips, but data.b_s={b_s} draws others; "
+            "set data.b_s=1."
+        )
+    if data.num_crops < needs.crops:
+        raise InputError(
+            f"this method compares crops of a clip, but data.num_crops={data.num_crops}; set "
+            f"it to {needs.crops}."
+        )
+
+
+def check_corpus_for(needs: Needs, corpus: Corpus) -> None:
+    """Check that a corpus meets the requirements of a method.
+
+    Raises:
+        InputError: If its task is another, or it has no labels in time.
+    """
+    if needs.by_label and corpus.task == "regression":
+        raise InputError(
+            f"this method draws batches for each class, but {corpus.name} is a regression; "
+            "choose another method."
+        )
+    if needs.activity and corpus.activity is None:
+        raise InputError(
+            f"{corpus.name} has no labels in time, which this method needs; choose another "
+            "method, or a corpus that has them: synthband, or medleydb with "
+            "dataset.what=mixes and dataset.activity."
+        )
+
+
+def check_teacher(needs: Needs, teacher: Teacher | None) -> None:
+    """Check that there is a teacher if a method learns from one, and that it gives what is needed.
+
+    Raises:
+        InputError: If there is none, or it gives something else.
+    """
+    kinds = needs.teacher
+    said = " or ".join(f"{_TEACHERS[kind]}=FILE" for kind in kinds)
+    if kinds and teacher is None:
+        raise InputError(
+            "this method learns from a teacher; name a checkpoint, or a file of its "
+            f"{' or '.join(kinds)}, with {said}."
+        )
+    if teacher is not None and kinds and teacher.kind not in kinds:
+        raise InputError(
+            f"this method learns from {' or '.join(kinds)}, but {teacher.name} gives "
+            f"{teacher.kind}; name a checkpoint or a file with {said}."
+        )
+
+
+def as_typed(b_s: float | None) -> str:
+    """Return `b_s` as it is typed on the command line."""
+    return "null" if b_s is None else f"{b_s:g}"
