@@ -83,7 +83,7 @@ def test_the_layer_is_chosen_on_validation_for_each_draw(each):
 
 
 @pytest.mark.slow
-def test_test_labels_have_no_part_in_the_choice(each, arrays, tmp_path):
+def test_test_labels_do_not_change_the_choice(each, arrays, tmp_path):
     """With other embeddings of test clips all is chosen as before, though they score otherwise."""
     h = arrays["embeddings"].copy()
     test = Tiny().load().split == "test"

@@ -27,7 +27,7 @@ def saved(path, corpus=None, **changes):
 
 
 @pytest.mark.parametrize("share", slow_after(1, [0.3, 0.0]))
-def test_a_file_teaches(tmp_path, share):
+def test_a_method_trains_with_a_file_of_the_teacher(tmp_path, share):
     file = saved(tmp_path / "t.npz")
     folder = run(
         *(tmp_path / "run", "method=east", f"teacher_embeddings={file}"),
@@ -41,7 +41,7 @@ def test_a_file_teaches(tmp_path, share):
 
 
 @pytest.mark.slow
-def test_answers_of_a_checkpoint_are_computed_once_and_taught(tmp_path, monkeypatch):
+def test_logits_of_a_checkpoint_are_computed_once_and_added_to_batches(tmp_path, monkeypatch):
     """Oracle: the checkpoint's own logits of whole clips."""
     teacher = run(tmp_path / "teacher")
     given = []

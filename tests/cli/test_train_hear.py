@@ -106,7 +106,7 @@ def test_a_model_is_trained_on_and_kept_in_the_checkpoint(recordings, name, tmp_
     assert not np.allclose(h, drawn, atol=1e-3)
 
 
-def test_other_weights_at_the_same_place_are_found_out(recordings, name, tmp_path):
+def test_other_weights_at_the_same_path_are_refused(recordings, name, tmp_path):
     file = tmp_path / "weights.pt"
     torch.save({"layer.weight": torch.ones(4, 2), "layer.bias": torch.zeros(4)}, file)
     parts = (f"encoder.weights={file}", "pooling=mean")

@@ -55,7 +55,7 @@ def test_batches_of_methods_without_a_teacher_and_validation_batches_have_none()
     assert next(iter(clips.train_dataloader())).teacher is None
 
 
-def test_a_second_corpus_is_taught_by_its_own_names():
+def test_a_second_corpus_is_matched_by_its_own_names():
     first, second = Tiny(), Renamed()
     clips = SemiSupervisedDataModule(first, b_s=0.5, batch_size=16, unlabelled=second)
     tables = [table_of(corpus.load(), seed=seed) for seed, corpus in enumerate((first, second))]
@@ -78,7 +78,7 @@ class Renamed(Tiny):
         return dataclasses.replace(corpus, clip_ids=names, name="other")
 
 
-def test_a_name_in_two_corpora_teaches_the_first_alone():
+def test_of_a_name_in_two_corpora_only_the_first_clip_has_outputs():
     table = TeacherTable(np.eye(2, dtype=np.float32), np.array(["a", "b"]), "embeddings", "t")
     teacher = Teacher(table, ["b", "a", "a"], 3)
     assert teacher.knows(np.arange(3)).tolist() == [True, True, False]

@@ -100,7 +100,7 @@ def test_coarse_labels_are_those_of_the_table(root: Path) -> None:
 @pytest.mark.parametrize(
     ("votes", "present"), [(1, {"engine", "alert-signal", "dog"}), (2, set()), (3, set())]
 )
-def test_volunteers_are_counted(root: Path, votes: int, present: set[str]) -> None:
+def test_labels_are_counted_over_volunteers(root: Path, votes: int, present: set[str]) -> None:
     annotations = made(root, votes=votes).annotations()
     assert {c for c, y in zip(COARSE, annotations.y[0], strict=True) if y} == present
     assert annotations.mask[0].all()

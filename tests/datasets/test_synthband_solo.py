@@ -31,7 +31,7 @@ def test_each_clip_is_of_one_class(solo):
     assert corpus.y.sum(axis=0).min() > 0  # 8 on average
 
 
-def test_a_clip_is_that_of_a_band_of_one(solo):
+def test_a_clip_is_that_of_one_part(solo):
     band = Synthband(10, clip_seconds=2.0, min_parts=1, max_parts=1, level_range_db=0.0)
     for number in range(10):
         ours, _ = solo.audio(f"synthband_solo-{number:06d}")

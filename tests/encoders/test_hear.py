@@ -45,7 +45,7 @@ def test_embeddings_are_those_of_the_module(written, kind):
 
 
 @pytest.mark.parametrize("kind", ["scene", "timestamps"])
-def test_padding_is_not_heard(written, kind):
+def test_padding_does_not_change_embeddings(written, kind):
     """Each clip is embedded as long as it is; clips of the same length together."""
     encoder, x = HearEncoder(module=written("good"), embeddings=kind), noise(4)
     lengths = torch.tensor([24_000, 12_000, 24_000, 5000])

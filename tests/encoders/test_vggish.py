@@ -51,7 +51,7 @@ def test_ten_seconds_are_ten_examples_of_096_s():
 
 @pytest.mark.usefixtures("small")
 @torch.no_grad()
-def test_an_example_hears_the_240_samples_that_follow():
+def test_an_example_includes_the_240_samples_that_follow():
     """Oracle: the spectra of the whole clip, cut into 96 frames, as the authors do it."""
     encoder, sound = VGGish().eval(), noise(10 * EXAMPLE + 1000)
     spectra = encoder.frontend(sound)[0]  # (64, T)
@@ -136,7 +136,7 @@ def test_what_cannot_be_is_refused():
 
 
 @pytest.mark.usefixtures("small")
-def test_it_learns_as_an_encoder():
+def test_it_trains_as_an_encoder():
     network = Classifier(VGGish, MeanPooling, 1, 1, num_classes=2)
     sound = noise(2 * EXAMPLE, clips=2)
     empty = torch.zeros(2, 0)

@@ -65,7 +65,7 @@ def test_what_is_not_compared_may_be_anything():
     assert softmax_distillation(student, unknown, nothing[:, 0], 2.0) == 0
 
 
-def test_an_equal_teacher_teaches_nothing():
+def test_an_equal_teacher_gives_loss_0():
     student, _, mask = drawn(30.0)
     assert binary_distillation(student, student, mask) == pytest.approx(0, abs=1e-6)
     assert softmax_distillation(student, student, mask[:, 0], 2.0) == pytest.approx(0, abs=1e-6)

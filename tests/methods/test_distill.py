@@ -59,7 +59,7 @@ def test_one_class_of_a_clip_is_distilled_by_a_softmax(distil):
     torch.testing.assert_close(method.training_step(batch, 0), expected)
 
 
-def test_answers_alone_teach_unlabelled_clips(tmp_path):
+def test_unlabelled_clips_are_compared_with_the_teacher_only(tmp_path):
     clips = clips_of(p_s=0.1, b_s=0.25)
     method = distill(teacher_weight=1.0, distil="all")
     quiet_trainer(tmp_path, max_epochs=20, limit_val_batches=0).fit(method, clips)

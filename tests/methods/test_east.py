@@ -80,7 +80,7 @@ def test_the_loss_is_the_published_sum(compare, function):
 
 
 @pytest.mark.parametrize("compare", ["distance_correlation", "cosine"])
-def test_a_teacher_equal_to_the_students_features_has_nothing_to_say(compare):
+def test_a_teacher_equal_to_the_students_features_gives_loss_0(compare):
     method = still(east(compare=compare))
     batch = batch_with_teacher(method)
     batch = batch._replace(teacher=method.classifier.clip_embeddings(batch).detach())
@@ -122,7 +122,7 @@ def test_gradients_reach_the_student_alone():
     assert all(p.grad is not None and p.grad.isfinite().all() for p in method.parameters())
 
 
-def test_clips_without_an_embedding_are_left_out_of_the_lesson():
+def test_clips_without_an_embedding_are_left_out_of_the_teacher_loss():
     known = np.arange(120) % 3 > 0
     clips = clips_of(table_of(Tiny().load(), known=known))
     method = still(east())
@@ -133,7 +133,7 @@ def test_clips_without_an_embedding_are_left_out_of_the_lesson():
 
 
 @pytest.mark.parametrize("compare", ["distance_correlation", "unbiased_distance_correlation"])
-def test_too_few_known_clips_teach_nothing(compare):
+def test_too_few_clips_with_embeddings_give_loss_0(compare):
     method = still(east(compare=compare))
     batch = batch_with_teacher(method)
     batch = batch._replace(teacher_mask=torch.arange(16) < 1)
@@ -158,7 +158,7 @@ def test_east_kd_is_both_losses_with_teacher_lr_fitted_to_visible_labels(tmp_pat
     assert "lr_weight" not in method.state_dict()
 
 
-def test_the_student_comes_to_arrange_clips_as_the_teacher_does(tmp_path):
+def test_training_brings_distances_of_the_student_closer_to_the_teachers(tmp_path):
     clips = clips_of(b_s=0.5)
     method = still(east(compare="unbiased_distance_correlation", teacher_weight=0.9))
     whole, values = clips.clips("train"), clips.teacher_outputs("train")[0]

@@ -37,7 +37,7 @@ class Watched(LabelEnhancing):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.4, 1.0])
-def test_the_doubtful_are_the_likeliest_of_the_missing(share):
+def test_doubtful_labels_are_the_missing_ones_with_the_highest_scores(share):
     """Oracle: class by class, the highest taken out one at a time."""
     torch.manual_seed(0)
     scores, missing = torch.rand(30, 4), torch.rand(30, 4) < 0.6

@@ -98,7 +98,7 @@ def test_only_the_student_is_disturbed():
     assert not torch.equal(noisy.step(batch).logits, noisy.step(batch).logits)
 
 
-def test_answers_alone_teach_unlabelled_clips(tmp_path):
+def test_unlabelled_clips_are_compared_with_the_teacher_only(tmp_path):
     """With so few labels that these do not: the same student without a teacher is worse."""
     accuracies = {}
     for weight in (0.0, 4.0):

@@ -72,7 +72,7 @@ def test_it_follows_the_formulas():
     torch.testing.assert_close(module(h), expected)
 
 
-def test_padding_is_not_read():
+def test_padding_does_not_change_logits():
     module, h = built(), bags()
     lengths = [5, 1, 3]
     valid = valid_instances(torch.tensor(lengths), 5)
@@ -85,7 +85,7 @@ def test_padding_is_not_read():
     torch.testing.assert_close(weights.sum(dim=1), torch.ones(3, 3, dtype=torch.float64))
 
 
-def test_padding_does_not_teach():
+def test_padding_does_not_change_gradients():
     module, gradients = built(), []
     for filling in (0.0, 1e4):
         h, valid = bags(), valid_instances(torch.tensor([5, 1, 3]), 5)
@@ -113,7 +113,7 @@ def test_positions_are_those_of_the_formula():
     assert sinusoids(3, 5).shape == (3, 5)
 
 
-def test_instances_are_judged_by_what_they_read_of_the_others():
+def test_the_logits_of_an_instance_depend_on_the_other_instances():
     module, h = built(), bags()
     before = module.instances(h).logits
     h[:, 4, 0] += 1
@@ -157,7 +157,7 @@ def test_correlation_is_a_linear_map_of_the_logits():
     torch.testing.assert_close(module(logits), logits @ weight.T + module.others.bias)
 
 
-def test_a_class_without_labels_learns_no_relation_but_informs_the_others():
+def test_a_class_without_labels_is_an_input_of_the_correlation_and_no_output():
     torch.manual_seed(0)
     module, logits = ClassCorrelation(3), torch.randn(6, 3)
     mask = torch.ones(6, 3, dtype=torch.bool)

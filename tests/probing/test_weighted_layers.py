@@ -66,7 +66,7 @@ def test_weights_of_one_layer_alone_give_the_linear_probe_of_that_layer(task):
 
 
 @TASKS
-def test_the_layer_that_knows_gets_the_greatest_weight_whatever_its_size(task):
+def test_the_informative_layer_gets_the_greatest_weight_whatever_its_scale(task):
     for informative, sizes in [(1, (1.0, 0.01, 10.0)), (2, (1.0, 1.0, 300.0))]:
         train, val, test = (clips(task, seed, informative, sizes) for seed in range(3))
         [probe] = WeightedLayers(STRENGTHS).fit(train, [torch.arange(N)], val, task)

@@ -42,7 +42,7 @@ def test_settings_of_ours_lose_their_weights_and_nothing_else():
         assert without_weights(settings) == settings
 
 
-def test_the_weights_of_a_hear_module_are_its_own_affair(tmp_path):
+def test_files_of_a_hear_module_are_known_by_their_content(tmp_path):
     """A checkpoint loads them again; they are known by their content."""
     file = tmp_path / "weights.pt"
     file.write_bytes(b"weights")

@@ -91,7 +91,7 @@ def test_settings_out_of_range_are_refused(setting):
         Add(**setting)
 
 
-def test_a_teacher_says_nothing_of_a_sum():
+def test_the_sum_of_two_clips_has_no_teacher_output():
     y, mask = cells([(PRESENT,)] * 3)
     batch = Batch(torch.rand(3, 8), y, mask, teacher=torch.rand(3, 2))
     level = torch.tensor([0.0, 0.5, 0.0])

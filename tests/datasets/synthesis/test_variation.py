@@ -67,7 +67,7 @@ def test_a_font_that_cannot_play_a_class_is_a_sentence(tmp_path):
         usable_programs(font, CLASSES.index("drums"))
 
 
-def test_keys_that_a_font_lacks_move_by_octaves(tmp_path):
+def test_keys_that_a_font_lacks_are_moved_by_octaves(tmp_path):
     low, high = 60, 86  # of a flute
     presets = {(0, 73): [(0, {KEYS: low + 256 * high})]}
     font = open_sound_font(write_sound_font(tmp_path / "a.sf2", [harmonics([1.0])], presets))
@@ -78,7 +78,7 @@ def test_keys_that_a_font_lacks_move_by_octaves(tmp_path):
 
 
 @pytest.mark.parametrize("register", [(0.0, 0.5), (0.5, 1.0), (0.4, 0.4), (1.0, 1.0)])
-def test_composed_parts_keep_to_their_register(register):
+def test_composed_parts_stay_in_their_register(register):
     """Bounds by hand: a share of the range, an octave at least."""
     for seed in range(100):
         for part in compose(np.random.default_rng(seed), 4.0, 2, 6, register):

@@ -204,7 +204,7 @@ def test_lora_starts_at_the_same_function_and_trains_factors_and_classifier(tmp_
     assert torch.equal(method.eval().scores(batch), expected)
 
 
-def test_lora_trains_what_is_beside_the_classifier_too(tmp_path):
+def test_with_lora_parts_outside_the_encoder_are_trained_too(tmp_path):
     method = simclr(FineTuning(lora=2))
     before = state_of(method.projector)
     fit(method, tmp_path, 1, data(num_crops=2))
