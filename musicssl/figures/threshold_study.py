@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from musicssl.figures.style import COLOURS, GREY, PLAIN, SMALL, save_png, spacious
 
+_ROW_INCHES = 0.16  # height of a name
+
 
 def draw_threshold_study(
     folder: Path,
@@ -30,22 +32,50 @@ def draw_threshold_study(
     Returns:
         The path of the picture.
     """
-    figure = Figure(figsize=(6, 5), layout=spacious())
+    known = ~np.isnan(shares)
+    height = max(5.0, _ROW_INCHES * int(known.sum()) + 1)
+    figure = Figure(figsize=(7, height), layout=spacious())
     axes = figure.subplots()
     text = "not defined" if correlation is None else f"{correlation:.2f}"
     axes.set_title(f"Thresholds with the best F1 on validation clips: r = {text}", **PLAIN)
-    known = ~np.isnan(shares)
     top = max(1e-3, float(max(thresholds[known].max(initial=0), shares[known].max(initial=0))))
     axes.plot([0, top], [0, top], color=GREY, linestyle=":", label="threshold = share")
     axes.scatter(shares[known], thresholds[known], 16, color=COLOURS[0])
-    for index in np.flatnonzero(known).tolist():
-        place = (float(shares[index]), float(thresholds[index]))
-        axes.annotate(classes[index], place, (3, 3), textcoords="offset points", fontsize=SMALL)
+    # Names stand in a column beside the axes: classes of equal share would cover each other.
+    order = np.flatnonzero(known)[np.argsort(thresholds[known], kind="stable")]
+    rows = spread(thresholds[order] / (1.02 * top), _ROW_INCHES / (height - 1))
+    for index, row in zip(order.tolist(), rows.tolist(), strict=True):
+        axes.annotate(
+            classes[index],
+            (float(shares[index]), float(thresholds[index])),
+            (1.03, row),
+            textcoords="axes fraction",
+            fontsize=SMALL,
+            va="center",
+            arrowprops={"arrowstyle": "-", "color": "0.8", "linewidth": 0.6},
+            **PLAIN,
+        )
     axes.set_xlabel("share of the training labels that are present")
     axes.set_ylabel("threshold")
-    axes.set_xlim(left=0)
-    axes.set_ylim(bottom=0)
+    axes.set_xlim(0, 1.02 * top)
+    axes.set_ylim(0, 1.02 * top)
     axes.legend(frameon=False)
     axes.grid(visible=True, color="0.9")
     axes.spines[["top", "right"]].set_visible(False)
     return save_png(folder / "thresholds.png", figure)
+
+
+def spread(values: NDArray[np.floating], gap: float) -> NDArray[np.floating]:
+    """Move values apart, in their order, so that neighbours differ by at least `gap`.
+
+    Args:
+        values: Ascending, (N,), at most 1.
+        gap: Least difference; there must be room for all values in [0, 1].
+
+    Returns:
+        Values in [0, 1], (N,). Values that are far enough apart stay where they are.
+    """
+    steps = gap * np.arange(len(values))
+    moved = np.maximum.accumulate(values - steps) + steps
+    kept: NDArray[np.floating] = np.minimum(moved, 1 - steps[::-1])
+    return kept
