@@ -1,4 +1,4 @@
-"""`musicssl predict`: what a trained network says of recordings, in all and over time."""
+"""`musicssl predict`: predictions of a trained network for recordings, as a whole and over time."""
 
 import argparse
 import sys

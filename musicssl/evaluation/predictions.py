@@ -88,7 +88,7 @@ class Scorer(Protocol):
 
 @runtime_checkable
 class RankingScorer(Scorer, Protocol):
-    """A scorer that also says by what clips are ranked."""
+    """A scorer that also returns what clips are ranked by."""
 
     def ranked_scores(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the scores and the log-odds of clips, (B, C) each; see `Predictions`."""

@@ -68,7 +68,7 @@ def _traced(trace: Callable[[], Any], graph: SoundToScores) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Leave out what torch says of itself while it traces."""
+    """Hide the messages of torch while it traces."""
     names = ("torch", "torch.onnx", "onnxscript", "torch.export")
     before = [logging.getLogger(name).level for name in names]
     with warnings.catch_warnings():

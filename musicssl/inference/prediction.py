@@ -1,4 +1,4 @@
-"""What a network says of a recording: scores, in all and over time."""
+"""Predictions of a network for a recording: scores of the whole and over time."""
 
 from dataclasses import dataclass, replace
 

@@ -67,7 +67,7 @@ def test_gradients_are_those_of_the_published_cross_entropy():
     torch.testing.assert_close(found, torch.autograd.grad(published, logits)[0])
 
 
-def test_one_class_of_a_clip_is_taught_by_a_softmax():
+def test_one_class_of_a_clip_is_compared_by_a_softmax():
     clips = SemiSupervisedDataModule(OneClass(), batch_size=16, p_s=0.3, b_s=0.5)
     clips.add_teacher(table_of(clips.corpus, "logits"))
     subject = student(loss=None, pooling=MeanPooling, **clips.sizes)

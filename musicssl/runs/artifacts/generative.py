@@ -55,7 +55,7 @@ class GenerativePictures:
 
 
 def scene_of(datamodule: SemiSupervisedDataModule, method: Method, model: FeatureModel) -> Scene:
-    """Return the test clips with what the method says of them."""
+    """Return the test clips with the predictions of the method."""
     corpus, rows = datamodule.corpus, datamodule.rows("test")
     rows = np.sort(np.random.default_rng(0).permutation(rows)[:_MOST_CLIPS])
     parts: list[tuple[Tensor, ...]] = []

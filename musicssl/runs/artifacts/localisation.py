@@ -68,7 +68,7 @@ class Localisation:
 
 
 def _predicted(run: TrainedRun, rows: NDArray[np.int64]) -> InstancePredictions | None:
-    """Return what the method says of the instances of clips; None if they are no label frames."""
+    """Return the scores of the instances of clips; None if they are no label frames."""
     instances = predict_instances(run.method, run.datamodule.batches_of(rows))
     return instances if in_places(run.corpus, rows, instances) else None
 

@@ -38,7 +38,7 @@ EACH = "each"  # of the layers of a file
 
 @dataclass(frozen=True)
 class Origin:
-    """What a report says of where embeddings come from.
+    """Where embeddings come from, for reports.
 
     Attributes:
         kind: "checkpoint"; "pretrained", an encoder with published weights; "untrained", a network
