@@ -117,6 +117,7 @@ def read_score(path: Path) -> Score | str:
         The score, or why it cannot be used.
     """
     try:
+        _check_chunks(path.read_bytes())
         tracks = _in_seconds(path).tracks
     except _UNREADABLE as error:
         return f"is no MIDI file that can be read ({printable(str(error)) or type(error).__name__})"
@@ -141,6 +142,27 @@ def read_score(path: Path) -> Score | str:
         keys=notes[:, 2].astype(np.int64),
         velocities=notes[:, 3].astype(np.int64),
     )
+
+
+def _check_chunks(content: bytes) -> None:
+    """Check that each chunk of a MIDI file is as long as its header says.
+
+    symusic reads past the end of a file that is cut, so what it returns there depends on what
+    lies behind the file in memory.
+
+    Raises:
+        ValueError: If the file ends within a chunk.
+    """
+    start = 0
+    while start < len(content):
+        name = content[start : start + 4]
+        if not (b"MThd".startswith(name) or b"MTrk".startswith(name)):  # what follows is no chunk
+            return
+        content_start = start + 8  # after the name and the length
+        end = content_start + int.from_bytes(content[start + 4 : content_start], "big")
+        if max(content_start, end) > len(content):
+            raise ValueError(f"it ends within the chunk that begins at byte {start}")
+        start = end
 
 
 def _in_seconds(path: Path) -> ScoreSecond:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from musicssl.datasets.synthesis import scores
 from musicssl.datasets.synthesis.activity import activity
 from musicssl.datasets.synthesis.instruments import CLASSES, INSTRUMENTS
 from musicssl.datasets.synthesis.scores import DRUMS, PROGRAMS, open_scores, read_score
@@ -102,8 +103,18 @@ def test_files_that_cannot_be_used_are_listed_and_left_out(tmp_path, caplog):
     [warning] = caplog.messages
     assert "3 files of" in warning
     assert "text.mid is no MIDI file that can be read" in warning
-    assert "cut.midi is no MIDI file" in warning
+    assert "cut.midi is no MIDI file that can be read (it ends within the chunk" in warning
     assert "strings.mid has no note of a class" in warning
+
+
+def test_a_score_cut_anywhere_is_refused_without_symusic(tmp_path, monkeypatch):
+    # symusic reads past the end of a cut file: what it finds there differs from run to run.
+    whole = write_midi(tmp_path / "a.mid", [(73, False, [(0.0, 1.0, 70, 80)])]).read_bytes()
+    between = [at for at in range(len(whole)) if whole.startswith(b"MTrk", at)]
+    monkeypatch.setattr(scores, "ScoreTick", lambda path: pytest.fail("symusic read the file"))
+    for length in set(range(1, len(whole))) - set(between):
+        (path := tmp_path / f"{length}.mid").write_bytes(whole[:length])
+        assert "(it ends within the chunk that begins at byte" in str(read_score(path))
 
 
 def test_too_few_scores_are_a_sentence(tmp_path):
