@@ -64,11 +64,11 @@ class Ensemble:
     def predict_files(self, paths: Sequence[Path]) -> Iterator[tuple[Path, Prediction | str]]:
         """Yield each recording with its prediction, or with what is wrong with it.
 
-        Recordings are decoded while the one before is predicted.
+        Recordings are decoded while others are predicted.
         """
         if len(self.models) > 1:  # they may read other sample rates
             for path in paths:
                 yield path, outcome(partial(self.predict, path))
             return
         [model] = self.models
-        yield from done_ahead(paths, model.sample_rate, model.predict_blocks)
+        yield from done_ahead(paths, model.sample_rate, model.predict_blocks, model.at_once)

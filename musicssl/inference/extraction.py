@@ -55,9 +55,11 @@ class Extractor:
         """Yield each recording with its embedding, or with what is wrong with it.
 
         `h` of an embedding is (D,), (T, D), (L, D) or (L, T, D). Layers that have fewer features
-        than the widest one end with zeros. Recordings are decoded while the one before is embedded.
+        than the widest one end with zeros. Recordings are decoded while others are embedded.
         """
-        return done_ahead(paths, self._model.sample_rate, self._embed)
+        # Layers are collected in one place, so that one recording at a time can fill it.
+        at_once = self._model.at_once if self._of_layers is None else 1
+        return done_ahead(paths, self._model.sample_rate, self._embed, at_once)
 
     def _embed(self, blocks: Iterator[Samples]) -> Embedded:
         h, times = self._model.embed_blocks(blocks)  # (T, D), or (T, sum of widths)

@@ -76,6 +76,16 @@ class Model:
         if isinstance(self.network.encoder, AudioEncoder):
             self.network.encoder.slice_chunks = self._chunks
 
+    @property
+    def at_once(self) -> int:
+        """How many recordings to work on at a time.
+
+        Instances are computed from a recording on one core, so there is one recording for each
+        thread of torch. Encoders of sound use all cores, or a GPU, for one recording.
+        """
+        alone = self.of_sound or self.device.type != "cpu"
+        return 1 if alone else torch.get_num_threads()
+
     def predict(self, audio: Any, sample_rate: int | None = None) -> Prediction:
         """Predict the scores of a recording.
 

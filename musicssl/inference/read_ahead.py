@@ -1,11 +1,15 @@
 """Decode recordings in a thread while a network works on what was read before."""
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from queue import Queue
 from threading import Event, Thread
 from typing import NamedTuple, TypeVar
+
+import torch
 
 from musicssl.audio.decode import stream_audio
 from musicssl.audio.unreadable import UnreadableAudioError
@@ -49,7 +53,10 @@ def read_ahead(paths: Sequence[Path], sample_rate: int) -> Iterator[tuple[Path, 
 
 
 def done_ahead(
-    paths: Sequence[Path], sample_rate: int, work: Callable[[Iterator[Samples]], Found]
+    paths: Sequence[Path],
+    sample_rate: int,
+    work: Callable[[Iterator[Samples]], Found],
+    at_once: int = 1,
 ) -> Iterator[tuple[Path, Found | str]]:
     """Yield each path with what some work on its sound gives, or with what is wrong with it.
 
@@ -57,9 +64,35 @@ def done_ahead(
         paths: Of recordings.
         sample_rate: Of the sound, in Hz.
         work: To be done with the blocks of a recording.
+        at_once: Recordings that are decoded and worked on at a time, one per thread. 1 works on one
+            recording and decodes the next one meanwhile.
     """
-    for path, blocks in read_ahead(paths, sample_rate):
-        yield path, outcome(partial(work, blocks))
+    if at_once == 1:
+        for path, blocks in read_ahead(paths, sample_rate):
+            yield path, outcome(partial(work, blocks))
+        return
+    threads = torch.get_num_threads()
+    # Each thread has one core: more threads of torch would take it from the other recordings.
+    pool = ThreadPoolExecutor(at_once, initializer=partial(torch.set_num_threads, 1))
+    waiting: deque[tuple[Path, Future[Found | str]]] = deque()
+    try:
+        for path in paths:
+            if len(waiting) == 2 * at_once:
+                done, found = waiting.popleft()
+                yield done, found.result()
+            waiting.append((path, pool.submit(_decoded_and_done, path, sample_rate, work)))
+        while waiting:
+            done, found = waiting.popleft()
+            yield done, found.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)
+
+
+def _decoded_and_done(
+    path: Path, sample_rate: int, work: Callable[[Iterator[Samples]], Found]
+) -> Found | str:
+    return outcome(lambda: work(stream_audio(path, sample_rate)))
 
 
 def outcome(work: Callable[[], Found]) -> Found | str:

@@ -1,13 +1,14 @@
-"""Recordings that are decoded ahead are those that are decoded alone."""
+"""Recordings that are decoded ahead, or several at a time, are those that are decoded alone."""
 
 import threading
 
 import numpy as np
 import pytest
+import torch
 
 from musicssl.audio.decode import read_audio
 from musicssl.audio.unreadable import UnreadableAudioError
-from musicssl.inference.read_ahead import read_ahead
+from musicssl.inference.read_ahead import done_ahead, read_ahead
 from tests.support.tone_folder import RATE
 
 
@@ -44,3 +45,38 @@ def test_any_error_reaches_the_reader(tmp_path):
     for _, blocks in read_ahead([tmp_path / "missing.wav"], RATE):
         with pytest.raises((OSError, UnreadableAudioError)):
             list(blocks)
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 5])
+def test_several_recordings_at_a_time_are_in_order_with_their_faults(recordings, tmp_path, at_once):
+    (bad := tmp_path / "bad.wav").write_bytes(b"no sound")
+    paths = [recordings / f"{clip:02d}.wav" for clip in range(6)]
+    paths[4:4] = [bad]
+    threads = torch.get_num_threads()
+    found = list(done_ahead(paths, RATE, lambda blocks: np.concatenate(list(blocks)), at_once))
+    assert [path for path, _ in found] == paths
+    for path, audio in found:
+        if path == bad:
+            assert isinstance(audio, str)
+        else:
+            assert np.array_equal(audio, read_audio(path, RATE))
+    assert torch.get_num_threads() == threads
+
+
+def test_recordings_worked_on_at_a_time_are_as_many_as_asked_for(recordings):
+    """Oracle: each of the first two waits for the other."""
+    together = threading.Barrier(2, timeout=20)
+    paths = [recordings / f"{clip:02d}.wav" for clip in range(2)]
+    found = done_ahead(paths, RATE, lambda blocks: together.wait() in (0, 1), at_once=2)
+    assert [outcome for _, outcome in found] == [True, True]
+
+
+def test_work_on_several_recordings_stops_with_its_reader(recordings):
+    paths = [recordings / f"{clip % 6:02d}.wav" for clip in range(40)]
+    begun = []
+    before = threading.active_count()
+    for number, _ in enumerate(done_ahead(paths, RATE, begun.append, at_once=2)):
+        if number == 1:
+            break
+    assert len(begun) < len(paths)
+    assert threading.active_count() == before
