@@ -103,7 +103,7 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--files", type=int, default=24, help="of each kind, for att")
     arguments.add_argument("--seconds", type=float, default=60.0, help="of each file")
-    options = read(arguments, rounds=1, files=2, seconds=4.0)
+    options = read(arguments, rounds=1, files=2, seconds=1.0)
     torch.set_num_threads(options.threads)
 
     title = f"Audio tagged on {options.threads} threads, {options.seconds:g} s a file"

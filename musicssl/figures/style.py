@@ -9,6 +9,7 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -80,3 +81,14 @@ def save_png(path: Path, figure: Figure) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=DOTS_PER_INCH, format="png")
     return path
+
+
+def save_vector(path: Path, figure: Figure) -> None:
+    """Write a figure as .svg and .pdf, in the folder and by the name of `path`, for papers."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with rc_context(
+        {"svg.fonttype": "none", "svg.hashsalt": "", "pdf.fonttype": 42}
+    ):  # text stays text
+        # Without a date, the same figure is the same file.
+        figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
+        figure.savefig(path.with_suffix(".pdf"), metadata={"CreationDate": None})

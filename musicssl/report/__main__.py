@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         report = view_report(studies, probes)
         if not report.sections and report.probes is None:
             raise _nothing_found(options.runs, report.left_out)
-        page = write_report(report, studies.sections, probes, options.out)
+        page = write_report(report, studies.sections, probes, options.out, options.vector)
         show(report)
         print(f"Report: {printable(str(page))}")
 
@@ -71,6 +71,8 @@ def _parser() -> argparse.ArgumentParser:
         help="name of the method to compare with; by default supervised, att or dnn; of probes, "
         "an untrained network",
     )
+    vector = "write the pictures as SVG and PDF too, for papers"
+    parser.add_argument("--vector", action="store_true", help=vector)
     return parser
 
 

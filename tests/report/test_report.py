@@ -10,7 +10,7 @@ from musicssl.cache import without_checksum, write_json
 from musicssl.report.__main__ import main
 from musicssl.runs.folder import RunFolder
 from tests.support import training_command
-from tests.support.report_page import FILES, Page
+from tests.support.report_page import FILES, SORTING, Page
 from tests.support.studies import read_study
 from tests.support.synthetic_runs import settings, write_run, write_sweep
 
@@ -32,12 +32,29 @@ def test_all_files_are_written_and_the_page_stands_alone(sweep, tmp_path, capsys
     assert page.open == []
     assert len(page.addresses) == 2
     assert all(address.startswith("data:image/png;base64,iVBOR") for address in page.addresses)
-    assert not page.used & {"script", "link", "iframe"}
+    assert not page.used & {"link", "iframe"}
+    assert page.script.strip() == SORTING.strip()
     for text in ("Verdict", "Compared with att", "need to match", "Class by class", "27 runs"):
         assert text in page.text
     printed = capsys.readouterr().out
     assert "| method | 2 % (20) | 10 % (100) | 50 % (500) |" in printed
     assert f"Report: {out / 'index.html'}" in printed
+
+
+def test_pictures_for_papers_hold_text_and_go_with_the_next_report(sweep, tmp_path):
+    out = tmp_path / "out"
+    report(sweep, "--out", out, "--vector")
+    vector = {f"{name}.{ending}" for name in ("curve", "per_class") for ending in ("svg", "pdf")}
+    assert {path.name for path in out.iterdir()} == FILES | vector
+    svg = (out / "curve.svg").read_text()
+    assert all(f">{text}</text>" in svg for text in ("att", "best", "same", "AUROC"))
+    assert (out / "curve.pdf").read_bytes().startswith(b"%PDF")
+    (out / "mine.pdf").write_bytes(b"%PDF")
+    before = svg
+    report(sweep, "--out", out, "--vector")
+    assert (out / "curve.svg").read_text() == before
+    report(sweep, "--out", out)
+    assert {path.name for path in out.iterdir()} == FILES | {"mine.pdf"}
 
 
 def test_every_run_is_listed_with_its_best_epoch(sweep, tmp_path):
@@ -81,7 +98,7 @@ def test_names_are_escaped(tmp_path):
         write_run(tmp_path / "runs" / f"a{p_s}", settings("att", p_s=p_s), quality=0.9)
     report(tmp_path / "runs", "--out", tmp_path / "out")
     page = Page(tmp_path / "out" / "index.html")
-    assert "script" not in page.used
+    assert page.script.strip() == SORTING.strip()
     assert name in page.text
 
 

@@ -1,11 +1,16 @@
 """The files of a report, and its page as a parser reads it."""
 
 from html.parser import HTMLParser
+from pathlib import Path
+
+import musicssl.report.write
 
 FILES = {
     *("index.html", "table.md", "table.csv", "table.tex", "comparisons.csv"),
     *("curve.png", "per_class.png"),
 }
+
+SORTING = Path(musicssl.report.write.__file__).with_name("sorting.js").read_text()
 
 
 class Page(HTMLParser):
@@ -13,7 +18,7 @@ class Page(HTMLParser):
 
     def __init__(self, path):
         super().__init__()
-        self.text, self.addresses, self.open, self.used = "", [], [], set()
+        self.text, self.script, self.addresses, self.open, self.used = "", "", [], [], set()
         self.feed(path.read_text())
 
     def handle_starttag(self, tag, attrs):
@@ -26,4 +31,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        self.text += data
+        if self.open and self.open[-1] == "script":
+            self.script += data
+        elif not self.open or self.open[-1] != "style":
+            self.text += data

@@ -20,15 +20,23 @@ from musicssl.report.write.tables import Table
 from musicssl.report.write.view import ReportView
 
 _FILES = (
-    *("table.csv", "comparisons.csv", "curve.png", "per_class.png"),
-    *("robustness.csv", "robustness.png", "unlabelled.png", "probes.png"),
+    *("table.csv", "comparisons.csv", "robustness.csv"),
     *("best_settings.csv", "best_settings_comparisons.csv"),
-    *("probes.csv", "probe_comparisons.csv", "probes_*.png"),
+    *("probes.csv", "probe_comparisons.csv"),
+    *(
+        f"{picture}{ending}"
+        for picture in ("curve", "per_class", "robustness", "unlabelled", "probes", "probes_*")
+        for ending in (".png", ".svg", ".pdf")
+    ),
 )
 
 
 def write_report(
-    report: ReportView, sections: Sequence[Study], probes: ProbeStudy, folder: Path
+    report: ReportView,
+    sections: Sequence[Study],
+    probes: ProbeStudy,
+    folder: Path,
+    vector: bool = False,
 ) -> Path:
     """Write index.html, table.md and table.tex, and the files about runs and about probes.
 
@@ -41,6 +49,7 @@ def write_report(
         sections: The training runs.
         probes: The results of probes.
         folder: To write to; made if needed.
+        vector: Whether to write pictures as .svg and .pdf too.
 
     Returns:
         The page.
@@ -49,11 +58,15 @@ def write_report(
         InputError: If `folder` cannot be written.
     """
     with disk_errors(folder, "--out FOLDER"):
-        return _write_files(report, sections, probes, folder)
+        return _write_files(report, sections, probes, folder, vector)
 
 
 def _write_files(
-    report: ReportView, sections: Sequence[Study], probes: ProbeStudy, folder: Path
+    report: ReportView,
+    sections: Sequence[Study],
+    probes: ProbeStudy,
+    folder: Path,
+    vector: bool,
 ) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     _remove_former(folder)
@@ -66,10 +79,10 @@ def _write_files(
     (folder / "table.md").write_text(_markdown_file(report), "utf-8")
     (folder / "table.tex").write_text("\n".join(map(latex, report.tables)), "utf-8")
     pictures = [
-        draw_study(study, place)
+        draw_study(study, place, vector)
         for study, place in zip(sections, section_folders(folder, len(sections)), strict=True)
     ]
-    board_pictures = draw_boards(probes.boards, folder)
+    board_pictures = draw_boards(probes.boards, folder, vector)
     page = folder / "index.html"
     page.write_text(html(report, pictures, board_pictures), "utf-8")
     return page

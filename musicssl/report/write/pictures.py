@@ -1,14 +1,16 @@
-"""The pictures of a report, as PNG files."""
+"""The pictures of a report, as PNG files, and as SVG and PDF if asked for."""
 
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 from musicssl.evaluation.metrics import percent
 from musicssl.figures.class_dots import draw_class_dots
 from musicssl.figures.label_curve import Point, draw_label_curves
-from musicssl.figures.robustness_curve import draw_robustness_curves
-from musicssl.figures.style import save_png
+from musicssl.figures.robustness_curve import robustness_curves
+from musicssl.figures.style import save_png, save_vector
 from musicssl.figures.unlabelled_curve import draw_unlabelled_curves
 from musicssl.report.analysis.grouping import fractions
 from musicssl.report.analysis.linear_probes import LinearProbes
@@ -17,39 +19,59 @@ from musicssl.report.analysis.study import Study
 from musicssl.report.analysis.unlabelled_fractions import UnlabelledStudy
 from musicssl.report.write.verdicts import capitalised
 
+_SHOWN_AS = {"per_class": "classes", "probes": "linear_probes"}  # what the page calls a file
 
-def draw_study(study: Study, folder: Path) -> dict[str, Path]:
+
+def draw_study(study: Study, folder: Path, vector: bool = False) -> dict[str, Path]:
     """Draw curve.png and per_class.png, and the other pictures if runs have the data.
 
+    Args:
+        study: The runs.
+        folder: To write to.
+        vector: Whether to write each picture as .svg and .pdf too.
+
     Returns:
-        The files: "curve", of runs with several fractions of labels, "classes", "unlabelled",
+        The PNG files: "curve", of runs with several fractions of labels, "classes", "unlabelled",
         "robustness" and "linear_probes".
     """
-    pictures = {"classes": _draw_classes(study, folder)}
+    figures = {"per_class": _draw_classes(study)}
     if len(fractions(study.pictured)) > 1:
-        pictures["curve"] = _draw_curve(study, folder)
+        figures["curve"] = _draw_curve(study)
     if study.unlabelled is not None:
-        pictures["unlabelled"] = _draw_unlabelled(study.unlabelled, folder)
+        figures["unlabelled"] = _draw_unlabelled(study.unlabelled)
     if study.robustness is not None:
         means, metric = study.robustness.means, study.robustness.metric
-        pictures["robustness"] = draw_robustness_curves(folder, means, metric)
+        figures["robustness"] = robustness_curves(means, metric)
     if study.linear_probes is not None:
-        pictures["linear_probes"] = _draw_linear_probes(study.linear_probes, folder)
-    return pictures
+        figures["probes"] = _draw_linear_probes(study.linear_probes)
+    return {
+        _SHOWN_AS.get(name, name): _save(folder / f"{name}.png", figure, vector)
+        for name, figure in figures.items()
+    }
 
 
-def draw_boards(boards: Sequence[ProbeBoard], folder: Path) -> list[Path | None]:
+def _save(path: Path, figure: Figure, vector: bool) -> Path:
+    if vector:
+        save_vector(path, figure)
+    return save_png(path, figure)
+
+
+def draw_boards(
+    boards: Sequence[ProbeBoard], folder: Path, vector: bool = False
+) -> list[Path | None]:
     """Draw probes_*.png of each board; None for those with a single fraction of labels."""
     names = [re.sub(r"\W+", "_", f"{b.corpus}_{b.probe}").strip("_") for b in boards]
     numbers = [names[:index].count(name) for index, name in enumerate(names)]
     suffixes = [f"_{number + 1}" if number else "" for number in numbers]
     return [
-        None if len(board.p_s) == 1 else _draw_board(board, folder / f"probes_{name}{suffix}.png")
+        None
+        if len(board.p_s) == 1
+        else _save(folder / f"probes_{name}{suffix}.png", _draw_board(board), vector)
         for board, name, suffix in zip(boards, names, suffixes, strict=True)
     ]
 
 
-def _draw_curve(study: Study, folder: Path) -> Path:
+def _draw_curve(study: Study) -> Figure:
     curves = {
         method.label: [
             Point(percent(p_s), cell.labelled, list(cell.values(study.metric).values()))
@@ -58,38 +80,35 @@ def _draw_curve(study: Study, folder: Path) -> Path:
         for method in study.pictured
     }
     title = "Means with 95 % intervals, and single seeds"
-    return save_png(folder / "curve.png", draw_label_curves(curves, study.metric_name, title))
+    return draw_label_curves(curves, study.metric_name, title)
 
 
-def _draw_unlabelled(study: UnlabelledStudy, folder: Path) -> Path:
+def _draw_unlabelled(study: UnlabelledStudy) -> Figure:
     curves = {
         label: {u_s: list(cell.values(study.metric).values()) for u_s, cell in cells.items()}
         for label, cells in study.curves.items()
     }
     title = f"Means with 95 % intervals, and single seeds, at {percent(study.p_s)} of the labels"
-    figure = draw_unlabelled_curves(curves, study.metric_name, title)
-    return save_png(folder / "unlabelled.png", figure)
+    return draw_unlabelled_curves(curves, study.metric_name, title)
 
 
-def _draw_classes(study: Study, folder: Path) -> Path:
+def _draw_classes(study: Study) -> Figure:
     p_s = study.class_fraction
     values = {m.label: m.cells[p_s].by_class() for m in study.pictured if p_s in m.cells}
     classes = study.baseline.runs[0].test_set.classes
     name = study.class_metric_name
     reference = (0.5, "chance") if study.has_classes else (0.0, "the mean target")
     title = f"{name} by class at {percent(p_s)} of the labels, mean over seeds"
-    figure = draw_class_dots(classes, values, name, title, reference)
-    return save_png(folder / "per_class.png", figure)
+    return draw_class_dots(classes, values, name, title, reference)
 
 
-def _draw_linear_probes(probes: LinearProbes, folder: Path) -> Path:
+def _draw_linear_probes(probes: LinearProbes) -> Figure:
     title = f"Linear probes of runs with {percent(probes.p_s)} of the labels"
     share = "their share of the run's"
-    figure = draw_label_curves(probes.curves, probes.metric_name, title, share)
-    return save_png(folder / "probes.png", figure)
+    return draw_label_curves(probes.curves, probes.metric_name, title, share)
 
 
-def _draw_board(board: ProbeBoard, path: Path) -> Path:
+def _draw_board(board: ProbeBoard) -> Figure:
     curves = {
         model.label: [
             Point(percent(p_s), model.labelled(p_s), model.values(p_s, board.metric))
@@ -99,4 +118,4 @@ def _draw_board(board: ProbeBoard, path: Path) -> Path:
     }
     title = f"{capitalised(board.title)}; {chance_text(board)}"
     share = "their share of all labelled ones"
-    return save_png(path, draw_label_curves(curves, board.metric_name, title, share))
+    return draw_label_curves(curves, board.metric_name, title, share)
