@@ -57,7 +57,7 @@ PARTS = {
     "trainer": "pytorch_lightning",
     "views": "musicssl.augment.views",
 }
-RECIPES = ("experiment", "launcher", "sweep")  # settings, and nothing that is called
+RECIPES = ("hydra", "experiment", "launcher", "sweep")  # settings, and nothing that is called
 LINKS = {"unlabelled": "dataset"}  # the same options for another place
 SUPPORT = ("support", "conf", "fixtures")
 

@@ -1,5 +1,6 @@
 """One job of a sweep: a run in a folder of its own, whose failure is an outcome like any other."""
 
+import math
 import os
 import sys
 import time
@@ -13,6 +14,7 @@ from typing import Literal
 
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from musicssl.cache import null_to_nan
 from musicssl.cli import worker
 from musicssl.cli.exits import termination
 from musicssl.errors import disk_errors, input_error
@@ -31,6 +33,8 @@ class Outcome:
         result: What it came to on the test split, such as "AUROC 0.816"; empty if it failed.
         cause: Why it failed, one sentence.
         mistake: Whether the failure is for the user to mend.
+        validation: The metric by which runs of such a task are usually compared, on the validation
+            clips; an error is negative, so that more is better. NaN if it failed.
     """
 
     folder: str
@@ -39,6 +43,11 @@ class Outcome:
     result: str = ""
     cause: str = ""
     mistake: bool = False
+    validation: float = math.nan
+
+    def __float__(self) -> float:
+        """Return `validation`, which Hydra's sweepers that search maximise."""
+        return self.validation
 
 
 def attempt(
@@ -81,7 +90,9 @@ def attempt(
     state: Literal["trained", "was complete"] = (
         "was complete" if _stamp(folder) == before else "trained"
     )
-    return Outcome(str(folder.path), state, time.perf_counter() - start, _result(folder))
+    seconds = time.perf_counter() - start
+    validation = _validation(folder)
+    return Outcome(str(folder.path), state, seconds, _result(folder), validation=validation)
 
 
 def _result(folder: ResultFolder) -> str:
@@ -90,6 +101,16 @@ def _result(folder: ResultFolder) -> str:
     name = primary_metric(means)
     value = means[name]
     return f"{metric_info(name).heading} " + ("undefined" if value is None else f"{value:.3f}")
+
+
+def _validation(folder: ResultFolder) -> float:
+    """Return the same metric on the validation clips; see `Outcome`."""
+    means = (folder.result().get("validation") or {}).get("macro")
+    if not means:
+        return math.nan
+    name = primary_metric(means)
+    sign = -1 if metric_info(name).smaller_is_better else 1
+    return sign * float(null_to_nan(means[name]))
 
 
 @contextmanager

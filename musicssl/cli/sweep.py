@@ -20,6 +20,7 @@ from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from joblib import cpu_count
@@ -48,6 +49,7 @@ class SweepProgress(Callback):
     def __init__(self) -> None:
         self.journal: Path | None = None  # of the sweep; none in a run by itself
         self.axes: dict[str, list[str]] = {}
+        self.total = 1  # jobs
         self.jobs = 1  # at a time
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
@@ -58,6 +60,9 @@ class SweepProgress(Callback):
     def _start(self, config: DictConfig) -> None:
         _check_started_once()
         self.axes = axes(config)
+        product = math.prod(len(values) for values in self.axes.values())
+        trials = config.hydra.sweeper.get("trials")  # of a search
+        self.total = product if trials is None else trials
         self.jobs = jobs_at_a_time(config.hydra.launcher)
         if config.hydra.runtime.choices["hydra/launcher"] not in _LOCAL:
             self.jobs = self.total  # a cluster starts as many as it can
@@ -68,12 +73,8 @@ class SweepProgress(Callback):
         atexit.register(self.journal.unlink, missing_ok=True)
         termination.install()
         varied = "  ".join(f"{key}={','.join(values)}" for key, values in self.axes.items())
-        print(f"{self.total} runs, {self.jobs} at a time: {varied}")
-
-    @property
-    def total(self) -> int:
-        """The number of jobs."""
-        return math.prod(len(values) for values in self.axes.values())
+        what = "runs" if trials is None else "complete trials in the study"
+        print(f"{self.total} {what}, {self.jobs} at a time: {varied}")
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Write down what became of the job; print it, and how far the sweep is."""
@@ -147,6 +148,8 @@ def _check_started_once() -> None:
 def axes(config: DictConfig) -> dict[str, list[str]]:
     """Return the values that a sweep goes through, by the override that they belong to.
 
+    An interval that a search draws from is one value, as it was typed.
+
     Args:
         config: Of the sweep; what the command line says of an axis counts more than the file.
     """
@@ -158,10 +161,14 @@ def axes(config: DictConfig) -> dict[str, list[str]]:
     )
     last = {override.get_key_element(): override for override in overrides}
     return {
-        key: list(override.sweep_string_iterator())
-        for key, override in last.items()
-        if override.is_sweep_override()
+        key: _values(override) for key, override in last.items() if override.is_sweep_override()
     }
+
+
+def _values(override: Override) -> list[str]:
+    if override.is_interval_sweep():
+        return [(override.input_line or "").partition("=")[2]]
+    return list(override.sweep_string_iterator())
 
 
 def jobs_at_a_time(launcher: DictConfig) -> int:
