@@ -102,7 +102,7 @@ def exponential_rampup(epoch: float, top: float, epochs: float) -> float:
     >>> [round(exponential_rampup(epoch, 4.0, epochs=54), 6) for epoch in (-1, 0, 27, 54, 99)]
     [0.0, 0.0, 1.236068, 4.0, 4.0]
     """
-    return (1.0 + top) ** _fraction(epoch, epochs) - 1.0
+    return math.pow(1.0 + top, _fraction(epoch, epochs)) - 1.0
 
 
 def _fraction(epoch: float, epochs: float) -> float:

@@ -236,7 +236,8 @@ def train_and_test(
     warning = overlap(weights_of(settings["method"]), datamodule.corpus.name)
     if warning is not None:
         say(warning)
-    check_corpus_for(get_class(config.method._target_).needs, datamodule.corpus)
+    kind: type[Learner] = get_class(config.method._target_)
+    check_corpus_for(kind.needs, datamodule.corpus)  # others do not know the sizes of tokens
     method: Learner = instantiate(config.method, **datamodule.sizes)
     add_teacher(config, settings, datamodule, method.needs)
     datamodule.serve(method.needs)

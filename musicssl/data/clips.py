@@ -34,7 +34,7 @@ class Piece(NamedTuple):
 
 
 class Clips(Protocol):
-    """The input of N clips: T instances of F features each; or, with F = 1, S samples or T tokens."""
+    """The input of N clips: T instances of F features; or, with F = 1, S samples or T tokens."""
 
     @property
     def num_features(self) -> int:

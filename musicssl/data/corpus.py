@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +87,7 @@ class Corpus:
         if not isinstance(self.x, np.ndarray) or self.is_tokens:
             kind = "tokens" if self.is_tokens else "sound"
             raise TypeError(f"the clips of {self.name} are {kind}, not instances")
-        return self.x
+        return cast(NDArray[np.float32], self.x)
 
     @property
     def token_rows(self) -> NDArray[np.integer]:
@@ -98,7 +98,7 @@ class Corpus:
         """
         if not isinstance(self.x, np.ndarray) or not self.is_tokens:
             raise TypeError(f"the clips of {self.name} are no tokens")
-        return self.x
+        return cast(NDArray[np.integer], self.x)
 
     @property
     def sound(self) -> Sound:
@@ -295,14 +295,13 @@ def _check_finite(corpus: Corpus, x: NDArray[np.float32]) -> None:
 
 def _check_tokens(corpus: Corpus) -> None:
     x, count = corpus.token_rows, len(corpus.tokens)
-    bad = np.zeros(len(x), np.bool_)
-    if np.issubdtype(x.dtype, np.integer):
-        bad = ((x < 0) | (x >= count)).any(axis=1)
-    if bad.any() or not np.issubdtype(x.dtype, np.integer):
-        clip = str(corpus.clip_ids[int(np.argmax(bad))])
+    whole = np.issubdtype(x.dtype, np.integer)
+    bad = np.flatnonzero(((x < 0) | (x >= count)).any(axis=1)) if whole else np.arange(len(x))
+    if len(bad):
         raise InputError(
-            f"{corpus.name}: the tokens of clip {clip!r} must be whole numbers from 0 to "
-            f"{count - 1}, of the {count} tokens that the corpus names; write them again."
+            f"{corpus.name}: the tokens of clip {str(corpus.clip_ids[bad[0]])!r} must be whole "
+            f"numbers from 0 to {count - 1}, of the {count} tokens that the corpus names; write "
+            "them again."
         )
 
 

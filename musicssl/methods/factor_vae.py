@@ -16,6 +16,7 @@ from musicssl.losses.latent_regularisers import (
     total_correlation,
 )
 from musicssl.methods.base.latent_vae import LatentVAE, Regularised, check_weights
+from musicssl.methods.generative.sizes import check_widths
 
 _BETAS = (0.8, 0.9)  # of the discriminator's Adam
 
@@ -62,6 +63,7 @@ class FactorVAE(LatentVAE):
     ) -> None:
         super().__init__(**parts)
         check_weights(beta=beta, capacity=capacity, gamma=gamma)
+        check_widths(discriminator, "method.discriminator", fewest=1)
         self.beta = beta
         self.capacity = capacity
         self.gamma = gamma
@@ -91,7 +93,10 @@ class FactorVAE(LatentVAE):
         """
         epoch = self.trainer.current_epoch + batch_idx / self.trainer.num_training_batches
         clips = torch.arange(len(batch.x), device=batch.x.device)
-        first, second = batch.select(clips[: len(clips) // 2]), batch.select(clips[len(clips) // 2 :])
+        first, second = (
+            batch.select(clips[: len(clips) // 2]),
+            batch.select(clips[len(clips) // 2 :]),
+        )
         loss = self.autoencoder_loss(first, epoch)
         with torch.no_grad():
             q = self.encoder.posterior(self.encoder.inputs(second))

@@ -15,12 +15,12 @@ READS_INSTANCES = (
     "of sound such as encoder=samplecnn."
 )
 READS_TOKENS = (
-    "the network reads tokens, but the data are instances or sound; choose a corpus of tokens, such "
-    "as dataset=dmelodies, or autoencoder=mlp."
+    "the network reads tokens, but the data are instances or sound; choose autoencoder=mlp, or a "
+    "corpus of tokens, such as dataset=dmelodies."
 )
 TOKENS_AND_NOT = (
-    "the data are tokens, but the network reads instances or sound; choose one that reads tokens, "
-    "such as autoencoder=cnn of method=beta_vae."
+    "the data are tokens, but the network reads instances or sound; choose autoencoder=cnn or "
+    "autoencoder=rnn, and a method that takes them, such as method=beta_vae."
 )
 
 

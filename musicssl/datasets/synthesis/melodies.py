@@ -110,7 +110,8 @@ def _all_notes() -> NDArray[np.uint8]:
     root, scale = values[:, 0] + 12 * values[:, 1], values[:, 2]
     degrees = np.where(values[:, 3:, None] == 0, _CHORDS, _CHORDS[:, ::-1])  # (1728, 4, 3)
     notes = _FIRST_TOKEN + root[:, None] + _SCALES[scale[:, None], degrees.reshape(-1, 12)]
-    return np.insert(notes, 12, REST, axis=1).astype(np.uint8)
+    with_rest: NDArray[np.uint8] = np.insert(notes, 12, REST, axis=1).astype(np.uint8)
+    return with_rest
 
 
 def _all_places() -> NDArray[np.uint8]:

@@ -67,9 +67,9 @@ class LatentVAE(Method):
     different epochs cannot be compared.
 
     Logged with each epoch: `train/loss` and its parts, `train/reconstruction` in nats per token or
-    feature, and `train/kl` in nats per clip; both also for validation, without teacher forcing;
-    for tokens `val/reconstruction_accuracy`, the share of the right tokens decoded from the mean
-    of q(z|x). `val/active_units` and `val/effective_rank` as in `AutoencoderMethod`.
+    feature, and `train/kl` in nats per clip; `val/reconstruction_loss` and `val/kl`, with the mean
+    of q(z|x) and without teacher forcing, and for tokens `val/reconstruction_accuracy`, the share
+    of the right ones. `val/active_units` and `val/effective_rank` as in `AutoencoderMethod`.
 
     Args:
         autoencoder: Encoder and decoder; see `musicssl.methods.generative.autoencoders`.
@@ -218,7 +218,7 @@ class LatentVAE(Method):
         """Log the metrics of the probe, and how well the validation clips are reconstructed."""
         val = Embeddings(outputs, targets, mask)
         self.log_metrics("val/", self.probe.logits(val), targets, mask)
-        names = {"nats": "reconstruction", "kl": "kl", "correct": "reconstruction_accuracy"}
+        names = {"nats": "reconstruction_loss", "kl": "kl", "correct": "reconstruction_accuracy"}
         for part, metric in self._val_means.items():
             if metric.update_called:
                 self.log(f"val/{names[part]}", metric.compute(), sync_dist=True)

@@ -20,8 +20,7 @@ def check_widths(widths: Any, name: str = "method.hidden", fewest: int = 0) -> N
     is_list = isinstance(widths, Sequence) and len(widths) >= fewest
     if not is_list or not all(_is_positive_int(width) for width in widths):
         raise InputError(
-            f"{name} must be a list of whole numbers from 1 up, such as [512,256], got "
-            f"{widths}."
+            f"{name} must be a list of whole numbers from 1 up, such as [512,256], got {widths}."
         )
 
 

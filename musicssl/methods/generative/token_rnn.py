@@ -137,4 +137,4 @@ class TokenRnnDecoder(TokenDecoder):
 
 def _states(flat: Tensor) -> Tensor:
     """Return the states of the layers, (N, L U) -> (L, N, U)."""
-    return flat.unflatten(1, (_LAYERS, -1)).transpose(0, 1).contiguous()
+    return flat.view(len(flat), _LAYERS, -1).transpose(0, 1).contiguous()

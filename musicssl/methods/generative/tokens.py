@@ -37,9 +37,7 @@ class TokenEncoder(nn.Module, ABC):
         self.num_tokens, self.num_ticks = num_tokens, num_ticks
         self.embed_dim = latent_dim
         self.mean, self.log_deviation = (
-            nn.Sequential(
-                nn.Linear(summary_dim, hidden), nn.SELU(), nn.Linear(hidden, latent_dim)
-            )
+            nn.Sequential(nn.Linear(summary_dim, hidden), nn.SELU(), nn.Linear(hidden, latent_dim))
             for _ in range(2)
         )
 

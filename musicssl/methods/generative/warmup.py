@@ -33,9 +33,7 @@ class Warmup:
 
     def __post_init__(self) -> None:
         if self.unit not in _UNITS:
-            raise InputError(
-                f"method.warmup.unit must be {' or '.join(_UNITS)}, got {self.unit}."
-            )
+            raise InputError(f"method.warmup.unit must be {' or '.join(_UNITS)}, got {self.unit}.")
         for name, length in (("epochs", self.epochs), ("ramp", self.ramp)):
             if not length >= 0:
                 raise InputError(f"method.warmup.{name} must be 0 or more, got {length:g}.")
@@ -44,7 +42,7 @@ class Warmup:
         """Whether there is a regulariser, after so many epochs, a fraction included."""
         return epoch >= self.epochs
 
-    def value(self, epoch: float, steps_per_epoch: int, top: float) -> float:
+    def value(self, epoch: float, steps_per_epoch: float, top: float) -> float:
         """Return the weight or capacity, which rises to `top`; see `exponential_rampup`.
 
         Args:
