@@ -358,7 +358,7 @@ def embedded_corpus(corpus: Corpus, h: NDArray[np.float32]) -> Corpus:
     Nothing is copied. `activity` is left out, because an embedding describes a whole clip.
 
     Args:
-        corpus: A corpus of instances or of sound.
+        corpus: A corpus of instances, of sound or of tokens.
         h: The embeddings of its clips, (N, D), in the same order.
     """
-    return replace(corpus, x=h[:, None, :], lengths=None, activity=None)
+    return replace(corpus, x=h[:, None, :], lengths=None, activity=None, tokens=())

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from musicssl.data.clips import clips_of
-from musicssl.data.corpus import LoadedCorpus, check_corpus
+from musicssl.data.corpus import LoadedCorpus, check_corpus, embedded_corpus
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.needs import Needs
 from musicssl.errors import InputError
@@ -87,6 +87,11 @@ def test_a_second_corpus_has_to_have_the_same_tokens(corpus):
     clips = SemiSupervisedDataModule(MELODIES, b_s=0, unlabelled=LoadedCorpus(other))
     with pytest.raises(InputError, match="have different features"):
         clips.setup()
+
+
+def test_embeddings_of_tokens_are_instances(corpus):
+    h = np.zeros((len(corpus.y), 4), np.float32)
+    assert check_corpus(embedded_corpus(corpus, h)).instances.shape == (len(h), 1, 4)
 
 
 def test_rows_are_read_whole_as_often_as_there_are_positions(corpus):
