@@ -28,12 +28,13 @@ def attribute_order(z: Tensor, attributes: Tensor, mask: Tensor, delta: float) -
     Returns:
         (A,); 0 for an attribute that was observed in no clip.
     """
-    observed = mask.to(z.dtype)
-    values = attributes.to(z.dtype).where(mask, 0)
-    order = torch.sign(values.unsqueeze(1) - values)  # (N, N, A)
-    distance = (torch.tanh(delta * (z.unsqueeze(1) - z)) - order).abs()
-    total = torch.einsum("ija,ia,ja->a", distance, observed, observed)
-    return total / observed.sum(dim=0).square().clamp_min(1)
+    rows = (delta * z).T  # (A, N)
+    observed = mask.to(z.dtype).T
+    values = attributes.to(z.dtype).where(mask, 0).T
+    order = torch.sign(values.unsqueeze(2) - values.unsqueeze(1))  # (A, N, N)
+    distance = (torch.tanh(rows.unsqueeze(2) - rows.unsqueeze(1)) - order).abs()
+    total = (distance @ observed.unsqueeze(2)).squeeze(2) * observed  # sum over j, (A, N)
+    return total.sum(dim=1) / observed.sum(dim=1).square().clamp_min(1)
 
 
 def total_correlation(logits: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ def numbers(corpus, split):
     return [int(name.partition("-")[2]) for name in corpus.clip_ids[corpus.split == split]]
 
 
+@pytest.mark.slow
 def test_a_share_has_the_first_melodies_of_each_split():
     corpus = check_corpus(DMelodies(share=0.001).load())
     everything = np.arange(COUNT)[:, None].repeat(2, axis=1)  # a table, as the authors shuffle it
@@ -23,7 +24,14 @@ def test_a_share_has_the_first_melodies_of_each_split():
     for split, start, end in zip(("train", "val", "test"), ends, ends[1:], strict=False):
         kept = order[start : start + round(0.001 * (end - start))]
         assert numbers(corpus, split) == sorted(kept.tolist())
-    assert [len(numbers(corpus, split)) for split in ("train", "val", "test")] == [948, 271, 135]
+
+
+def test_a_smaller_share_is_part_of_a_larger_one():
+    small, large = (check_corpus(DMelodies(share=share).load()) for share in (5e-4, 1e-3))
+    for split, count in (("train", 948), ("val", 271), ("test", 135)):
+        both = numbers(small, split), numbers(large, split)
+        assert set(both[0]) < set(both[1])
+        assert len(both[1]) == count
 
 
 def test_targets_are_the_factors_of_the_tokens():

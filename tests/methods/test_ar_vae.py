@@ -78,7 +78,7 @@ def test_named_attributes_are_ordered_along_their_dimensions(tmp_path):
     names = [clips.corpus.classes[2], clips.corpus.classes[0]]
     parts = feature_parts(**MUSIC, attributes=names, task="regression")
     subject = seeded(AttributeRegularisedVAE, **parts)
-    fitted(tmp_path, subject, clips, max_epochs=30)
+    fitted(tmp_path, subject, clips, max_epochs=30, check_val_every_n_epoch=30)
     assert isinstance(subject, LatentSpace)
     assert list(subject.attribute_dimensions) == [1, None, 0]
     test = clips.clips("test")
