@@ -15,9 +15,10 @@ class Batch(NamedTuple):
     """A batch of clips with their labels (B clips, T instances, F features, C classes).
 
     Attributes:
-        x: Instances, (B, T, F) float32, or samples of sound in [-1, 1], (B, S) float32; values
-            beyond a clip's length are padding and may be anything.
-        y: Targets in [0, 1], (B, C) float32; arbitrary where `mask` is False.
+        x: Instances, (B, T, F) float32, or samples of sound in [-1, 1], (B, S) float32, or tokens,
+            (B, T) int64; values beyond a clip's length are padding and may be anything.
+        y: Targets in [0, 1], (B, C) float32, any real numbers in a regression; arbitrary where
+            `mask` is False.
         mask: True where the target was observed, (B, C) bool.
         lengths: Number of valid instances or samples of each clip, (B,) int64, or None if all T or
             S are valid.
@@ -38,6 +39,11 @@ class Batch(NamedTuple):
     activity: Tensor | None = None
     teacher: Tensor | None = None
     teacher_mask: Tensor | None = None
+
+    @property
+    def is_tokens(self) -> bool:
+        """Whether the clips are rows of tokens, instead of instances or sound."""
+        return not self.x.is_floating_point()
 
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on a device; tensors that are already there are not copied."""

@@ -93,6 +93,18 @@ def ramps(epoch: float, up_epochs: float, down_epochs: float, end: float) -> flo
     return sigmoid_rampup(epoch, up_epochs) * sigmoid_rampdown(epoch, down_epochs, end)
 
 
+def exponential_rampup(epoch: float, top: float, epochs: float) -> float:
+    """Rise from 0 to `top` at `epochs`, then stay there: (1 + top)^x - 1.
+
+    The ramp of the dMelodies benchmark, exp(r i) - 1 with r = ln(1 + top) / 100,000 and i the steps
+    so far; x is the fraction of the ramp that has passed.
+
+    >>> [round(exponential_rampup(epoch, 4.0, epochs=54), 6) for epoch in (-1, 0, 27, 54, 99)]
+    [0.0, 0.0, 1.236068, 4.0, 4.0]
+    """
+    return math.pow(1.0 + top, _fraction(epoch, epochs)) - 1.0
+
+
 def _fraction(epoch: float, epochs: float) -> float:
     """Return the fraction of a ramp that has passed, in [0, 1]."""
     return min(max(epoch / epochs, 0.0), 1.0) if epochs > 0 else 1.0

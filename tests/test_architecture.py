@@ -45,6 +45,7 @@ PARTS = {
     "augment": "musicssl.augment",
     "baseline": "sklearn",
     "features": "musicssl.audio",
+    "autoencoder": "musicssl.methods.generative.autoencoders.",
     "likelihood": "musicssl.losses.likelihoods",
     "logger": None,
     "loss": "musicssl.losses",

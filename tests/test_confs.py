@@ -202,6 +202,7 @@ TYPED = {
     "optimizer": "sgd",
     "schedule": "halving",
     "views": "strong",
+    "autoencoder": "rnn",
     "features": "waveform",
     "pooling": "mean",
     "encoder": "cnn",

@@ -393,6 +393,33 @@ def test_answers_to_missing_labels(recipe, dataset):
         assert config.hydra.runtime.choices.views == "none"
 
 
+@pytest.mark.parametrize("method", ["beta_vae", "annealed_vae", "factor_vae", "ar_vae"])
+def test_the_benchmark_of_melodies_is_as_published(method):
+    """Pati, Gururani and Lerch 2020, section 4.2, and the code of the authors."""
+    config = composed(f"experiment=dmelodies/{method}")
+    assert (config.dataset.share, config.data.batch_size, config.trainer.max_epochs) == (
+        1,
+        512,
+        100,
+    )
+    optimizer = config.optimizer
+    assert (optimizer._target_, optimizer.lr, optimizer.weight_decay) == (
+        "torch.optim.Adam",
+        1e-4,
+        0,
+    )
+    if "warmup" in config.method:
+        warmup = config.method.warmup
+        assert (warmup.epochs, warmup.ramp, warmup.unit) == (11, 100_000, "steps")
+    weights = {
+        "beta_vae": {"beta": 1, "free_nats": 50},
+        "annealed_vae": {"beta": 1, "capacity": 50},
+        "factor_vae": {"beta": 1, "capacity": 50, "gamma": 10, "discriminator": [64, 64, 64]},
+        "ar_vae": {"beta": 0.001, "capacity": 0, "gamma": 1, "delta": 10},
+    }
+    assert {name: config.method[name] for name in weights[method]} == weights[method]
+
+
 def test_the_study_of_missing_labels_is_its_recipes_at_four_rates():
     config = OmegaConf.load(CONF / "sweep" / "missing_labels.yaml")
     axes = {key: str(value).split(",") for key, value in config.hydra.sweeper.params.items()}

@@ -22,6 +22,7 @@ _FAMILIES = {  # by the common file of their settings, in conf/method/base
     "semi_supervised": "From labelled and unlabelled clips: consistency and pseudo-labels",
     "representation": "Embeddings, evaluated by a linear probe",
     "generative": "Generative models",
+    "latents": "Latent variables: independent, or one for each attribute",
     "distillation": "From a teacher",
 }
 

@@ -14,6 +14,7 @@ GROUPS = {  # what an option of each is
     "features": "what a clip is made of",
     "launcher": "where the jobs of a sweep run (with -m or sweep=...)",
     "likelihood": "of the features, for generative methods",
+    "autoencoder": "encoder and decoder of methods that regularise latent variables",
     "logger": "a dashboard or log beside the files of the run",
     "loss": "of the classifier, instead of that of the task",
     "method": "the way to learn from labelled and unlabelled clips",
@@ -32,7 +33,7 @@ GROUPS = {  # what an option of each is
 _CHOICE = re.compile(r"\$\{hydra:runtime\.choices\.(\w+)\}")  # its option
 _ENVIRONMENT = re.compile(r"\$\{oc\.env:\w+,(\w+)\}")  # its default
 _BESIDE = {  # chosen in other choices
-    "train": ("augment", "baseline", "likelihood", "thresholds"),
+    "train": ("augment", "autoencoder", "baseline", "likelihood", "thresholds"),
     "probe": (),
 }
 

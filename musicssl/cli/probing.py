@@ -332,6 +332,8 @@ def find_baselines(
     if "untrained" in wanted and checkpoint is not None:
         found.append(untrained(checkpoint, None, to_plain(config.trusted)))
     has_corpus = plan.dataset is not None
-    if "log_mel" in wanted and has_corpus and not isinstance(plan.probe, FineTune):
+    if "log_mel" not in wanted or not has_corpus or isinstance(plan.probe, FineTune):
+        return found
+    if not load().is_tokens:
         found.append(of_statistics(load().sample_rate))
     return found

@@ -40,6 +40,7 @@ from musicssl.cli.job import Outcome
 from musicssl.cli.overrides import check_kinds, check_use
 from musicssl.cli.teaching import add_teacher
 from musicssl.data.datamodule import SemiSupervisedDataModule
+from musicssl.data.needs import check_corpus_for
 from musicssl.errors import InputError
 from musicssl.figures.embedding_map import check_layout
 from musicssl.methods.base.learner import Learner
@@ -235,6 +236,8 @@ def train_and_test(
     warning = overlap(weights_of(settings["method"]), datamodule.corpus.name)
     if warning is not None:
         say(warning)
+    kind: type[Learner] = get_class(config.method._target_)
+    check_corpus_for(kind.needs, datamodule.corpus)  # others do not know the sizes of tokens
     method: Learner = instantiate(config.method, **datamodule.sizes)
     add_teacher(config, settings, datamodule, method.needs)
     datamodule.serve(method.needs)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ class Piece(NamedTuple):
     """The input of some clips, or of a part of each.
 
     Attributes:
-        x: Instances, (B, T, F), or samples, (B, S); float32.
+        x: Instances, (B, T, F), or samples, (B, S); float32. Or tokens, (B, T) int64.
         lengths: Valid instances or samples of each clip, (B,) int64; None if all are valid.
         starts: First instance or sample of each clip, (B,) int64.
     """
@@ -34,7 +34,7 @@ class Piece(NamedTuple):
 
 
 class Clips(Protocol):
-    """The input of N clips: T instances of F features each, or crops of S samples, with F = 1."""
+    """The input of N clips: T instances of F features; or, with F = 1, S samples or T tokens."""
 
     @property
     def num_features(self) -> int:
@@ -118,6 +118,28 @@ class InstanceClips:
         """Divide clips into batches of `batch_size`."""
         for start in range(0, len(rows), batch_size):
             yield rows[start : start + batch_size]
+
+
+@dataclass(frozen=True, eq=False)
+class TokenClips(InstanceClips):
+    """Clips that are rows of tokens; training uses each clip as a whole.
+
+    Attributes:
+        x: Tokens, (N, T) of any integers; batches have them as int64.
+        lengths: Valid tokens of each clip, (N,) int64, or None if all T are valid.
+    """
+
+    x: NDArray[Any]
+
+    @property
+    def num_features(self) -> int:
+        """1: a token is one number."""
+        return 1
+
+    def whole(self, rows: Rows) -> Piece:
+        """Read all of some clips, in one indexed read."""
+        piece = super().whole(rows)
+        return piece._replace(x=piece.x.long())
 
 
 @dataclass(frozen=True, eq=False)
@@ -294,15 +316,17 @@ def clips_of(
     """Return the input of a corpus's clips.
 
     Args:
-        corpus: A corpus of instances or of sound.
+        corpus: A corpus of instances, of tokens or of sound.
         crop_seconds: Length of a training crop of a recording, in seconds. None, or more than the
-            longest recording, for whole recordings. Clips of instances are short and never cropped.
+            longest recording, for whole recordings. Other clips are short and never cropped.
         adjacent: Whether crops of the same recording follow each other; see `SoundClips`.
         on_grid: Whether crops start at the start of a label frame, for labels in time.
 
     Raises:
         InputError: If a crop would be empty.
     """
+    if corpus.is_tokens:
+        return TokenClips(corpus.token_rows, corpus.lengths)
     if not corpus.is_sound:
         return InstanceClips(corpus.instances, corpus.lengths)
     sound = corpus.sound

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +20,15 @@ _CHUNK = 1024  # clips at a time
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """N clips, each T instances with F features or sound, and their labels for C classes.
+    """N clips, each T instances with F features, sound, or tokens, and their labels for C classes.
 
     Attributes:
         name: The word typed after `dataset=`.
         classes: The name of each class, in column order, (C).
-        x: Instances, (N, T, F) float32, an array or a memory map; or the sound of the clips.
-        y: Targets in [0, 1], (N, C) float32; arbitrary where `mask` is False.
+        x: Instances, (N, T, F) float32, an array or a memory map; or the sound of the clips; or
+            tokens, (N, T) of any integers, numbers from 0 up of what is in `tokens`.
+        y: Targets in [0, 1], or any real numbers in a regression, (N, C) float32; arbitrary where
+            `mask` is False.
         mask: True where a target was observed, (N, C) bool.
         split: "train", "val" or "test" for each clip, (N,) str. If a corpus has no "val" clips, its
             validation set is carved out of "train" by `musicssl.data.splits`.
@@ -46,11 +48,12 @@ class Corpus:
             that hold the recording; None if unknown.
         credit: Credit for the answer i where class j is right, (C, C) float32, if an answer can be
             partly right.
+        tokens: The name of each token, in the order of their numbers; empty if clips are none.
     """
 
     name: str
     classes: tuple[str, ...]
-    x: NDArray[np.float32] | Sound
+    x: NDArray[np.float32] | NDArray[np.integer] | Sound
     y: NDArray[np.float32]
     mask: NDArray[np.bool_]
     split: NDArray[np.str_]
@@ -62,22 +65,40 @@ class Corpus:
     task: str = "multi_label"
     credit: NDArray[np.float32] | None = None
     sources: NDArray[np.str_] | None = None
+    tokens: tuple[str, ...] = ()
 
     @property
     def is_sound(self) -> bool:
-        """Whether the clips are sound instead of instances."""
+        """Whether the clips are sound instead of instances or tokens."""
         return not isinstance(self.x, np.ndarray)
+
+    @property
+    def is_tokens(self) -> bool:
+        """Whether the clips are rows of tokens."""
+        return len(self.tokens) > 0
 
     @property
     def instances(self) -> NDArray[np.float32]:
         """The instances of all clips, (N, T, F).
 
         Raises:
-            TypeError: If the clips are sound.
+            TypeError: If the clips are sound or tokens.
         """
-        if not isinstance(self.x, np.ndarray):
-            raise TypeError(f"the clips of {self.name} are sound, not instances")
-        return self.x
+        if not isinstance(self.x, np.ndarray) or self.is_tokens:
+            kind = "tokens" if self.is_tokens else "sound"
+            raise TypeError(f"the clips of {self.name} are {kind}, not instances")
+        return cast(NDArray[np.float32], self.x)
+
+    @property
+    def token_rows(self) -> NDArray[np.integer]:
+        """The tokens of all clips, (N, T).
+
+        Raises:
+            TypeError: If the clips are not tokens.
+        """
+        if not isinstance(self.x, np.ndarray) or not self.is_tokens:
+            raise TypeError(f"the clips of {self.name} are no tokens")
+        return cast(NDArray[np.integer], self.x)
 
     @property
     def sound(self) -> Sound:
@@ -97,8 +118,8 @@ class Corpus:
 
     @property
     def num_features(self) -> int | None:
-        """Features of an instance, F; None for sound."""
-        return None if self.is_sound else int(self.instances.shape[2])
+        """Features of an instance, F; None for sound and tokens."""
+        return None if self.is_sound or self.is_tokens else int(self.instances.shape[2])
 
     def clip_identity(self) -> dict[str, Any]:
         """Return values that identify the clips and their input, in a form that JSON can hold.
@@ -116,7 +137,7 @@ class Corpus:
             sound = self.sound
             return identity | {"sound": sound.fingerprint, "sample_rate": sound.sample_rate}
         lengths = None if self.lengths is None else _hash_of(self.lengths)
-        return identity | {"x": _hash_of(self.instances), "lengths": lengths}
+        return identity | {"x": _hash_of(self._array), "lengths": lengths}
 
     def identity(self) -> dict[str, str]:
         """Hash all that a run on this corpus follows from, in parts that can be compared.
@@ -137,10 +158,16 @@ class Corpus:
             "splits": _hash_of_all([self.split, self.groups]),
         }
         if not self.is_sound:
-            return parts | {"features": _hash_of_all([self.instances, self.lengths])}
+            named = [json.dumps(self.tokens)] if self.is_tokens else []
+            return parts | {"features": _hash_of_all([self._array, self.lengths, *named])}
         kind, content = self.sound.content()
         lengths = _hash_of_all([self.sound.lengths, str(self.sample_rate)])
         return parts | {"recordings": lengths, f"recordings in {kind}": content}
+
+    @property
+    def _array(self) -> NDArray[Any]:
+        """The instances or the tokens."""
+        return self.token_rows if self.is_tokens else self.instances
 
     def indices(self, split: str) -> NDArray[np.int64]:
         """Return the rows of the clips of one split, ascending."""
@@ -207,7 +234,10 @@ def check_clips(corpus: Corpus) -> Corpus:
             f"{corpus.name}: clip {str(names[counts > 1][0])!r} occurs twice; "
             "give each clip one row."
         )
-    if not corpus.is_sound:
+    if corpus.is_tokens:
+        _check_lengths(corpus, corpus.token_rows.shape[1])
+        _check_tokens(corpus)
+    elif not corpus.is_sound:
         _check_lengths(corpus, corpus.instances.shape[1])
         _check_finite(corpus, corpus.instances)
     return corpus
@@ -227,6 +257,9 @@ def _check_shapes(corpus: Corpus) -> None:
     }
     if corpus.is_sound:
         expected["x"] = (corpus.sound.lengths, (num_clips,))
+    elif corpus.is_tokens:
+        label_frames = corpus.token_rows.shape[-1]
+        expected["x"] = (corpus.token_rows, (num_clips, label_frames))
     else:
         label_frames = corpus.instances.shape[1]
         expected["x"] = (corpus.instances, (num_clips, *corpus.instances.shape[1:]))
@@ -258,6 +291,18 @@ def _check_finite(corpus: Corpus, x: NDArray[np.float32]) -> None:
                 f"{corpus.name}: clip {clip!r} has features that are NaN or infinite; "
                 "remove the clip or compute its features again."
             )
+
+
+def _check_tokens(corpus: Corpus) -> None:
+    x, count = corpus.token_rows, len(corpus.tokens)
+    whole = np.issubdtype(x.dtype, np.integer)
+    bad = np.flatnonzero(((x < 0) | (x >= count)).any(axis=1)) if whole else np.arange(len(x))
+    if len(bad):
+        raise InputError(
+            f"{corpus.name}: the tokens of clip {str(corpus.clip_ids[bad[0]])!r} must be whole "
+            f"numbers from 0 to {count - 1}, of the {count} tokens that the corpus names; write "
+            "them again."
+        )
 
 
 def _hash_of(array: NDArray[Any]) -> str:
@@ -313,7 +358,7 @@ def embedded_corpus(corpus: Corpus, h: NDArray[np.float32]) -> Corpus:
     Nothing is copied. `activity` is left out, because an embedding describes a whole clip.
 
     Args:
-        corpus: A corpus of instances or of sound.
+        corpus: A corpus of instances, of sound or of tokens.
         h: The embeddings of its clips, (N, D), in the same order.
     """
-    return replace(corpus, x=h[:, None, :], lengths=None, activity=None)
+    return replace(corpus, x=h[:, None, :], lengths=None, activity=None, tokens=())

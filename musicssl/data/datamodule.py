@@ -59,7 +59,7 @@ from musicssl.data.validation import check_corpus as check_validation_of
 from musicssl.errors import InputError
 
 _log = logging.getLogger(__name__)
-_NO_NEEDS = Needs(labels=False)
+_NO_NEEDS = Needs(labels=False, tokens=True)
 _STATISTICS_CHUNK = 512  # clips at a time
 _LABELLED_STREAM, _UNLABELLED_STREAM = 0, 1  # give the two streams different orders
 
@@ -390,11 +390,13 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
     def sizes(self) -> dict[str, int | str]:
         """Keyword arguments of a method that depend on the corpus."""
         classes, task = self.corpus.classes, self.corpus.task
+        tokens = {"num_tokens": len(self.corpus.tokens)} if self.corpus.is_tokens else {}
         return {
             "num_features": self._clips.num_features,
             "num_instances": self._clips.num_instances,
             "num_classes": len(classes),
             "task": task,
+            **tokens,
         }
 
     def labels(self, split: str) -> tuple[Tensor, Tensor]:
@@ -585,7 +587,10 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         self._second = other
         pool = training_pool(other, corpus, np.concatenate([self._val, self._test]))
         clips = clips_of(other, self.crop_seconds, self.adjacent_crops)
-        if (other.is_sound, other.num_features) != (corpus.is_sound, corpus.num_features):
+        if (other.is_sound, other.num_features, other.tokens) != (
+            *(corpus.is_sound, corpus.num_features),
+            corpus.tokens,
+        ):
             raise InputError(
                 f"the clips of {corpus.name} and of unlabelled={other.name} have different "
                 "features; choose features that both have, such as features=log_mel or "

@@ -27,6 +27,7 @@ class Needs:
         teacher: Which of "embeddings" and "logits" of a teacher the method learns from; empty if it
             has no teacher. See `musicssl.data.teacher`.
         crops: Crops of each clip that the method compares; 1 if it compares none.
+        tokens: Whether clips may also be rows of tokens.
     """
 
     labels: bool = True
@@ -35,6 +36,7 @@ class Needs:
     activity: bool = False
     crops: int = 1
     teacher: tuple[str, ...] = ()
+    tokens: bool = False
 
 
 def check_needs(needs: Needs, data: "SemiSupervisedDataModule") -> None:
@@ -87,8 +89,13 @@ def check_corpus_for(needs: Needs, corpus: Corpus) -> None:
     """Check that a corpus meets the requirements of a method.
 
     Raises:
-        InputError: If its task is another, or it has no labels in time.
+        InputError: If its task is another, it has no labels in time, or it has tokens.
     """
+    if corpus.is_tokens and not needs.tokens:
+        raise InputError(
+            f"dataset={corpus.name} has tokens, where this method reads features or sound; choose "
+            "a method that reads tokens, such as method=beta_vae or method=ar_vae."
+        )
     if needs.by_label and corpus.task == "regression":
         raise InputError(
             f"this method draws batches for each class, but {corpus.name} is a regression; "

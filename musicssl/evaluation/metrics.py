@@ -50,7 +50,7 @@ class MetricInfo:
             "progress".
         kind: "score": agreement with the labels of clips. "count": a number of cells, which has no
             mean over classes. "localisation": agreement of instances with labels in time.
-            "embedding": spread of embeddings, which needs no labels.
+            "embedding": of embeddings, such as their spread, which needs no labels.
         smaller_is_better: Whether smaller values are better, as of an error.
         resampled: Whether `musicssl.evaluation.statistics.bootstrap` can measure it.
         in_report: Whether reports have a table of it.
@@ -107,6 +107,7 @@ _TABLE = (  # in the order of the columns of a report
     MetricInfo("uniformity", kind="embedding"),
     MetricInfo("positives_per_anchor", "positives", kind="embedding"),
     MetricInfo("effective_rank", "effective rank", kind="embedding"),
+    MetricInfo("reconstruction_accuracy", "reconstruction accuracy", kind="embedding"),
 )
 METRICS = {info.name: info for info in _TABLE}
 

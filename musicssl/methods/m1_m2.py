@@ -90,8 +90,8 @@ class M1M2(M2Method):
         select: str = "val/loss",
         **parts: Any,
     ) -> None:
-        check_widths(m1_hidden, "m1_hidden")
-        check_latent_dim(m1_latent_dim, "m1_latent_dim")
+        check_widths(m1_hidden, "method.m1_hidden")
+        check_latent_dim(m1_latent_dim, "method.m1_latent_dim")
         super().__init__(
             features=partial(
                 LatentFeatures,

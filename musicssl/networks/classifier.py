@@ -14,6 +14,14 @@ READS_INSTANCES = (
     "the encoder reads instances, but the data are sound; choose features=log_mel, or an encoder "
     "of sound such as encoder=samplecnn."
 )
+READS_TOKENS = (
+    "the network reads tokens, but the data are instances or sound; choose autoencoder=mlp, or a "
+    "corpus of tokens, such as dataset=dmelodies."
+)
+TOKENS_AND_NOT = (
+    "the data are tokens, but the network reads instances or sound; choose autoencoder=cnn or "
+    "autoencoder=rnn, and a method that takes them, such as method=beta_vae."
+)
 
 
 class Classifier(nn.Module):
@@ -22,7 +30,8 @@ class Classifier(nn.Module):
     Args:
         encoder: Builds the encoder from `num_features` and `num_instances`. An encoder maps
             instances, (B, T, F), or sound, (B, S), and the mask of valid instances or samples, or
-            None, to embeddings, (B, T', D), and their mask; its attribute `embed_dim` is D.
+            None, to embeddings, (B, T', D), and their mask; its attribute `embed_dim` is D. One
+            that maps tokens, (B, T) int64, has an attribute `of_tokens` that is true.
         pooling: Builds the pooling from `embed_dim` and `num_classes`.
         num_features: Number of features of an instance, F.
         num_instances: Instances of the longest clip, T.
@@ -96,7 +105,9 @@ class Classifier(nn.Module):
 
     def _input(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """Return the clips and the mask of what is no padding, for the encoder."""
-        if batch.x.ndim == 2 and not getattr(self.encoder, "of_sound", False):
+        if batch.is_tokens != getattr(self.encoder, "of_tokens", False):
+            raise InputError(TOKENS_AND_NOT if batch.is_tokens else READS_TOKENS)
+        if batch.x.ndim == 2 and not batch.is_tokens and not getattr(self.encoder, "of_sound", 0):
             raise InputError(READS_INSTANCES)
         valid = None if batch.lengths is None else valid_instances(batch.lengths, batch.x.shape[1])
         return batch.x, valid

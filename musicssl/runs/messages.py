@@ -21,6 +21,7 @@ _STANDARD_ERRORS = 2  # from 0.5 within which an AUROC is called chance
 _FEWEST_EPOCHS = 5  # whose course says something
 _FLAT = 0.01  # fraction by which a loss has to fall
 _SCORES = ("val/auroc", "val/r2")
+_RISING_WEIGHTS = ("train/weight", "train/capacity")  # of a part of the loss, from 0 up
 _STILL_RISING = 0.01  # of a score, from the best before the last fifth of training
 _GROWN = 2.0  # ratio of consistency losses
 _FALLEN = 0.05  # of the student's AUROC, from its best
@@ -117,7 +118,9 @@ def describe_course(history: Path, longer: str) -> list[str]:
     if len(rows) < _FEWEST_EPOCHS:
         return []
     remarks = []
-    first, last = rows[0].get("train/loss", math.nan), rows[-1].get("train/loss", math.nan)
+    weighed = any(name in rows[0] for name in _RISING_WEIGHTS)
+    loss = "train/reconstruction" if weighed else "train/loss"
+    first, last = rows[0].get(loss, math.nan), rows[-1].get(loss, math.nan)
     if first > 0 and last > (1 - _FLAT) * first:
         remarks.append(
             f"The training loss has not fallen, {first:.3f} at first and {last:.3f} at last: try "

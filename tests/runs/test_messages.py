@@ -53,6 +53,15 @@ def test_a_fault_is_one_sentence_with_what_to_try(tmp_path, columns, words):
     assert "try " in remark or "such as with trainer.max_steps=8000" in remark
 
 
+@pytest.mark.parametrize("weight", ["weight", "capacity"])
+def test_a_loss_may_rise_where_a_regulariser_sets_in(tmp_path, weight):
+    rising = {"train__loss": FALLING[::-1], f"train__{weight}": [0.0, 1.0] * 5}
+    path = history(tmp_path, **rising, train__reconstruction=FALLING)
+    assert describe_course(path, "") == []
+    path = history(tmp_path, **rising, train__reconstruction=[3.2] * 10)
+    assert "has not fallen, 3.200 at first" in describe_course(path, "")[0]
+
+
 def test_few_epochs_say_nothing(tmp_path):
     assert describe_course(history(tmp_path, train__loss=[0.7] * 3), "") == []
 

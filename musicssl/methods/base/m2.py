@@ -142,7 +142,7 @@ class M2Method(Method):
                 f"method.classifier_slope must be from 0 to below 1, got {classifier_slope}."
             )
         if classifier_hidden is not None:
-            check_widths(classifier_hidden, "classifier_hidden", fewest=1)
+            check_widths(classifier_hidden, "method.classifier_hidden", fewest=1)
         check_latent_dim(latent_dim)
         one_class = task_named(task).one_class_per_clip
         num_models, num_values = (1, num_classes) if one_class else (num_classes, 2)

@@ -6,7 +6,7 @@ from typing import Any
 from musicssl.errors import InputError
 
 
-def check_widths(widths: Any, name: str = "hidden", fewest: int = 0) -> None:
+def check_widths(widths: Any, name: str = "method.hidden", fewest: int = 0) -> None:
     """Check the widths of hidden layers; an empty list makes a linear network.
 
     Args:
@@ -20,12 +20,11 @@ def check_widths(widths: Any, name: str = "hidden", fewest: int = 0) -> None:
     is_list = isinstance(widths, Sequence) and len(widths) >= fewest
     if not is_list or not all(_is_positive_int(width) for width in widths):
         raise InputError(
-            f"method.{name} must be a list of whole numbers from 1 up, such as [512,256], got "
-            f"{widths}."
+            f"{name} must be a list of whole numbers from 1 up, such as [512,256], got {widths}."
         )
 
 
-def check_latent_dim(latent_dim: Any, name: str = "latent_dim") -> None:
+def check_latent_dim(latent_dim: Any, name: str = "method.latent_dim") -> None:
     """Check the number of latent variables.
 
     Args:
@@ -36,7 +35,7 @@ def check_latent_dim(latent_dim: Any, name: str = "latent_dim") -> None:
         InputError: If it is not a whole number from 1 up.
     """
     if not _is_positive_int(latent_dim):
-        raise InputError(f"method.{name} must be a whole number from 1 up, got {latent_dim}.")
+        raise InputError(f"{name} must be a whole number from 1 up, got {latent_dim}.")
 
 
 def hidden_layers(**widths: int) -> tuple[int, ...]:

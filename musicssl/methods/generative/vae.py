@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from musicssl.batch import Batch
 from musicssl.losses.latents import gaussian_kl
 from musicssl.losses.likelihoods import Likelihood
 from musicssl.methods.generative.summary import ClipSummary
@@ -106,6 +107,14 @@ class GaussianEncoder(nn.Module):
         self.summary = ClipSummary(num_features, num_instances, summary, standardised)
         self.layers = mlp((self.summary.dim, *hidden), 2 * latent_dim)
 
+    def inputs(self, batch: Batch) -> Tensor:
+        """Return the summaries of the clips of a batch, (B, D).
+
+        Raises:
+            InputError: See `ClipSummary.of`.
+        """
+        return self.summary.of(batch)
+
     def posterior(self, summaries: Tensor) -> Gaussian:
         """Return q(z|x) of summaries, (B, D)."""
         return gaussian_of(self.layers(summaries))
@@ -137,9 +146,13 @@ class Decoder(nn.Module):
         """Return -log p(x|z) in nats, (..., Z) and (..., D) -> (...)."""
         return self.likelihood.negative_log(self.layers(z), x)
 
-    def forward(self, z: Tensor) -> Tensor:
+    def decoded(self, z: Tensor) -> Tensor:
         """Return the expected features, (..., Z) -> (..., D)."""
         return self.likelihood.mean(self.layers(z))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return the expected features, (..., Z) -> (..., D)."""
+        return self.decoded(z)
 
 
 def mlp(widths: Sequence[int], out_features: int) -> nn.Sequential:

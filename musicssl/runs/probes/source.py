@@ -336,6 +336,11 @@ def of_encoder(
         corpus: Whose instances it is built for; sound needs no sizes.
     """
     num_instances, num_features = 1, 1
+    if corpus.is_tokens:
+        raise InputError(
+            f"encoder={name} reads instances or sound, but dataset={corpus.name} has tokens; probe "
+            "a checkpoint of a method that reads tokens, such as method=beta_vae."
+        )
     if not corpus.is_sound:
         num_instances, num_features = corpus.instances.shape[1:]
     with torch.random.fork_rng(devices=[]):

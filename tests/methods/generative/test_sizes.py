@@ -15,7 +15,7 @@ def test_layers_with_units_can_be_and_so_can_none(widths):
 @pytest.mark.parametrize("widths", [[8, 0], [-1], [0.5], [True], ["8"], 8, None, "8"])
 def test_widths_that_cannot_be_are_refused_by_the_name_of_their_setting(widths):
     with pytest.raises(InputError, match=r"method\.m1_hidden must be a list of whole numbers"):
-        check_widths(widths, "m1_hidden")
+        check_widths(widths, "method.m1_hidden")
 
 
 @pytest.mark.parametrize("latent_dim", [0, -3, 1.5, None, True])

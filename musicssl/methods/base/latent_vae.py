@@ -1,0 +1,243 @@
+"""The base class of the methods that regularise the latent variables of an autoencoder."""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+from torchmetrics import MeanMetric
+
+from musicssl.batch import Batch
+from musicssl.data.datamodule import SemiSupervisedDataModule
+from musicssl.data.needs import Needs
+from musicssl.errors import InputError
+from musicssl.evaluation.monitors import effective_rank
+from musicssl.losses.latents import gaussian_kl
+from musicssl.methods.base.method import NETWORK_ARTIFACTS, Method
+from musicssl.methods.base.online_probe import OnlineProbe
+from musicssl.methods.generative.autoencoders import Autoencoder, LatentEncoder
+from musicssl.methods.generative.latent_features import is_active
+from musicssl.methods.generative.summary import ClipSummary, learn_scale
+from musicssl.methods.generative.tokens import TokenDecoder, token_nats
+from musicssl.methods.generative.vae import Decoder, GaussianEncoder
+from musicssl.networks.pooling import MeanPooling
+from musicssl.probing.base import Embeddings
+
+
+class Regularised(NamedTuple):
+    """What a method adds to the reconstruction error of a batch.
+
+    Attributes:
+        loss: A scalar.
+        notes: Scalars to log as `train/NAME`.
+    """
+
+    loss: Tensor
+    notes: Mapping[str, Tensor]
+
+
+class Fidelity(NamedTuple):
+    """How well clips are reconstructed from their latent variables.
+
+    Attributes:
+        nats: -log p(x|z) per token or feature, (B,).
+        kl: KL(q(z|x) || p(z)) in nats, (B,).
+        correct: Share of the tokens that are the most probable ones, (B,); None for features.
+    """
+
+    nats: Tensor
+    kl: Tensor
+    correct: Tensor | None
+
+
+class LatentVAE(Method):
+    """Learn latent variables of clips by an autoencoder with a regulariser of them.
+
+        loss = -log p(x|z) / D + regulariser
+
+    with one sample of z; D is the number of tokens or features of a clip, so that the weights of
+    regularisers, which are published for the mean over tokens, suit features too. The KL divergence
+    is the sum over latent variables and the mean over a batch.
+
+    The embedding of a clip is the mean of q(z|x). Targets are predicted by a linear probe of it,
+    see `OnlineProbe`: its scores say which targets can be read from the latent variables. Use
+    `select=last`, the default: regularisers set in while a method trains, so that losses of
+    different epochs cannot be compared.
+
+    Logged with each epoch: `train/loss` and its parts, `train/reconstruction` in nats per token or
+    feature, and `train/kl` in nats per clip; `val/reconstruction_loss` and `val/kl`, with the mean
+    of q(z|x) and without teacher forcing, and for tokens `val/reconstruction_accuracy`, the share
+    of the right ones. `val/active_units` and `val/effective_rank` as in `AutoencoderMethod`.
+
+    Args:
+        autoencoder: Encoder and decoder; see `musicssl.methods.generative.autoencoders`.
+        num_features: Features of an instance, F.
+        num_instances: Instances or tokens of the longest clip, T.
+        num_tokens: Number of different tokens, V; None if clips are instances.
+        probe_clips: Maximal number of clips that the probe is fitted to during training; None for
+            all.
+        parts: See `Method`; the method has its own encoder and pooling.
+
+    Raises:
+        InputError: If the pair is for other clips.
+    """
+
+    needs: ClassVar[Needs] = Needs(labels=False, tokens=True)
+    artifacts: ClassVar[tuple[str, ...]] = (
+        *NETWORK_ARTIFACTS,
+        "musicssl.runs.artifacts.embeddings.LearnedEmbeddings",
+        "musicssl.runs.artifacts.reconstruction.Reconstruction",
+    )
+    loss_curves: ClassVar[tuple[str, ...]] = ("train/loss",)  # val/loss is that of the probe
+
+    def __init__(
+        self,
+        *,
+        autoencoder: Autoencoder,
+        num_features: int,
+        num_instances: int,
+        num_tokens: int | None = None,
+        probe_clips: int | None = 1000,
+        **parts: Any,
+    ) -> None:
+        super().__init__(
+            encoder=partial(autoencoder.encoder, num_tokens=num_tokens),
+            pooling=MeanPooling,
+            num_features=num_features,
+            num_instances=num_instances,
+            **parts,
+        )
+        self.probe = OnlineProbe(self, probe_clips)
+        self.decoder = autoencoder.decoder(self.classifier.encoder)
+        self._val_means = {name: MeanMetric("disable") for name in Fidelity._fields}
+
+    @abstractmethod
+    def regularised(self, kl: Tensor, z: Tensor, batch: Batch, epoch: float) -> Regularised:
+        """Return the regulariser of a batch.
+
+        Args:
+            kl: KL(q(z|x) || p(z)), the mean over the batch, a scalar.
+            z: A sample of q(z|x) of each clip, (B, Z).
+            batch: The clips.
+            epoch: Epochs trained so far, a fraction included.
+        """
+
+    @property
+    def encoder(self) -> LatentEncoder:
+        """q(z|x)."""
+        encoder: LatentEncoder = self.classifier.encoder
+        return encoder
+
+    @property
+    def attribute_dimensions(self) -> Sequence[int | None]:
+        """The latent dimension of each attribute; empty where no dimension has one."""
+        return ()
+
+    def setup(self, stage: str) -> None:
+        """Learn the scale of features from all training clips.
+
+        Raises:
+            InputError: If the likelihood does not fit the features, or no clip is labelled.
+        """
+        super().setup(stage)
+        if stage != "fit":
+            return
+        self.probe.check_data()
+        if isinstance(self.encoder, GaussianEncoder):
+            batches = self.data.batches_of(self.data.training_rows())
+            assert isinstance(self.decoder, Decoder)
+            learn_scale(self.encoder.summary, self.decoder.likelihood, batches)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the loss of a batch."""
+        epoch = self.trainer.current_epoch + batch_idx / self.trainer.num_training_batches
+        return self.autoencoder_loss(batch, epoch)
+
+    def autoencoder_loss(self, batch: Batch, epoch: float) -> Tensor:
+        """Return the reconstruction error plus the regulariser, and record both."""
+        x = self.encoder.inputs(batch)
+        q = self.encoder.posterior(x)
+        z = q.sample(torch.randn_like(q.mean))
+        reconstruction = self.decoder.negative_log(z, x).mean() / x.shape[1]
+        kl = gaussian_kl(*q).mean()
+        regulariser, notes = self.regularised(kl, z, batch, epoch)
+        loss: Tensor = reconstruction + regulariser
+        self.record(loss=loss, reconstruction=reconstruction, kl=kl, **notes)
+        return loss
+
+    def fidelity(self, batch: Batch, noise: Tensor | None = None) -> Fidelity:
+        """Return how well the clips of a batch are reconstructed, in evaluation mode.
+
+        Args:
+            batch: The clips.
+            noise: Standard normal, (B, Z), for a sample of q(z|x); None for its mean.
+        """
+        x = self.encoder.inputs(batch)
+        q = self.encoder.posterior(x)
+        z = q.mean if noise is None else q.sample(noise)
+        kl = gaussian_kl(*q)
+        if not isinstance(self.decoder, TokenDecoder):
+            return Fidelity(self.decoder.negative_log(z, x) / x.shape[1], kl, None)
+        logits = self.decoder.logits(z)
+        correct = (logits.argmax(dim=2) == x).float().mean(dim=1)
+        return Fidelity(token_nats(logits, x) / x.shape[1], kl, correct)
+
+    @torch.no_grad()
+    def latent_means(self, batch: Batch) -> Tensor:
+        """Return the means of q(z|x) as in evaluation, (B, Z), for a batch on any device."""
+        training = self.training
+        self.eval()
+        means = self.classifier.clip_embeddings(batch.to(self.device))
+        self.train(training)
+        return means
+
+    @torch.no_grad()
+    def decode_latents(self, z: Tensor) -> Tensor:
+        """Return the most probable tokens, (N, T), or the expected features in their units."""
+        training = self.training
+        self.eval()
+        decoded: Tensor = self.decoder.decoded(z.to(self.device))
+        self.train(training)
+        summary = getattr(self.encoder, "summary", None)
+        return summary.unscaled(decoded) if isinstance(summary, ClipSummary) else decoded
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Keep embeddings and reconstruction errors of a batch until the epoch ends."""
+        super().validation_step(batch, batch_idx)
+        for name, values in self.fidelity(batch)._asdict().items():
+            if values is not None:
+                self._val_means[name].to(values.device).update(values)
+
+    def validation_outputs(self, batch: Batch) -> Tensor:
+        """Return the embeddings of the clips, (B, Z)."""
+        return self.classifier.clip_embeddings(batch)
+
+    def evaluate(self, outputs: Tensor, targets: Tensor, mask: Tensor) -> None:
+        """Log the metrics of the probe, and how well the validation clips are reconstructed."""
+        val = Embeddings(outputs, targets, mask)
+        self.log_metrics("val/", self.probe.logits(val), targets, mask)
+        names = {"nats": "reconstruction_loss", "kl": "kl", "correct": "reconstruction_accuracy"}
+        for part, metric in self._val_means.items():
+            if metric.update_called:
+                self.log(f"val/{names[part]}", metric.compute(), sync_dist=True)
+            metric.reset()
+        self.log("val/active_units", is_active(val.h).sum().float(), sync_dist=True)
+        self.log("val/effective_rank", effective_rank(val.h), sync_dist=True)
+
+    def conclude(self, datamodule: SemiSupervisedDataModule) -> bool:
+        """Fit the probe to all labelled training clips."""
+        self.probe.conclude(datamodule)
+        return True
+
+
+def check_weights(**weights: float) -> None:
+    """Check weights of losses and capacities, settings of the method.
+
+    Raises:
+        InputError: If one is negative or not finite.
+    """
+    for name, weight in weights.items():
+        if not 0 <= weight < float("inf"):
+            raise InputError(f"method.{name} must be 0 or more, and finite, got {weight:g}.")
