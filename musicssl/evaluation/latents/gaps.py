@@ -69,8 +69,8 @@ def dlig(information: Information, dimensions: Dimensions) -> Floats:
     """Return the dependency-aware latent information gap of each attribute, (M,).
 
     (I(a_i; z_d) - max over k != i of I(a_k; z_d)) / H(a_i | a_k) with d = d_i and k the
-    attribute of that maximum: does the dimension tell of its attribute alone? NaN with a single attribute.
-    Watcharasupat 2021, "Controllable Music: Supervised Learning of Disentangled Representations for
+    attribute of that maximum: does the dimension tell of its attribute alone? NaN with a single
+    attribute. Watcharasupat 2021, "Controllable Music: Supervised Learning of Disentangled Representations for
     Music Generation".
     """
     gaps, entropies = [], []
