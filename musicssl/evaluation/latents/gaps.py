@@ -70,8 +70,8 @@ def dlig(information: Information, dimensions: Dimensions) -> Floats:
 
     (I(a_i; z_d) - max over k != i of I(a_k; z_d)) / H(a_i | a_k) with d = d_i and k the
     attribute of that maximum: does the dimension tell of its attribute alone? NaN with a single
-    attribute. Watcharasupat 2021, "Controllable Music: Supervised Learning of Disentangled Representations for
-    Music Generation".
+    attribute. Watcharasupat 2021, "Controllable Music: Supervised Learning of
+    Disentangled Representations for Music Generation".
     """
     gaps, entropies = [], []
     for i, dimension in enumerate(dimensions):
