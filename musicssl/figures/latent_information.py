@@ -1,6 +1,7 @@
 """A table in colours of latent dimensions over attributes: which dimension tells of which?"""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -52,8 +53,11 @@ def draw_information(
     for column, row in enumerate(dimensions):
         if row is not None:
             corner = (column - 0.5, row - 0.5)
-            axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor=COLOURS[5], linewidth=1.6))
-    figure.colorbar(image, ax=axes, shrink=0.8).set_label(meaning, fontsize=SMALL)
+            look: dict[str, Any] = {"fill": False, "edgecolor": COLOURS[5], "linewidth": 1.6}
+            axes.add_patch(Rectangle(corner, 1, 1, clip_on=False, zorder=3, **look))
+    bar = figure.colorbar(image, ax=axes, shrink=0.8)
+    bar.set_label(meaning, fontsize=SMALL)
+    bar.ax.tick_params(labelsize=SMALL - 1)
     return figure
 
 

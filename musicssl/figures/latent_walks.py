@@ -60,7 +60,7 @@ def draw_melody_walks(walks: Sequence[WalkPanel], head: str) -> Figure:
     grid = figure.subplots(2 * len(walks), 1, height_ratios=heights, squeeze=False)[:, 0]
     for walk, roll, below in zip(walks, grid[::2], grid[1::2], strict=True):
         ticks = walk.content.shape[1]
-        _draw_rolls(roll, walk.content)
+        _draw_rolls(roll, walk.content, max(1.0, (high - low) / 25))
         roll.set_ylim(low - 1, high + 2)
         roll.set_ylabel("MIDI pitch", fontsize=SMALL - 1)
         roll.set_title(wrapped(walk.title, 100), loc="left", fontsize=SMALL, **PLAIN)
@@ -119,11 +119,11 @@ def draw_feature_walks(walks: Sequence[WalkPanel], feature: str, value: str, hea
     return figure
 
 
-def _draw_rolls(axes: Axes, melodies: NDArray[Any]) -> None:
-    """Draw melodies, (S, T), side by side as piano rolls with lines between them."""
+def _draw_rolls(axes: Axes, melodies: NDArray[Any], height: float) -> None:
+    """Draw melodies, (S, T), side by side, each note so many semitones high."""
     ticks = melodies.shape[1]
     notes = [
-        Rectangle((number * ticks + start, pitch - 0.5), length - 0.15, 1)
+        Rectangle((number * ticks + start, pitch - height / 2), length - 0.15, height)
         for number, melody in enumerate(melodies)
         for start, length, pitch in notes_of(melody)
     ]

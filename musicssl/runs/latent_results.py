@@ -194,7 +194,8 @@ def _walks_figure(
     axis = feature_axis(dataset, int(datamodule.sizes["num_features"]))
     parts = [level_parts(one, summary.kind, summary.num_instances, axis)[0] for one in decoded]
     curves = [part.values for part in parts]
-    value = f"{parts[0].name}\n(difference, {axis.difference})"
+    unit = "" if axis.difference == "difference" else f" ({axis.difference})"
+    value = f"difference of {parts[0].name}{unit}"
     return draw_feature_walks(_panels(results, walks, curves), axis.feature, value, head)
 
 

@@ -9,7 +9,6 @@ import torch
 from numpy.typing import NDArray
 
 from musicssl.data.datamodule import SemiSupervisedDataModule
-from musicssl.errors import InputError
 from musicssl.evaluation.latents.interpolation import monotonicity, smoothness
 from musicssl.methods.base.latent import LatentSpace
 
@@ -39,16 +38,8 @@ class EncodedClips(NamedTuple):
 def encode(
     space: LatentSpace, datamodule: SemiSupervisedDataModule, split: str, most: int
 ) -> EncodedClips:
-    """Encode the clips of a split, or `most` of them, always the same.
-
-    Raises:
-        InputError: If the split is empty.
-    """
+    """Encode the clips of a split, or `most` of them, always the same, with all their labels."""
     rows = datamodule.rows(split)
-    if not len(rows):
-        raise InputError(
-            f"{datamodule.corpus.name} has no clips in its {split} split; choose another --split."
-        )
     taken = np.sort(np.random.default_rng(0).permutation(rows)[:most])
     z = [space.latent_means(batch).float().cpu().numpy() for batch in datamodule.batches_of(taken)]
     corpus = datamodule.corpus
