@@ -4,8 +4,8 @@
 four times 2 values), and nine continuous ones. The loop calls scikit-learn as latte-metrics 0.0.1a6
 does: its bundle of MIG, DMIG, XMIG and DLIG, then modularity, and SAP by a LinearSVC or a
 covariance for each pair. Both give the same numbers, which is checked. "matrix" is the
-mutual information of dimensions and attributes alone, "all" all measures. The table has medians of three rounds; the loop is timed on a
-few dimensions, and its time is multiplied.
+mutual information of dimensions and attributes alone, "all" all measures. The table has medians of
+three rounds; the loop is timed on a few dimensions, and its time is multiplied.
 
     python benchmarks/latents.py [--clips 10000] [--dimensions 32] [--looped 4] [--small]
 """

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from musicssl.figures.style import GREY, PLAIN, SMALL, spacious, title_width, wrapped
@@ -63,6 +64,8 @@ def _draw(
     axes.scatter(across[~seen], up[~seen], 5, color=_PALE, linewidths=0)
     image = axes.scatter(across[seen], up[seen], 7, c=values[seen], cmap="viridis", linewidths=0)
     bar = figure.colorbar(image, ax=axes, shrink=0.8)
+    if (values[seen] == np.rint(values[seen])).all():
+        bar.locator = MaxNLocator(nbins=6, integer=True)
     bar.ax.tick_params(labelsize=SMALL - 1)
     axes.tick_params(labelsize=SMALL - 1)
     axes.spines[:].set_color(GREY)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from rich import box
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -27,9 +28,10 @@ from musicssl.methods.generative.summary import ClipSummary
 from musicssl.runs.latent_space import EncodedClips, Walk
 
 _MOST_WALKS = 9  # in the picture
+_LEAST_WIDTH = 12  # of the names in the table, which fits into 80 columns
 _MEASURES = ("mig", "dmig", "xmig", "dlig", "sap")
 _UNDEFINED = "\N{EN DASH}"
-_HEADS = {"modularity": "modul.", "smoothness": "smooth", "monotonicity": "monot."}
+_HEADS = {"modularity": "mod.", "smoothness": "smooth", "monotonicity": "mono."}
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +142,8 @@ def latents_table(results: LatentResults) -> Table:
     means = {name.partition("_")[0]: value for name, value in results.means().items()}
     keys = [key for key in keys if not np.isnan(means[key])]
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    table.add_column("attribute", max_width=24, overflow="fold")
+    width = min(max(map(cell_len, ("attribute", *results.names))), _LEAST_WIDTH)
+    table.add_column("attribute", min_width=width, max_width=24, overflow="fold")
     for head in ("dim", *(_HEADS.get(key, key.upper()) for key in keys)):
         table.add_column(head, justify="right", no_wrap=True)
     for row in results.rows():
@@ -209,4 +212,4 @@ def _panels(
 
 
 def _rounded(value: float) -> str:
-    return _UNDEFINED if np.isnan(value) else f"{value:.3f}"
+    return _UNDEFINED if np.isnan(value) else f"{value:.2f}"
