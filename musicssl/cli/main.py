@@ -15,6 +15,7 @@ _USAGE = """usage: musicssl COMMAND ...
   musicssl probe checkpoint=best.ckpt        evaluate a checkpoint's embeddings
   musicssl predict best.ckpt song.mp3        tag recordings; --timeline: who plays when
   musicssl embed best.ckpt dir/ --out h.npz  embeddings of recordings; --time, --layers
+  musicssl latents best.ckpt                 measures of a latent space: MIG, traversals
   musicssl export best.ckpt model/           a model for others: safetensors, ONNX
   musicssl report runs/att runs/dgm          compare runs: tables, curves, tests
   musicssl data gtzan --root /data/gtzan     count, download and prepare a corpus
@@ -71,6 +72,12 @@ def _embed(arguments: list[str]) -> None:
     embed(arguments)
 
 
+def _latents(arguments: list[str]) -> None:
+    from musicssl.cli.latents import main as latents
+
+    latents(arguments)
+
+
 def _export(arguments: list[str]) -> None:
     from musicssl.cli.export import main as export
 
@@ -95,6 +102,7 @@ _COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "probe": _probe,
     "predict": _predict,
     "embed": _embed,
+    "latents": _latents,
     "export": _export,
     "report": _report,
     "data": _data,

@@ -90,7 +90,9 @@ def test_the_commands_are_found():
     assert len(of_script("probe")) > 12
     assert any(page == "README.md" for page, _ in of_script("train"))
     assert any("sweep=batch_mix" in words for _, words in of_script("train"))
-    assert {"predict", "embed", "export", "report", "data"} == {words[0] for words in of_package()}
+    assert {"predict", "embed", "latents", "export", "report", "data"} == {
+        words[0] for words in of_package()
+    }
 
 
 @pytest.mark.parametrize("command", slow_after(6, [(c,) for c in of_script("train")]), ids=known)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 from torchmetrics import MeanMetric
 
@@ -136,6 +137,21 @@ class AutoencoderMethod(Method):
         """Fit the probe to all labelled training clips."""
         self.probe.conclude(datamodule)
         return True
+
+    @property
+    def attribute_dimensions(self) -> Sequence[int | None]:
+        """Empty: no latent variable is meant for an attribute."""
+        return ()
+
+    @torch.no_grad()
+    def latent_means(self, batch: Batch) -> Tensor:
+        """Return the means of q(z|x), (N, Z)."""
+        return self.encoder.posterior(self.encoder.summary.of(batch.to(self.device))).mean
+
+    @torch.no_grad()
+    def decode_latents(self, z: Tensor) -> Tensor:
+        """Return the expected summaries in the units of the features, (N, Z) -> (N, D)."""
+        return self.encoder.summary.unscaled(self.decoder(z.to(self.device)))
 
     def shown(self) -> FeatureModel:
         """Return the autoencoder, for figures."""
