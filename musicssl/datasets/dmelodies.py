@@ -35,7 +35,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicssl.data.corpus import Corpus
-from musicssl.datasets.synthesis.melodies import COUNT, FACTORS, TOKENS, factors_of, tokens_of
+from musicssl.datasets.synthesis.melodies import (
+    COUNT,
+    FACTORS,
+    TOKENS,
+    factors_in,
+    factors_of,
+    pitches_of,
+    tokens_of,
+)
 from musicssl.errors import InputError
 
 _SHUFFLED_WITH = 0  # the seed
@@ -91,6 +99,15 @@ class DMelodies:
             InputError: Always.
         """
         raise InputError(f"{clip_id} is a row of tokens, of which there is no recording.")
+
+    def pitches_of(self, tokens: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Return MIDI pitches; see `musicssl.data.melodies.Melodies`."""
+        return pitches_of(tokens)
+
+    def attributes_of(self, tokens: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Return the nine factors of any tokens, NaN where they have none."""
+        factors = factors_in(tokens).astype(np.float64)
+        return np.where(factors < 0, np.nan, factors)
 
     def _drawn(self) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
         """Return the numbers of the melodies in use, and the split of each."""

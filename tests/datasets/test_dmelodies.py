@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from musicssl.data.corpus import check_corpus
+from musicssl.data.melodies import Melodies
 from musicssl.datasets.dmelodies import DMelodies
-from musicssl.datasets.synthesis.melodies import COUNT, factors_in, factors_of
+from musicssl.datasets.synthesis.melodies import COUNT, SLUR, factors_in, factors_of
 from musicssl.errors import InputError
 
 
@@ -63,6 +64,17 @@ def test_all_melodies_are_divided_as_published():
 def test_shares_that_cannot_be_are_refused(share, words):
     with pytest.raises(InputError, match=words):
         DMelodies(share=share).load()
+
+
+def test_attributes_of_other_melodies_are_missing():
+    dataset = DMelodies(share=0.001)
+    assert isinstance(dataset, Melodies)
+    corpus = dataset.load()
+    tokens = corpus.token_rows[:2].copy()
+    tokens[1] = SLUR
+    found = dataset.attributes_of(tokens)
+    np.testing.assert_array_equal(found[0], corpus.y[0])
+    assert np.isnan(found[1]).all()
 
 
 def test_there_is_no_recording():

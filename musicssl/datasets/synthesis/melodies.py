@@ -14,6 +14,8 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from musicssl.data import melodies
+
 FACTORS = {  # the number of values of each
     "tonic": 12,  # C, C#, ..., B
     "octave": 3,  # of the root: 4, 5, 6
@@ -102,6 +104,14 @@ def factors_in(tokens: NDArray[np.integer]) -> Integers:
     pitch = np.stack([place % 12, place // 12, fits.argmax(axis=1)], axis=1)
     factors[whole, :3] = np.where(found[:, None], pitch, -1)
     return factors
+
+
+def pitches_of(tokens: NDArray[np.integer]) -> Integers:
+    """Return the MIDI pitch of each token, or `REST` or `HOLD` of `musicssl.data.melodies`."""
+    pitches = tokens.astype(np.int64) - _FIRST_TOKEN + _LOWEST
+    pitches[tokens == REST] = melodies.REST
+    pitches[tokens == SLUR] = melodies.HOLD
+    return pitches
 
 
 def _all_notes() -> NDArray[np.uint8]:

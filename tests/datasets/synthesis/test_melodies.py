@@ -5,6 +5,7 @@ from itertools import combinations, product
 import numpy as np
 import pytest
 
+from musicssl.data.melodies import HOLD
 from musicssl.datasets.synthesis.melodies import (
     COUNT,
     FACTORS,
@@ -15,6 +16,7 @@ from musicssl.datasets.synthesis.melodies import (
     factors_in,
     factors_of,
     numbers_of,
+    pitches_of,
     tokens_of,
 )
 
@@ -69,6 +71,13 @@ def test_melodies_are_those_of_the_rules():
     factors = factors_of(random_numbers(300))
     for row, tokens in zip(factors.tolist(), tokens_of(factors).tolist(), strict=True):
         assert [TOKENS[token] for token in tokens] == [name_of(p) for p in slowly(*row)]
+
+
+def test_pitches_are_those_of_the_rules():
+    factors = factors_of(random_numbers(100, seed=2))
+    expected = [[-1 if p is None else p for p in slowly(*row)] for row in factors.tolist()]
+    np.testing.assert_array_equal(pitches_of(tokens_of(factors)), expected)
+    np.testing.assert_array_equal(pitches_of(np.array([[2, SLUR, REST]])), [[60, HOLD, -1]])
 
 
 def test_a_thousand_melodies_are_decoded_to_their_nine_factors():
