@@ -91,8 +91,7 @@ class Stack:
         while active := [run for run in active if run.steps_left > 0]:
             steps = self._steps(active)
             try:
-                for _ in range(min(run.steps_left for run in active)):
-                    steps.step()
+                steps.take(min(run.steps_left for run in active))
             finally:
                 steps.close()
 

@@ -32,18 +32,25 @@ class SingleSteps:
     def __init__(self, runs: Sequence[StackedRun]) -> None:
         self.runs = runs
 
-    def step(self) -> None:
-        """Train each run on its next batch."""
+    def take(self, count: int) -> None:
+        """Train each run on its next batches.
+
+        A run takes all its steps before the next one begins: what it works on stays in the cache.
+        """
         for run in self.runs:
-            batch, weight, seed = run.next_input()
-            method = run.method
-            seed_generators(seed, method.device)
-            with run.trainer.precision_plugin.train_step_context():
-                terms = method.terms(batch.to(method.device), weight)
-            method.record(**terms)
-            run.optimizer.zero_grad()
-            terms["loss"].backward()
-            run.step()
+            for _ in range(count):
+                self._step(run)
+
+    def _step(self, run: StackedRun) -> None:
+        batch, weight, seed = run.next_input()
+        method = run.method
+        seed_generators(seed, method.device)
+        with run.trainer.precision_plugin.train_step_context():
+            terms = method.terms(batch.to(method.device), weight)
+        method.record(**terms)
+        run.optimizer.zero_grad()
+        terms["loss"].backward()
+        run.step()
 
     def close(self) -> None:
         """Nothing was taken that is to be given back."""
@@ -95,8 +102,12 @@ class BatchedSteps:
         terms: dict[str, Tensor] = functional_call(self._template, named, (fields, weight))
         return terms
 
-    def step(self) -> None:
-        """Train all runs, each on its next batch."""
+    def take(self, count: int) -> None:
+        """Train all runs, each on its next batches."""
+        for _ in range(count):
+            self._step()
+
+    def _step(self) -> None:
         inputs = [run.next_input() for run in self.runs]
         for generator, given in zip(self._generators, inputs, strict=True):
             generator.manual_seed(given.seed)
