@@ -1,7 +1,8 @@
 """Ten seeds of a method trained side by side against the same runs one by one.
 
-The ways take turns in one process on the same random clips, so that a busy machine slows all of
-them alike; after a round of warm-up, figures are medians. A round is an epoch of `--steps` steps of
+The ways take turns in one process on the same random clips; after a round of warm-up, figures are
+medians. On a CPU they are seconds of one core that the process had, not those on the clock, which a
+busy machine makes useless. A round is an epoch of `--steps` steps of
 each run, from its start to its end: forward, backward, optimizer, batches, hooks and log, without
 validation and checkpoints, which are the same for all.
 
@@ -9,7 +10,7 @@ validation and checkpoints, which are the same for all.
 - "side by side": what `launcher=stacked` does on a CPU, step by step one run after the other.
 - "one model": what it does on a GPU, all runs as one batched model.
 
-    python benchmarks/stacked.py [--device cpu] [--threads 1] [--batch 32 128] [--runs 10]
+    python benchmarks/stacked.py [--device cpu] [--batch 32 128] [--runs 10]
         [--rounds 5] [--steps 30] [--small]
 """
 
@@ -74,6 +75,12 @@ class Drawn:
         return self._corpus
 
 
+def clock(device: torch.device) -> float:
+    """Return seconds of this process on a CPU, those on the clock on a GPU that has finished."""
+    synchronize(device)
+    return time.process_time() if device.type == "cpu" else time.perf_counter()
+
+
 class EpochClock(pl.Callback):
     """Notes when the first epoch of a run begins and when it ends."""
 
@@ -82,13 +89,11 @@ class EpochClock(pl.Callback):
 
     def on_train_epoch_start(self, *_: object) -> None:
         """Start."""
-        synchronize(self._device)
-        self.start = time.process_time()
+        self.start = clock(self._device)
 
     def on_train_epoch_end(self, *_: object) -> None:
         """Stop."""
-        synchronize(self._device)
-        self.end = time.process_time()
+        self.end = clock(self._device)
 
 
 class Run:
@@ -171,14 +176,13 @@ def main() -> None:
     """Measure and print the table."""
     arguments = parser(__doc__)
     arguments.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
-    arguments.add_argument("--threads", type=int, default=1)
     arguments.add_argument("--batch", type=int, nargs="+", default=[32, 128])
     arguments.add_argument("--networks", nargs="+", default=[*NETWORKS], choices=[*NETWORKS])
     arguments.add_argument("--runs", type=int, default=10)
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--steps", type=int, default=30)
     given = read(arguments, batch=[8], runs=2, rounds=1, steps=2)
-    torch.set_num_threads(given.threads)
+    torch.set_num_threads(1)
     options = Options(given.device, given.runs, given.steps)
     table = Table("network", "batch", *WAYS, title=f"ms a step of one of {given.runs} runs")
     for network in given.networks:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -86,20 +86,19 @@ class StackedLauncher(Launcher):
 
         if group.said:
             print(group.said)
-        if len(waiting) > 1:
-            from musicssl.runs.stacked.fit import Stack, stacked  # imports torch
+        if len(waiting) == 1:
+            begin_others()
+            return
+        from musicssl.runs.stacked.fit import Stack, stacked  # imports torch
 
-            within = stacked(Stack(begin_others))
-        else:
-            within = nullcontext()
-        with within:
+        with stacked(Stack(begin_others)):
             begin_others()
 
 
 def _settings(job: DictConfig) -> dict[str, Any] | None:
     """Return the settings of a job as plain values; None if they are not complete."""
     with _current(job):
-        config = OmegaConf.masked_copy(job, [key for key in job if key != "hydra"])
+        config = OmegaConf.masked_copy(job, [str(key) for key in job if key != "hydra"])
         try:
             settings: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
         except OmegaConfBaseException:  # the job itself says what is wrong

@@ -105,7 +105,7 @@ def _shape(settings: Mapping[str, Any]) -> str:
     return "\n".join(
         f"{key}={value_text(value)}"
         for key, value in sorted(leaves.items())
-        if has_bearing(key) and not _may_differ(key) or (by_labels and key == "data.p_s")
+        if (has_bearing(key) and not _may_differ(key)) or (by_labels and key == "data.p_s")
     )
 
 

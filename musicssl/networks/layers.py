@@ -35,7 +35,8 @@ class Dropout(nn.Dropout):
     def forward(self, x: Tensor) -> Tensor:
         """Zero units at random while training, (...) -> (...)."""
         if self.training and self.of_runs is not None:
-            return x * _FactorsOfRuns.apply(x, self.of_runs)  # type: ignore[no-untyped-call]
+            factors: Tensor = _FactorsOfRuns.apply(x, self.of_runs)  # type: ignore[no-untyped-call]
+            return x * factors
         if not self.training or self.p in (0.0, 1.0) or x.device.type != "cpu":
             return super().forward(x)
         return x * dropout_factors(x, self.p)

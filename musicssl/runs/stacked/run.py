@@ -1,10 +1,11 @@
-"""One of several runs that are trained side by side: its state in Lightning, moved on from outside."""
+"""One of several runs that are trained side by side, whose trainer is moved on from outside."""
 
 from typing import NamedTuple
 
 import pytorch_lightning as pl
 from pytorch_lightning.loops.fit_loop import _FitLoop
 from pytorch_lightning.trainer import call
+from torch.optim.lr_scheduler import LambdaLR
 
 from musicssl.batch import Batch
 from musicssl.methods.base.stackable import StackableMethod
@@ -43,7 +44,9 @@ class StackedRun:
         assert isinstance(method, StackableMethod)
         self.method = method
         (self.optimizer,) = self.trainer.optimizers
-        self._scheduler = self.trainer.lr_scheduler_configs[0].scheduler
+        scheduler = self.trainer.lr_scheduler_configs[0].scheduler
+        assert isinstance(scheduler, LambdaLR)  # see `Method.configure_optimizers`
+        self._scheduler = scheduler
         self._seed = next(c.seed for c in self.trainer.callbacks if isinstance(c, StepSeed))  # type: ignore[attr-defined]
 
     @property

@@ -49,7 +49,7 @@ class SingleSteps:
             terms = method.terms(batch.to(method.device), weight)
         method.record(**terms)
         run.optimizer.zero_grad()
-        terms["loss"].backward()
+        terms["loss"].backward()  # type: ignore[no-untyped-call]
         run.step()
 
     def close(self) -> None:
@@ -90,7 +90,9 @@ class BatchedSteps:
         return stacked.requires_grad_(own[0].requires_grad)
 
     def _draw_by_run(self) -> None:
-        layers = [[m for m in method.modules() if isinstance(m, Dropout)] for method in self._methods]
+        layers = [
+            [m for m in method.modules() if isinstance(m, Dropout)] for method in self._methods
+        ]
         self._dropout = layers[0]
         for same in zip(*layers, strict=True):
             same[0].of_runs = DropoutOfRuns([layer.p for layer in same], self._generators)
@@ -114,7 +116,7 @@ class BatchedSteps:
         weights = torch.tensor([given.weight for given in inputs], device=self._device)
         with self.runs[0].trainer.precision_plugin.train_step_context():
             terms = self._terms(self._state, self._joined(inputs), weights)
-        terms["loss"].sum().backward()
+        terms["loss"].sum().backward()  # type: ignore[no-untyped-call]
         self._hand_out_gradients()
         for number, run in enumerate(self.runs):
             run.method.record(**{name: values[number] for name, values in terms.items()})
@@ -173,7 +175,7 @@ def can_be_batched(method: StackableMethod, data: Any) -> bool:
         all(isinstance(layer, _LAYERS) for layer in layers)
         and all(type(m).__module__.partition(".")[0] in ("musicssl", "torch") for m in others)
         and isinstance(getattr(method, "mixing", NoMixing()), NoMixing)
-        and (views is None or _unchanged(views.student) and _unchanged(views.target))
+        and (views is None or (_unchanged(views.student) and _unchanged(views.target)))
         and getattr(method, "joint_batch_norm", True)
         and all(corpus.lengths is None for corpus in data.corpora)
     )
