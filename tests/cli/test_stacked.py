@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from musicssl.runs.history import read_history
-from tests.cli.test_sweep import completed, finish, start
 from tests.support.commands import SEARCH_PATH, shell
+from tests.support.sweeps import completed, finish, start
 
 TINY = (
     *(SEARCH_PATH, "dataset=tiny", "baselines=false", "trainer=cpu"),
