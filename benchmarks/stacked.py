@@ -161,7 +161,7 @@ def seconds(runs: Sequence[Run], batched: bool | None) -> float:
 
 def measure(network: str, batch: int, rounds: int, options: Options) -> dict[str, float]:
     """Return the median milliseconds of a step of one run, by way."""
-    corpus = Drawn(batch * options.steps + 20)
+    corpus = Drawn(max(300, batch * options.steps + 20))
     times: dict[str, list[float]] = {way: [] for way in WAYS}
     for number in range(rounds + 1):
         for way, batched in WAYS.items():
