@@ -24,10 +24,20 @@ class StepSeed(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Seed the generators of the CPU and of this process's GPU."""
-        step = (self.seed, trainer.current_epoch, batch_idx, trainer.global_rank)
-        seed = int(np.random.SeedSequence(step).generate_state(1, np.uint64)[0])
-        # Not torch.manual_seed: without a GPU, every call queues another seeding of CUDA, together
-        # with a stack trace, for the moment that CUDA is initialised.
-        torch.default_generator.manual_seed(seed)
-        if pl_module.device.type == "cuda":
-            torch.cuda.manual_seed(seed)
+        seed = step_seed(self.seed, trainer.current_epoch, batch_idx, trainer.global_rank)
+        seed_generators(seed, pl_module.device)
+
+
+def step_seed(seed: int, epoch: int, step: int, rank: int = 0) -> int:
+    """Return the seed of the generators in a training step of a run."""
+    parts = (seed, epoch, step, rank)
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0])
+
+
+def seed_generators(seed: int, device: torch.device) -> None:
+    """Seed the default generators of the CPU and of a device."""
+    # Not torch.manual_seed: without a GPU, every call queues another seeding of CUDA, together with
+    # a stack trace, for the moment that CUDA is initialised.
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)

@@ -20,6 +20,7 @@ from musicssl.cli.exits import termination
 from musicssl.errors import disk_errors, input_error
 from musicssl.evaluation.metrics import metric_info, primary_metric
 from musicssl.runs.folder import ResultFolder, claimed
+from musicssl.runs.stacked.fit import seconds_waited
 
 
 @dataclass(frozen=True)
@@ -85,12 +86,12 @@ def attempt(
             folder.path.mkdir(parents=True, exist_ok=True)
             failure.write_text(traceback.format_exc())
             cause = f"{type(error).__name__}: {error}".splitlines()[0] + " (see error.txt)"
-        seconds = time.perf_counter() - start
+        seconds = time.perf_counter() - start - seconds_waited(folder.path)
         return Outcome(str(folder.path), "failed", seconds, "", cause, mistake is not None)
     state: Literal["trained", "was complete"] = (
         "was complete" if _stamp(folder) == before else "trained"
     )
-    seconds = time.perf_counter() - start
+    seconds = time.perf_counter() - start - seconds_waited(folder.path)
     validation = _validation(folder)
     return Outcome(str(folder.path), state, seconds, _result(folder), validation=validation)
 

@@ -37,7 +37,7 @@ from musicssl.errors import InputError, disk_errors, printable, user_errors
 
 _WIDTH = 100  # columns where the output is no terminal
 _FEW = 4  # folders that fit into a command to type
-_LOCAL = ("basic", "joblib")  # launchers on this machine
+_LOCAL = ("basic", "joblib", "stacked")  # launchers on this machine
 
 
 class SweepProgress(Callback):

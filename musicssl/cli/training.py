@@ -77,6 +77,7 @@ from musicssl.runs.progress import EpochProgress
 from musicssl.runs.ranks import StopTogether, explain_lost_process
 from musicssl.runs.results import amount_of_training, show_results, write_results
 from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint, find_resumable
+from musicssl.runs.stacked.fit import join_stack
 from musicssl.runs.starting import start_identity
 from musicssl.runs.teachers import teacher_in
 from musicssl.runs.trust import homes
@@ -432,6 +433,7 @@ def fit_network(
     resume = whole_checkpoint(folder, made_of)
     say(describe_training(config.name, method, trainer, datamodule.steps_per_epoch))
     device = trainer.strategy.root_device
+    join_stack(trainer)
     with explain_lost_process(trainer):
         trainer.fit(method, datamodule, ckpt_path=resume, weights_only=True)
     if is_first_rank():

@@ -1,16 +1,16 @@
 """`att`: weakly supervised classification of clips through their instances."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
 from musicssl.augment.mixing.mixing import Mixing
 from musicssl.batch import Batch
-from musicssl.methods.base.method import Method
 from musicssl.methods.base.mixing import NO_MIXING, check_mixing
+from musicssl.methods.base.stackable import StackableMethod
 
 
-class AttentionMIL(Method):
+class AttentionMIL(StackableMethod):
     """Learn clip labels from bags of instances, with labels that may be missing.
 
     S(x) = sum_t w_t f(x_t): Gururani, Sharma and Lerch 2019, https://arxiv.org/abs/1907.04294, with
@@ -27,13 +27,13 @@ class AttentionMIL(Method):
         InputError: If clips of the task cannot be mixed in this way.
     """
 
+    stacks: ClassVar[bool] = True
+
     def __init__(self, *, mixing: Mixing = NO_MIXING, **parts: Any) -> None:
         super().__init__(**parts)
         self.mixing = check_mixing(mixing, self.task)
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def terms(self, batch: Batch, weight: float | Tensor) -> dict[str, Tensor]:
         """Return the loss on the observed labels of a batch."""
         batch = self.mixing(batch)
-        loss = self.loss(self(batch), batch.y, batch.mask)
-        self.record(loss=loss)
-        return loss
+        return {"loss": self.loss(self(batch), batch.y, batch.mask)}

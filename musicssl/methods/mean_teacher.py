@@ -1,5 +1,7 @@
 """`mean_teacher`: consistency with the moving average of the student."""
 
+from typing import ClassVar
+
 import torch
 from torch.nn.functional import mse_loss
 
@@ -19,6 +21,7 @@ class MeanTeacher(SemiSupervisedMethod):
     The targets come from a teacher in training mode, with its own dropout, without gradients.
     """
 
+    stacks: ClassVar[bool] = True
     teaches = True
 
     def step(self, batch: Batch) -> Step:

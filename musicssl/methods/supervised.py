@@ -1,5 +1,7 @@
 """`supervised`: the baseline of the methods that learn from unlabelled clips."""
 
+from typing import ClassVar
+
 from musicssl.batch import Batch
 from musicssl.methods.base.semi_supervised import SemiSupervisedMethod, Step
 
@@ -12,6 +14,8 @@ class Supervised(SemiSupervisedMethod):
     with weight 0, without the cost of the second view. Unlabelled clips in a batch only affect the
     statistics of batch norms.
     """
+
+    stacks: ClassVar[bool] = True
 
     def step(self, batch: Batch) -> Step:
         """Predict one view."""

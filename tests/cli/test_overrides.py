@@ -60,7 +60,10 @@ def complaint(*overrides: str, root: str = "train") -> str:
             "or method=m1 or method=m1_m2 or method=vade.",
         ),
         (["probe=mlp"], "probe=... is no choice of train.py; leave it out."),
-        (["jobs=2"], "there is no setting jobs; it is a setting of launcher=joblib."),
+        (
+            ["jobs=2"],
+            "there is no setting jobs; it is a setting of launcher=joblib or launcher=stacked.",
+        ),
         (
             ["method=mean_teacher", "augment=strong"],
             "augment is chosen for each place by itself: augment@views.student=strong or "

@@ -4,8 +4,6 @@ import fcntl
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -20,35 +18,11 @@ from omegaconf import OmegaConf
 from musicssl.cli.sweep import SweepProgress, axes, jobs_at_a_time, progress
 from musicssl.errors import InputError
 from tests.support.quick import slow_after
+from tests.support.sweeps import completed, finish, start
 
 ROOT = Path(__file__).parents[2]
 CONF = ROOT / "conf"
 SWEEPS = sorted(path.stem for path in (CONF / "sweep").glob("*.yaml"))
-QUICK = (
-    *(f"hydra.searchpath=[file://{ROOT}/tests/conf]", "dataset=tiny"),
-    *("trainer=cpu", "data.batch_size=16", "encoder.dropout=0"),
-)
-
-
-def start(folder: Path, *overrides: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, str(ROOT / "train.py"), *overrides, *QUICK],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=300)
-    return process.returncode, out, err
-
-
-def completed(folder: Path) -> dict[str, int]:
-    """When each run was completed, in nanoseconds."""
-    return {p.parent.name: p.stat().st_mtime_ns for p in folder.rglob("metrics.json")}
 
 
 @pytest.mark.slow

@@ -13,8 +13,8 @@ from musicssl.augment.views import Views
 from musicssl.batch import Batch
 from musicssl.errors import InputError
 from musicssl.evaluation.epoch_outputs import EpochOutputs
-from musicssl.methods.base.method import Method
 from musicssl.methods.base.mixing import NO_MIXING, check_mixing
+from musicssl.methods.base.stackable import StackableMethod
 from musicssl.networks.classifier import Classifier
 from musicssl.networks.teacher import Teacher
 
@@ -33,7 +33,7 @@ class Step(NamedTuple):
     notes: Mapping[str, Tensor] = MappingProxyType({})
 
 
-class SemiSupervisedMethod(Method):
+class SemiSupervisedMethod(StackableMethod):
     """Learn from observed labels, and from a consistency loss on all clips.
 
         loss = supervised + consistency_weight * ramp(epoch) * consistency
@@ -113,27 +113,31 @@ class SemiSupervisedMethod(Method):
             logits[stream] = network(batch.select(stream)).float()
         return logits
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the loss of a batch."""
+    def weight_at(self, epoch: float) -> float:
+        """Return the weight of the consistency loss."""
+        return self.consistency_weight * self.ramp(epoch)
+
+    def terms(self, batch: Batch, weight: float | Tensor) -> dict[str, Tensor]:
+        """Return the loss of a batch and its parts."""
         batch = self.mixing(batch)
         logits, consistency, notes = self.step(batch)
         supervised = self.loss(logits, batch.y, batch.mask)
-        epoch = self.trainer.current_epoch + batch_idx / self.trainer.num_training_batches
-        weight = self.consistency_weight * self.ramp(epoch)
-        loss = supervised + weight * consistency
-        self.record(
-            loss=loss,
-            supervised_loss=supervised,
-            consistency_loss=consistency,
-            consistency_weight=torch.tensor(weight),
+        return {
+            "loss": supervised + weight * consistency,
+            "supervised_loss": supervised,
+            "consistency_loss": consistency,
+            "consistency_weight": torch.as_tensor(weight),
             **notes,
-        )
-        return loss
+        }
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Update the teacher after each optimizer step, also with accumulated gradients."""
         super().optimizer_step(*args, **kwargs)
-        self.teacher.update(self.classifier, self.trainer.global_step + 1)
+        self.stepped(self.trainer.global_step + 1)
+
+    def stepped(self, steps: int) -> None:
+        """Update the teacher."""
+        self.teacher.update(self.classifier, steps)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Keep the logits of teacher and student until the epoch ends."""
