@@ -1,7 +1,7 @@
 """Screenshots of HTML pages in a real browser, for docs/gallery.md.
 
-    python docs/scripts/screenshots.py report/index.html docs/gallery/report.png --width 1280 --height 1100
-    python docs/scripts/screenshots.py report/index.html docs/gallery/report_phone.png --width 390 --height 1100
+    python docs/scripts/screenshots.py report/index.html docs/gallery/report.png --dark
+    python docs/scripts/screenshots.py report/index.html docs/gallery/phone.png --width 390
 
 Chromium must be installed (`apt install chromium`); it runs without a window.
 """

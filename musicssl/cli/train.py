@@ -6,14 +6,12 @@ import hydra
 from omegaconf import DictConfig
 
 import musicssl.cli.resolvers  # noqa: F401 registers the resolvers of conf/
-from musicssl.cli import stacked
 from musicssl.cli.command import run_command
 from musicssl.cli.conf import conf_folder
 
 
 def main() -> None:
     """Run the command line of `musicssl train` and of `train.py`."""
-    stacked.register()
     run_command("train", compose_and_run)
 
 

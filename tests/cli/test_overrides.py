@@ -56,8 +56,9 @@ def complaint(*overrides: str, root: str = "train") -> str:
         ),
         (
             ["likelihood=bernoulli"],
-            "likelihood=... has no effect here; it is a choice for method=dgm or method=joint_dgm "
-            "or method=m1 or method=m1_m2 or method=vade.",
+            "likelihood=... has no effect here; it is a choice for method=annealed_vae or "
+            "method=ar_vae or method=beta_vae or method=dgm or method=factor_vae or "
+            "method=joint_dgm or method=m1 or method=m1_m2 or method=vade.",
         ),
         (["probe=mlp"], "probe=... is no choice of train.py; leave it out."),
         (

@@ -3,14 +3,14 @@
 "use strict";
 
 // The number that a cell begins with (of "0.912 ± 0.003", "12 %", "≤0.01"), or null.
-function numberIn(text) {
+function toNumber(text) {
   const found = text.trim().replace("\u2212", "-").match(/^[<>≤≥+]?\s*(-?\d[\d,]*(\.\d+)?(e[-+]?\d+)?)/i);
   return found ? Number(found[1].replaceAll(",", "")) : null;
 }
 
 // Compares two texts: by their numbers, or by the alphabet. Cells without a number come last.
 function compare(one, other, sign) {
-  const [a, b] = [numberIn(one), numberIn(other)];
+  const [a, b] = [toNumber(one), toNumber(other)];
   if (a !== null && b !== null) return sign * (a - b);
   if (a !== null || b !== null) return a === null ? 1 : -1;
   return sign * one.localeCompare(other);

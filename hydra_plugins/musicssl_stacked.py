@@ -1,31 +1,23 @@
-"""The launcher of `launcher=stacked`: runs of a sweep that are of the same shape train together."""
+"""The launcher of `launcher=stacked`: runs of a sweep that are of the same shape train together.
 
-import sys
+Hydra accepts plugins from the package hydra_plugins alone, which it imports in every process. So
+this module imports NumPy and torch only when it is used.
+"""
+
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, configure_log, run_job, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from musicssl.cli.stacking import Together, together
-
-
-@dataclass
-class StackedLauncherConf:
-    """Settings of the launcher."""
-
-    _target_: str = "hydra_plugins.musicssl.StackedLauncher"
-    most: int = 16  # runs that are trained side by side
+if TYPE_CHECKING:
+    from musicssl.cli.stacking import Together
 
 
 class StackedLauncher(Launcher):
@@ -34,8 +26,6 @@ class StackedLauncher(Launcher):
     Args:
         most: How many at most.
     """
-
-    __module__ = "hydra_plugins.musicssl"  # the package from which Hydra takes launchers
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -50,6 +40,8 @@ class StackedLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Do all jobs; return what became of them, in their order."""
+        from musicssl.cli.stacking import together  # imports NumPy
+
         setup_globals()
         configure_log(self._config.hydra.hydra_logging, self._config.hydra.verbose)
         Path(str(self._config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
@@ -68,7 +60,9 @@ class StackedLauncher(Launcher):
             config.hydra.job.id = config.hydra.job.num = number
         return config
 
-    def _do(self, group: Together, jobs: Sequence[DictConfig], done: dict[int, JobReturn]) -> None:
+    def _do(
+        self, group: "Together", jobs: Sequence[DictConfig], done: dict[int, JobReturn]
+    ) -> None:
         """Do the jobs of a group, each beginning while those before it wait for it."""
         waiting = list(group.jobs)
 
@@ -115,16 +109,3 @@ def _current(job: DictConfig) -> Iterator[None]:
         yield
     finally:
         HydraConfig.instance().cfg = before
-
-
-def register() -> None:
-    """Make the launcher known to Hydra, which loads launchers from the package hydra_plugins only.
-
-    A package of that name beside ours would be loaded by every program that uses Hydra.
-    """
-    Plugins.instance().register(StackedLauncher)  # loads those that are installed
-    sys.modules.setdefault("hydra_plugins", ModuleType("hydra_plugins"))
-    sys.modules[StackedLauncher.__module__] = sys.modules[__name__]
-    ConfigStore.instance().store(
-        group="hydra/launcher", name="stacked", node=StackedLauncherConf, provider="musicssl"
-    )
