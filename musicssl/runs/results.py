@@ -76,7 +76,9 @@ def write_results(
     }
     run = TrainedRun(folder, datamodule, method, layout)
     for artifact in artifacts_of(method):
-        document.update(artifact.write(run))
+        found = dict(artifact.write(run))
+        document["macro"] |= found.pop("macro", {})
+        document |= found
     write_json(folder.metrics, document)
 
 

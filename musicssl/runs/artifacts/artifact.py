@@ -53,7 +53,12 @@ class Artifact(Protocol):
     """Files, pictures or numbers that a run leaves besides its scores."""
 
     def write(self, run: TrainedRun) -> Mapping[str, Any]:
-        """Write into the folder of the run; return what is added to metrics.json."""
+        """Write into the folder of the run; return what is added to metrics.json.
+
+        Numbers under "macro" join the overall metrics of the test clips, so that tables of sweeps
+        and the report have them, under the headings of `musicssl.evaluation.metrics.METRICS`. They
+        are metrics that need more than scores and targets, such as the quality of separated sound.
+        """
 
     def show(self, folder: RunFolder, document: Mapping[str, Any], console: Console) -> None:
         """Print what the user of a complete run should see.

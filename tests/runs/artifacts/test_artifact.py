@@ -6,6 +6,7 @@ import pytest
 
 from musicssl.errors import InputError
 from musicssl.methods.att import AttentionMIL
+from musicssl.report.read.runs import read_run
 from musicssl.runs.artifacts.artifact import artifacts_of
 from tests.support.training_command import run
 
@@ -47,6 +48,32 @@ def test_a_method_from_elsewhere_leaves_and_shows_an_artifact_of_its_own(tmp_pat
     out = capsys.readouterr().out
     assert "This run is complete" in out
     assert "The 2 longest clips are in" in out.replace("\n", "")
+
+
+class MetricOfSound:
+    """A metric that needs more than the scores of clips."""
+
+    def write(self, run):
+        return {"macro": {"loudness": -7.5}, "loudest": "tiny-008"}
+
+    def show(self, folder, document, console):
+        """Print nothing: the table shows the metric."""
+
+
+class MethodWithMetric(AttentionMIL):
+    """`att`, with an overall metric that an artifact measures."""
+
+    artifacts = (f"{__name__}.MetricOfSound",)
+
+
+def test_a_metric_of_an_artifact_joins_the_overall_metrics(tmp_path, capsys):
+    folder = run(tmp_path, f"method._target_={__name__}.MethodWithMetric")
+    document = folder.result()
+    assert document["macro"]["loudness"] == -7.5
+    assert 0 <= document["macro"]["auroc"] <= 1  # those of the scores are still there
+    assert document["loudest"] == "tiny-008"
+    assert "loudness -7.500" in capsys.readouterr().out
+    assert read_run(tmp_path).metrics["loudness"] == -7.5  # so that the report has it
 
 
 @pytest.mark.parametrize("name", ["nowhere.Table", f"{__name__}.Missing", "", "no name"])
