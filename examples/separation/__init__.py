@@ -1,0 +1,1 @@
+"""Source separation helped by instrument activity: IASS."""
