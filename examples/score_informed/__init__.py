@@ -1,0 +1,1 @@
+"""Music performance assessment informed by the score: networks for pitch contours."""
