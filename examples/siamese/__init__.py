@@ -1,0 +1,1 @@
+"""A siamese network for music as sound and as notes, without labels."""
