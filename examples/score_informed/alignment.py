@@ -32,9 +32,7 @@ def warping_path(costs: Floats) -> NDArray[np.int64]:
     i, j = n, m
     path = [(n - 1, m - 1)]
     while (i, j) != (1, 1):
-        i, j = min(
-            ((i - 1, j - 1), (i - 1, j), (i, j - 1)), key=lambda cell: float(total[cell])
-        )
+        i, j = min(((i - 1, j - 1), (i - 1, j), (i, j - 1)), key=lambda cell: float(total[cell]))
         path.append((i - 1, j - 1))
     return np.array(path[::-1])
 
@@ -47,7 +45,8 @@ def aligned(contour: Floats, score: Floats) -> NDArray[np.int64]:
     path = warping_path(distances(contour[::_COARSE], score[::_COARSE]))
     last = np.r_[path[1:, 0] != path[:-1, 0], True]  # of the frames of the score at one frame
     frames = np.interp(np.arange(len(contour)) / _COARSE, path[last, 0], path[last, 1])
-    return np.minimum(np.round(frames * _COARSE).astype(np.int64), len(score) - 1)
+    warp: NDArray[np.int64] = np.round(frames * _COARSE).astype(np.int64)
+    return warp.clip(max=len(score) - 1)
 
 
 def pieces(contour: Floats, score: Floats, frames: int) -> NDArray[np.float32]:
@@ -67,4 +66,5 @@ def pieces(contour: Floats, score: Floats, frames: int) -> NDArray[np.float32]:
         part = slice(start, start + frames)
         own = np.linspace(warp[part][0], warp[part][-1], frames).round().astype(np.int64)
         found.append(np.stack([contour[part], score[warp[part]], score[own]], axis=1))
-    return np.stack(found).astype(np.float32) / 128 if found else np.empty((0, frames, 3), "f4")
+    stacked = np.stack(found) if found else np.empty((0, frames, 3))
+    return (stacked / 128).astype(np.float32)

@@ -151,7 +151,8 @@ class Cosine(Pooling):
 
     def instances(self, h: Tensor, valid: Tensor | None = None) -> Instances:
         """Compare the halves."""
-        cosine = cosine_similarity(*h.chunk(2, dim=2), dim=2)[..., None]  # (B, 1, 1)
+        contour, score = h.chunk(2, dim=2)
+        cosine = cosine_similarity(contour, score, dim=2)[..., None]  # (B, 1, 1)
         return Instances(cosine, torch.zeros_like(cosine))
 
 

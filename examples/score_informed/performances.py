@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from symusic import Score
+from symusic.core import ScoreSecond
 
 from examples.score_informed.alignment import Floats, pieces
 from musicssl.data.corpus import Corpus
@@ -56,7 +56,7 @@ class Rated(ABC):
     def performances(self) -> Iterator[Performance]:
         """Make or read the performances one by one."""
 
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # noqa: B027 nothing to do, in no corpus
         """Nothing is derived."""
 
     def load(self) -> Corpus:
@@ -101,9 +101,9 @@ class Performances(Rated):
 
     Each of three severities is drawn uniformly from [0, 1]; a rating is 1 less the severity, plus
     noise. Of note accuracy 1 - s: a note is wrong by up to four semitones with probability s / 2,
-    and out of tune by 30 s cents. Of rhythm: durations are changed by a factor of standard deviation
-    0.4 s (of its logarithm). Of musicality: pitch trembles by 60 s cents, and glides by 2 s semitones
-    in each note. The tempo is free: up to 15 % slower or faster than the score.
+    and out of tune by 30 s cents. Of rhythm: durations are changed by a factor, of whose logarithm
+    the standard deviation is 0.4 s. Of musicality: pitch trembles by 60 s cents, and glides by 2 s
+    semitones in each note. The tempo is free: up to 15 % slower or faster than the score.
 
     Attributes:
         num_clips: Of ten, seven are for training, one for validation and two for testing.
@@ -124,7 +124,8 @@ class Performances(Rated):
             severity = rng.random(3)
             split = "train" if number % 10 < 7 else "val" if number % 10 == 7 else "test"
             ratings = np.clip(1 - severity + self.noise * rng.standard_normal(3), 0, 1)
-            contour, score = played(rng, *severity, self.frames)
+            musicality, accuracy, rhythm = severity.tolist()
+            contour, score = played(rng, musicality, accuracy, rhythm, self.frames)
             yield Performance(f"performance-{number:05d}", split, contour, score, tuple(ratings))
 
 
@@ -197,7 +198,7 @@ def read_contour(path: Path) -> Floats:
 
 def read_score(path: Path) -> Floats:
     """Read the melody of a MIDI file: the MIDI pitch of each frame, 0 in rests."""
-    notes = [note for track in Score(str(path), ttype="second").tracks for note in track.notes]
+    notes = [note for track in ScoreSecond(path).tracks for note in track.notes]
     if not notes:
         raise InputError(f"{path} has no note; write the melody into it.")
     score = np.zeros(round(max(note.end for note in notes) / FRAME))

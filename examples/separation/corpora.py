@@ -13,6 +13,7 @@ import numpy as np
 import soundfile
 import soxr
 from numpy.typing import NDArray
+from scipy.ndimage import binary_closing
 
 from musicssl.cache import build_checked, fingerprint
 from musicssl.data.corpus import Corpus
@@ -40,7 +41,8 @@ class Pair(NamedTuple):
 class Pairs(ABC):
     """Clips of mixtures with the source to separate.
 
-    The source is active in a hop where its level is above `floor_db`.
+    The source is active in a hop where its level is above `floor_db`, and in shorter gaps than
+    `gap_seconds` between such hops, as between strokes of drums. The paper has annotations instead.
 
     Attributes:
         source: Name of the source.
@@ -48,7 +50,8 @@ class Pairs(ABC):
         sample_rate: In Hz.
         hop: Samples of an instance.
         clip_hops: Instances of a clip, T.
-        floor_db: In dB relative to full scale; the paper has annotations instead.
+        floor_db: In dB relative to full scale.
+        gap_seconds: In seconds.
     """
 
     name: ClassVar[str]
@@ -59,6 +62,7 @@ class Pairs(ABC):
     hop: int
     clip_hops: int
     floor_db: float
+    gap_seconds: float
 
     @abstractmethod
     def pairs(self) -> Iterator[Pair]:
@@ -71,7 +75,7 @@ class Pairs(ABC):
 
     def prepare(self) -> None:
         """Write the clips into the cache, unless they are there."""
-        settings = {**asdict(self), "cache": None, "version": 2}
+        settings = {**asdict(self), "cache": None, "version": 3}
         folder = Path(self.cache).expanduser() / f"{self.name}-{fingerprint(settings)}"
         object.__setattr__(self, "_folder", build_checked(folder, self._build))
 
@@ -105,10 +109,22 @@ class Pairs(ABC):
         pairs = [(p[:3], np.stack([p.mixture, p.source]).astype(np.float32)) for p in self.pairs()]
         shape = (len(pairs), 2, self.clip_hops, self.hop)
         sounds = np.stack([sounds for _, sounds in pairs]).reshape(shape)
-        power = np.square(sounds[:, 1]).mean(axis=2)  # (N, T)
+        loud = np.square(sounds[:, 1]).mean(axis=2) > 10 ** (self.floor_db / 10)  # (N, T)
+        gap = round(self.gap_seconds * self.sample_rate / self.hop)
         np.save(folder / "x.npy", sounds.transpose(0, 2, 1, 3).reshape(*shape[:1], shape[2], -1))
-        np.save(folder / "activity.npy", power[..., None] > 10 ** (self.floor_db / 10))
+        np.save(folder / "activity.npy", without_gaps(loud, gap)[..., None])
         np.save(folder / "names.npy", np.array([names for names, _ in pairs]).T)
+
+
+def without_gaps(active: NDArray[np.bool_], gap: int) -> NDArray[np.bool_]:
+    """Fill gaps of at most so many hops between active ones, (N, T).
+
+    >>> without_gaps(np.array([[0, 1, 0, 0, 1, 0, 0, 0, 1]], bool), 2).astype(int).tolist()
+    [[0, 1, 1, 1, 1, 0, 0, 0, 1]]
+    """
+    padded = np.pad(active, ((0, 0), (gap, gap)))
+    closed: NDArray[np.bool_] = binary_closing(padded, np.ones((1, gap + 1), bool))
+    return closed[:, gap : gap + active.shape[1]]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import numpy as np
 import soundfile
 import soxr
 from numpy.typing import NDArray
-from symusic import Score
+from symusic.core import ScoreSecond
 
 from examples.siamese.network import LOWEST_KEY, NUM_KEYS
 from musicssl.audio.log_mel import LogMel
@@ -68,7 +68,7 @@ class Piano(ABC):
     def clips(self) -> Iterator[Clip]:
         """Make or read the clips one by one."""
 
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # noqa: B027 nothing to do, in no corpus
         """Nothing is derived."""
 
     def load(self) -> Corpus:
@@ -85,7 +85,8 @@ class Piano(ABC):
         if not clips:
             raise InputError(f"{self.name}: no piece lasts {self.clip_seconds} s.")
         values = [clip.labels[self.label] for clip in clips]
-        classes, task = (self.label,), "regression"
+        classes: tuple[str, ...] = (self.label,)
+        task = "regression"
         y = np.array(values)[:, None]
         if isinstance(values[0], str):
             classes, task = tuple(sorted({str(v) for v in values})), "multi_class"
@@ -129,7 +130,8 @@ def log_mel(sound: NDArray[np.float32], frames: int, features: LogMel) -> NDArra
     """Return log-mel frames in [0, 1], (T, M): those of `LogMel` that are nearest in time."""
     found = features.frames(sound)
     nearest = np.linspace(0, len(found) - 1, frames).round().astype(int)
-    return found[nearest]
+    chosen: NDArray[np.float32] = found[nearest]
+    return chosen
 
 
 @dataclass(frozen=True)
@@ -229,9 +231,11 @@ class Maestro(Piano):
                 yield from self._cut(folder, row)
 
     def _cut(self, folder: Path, row: dict[str, str]) -> Iterator[Clip]:
-        sound, rate = soundfile.read(folder / row["audio_filename"], dtype="float32", always_2d=True)
+        sound, rate = soundfile.read(
+            folder / row["audio_filename"], dtype="float32", always_2d=True
+        )
         sound = soxr.resample(sound.mean(axis=1), rate, RATE)
-        score = Score(str(folder / row["midi_filename"]), ttype="second")
+        score = ScoreSecond(folder / row["midi_filename"])
         notes = np.array([(n.start, n.end, n.pitch) for t in score.tracks for n in t.notes])
         seconds, split = self.clip_seconds, row["split"].replace("validation", "val")
         count = min(int(len(sound) / RATE / seconds), self.max_clips or len(sound))
@@ -239,6 +243,7 @@ class Maestro(Piano):
             of_clip = notes[(notes[:, 0] >= k * seconds) & (notes[:, 0] < (k + 1) * seconds)]
             of_clip = of_clip - [k * seconds, k * seconds, 0]
             piece = sound[round(k * seconds * RATE) : round((k + 1) * seconds * RATE)]
-            labels = {"composer": row["canonical_composer"], "density": len(of_clip) / seconds}
+            labels: dict[str, float | str] = {"composer": row["canonical_composer"]}
+            labels["density"] = len(of_clip) / seconds
             song = row["midi_filename"]
             yield Clip(f"{song}-{k:03d}", song, split, of_clip, piece, labels)

@@ -49,7 +49,13 @@ class Siamese(RepresentationMethod):
     )
 
     def __init__(
-        self, *, window_frames: int, positives: str, temperature: float, projector: Any, **parts: Any
+        self,
+        *,
+        window_frames: int,
+        positives: str,
+        temperature: float,
+        projector: Any,
+        **parts: Any,
     ) -> None:
         super().__init__(projector=projector, **parts)
         self.projector = projector(self.classifier.encoder.embed_dim // 2)
@@ -77,7 +83,7 @@ class Siamese(RepresentationMethod):
         return Objective(loss, {"uniformity": uniformity(z)})
 
     def neighbours(self, batch: Batch) -> Batch:
-        """Cut two windows that follow each other out of each clip, at a random place, (2 B, W, F)."""
+        """Cut two windows that follow each other out of each clip, (2 B, W, F), at random."""
         size, clips = self.window_frames, torch.arange(len(batch.x)).repeat_interleave(2)
         starts = torch.randint(batch.x.shape[1] - 2 * size + 1, (len(batch.x), 1))
         frames = (starts + torch.arange(2 * size)).reshape(-1, size)  # (2 B, W)

@@ -39,7 +39,7 @@ class PairEncoder(nn.Module):
         self.of_notes = _layers(NUM_KEYS, width, kernel)
 
     def forward(self, x: Tensor, valid: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """Map frames, (B, T, F), to embeddings of sound and of notes side by side, (B, T / 4, D)."""
+        """Map frames, (B, T, F), to embeddings, (B, T / 4, D): first of sound, then of notes."""
         frames = x.transpose(1, 2)
         sound, notes = self.of_sound(frames[:, NUM_KEYS:]), self.of_notes(frames[:, :NUM_KEYS])
         return cat([sound, notes], dim=1).transpose(1, 2), None

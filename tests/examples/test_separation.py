@@ -18,8 +18,15 @@ from musicssl.data.corpus import check_corpus
 from musicssl.errors import InputError
 from tests.support.commands import ROOT, shell
 
-BANDS = dict(source="drums", sample_rate=16_000, hop=512, clip_hops=63, floor_db=-50.0)
-BANDS |= dict(num_clips=20, seed=0, max_parts=3, present=0.7, level_range_db=12.0)
+BANDS = {
+    "source": "drums",
+    "sample_rate": 16_000,
+    "hop": 512,
+    "clip_hops": 63,
+    "floor_db": -50.0,
+    "gap_seconds": 0.0,
+}
+BANDS |= {"num_clips": 20, "seed": 0, "max_parts": 3, "present": 0.7, "level_range_db": 12.0}
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +117,8 @@ def test_musdb_is_read_as_it_is_unpacked(tmp_path):
             sound = rng.uniform(-0.5, 0.5, (44_100, 2))
             sound[:22_050] *= stem == "mixture"  # vocals in the second half only
             soundfile.write(tmp_path / song / f"{stem}.wav", sound, 44_100)
-    common = dict(cache=str(tmp_path), sample_rate=22_050, hop=512, clip_hops=10, floor_db=-50.0)
+    common = {"cache": str(tmp_path), "sample_rate": 22_050, "hop": 512, "clip_hops": 10}
+    common |= {"floor_db": -50.0, "gap_seconds": 0.0}
     corpus = Musdb(source="vocals", root=str(tmp_path), max_songs=None, **common).load()
     assert corpus.split.tolist() == ["train"] * 8 + ["test"] * 4
     assert corpus.y[:4, 0].tolist() == [0, 0, 1, 1]
