@@ -160,9 +160,9 @@ def test_every_group_of_conf_is_known():
 
 
 def test_tests_mirror_the_package():
-    """A test of a room lies in its folder, those of the pages in docs; helpers in tests/support."""
+    """A test of a room lies in its folder, those of pages and examples in theirs."""
     folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir()} - {"__pycache__"}
-    assert folders <= {*ROOMS, *SUPPORT, "docs"}
+    assert folders <= {*ROOMS, *SUPPORT, "docs", "examples"}
     for path in (ROOT / "tests").rglob("*.py"):
         inside = path.relative_to(ROOT / "tests")
         is_test = path.name.startswith("test_")
