@@ -170,5 +170,5 @@ def test_tests_mirror_the_package():
         of_tests = [name for name in imports(path) if name.startswith("tests.")]
         assert not any(".test_" in name for name in of_tests), path
         if inside.parts[0] not in SUPPORT and len(inside.parts) > 1:
-            of_pages = inside.parts[0] == "docs"
-            assert ((ROOT if of_pages else PACKAGE) / inside.parent).is_dir(), path
+            at_root = inside.parts[0] in ("docs", "examples")
+            assert ((ROOT if at_root else PACKAGE) / inside.parent).is_dir(), path

@@ -108,7 +108,7 @@ class ContrastiveAssessment(Assessment):
         batch = self.chunked(batch)
         if self.pretraining:
             loss = rating_contrast(self.classifier.clip_embeddings(batch), batch.y, self.margin)
-            self.record(contrastive_loss=loss)
+            self.record(loss=loss, contrastive_loss=loss)
         else:
             loss = self.regression(batch)
             self.record(loss=loss)
