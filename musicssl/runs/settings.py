@@ -17,6 +17,7 @@ from musicssl.cache import load_yaml
 NO_BEARING = (
     *("runs", "overwrite", "logger", "threads", "jobs", "device", "trusted"),  # how, not what
     *("sweep", "launcher", "experiment", "hydra"),
+    "data.resident",  # where batches are gathered, not of what
     "trainer.max_time",  # what it stops is continued with a larger one
     *("corruption", "severities", "embedding_map"),  # tests after training, in files of their own
     "baselines",  # the same
