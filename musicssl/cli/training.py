@@ -62,6 +62,7 @@ from musicssl.runs.checkpoint import (
     load_method,
     replace_weights,
 )
+from musicssl.runs.compilation import CompiledNetworks, check_compile, keep_compiled
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.history import History, check_convergence
 from musicssl.runs.messages import (
@@ -121,8 +122,10 @@ def _do(config: DictConfig, settings: dict[str, Any], folder: RunFolder) -> None
     if not complete:
         check_kinds(settings, conf_folder(), "train", HydraConfig.get().overrides)
         check_values(settings)
+        check_compile(settings["compile"])
         check_use(config.method, HydraConfig.get().overrides.task)
     use_threads(config.threads)
+    keep_compiled(Path(config.data.cache).expanduser() / "compiled")
     pl.seed_everything(config.seed, verbose=False)
     data = cache(partial(load_data, config))  # of several things to be done, the first one reads it
     if complete:
@@ -374,6 +377,7 @@ def build_trainer(
         *([LearningRateMonitor("epoch")] if logger else []),
         StepSeed(config.seed),
         StopTogether(),
+        CompiledNetworks(config.compile),
         History(folder.history),
         *([EpochProgress()] if node.get("enable_progress_bar", True) else []),
         *_typed_callbacks(typed),

@@ -181,6 +181,11 @@ class M1M2(M2Method):
             self.record(**terms, m1_reconstruction=nan, m1_kl=nan, m1_kept=kept)
         return self.phases.touch_all_parameters(loss)
 
+    def compiled_calls(self) -> list[tuple[nn.Module, str]]:
+        """Return what its training step calls that can be compiled; see `Method`."""
+        of_m1 = (self.features.encoder, "posterior"), (self.decoder, "negative_log")
+        return [*super().compiled_calls(), *of_m1]
+
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Drop the gradients of parameters that this phase does not train."""
         super().on_before_optimizer_step(optimizer)

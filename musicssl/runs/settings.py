@@ -16,6 +16,7 @@ from musicssl.cache import load_yaml
 # The one list of settings without a bearing on results. A name stands for all settings below it.
 NO_BEARING = (
     *("runs", "overwrite", "logger", "threads", "jobs", "device", "trusted"),  # how, not what
+    "compile",  # the same, up to rounding
     *("sweep", "launcher", "experiment", "hydra"),
     "data.resident",  # where batches are gathered, not of what
     "trainer.max_time",  # what it stops is continued with a larger one
