@@ -73,6 +73,7 @@ from musicssl.runs.messages import (
     describe_training,
 )
 from musicssl.runs.patience import Patience
+from musicssl.runs.precision import AUTO, chosen_precision
 from musicssl.runs.pretrained import overlap, weights_digest, weights_of
 from musicssl.runs.progress import EpochProgress
 from musicssl.runs.ranks import StopTogether, explain_lost_process
@@ -373,6 +374,7 @@ def build_trainer(
     with open_dict(node):
         typed = node.pop("callbacks", None)
         node.pop("num_sanity_val_steps", None)  # 0 in any case
+        node.precision = chosen_precision(node.get("precision", AUTO), node.accelerator)
     callbacks = [
         *([LearningRateMonitor("epoch")] if logger else []),
         StepSeed(config.seed),

@@ -16,7 +16,8 @@ class Dropout(nn.Dropout):
     torch draws a Bernoulli variable for each unit from one serial generator, which takes a third of
     a training step of ATT. Here four units share one 64-bit draw, 16 bits each, so the probability
     is exact to 2^-17. Units are scaled by the rounded probability, so the mean is exact. On other
-    devices, and in compiled networks, this is `nn.Dropout`. `benchmarks/dropout.py` has the figures.
+    devices, and in compiled networks, this is `nn.Dropout`. `benchmarks/dropout.py` has the
+    figures.
 
     Args:
         p: Probability of dropping a unit.
