@@ -117,7 +117,10 @@ def _check_trainer(trainer: Any) -> None:
             f"trainer.check_val_every_n_epoch={validated} with trainer.max_epochs={epochs}: no "
             "epoch would be validated; lower the one or raise the other."
         )
-    _count(trainer, "accumulate_grad_batches", 1)
+    if _count(trainer, "accumulate_grad_batches", 1) is None:
+        raise InputError(
+            "trainer.accumulate_grad_batches must be a whole number from 1 up, got null."
+        )
     clip = trainer.get("gradient_clip_val")
     if clip is not None and not (_is_number(clip) and clip >= 0):
         raise InputError(

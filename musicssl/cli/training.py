@@ -126,7 +126,8 @@ def _do(config: DictConfig, settings: dict[str, Any], folder: RunFolder) -> None
         check_compile(settings["compile"])
         check_use(config.method, HydraConfig.get().overrides.task)
     use_threads(config.threads)
-    keep_compiled(Path(config.data.cache).expanduser() / "compiled")
+    if isinstance(config.data.cache, str):
+        keep_compiled(Path(config.data.cache).expanduser() / "compiled")
     pl.seed_everything(config.seed, verbose=False)
     data = cache(partial(load_data, config))  # of several things to be done, the first one reads it
     if complete:

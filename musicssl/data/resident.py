@@ -88,10 +88,14 @@ def size_of(corpora: list[Corpus], teacher: Teacher | None, activity: bool) -> i
     if any(corpus.is_sound for corpus in corpora):
         return None
     count = sum(len(corpus.clip_ids) for corpus in corpora)
-    size = sum(4 * int(np.prod(corpus.instances.shape, dtype=np.int64)) for corpus in corpora)
+    size = 0
+    for corpus in corpora:
+        if corpus.is_tokens:
+            size += 8 * corpus.token_rows.size  # int64
+        else:
+            size += 4 * corpus.instances.size  # float32
     if activity:
-        cells = int(corpora[0].instances.shape[1]) * len(corpora[0].classes)
-        size += count * cells
+        size += count * int(corpora[0].instances.shape[1]) * len(corpora[0].classes)
     return size if teacher is None else size + 4 * count * teacher.width
 
 
@@ -154,7 +158,8 @@ class ResidentClips(NamedTuple):
 
 def _all_of(clips: Clips, count: int, device: torch.device) -> Piece:
     """Copy all clips of a corpus to a device, some at a time."""
-    x = torch.empty((count, clips.num_instances, clips.num_features), device=device)
+    like = clips.whole(np.zeros(1, np.int64)).x
+    x = torch.empty((count, *like.shape[1:]), dtype=like.dtype, device=device)
     lengths: list[Tensor] = []
     for rows in clips.batches(np.arange(count), _CLIPS_READ):
         piece = clips.whole(rows)
@@ -179,11 +184,12 @@ def _with_lengths(batch: Batch) -> Batch:
 
 
 def _padded(batch: Batch, longest: int) -> Batch:
-    more = (0, 0, 0, longest - batch.x.shape[1])
-    if more[3] == 0:
+    missing = longest - batch.x.shape[1]
+    if missing == 0:
         return batch
-    activity = None if batch.activity is None else pad(batch.activity, more)
-    return batch._replace(x=pad(batch.x, more), activity=activity)
+    activity = None if batch.activity is None else pad(batch.activity, (0, 0, 0, missing))
+    in_time = (*[0] * (2 * (batch.x.ndim - 2)), 0, missing)  # `pad` begins with the last dimension
+    return batch._replace(x=pad(batch.x, in_time), activity=activity)
 
 
 class ResidentLoader(StepLoader[Batch]):

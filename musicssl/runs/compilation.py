@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from musicssl.methods.base.method import Method
 # What a network gets of another one is no leaf, which torch looks at when it compiles.
 warnings.filterwarnings("ignore", "The .grad attribute of a Tensor that is not a leaf")
 
+_KEPT_IN = "TORCHINDUCTOR_CACHE_DIR"
 MODES = ("auto", "off", "default", "reduce-overhead")
 
 # Steps of a run from which compilation gains more than it costs, on a GPU.
@@ -56,8 +58,14 @@ def chosen_mode(mode: str, device: torch.device, of_sound: bool, steps: float) -
 
 
 def keep_compiled(folder: Path) -> None:
-    """Let torch keep what it compiles in a folder, for the next run, unless another was named."""
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder.absolute()))
+    """Let torch keep what it compiles in a folder, for the next run, unless another was named.
+
+    Without a name torch sets one itself, in the folder of temporary files, which may be emptied.
+    """
+    named = Path(os.environ.get(_KEPT_IN, ""))
+    by_torch = named.parent == Path(tempfile.gettempdir()) and "torchinductor_" in named.name
+    if by_torch or not named.name:
+        os.environ[_KEPT_IN] = str(folder.absolute())
 
 
 class CompiledNetworks(pl.Callback):

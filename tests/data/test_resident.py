@@ -16,6 +16,7 @@ from musicssl.methods.att import AttentionMIL
 from musicssl.methods.mean_teacher import MeanTeacher
 from tests.support.interrupted import check_resuming
 from tests.support.kinds import OneClass, Values
+from tests.support.latents import MELODIES
 from tests.support.serving import datamodule
 from tests.support.teacher_table import table_of
 from tests.support.tiny import Tiny
@@ -37,6 +38,7 @@ MODES = {
     "lengths": {"b_s": 0.5, "dataset": Tiny(variable_lengths=True)},
     "one_class": {"b_s": 0.5, "p_s": 0.5, "dataset": OneClass(unlabelled=20)},
     "values": {"b_s": 0.5, "p_s": 0.5, "dataset": Values()},
+    "tokens": {"b_s": None, "dataset": MELODIES, "needs": Needs(labels=False, tokens=True)},
     "in_time": {"b_s": 0.5, "p_s": 0.5, "needs": STRONG},
     "second_corpus": {"b_s": 0.25, "unlabelled": Tiny(seed=1)},
     "shorter_second": {"b_s": 0.25, "unlabelled": Tiny(seed=1, num_instances=3), "needs": STRONG},

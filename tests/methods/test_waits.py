@@ -46,7 +46,7 @@ def of_any_device(monkeypatch):
     monkeypatch.setattr(torch, "_sample_dirichlet", lambda x, *_: torch.rand_like(x))
 
 
-@pytest.mark.parametrize("words", slow_after(4, [(words,) for words in METHODS]), ids=" ".join)
+@pytest.mark.parametrize("words", slow_after(2, [(words,) for words in METHODS]), ids=" ".join)
 def test_a_step_waits_for_nothing(tmp_path, words):
     method, data = method_and_data(tmp_path, words)
     step_on_fake_gpu(tmp_path, method, data, steps_before(data, words))

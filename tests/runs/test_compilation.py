@@ -1,10 +1,18 @@
 """Compiled networks: without a graph break, with the same numbers, and gone after training."""
 
+import os
+
 import pytest
 import torch
 
 from musicssl.errors import InputError
-from musicssl.runs.compilation import BREAK_EVEN, CompiledNetworks, check_compile, chosen_mode
+from musicssl.runs.compilation import (
+    BREAK_EVEN,
+    CompiledNetworks,
+    check_compile,
+    chosen_mode,
+    keep_compiled,
+)
 from tests.support.quick import slow_after
 from tests.support.steps import METHODS, method_and_data, steps_before
 from tests.support.training import quiet_trainer
@@ -30,7 +38,7 @@ def trained(folder, words, *callbacks):
     return method, trainer
 
 
-@pytest.mark.parametrize("words", slow_after(2, [(words,) for words in UNPADDED]), ids=" ".join)
+@pytest.mark.parametrize("words", slow_after(1, [(words,) for words in UNPADDED]), ids=" ".join)
 def test_networks_compile_without_a_graph_break(tmp_path, words):
     torch._dynamo.utils.counters.clear()
     compiling = Counted("default", backend="eager", fullgraph=True)
@@ -42,7 +50,7 @@ def test_networks_compile_without_a_graph_break(tmp_path, words):
     assert all(part._compiled_call_impl is None for part in method.modules())
 
 
-@pytest.mark.parametrize("words", slow_after(1, [(words,) for words in METHODS[:5]]), ids=" ".join)
+@pytest.mark.parametrize("words", slow_after(0, [(words,) for words in METHODS[:5]]), ids=" ".join)
 def test_compiled_training_is_eager_training(tmp_path, words):
     """Without dropout, which draws other numbers when it is compiled."""
     words = (*words, "method.dropout=0" if words[0] == "dgm" else "encoder.dropout=0")
@@ -72,6 +80,15 @@ def test_auto_compiles_long_runs_on_a_gpu(monkeypatch, mode, device, of_sound, s
 def test_auto_needs_a_compiler(monkeypatch):
     monkeypatch.setattr("shutil.which", lambda name: None)
     assert chosen_mode("auto", GPU, True, 1e9) == "off"
+
+
+@pytest.mark.parametrize("named", [None, "/tmp/torchinductor_me", "/home/me/compiled"])
+def test_what_was_compiled_is_kept_unless_another_folder_is_named(monkeypatch, tmp_path, named):
+    monkeypatch.setattr("tempfile.gettempdir", lambda: "/tmp")
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", named or "")
+    keep_compiled(tmp_path / "compiled")
+    chosen = named if named == "/home/me/compiled" else str(tmp_path / "compiled")
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == chosen
 
 
 @pytest.mark.parametrize("mode", ["max", None, True])

@@ -27,7 +27,7 @@ def losses(folder, words, precision):
     return {name: value.item() for name, value in trainer.callback_metrics.items()}
 
 
-@pytest.mark.parametrize("words", slow_after(2, [(words,) for words in METHODS]), ids=" ".join)
+@pytest.mark.parametrize("words", slow_after(1, [(words,) for words in METHODS]), ids=" ".join)
 def test_losses_are_finite_and_near_those_of_32_bits(tmp_path, words):
     mixed = losses(tmp_path, words, "bf16-mixed")
     exact = losses(tmp_path, words, "32-true")
