@@ -14,12 +14,12 @@ from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.evaluation.metrics import metric_info
 from musicssl.evaluation.predictions import Predictions, measure
+from musicssl.runs.precision import PRECISIONS
 from musicssl.runs.resume import LAST
 from musicssl.runs.settings import flattened, value_text
 from musicssl.schedules import bound_to
 
 _LARGEST_SEED = 2**32 - 1  # of Lightning and NumPy
-_PRECISIONS = ("32-true", "32", "16-mixed", "16", "bf16-mixed", "bf16")
 _MOST_REPEATS = 10  # of a training clip in one batch
 _REFUSED = {  # settings of the trainer: values that do nothing, and what to do instead of others
     "logger": ((None, False), "choose logger=csv or logger=wandb"),
@@ -89,10 +89,10 @@ def _check_trainer(trainer: Any) -> None:
                 f"trainer.{name}={value_text(trainer[name])} cannot be used; leave it out ({cure})."
             )
     precision = trainer.get("precision")
-    if precision is not None and str(precision) not in _PRECISIONS:
+    if precision is not None and str(precision) not in PRECISIONS:
         raise InputError(
             f"trainer.precision={value_text(precision)} cannot be used, for targets and metrics "
-            "are 32-bit numbers; choose 32-true, or 16-mixed or bf16-mixed."
+            "are 32-bit numbers; choose auto, 32-true, 16-mixed or bf16-mixed."
         )
     if any(word in str(trainer.get("strategy")) for word in ("spawn", "fork", "notebook")):
         raise InputError(
@@ -117,7 +117,10 @@ def _check_trainer(trainer: Any) -> None:
             f"trainer.check_val_every_n_epoch={validated} with trainer.max_epochs={epochs}: no "
             "epoch would be validated; lower the one or raise the other."
         )
-    _count(trainer, "accumulate_grad_batches", 1)
+    if _count(trainer, "accumulate_grad_batches", 1) is None:
+        raise InputError(
+            "trainer.accumulate_grad_batches must be a whole number from 1 up, got null."
+        )
     clip = trainer.get("gradient_clip_val")
     if clip is not None and not (_is_number(clip) and clip >= 0):
         raise InputError(

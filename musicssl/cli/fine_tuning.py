@@ -25,6 +25,9 @@ def fine_tuning(settings: Mapping[str, Any]) -> FineTuning:
     given = dict(settings["finetune"])
     checkpoint = given.pop("checkpoint")
     given.pop("teacher", None)  # is no start
+    unknown = given.keys() - FineTuning.__dataclass_fields__.keys()
+    if unknown:
+        raise InputError(f"there is no setting finetune.{min(unknown)}; leave it out.")
     chosen = FineTuning(**given)
     weights = weights_of(settings["method"])
     check_one_start(weights, checkpoint)

@@ -8,7 +8,7 @@ from hydra.utils import get_class
 
 from musicssl.runs.settings import flattened, has_bearing, value_text
 
-_PRECISIONS = ("32-true", "bf16-mixed", "64-true")
+_PRECISIONS = ("auto", "32-true", "bf16-mixed")
 _CONSISTENT = ("seed", "data.seed", "data.p_s")  # these may differ, and the next ones
 _PARTS_MAY_DIFFER = ("optimizer", "encoder")
 _NUMBERS_MAY_DIFFER = ("lr", "weight_decay", "dropout")
@@ -87,6 +87,8 @@ def _reason(settings: Mapping[str, Any]) -> str | None:
         return f"trainer.devices={value_text(trainer['devices'])}; set it to 1"
     if trainer["precision"] not in _PRECISIONS:
         return f"trainer.precision={trainer['precision']}; choose one of {', '.join(_PRECISIONS)}"
+    if settings["compile"] not in ("auto", "off"):
+        return f"compile={settings['compile']}; leave it out"
     if trainer["accumulate_grad_batches"] != 1:
         return "trainer.accumulate_grad_batches; set it to 1"
     if trainer.get("callbacks"):

@@ -62,6 +62,7 @@ from musicssl.runs.checkpoint import (
     load_method,
     replace_weights,
 )
+from musicssl.runs.compilation import CompiledNetworks, check_compile, keep_compiled
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.history import History, check_convergence
 from musicssl.runs.messages import (
@@ -72,6 +73,7 @@ from musicssl.runs.messages import (
     describe_training,
 )
 from musicssl.runs.patience import Patience
+from musicssl.runs.precision import AUTO, chosen_precision
 from musicssl.runs.pretrained import overlap, weights_digest, weights_of
 from musicssl.runs.progress import EpochProgress
 from musicssl.runs.ranks import StopTogether, explain_lost_process
@@ -121,8 +123,11 @@ def _do(config: DictConfig, settings: dict[str, Any], folder: RunFolder) -> None
     if not complete:
         check_kinds(settings, conf_folder(), "train", HydraConfig.get().overrides)
         check_values(settings)
+        check_compile(settings["compile"])
         check_use(config.method, HydraConfig.get().overrides.task)
     use_threads(config.threads)
+    if isinstance(config.data.cache, str):
+        keep_compiled(Path(config.data.cache).expanduser() / "compiled")
     pl.seed_everything(config.seed, verbose=False)
     data = cache(partial(load_data, config))  # of several things to be done, the first one reads it
     if complete:
@@ -370,10 +375,12 @@ def build_trainer(
     with open_dict(node):
         typed = node.pop("callbacks", None)
         node.pop("num_sanity_val_steps", None)  # 0 in any case
+        node.precision = chosen_precision(node.get("precision", AUTO), node.accelerator)
     callbacks = [
         *([LearningRateMonitor("epoch")] if logger else []),
         StepSeed(config.seed),
         StopTogether(),
+        CompiledNetworks(config.compile),
         History(folder.history),
         *([EpochProgress()] if node.get("enable_progress_bar", True) else []),
         *_typed_callbacks(typed),

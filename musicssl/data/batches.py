@@ -109,6 +109,20 @@ class BatchPlan:
         ]
         return np.concatenate(numbers).reshape(-1, self.num_crops)
 
+    def stretch(self, epoch: int, first: int, count: int) -> NDArray[np.int64]:
+        """Return the clips of `count` batches of an epoch from step `first` on, (count, B)."""
+        turn = (epoch * self.steps_per_epoch + first) * self.world_size
+        sizes = (self.num_labelled, self.batch_size - self.num_labelled)
+        drawn = [
+            stream.draw(turn * size, count * self.world_size * size)
+            for stream, size in zip((self.labelled, self.unlabelled), sizes, strict=True)
+        ]
+        of_ranks = [
+            rows.reshape(count, self.world_size, size)
+            for rows, size in zip(drawn, sizes, strict=True)
+        ]
+        return np.concatenate([rows[:, self.rank] for rows in of_ranks], axis=1)
+
     def _stretches(self, epoch: int, step: int) -> tuple[tuple[int, int], tuple[int, int]]:
         """Return start and number of a batch's clips in the labelled and the unlabelled stream."""
         turn = (epoch * self.steps_per_epoch + step) * self.world_size + self.rank

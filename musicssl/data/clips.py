@@ -346,7 +346,8 @@ def _merged(pieces: tuple[Piece, Piece], order: Rows) -> Piece:
     x = torch.cat([_padded(piece.x, longest) for piece in pieces])[order]
     lengths = torch.cat([_lengths(piece) for piece in pieces])[order]
     starts = np.concatenate([piece.starts for piece in pieces])[order]
-    return Piece(x, None if bool((lengths == longest).all()) else lengths, starts)
+    full = all(piece.lengths is None and piece.x.shape[1] == longest for piece in pieces)
+    return Piece(x, None if full else lengths, starts)
 
 
 def _padded(x: Tensor, longest: int) -> Tensor:

@@ -40,6 +40,16 @@ from musicssl.data.labels import ClipLabels
 from musicssl.data.loaders import SplitLoader
 from musicssl.data.missing_labels import NEGATIVE, check_missing, kept_cells, taken_for_absent
 from musicssl.data.needs import Needs, as_typed, check_corpus_for, check_needs, check_teacher
+from musicssl.data.resident import (
+    AUTO,
+    ResidentClips,
+    ResidentLabelPlan,
+    ResidentLoader,
+    ResidentSplit,
+    check_resident,
+    is_resident,
+    size_of,
+)
 from musicssl.data.splits import (
     labelled_subset,
     labelled_validation,
@@ -138,6 +148,9 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             random position of its own.
         unlabelled: Dataset of a second corpus from which unlabelled clips are drawn; its labels are
             ignored.
+        resident: Whether instances are kept on the device of training, where batches are gathered
+            from them; see `musicssl.data.resident`. "auto": on a GPU, if they take at most half of
+            its free memory. The batches are the same.
         needs: Requirements of the method; see `serve`. For batches by label, `batch_size` and `b_s`
             apply to each label, and `train_dataloader` yields `LabelRows`.
     """
@@ -166,6 +179,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         num_crops: int | None = None,
         adjacent_crops: bool = False,
         unlabelled: Dataset | None = None,
+        resident: bool | str = AUTO,
         needs: Needs = _NO_NEEDS,
     ) -> None:
         super().__init__()
@@ -174,6 +188,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             _check_numbers(val_labels=val_labels)
         check_validation(val_by, val_list)
         check_missing(missing, drop_labels, val_by)
+        check_resident(resident)
         if not isinstance(batch_size, int) or batch_size < 1:
             raise InputError(f"data.batch_size must be a whole number from 1 up, got {batch_size}.")
         for name, count in (("num_crops", num_crops), ("steps_per_epoch", steps_per_epoch)):
@@ -202,6 +217,9 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         self._num_crops = num_crops
         self.adjacent_crops = adjacent_crops
         self.unlabelled = unlabelled
+        self.resident = resident
+        self._device: torch.device | None = None  # of resident clips
+        self._on_device: ResidentClips | None = None
         self._num_labelled = batch_size if b_s is None else labelled_share(b_s, batch_size)
         if unlabelled is not None and self._num_labelled == batch_size:
             raise InputError(
@@ -298,6 +316,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         """
         self.needs = needs
         check_needs(self.needs, self)
+        self._on_device = None  # what batches hold may be other now
         if self._corpus is None:
             return
         check_corpus_for(self.needs, self._corpus)
@@ -330,7 +349,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
                 f"{(~known).sum():,}",
                 f"{len(known):,}",
             )
-        self.teacher = teacher
+        self.teacher, self._on_device = teacher, None
 
     def teacher_outputs(self, split: str) -> tuple[Tensor, Tensor, Tensor]:
         """Return the outputs of the teacher for the clips of a split, and their labels.
@@ -476,18 +495,66 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         def epoch() -> int:
             return next(epochs) if trainer is None else trainer.current_epoch
 
+        device = self._resident_on()
         if self.needs.by_label:
             plan = self.label_plan()
-            return StepLoader(plan.steps_per_epoch, plan.rows, epoch)
+            rows = plan.rows if device is None else ResidentLabelPlan(plan, device).rows
+            return StepLoader(plan.steps_per_epoch, rows, epoch)
+        if device is not None:
+            return ResidentLoader(self.batch_plan(), self._resident_clips, epoch, device)
         return BatchLoader(self.batch_plan(), self._gather_training, epoch, self._clips.reads_files)
 
-    def val_dataloader(self) -> SplitLoader:
+    def val_dataloader(self) -> SplitLoader | ResidentSplit:
         """Return the loader of this rank's share of the validation clips."""
-        return self.batches("val", self._rank, self._world_size)
+        return self._evaluated("val")
 
-    def test_dataloader(self) -> SplitLoader:
+    def test_dataloader(self) -> SplitLoader | ResidentSplit:
         """Return the loader of this rank's share of the test clips."""
-        return self.batches("test", self._rank, self._world_size)
+        return self._evaluated("test")
+
+    def teardown(self, stage: str) -> None:
+        """Free the memory of the device when training has ended; Lightning calls this."""
+        self._device = self._on_device = None
+
+    def _evaluated(self, split: str) -> SplitLoader | ResidentSplit:
+        device = self._resident_on()
+        if device is None or self.needs.by_label:
+            return self.batches(split, self._rank, self._world_size)
+        rows = self.rows(split)[self._rank :: self._world_size]
+        everything = np.arange(len(self.corpus.clip_ids))
+        return ResidentSplit(
+            list(self._clips.batches(rows, self.batch_size)),
+            self._resident_clips,
+            *self._labels_in(split).values(everything),
+            device=device,
+        )
+
+    def _resident_on(self) -> torch.device | None:
+        """Return the device on which batches are gathered; None for the memory of the computer."""
+        self.setup()
+        trainer = self.trainer
+        device = torch.device("cpu") if trainer is None else trainer.strategy.root_device
+        if self._device != device:
+            size = size_of(self.corpora, self._teacher_in_batches(), self.needs.activity)
+            self._device = device if is_resident(self.resident, size, device) else None
+        return self._device
+
+    def _resident_clips(self) -> ResidentClips:
+        """Return all clips on the device of training, copied to it when they are first needed."""
+        if self._on_device is None:
+            assert self._device is not None
+            self._on_device = ResidentClips.of(
+                self._clips,
+                self._labels,
+                [len(corpus.clip_ids) for corpus in self.corpora],
+                self._device,
+                self.needs.activity,
+                self._teacher_in_batches(),
+            )
+        return self._on_device
+
+    def _teacher_in_batches(self) -> Teacher | None:
+        return self.teacher if self.needs.teacher else None
 
     def batches(self, split: str, rank: int = 0, world_size: int = 1) -> SplitLoader:
         """Return the loader of the whole clips of a split, in order.
@@ -575,9 +642,10 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         piece = self._clips.crop(rows, positions)
         batch = self._labels.of(np.repeat(rows, self.num_crops), piece, self.needs.activity)
         batch.mask[self._num_labelled * self.num_crops :] = False  # the labels are a copy
-        if self.teacher is None or not self.needs.teacher:
+        teacher = self._teacher_in_batches()
+        if teacher is None:
             return batch
-        return self.teacher.added_to(batch, np.repeat(rows, self.num_crops))
+        return teacher.added_to(batch, np.repeat(rows, self.num_crops))
 
     def _clips_of(self, corpus: Corpus) -> Clips:
         return clips_of(corpus, self.crop_seconds, self.adjacent_crops, self.needs.activity)

@@ -92,8 +92,12 @@ class LabelPlan:
 
     def rows(self, epoch: int, step: int) -> LabelRows:
         """Return the clips of a step; the ranks take neighbouring sections of each stream."""
-        labelled, unlabelled = _of_epoch(self, epoch)
+        labelled, unlabelled = self.of_epoch(epoch)
         return LabelRows(labelled[step], unlabelled[step])
+
+    def of_epoch(self, epoch: int) -> tuple[Tensor, Tensor]:
+        """Return the clips of all steps of an epoch, (steps, M, B_l) and (steps, M, B_u)."""
+        return _of_epoch(self, epoch)
 
 
 @lru_cache(maxsize=1)  # drawing from many streams is slow, so a whole epoch is drawn at once

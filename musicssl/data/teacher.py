@@ -36,6 +36,7 @@ class Teacher:
     Attributes:
         kind: See `TeacherTable`.
         name: See `TeacherTable`.
+        width: Values of each clip, E.
 
     Args:
         table: With a row for each clip, in any order; it may lack clips and have others.
@@ -50,7 +51,7 @@ class Teacher:
 
     def __init__(self, table: TeacherTable, clip_ids: Sequence[str], num_classes: int) -> None:
         self.kind, self.name = table.kind, table.name
-        width = table.values.shape[1]
+        self.width = width = int(table.values.shape[1])
         if table.kind == "logits" and width != num_classes:
             raise InputError(
                 f"{table.name} has {width} values of each clip, but as logits they must be the "
@@ -62,6 +63,7 @@ class Teacher:
         row_of = {names[row]: row for row in reversed(range(len(names)))}
         # A second clip of the same name is another clip, so that each row is used up.
         self._index = np.array([row_of.pop(str(clip_id), -1) for clip_id in clip_ids], np.int64)
+        self._knows_all = bool((self._index >= 0).all())
         if (self._index < 0).all():
             raise InputError(
                 f"{table.name} has none of the {len(clip_ids):,} clips of the corpus; its clips "
@@ -79,9 +81,12 @@ class Teacher:
         return torch.from_numpy(np.take(self._values, self._index[rows], axis=0))
 
     def added_to(self, batch: Batch, rows: NDArray[np.int64]) -> Batch:
-        """Return a batch with the outputs of the teacher; `rows`, (B,), are those of the corpus."""
+        """Return a batch with the outputs of the teacher; `rows`, (B,), are those of the corpus.
+
+        All batches of a corpus have a `teacher_mask` if the teacher lacks one of its clips.
+        """
         known = self.knows(rows)
         values = torch.from_numpy(np.take(self._values, np.maximum(self._index[rows], 0), axis=0))
         return batch._replace(
-            teacher=values, teacher_mask=None if known.all() else torch.from_numpy(known)
+            teacher=values, teacher_mask=None if self._knows_all else torch.from_numpy(known)
         )

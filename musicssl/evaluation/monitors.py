@@ -30,7 +30,7 @@ def alignment(z: Tensor, rows: Tensor) -> Tensor:
     """
     rows = rows[:MAX_ROWS]
     pairs = (rows[:, None] == rows).triu_(diagonal=1)
-    return _squared_distances(z)[pairs].mean()
+    return (_squared_distances(z) * pairs).sum() / pairs.sum()
 
 
 @torch.no_grad()

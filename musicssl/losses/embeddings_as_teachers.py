@@ -12,7 +12,9 @@ _LEAST = 1e-12  # added to squared distances, as published; smallest product of 
 _ROUNDING = 1e-6  # spread of clips below which they are equal, relative to their size
 
 
-def distance_correlation_loss(x: Tensor, y: Tensor, unbiased: bool = False) -> Tensor:
+def distance_correlation_loss(
+    x: Tensor, y: Tensor, unbiased: bool = False, known: Tensor | None = None
+) -> Tensor:
     """Return one less the squared distance correlation of two embeddings.
 
     The loss "EAsT" of Ding and Lerch 2023, https://arxiv.org/abs/2306.17424, with the distance
@@ -36,19 +38,24 @@ def distance_correlation_loss(x: Tensor, y: Tensor, unbiased: bool = False) -> T
         x: Embeddings, (..., N, D).
         y: Embeddings of the same clips, (..., N, E).
         unbiased: Whether to use U-centred distances, which needs at least four clips.
+        known: True for the clips that are compared, (N,) bool; None for all.
 
     Returns:
-        (...), float32.
+        (...), float32; 0 if too few clips are compared.
     """
+    fewest = 4 if unbiased else 2
+    weight, count = _weights(x, known)
+    count = count.clamp_min(fewest)
     centre = _u_centred if unbiased else _centred
-    a, b = centre(_distances(x)), centre(_distances(y))
+    a, b = (centre(_distances(part, weight, count), weight, count) for part in (x, y))
     covariance, of_x, of_y = (
-        product.sum(dim=(-2, -1)) / x.shape[-2] ** 2 for product in (a * b, a * a, b * b)
+        product.sum(dim=(-2, -1)) / count**2 for product in (a * b, a * a, b * b)
     )
-    return 1 - covariance / (of_x * of_y).clamp_min(_LEAST).sqrt()
+    loss = 1 - covariance / (of_x * of_y).clamp_min(_LEAST).sqrt()
+    return loss.where(weight.sum() >= fewest, 0)
 
 
-def cosine_difference_loss(x: Tensor, y: Tensor) -> Tensor:
+def cosine_difference_loss(x: Tensor, y: Tensor, known: Tensor | None = None) -> Tensor:
     """Return the mean difference of the cosines of all pairs of clips.
 
     The loss "Cos-Diff" of Ding and Lerch 2023, https://arxiv.org/abs/2306.17424:
@@ -58,17 +65,32 @@ def cosine_difference_loss(x: Tensor, y: Tensor) -> Tensor:
     Args:
         x: Embeddings, (..., N, D).
         y: Embeddings of the same clips, (..., N, E).
+        known: True for the clips that are compared, (N,) bool; None for all.
 
     Returns:
-        (...), float32.
+        (...), float32; 0 if no clips are compared.
     """
+    weight, count = _weights(x, known)
     with torch.autocast(x.device.type, enabled=False):
-        first, second = normalize(x.float(), dim=-1), normalize(y.float(), dim=-1)
-        difference = first @ first.mT - second @ second.mT
-        return difference.abs().mean(dim=(-2, -1))
+        first, second = (
+            normalize(part.float().where(weight[:, None] > 0, 0), dim=-1) for part in (x, y)
+        )
+        difference = first @ first.mT - second @ second.mT  # 0 where a clip is not compared
+        return difference.abs().sum(dim=(-2, -1)) / count.clamp_min(1) ** 2
 
 
-def _distances(x: Tensor) -> Tensor:
+def _weights(x: Tensor, known: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return the weight of each clip, 0 or 1, (N,), and their number, for means by arithmetic.
+
+    To select the clips would let the host wait for their number.
+    """
+    if known is None:
+        known = torch.ones(x.shape[-2], dtype=torch.bool, device=x.device)
+    weight = known.float()
+    return weight, weight.sum()
+
+
+def _distances(x: Tensor, weight: Tensor, count: Tensor) -> Tensor:
     """Return Euclidean distances in units of the spread of the clips, (..., N, D) -> (..., N, N).
 
     They follow from scalar products, which is five times as fast as to subtract all pairs and,
@@ -76,10 +98,11 @@ def _distances(x: Tensor) -> Tensor:
     to autograd, which is exact: the correlation does not depend on it.
     """
     with torch.autocast(x.device.type, enabled=False):
-        x = x.float()
-        centred = x - x.mean(dim=-2, keepdim=True)
+        is_known = weight[:, None] > 0
+        x = x.float().where(is_known, 0)
+        centred = (x - x.sum(dim=-2, keepdim=True) / count).where(is_known, 0)
         spread, size = (
-            part.detach().square().sum(dim=-1, keepdim=True).mean(dim=-2, keepdim=True).sqrt()
+            (part.detach().square().sum(dim=(-2, -1), keepdim=True) / count).sqrt()
             for part in (centred, x)
         )
         least = (_ROUNDING * size).clamp_min(torch.finfo(size.dtype).tiny)
@@ -91,15 +114,18 @@ def _distances(x: Tensor) -> Tensor:
         return (squared + _LEAST).sqrt()
 
 
-def _centred(a: Tensor) -> Tensor:
-    rows, columns = a.mean(dim=-1, keepdim=True), a.mean(dim=-2, keepdim=True)
-    return a - rows - columns + a.mean(dim=(-2, -1), keepdim=True)
+def _centred(a: Tensor, weight: Tensor, count: Tensor) -> Tensor:
+    pairs = weight[:, None] * weight  # (N, N)
+    a = a * pairs
+    rows, columns = a.sum(dim=-1, keepdim=True) / count, a.sum(dim=-2, keepdim=True) / count
+    return (a - rows - columns + a.sum(dim=(-2, -1), keepdim=True) / count**2) * pairs
 
 
-def _u_centred(a: Tensor) -> Tensor:
-    n = a.shape[-1]
-    rows = a.sum(dim=-1, keepdim=True) / (n - 2)
-    columns = a.sum(dim=-2, keepdim=True) / (n - 2)
-    total = a.sum(dim=(-2, -1), keepdim=True) / ((n - 1) * (n - 2))
-    other = ~torch.eye(n, dtype=torch.bool, device=a.device)
-    return (a - rows - columns + total).where(other, 0)
+def _u_centred(a: Tensor, weight: Tensor, count: Tensor) -> Tensor:
+    pairs = weight[:, None] * weight  # (N, N)
+    a = a * pairs
+    rows = a.sum(dim=-1, keepdim=True) / (count - 2)
+    columns = a.sum(dim=-2, keepdim=True) / (count - 2)
+    total = a.sum(dim=(-2, -1), keepdim=True) / ((count - 1) * (count - 2))
+    other = ~torch.eye(a.shape[-1], dtype=torch.bool, device=a.device)
+    return (a - rows - columns + total).where(other, 0) * pairs

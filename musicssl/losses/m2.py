@@ -4,6 +4,7 @@ Kingma, Rezende, Mohamed and Welling 2014, https://arxiv.org/abs/1406.5298. Both
 bounds, to be minimised, in nats; log p(y) is part of L, so that U needs no KL of q(y|x).
 """
 
+import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
@@ -31,5 +32,5 @@ def log_answers(logits: Tensor) -> Tensor:
     logits = logits.float()
     if logits.shape[-1] > 1:
         return logits.log_softmax(dim=-1)
-    log_q: Tensor = logsigmoid(logits * logits.new_tensor([-1.0, 1.0]))  # absent, present
+    log_q: Tensor = logsigmoid(torch.cat([-logits, logits], dim=-1))  # absent, present
     return log_q

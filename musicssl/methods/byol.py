@@ -67,6 +67,10 @@ class BYOL(RepresentationMethod):
         targets: Tensor = projector(classifier.clip_embeddings(seen))  # type: ignore[operator]
         return targets
 
+    def compiled_calls(self) -> list[tuple[nn.Module, str]]:
+        """Return what its training step calls that can be compiled; see `Method`."""
+        return [*super().compiled_calls(), (self, "predictor"), (self.target.average, "1")]
+
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Update the target network after each optimizer step, also with accumulated gradients."""
         super().optimizer_step(*args, **kwargs)

@@ -102,16 +102,12 @@ class EAsT(DistillationMethod):
         masks = [] if batch.teacher_mask is None else [batch.teacher_mask]
         teacher, *rest = gathered(batch.teacher.detach(), *(h.float() for h in stages), *masks)
         features = rest[: len(stages)]
-        if masks:
-            known = rest[-1]
-            teacher, features = teacher[known], [h[known] for h in features]
-        if len(teacher) < _FEWEST_CLIPS[self.compare]:
-            return torch.stack([h.sum() * 0 for h in features]).sum()
-        losses = [self._difference(h, teacher) for h in features]
+        known = rest[-1] if masks else None
+        losses = [self._difference(h, teacher, known) for h in features]
         return torch.stack(losses).mean()
 
-    def _difference(self, features: Tensor, teacher: Tensor) -> Tensor:
+    def _difference(self, features: Tensor, teacher: Tensor, known: Tensor | None) -> Tensor:
         if self.compare == "cosine":
-            return cosine_difference_loss(features, teacher)
+            return cosine_difference_loss(features, teacher, known)
         unbiased = self.compare == "unbiased_distance_correlation"
-        return distance_correlation_loss(features, teacher, unbiased)
+        return distance_correlation_loss(features, teacher, unbiased, known)

@@ -106,8 +106,7 @@ class FixMatch(SemiSupervisedMethod):
             self.alignment.update(scores, observed)
             self._average_over_ranks(self.alignment)
             scores = self.alignment(scores)
-        if unlabelled.any():
-            self.thresholds.update(scores[unlabelled], self.prior)
+        self.thresholds.update(scores, self.prior, unlabelled)
         self._average_over_ranks(self.thresholds)
         cells = ~observed & ~self.prior.isnan()
         present, absent = self.thresholds.weights(scores, self.prior)

@@ -4,7 +4,7 @@ import math
 from functools import partial
 from typing import Any, ClassVar, Literal
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from musicssl.batch import Batch
 from musicssl.errors import InputError
@@ -135,6 +135,10 @@ class JointDGM(Method):
         """Compute the weights of clips from the plan of the batches."""
         plan = self.data.batch_plan()
         self._weights = ClipWeights(plan, self.device)
+
+    def compiled_calls(self) -> list[tuple[nn.Module, str]]:
+        """Return what its training step calls that can be compiled; see `Method`."""
+        return [(self.classifier.encoder, "layers"), (self.generator, "partly_labelled_bound")]
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a batch."""

@@ -158,6 +158,7 @@ class M1M2(M2Method):
             summary.to(self.device)
         self._clips = TrainingClips(batches, summary, self.task, self.device)
         self.decoder.likelihood.check(self._clips.x)
+        self._of_epoch: tuple[tuple[int, int, int], Tensor] | None = None  # M1's clips
         self._encoded = False  # whether self._clips holds q(z1|x) instead of features
 
     def draw(self, rows: Tensor) -> Answered:
@@ -175,10 +176,15 @@ class M1M2(M2Method):
             if not self._encoded:  # at the start of the phase, or of a run resumed within it
                 self._encode()
             loss, terms = self.objective(batch)
-            nan = loss.new_tensor(math.nan)  # without a new value, the history repeats the last one
+            nan = loss.new_full((), math.nan)  # else the history repeats the last value
             kept = self.features.kept.mask.sum().float()
             self.record(**terms, m1_reconstruction=nan, m1_kl=nan, m1_kept=kept)
         return self.phases.touch_all_parameters(loss)
+
+    def compiled_calls(self) -> list[tuple[nn.Module, str]]:
+        """Return what its training step calls that can be compiled; see `Method`."""
+        of_m1 = (self.features.encoder, "posterior"), (self.decoder, "negative_log")
+        return [*super().compiled_calls(), *of_m1]
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Drop the gradients of parameters that this phase does not train."""
@@ -193,17 +199,27 @@ class M1M2(M2Method):
 
     def _m1_step(self, count: int, batch_idx: int) -> Tensor:
         """Return M1's bound averaged over the clips of a step, `count` on each device."""
-        trainer = self.trainer
-        step = trainer.current_epoch * int(trainer.num_training_batches) + batch_idx
-        turn = step * trainer.world_size + trainer.global_rank
-        pool = np.arange(len(self._clips.x))
-        seed = self.data.seed
-        drawn = Stream(pool, (seed, _M1_STREAM)).draw(turn * count, count)
-        x = self._clips.x[torch.from_numpy(drawn).to(self.device)]  # (count, D)
+        x = self._clips.x[self._drawn_for_m1(count)[batch_idx]]  # (count, D)
         bound = vae_bound(self.features.encoder, self.decoder, x)
         reconstruction, kl = bound.reconstruction.mean(), bound.kl.mean()
         self.record(loss=reconstruction + kl, m1_reconstruction=reconstruction, m1_kl=kl)
         return reconstruction + kl
+
+    def _drawn_for_m1(self, count: int) -> Tensor:
+        """Return the clips of the steps of this epoch, (steps, count), on the device.
+
+        They are drawn and sent once an epoch, so that a step does not wait for them.
+        """
+        trainer = self.trainer
+        key = (trainer.current_epoch, count, trainer.global_rank)
+        if self._of_epoch is None or self._of_epoch[0] != key:
+            steps, ranks = int(trainer.num_training_batches), trainer.world_size
+            stream = Stream(np.arange(len(self._clips.x)), (self.data.seed, _M1_STREAM))
+            of_epoch = steps * ranks * count
+            drawn = stream.draw(trainer.current_epoch * of_epoch, of_epoch)
+            own = drawn.reshape(steps, ranks, count)[:, trainer.global_rank]
+            self._of_epoch = key, torch.from_numpy(own).to(self.device)
+        return self._of_epoch[1]
 
     @torch.no_grad()
     def _encode(self) -> None:

@@ -39,12 +39,14 @@ class PredictionEnsemble(nn.Module):
 
     def update(self, rows: Tensor, predictions: Tensor) -> None:
         """Update with predictions, (B, C); those of a clip that occurs repeatedly are averaged."""
-        clips, inverse = rows.unique(return_inverse=True)  # type: ignore[no-untyped-call]
-        total = self.sums.new_zeros(len(clips), self.sums.shape[1])
-        total.index_add_(0, inverse, predictions.to(total.dtype))
-        mean = total / torch.bincount(inverse)[:, None]
-        self.sums[clips] = self.momentum * self.sums[clips] + (1 - self.momentum) * mean
-        self.counts[clips] += 1
+        same = rows[:, None] == rows  # (B, B): not `unique`, whose size the host would wait for
+        first = same.byte().argmax(dim=1)  # where the clip of each row occurs first, (B,)
+        total = self.sums.new_zeros(predictions.shape)
+        total.index_add_(0, first, predictions.to(total.dtype))
+        mean = total[first] / same.sum(dim=1, keepdim=True)
+        # Rows of the same clip write the same values.
+        self.sums[rows] = self.momentum * self.sums[rows] + (1 - self.momentum) * mean
+        self.counts[rows] = self.counts[rows] + 1
 
     def saved(self) -> dict[str, Tensor]:
         """Return the state for a checkpoint."""

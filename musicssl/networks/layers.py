@@ -16,7 +16,8 @@ class Dropout(nn.Dropout):
     torch draws a Bernoulli variable for each unit from one serial generator, which takes a third of
     a training step of ATT. Here four units share one 64-bit draw, 16 bits each, so the probability
     is exact to 2^-17. Units are scaled by the rounded probability, so the mean is exact. On other
-    devices this is `nn.Dropout`. `benchmarks/dropout.py` has the figures.
+    devices, and in compiled networks, this is `nn.Dropout`. `benchmarks/dropout.py` has the
+    figures.
 
     Args:
         p: Probability of dropping a unit.
@@ -37,7 +38,8 @@ class Dropout(nn.Dropout):
         if self.training and self.of_runs is not None:
             factors: Tensor = _FactorsOfRuns.apply(x, self.of_runs)  # type: ignore[no-untyped-call]
             return x * factors
-        if not self.training or self.p in (0.0, 1.0) or x.device.type != "cpu":
+        plain = not self.training or self.p in (0.0, 1.0) or x.device.type != "cpu"
+        if plain or torch.compiler.is_compiling():  # it has no random_
             return super().forward(x)
         return x * dropout_factors(x, self.p)
 

@@ -66,7 +66,8 @@ def describe_training(
     text = f"{name}: {trained:,} parameters"
     text += f" to train and {frozen:,} frozen" if frozen else ""
     last = planned_epochs(trainer, steps) - 1
-    text += f", on {devices}; {steps:,} steps an epoch, epochs 0 to {last}."
+    precision = "" if trainer.precision == "32-true" else f" in {trainer.precision}"
+    text += f", on {devices}{precision}; {steps:,} steps an epoch, epochs 0 to {last}."
     if trainer.accumulate_grad_batches > steps:
         text += (
             f"\ntrainer.accumulate_grad_batches={trainer.accumulate_grad_batches} is more than the "

@@ -33,7 +33,7 @@ def write_results(
     method: Scorer,
     layout: str | None = "pca",
     stopped_by: str | None = None,
-    trained: Mapping[str, int] | None = None,
+    trained: Mapping[str, int | str] | None = None,
 ) -> None:
     """Test a trained method; write scores, tables, its artifacts and, last of all, metrics.json.
 
@@ -82,15 +82,23 @@ def write_results(
     write_json(folder.metrics, document)
 
 
-def amount_of_training(trainer: pl.Trainer, datamodule: SemiSupervisedDataModule) -> dict[str, int]:
+def amount_of_training(
+    trainer: pl.Trainer, datamodule: SemiSupervisedDataModule
+) -> dict[str, int | str]:
     """Count the steps of the optimizer, and the labelled clips in all batches of all processes.
+
+    Beside them stands the precision, which trainer.precision=auto leaves to the device.
 
     A clip counts each time it is drawn for its labels. Batches by label have `labelled_clips` of
     each label.
     """
     steps = trainer.global_step
     batches = steps * trainer.accumulate_grad_batches * trainer.world_size
-    return {"steps": steps, "labelled_clips": batches * datamodule.labelled_in_batch}
+    return {
+        "steps": steps,
+        "labelled_clips": batches * datamodule.labelled_in_batch,
+        "precision": trainer.precision,
+    }
 
 
 def predict_split(method: Scorer, datamodule: SemiSupervisedDataModule, split: str) -> Predictions:

@@ -16,7 +16,9 @@ from musicssl.cache import load_yaml
 # The one list of settings without a bearing on results. A name stands for all settings below it.
 NO_BEARING = (
     *("runs", "overwrite", "logger", "threads", "jobs", "device", "trusted"),  # how, not what
+    "compile",  # the same, up to rounding
     *("sweep", "launcher", "experiment", "hydra"),
+    "data.resident",  # where batches are gathered, not of what
     "trainer.max_time",  # what it stops is continued with a larger one
     *("corruption", "severities", "embedding_map"),  # tests after training, in files of their own
     "baselines",  # the same
@@ -127,6 +129,15 @@ def differences(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
     ]
 
 
+def as_before(key: str, value: Any) -> Any:
+    """Return a value as runs have it that are older than it.
+
+    `trainer.precision` was 32-true before there was auto. Whoever wants 32-true today types it, and
+    gets another folder.
+    """
+    return "32-true" if (key, value) == ("trainer.precision", "auto") else value
+
+
 def is_of_0_1(settings: Mapping[str, Any]) -> bool:
     """Whether these are settings of version 0.1, which had a section for the data module."""
     return "datamodule" in settings
@@ -134,7 +145,7 @@ def is_of_0_1(settings: Mapping[str, Any]) -> bool:
 
 def _compared(key: str, value: Any) -> str:
     """Return the text to compare; modules are left out of targets, for they have moved."""
-    text = value_text(value)
+    text = value_text(as_before(key, value))
     return text.rpartition(".")[2] if key.endswith("_target_") else text
 
 

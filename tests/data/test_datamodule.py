@@ -24,6 +24,11 @@ from tests.support.tiny_sound import RATE, TinySound
 from tests.support.training import quiet_trainer
 
 
+def rank_of(**position):
+    """Stands for a trainer of several processes."""
+    return SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device("cpu")), **position)
+
+
 @pytest.mark.parametrize(("b_s", "labelled"), [(0, 0), (0.25, 4), (0.5, 8), (1, 16)])
 def test_every_batch_holds_exactly_the_labelled_clips_asked_for(b_s, labelled):
     module = datamodule(p_s=0.1, b_s=b_s)
@@ -251,7 +256,7 @@ def test_without_strong_labels_a_batch_has_none():
 def test_crops_are_the_same_on_any_number_of_ranks():
     def crops(rank, world_size, batch_size):
         module = datamodule(TinySound(), crop_seconds=1.0, batch_size=batch_size)
-        module.trainer = SimpleNamespace(
+        module.trainer = rank_of(
             global_rank=rank, world_size=world_size, current_epoch=0, datamodule=module
         )
         return [batch.x for batch in module.train_dataloader()]
@@ -454,7 +459,7 @@ def test_by_label_unlabelled_clips_may_come_from_a_second_corpus():
 def test_by_label_the_ranks_share_the_batches_of_one():
     def steps(rank, world_size, batch_size):
         module = by_label(p_cells=0.4, batch_size=batch_size)
-        module.trainer = SimpleNamespace(
+        module.trainer = rank_of(
             global_rank=rank, world_size=world_size, current_epoch=2, datamodule=module
         )
         assert len(module.train_dataloader()) == module.steps_per_epoch

@@ -33,7 +33,7 @@ class Mixup:
         if self.alpha == 0:
             return batch
         alpha = torch.full((len(batch.x),), self.alpha, device=batch.x.device)
-        share = torch.distributions.Beta(alpha, alpha).sample()
+        share = torch.distributions.Beta(alpha, alpha, validate_args=False).sample()
         return mix(batch, random_partners(batch), torch.maximum(share, 1 - share))
 
 

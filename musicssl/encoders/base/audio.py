@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from musicssl.batch import valid_instances
 from musicssl.errors import InputError
@@ -126,11 +127,31 @@ class AudioEncoder(nn.Module, ABC):
             )
         if valid is None and x.shape[1] == self.chunk_samples:
             return [(features, None) for features in self._in_slices(embed, x)]
+        if valid is None:
+            return self._of_equal_clips(embed, x)
         chunks = cut(_lengths(x, valid), self.chunk_samples)
         found = []
         for features in self._in_slices(embed, x, chunks):  # (K, T', D)
             used = used_instances(chunks, self.chunk_samples, features.shape[1])  # (K, T')
             found.append(_concatenate(features, used, chunks.clip, len(x)))
+        return found
+
+    def _of_equal_clips(self, embed: Callable[[Tensor], list[Tensor]], x: Tensor) -> list[Embedded]:
+        """Apply a function to clips of the same length, as `_of_clips` does.
+
+        Their chunks are slices whose places follow from the length: the host waits for nothing.
+        """
+        num_samples, size = x.shape[1], self.chunk_samples
+        last = max(num_samples - size, 0)  # where the last chunk starts
+        starts = [min(new, last) for new in range(0, max(num_samples, 1), size)]
+        padded = pad(x, (0, max(0, last + self._heard - num_samples)))
+        chunks = torch.stack([padded[:, start : start + self._heard] for start in starts], dim=1)
+        found: list[Embedded] = []
+        for features in self._in_slices(embed, chunks.flatten(0, 1)):  # (B K, T', D)
+            by_clip = features.reshape(len(x), len(starts), *features.shape[1:])  # (B, K, T', D)
+            kept = used_of_clip(num_samples, size, features.shape[1])
+            parts = [by_clip[:, k, first:end] for k, (first, end) in enumerate(kept)]
+            found.append((torch.cat(parts, dim=1), None))
         return found
 
     def _in_slices(
@@ -163,6 +184,28 @@ def cut(lengths: Tensor, chunk_samples: int) -> Chunks:
     new, length = index * chunk_samples, lengths[clip]
     start = torch.minimum(new, (length - chunk_samples).clamp_min(0))
     return Chunks(clip, start, new, length)
+
+
+def used_of_clip(num_samples: int, chunk_samples: int, num_instances: int) -> list[tuple[int, int]]:
+    """Return which of the T' instances of each chunk of one clip are used; see `used_instances`.
+
+    Returns:
+        The first of them, and the one after the last, for each chunk.
+
+    >>> used_of_clip(25, 10, num_instances=2), used_of_clip(4, 10, num_instances=2)
+    ([(0, 2), (0, 2), (1, 2)], [(0, 1)])
+    """
+    ranges = []
+    for new in range(0, max(num_samples, 1), chunk_samples):
+        start = min(new, max(num_samples - chunk_samples, 0))
+        # Instance i has its centre at start + (2 i + 1) chunk_samples / (2 T').
+        first, end = (
+            -((chunk_samples - 2 * num_instances * (place - start)) // (2 * chunk_samples))
+            for place in (new, num_samples)
+        )
+        end = min(max(end, 1 if new == 0 else 0), num_instances)
+        ranges.append((min(max(first, 0), end), end))
+    return ranges
 
 
 def used_instances(chunks: Chunks, chunk_samples: int, num_instances: int) -> Tensor:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
 from musicssl.batch import Batch
@@ -104,6 +104,10 @@ class AutoencoderMethod(Method):
         self.probe.check_data()
         batches = self.data.batches_of(self.data.training_rows())
         learn_scale(self.encoder.summary, self.decoder.likelihood, batches)
+
+    def compiled_calls(self) -> list[tuple[nn.Module, str]]:
+        """Return what its training step calls that can be compiled; see `Method`."""
+        return [(self.encoder, "posterior"), (self.decoder, "negative_log")]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Keep embeddings and bounds of a batch until the epoch ends."""

@@ -32,6 +32,10 @@ class FineTuning:
 
     def __post_init__(self) -> None:
         """Check the settings."""
+        if isinstance(self.frozen, bool | int | float):
+            raise InputError(
+                f"finetune.frozen names parts, such as [encoder], but it is {self.frozen}."
+            )
         for name in ("unfreeze_epoch", "lora"):
             value = getattr(self, name)
             if value is not None and not (type(value) is int and value >= 1):

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
 from musicssl.batch import Batch
@@ -154,6 +154,10 @@ class LatentVAE(Method):
         """Return the loss of a batch."""
         epoch = self.trainer.current_epoch + batch_idx / self.trainer.num_training_batches
         return self.autoencoder_loss(batch, epoch)
+
+    def compiled_calls(self) -> list[tuple[nn.Module, str]]:
+        """Return what its training step calls that can be compiled; see `Method`."""
+        return [(self.encoder, "posterior"), (self.decoder, "negative_log")]
 
     def autoencoder_loss(self, batch: Batch, epoch: float) -> Tensor:
         """Return the reconstruction error plus the regulariser, and record both."""

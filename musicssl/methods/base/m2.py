@@ -305,6 +305,13 @@ class M2Method(Method):
         logits: Tensor = pooling.classifier(encoder.hidden(x))
         return logits
 
+    def compiled_calls(self) -> list[tuple[nn.Module, str]]:
+        """Return what its training step calls that can be compiled; see `Method`."""
+        calls: list[tuple[nn.Module, str]] = [(self.classifier.encoder, "hidden")]
+        if self.generator is not None:
+            calls += [(self.generator, "bound"), (self.generator, "bounds")]
+        return calls
+
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Keep the logits of the selected and of the latest models until the epoch ends."""
         super().validation_step(batch, batch_idx)

@@ -318,6 +318,15 @@ class Method(pl.LightningModule):
         """Return the classifier and its copies."""
         return [self.classifier, *map(self.get_submodule, self.copies)]
 
+    def compiled_calls(self) -> list[tuple[nn.Module, str]]:
+        """Return what its training step calls that can be compiled, without a graph break.
+
+        Returns:
+            Modules and the names of their submodules or functions.
+        """
+        networks = [part for part in self._networks() if isinstance(part, Classifier)]
+        return [(network, part) for network in networks for part in ("encoder", "pooling")]
+
     @property
     def data(self) -> SemiSupervisedDataModule:
         """The data module of the trainer.

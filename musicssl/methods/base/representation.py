@@ -80,6 +80,10 @@ class RepresentationMethod(Method):
             z: Projections of its rows, (N, P).
         """
 
+    def compiled_calls(self) -> list[tuple[nn.Module, str]]:
+        """Return what its training step calls that can be compiled; see `Method`."""
+        return [*super().compiled_calls(), (self, "projector")]
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a batch."""
         seen = self.viewed(batch)

@@ -29,13 +29,15 @@ class Thresholds(nn.Module):
         self.num_outcomes = num_classes if one_class_per_clip else 2
 
     @abstractmethod
-    def update(self, scores: Tensor, prior: Tensor) -> None:
+    def update(self, scores: Tensor, prior: Tensor, counted: Tensor | None = None) -> None:
         """Update running statistics with a batch.
 
         Args:
-            scores: Probabilities of the classes of unlabelled clips, (N, C).
+            scores: Probabilities of the classes of clips, (N, C).
             prior: Share of positives among the training labels of each class, (C,); NaN for a class
                 that was never observed.
+            counted: True for the unlabelled clips, (N,) bool, the others are ignored; None if all
+                are unlabelled. Without any the statistics stay as they are.
         """
 
     @abstractmethod
@@ -61,6 +63,15 @@ class Thresholds(nn.Module):
         if self.one_class_per_clip:
             return weights[:, 0], torch.zeros_like(weights[:, 0])
         return weights[..., 0], weights[..., 1]
+
+
+def weights_of(counted: Tensor | None, scores: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the weight of each clip, 0 or 1, (N,), and their number, for means by arithmetic.
+
+    To select the clips would let the host wait for their number.
+    """
+    weight = scores.new_ones(len(scores)) if counted is None else counted.to(scores)
+    return weight, weight.sum()
 
 
 def most_probable(probs: Tensor) -> tuple[Tensor, Tensor]:

@@ -31,7 +31,7 @@ class FixedThreshold(Thresholds):
             raise InputError(f"thresholds.threshold must be in (0, 1], got {threshold:g}.")
         self.threshold = threshold
 
-    def update(self, scores: Tensor, prior: Tensor) -> None:
+    def update(self, scores: Tensor, prior: Tensor, counted: Tensor | None = None) -> None:
         """Do nothing: the threshold is fixed."""
 
     def weights(self, scores: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:

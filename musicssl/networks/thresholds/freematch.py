@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from musicssl.networks.thresholds.base import Thresholds, check_momentum, most_probable
+from musicssl.networks.thresholds.base import Thresholds, check_momentum, most_probable, weights_of
 
 
 class FreeMatchThresholds(Thresholds):
@@ -40,11 +40,14 @@ class FreeMatchThresholds(Thresholds):
         self.register_buffer("confidence", torch.full(shape[:1], 1 / shape[1]))
         self.register_buffer("expectation", torch.full(shape, 1 / shape[1]))
 
-    def update(self, scores: Tensor, prior: Tensor) -> None:
-        """Update the averages with the predictions on unlabelled clips, (N, C)."""
+    def update(self, scores: Tensor, prior: Tensor, counted: Tensor | None = None) -> None:
+        """Update the averages with the predictions on unlabelled clips; see `Thresholds`."""
         probs = self.outcomes(scores)
-        self.confidence.lerp_(probs.amax(dim=2).mean(dim=0), 1 - self.momentum)
-        self.expectation.lerp_(probs.mean(dim=0), 1 - self.momentum)
+        weight, count = weights_of(counted, scores)
+        share = (1 - self.momentum) * (count > 0)
+        shares = (weight / count.clamp_min(1))[:, None]
+        self.confidence.lerp_((probs.amax(dim=2) * shares).sum(dim=0), share)
+        self.expectation.lerp_((probs * shares[..., None]).sum(dim=0), share)
 
     def weights(self, scores: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
         """Return weights 1 for predictions above the threshold of their class; see `Thresholds`."""

@@ -1,10 +1,12 @@
 """Thresholds for pseudo-labels that match the prior of each class."""
 
+import math
+
 import torch
 from torch import Tensor
 
 from musicssl.errors import InputError
-from musicssl.networks.thresholds.base import Thresholds, check_momentum
+from musicssl.networks.thresholds.base import Thresholds, check_momentum, weights_of
 
 
 class PriorMatchedThresholds(Thresholds):
@@ -52,19 +54,24 @@ class PriorMatchedThresholds(Thresholds):
         self.register_buffer("lower", torch.zeros(num_classes))
         self.register_buffer("num_updates", torch.zeros((), dtype=torch.int64))
 
-    def update(self, scores: Tensor, prior: Tensor) -> None:
-        """Update the thresholds with the predictions of a batch, (N, C), and the prior, (C,).
+    def update(self, scores: Tensor, prior: Tensor, counted: Tensor | None = None) -> None:
+        """Update the thresholds with the predictions on unlabelled clips; see `Thresholds`.
 
         The prior of a class that was never observed is NaN, and its thresholds are arbitrary.
         """
         prior = prior.nan_to_num(0.5)
-        ordered = scores.float().sort(dim=0).values  # (N, C)
-        upper = _quantile(ordered, 1 - self.share * prior)
-        lower = _quantile(ordered, self.share * (1 - prior))
+        weight, count = weights_of(counted, scores)
+        ignored = weight[:, None] == 0
+        ordered = scores.float().masked_fill(ignored, math.inf).sort(dim=0).values  # (N, C)
+        ordered = ordered.nan_to_num(posinf=0.0)  # behind all others, so that no quantile reads it
+        last = (count - 1).clamp_min(0)
+        upper = _quantile(ordered, 1 - self.share * prior, last)
+        lower = _quantile(ordered, self.share * (1 - prior), last)
         keep = torch.where(self.num_updates > 0, self.momentum, 0.0)  # start at the first batch
+        keep = keep.where(count > 0, 1.0)
         self.upper.lerp_(upper, 1 - keep)
         self.lower.lerp_(lower, 1 - keep)
-        self.num_updates += 1
+        self.num_updates += count > 0
 
     def weights(self, scores: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
         """Return weights 1 for the predictions that `select` selects; see `Thresholds`."""
@@ -81,10 +88,16 @@ class PriorMatchedThresholds(Thresholds):
         return present, (probs <= self.lower) & (prior < 1) & ~present
 
 
-def _quantile(ordered: Tensor, level: Tensor) -> Tensor:
-    """Return a quantile of each column of sorted values, (B, C), at the column's level, (C,)."""
-    position = (level * (len(ordered) - 1)).clamp(0, len(ordered) - 1)  # (C,)
+def _quantile(ordered: Tensor, level: Tensor, last: Tensor) -> Tensor:
+    """Return a quantile of each column of sorted values.
+
+    Args:
+        ordered: The values, (B, C).
+        level: Of each column, (C,).
+        last: Row of the greatest value, a scalar; rows behind it do not count.
+    """
+    position = torch.minimum((level * last).clamp_min(0), last)  # (C,)
     below = position.floor().long()
-    above = (below + 1).clamp_max(len(ordered) - 1)
+    above = torch.minimum(below + 1, last.long())
     low, high = (ordered.gather(0, index[None])[0] for index in (below, above))
     return low + (position - below) * (high - low)

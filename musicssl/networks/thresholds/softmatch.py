@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from musicssl.errors import InputError
-from musicssl.networks.thresholds.base import Thresholds, check_momentum, most_probable
+from musicssl.networks.thresholds.base import Thresholds, check_momentum, most_probable, weights_of
 
 
 class SoftMatchWeights(Thresholds):
@@ -58,17 +58,21 @@ class SoftMatchWeights(Thresholds):
         self.register_buffer("variance", torch.ones(shape[:1]))
         self.register_buffer("expectation", torch.full(shape, 1 / shape[1]))
 
-    def update(self, scores: Tensor, prior: Tensor) -> None:
-        """Update the averages with the predictions on unlabelled clips, (N, C).
+    def update(self, scores: Tensor, prior: Tensor, counted: Tensor | None = None) -> None:
+        """Update the averages with the predictions on unlabelled clips; see `Thresholds`.
 
         A batch of one clip has no variance, and leaves that of earlier batches as it is.
         """
         probs = self.outcomes(scores)
-        self.expectation.lerp_(probs.mean(dim=0), 1 - self.momentum)
+        weight, count = weights_of(counted, scores)
+        shares = (weight / count.clamp_min(1))[:, None]
+        rate = 1 - self.momentum
+        self.expectation.lerp_((probs * shares[..., None]).sum(dim=0), rate * (count > 0))
         confidence = self._aligned(probs, prior).amax(dim=2)  # (N, Q)
-        self.mean.lerp_(confidence.mean(dim=0), 1 - self.momentum)
-        if len(confidence) > 1:
-            self.variance.lerp_(confidence.var(dim=0), 1 - self.momentum)
+        mean = (confidence * shares).sum(dim=0)
+        squares = ((confidence - mean).square() * weight[:, None]).sum(dim=0)
+        self.mean.lerp_(mean, rate * (count > 0))
+        self.variance.lerp_(squares / (count - 1).clamp_min(1), rate * (count > 1))
 
     def weights(self, scores: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
         """Return the truncated Gaussian of the confidence; see `Thresholds`."""

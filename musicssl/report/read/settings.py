@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
-from musicssl.runs.settings import flattened, has_bearing, value_text, without_budget
+from musicssl.runs.settings import as_before, flattened, has_bearing, value_text, without_budget
 
 Settings = Mapping[str, str]  # leaves by path, `a.b.c`
 
@@ -22,7 +22,7 @@ def relevant_settings(config: Mapping[str, Any]) -> dict[str, str]:
     {'data.b_s': '1', 'data.root': 'null'}
     """
     leaves = {
-        key: value_text(value)
+        key: value_text(as_before(key, value))
         for key, value in flattened(config).items()
         if key not in _OF_THE_CURVE and has_bearing(key)
     }

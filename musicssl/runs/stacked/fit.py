@@ -15,6 +15,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.loops.fit_loop import _FitLoop
 
 from musicssl.methods.base.stackable import StackableMethod
+from musicssl.runs.compilation import CompiledNetworks
 from musicssl.runs.progress import EpochProgress
 from musicssl.runs.stacked.run import StackedRun
 from musicssl.runs.stacked.steps import BatchedSteps, SingleSteps, can_be_batched
@@ -45,6 +46,9 @@ class Stack:
 
     def join(self, trainer: pl.Trainer) -> None:
         """Make a trainer, before its `fit`, one that trains with those of the other runs."""
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, CompiledNetworks):
+                callback.mode = "off"  # the networks of all runs are one
         if self._loops:  # one run shows how far all are
             for callback in trainer.callbacks:  # type: ignore[attr-defined]
                 if isinstance(callback, EpochProgress):

@@ -53,7 +53,7 @@ def test_a_share_of_one_is_no_mixup_to_the_bit():
 def test_a_clip_keeps_the_greater_share(monkeypatch):
     drawn = torch.tensor([0.1, 0.8, 0.5, 0.3, 0.9, 0.0])
     monkeypatch.setattr(
-        torch.distributions, "Beta", lambda a, b: SimpleNamespace(sample=lambda: drawn)
+        torch.distributions, "Beta", lambda a, b, **_: SimpleNamespace(sample=lambda: drawn)
     )
     x = torch.eye(6)[:, None]  # a clip is told by its only feature that is not 0
     found = Mixup(0.4)(Batch(x, torch.ones(6, 1), torch.ones(6, 1, dtype=torch.bool))).x

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from musicssl.batch import valid_instances
-from musicssl.encoders.base.audio import AudioEncoder, cut, used_instances
+from musicssl.encoders.base.audio import AudioEncoder, cut, used_instances, used_of_clip
 from musicssl.errors import InputError
 
 CHUNK = 12
@@ -159,3 +159,26 @@ def test_an_encoder_without_stages_has_its_embedding():
     embedded, [stage] = Means(2).with_stages(x, valid)
     torch.testing.assert_close(embedded, stage)
     torch.testing.assert_close(embedded, Means(2)(x, valid))
+
+
+@pytest.mark.parametrize("num_instances", [1, 2, 3, 7])
+def test_the_instances_used_of_one_clip_are_those_of_a_batch(num_instances):
+    for num_samples in (0, 1, 3, 5, 9, 10, 11, 14, 15, 19, 20, 25, 38, 40, 61):
+        chunks = cut(torch.tensor([num_samples]), 10)
+        expected = used_instances(chunks, 10, num_instances)
+        ranges = used_of_clip(num_samples, 10, num_instances)
+        found = torch.zeros_like(expected)
+        for chunk, (first, end) in enumerate(ranges):
+            found[chunk, first:end] = True
+        assert torch.equal(found, expected), num_samples
+
+
+@pytest.mark.parametrize("num_samples", [1, 4, 12, 15, 20, 24, 25, 38])
+def test_clips_of_one_length_are_embedded_like_those_with_a_mask(num_samples):
+    """With a mask they take the path of clips of unequal length."""
+    encoder = Means(3).eval()
+    x = torch.randn(3, num_samples)
+    found, valid = encoder(x)
+    expected, _ = encoder(x, torch.ones(3, num_samples, dtype=torch.bool))
+    assert valid is None
+    assert torch.equal(found, expected)
