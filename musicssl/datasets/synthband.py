@@ -7,7 +7,8 @@ bytes a sample. A clip is a pure function of (seed, its number, difficulty), so 
 validation and two for testing. The audio is synthesised: results on it compare methods under
 controlled conditions and do not transfer to real recordings.
 
-By default symusic renders the SoundFont of pretty_midi, TimGM6mb. With one font, methods learn that
+By default symusic renders the SoundFont of pretty_midi, TimGM6mb; see
+`musicssl.datasets.synthesis.render` for what it does to pitches. With one font, methods learn that
 font: `sound_fonts` names others, of which each clip is rendered with one, and `test_sound_fonts`
 those of the test clips. `scores` takes the notes from MIDI files instead of the composer; no score
 is in two splits. The notes do not depend on the fonts.
@@ -56,7 +57,8 @@ _VERSION = 1  # version of the rendered sound; part of the names of caches
 _SAMPLER = 1  # version of the sound of other fonts
 _CHUNK = 50  # clips that a worker takes at a time
 _SPLIT_OF_TEN = np.array(["train"] * 7 + ["val"] + ["test"] * 2)
-_SCORE, _MIX, _FONT, _VARIATION, _SPLITS, SOLO = range(6)  # streams of random numbers of a clip
+# Streams of random numbers of a clip.
+_SCORE, _MIX, _FONT, _VARIATION, _SPLITS, SOLO, NOTE = range(7)
 
 _log = logging.getLogger(__name__)
 
@@ -107,6 +109,9 @@ class Synthband:
 
     name: ClassVar[str] = "synthband"
     task: ClassVar[str] = "multi_label"
+    least_seconds: ClassVar[float] = 2.0  # of a clip
+    has_stretches: ClassVar[bool] = True  # whether clips must be whole stretches of labels in time
+    exact_pitches: ClassVar[bool] = False  # whether notes must have the pitch of their key
 
     num_clips: int = 12_000
     seed: int = 0
@@ -146,11 +151,12 @@ class Synthband:
         workers = self.num_workers == -1 or _whole(self.num_workers, 1)
         self._check("num_workers", workers, "a whole number from 1 up, or -1")
         stretches = self.clip_seconds / self._stretch_seconds
-        tiled = abs(stretches - round(stretches)) < 1e-6 or self._has_overlaps
-        tiled = tiled and self.clip_seconds >= 2
-        self._check(
-            "clip_seconds", tiled, "at least 2 s and a multiple of features.instance_seconds"
-        )
+        tiled = abs(stretches - round(stretches)) < 1e-6
+        tiled = tiled or self._has_overlaps or not self.has_stretches
+        least = f"at least {self.least_seconds:g} s"
+        also = " and a multiple of features.instance_seconds" if self.has_stretches else ""
+        long_enough = self.clip_seconds >= self.least_seconds
+        self._check("clip_seconds", tiled and long_enough, least + also)
         if self.features.sample_rate not in SAMPLE_RATES:
             raise InputError(
                 f"{self.name}: features.sample_rate must be one of {SAMPLE_RATES} Hz, for which "
@@ -289,6 +295,7 @@ class Synthband:
         if self.sound_fonts is not None:
             return checked_fonts(self.sound_fonts)
         varied = self.scores is not None or self.velocity is not None or self.tuning_cents
+        varied = varied or self.exact_pitches
         return (default_sound_font(),) if varied or self.test_sound_fonts is not None else None
 
     @cached_property
@@ -338,12 +345,19 @@ class Synthband:
         low, high = self.register or (0.0, 1.0)
         return compose(rng, self.clip_seconds, self.min_parts, self.max_parts, (low, high))
 
-    def _sound(self, number: int, parts: Sequence[Part]) -> NDArray[np.float32]:
-        rate, path = self.features.sample_rate, self.sound_font_of(number)
-        font = None if path is None else open_sound_font(path)
+    def _font(self, number: int) -> SoundFont | None:
+        path = self.sound_font_of(number)
+        return None if path is None else open_sound_font(path)
+
+    def _as_played(self, number: int, parts: Sequence[Part]) -> list[Part]:
+        """Return the notes of a clip as its font plays them."""
         variation = Variation(self.programs, self.velocity, self.tuning_cents or 0.0)
         rng = np.random.default_rng([self.seed, number, _VARIATION])
-        parts = variation(rng, parts, font)
+        return variation(rng, parts, self._font(number))
+
+    def _sound(self, number: int, parts: Sequence[Part]) -> NDArray[np.float32]:
+        rate, font = self.features.sample_rate, self._font(number)
+        parts = self._as_played(number, parts)
         sounds = [self._part_sound(part, font) for part in parts]
         rng = np.random.default_rng([self.seed, number, _MIX])
         return mix(rng, parts, sounds, rate, self.level_range_db, self.effects, self.noise_db)
