@@ -33,6 +33,7 @@ from musicssl.audio.waveform import Waveform
 from musicssl.cache import build_checked, fingerprint, new_array
 from musicssl.data.corpus import Corpus
 from musicssl.datasets.synthesis.activity import activity
+from musicssl.datasets.synthesis.attributes import ATTRIBUTES, attributes_of
 from musicssl.datasets.synthesis.compose import Part, compose
 from musicssl.datasets.synthesis.fonts import (
     check_disjoint,
@@ -75,7 +76,12 @@ class Synthband:
     observed; the data module hides labels as a study needs it. Labels in time are labels of
     instances, and there are none where those overlap.
 
+    With `target="attributes"` the corpus is a regression of four numbers of each clip instead, which
+    are exact as well: loudness, density of notes, number of parts and brightness; see
+    `musicssl.datasets.synthesis.attributes`. There are no labels in time then.
+
     Attributes:
+        target: "instruments" or "attributes".
         sound_fonts: SoundFont files (SF2 or SF3), of which each clip is rendered with one;
             "default" is that of pretty_midi. None for that font alone, rendered by symusic unless
             there are scores, velocities or tunings, which it does not render.
@@ -111,6 +117,7 @@ class Synthband:
     task: ClassVar[str] = "multi_label"
     least_seconds: ClassVar[float] = 2.0  # of a clip
     has_stretches: ClassVar[bool] = True  # whether clips must be whole stretches of labels in time
+    targets: ClassVar[tuple[str, ...]] = ("instruments", "attributes")
     exact_pitches: ClassVar[bool] = False  # whether notes must have the pitch of their key
 
     num_clips: int = 12_000
@@ -131,6 +138,7 @@ class Synthband:
     velocity: Sequence[int] | None = None
     register: Sequence[float] | None = None
     tuning_cents: float | None = None
+    target: str = "instruments"
 
     def __post_init__(self) -> None:
         for name in ("sound_fonts", "test_sound_fonts", "velocity", "register"):
@@ -139,6 +147,7 @@ class Synthband:
                 value = (value,) if isinstance(value, str | Path) else tuple(value)
                 object.__setattr__(self, name, value)
         self._check_variation()
+        self._check("target", self.target in self.targets, " or ".join(self.targets))
         self._check("num_clips", _whole(self.num_clips, 10), "a whole number from 10 up")
         self._check("seed", _whole(self.seed, 0), "a whole number from 0 up")
         self._check("min_parts", _whole(self.min_parts, 1), "a whole number from 1 up")
@@ -183,12 +192,16 @@ class Synthband:
     def prepare(self) -> None:
         """Render all clips into the cache, unless they are there."""
         self._x_and_activity()
+        if self.target == "attributes":
+            self._attributes()
 
     def load(self) -> Corpus:
         """Open the cache, after rendering if necessary; `x` is a memory map or a clip store."""
         x, active = self._x_and_activity()
         split = _SPLIT_OF_TEN[np.arange(self.num_clips) % 10]
         y: NDArray[np.bool_] = np.asarray(active.any(axis=1))
+        if self.target == "attributes":
+            return self._corpus_of_attributes(x, split)
         kept = self._kept_classes(y[split == "train"])
         if len(kept) < len(CLASSES):
             active, y = active[:, :, kept], y[:, kept]
@@ -204,6 +217,24 @@ class Synthband:
             activity=None if self._has_overlaps or is_solo else active,
             instance_seconds=self._instance_seconds,
             task=self.task,
+            groups=self._groups(),
+            sources=self._sources(),
+        )
+
+    def _corpus_of_attributes(
+        self, x: NDArray[np.float32] | ClipStore, split: NDArray[np.str_]
+    ) -> Corpus:
+        y = self._attributes()
+        return Corpus(
+            name=self.name,
+            classes=ATTRIBUTES,
+            x=x,
+            y=y,
+            mask=np.ones(y.shape, np.bool_),
+            split=split,
+            clip_ids=np.array([self._clip_id(number) for number in range(self.num_clips)]),
+            instance_seconds=self._instance_seconds,
+            task="regression",
             groups=self._groups(),
             sources=self._sources(),
         )
@@ -390,6 +421,24 @@ class Synthband:
             return store, np.load(scores / "activity.npy")
         folder = build_checked(self._folder(features=self.features.settings()), self._build)
         return np.load(folder / "x.npy", mmap_mode="r"), np.load(folder / "activity.npy")
+
+    def _attributes(self) -> NDArray[np.float32]:
+        """Return the attributes of all clips, (N, 4); the clips are rendered once more for them."""
+        rate = self.features.sample_rate
+        folder = build_checked(self._folder(attributes=rate), self._build_attributes)
+        attributes: NDArray[np.float32] = np.load(folder / "attributes.npy")
+        return attributes
+
+    def _attributes_of(self, number: int) -> NDArray[np.float64]:
+        parts = self._score(number)
+        return attributes_of(parts, self._sound(number, parts), self.features.sample_rate)
+
+    def _build_attributes(self, folder: Path) -> None:
+        title = f"attributes of {self.name}"
+        found = np.empty((self.num_clips, len(ATTRIBUTES)), np.float32)
+        for number, attributes in self._on_all(self._attributes_of, title):
+            found[number] = attributes
+        np.save(folder / "attributes.npy", found)
 
     def _clip_sound(self, clip_id: str) -> NDArray[np.float32]:
         return self.audio(clip_id)[0]

@@ -22,7 +22,6 @@ from musicssl.datasets.base.annotations import one_hot
 from musicssl.datasets.synthband import NOTE, Synthband
 from musicssl.datasets.synthesis.compose import MIN_NOTE_SECONDS, Part, within_register
 from musicssl.datasets.synthesis.instruments import INSTRUMENTS
-from musicssl.errors import InputError
 
 PITCHED = tuple(n for n, instrument in enumerate(INSTRUMENTS) if not instrument.percussion)
 PITCHES = tuple(
@@ -31,14 +30,13 @@ PITCHES = tuple(
         min(INSTRUMENTS[n].low for n in PITCHED), max(INSTRUMENTS[n].high for n in PITCHED) + 1
     )
 )
-TARGETS = ("family", "pitch")
 
 
 @dataclass(frozen=True)
 class SynthbandNotes(Synthband):
     """A corpus of synthesised notes.
 
-    Attributes and errors are those of `Synthband`, without parts, levels and scores.
+    Attributes and errors are those of `Synthband`, without parts, levels, scores and attributes.
 
     Attributes:
         clip_seconds: Duration of a clip, in seconds; at least 0.25, of any length.
@@ -50,6 +48,7 @@ class SynthbandNotes(Synthband):
     least_seconds: ClassVar[float] = 0.25
     has_stretches: ClassVar[bool] = False
     exact_pitches: ClassVar[bool] = True
+    targets: ClassVar[tuple[str, ...]] = ("family", "pitch")
 
     clip_seconds: float = 1.0
     target: str = "family"
@@ -57,11 +56,6 @@ class SynthbandNotes(Synthband):
     max_parts: int = field(default=1, init=False)
     level_range_db: float = field(default=0.0, init=False)
     scores: None = field(default=None, init=False)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.target not in TARGETS:
-            raise InputError(f"dataset.target must be {' or '.join(TARGETS)}, got {self.target!r}.")
 
     def load(self) -> Corpus:
         """Open the cache, after rendering if necessary; see `Synthband.load`."""

@@ -102,7 +102,7 @@ def test_identity_depends_on_pitches(notes):
 
 
 def test_impossible_settings_are_refused():
-    with pytest.raises(InputError, match="target must be family or pitch, got 'key'"):
+    with pytest.raises(InputError, match="target must be family or pitch, got key"):
         SynthbandNotes(target="key")
     with pytest.raises(InputError, match=r"clip_seconds.*at least 0\.25 s"):
         SynthbandNotes(clip_seconds=0.1, features=LogMel(sample_rate=22_050))
