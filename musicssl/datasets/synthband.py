@@ -76,8 +76,8 @@ class Synthband:
     observed; the data module hides labels as a study needs it. Labels in time are labels of
     instances, and there are none where those overlap.
 
-    With `target="attributes"` the corpus is a regression of four numbers of each clip instead, which
-    are exact as well: loudness, density of notes, number of parts and brightness; see
+    With `target="attributes"` the corpus is a regression of four exact numbers of each clip:
+    loudness, density of notes, number of parts and brightness; see
     `musicssl.datasets.synthesis.attributes`. There are no labels in time then.
 
     Attributes:
