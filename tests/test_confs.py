@@ -18,8 +18,15 @@ from tests.support.composing import CONF, composed
 SIZES = {"num_features": 128, "num_instances": 10, "num_classes": 20}
 # views and augment: they vary samples, not instances
 OF_SOUND = ("sound", "semisupcon", "pitch_shift", "semisupcon_published")
-NEEDED = {"encoder=hear": ("encoder.module=tests.support.hear_sound",)}  # what has no default
-TASK_OF = {"loss=cross_entropy": "multi_class", "loss=squared_error": "regression"}
+NEEDED = {
+    "encoder=hear": ("encoder.module=tests.support.hear_sound",),  # what has no default
+    "method=pitch_timbre": (f"method.num_frames={SIZES['num_instances']}",),
+}
+TASK_OF = {
+    "loss=cross_entropy": "multi_class",
+    "loss=squared_error": "regression",
+    "method=pitch_timbre": "multi_class",
+}
 
 
 def choices(*groups):
@@ -199,6 +206,7 @@ def test_a_choice_says_in_its_first_lines_what_else_it_sets(path):
 
 
 TYPED = {
+    "dataset": "nsynth",
     "optimizer": "sgd",
     "schedule": "halving",
     "views": "strong",

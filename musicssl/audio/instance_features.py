@@ -176,7 +176,7 @@ class FrameStatistics(ABC):
         Each edge is rounded by itself, so that instances do not drift if their length is not a
         whole number of frames.
         """
-        rate = self.sample_rate / self._hop  # frames per second
+        rate = self.sample_rate / self.hop  # frames per second
         starts = np.arange(count) * self.hop_seconds * rate
         if self.are_tiles:
             edges = _rounded(np.arange(count + 1) * (self.instance_seconds * rate))
@@ -184,14 +184,15 @@ class FrameStatistics(ABC):
         return _rounded(starts), _rounded(starts + self.instance_seconds * rate)
 
     def _check_duration(self, name: str, seconds: float) -> None:
-        if seconds * self.sample_rate / self._hop < 1:
+        if seconds * self.sample_rate / self.hop < 1:
             raise InputError(
                 f"features.{name}={seconds:g} is shorter than the {1 / self.frames_per_second:g} s "
                 "between two frames; raise it, or raise features.frames_per_second."
             )
 
     @property
-    def _hop(self) -> int:
+    def hop(self) -> int:
+        """Samples from one frame to the next."""
         return self.sample_rate // self.frames_per_second
 
 

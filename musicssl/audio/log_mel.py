@@ -52,7 +52,7 @@ class LogMel(FrameStatistics):
     def frames(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute the spectra of a clip, (S,) -> (K, num_mels), in [0, 1]."""
         power = self._spectrogram(padded_to_window(audio, self.n_fft)).T  # (K, B)
-        decibels = 10 * torch.log10(power.clamp_min(1e-12) / self._full_scale_power)
+        decibels = 10 * torch.log10(power.clamp_min(1e-12) / self.full_scale_power)
         scaled: NDArray[np.float32] = (1 - decibels / self.floor_db).clamp(0, 1).numpy()
         return scaled
 
@@ -61,12 +61,13 @@ class LogMel(FrameStatistics):
         return MelSpectrogram(
             self.sample_rate,
             n_fft=self.n_fft,
-            hop_length=self._hop,
+            hop_length=self.hop,
             n_mels=self.num_mels,
         )
 
     @cached_property
-    def _full_scale_power(self) -> float:
+    def full_scale_power(self) -> float:
+        """Power in its bin of a sine of amplitude 1."""
         return float((torch.hann_window(self.n_fft).sum() / 2) ** 2)
 
 

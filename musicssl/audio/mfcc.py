@@ -61,7 +61,7 @@ class MFCC(FrameStatistics):
     def _cepstrum(self) -> torchaudio.transforms.MFCC:
         spectrum = {
             "n_fft": self.n_fft,
-            "hop_length": self._hop,
+            "hop_length": self.hop,
             "n_mels": self.num_mels,
             "norm": "slaney",
             "mel_scale": "slaney",

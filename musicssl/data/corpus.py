@@ -49,6 +49,8 @@ class Corpus:
         credit: Credit for the answer i where class j is right, (C, C) float32, if an answer can be
             partly right.
         tokens: The name of each token, in the order of their numbers; empty if clips are none.
+        pitches: MIDI number of each clip's note, (N,) int64, 0 to 127; None if clips are not single
+            notes.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Corpus:
     credit: NDArray[np.float32] | None = None
     sources: NDArray[np.str_] | None = None
     tokens: tuple[str, ...] = ()
+    pitches: NDArray[np.int64] | None = None
 
     @property
     def is_sound(self) -> bool:
@@ -147,7 +150,8 @@ class Corpus:
 
         Returns:
             Hashes of "clips" (their names, in order), "labels" (targets, mask, classes, activity),
-            "splits" (with groups) and "features" of the clips, or "recordings" with their lengths.
+            "splits" (with groups) and "features" of the clips, or "recordings" with their lengths;
+            of single notes also "pitches".
         """
         y = np.where(self.mask, self.y, 0)
         names = json.dumps([self.classes, self.task, self.instance_seconds])
@@ -157,6 +161,8 @@ class Corpus:
             "labels": _hash_of_all(labels),
             "splits": _hash_of_all([self.split, self.groups]),
         }
+        if self.pitches is not None:
+            parts["pitches"] = _hash_of(self.pitches)
         if not self.is_sound:
             named = [json.dumps(self.tokens)] if self.is_tokens else []
             return parts | {"features": _hash_of_all([self._array, self.lengths, *named])}
@@ -254,6 +260,7 @@ def _check_shapes(corpus: Corpus) -> None:
         "lengths": (corpus.lengths, (num_clips,)),
         "groups": (corpus.groups, (num_clips,)),
         "sources": (corpus.sources, (num_clips,)),
+        "pitches": (corpus.pitches, (num_clips,)),
     }
     if corpus.is_sound:
         expected["x"] = (corpus.sound.lengths, (num_clips,))

@@ -90,12 +90,14 @@ class NSynth(Recordings):
         folder, classes = self.folder, TARGETS[self.target]
         paths: list[str] = []
         targets: list[str] = []
+        pitches: list[int] = []
         instruments: list[str] = []
         splits: list[str] = []
         for split, part in PARTS.items():
             for note in read_notes(folder / part / "examples.json", self.get):
                 paths.append(f"{part}/audio/{note.name}.wav")
                 targets.append(note.pitch if self.target == "pitch" else note.family)
+                pitches.append(int(note.pitch))
                 instruments.append(note.instrument)
                 splits.append(split)
         y = one_hot(targets, classes)
@@ -107,6 +109,7 @@ class NSynth(Recordings):
             split=np.array(splits),
             task="multi_class",
             groups=np.array(instruments),
+            pitches=np.array(pitches, np.int64),
         )
 
 

@@ -7,7 +7,8 @@ bytes a sample. A clip is a pure function of (seed, its number, difficulty), so 
 validation and two for testing. The audio is synthesised: results on it compare methods under
 controlled conditions and do not transfer to real recordings.
 
-By default symusic renders the SoundFont of pretty_midi, TimGM6mb. With one font, methods learn that
+By default symusic renders the SoundFont of pretty_midi, TimGM6mb; see
+`musicssl.datasets.synthesis.render` for what it does to pitches. With one font, methods learn that
 font: `sound_fonts` names others, of which each clip is rendered with one, and `test_sound_fonts`
 those of the test clips. `scores` takes the notes from MIDI files instead of the composer; no score
 is in two splits. The notes do not depend on the fonts.
@@ -32,6 +33,7 @@ from musicssl.audio.waveform import Waveform
 from musicssl.cache import build_checked, fingerprint, new_array
 from musicssl.data.corpus import Corpus
 from musicssl.datasets.synthesis.activity import activity
+from musicssl.datasets.synthesis.attributes import ATTRIBUTES, attributes_of
 from musicssl.datasets.synthesis.compose import Part, compose
 from musicssl.datasets.synthesis.fonts import (
     check_disjoint,
@@ -56,7 +58,8 @@ _VERSION = 1  # version of the rendered sound; part of the names of caches
 _SAMPLER = 1  # version of the sound of other fonts
 _CHUNK = 50  # clips that a worker takes at a time
 _SPLIT_OF_TEN = np.array(["train"] * 7 + ["val"] + ["test"] * 2)
-_SCORE, _MIX, _FONT, _VARIATION, _SPLITS, SOLO = range(6)  # streams of random numbers of a clip
+# Streams of random numbers of a clip.
+_SCORE, _MIX, _FONT, _VARIATION, _SPLITS, SOLO, NOTE = range(7)
 
 _log = logging.getLogger(__name__)
 
@@ -73,7 +76,12 @@ class Synthband:
     observed; the data module hides labels as a study needs it. Labels in time are labels of
     instances, and there are none where those overlap.
 
+    With `target="attributes"` the corpus is a regression of four exact numbers of each clip:
+    loudness, density of notes, number of parts and brightness; see
+    `musicssl.datasets.synthesis.attributes`. There are no labels in time then.
+
     Attributes:
+        target: "instruments" or "attributes".
         sound_fonts: SoundFont files (SF2 or SF3), of which each clip is rendered with one;
             "default" is that of pretty_midi. None for that font alone, rendered by symusic unless
             there are scores, velocities or tunings, which it does not render.
@@ -107,6 +115,10 @@ class Synthband:
 
     name: ClassVar[str] = "synthband"
     task: ClassVar[str] = "multi_label"
+    least_seconds: ClassVar[float] = 2.0  # of a clip
+    has_stretches: ClassVar[bool] = True  # whether clips must be whole stretches of labels in time
+    targets: ClassVar[tuple[str, ...]] = ("instruments", "attributes")
+    exact_pitches: ClassVar[bool] = False  # whether notes must have the pitch of their key
 
     num_clips: int = 12_000
     seed: int = 0
@@ -126,6 +138,7 @@ class Synthband:
     velocity: Sequence[int] | None = None
     register: Sequence[float] | None = None
     tuning_cents: float | None = None
+    target: str = "instruments"
 
     def __post_init__(self) -> None:
         for name in ("sound_fonts", "test_sound_fonts", "velocity", "register"):
@@ -134,6 +147,7 @@ class Synthband:
                 value = (value,) if isinstance(value, str | Path) else tuple(value)
                 object.__setattr__(self, name, value)
         self._check_variation()
+        self._check("target", self.target in self.targets, " or ".join(self.targets))
         self._check("num_clips", _whole(self.num_clips, 10), "a whole number from 10 up")
         self._check("seed", _whole(self.seed, 0), "a whole number from 0 up")
         self._check("min_parts", _whole(self.min_parts, 1), "a whole number from 1 up")
@@ -146,11 +160,12 @@ class Synthband:
         workers = self.num_workers == -1 or _whole(self.num_workers, 1)
         self._check("num_workers", workers, "a whole number from 1 up, or -1")
         stretches = self.clip_seconds / self._stretch_seconds
-        tiled = abs(stretches - round(stretches)) < 1e-6 or self._has_overlaps
-        tiled = tiled and self.clip_seconds >= 2
-        self._check(
-            "clip_seconds", tiled, "at least 2 s and a multiple of features.instance_seconds"
-        )
+        tiled = abs(stretches - round(stretches)) < 1e-6
+        tiled = tiled or self._has_overlaps or not self.has_stretches
+        least = f"at least {self.least_seconds:g} s"
+        also = " and a multiple of features.instance_seconds" if self.has_stretches else ""
+        long_enough = self.clip_seconds >= self.least_seconds
+        self._check("clip_seconds", tiled and long_enough, least + also)
         if self.features.sample_rate not in SAMPLE_RATES:
             raise InputError(
                 f"{self.name}: features.sample_rate must be one of {SAMPLE_RATES} Hz, for which "
@@ -177,12 +192,16 @@ class Synthband:
     def prepare(self) -> None:
         """Render all clips into the cache, unless they are there."""
         self._x_and_activity()
+        if self.target == "attributes":
+            self._attributes()
 
     def load(self) -> Corpus:
         """Open the cache, after rendering if necessary; `x` is a memory map or a clip store."""
         x, active = self._x_and_activity()
         split = _SPLIT_OF_TEN[np.arange(self.num_clips) % 10]
         y: NDArray[np.bool_] = np.asarray(active.any(axis=1))
+        if self.target == "attributes":
+            return self._corpus_of_attributes(x, split)
         kept = self._kept_classes(y[split == "train"])
         if len(kept) < len(CLASSES):
             active, y = active[:, :, kept], y[:, kept]
@@ -198,6 +217,24 @@ class Synthband:
             activity=None if self._has_overlaps or is_solo else active,
             instance_seconds=self._instance_seconds,
             task=self.task,
+            groups=self._groups(),
+            sources=self._sources(),
+        )
+
+    def _corpus_of_attributes(
+        self, x: NDArray[np.float32] | ClipStore, split: NDArray[np.str_]
+    ) -> Corpus:
+        y = self._attributes()
+        return Corpus(
+            name=self.name,
+            classes=ATTRIBUTES,
+            x=x,
+            y=y,
+            mask=np.ones(y.shape, np.bool_),
+            split=split,
+            clip_ids=np.array([self._clip_id(number) for number in range(self.num_clips)]),
+            instance_seconds=self._instance_seconds,
+            task="regression",
             groups=self._groups(),
             sources=self._sources(),
         )
@@ -289,6 +326,7 @@ class Synthband:
         if self.sound_fonts is not None:
             return checked_fonts(self.sound_fonts)
         varied = self.scores is not None or self.velocity is not None or self.tuning_cents
+        varied = varied or self.exact_pitches
         return (default_sound_font(),) if varied or self.test_sound_fonts is not None else None
 
     @cached_property
@@ -338,12 +376,19 @@ class Synthband:
         low, high = self.register or (0.0, 1.0)
         return compose(rng, self.clip_seconds, self.min_parts, self.max_parts, (low, high))
 
-    def _sound(self, number: int, parts: Sequence[Part]) -> NDArray[np.float32]:
-        rate, path = self.features.sample_rate, self.sound_font_of(number)
-        font = None if path is None else open_sound_font(path)
+    def _font(self, number: int) -> SoundFont | None:
+        path = self.sound_font_of(number)
+        return None if path is None else open_sound_font(path)
+
+    def _as_played(self, number: int, parts: Sequence[Part]) -> list[Part]:
+        """Return the notes of a clip as its font plays them."""
         variation = Variation(self.programs, self.velocity, self.tuning_cents or 0.0)
         rng = np.random.default_rng([self.seed, number, _VARIATION])
-        parts = variation(rng, parts, font)
+        return variation(rng, parts, self._font(number))
+
+    def _sound(self, number: int, parts: Sequence[Part]) -> NDArray[np.float32]:
+        rate, font = self.features.sample_rate, self._font(number)
+        parts = self._as_played(number, parts)
         sounds = [self._part_sound(part, font) for part in parts]
         rng = np.random.default_rng([self.seed, number, _MIX])
         return mix(rng, parts, sounds, rate, self.level_range_db, self.effects, self.noise_db)
@@ -376,6 +421,24 @@ class Synthband:
             return store, np.load(scores / "activity.npy")
         folder = build_checked(self._folder(features=self.features.settings()), self._build)
         return np.load(folder / "x.npy", mmap_mode="r"), np.load(folder / "activity.npy")
+
+    def _attributes(self) -> NDArray[np.float32]:
+        """Return the attributes of all clips, (N, 4); the clips are rendered once more for them."""
+        rate = self.features.sample_rate
+        folder = build_checked(self._folder(attributes=rate), self._build_attributes)
+        attributes: NDArray[np.float32] = np.load(folder / "attributes.npy")
+        return attributes
+
+    def _attributes_of(self, number: int) -> NDArray[np.float64]:
+        parts = self._score(number)
+        return attributes_of(parts, self._sound(number, parts), self.features.sample_rate)
+
+    def _build_attributes(self, folder: Path) -> None:
+        title = f"attributes of {self.name}"
+        found = np.empty((self.num_clips, len(ATTRIBUTES)), np.float32)
+        for number, attributes in self._on_all(self._attributes_of, title):
+            found[number] = attributes
+        np.save(folder / "attributes.npy", found)
 
     def _clip_sound(self, clip_id: str) -> NDArray[np.float32]:
         return self.audio(clip_id)[0]

@@ -29,6 +29,7 @@ class SynthbandSolo(Synthband):
     min_parts: int = field(default=1, init=False)
     max_parts: int = field(default=1, init=False)
     level_range_db: float = field(default=0.0, init=False)
+    target: str = field(default="instruments", init=False)
 
     def _score(self, number: int) -> list[Part]:
         parts = super()._score(number)

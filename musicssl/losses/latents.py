@@ -13,6 +13,15 @@ def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=-1)
 
 
+def kl_between(
+    mean: Tensor, log_variance: Tensor, prior_mean: Tensor, prior_log_variance: Tensor
+) -> Tensor:
+    """Return KL(N(mean, variance) || N(prior_mean, prior_variance)) in nats, (..., Z) -> (...)."""
+    ratio = (log_variance - prior_log_variance).exp()
+    distance = (mean - prior_mean).square() * (-prior_log_variance).exp()
+    return 0.5 * (ratio + distance - 1 + prior_log_variance - log_variance).sum(dim=-1)
+
+
 def relaxed_bernoulli(logits: Tensor, temperature: float, uniform: Tensor | None = None) -> Tensor:
     """Draw samples in (0, 1) of the relaxed Bernoulli, or binary Concrete, distribution, (...).
 

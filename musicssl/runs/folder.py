@@ -14,6 +14,7 @@ label_curve.csv    of methods that learn embeddings: test results of probes with
 clusters.csv       of methods that find clusters: the classes of the test clips in each
 robustness.csv     test results under corruptions of the sound, with corruption=...
 figures/
+sounds/            of methods that make sound
 probes/            results of probe.py for these checkpoints
 log.txt            what a job of a parallel sweep printed
 error.txt          the traceback of a defect that ended a job of a sweep
@@ -78,6 +79,11 @@ class ResultFolder:
     def figures(self) -> Path:
         """The folder of pictures."""
         return self.path / "figures"
+
+    @property
+    def sounds(self) -> Path:
+        """The folder of sound that a method makes."""
+        return self.path / "sounds"
 
     @property
     def is_complete(self) -> bool:
@@ -268,7 +274,10 @@ class RunFolder(ResultFolder):
         discard(self.metrics)  # first: interrupted now, the run is not complete
         scores = (self.path / "metrics.csv", self.predictions, self.baselines)
         tables = (self.history, self.label_curve, self.clusters, self.robustness, *scores)
-        folders = (self.best.parent, self.figures, self.probes, self.path / "wandb")
+        folders = (
+            *(self.best.parent, self.figures, self.sounds, self.probes),
+            self.path / "wandb",
+        )
         for place in (*folders, self.config, self.data, *tables):
             discard(place)
 

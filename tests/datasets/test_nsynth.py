@@ -107,6 +107,7 @@ def test_the_corpus_is_what_the_notes_say(make, root, target, features):
     for y, (_, note) in zip(corpus.y, expected, strict=True):
         assert [corpus.classes[column] for column in np.flatnonzero(y)] == [str(note[key])]
     assert corpus.groups.tolist() == [note["instrument_str"] for _, note in expected]
+    assert corpus.pitches.tolist() == [note["pitch"] for _, note in expected]
     samples = read_audio(root / corpus.clip_ids[5], RATE)
     if features is FEATURES:
         np.testing.assert_array_equal(corpus.x[5], FEATURES(samples))

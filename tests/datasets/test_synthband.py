@@ -17,6 +17,7 @@ from musicssl.data.corpus import check_corpus
 from musicssl.data.unlabelled_corpus import training_pool
 from musicssl.datasets import synthband as module
 from musicssl.datasets.synthband import Synthband
+from musicssl.datasets.synthesis.attributes import ATTRIBUTES, attributes_of
 from musicssl.datasets.synthesis.compose import compose
 from musicssl.datasets.synthesis.instruments import CLASSES
 from musicssl.datasets.synthesis.mix import mix
@@ -411,3 +412,20 @@ def test_unlabelled_clips_of_another_font_are_other_recordings(band, fonts):
     rows = training_pool(other, labelled, labelled.indices("test"))
     assert len(rows) == 21
     assert not set(labelled.sources) & set(other.sources)
+
+
+def test_attributes_are_those_of_notes_and_sound(band, tmp_path):
+    of_numbers = replace(band, target="attributes")
+    corpus = check_corpus(of_numbers.load())
+    assert (corpus.task, corpus.classes) == ("regression", ATTRIBUTES)
+    assert corpus.activity is None
+    assert corpus.mask.all()
+    np.testing.assert_array_equal(corpus.x, band.load().x)
+    for number in (0, 7, 29):
+        sound, rate = band.audio(corpus.clip_ids[number])
+        expected = attributes_of(band._score(number), sound, rate)
+        np.testing.assert_allclose(corpus.y[number], expected, rtol=1e-6)
+    sizes = band.load().y.sum(axis=1)
+    np.testing.assert_array_equal(corpus.y[:, ATTRIBUTES.index("parts")], sizes)
+    with pytest.raises(InputError, match="target must be instruments or attributes, got family"):
+        Synthband(target="family")

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.distributions import Bernoulli, Normal, RelaxedBernoulli, kl_divergence
 
-from musicssl.losses.latents import bernoulli_kl, gaussian_kl, relaxed_bernoulli
+from musicssl.losses.latents import bernoulli_kl, gaussian_kl, kl_between, relaxed_bernoulli
 
 
 def test_it_is_what_torch_distributions_say():
@@ -13,6 +13,17 @@ def test_it_is_what_torch_distributions_say():
     q = Normal(mean, (0.5 * log_variance).exp())
     expected = kl_divergence(q, Normal(torch.zeros(4), torch.ones(4))).sum(dim=-1)
     torch.testing.assert_close(gaussian_kl(mean, log_variance), expected)
+
+
+def test_between_two_gaussians_it_is_what_torch_distributions_say():
+    torch.manual_seed(1)
+    mean, log_variance, prior_mean, prior_log_variance = torch.randn(4, 3, 5)
+    q = Normal(mean, (0.5 * log_variance).exp())
+    prior = Normal(prior_mean, (0.5 * prior_log_variance).exp())
+    found = kl_between(mean, log_variance, prior_mean, prior_log_variance)
+    torch.testing.assert_close(found, kl_divergence(q, prior).sum(dim=-1))
+    of_prior = kl_between(mean, log_variance, torch.zeros(5), torch.zeros(5))
+    torch.testing.assert_close(of_prior, gaussian_kl(mean, log_variance))
 
 
 def test_the_prior_costs_nothing():

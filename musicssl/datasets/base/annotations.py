@@ -25,6 +25,7 @@ class Annotations:
         credit: Credit for answering class i if the class is j, (C, C) float32; None if an answer is
             just right or wrong.
         sources: Original recording of each file, (N,) str, see `Corpus`; None for the file itself.
+        pitches: MIDI number of the note in each file, (N,) int64; None for other recordings.
         left_out: Path and fault of files that are broken or wrong; they are in no other field.
     """
 
@@ -39,6 +40,7 @@ class Annotations:
     activity_seconds: float = 1.0
     credit: NDArray[np.float32] | None = None
     sources: NDArray[np.str_] | None = None
+    pitches: NDArray[np.int64] | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
 
     def select(self, rows: NDArray[np.int64]) -> "Annotations":
@@ -52,6 +54,7 @@ class Annotations:
             groups=None if self.groups is None else self.groups[rows],
             activity=None if self.activity is None else self.activity[rows],
             sources=None if self.sources is None else self.sources[rows],
+            pitches=None if self.pitches is None else self.pitches[rows],
         )
 
 

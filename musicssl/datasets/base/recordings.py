@@ -132,6 +132,7 @@ class Recordings(ABC):
             task=used.task,
             credit=used.credit,
             sources=self._sources(used),
+            pitches=used.pitches,
         )
 
     def audio(self, clip_id: str) -> tuple[NDArray[np.float32], int]:

@@ -11,6 +11,9 @@ symusic 0.5.9 with TimGM6mb.sf2 has several faults, each verified, and each avoi
   a last note after the end of the clip, which is cut off.
 - A synthesizer caches resampled samples by key only, but programs that share a sample differ in
   level, so that earlier notes change the sound. Therefore each program has its own synthesizer.
+- Some samples sound at another pitch than their key's: key 64 of the violin at 735 Hz instead of
+  330, the cello a tone low. It is the same in every clip. Where pitches matter,
+  `musicssl.datasets.synthesis.sampler` plays the same font in tune.
 - Velocity and controllers have no effect; `musicssl.datasets.synthesis.mix` sets the levels.
 """
 
