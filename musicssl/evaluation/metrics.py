@@ -110,12 +110,14 @@ _TABLE = (  # in the order of the columns of a report
     MetricInfo("reconstruction_accuracy", "reconstruction accuracy", kind="embedding"),
 )
 METRICS = {info.name: info for info in _TABLE}
+_OWN = frozenset(METRICS)
+_ERRORS = ("loss", "rmse", "nll")  # ends of names
 
 
 def metric_info(name: str) -> MetricInfo:
     """Return the entry of a metric in `METRICS`, or a default description if there is none.
 
-    By default, smaller values are better if the name ends in "loss" or "rmse".
+    By default, smaller values are better if the name ends in "loss", "rmse" or "nll".
 
     >>> metric_info("val/rmse").heading, metric_info("val/latest_loss").smaller_is_better
     ('RMSE', True)
@@ -124,14 +126,15 @@ def metric_info(name: str) -> MetricInfo:
         name: With or without a split before it, such as "auroc" or "val/auroc".
     """
     name = name.rpartition("/")[2]
-    return METRICS.get(name) or MetricInfo(name, smaller_is_better=name.endswith(("loss", "rmse")))
+    return METRICS.get(name) or MetricInfo(name, smaller_is_better=name.endswith(_ERRORS))
 
 
 def primary_metric(names: Collection[str], wanted: str | None = None) -> str:
     """Return the metric that summarises a run in tables of sweeps, in reports and in probes.
 
     It is the first of weighted accuracy, accuracy, AUROC, average precision and R² that the run
-    has, otherwise the first of its metrics.
+    has, otherwise the first of its metrics. A metric that was added to `METRICS` with a
+    `headline_of` comes before these.
 
     >>> primary_metric(["f1", "auroc"]), primary_metric(["f1", "auroc"], wanted="f1")
     ('auroc', 'f1')
@@ -142,7 +145,8 @@ def primary_metric(names: Collection[str], wanted: str | None = None) -> str:
     """
     if wanted is not None and wanted in names:
         return wanted
-    headlines = (info.name for info in METRICS.values() if info.headline_of)
+    infos = sorted(METRICS.values(), key=lambda info: info.name in _OWN)  # added ones first
+    headlines = (info.name for info in infos if info.headline_of)
     return next((name for name in headlines if name in names), next(iter(names)))
 
 

@@ -207,6 +207,14 @@ def test_a_run_is_summed_up_by_one_metric(names, primary) -> None:
     assert primary_metric(names, wanted="absent") == primary
 
 
+def test_a_headline_from_outside_comes_before_ours(monkeypatch):
+    monkeypatch.setitem(METRICS, "nll", MetricInfo("nll", headline_of=("multi_class",)))
+    monkeypatch.setitem(METRICS, "plain", MetricInfo("plain"))
+    assert primary_metric(["plain", "accuracy", "nll"]) == "nll"
+    assert primary_metric(["plain", "accuracy"]) == "accuracy"
+    assert metric_info("pitch_nll").smaller_is_better
+
+
 def test_a_metric_from_outside_has_its_own_name_or_what_is_said_of_it(monkeypatch) -> None:
     assert (metric_info("distance").heading, metric_info("val/distance").short) == ("distance",) * 2
     assert not metric_info("distance").smaller_is_better
