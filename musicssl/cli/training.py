@@ -125,6 +125,7 @@ def _do(config: DictConfig, settings: dict[str, Any], folder: RunFolder) -> None
         check_values(settings)
         check_compile(settings["compile"])
         check_use(config.method, HydraConfig.get().overrides.task)
+    get_class(config.method._target_)  # its module may add metrics, also for runs that are complete
     use_threads(config.threads)
     if isinstance(config.data.cache, str):
         keep_compiled(Path(config.data.cache).expanduser() / "compiled")
