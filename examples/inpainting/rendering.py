@@ -70,5 +70,5 @@ def draw_rolls(path: Path, original: NDArray[np.int64], inpainted: NDArray[np.in
             ax.barh(key, duration, left=start, height=0.9, color=COLOURS[0], edgecolor="white")
         ax.axvspan(_FIRST, _FIRST + _COUNT, color=GREY, alpha=0.2)
         ax.set(title=title, ylabel="MIDI key")
-    axes[1].set(xlabel="bar", xticks=range(0, 17, 4))
+    axes[1].set(xlabel="bar", xticks=range(0, 17, 4), xlim=(0, 16))
     save_png(path, figure)
