@@ -428,3 +428,31 @@ def test_the_study_of_missing_labels_is_its_recipes_at_four_rates():
         "data.drop_labels": ["0.1", "0.2", "0.4", "0.8"],
         "seed": ["0", "1", "2"],
     }
+
+
+def test_pitch_and_timbre_are_trained_as_published():
+    """Luo, Agres and Herremans 2019, and config.json of the authors' code."""
+    config = composed("experiment=pitch_timbre/nsynth", "data.p_s=0.1")
+    assert differences(config, PITCH_TIMBRE) == {}
+    assert config.hydra.runtime.choices.dataset == "nsynth"
+
+
+PITCH_TIMBRE = {
+    "dataset.target": "family",
+    "data.b_s": None,
+    "data.batch_size": 128,
+    "features.sample_rate": 22_050,
+    "features.n_fft": 2048,
+    "features.num_mels": 256,
+    "method.num_frames": 43,
+    "method.units": 512,
+    "method.latent_dim": 16,
+    "optimizer._target_": "torch.optim.Adam",
+    "optimizer.amsgrad": True,
+    "optimizer.lr": 1e-4,
+    "optimizer.weight_decay": 0.0,
+    "schedule._target_": "musicssl.schedules.constant",
+    "select": "val/bound_loss",
+    "patience": 1000,
+    "trainer.max_epochs": 10_000,
+}

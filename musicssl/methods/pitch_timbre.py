@@ -166,8 +166,12 @@ class PitchTimbre(Method):
         super().setup(stage)
         if stage != "fit":
             return
-        self._pitches = pitches_of(self.data).to(self.device)
+        self._pitches = pitches_of(self.data)
         self.encoder.spectrograms.fit(self.data.batches_of(self.data.training_rows()))
+
+    def on_fit_start(self) -> None:
+        """Move the pitches to the device, which is not known before."""
+        self._pitches = self._pitches.to(self.device)
 
     def posteriors(self, x: Tensor) -> tuple[Gaussian, Gaussian]:
         """Return q(z_t|x) and q(z_p|x) of scaled spectrograms, (B, F, K)."""
