@@ -11,6 +11,7 @@ from musicssl.data.needs import Needs
 from musicssl.errors import InputError
 from musicssl.losses.latent_regularisers import attribute_order
 from musicssl.methods.base.latent_vae import LatentVAE, Regularised, check_weights
+from musicssl.networks.distributed import gathered
 
 
 class AttributeRegularisedVAE(LatentVAE):
@@ -107,5 +108,6 @@ class AttributeRegularisedVAE(LatentVAE):
         if self.gamma == 0:
             return Regularised(of_capacity, {})
         y, mask = batch.y[:, self.columns], batch.mask[:, self.columns]
-        order = attribute_order(z[:, : len(self.columns)], y, mask, self.delta).sum()
+        pairs = gathered(z[:, : len(self.columns)], y, mask)  # also of clips of different ranks
+        order = attribute_order(*pairs, self.delta).sum()
         return Regularised(of_capacity + self.gamma * order, {"attribute_order": order})

@@ -36,4 +36,4 @@ class AttentionMIL(StackableMethod):
     def terms(self, batch: Batch, weight: float | Tensor) -> dict[str, Tensor]:
         """Return the loss on the observed labels of a batch."""
         batch = self.mixing(batch)
-        return {"loss": self.loss(self(batch), batch.y, batch.mask)}
+        return {"loss": self.batch_loss(self(batch), batch.y, batch.mask)}

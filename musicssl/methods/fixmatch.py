@@ -12,6 +12,7 @@ from musicssl.losses.cross_entropy import pseudo_label_cross_entropy
 from musicssl.losses.masked_bce import pseudo_label_bce
 from musicssl.methods.base.semi_supervised import SemiSupervisedMethod, Step
 from musicssl.networks.alignment import DistributionAlignment
+from musicssl.networks.distributed import gathered, world_size
 from musicssl.networks.thresholds.base import Thresholds
 
 
@@ -87,6 +88,8 @@ class FixMatch(SemiSupervisedMethod):
         present, absent = self._pseudo_labels(scores, observed, unlabelled)
         if self.task.one_class_per_clip:
             loss = pseudo_label_cross_entropy(strong, present[unlabelled])
+            (everywhere,) = gathered(unlabelled)  # ranks may have more or fewer of them
+            loss = loss * len(strong) * world_size() / everywhere.sum().clamp_min(1)
             share = present.sum() / unlabelled.sum().clamp_min(1)
             return Step(weak, loss, {"selected": share})
         targets = torch.where(observed, batch.y, (present > 0).to(batch.y))
@@ -100,26 +103,17 @@ class FixMatch(SemiSupervisedMethod):
     ) -> tuple[Tensor, Tensor]:
         """Return the weights of the pseudo-labels "present" and "absent", (B, C) each.
 
-        A class that was never observed in training has none.
+        A class that was never observed in training has none. Running statistics are updated with
+        the clips of all ranks.
         """
+        of_all, observed_by_all, unlabelled_of_all = gathered(scores, observed, unlabelled)
         if self.alignment is not None:
-            self.alignment.update(scores, observed)
-            self._average_over_ranks(self.alignment)
-            scores = self.alignment(scores)
-        self.thresholds.update(scores, self.prior, unlabelled)
-        self._average_over_ranks(self.thresholds)
+            self.alignment.update(of_all, observed_by_all)
+            scores, of_all = self.alignment(scores), self.alignment(of_all)
+        self.thresholds.update(of_all, self.prior, unlabelled_of_all)
         cells = ~observed & ~self.prior.isnan()
         present, absent = self.thresholds.weights(scores, self.prior)
         return present * cells, absent * cells
-
-    def _average_over_ranks(self, part: torch.nn.Module) -> None:
-        """Average running statistics over all ranks, which are updated from different clips."""
-        if self.trainer.world_size > 1:
-            for statistic in part.buffers():
-                if statistic.is_floating_point():
-                    of_all = self.all_gather(statistic)  # (ranks, ...)
-                    assert isinstance(of_all, Tensor)
-                    statistic.copy_(of_all.mean(dim=0))
 
     def on_validation_epoch_end(self) -> None:
         """Log, besides the metrics, the rate and the precision of pseudo-labels."""

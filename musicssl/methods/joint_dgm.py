@@ -18,6 +18,7 @@ from musicssl.methods.generative.sizes import check_latent_dim, hidden_layers
 from musicssl.methods.generative.summary import ClipWeights, learn_scale
 from musicssl.methods.generative.training_clips import answer_shares
 from musicssl.methods.generative.vae import SummaryEncoder
+from musicssl.networks.distributed import gathered
 from musicssl.networks.pooling import MeanPooling
 
 
@@ -156,7 +157,7 @@ class JointDGM(Method):
         bounds = self.generator.partly_labelled_bound(
             x, batch.y >= 0.5, batch.mask, logits, self.temperature
         )
-        return bounds, masked_bce(logits, batch.y, batch.mask)
+        return bounds, masked_bce(*gathered(logits, batch.y, batch.mask))
 
     def shown(self) -> FeatureModel:
         """Return the generative part for pictures."""

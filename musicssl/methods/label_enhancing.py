@@ -93,11 +93,11 @@ class LabelEnhancing(Method):
         """Return the loss of the network of this phase."""
         targets = batch.y.where(batch.mask, 0)
         if self.pretraining:
-            loss = self.loss(self.teacher(batch), targets, torch.ones_like(batch.mask))
+            loss = self.batch_loss(self.teacher(batch), targets, torch.ones_like(batch.mask))
         else:
             assert self._used is not None
             assert batch.rows is not None
-            loss = self.loss(self.classifier(batch), targets, self._used[batch.rows])
+            loss = self.batch_loss(self.classifier(batch), targets, self._used[batch.rows])
         self.record(loss=loss)
         return self.phases.touch_all_parameters(loss)
 

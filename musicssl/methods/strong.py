@@ -64,7 +64,7 @@ class StrongSupervision(Method):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss on the instances of a batch."""
-        loss = self.loss(*self._instances(batch.augmented(self.views.student)))
+        loss = self.batch_loss(*self._instances(batch.augmented(self.views.student)))
         self.record(loss=loss)
         return loss
 

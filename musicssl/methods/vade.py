@@ -20,6 +20,7 @@ from musicssl.methods.generative.mixture import MixturePrior, fit_mixture
 from musicssl.methods.generative.pictures import FeatureModel
 from musicssl.methods.generative.summary import ClipWeights
 from musicssl.methods.generative.vae import Bound
+from musicssl.networks.distributed import gathered
 from musicssl.networks.pooling import Instances
 from musicssl.probing.base import Embeddings
 
@@ -183,6 +184,7 @@ class VaDE(AutoencoderMethod):
         if self.semi_supervised:
             labelled, answer = batch.mask.all(dim=1), batch.y.argmax(dim=1)  # (B,)
             kl = costs.gather(1, answer[:, None])[:, 0].where(labelled, kl)
+            log_gamma, labelled, answer = gathered(log_gamma, labelled, answer)
             answers = nll_loss(log_gamma[labelled], answer[labelled], reduction="sum")
             cross_entropy = answers / labelled.sum().clamp_min(1)
             terms["cross_entropy"] = cross_entropy

@@ -50,7 +50,28 @@ def gathered(*tensors: Tensor) -> tuple[Tensor, ...]:
     if len(set(counts)) > 1:
         listed = ", ".join(str(count) for count in counts)
         raise InputError(f"the ranks have {listed} rows; give every rank the same number of rows.")
-    return tuple(torch.cat(_all_gather(x)) for x in tensors)
+    return tuple(_joined(x) for x in tensors)
+
+
+def _joined(x: Tensor) -> Tensor:
+    whole = torch.cat(_all_gather(x))
+    if (
+        whole.requires_grad
+    ):  # torch sends gradients as they lie in memory, of transposed rows wrongly
+        whole.register_hook(torch.Tensor.contiguous)
+    return whole
+
+
+def mean_over_ranks(x: Tensor) -> Tensor:
+    """Average a tensor over ranks, with gradient.
+
+    For a mean over the batch to which something is done that is not linear. As with `gathered`, the
+    mean of gradients in DistributedDataParallel is then that of one process with the whole batch.
+
+    Args:
+        x: Of this rank, the same shape on all; each from the same number of clips.
+    """
+    return x if world_size() == 1 else _sum_over_ranks(x) / world_size()
 
 
 def _all_gather(x: Tensor) -> tuple[Tensor, ...]:

@@ -114,19 +114,6 @@ def test_a_class_whose_labels_are_all_hidden_gets_no_pseudo_labels(tmp_path):
     assert notes["selected_present"] + notes["selected_absent"] <= 20 / 36
 
 
-def test_ranks_share_the_mean_of_their_thresholds(monkeypatch):
-    subject = method()
-    subject.trainer = SimpleNamespace(world_size=2)
-    monkeypatch.setattr(subject, "all_gather", lambda mine: torch.stack([mine, mine + 1]))
-    alone = method()
-    torch.manual_seed(1)
-    subject.step(mixed_batch())
-    torch.manual_seed(1)
-    alone.step(mixed_batch())
-    torch.testing.assert_close(subject.thresholds.upper, alone.thresholds.upper + 0.5)
-    torch.testing.assert_close(subject.thresholds.lower, alone.thresholds.lower + 0.5)
-
-
 def of_one_class(**changes):
     parts = {"task": "multi_class", "loss": None, "pooling": MeanPooling}
     torch.manual_seed(0)

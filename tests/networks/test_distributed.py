@@ -7,7 +7,7 @@ from musicssl.batch import Batch
 from musicssl.errors import InputError
 from musicssl.losses.contrastive import contrastive_loss
 from musicssl.methods.vicreg import VICReg
-from musicssl.networks.distributed import gathered, world_size
+from musicssl.networks.distributed import gathered, mean_over_ranks, world_size
 from tests.support.ranks import on_ranks
 from tests.support.training import representation_parts
 
@@ -86,12 +86,30 @@ def vicreg(rank):
     return {"loss": loss.detach(), "gradients": [p.grad for p in replica.parameters()]}
 
 
+def transposed(rank):
+    """Return the gradient of rows that a loss reads column by column, as others' share of it."""
+    x = torch.arange(6, dtype=torch.float64).reshape(2, 3).requires_grad_()
+    (of_all,) = gathered(x)
+    weights = torch.arange(12, dtype=torch.float64).reshape(3, 4)
+    ((2 * of_all).T * weights).sum().backward()
+    return x.grad
+
+
+def averaged(rank):
+    """Return the gradients of a function of the mean over ranks that is not linear."""
+    x = torch.tensor(float(rank + 1), requires_grad=True)
+    mean_over_ranks(3 * x).square().backward()
+    return x.grad
+
+
 def work(rank):
     ways = (gathered, without_gradient)
     return {
         "refused": refused(rank),
         "calls": counted(),
         "vicreg": vicreg(rank),
+        "transposed": transposed(rank),
+        "averaged": averaged(rank),
         **{gather.__name__: train(rank, gather) for gather in ways},
     }
 
@@ -145,3 +163,17 @@ def test_alone_the_rows_are_all_there_is():
     y = torch.zeros(3)
     assert gathered(x)[0] is x
     assert gathered(x, y)[1] is y
+
+
+def test_a_gradient_that_lies_transposed_in_memory_reaches_its_rows(ranks):
+    """Oracle: 2 w for each of two equal losses; rank 0 has the first two of four columns of w."""
+    weights = torch.arange(12, dtype=torch.float64).reshape(3, 4).T
+    for number, rank in enumerate(ranks):
+        torch.testing.assert_close(rank["transposed"], 4 * weights[2 * number : 2 * number + 2])
+
+
+def test_a_function_of_the_mean_over_ranks_has_the_gradient_of_one_process(ranks):
+    """Oracle: m = (3 + 6) / 2, and the mean over ranks of d m^2 / d x is 2 m 3 / 2."""
+    gradients = torch.stack([rank["averaged"] for rank in ranks])
+    torch.testing.assert_close(gradients / 2, torch.full_like(gradients, 2 * 4.5 * 3 / 2))
+    assert mean_over_ranks(torch.tensor(4.0)) == 4

@@ -13,6 +13,7 @@ from musicssl.evaluation.tasks import Task
 from musicssl.losses.distillation import binary_distillation, softmax_distillation
 from musicssl.methods.base.method import Method
 from musicssl.methods.base.mixing import NO_MIXING, check_mixing
+from musicssl.networks.distributed import gathered
 from musicssl.probing.base import Embeddings
 from musicssl.probing.linear import fit_linear
 
@@ -85,7 +86,7 @@ class DistillationMethod(Method):
         """Return the loss of a batch."""
         batch = self.mixing(batch)
         logits, teacher_loss, notes = self.teacher_loss(batch)
-        supervised = self.loss(logits, batch.y, batch.mask)
+        supervised = self.batch_loss(logits, batch.y, batch.mask)
         loss = (1 - self.teacher_weight) * supervised + self.teacher_weight * teacher_loss
         self.record(loss=loss, supervised_loss=supervised, teacher_loss=teacher_loss, **notes)
         return loss
@@ -146,6 +147,8 @@ def divergence(
 ) -> Tensor:
     """Average the divergence of a student's predictions from a teacher's, as the task defines it.
 
+    In a distributed run this is the average over the clips of all ranks.
+
     Args:
         task: With classes.
         student: Logits, (B, C).
@@ -160,6 +163,7 @@ def divergence(
     """
     if teacher_mask is not None:
         cells = cells & teacher_mask[:, None]
+    student, teacher, cells = gathered(student, teacher, cells)
     if task.one_class_per_clip:
         return softmax_distillation(student, teacher, task.usable(cells).all(dim=1), tau)
     return binary_distillation(student, teacher, cells, tau)

@@ -22,6 +22,7 @@ from musicssl.methods.generative.latent_features import is_active
 from musicssl.methods.generative.summary import ClipSummary, learn_scale
 from musicssl.methods.generative.tokens import TokenDecoder, token_nats
 from musicssl.methods.generative.vae import Decoder, GaussianEncoder
+from musicssl.networks.distributed import mean_over_ranks
 from musicssl.networks.pooling import MeanPooling
 from musicssl.probing.base import Embeddings
 
@@ -165,7 +166,7 @@ class LatentVAE(Method):
         q = self.encoder.posterior(x)
         z = q.sample(torch.randn_like(q.mean))
         reconstruction = self.decoder.negative_log(z, x).mean() / x.shape[1]
-        kl = gaussian_kl(*q).mean()
+        kl = mean_over_ranks(gaussian_kl(*q).mean())  # capacities are those of the whole batch
         regulariser, notes = self.regularised(kl, z, batch, epoch)
         loss: Tensor = reconstruction + regulariser
         self.record(loss=loss, reconstruction=reconstruction, kl=kl, **notes)

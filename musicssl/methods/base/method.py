@@ -21,6 +21,7 @@ from musicssl.losses.balanced_bce import label_prior
 from musicssl.methods.base.fine_tuning import FineTuning
 from musicssl.networks.classifier import READS_INSTANCES, Classifier
 from musicssl.networks.depth import by_distance
+from musicssl.networks.distributed import gathered
 from musicssl.networks.low_rank import (
     add_low_rank,
     factors,
@@ -141,6 +142,14 @@ class Method(pl.LightningModule):
         """Return the loss on the observed targets, each (B, C), a scalar."""
         prior = {"prior": self.prior} if self._takes_prior else {}
         return self._loss(logits, targets, mask, **prior)
+
+    def batch_loss(self, logits: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+        """Return the loss on the observed targets of a training batch, each (B, C), a scalar.
+
+        In a distributed run the batch is that of all ranks. A mean over observed targets is not the
+        mean of the ranks' means, where the ranks have different numbers of them.
+        """
+        return self.loss(*gathered(logits, targets, mask))
 
     def record(self, **terms: Tensor) -> None:
         """Add scalars of a step to the means that are logged as `train/NAME` for the epoch.

@@ -121,7 +121,7 @@ class SemiSupervisedMethod(StackableMethod):
         """Return the loss of a batch and its parts."""
         batch = self.mixing(batch)
         logits, consistency, notes = self.step(batch)
-        supervised = self.loss(logits, batch.y, batch.mask)
+        supervised = self.batch_loss(logits, batch.y, batch.mask)
         return {
             "loss": supervised + weight * consistency,
             "supervised_loss": supervised,
