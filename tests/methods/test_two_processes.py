@@ -53,7 +53,7 @@ JOBS = {
     "strong": job("strong", "encoder=fc_t"),
     "label_enhancing": job("label_enhancing", *NETWORK, "method.teacher_epochs=1"),
     "dgm": job("dgm", *M2),
-    "joint_dgm": job("joint_dgm", *M2, "data.b_s=0.5"),
+    "joint_dgm": job("joint_dgm", *M2, "data.b_s=0.5", "optimizer.lr=0.001"),
     "m1": job("m1", "method.hidden=[16]", "method.latent_dim=4"),
     "m1_m2": job(
         *("m1_m2", *M2, "method.m1_hidden=[16]", "method.m1_latent_dim=4", "method.m1_epochs=1")
@@ -64,7 +64,7 @@ JOBS = {
     ),
     "beta_vae": job("beta_vae", *VAE),
     "annealed_vae": job("annealed_vae", *VAE),
-    "ar_vae": job("ar_vae", *VAE, "data.b_s=1.0"),
+    "ar_vae": job("ar_vae", *VAE, "data.b_s=1.0", "method.delta=1", "optimizer.lr=0.001"),
     "factor_vae": job("factor_vae", *VAE, "optimizer=adam"),
     "semisupcon": job("semisupcon", *CROPS, "data.b_s=0.5"),
     "simclr": job("simclr", *CROPS),
@@ -77,6 +77,7 @@ OTHERWISE = {  # as right as on one process, and not equal
     "factor_vae": "each rank trains the autoencoder with the first half of its own clips",
 }
 AMPLIFIED = {  # equal in the first step; rounding grows from step to step
+    "ar_vae": "the steep hyperbolic tangents of differences between clips have kinks",
     "east": "square roots of small distances have steep gradients",
     "vicreg": "square roots of small variances have steep gradients",
 }
@@ -131,7 +132,8 @@ def test_the_ranks_have_the_same_weights(trained, name):
     first, second = trained[name].ranks
     assert distance(first["weights"], second["weights"]) == 0
     assert distance(first["ensemble"], second["ensemble"]) == 0
-    assert first["metrics"] == pytest.approx(second["metrics"], rel=0, abs=0, nan_ok=True)
+    for ours, theirs in zip(first["metrics"], second["metrics"], strict=True):
+        assert ours == pytest.approx(theirs, rel=0, abs=0, nan_ok=True)
 
 
 @pytest.mark.parametrize("name", EQUAL)
