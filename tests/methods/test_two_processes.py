@@ -77,9 +77,7 @@ OTHERWISE = {  # as right as on one process, and not equal
     "factor_vae": "each rank trains the autoencoder with the first half of its own clips",
 }
 AMPLIFIED = {  # equal in the first step; rounding grows from step to step
-    "ar_vae": "the steep hyperbolic tangents of differences between clips have kinks",
     "east": "square roots of small distances have steep gradients",
-    "vicreg": "square roots of small variances have steep gradients",
 }
 EQUAL = sorted(JOBS.keys() - OTHERWISE)
 
@@ -139,7 +137,7 @@ def test_the_ranks_have_the_same_weights(trained, name):
 @pytest.mark.parametrize("name", EQUAL)
 def test_two_ranks_take_the_steps_of_one_process(trained, name):
     one, pair = trained[name]
-    later = 1e-3 if name in AMPLIFIED else 1e-5
+    later = 1e-4 if name in AMPLIFIED else 1e-5
     losses = torch.stack([rank["losses"] for rank in pair]).mean(dim=0)
     torch.testing.assert_close(losses[0], one["losses"][0], rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(losses, one["losses"], rtol=later, atol=later)
