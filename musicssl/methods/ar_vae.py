@@ -108,6 +108,7 @@ class AttributeRegularisedVAE(LatentVAE):
         if self.gamma == 0:
             return Regularised(of_capacity, {})
         y, mask = batch.y[:, self.columns], batch.mask[:, self.columns]
-        pairs = gathered(z[:, : len(self.columns)], y, mask)  # also of clips of different ranks
-        order = attribute_order(*pairs, self.delta).sum()
+        # Pairs of clips of different ranks count too.
+        z_of_all, y, mask = gathered(z[:, : len(self.columns)], y, mask)
+        order = attribute_order(z_of_all, y, mask, self.delta).sum()
         return Regularised(of_capacity + self.gamma * order, {"attribute_order": order})

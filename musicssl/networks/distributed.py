@@ -58,7 +58,7 @@ def _joined(x: Tensor) -> Tensor:
     if (
         whole.requires_grad
     ):  # torch sends gradients as they lie in memory, of transposed rows wrongly
-        whole.register_hook(torch.Tensor.contiguous)
+        whole.register_hook(torch.Tensor.contiguous)  # type: ignore[no-untyped-call]
     return whole
 
 
