@@ -118,6 +118,8 @@ def att_bare(sizes: Sizes) -> Rows:
     """Steps a second of a bare loop of ATT, with CUDA graphs where there are any."""
     method = att().to(sizes.device).train()
     optimizer = method.optimizer(method.parameters())
+    for group in optimizer.param_groups:
+        group["capturable"] = sizes.device.type == "cuda"
     shape = (BATCH, 10, 128)
     batch = Batch(
         torch.rand(shape, device=sizes.device),

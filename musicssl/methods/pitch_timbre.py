@@ -201,13 +201,17 @@ class PitchTimbre(Method):
             pitch_logits=self.pitch_classifier(pitch.mean),
         )
 
+    def compiled_calls(self) -> list[tuple[nn.Module, str]]:
+        """Return what its training step calls that can be compiled; see `Method`."""
+        parts = ("pitch_encoder", "decoder", "pitch_classifier")
+        return [(self.encoder, "posterior"), *((self, part) for part in parts)]
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a batch."""
         terms = self.terms(self.encoder.inputs(batch), self._pitches[batch.rows])
         labelled = batch.mask.all(dim=1)
-        answers = nll_loss(
-            terms.log_classes[labelled], batch.y[labelled].argmax(dim=1), reduction="sum"
-        )
+        costs = nll_loss(terms.log_classes, batch.y.argmax(dim=1), reduction="none")  # (B,)
+        answers = costs.where(labelled, 0).sum()
         means = {
             name: getattr(terms, name).mean()
             for name in ("reconstruction", "timbre_kl", "pitch_kl", "pitch_cross_entropy")

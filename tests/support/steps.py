@@ -29,6 +29,7 @@ METHODS = [
     ("annealed_vae",),
     ("ar_vae",),
     ("factor_vae",),
+    ("pitch_timbre", "method.num_frames=8", "method.units=16"),
     ("supcon", *ON_INSTANCES),
     ("simclr", *ON_INSTANCES),
     ("vicreg", *ON_INSTANCES),
@@ -64,13 +65,16 @@ METHODS = [
 ]
 
 
-def of_sound(words):
+def corpus_for(words):
+    if words[0] == "pitch_timbre":
+        return "notes"
     return "tiny_sound" if "features=waveform" in words else "tiny"
 
 
 def method_and_data(folder, words):
     name, *others = words
-    return configured(folder, *SMALL, f"method={name}", *others, dataset=of_sound(words))
+    extra = ["~dataset.target"] if words[0] == "pitch_timbre" else []
+    return configured(folder, *SMALL, f"method={name}", *others, *extra, dataset=corpus_for(words))
 
 
 def steps_before(data, words):
