@@ -121,3 +121,30 @@ def test_cosines_are_compared_pair_by_pair():
     ]
     torch.testing.assert_close(cosine_difference_loss(x, y), torch.stack(pairs).mean())
     assert cosine_difference_loss(x, 5 * x).item() == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 9, 12])
+@pytest.mark.parametrize("loss", ["cosine", "biased", "unbiased"])
+def test_a_loss_of_known_clips_is_that_of_these_selected_with_its_gradient(loss, count):
+    torch.manual_seed(count)
+    fewest = {"cosine": 2, "biased": 2, "unbiased": 4}[loss]
+    known = torch.randperm(12) < count
+    y = torch.randn(12, 5).masked_fill(~known[:, None], math.nan)
+
+    def found(x, y, known=None):
+        if loss == "cosine":
+            return cosine_difference_loss(x, y, known)
+        return distance_correlation_loss(x, y, loss == "unbiased", known)
+
+    x, chosen = (torch.randn(12, 4, generator=torch.Generator().manual_seed(1)) for _ in range(2))
+    x.requires_grad_(), chosen.requires_grad_()
+    masked = found(x, y, known)
+    masked.backward()
+    assert x.grad.isfinite().all()
+    if count < fewest:
+        assert masked.item() == pytest.approx(0, abs=1e-6)
+        return
+    selected = found(chosen[known], y[known])
+    selected.backward()
+    torch.testing.assert_close(masked, selected)
+    torch.testing.assert_close(x.grad, chosen.grad, rtol=1e-4, atol=1e-5)
