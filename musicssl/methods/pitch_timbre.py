@@ -24,6 +24,7 @@ from musicssl.methods.generative.notes import (
 )
 from musicssl.methods.generative.sizes import check_latent_dim, check_widths
 from musicssl.methods.generative.vae import Gaussian
+from musicssl.networks.distributed import gathered
 
 NUM_PITCHES = 128  # MIDI numbers
 _PITCH_LOG_VARIANCE = -4.0  # deviation e^-2
@@ -209,8 +210,9 @@ class PitchTimbre(Method):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a batch."""
         terms = self.terms(self.encoder.inputs(batch), self._pitches[batch.rows])
-        labelled = batch.mask.all(dim=1)
-        costs = nll_loss(terms.log_classes, batch.y.argmax(dim=1), reduction="none")  # (B,)
+        log_classes, y, mask = gathered(terms.log_classes, batch.y, batch.mask)
+        labelled = mask.all(dim=1)  # also of other ranks, which may have more or fewer of them
+        costs = nll_loss(log_classes, y.argmax(dim=1), reduction="none")  # (B,)
         answers = costs.where(labelled, 0).sum()
         means = {
             name: getattr(terms, name).mean()

@@ -20,7 +20,7 @@ from tests.support.two_processes import Job, alone, as_rank
 pytestmark = pytest.mark.slow
 
 SMALL = (
-    *(SEARCH_PATH, "dataset=tiny", "dataset.num_clips=131", "trainer=cpu", "baselines=false"),
+    *(SEARCH_PATH, "dataset.num_clips=131", "trainer=cpu", "baselines=false"),
     *("trainer.max_epochs=3", "data.steps_per_epoch=null", "+trainer.enable_progress_bar=false"),
     *("optimizer=sgd", "optimizer.lr=0.01", "schedule=constant"),  # Adam's signs amplify rounding
     *("data.drop_labels=0.4", "views=none"),
@@ -32,8 +32,8 @@ VAE = ("autoencoder.hidden=[16]", "autoencoder.latent_dim=6")
 CROPS = (*NETWORK, "projector.hidden=16", "projector.out_dim=8", "data.crop_seconds=null")
 
 
-def job(method: str, *words: str, teacher: str = "") -> Job:
-    return Job((f"method={method}", *SMALL, *words), teacher)
+def job(method: str, *words: str, dataset: str = "tiny", teacher: str = "") -> Job:
+    return Job((f"method={method}", f"dataset={dataset}", *SMALL, *words), teacher)
 
 
 JOBS = {
@@ -61,6 +61,11 @@ JOBS = {
     "vade": job(
         *("vade", "method.hidden=[16]", "method.latent_dim=4", "method.pretrain_epochs=1"),
         "optimizer.lr=0.001",
+    ),
+    "pitch_timbre": job(
+        *("pitch_timbre", "~dataset.target", "method.num_frames=8", "method.units=16"),
+        *("method.latent_dim=4", "data.p_s=0.3", "data.drop_labels=0", "optimizer.lr=0.0001"),
+        dataset="tiny_notes",
     ),
     "beta_vae": job("beta_vae", *VAE),
     "annealed_vae": job("annealed_vae", *VAE),
@@ -137,7 +142,7 @@ def test_the_ranks_have_the_same_weights(trained, name):
 @pytest.mark.parametrize("name", EQUAL)
 def test_two_ranks_take_the_steps_of_one_process(trained, name):
     one, pair = trained[name]
-    later = 1e-4 if name in AMPLIFIED else 1e-5
+    later = 1e-3 if name in AMPLIFIED else 1e-5
     losses = torch.stack([rank["losses"] for rank in pair]).mean(dim=0)
     torch.testing.assert_close(losses[0], one["losses"][0], rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(losses, one["losses"], rtol=later, atol=later)
