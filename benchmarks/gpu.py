@@ -9,7 +9,7 @@ TFLOP/s count two operations for each multiplication of forward and backward pas
 `musicssl.runs.compilation.BREAK_EVEN` should say.
 
     bash benchmarks/gpu.sh                 all rows on the GPU, in at most eight minutes
-    python benchmarks/gpu.py --device cpu --small        a rehearsal
+    python benchmarks/gpu.py --device cpu [--small]      a rehearsal
     python benchmarks/gpu.py --only att_fit              one row
 """
 

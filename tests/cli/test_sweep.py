@@ -125,7 +125,9 @@ def test_every_sweep_varies_settings_that_exist(sweep):
         assert len(set(values)) == len(values) > 1
         for value in values:
             with initialize_config_dir(str(CONF), version_base="1.3"):
-                compose("train", [f"sweep={sweep}", f"{key}={value}"])
+                # A choice that belongs to a method needs one that takes it.
+                first = [f"{k}={v[0]}" for k, v in found.items() if k != key]
+                compose("train", [f"sweep={sweep}", *first, f"{key}={value}"])
 
 
 def test_label_fraction_is_figure_5_3():

@@ -19,8 +19,11 @@ def first_values(overrides):
     """Of an axis, the first value; of Hydra's flags, none."""
     parsed = OverridesParser.create().parse_overrides([o for o in overrides if o[0] != "-"])
     return [
-        f"{o.key_or_group}={next(o.sweep_string_iterator())}"
-        if o.is_sweep_override()
-        else o.input_line
-        for o in parsed
+        f"{o.key_or_group}={_first(o)}" if o.is_sweep_override() else o.input_line for o in parsed
     ]
+
+
+def _first(override):
+    if override.is_interval_sweep():
+        return override.value().start
+    return next(override.sweep_string_iterator())
