@@ -21,9 +21,9 @@ from tests.support.quick import slow_after
 
 SIZES = {"num_features": 128, "num_instances": 10, "num_classes": 20}
 OTHER_SIZES = {  # of corpora that are no instances of ten seconds
-    "dmelodies": {"num_tokens": 52, "num_instances": 16},
-    "synthband_notes": {"num_instances": 43},
-    "nsynth": {"num_instances": 43},
+    "dmelodies": {"num_tokens": 52, "num_instances": 16, "task": "regression"},
+    "synthband_notes": {"num_instances": 43, "task": "multi_class"},
+    "nsynth": {"num_instances": 43, "task": "multi_class"},
 }
 TASKS = {  # where it is not multi_label
     "dataset=emomusic": "regression",
@@ -114,8 +114,8 @@ def test_training_builds_what_the_command_names(command):
         assert value == "null" or config.data[key] == float(value)
     check_use(config.method, typed)
     task = next((task for word, task in TASKS.items() if word in typed), "multi_label")
-    sizes = SIZES | OTHER_SIZES.get(config.hydra.runtime.choices.dataset, {})
-    assert callable(instantiate(config.method, **sizes, task=task).scores)
+    other = OTHER_SIZES.get(config.hydra.runtime.choices.dataset, {})
+    assert callable(instantiate(config.method, **{**SIZES, "task": task, **other}).scores)
     assert build_datamodule(config).batch_size == config.data.batch_size
 
 
