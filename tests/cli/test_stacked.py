@@ -66,7 +66,7 @@ def test_a_sweep_that_was_stopped_goes_on_where_it_was(tmp_path):
     assert finish(start(tmp_path, "-m", *command, "runs=alone"))[0] == 0
     resumed, alone = of_folders(tmp_path / "runs"), of_folders(tmp_path / "alone")
     for name, (_, history, weights, _) in resumed.items():
-        assert [row["epoch"] for row in history] == [*range(60)]
+        assert [row["epoch"] for row in history] == [*range(30)]
         torch.testing.assert_close(weights, alone[name][2], rtol=0, atol=0)
 
 
