@@ -142,13 +142,13 @@ def test_the_ranks_have_the_same_weights(trained, name):
 @pytest.mark.parametrize("name", EQUAL)
 def test_two_ranks_take_the_steps_of_one_process(trained, name):
     one, pair = trained[name]
-    later = 1e-3 if name in AMPLIFIED else 1e-5
+    later = 1e-3 if name in AMPLIFIED else 1e-4
     losses = torch.stack([rank["losses"] for rank in pair]).mean(dim=0)
-    torch.testing.assert_close(losses[0], one["losses"][0], rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(losses[0], one["losses"][0], rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(losses, one["losses"], rtol=later, atol=later)
-    assert distance(pair[0]["first"], one["first"]) < 1e-6
+    assert distance(pair[0]["first"], one["first"]) < 1e-5
     assert distance(pair[0]["weights"], one["weights"]) < later
-    assert distance(pair[0]["ensemble"], one["ensemble"]) < 1e-6
+    assert distance(pair[0]["ensemble"], one["ensemble"]) < 1e-5
     for ours, theirs in zip(pair[0]["metrics"], one["metrics"], strict=True):
         assert ours == pytest.approx(theirs, rel=later, abs=later, nan_ok=True)
 
