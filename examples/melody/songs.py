@@ -69,7 +69,7 @@ class Songs:
     seed: int = 0
 
     def prepare(self) -> None:
-        """Derive nothing."""
+        """Do nothing: there is nothing to prepare."""
 
     def audio(self, clip_id: str) -> tuple[NDArray[np.float32], int]:
         """Say that there is no sound."""

@@ -57,7 +57,7 @@ class Rated(ABC):
         """Make or read the performances one by one."""
 
     def prepare(self) -> None:  # noqa: B027 nothing to do, in no corpus
-        """Nothing is derived."""
+        """Do nothing: there is nothing to prepare."""
 
     def load(self) -> Corpus:
         """Align all performances with their scores."""

@@ -31,7 +31,7 @@ class _InMemory:
     """What both corpora have in common: they derive nothing and have no sound."""
 
     def prepare(self) -> None:
-        """Derive nothing."""
+        """Do nothing: there is nothing to prepare."""
 
     def audio(self, clip_id: str) -> tuple[NDArray[np.float32], int]:
         """Say that there is no sound."""

@@ -69,7 +69,7 @@ class Piano(ABC):
         """Make or read the clips one by one."""
 
     def prepare(self) -> None:  # noqa: B027 nothing to do, in no corpus
-        """Nothing is derived."""
+        """Do nothing: there is nothing to prepare."""
 
     def load(self) -> Corpus:
         """Compute the frames of all clips."""

@@ -69,12 +69,12 @@ class DMelodies:
         number = isinstance(self.share, int | float) and not isinstance(self.share, bool)
         if not number or not 0 < self.share <= 1:
             raise InputError(
-                f"dataset.share must be above 0 and at most 1, got {self.share}; 1 are all "
+                f"dataset.share must be above 0 and at most 1, got {self.share}; 1 uses all "
                 f"{COUNT:,} melodies."
             )
 
     def prepare(self) -> None:
-        """Do nothing: a million melodies are made in a second."""
+        """Do nothing: the melodies are generated when they are loaded."""
 
     def load(self) -> Corpus:
         """Make the melodies, ordered by split and by number."""

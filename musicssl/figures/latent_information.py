@@ -1,4 +1,4 @@
-"""A table in colours of latent dimensions over attributes: which dimension tells of which?"""
+"""A coloured table of how much each latent dimension tells about each attribute."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -165,7 +165,7 @@ def _information_figure(results: LatentResults) -> Figure:
 
 
 def _map_figure(results: LatentResults) -> Figure | None:
-    """Draw each attribute over its dimension and the one that tells most of the others."""
+    """Draw each attribute over two dimensions: its own, and the next most informative one."""
     latents = results.measures.information.latents
     pairs: list[tuple[int, int] | None] = []
     if len(latents) < 2:

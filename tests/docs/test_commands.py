@@ -63,7 +63,7 @@ def known(command):
     return f"{command.page}: {' '.join(command.words)}"
 
 
-def test_loops_and_variables_are_obeyed_and_nothing_elsenoteds(tmp_path):
+def test_loops_and_variables_are_expanded_and_no_other_command_runs(tmp_path):
     block = f"""
 for s in a b; do python train.py name=$s 'x=[1, 2]'   # a comment
 done

@@ -224,7 +224,7 @@ def test_features_of_a_piece_that_can_be_counted():
     assert found["note-length histogram"].max() == 0.5
 
 
-def test_rests_sound_not():
+def test_rests_are_silent():
     clip = torch.zeros(3, COLUMNS)
     clip[:, 0] = torch.tensor([39, 88, 40])
     clip[:, 1] = DURATIONS.index(24)

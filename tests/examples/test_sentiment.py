@@ -172,7 +172,7 @@ def test_a_run_from_outside(tmp_path, real):
 
 
 @pytest.mark.slow
-def test_the_supervised_baseline_of_the_paper_is_musicssls(tmp_path):
+def test_the_supervised_baseline_of_the_paper_is_method_supervised(tmp_path):
     small = ["dataset=major_minor", "dataset.unlabelled=20", "dataset.test=20", "encoder.hidden=16"]
     supervised = ["method=supervised", "encoder=mlstm", "pooling=mean", "data.b_s=1"]
     document = train(tmp_path, "sentiment", *supervised, *small, "baselines=false")

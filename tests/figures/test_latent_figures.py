@@ -27,7 +27,7 @@ def test_many_long_names_fit(latent, attributes):
     assert not text_beyond_the_edge(draw_information(names, shares, dimensions, "share"))
 
 
-def test_clips_lie_where_their_dimensions_say_and_unobserved_ones_are_apart():
+def test_clips_are_drawn_at_their_latent_values_and_unobserved_ones_separately():
     rng = np.random.default_rng(0)
     z, values = rng.normal(size=(50, 4)), rng.normal(size=(50, 3))
     mask = rng.random((50, 3)) < 0.6

@@ -101,7 +101,7 @@ def modularity(information: Information) -> Floats:
 
 
 def gap(scores: Floats, own: int | None) -> tuple[float, int | None]:
-    """Return a score less the best other one that is known, and which that is."""
+    """Subtract the best of the other known scores from a score; return the gap and its column."""
     if own is None or np.isnan(scores[own]):
         return np.nan, None
     others = np.where(np.arange(len(scores)) == own, np.nan, scores)

@@ -53,7 +53,7 @@ class SingleSteps:
         run.step()
 
     def close(self) -> None:
-        """Nothing was taken that is to be given back."""
+        """Do nothing: no memory is held between steps."""
 
 
 class BatchedSteps:

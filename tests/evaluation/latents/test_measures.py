@@ -204,7 +204,7 @@ def test_the_metric_gathers_batches():
     )
 
 
-def test_kinds_are_told_by_values():
+def test_the_kind_of_an_attribute_follows_from_its_values():
     mask = np.array([[True, True], [True, True], [True, False]])
     assert is_discrete(np.array([[1.0, 0.5], [2.0, 1.0], [7.0, 2.0]])) == [True, False]
     assert is_discrete(np.array([[1.5, 3.0], [2.0, 1.0], [7.0, 0.5]]), mask) == [False, True]
