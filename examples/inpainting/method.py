@@ -15,10 +15,8 @@ from musicssl.data.needs import Needs
 from musicssl.errors import InputError
 from musicssl.evaluation.metrics import METRICS, MetricInfo
 from musicssl.losses.latents import gaussian_kl
-from musicssl.methods.base.method import Method
-from musicssl.methods.base.online_probe import OnlineProbe
+from musicssl.methods.base.online_probe import OnlineProbe, ProbedMethod
 from musicssl.methods.base.phases import Phases
-from musicssl.probing.base import Embeddings
 
 METRICS["nll"] = MetricInfo(
     *("nll", "NLL of missing tokens"),
@@ -30,7 +28,7 @@ GAPS = ((4, 2), (5, 4), (6, 6), (8, 3))  # first missing bar and number, in vali
 FEWEST, MOST = 2, 6  # missing bars in training
 
 
-class Inpainting(Method):
+class Inpainting(ProbedMethod):
     """Pati, Lerch and Hadjeres 2019, https://arxiv.org/abs/1907.01164.
 
     Phase 1 maximises MeasureVAE's bound on all bars. Phase 2 trains LatentRNN: the cross-entropy of
@@ -187,21 +185,11 @@ class Inpainting(Method):
         super().validation_step(batch, batch_idx)
         self._val_nll.update(self.missing_nll(bars_of(batch)))
 
-    def validation_outputs(self, batch: Batch) -> Tensor:
-        """Return the embeddings of the clips, (B, Z)."""
-        return self.classifier.clip_embeddings(batch)
-
     def evaluate(self, outputs: Tensor, targets: Tensor, mask: Tensor) -> None:
         """Log the NLL of missing bars and the metrics of the probe."""
-        logits = self.probe.logits(Embeddings(outputs, targets, mask))
-        self.log_metrics("val/", logits, targets, mask)
+        super().evaluate(outputs, targets, mask)
         self.log("val/nll", self._val_nll.compute(), sync_dist=True)
         self._val_nll.reset()
-
-    def conclude(self, datamodule: SemiSupervisedDataModule) -> bool:
-        """Fit the probe to all labelled training clips."""
-        self.probe.conclude(datamodule)
-        return True
 
     def measured(self, datamodule: SemiSupervisedDataModule, split: str) -> dict[str, float]:
         """Return the NLL of missing tokens, and those of a better and of a simple predictor.

@@ -12,9 +12,7 @@ from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.needs import Needs
 from musicssl.errors import InputError
 from musicssl.evaluation.metrics import METRICS, MetricInfo
-from musicssl.methods.base.method import Method
-from musicssl.methods.base.online_probe import OnlineProbe
-from musicssl.probing.base import Embeddings
+from musicssl.methods.base.online_probe import OnlineProbe, ProbedMethod
 
 METRICS["nll"] = MetricInfo(
     *("nll", "NLL per note"),
@@ -26,7 +24,7 @@ for _name in ("pitch", "duration"):
     METRICS[f"{_name}_nll"] = MetricInfo(f"{_name}_nll", f"NLL of {_name}", smaller_is_better=True)
 
 
-class Melody(Method):
+class Melody(ProbedMethod):
     """Explicitly conditioned melody generation: Genchel, Pati and Lerch 2019.
 
     https://arxiv.org/abs/1907.05208. The two networks share no weight, so that training them by the
@@ -85,24 +83,14 @@ class Melody(Method):
         self._pitch_nll.update(nll["pitch"])
         self._duration_nll.update(nll["duration"])
 
-    def validation_outputs(self, batch: Batch) -> Tensor:
-        """Return the embeddings of the clips, (B, D)."""
-        return self.classifier.clip_embeddings(batch)
-
     def evaluate(self, outputs: Tensor, targets: Tensor, mask: Tensor) -> None:
         """Log the NLLs and the metrics of the probe."""
-        logits = self.probe.logits(Embeddings(outputs, targets, mask))
-        self.log_metrics("val/", logits, targets, mask)
+        super().evaluate(outputs, targets, mask)
         pitch, duration = self._pitch_nll.compute(), self._duration_nll.compute()
         means = {"val/pitch_nll": pitch, "val/duration_nll": duration, "val/nll": pitch + duration}
         self.log_dict(means, sync_dist=True)
         self._pitch_nll.reset()
         self._duration_nll.reset()
-
-    def conclude(self, datamodule: SemiSupervisedDataModule) -> bool:
-        """Fit the probe to all labelled training clips."""
-        self.probe.conclude(datamodule)
-        return True
 
     @torch.inference_mode()
     def measured(self, datamodule: SemiSupervisedDataModule, split: str) -> dict[str, float]:

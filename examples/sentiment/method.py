@@ -16,8 +16,7 @@ from musicssl.data.needs import Needs
 from musicssl.errors import InputError
 from musicssl.evaluation.metrics import METRICS, MetricInfo
 from musicssl.losses.masked_bce import masked_bce
-from musicssl.methods.base.method import Method
-from musicssl.methods.base.online_probe import OnlineProbe
+from musicssl.methods.base.online_probe import OnlineProbe, ProbedMethod
 from musicssl.probing.base import Embeddings
 
 METRICS["nll"] = MetricInfo("nll", "NLL per token", shown_in=("progress",), smaller_is_better=True)
@@ -39,7 +38,7 @@ class SparseProbe(OnlineProbe):
             linear.bias.copy_(torch.from_numpy(bias))
 
 
-class Sentiment(Method):
+class Sentiment(ProbedMethod):
     """Ferreira and Whitehead 2019, https://arxiv.org/abs/2103.06125: M1 with a language model.
 
     The encoder learns to predict the next token of all training clips; labels are not used. An L1
@@ -97,21 +96,11 @@ class Sentiment(Method):
         nll = self.nll(batch.x[..., 0].long(), batch.lengths)
         self._val_nll.update(nll[~nll.isnan()])
 
-    def validation_outputs(self, batch: Batch) -> Tensor:
-        """Return the embeddings of the clips, (B, H)."""
-        return self.classifier.clip_embeddings(batch)
-
     def evaluate(self, outputs: Tensor, targets: Tensor, mask: Tensor) -> None:
         """Log the NLL and the metrics of the probe."""
-        logits = self.probe.logits(Embeddings(outputs, targets, mask))
-        self.log_metrics("val/", logits, targets, mask)
+        super().evaluate(outputs, targets, mask)
         self.log("val/nll", self._val_nll.compute(), sync_dist=True)
         self._val_nll.reset()
-
-    def conclude(self, datamodule: SemiSupervisedDataModule) -> bool:
-        """Fit the probe to all labelled training clips."""
-        self.probe.conclude(datamodule)
-        return True
 
     def measured(self, datamodule: SemiSupervisedDataModule, split: str) -> dict[str, float]:
         """Return the NLL, and the accuracies of the probe and of the same probe of token counts."""

@@ -10,12 +10,11 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
 from musicssl.batch import Batch
-from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.needs import Needs
 from musicssl.evaluation.monitors import effective_rank
 from musicssl.losses.likelihoods import Likelihood
-from musicssl.methods.base.method import NETWORK_ARTIFACTS, Method
-from musicssl.methods.base.online_probe import OnlineProbe
+from musicssl.methods.base.method import NETWORK_ARTIFACTS
+from musicssl.methods.base.online_probe import OnlineProbe, ProbedMethod
 from musicssl.methods.generative.latent_features import is_active
 from musicssl.methods.generative.pictures import FeatureModel, shown_vae
 from musicssl.methods.generative.sizes import check_latent_dim, check_widths
@@ -25,7 +24,7 @@ from musicssl.networks.pooling import MeanPooling
 from musicssl.probing.base import Embeddings
 
 
-class AutoencoderMethod(Method):
+class AutoencoderMethod(ProbedMethod):
     """Learn latent variables of clips by maximising a bound of their likelihood, without labels.
 
     The embedding of a clip is the mean of q(z|x). Labels are predicted by a linear probe of it; see
@@ -114,33 +113,19 @@ class AutoencoderMethod(Method):
         super().validation_step(batch, batch_idx)
         self._val_bound.update(self.bound(self.encoder.summary.of(batch)).total)
 
-    def validation_outputs(self, batch: Batch) -> Tensor:
-        """Return the embeddings of the clips, (B, Z)."""
-        return self.classifier.clip_embeddings(batch)
-
     def evaluate(self, outputs: Tensor, targets: Tensor, mask: Tensor) -> None:
         """Log the metrics and the bound of the validation clips."""
-        val = Embeddings(outputs, targets, mask)
-        self.log_metrics("val/", self.predicted(val), targets, mask)
-        active = is_active(val.h).sum()
+        super().evaluate(outputs, targets, mask)
+        active = is_active(outputs).sum()
         units = {"val/bound_loss": self._val_bound.compute(), "val/active_units": active.float()}
         self.log_dict(units, sync_dist=True)
         self._val_bound.reset()
-        self.log_dict(self.further_metrics(val), sync_dist=True)
-        self.log("val/effective_rank", effective_rank(val.h), sync_dist=True)
-
-    def predicted(self, val: Embeddings) -> Tensor:
-        """Return the logits of the validation clips, (N, C)."""
-        return self.probe.logits(val)
+        self.log_dict(self.further_metrics(Embeddings(outputs, targets, mask)), sync_dist=True)
+        self.log("val/effective_rank", effective_rank(outputs), sync_dist=True)
 
     def further_metrics(self, val: Embeddings) -> dict[str, float]:
         """Return additional metrics of the validation clips, by their name in the log."""
         return {}
-
-    def conclude(self, datamodule: SemiSupervisedDataModule) -> bool:
-        """Fit the probe to all labelled training clips."""
-        self.probe.conclude(datamodule)
-        return True
 
     @property
     def attribute_dimensions(self) -> Sequence[int | None]:

@@ -10,13 +10,12 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
 from musicssl.batch import Batch
-from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.needs import Needs
 from musicssl.errors import InputError
 from musicssl.evaluation.monitors import effective_rank
 from musicssl.losses.latents import gaussian_kl
-from musicssl.methods.base.method import NETWORK_ARTIFACTS, Method
-from musicssl.methods.base.online_probe import OnlineProbe
+from musicssl.methods.base.method import NETWORK_ARTIFACTS
+from musicssl.methods.base.online_probe import OnlineProbe, ProbedMethod
 from musicssl.methods.generative.autoencoders import Autoencoder, LatentEncoder
 from musicssl.methods.generative.latent_features import is_active
 from musicssl.methods.generative.summary import ClipSummary, learn_scale
@@ -24,7 +23,6 @@ from musicssl.methods.generative.tokens import TokenDecoder, token_nats
 from musicssl.methods.generative.vae import Decoder, GaussianEncoder
 from musicssl.networks.distributed import mean_over_ranks
 from musicssl.networks.pooling import MeanPooling
-from musicssl.probing.base import Embeddings
 
 
 class Regularised(NamedTuple):
@@ -53,7 +51,7 @@ class Fidelity(NamedTuple):
     correct: Tensor | None
 
 
-class LatentVAE(Method):
+class LatentVAE(ProbedMethod):
     """Learn latent variables of clips by an autoencoder with a regulariser of them.
 
         loss = -log p(x|z) / D + regulariser
@@ -215,26 +213,16 @@ class LatentVAE(Method):
             if values is not None:
                 self._val_means[name].to(values.device).update(values)
 
-    def validation_outputs(self, batch: Batch) -> Tensor:
-        """Return the embeddings of the clips, (B, Z)."""
-        return self.classifier.clip_embeddings(batch)
-
     def evaluate(self, outputs: Tensor, targets: Tensor, mask: Tensor) -> None:
         """Log the metrics of the probe, and how well the validation clips are reconstructed."""
-        val = Embeddings(outputs, targets, mask)
-        self.log_metrics("val/", self.probe.logits(val), targets, mask)
+        super().evaluate(outputs, targets, mask)
         names = {"nats": "reconstruction_loss", "kl": "kl", "correct": "reconstruction_accuracy"}
         for part, metric in self._val_means.items():
             if metric.update_called:
                 self.log(f"val/{names[part]}", metric.compute(), sync_dist=True)
             metric.reset()
-        self.log("val/active_units", is_active(val.h).sum().float(), sync_dist=True)
-        self.log("val/effective_rank", effective_rank(val.h), sync_dist=True)
-
-    def conclude(self, datamodule: SemiSupervisedDataModule) -> bool:
-        """Fit the probe to all labelled training clips."""
-        self.probe.conclude(datamodule)
-        return True
+        self.log("val/active_units", is_active(outputs).sum().float(), sync_dist=True)
+        self.log("val/effective_rank", effective_rank(outputs), sync_dist=True)
 
 
 def check_weights(**weights: float) -> None:

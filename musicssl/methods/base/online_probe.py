@@ -105,3 +105,31 @@ class OnlineProbe:
         with torch.no_grad():
             linear.weight.copy_(probe.weight)
             linear.bias.copy_(probe.bias)
+
+
+class ProbedMethod(Method):
+    """A method that learns only embeddings; a linear probe of them predicts.
+
+    Attributes:
+        probe: An `OnlineProbe` of the method, which its constructor makes.
+    """
+
+    probe: OnlineProbe
+
+    def validation_outputs(self, batch: Batch) -> Tensor:
+        """Return the embeddings of the clips, (B, D)."""
+        return self.classifier.clip_embeddings(batch)
+
+    def evaluate(self, outputs: Tensor, targets: Tensor, mask: Tensor) -> None:
+        """Log the metrics of the probe."""
+        logits = self.predicted(Embeddings(outputs, targets, mask))
+        self.log_metrics("val/", logits, targets, mask)
+
+    def predicted(self, val: Embeddings) -> Tensor:
+        """Return the logits of the validation clips, (N, C)."""
+        return self.probe.logits(val)
+
+    def conclude(self, datamodule: SemiSupervisedDataModule) -> bool:
+        """Fit the probe to all labelled training clips."""
+        self.probe.conclude(datamodule)
+        return True

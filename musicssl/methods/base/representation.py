@@ -10,12 +10,10 @@ from torch import Tensor, nn
 
 from musicssl.augment.views import Views
 from musicssl.batch import Batch
-from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.needs import Needs
 from musicssl.evaluation.monitors import alignment, effective_rank, uniformity
-from musicssl.methods.base.method import NETWORK_ARTIFACTS, Method
-from musicssl.methods.base.online_probe import OnlineProbe
-from musicssl.probing.base import Embeddings
+from musicssl.methods.base.method import NETWORK_ARTIFACTS
+from musicssl.methods.base.online_probe import OnlineProbe, ProbedMethod
 
 
 class Objective(NamedTuple):
@@ -30,7 +28,7 @@ class Objective(NamedTuple):
     notes: Mapping[str, Tensor] = MappingProxyType({})
 
 
-class RepresentationMethod(Method):
+class RepresentationMethod(ProbedMethod):
     """Learn an encoder by comparing crops and clips.
 
     A batch has V crops of every clip (`data.num_crops`), in consecutive rows. `views.student`
@@ -117,17 +115,7 @@ class RepresentationMethod(Method):
         if stage == "fit":
             self.probe.check_data()
 
-    def validation_outputs(self, batch: Batch) -> Tensor:
-        """Return the embeddings of the clips, (B, D)."""
-        return self.classifier.clip_embeddings(batch)
-
     def evaluate(self, outputs: Tensor, targets: Tensor, mask: Tensor) -> None:
         """Log the metrics of the probe and the effective rank of the validation embeddings."""
-        logits = self.probe.logits(Embeddings(outputs, targets, mask))
-        self.log_metrics("val/", logits, targets, mask)
+        super().evaluate(outputs, targets, mask)
         self.log("val/effective_rank", effective_rank(outputs), sync_dist=True)
-
-    def conclude(self, datamodule: SemiSupervisedDataModule) -> bool:
-        """Fit the probe to all labelled training clips."""
-        self.probe.conclude(datamodule)
-        return True
