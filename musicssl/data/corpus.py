@@ -51,6 +51,8 @@ class Corpus:
         tokens: The name of each token, in the order of their numbers; empty if clips are none.
         pitches: MIDI number of each clip's note, (N,) int64, 0 to 127; None if clips are not single
             notes.
+        redistributable: Whether anybody may pass the sound on, so that pages with results may hold
+            clips of it.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Corpus:
     sources: NDArray[np.str_] | None = None
     tokens: tuple[str, ...] = ()
     pitches: NDArray[np.int64] | None = None
+    redistributable: bool = False
 
     @property
     def is_sound(self) -> bool:

@@ -219,6 +219,7 @@ class Synthband:
             task=self.task,
             groups=self._groups(),
             sources=self._sources(),
+            redistributable=self._is_redistributable,
         )
 
     def _corpus_of_attributes(
@@ -237,7 +238,13 @@ class Synthband:
             task="regression",
             groups=self._groups(),
             sources=self._sources(),
+            redistributable=self._is_redistributable,
         )
+
+    @property
+    def _is_redistributable(self) -> bool:
+        """True if nothing but this package made the clips; who owns scores and fonts is unknown."""
+        return self.scores is self.sound_fonts is self.test_sound_fonts is None
 
     def sound_font_of(self, number: int) -> Path | None:
         """Return the SoundFont of a clip; None for the default one, rendered by symusic."""

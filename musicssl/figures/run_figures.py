@@ -94,7 +94,7 @@ def draw_timelines(
     rows: NDArray[np.int64],
     instances: InstancePredictions,
     count: int = 3,
-) -> None:
+) -> dict[str, Path]:
     """Draw attention over time for the test clips in which most happens.
 
     The clips are chosen by the truth, never by how well the model does on them.
@@ -106,13 +106,20 @@ def draw_timelines(
         rows: Of the test clips in the corpus, (N,).
         instances: Predictions for them, in the same order.
         count: Pictures to draw.
+
+    Returns:
+        The picture of each clip that was drawn, by the name of the clip.
     """
+    pictures = {}
     for index in eventful_clips(corpus, rows)[:count]:
         length = int(instances.lengths[index])
         if corpus.activity is not None:
             length = min(length, corpus.activity.shape[1])
         scores, weights = instances.scores[index, :length], instances.weights[index, :length]
-        _draw_timeline(folder, corpus, dataset, int(rows[index]), scores, weights)
+        row = int(rows[index])
+        picture = _draw_timeline(folder, corpus, dataset, row, scores, weights)
+        pictures[str(corpus.clip_ids[row])] = picture
+    return pictures
 
 
 def _draw_timeline(
@@ -122,12 +129,12 @@ def _draw_timeline(
     row: int,
     scores: NDArray[np.float32],
     weights: NDArray[np.float32],
-) -> None:
+) -> Path:
     present = np.flatnonzero(_present(corpus, row))[:_ROWS]
     length = len(scores)
     clip_id = str(corpus.clip_ids[row])
     spectrogram, seconds, sample_rate = _spectrogram(corpus, dataset, row, length)
-    save_png(
+    return save_png(
         folder / f"timeline_{clip_id.replace('/', '_')}.png",
         draw_attention_timeline(
             spectrogram,

@@ -14,7 +14,7 @@ label_curve.csv    of methods that learn embeddings: test results of probes with
 clusters.csv       of methods that find clusters: the classes of the test clips in each
 robustness.csv     test results under corruptions of the sound, with corruption=...
 figures/
-sounds/            of methods that make sound
+sounds/            of methods that make sound, and the clips of the timelines of synthband
 probes/            results of probe.py for these checkpoints
 log.txt            what a job of a parallel sweep printed
 error.txt          the traceback of a defect that ended a job of a sweep

@@ -291,6 +291,8 @@ def test_each_clip_is_of_one_font_and_the_notes_do_not_depend_on_it(band, corpus
     several = replace(band, sound_fonts=fonts)
     assert {several.sound_font_of(number) for number in range(30)} == set(fonts)
     other = several.load()
+    assert corpus.redistributable  # this package made all of it
+    assert not other.redistributable  # who owns these fonts is not known
     assert np.array_equal(other.activity, corpus.activity)
     alone = {font: replace(band, sound_fonts=[font]) for font in fonts}
     for number, clip_id in enumerate(corpus.clip_ids[:6]):

@@ -27,7 +27,7 @@ def study(rng, num_seeds, **effects):
         runs = {seed: run(name, seed, *one) for seed, one in enumerate(zip(*scores, strict=True))}
         methods.append(Method(name, name, {1.0: Cell(runs)}))
     comparisons = compare_all(methods)
-    return Study(methods, "auroc", comparisons, [], None, None, None, best_settings(methods))
+    return Study(methods, "auroc", comparisons, [], None, None, None, None, best_settings(methods))
 
 
 def run(name, seed, auroc, influence):

@@ -30,6 +30,7 @@ from musicssl.report.analysis.labels_needed import Match, match_all
 from musicssl.report.analysis.linear_probes import LinearProbes, linear_probes
 from musicssl.report.analysis.robustness import RobustnessStudy, robustness_study
 from musicssl.report.analysis.sections import sections_of
+from musicssl.report.analysis.timelines import Timelines, timelines
 from musicssl.report.analysis.unlabelled_fractions import UnlabelledStudy, unlabelled_study
 from musicssl.report.read.runs import read_runs
 
@@ -48,6 +49,7 @@ class Study:
         robustness: Under corruptions of sound; None if not all methods were tested under the same.
         unlabelled: Over fractions of clips without labels; None if no method has runs of several.
         linear_probes: On fewer labels; None if not all methods learn embeddings.
+        timelines: Test clips over time; None if no run pictured any.
         best_settings: Chosen on validation clips among methods of one name.
         title: What tells its runs from those of other sections; empty if there is one section.
     """
@@ -59,6 +61,7 @@ class Study:
     robustness: RobustnessStudy | None
     unlabelled: UnlabelledStudy | None
     linear_probes: LinearProbes | None
+    timelines: Timelines | None
     best_settings: BestSettings
     title: str = ""
 
@@ -203,6 +206,7 @@ def make_study(methods: Sequence[Method], metric: str | None = None, title: str 
         robustness=robustness_study(methods, metric),
         unlabelled=unlabelled_study(methods, metric),
         linear_probes=linear_probes(methods, metric),
+        timelines=timelines(methods, metric),
         best_settings=best_settings(methods),
         title=title,
     )

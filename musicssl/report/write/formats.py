@@ -8,6 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from musicssl.errors import printable
+from musicssl.evaluation.metrics import percent
 from musicssl.report.write.tables import Table
 from musicssl.report.write.view import ReportView
 
@@ -113,7 +114,7 @@ def html(
     pictures: Sequence[Mapping[str, Path]],
     board_pictures: Sequence[Path | None],
 ) -> str:
-    """Write a report as one page: no script, no link, pictures inside, so that it can be mailed.
+    """Write a report as one page that can be mailed: pictures, sound and script are inside.
 
     Args:
         report: What the page shows.
@@ -137,8 +138,9 @@ def environment() -> Environment:
     )
     environment.filters["data_uri"] = _data_uri
     environment.filters["printable"] = printable
+    environment.globals["percent"] = percent
     return environment
 
 
-def _data_uri(file: Path) -> str:
-    return "data:image/png;base64," + base64.b64encode(file.read_bytes()).decode()
+def _data_uri(file: Path, kind: str = "image/png") -> str:
+    return f"data:{kind};base64," + base64.b64encode(file.read_bytes()).decode()

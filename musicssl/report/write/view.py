@@ -10,6 +10,7 @@ from musicssl.report.analysis.probe_boards import ProbeBoard, board_grid
 from musicssl.report.analysis.probe_study import ProbeStudy
 from musicssl.report.analysis.sections import corpus_name
 from musicssl.report.analysis.study import Studies, Study
+from musicssl.report.analysis.timelines import Timelines
 from musicssl.report.write.notes import left_out, notes
 from musicssl.report.write.tables import (
     Table,
@@ -51,6 +52,7 @@ class RunsView:
         chosen: Tables of the methods with these settings.
         other: Tables of the other metrics.
         localisation: Tables of what sounds when.
+        timelines: Test clips over time; None if no run pictured any.
         robustness: Tables of corrupted sound.
         robustness_metric: Heading of the metric of these.
         robustness_fraction: Their fraction of labels.
@@ -80,6 +82,7 @@ class RunsView:
     chosen: list[Table]
     other: list[Table]
     localisation: list[Table]
+    timelines: Timelines | None
     robustness: list[Table]
     robustness_metric: str
     robustness_fraction: str
@@ -229,6 +232,7 @@ def view_runs(study: Study) -> RunsView:
         chosen=lay_out(study.chosen_grids),
         other=lay_out([*study.other_grids, *study.other_chosen_grids]),
         localisation=lay_out(study.localisation_grids),
+        timelines=study.timelines,
         robustness=[] if robustness is None else lay_out([robustness.grid]),
         robustness_metric="" if robustness is None else robustness.metric_name,
         robustness_fraction="" if robustness is None else percent(robustness.p_s),

@@ -1,10 +1,14 @@
-"""When classes sound: how well test instances are scored, and pictures of attention over time."""
+"""When classes sound: how well test instances are scored, and pictures of attention over time.
+
+Where the corpus may be passed on, the sound of the pictured clips is kept too, for the report.
+"""
 
 import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 from rich.console import Console
 
@@ -43,7 +47,13 @@ class Localisation:
         instances = _predicted(run, rows)
         if instances is None:
             return {}
-        draw_timelines(run.folder.figures, corpus, run.datamodule.dataset, rows, instances)
+        dataset = run.datamodule.dataset
+        pictures = draw_timelines(run.folder.figures, corpus, dataset, rows, instances)
+        if corpus.redistributable:
+            run.folder.sounds.mkdir(parents=True, exist_ok=True)
+            for clip_id, picture in pictures.items():
+                sound = run.folder.sounds / f"{picture.stem}.flac"
+                soundfile.write(sound, *dataset.audio(clip_id))
         return in_time(run.datamodule, instances)
 
     def show(self, folder: RunFolder, document: Mapping[str, Any], console: Console) -> None:

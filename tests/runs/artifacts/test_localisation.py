@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from musicssl.data.datamodule import SemiSupervisedDataModule
@@ -148,6 +149,31 @@ def test_with_a_known_activity_every_test_clip_is_measured(tmp_path, monkeypatch
     assert found.keys() == {"localisation", "resolution"}
     assert len(pictures) == 3
     assert set(asked) == set(clips.rows("test").tolist())
+
+
+@dataclasses.dataclass(frozen=True)
+class Sounding(Tiny):
+    """Clips with a tone each, which may be passed on or not."""
+
+    redistributable: bool = True
+
+    def load(self):
+        return dataclasses.replace(super().load(), redistributable=self.redistributable)
+
+    def audio(self, clip_id):
+        hertz = 100 + int(clip_id.removeprefix("tiny-"))
+        return np.sin(2 * np.pi * hertz * np.arange(40_000) / 8000).astype(np.float32), 8000
+
+
+def test_the_sound_of_pictured_clips_is_kept_only_where_it_may_be_passed_on(tmp_path, monkeypatch):
+    _, _, _, pictures = clips_asked(tmp_path / "kept", Sounding(), monkeypatch)
+    for name in pictures:
+        samples, rate = soundfile.read(tmp_path / "kept/sounds" / name.replace(".png", ".flac"))
+        loudest = np.abs(np.fft.rfft(samples)).argmax() * rate / len(samples)
+        assert loudest == pytest.approx(100 + int(name[len("timeline_tiny-") : -len(".png")]))
+    assert len(list((tmp_path / "kept/sounds").iterdir())) == 3
+    clips_asked(tmp_path / "not", Sounding(redistributable=False), monkeypatch)
+    assert not (tmp_path / "not/sounds").exists()
 
 
 def test_no_instance_of_a_regression_is_predicted(tmp_path, monkeypatch):
