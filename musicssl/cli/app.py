@@ -23,6 +23,7 @@ from musicssl.cli.overrides import check_parts, check_removed
 from musicssl.cli.sweep import jobs_at_a_time
 from musicssl.errors import InputError, disk_errors, user_errors
 from musicssl.runs.folder import ResultFolder, claimed
+from musicssl.runs.preemption import preemption
 
 _WRONG_CALL = re.compile(r"\(\) (got an? |missing |takes )")  # how Python says so
 
@@ -53,6 +54,7 @@ def do_job(work: Callable[[], None], folder: ResultFolder) -> Outcome | None:
     Returns:
         What became of it, if it is a job of a sweep; else a mistake ends the process.
     """
+    preemption.install()
     runs = Path(HydraConfig.get().sweep.dir)
     if in_a_sweep():
         logging.getLogger("musicssl.figures").setLevel(logging.ERROR)  # remarks on single pictures

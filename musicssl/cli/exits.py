@@ -6,12 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from musicssl.runs.preemption import preemption
+
 _TERMINATED, _INTERRUPTED = 128 + signal.SIGTERM, 128 + signal.SIGINT
 
 
 @contextmanager
 def graceful_exit(resumable: str) -> Iterator[None]:
     """Exit with 143 after SIGTERM and with 130 after Ctrl-C, and say that nothing is lost.
+
+    A scheduler that announces the end of a job by SIGUSR1 finds 138, by which a script can know
+    that the job is to be queued again.
 
     Args:
         resumable: What the same command continues, such as the folder of a run.
@@ -23,7 +28,7 @@ def graceful_exit(resumable: str) -> Iterator[None]:
         status = _INTERRUPTED
     except SystemExit as stop:
         if _is_sigterm(stop):
-            status = _TERMINATED
+            status = 128 + preemption.number if preemption.number else _TERMINATED
         elif isinstance(stop.__context__, KeyboardInterrupt):  # Lightning turns Ctrl-C into this
             status = _INTERRUPTED
         else:

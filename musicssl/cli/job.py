@@ -20,6 +20,7 @@ from musicssl.cli.exits import termination
 from musicssl.errors import disk_errors, input_error
 from musicssl.evaluation.metrics import metric_info, primary_metric
 from musicssl.runs.folder import ResultFolder, claimed
+from musicssl.runs.preemption import preemption
 from musicssl.runs.stacked.fit import seconds_waited
 
 
@@ -78,6 +79,7 @@ def attempt(
     except SIGTERMException:
         if parallel:
             worker.leave()
+        preemption.hand_on()
         raise
     except Exception as error:  # noqa: BLE001 no other job shall suffer from it
         mistake = input_error(error)

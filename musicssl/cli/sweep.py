@@ -34,6 +34,7 @@ import musicssl.cli.resolvers  # noqa: F401 registers resolvers; workers import 
 from musicssl.cli.exits import termination
 from musicssl.cli.job import Outcome
 from musicssl.errors import InputError, disk_errors, printable, user_errors
+from musicssl.runs.preemption import preemption
 
 _WIDTH = 100  # columns where the output is no terminal
 _FEW = 4  # folders that fit into a command to type
@@ -72,6 +73,7 @@ class SweepProgress(Callback):
             self.journal.write_text("")
         atexit.register(self.journal.unlink, missing_ok=True)
         termination.install()
+        preemption.install()
         varied = "  ".join(f"{key}={','.join(values)}" for key, values in self.axes.items())
         what = "runs" if trials is None else "complete trials in the study"
         print(f"{self.total} {what}, {self.jobs} at a time: {varied}")

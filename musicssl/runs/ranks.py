@@ -12,6 +12,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import distributed
 
 from musicssl.errors import InputError
+from musicssl.runs.preemption import preemption
 
 _LOST = re.compile("by peer|nccl|timed out|broken pipe|connection refused", re.IGNORECASE)
 
@@ -24,8 +25,9 @@ class StopTogether(pl.Callback):
     is only noted, and after each step the processes agree whether one of them got it. Then all of
     them stop as one process does, and save where they are.
 
-    A signal in validation is answered after the first step of the next epoch. Nothing is done in a
-    run of one process, which Lightning stops well.
+    A signal in validation is answered after the first step of the next epoch. Nothing is done about
+    SIGTERM in a run of one process, which Lightning stops well. The signals of schedulers are made
+    SIGTERM in all runs.
     """
 
     def __init__(self) -> None:
@@ -33,6 +35,7 @@ class StopTogether(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Answer SIGTERM in Lightning's place, until it gives it back at the end of training."""
+        preemption.wait_for_steps()
         if trainer.world_size > 1:
             signal.signal(signal.SIGTERM, self._note)
 
