@@ -7,6 +7,7 @@ their space. So readers compare what a file says with its own size before they t
 import math
 from collections.abc import Collection
 from pathlib import Path
+from typing import IO
 from zipfile import BadZipFile, ZipFile
 
 from numpy.lib import format as npy
@@ -67,11 +68,11 @@ def size_fault(size: int) -> str | None:
     return f"has {size:,} bytes, more than the {LARGEST_TABLE:,} of the largest table that is read"
 
 
-def check_arrays(path: Path, names: Collection[str] | None = None) -> None:
+def check_arrays(file: Path | IO[bytes], names: Collection[str] | None = None) -> None:
     """Refuse a .npz file whose arrays are larger than they can be, before memory is taken for them.
 
     Args:
-        path: Of the file.
+        file: Path of the file, or the open file.
         names: Of the arrays that will be read; None for all.
 
     Raises:
@@ -80,7 +81,7 @@ def check_arrays(path: Path, names: Collection[str] | None = None) -> None:
             has, or a part claims more than can be compressed into what there is of it, or than
             `growth_fault` allows.
     """
-    with ZipFile(path) as archive:
+    with ZipFile(file) as archive:
         for part in archive.infolist():
             if names is not None and part.filename.removesuffix(".npy") not in names:
                 continue
@@ -88,10 +89,10 @@ def check_arrays(path: Path, names: Collection[str] | None = None) -> None:
                 raise BadZipFile(f"{part.filename} is larger than it can be")
             if fault := growth_fault(part.file_size, part.compress_size):
                 raise BadZipFile(f"{part.filename} {fault}")
-            with archive.open(part) as file:
-                read = HEADER_READERS.get(npy.read_magic(file))
+            with archive.open(part) as opened:
+                read = HEADER_READERS.get(npy.read_magic(opened))
                 if read is None:
                     raise ValueError(f"{part.filename} is of an unknown version")
-                shape, _, dtype = read(file)
-                if file.tell() + math.prod(shape) * dtype.itemsize > part.file_size:
+                shape, _, dtype = read(opened)
+                if opened.tell() + math.prod(shape) * dtype.itemsize > part.file_size:
                     raise BadZipFile(f"{part.filename} is shorter than its header says")

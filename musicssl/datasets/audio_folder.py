@@ -29,9 +29,16 @@ from musicssl.audio.waveform import Waveform
 from musicssl.cache import default_cache
 from musicssl.data.corpus import Corpus, check_clips, check_corpus
 from musicssl.datasets.base.annotations import Annotations
-from musicssl.datasets.base.command import PREPARE, corpus_table, print_whole, show_store
+from musicssl.datasets.base.command import (
+    PREPARE,
+    add_shards_options,
+    corpus_table,
+    print_whole,
+    show_store,
+)
 from musicssl.datasets.base.options import add_options, gathered, named_as_options, typed_setting
 from musicssl.datasets.base.recordings import Recordings, shortened
+from musicssl.datasets.base.sharded_corpus import write_corpus
 from musicssl.datasets.formats.class_folders import folder_labels
 from musicssl.datasets.formats.label_splits import drawn_split, fold_split, groups_by_path
 from musicssl.datasets.formats.labels_csv import (
@@ -232,6 +239,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     given = gathered(vars(parser.parse_args(arguments)))
     rate, prepare = given.pop("sample_rate"), given.pop("prepare")
+    shards, shard_mb = given.pop("shards"), given.pop("shard_mb")
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     with user_errors(), named_as_options(parser):
         folder = AudioFolder(**given, features=Waveform(rate), unreadable="skip")
@@ -247,6 +255,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             check_clips(corpus)
             console.print(_without_labels(folder), markup=False, highlight=False, soft_wrap=True)
+        if shards is not None:
+            print(write_corpus(corpus, shards, shard_mb, folder.num_workers))
     return 0
 
 
@@ -258,6 +268,7 @@ def _parser() -> argparse.ArgumentParser:
     common = {setting.name for setting in fields(Recordings)}
     add_options(parser, [own for own in fields(AudioFolder) if own.name not in common])
     parser.add_argument("--prepare", action="store_true", help=PREPARE)
+    add_shards_options(parser)
     parser.add_argument("--sample-rate", type=int, default=16_000, help="of the store, in Hz")
     parser.add_argument("--num-workers", type=int, default=-1, help="processes; -1: one per core")
     parser.add_argument("--cache", default=default_cache(), help="folder of derived data")

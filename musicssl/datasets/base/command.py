@@ -21,6 +21,7 @@ from musicssl.cache import default_cache
 from musicssl.data.corpus import SPLITS, Corpus
 from musicssl.datasets.base.options import add_options, gathered, named_as_options
 from musicssl.datasets.base.recordings import Recordings
+from musicssl.datasets.base.sharded_corpus import write_corpus
 from musicssl.errors import printable, user_errors
 
 Column = Callable[[NDArray[np.float32]], str]
@@ -29,6 +30,7 @@ _LABELS: Mapping[str, Column] = {
     "present": lambda observed: str(np.count_nonzero(observed >= 0.5)),
 }
 PREPARE = "decode all of it into a clip store; check the store if it exists"
+_SHARDS = "write sound and labels into shards, in a folder or an object store; see docs/shards.md"
 Download = Callable[[Path], None]
 
 
@@ -80,6 +82,7 @@ def corpus_command(
     parser = _parser(corpus, download)
     given = gathered(vars(parser.parse_args(arguments)))
     root, prepare = Path(given.pop("root")).expanduser(), given.pop("prepare")
+    shards, shard_mb = given.pop("shards"), given.pop("shard_mb")
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     with user_errors(), named_as_options(parser):
         features = Waveform(given.pop("sample_rate"))
@@ -91,7 +94,15 @@ def corpus_command(
         if prepare:
             show_store(recordings.prepare_store())
         _show(recordings)
+        if shards is not None:
+            print(write_corpus(recordings.load(), shards, shard_mb, recordings.num_workers))
     return 0
+
+
+def add_shards_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that write a corpus into shards."""
+    parser.add_argument("--shards", metavar="URL", help=_SHARDS)
+    parser.add_argument("--shard-mb", type=float, default=256, help="megabytes of a shard")
 
 
 def show_store(store: ClipStore) -> None:
@@ -124,6 +135,7 @@ def _parser(corpus: type[Recordings], download: Download | None) -> argparse.Arg
     if download is not None:
         parser.add_argument("--download", action="store_true", help="download the corpus first")
     parser.add_argument("--prepare", action="store_true", help=PREPARE)
+    add_shards_options(parser)
     parser.add_argument("--sample-rate", type=int, default=16_000, help="of the store, in Hz")
     parser.add_argument("--cache", default=default_cache(), help="folder of derived data")
     parser.add_argument("--num-workers", type=int, default=-1, help="processes; -1: one per core")
