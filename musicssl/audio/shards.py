@@ -6,6 +6,7 @@ kept on the disk, and from the rest the ranges of a batch are fetched, together 
 system can do that.
 """
 
+import errno
 import fcntl
 import zlib
 from collections.abc import Iterator
@@ -64,11 +65,11 @@ class LocalShards:
         if self._place.is_local:
             return Path(self._place.at(shard.file))
         path = self._folder / shard.file
-        if not path.is_file() and not self._is_full:
+        if not _is_whole(path, shard) and not self._is_full:
             with disk_errors(self._folder, "data.cache=FOLDER"), self._locked():
-                if not path.is_file():
+                if not _is_whole(path, shard):
                     self._keep(shard, path)
-        return path if path.is_file() else None
+        return path if _is_whole(path, shard) else None
 
     def _keep(self, shard: Shard, path: Path) -> None:
         kept = sum(file.stat().st_size for file in self._folder.glob("*.i16"))
@@ -76,7 +77,12 @@ class LocalShards:
             self._is_full = True
             return
         part = path.with_suffix(".part")
-        self._place.files.get_file(self._place.at(shard.file), str(part))
+        try:
+            self._place.files.get_file(self._place.at(shard.file), str(part))
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise
+            raise _lost(self._place, shard, error) from error
         with part.open("rb") as file:
             check_shard(self._place, shard, checksum(file))
         part.replace(path)
@@ -178,11 +184,7 @@ class ShardedSound:
         sizes = SAMPLE_BYTES * (lasts - firsts)
         for shard, part, size in zip(shards, found, sizes.tolist(), strict=True):
             if isinstance(part, Exception):
-                raise InputError(
-                    f"{shard.file} of the shards at {self._place.url} cannot be read any more "
-                    f"({type(part).__name__}: {part}); see whether it is there and the network "
-                    "works. The same command continues the run."
-                ) from part
+                raise _lost(self._place, shard, part) from part
             if len(part) != size:
                 raise InputError(
                     f"{shard.file} of the shards at {self._place.url} is cut: {len(part)} of "
@@ -199,6 +201,18 @@ class ShardedSound:
         for shard in self._shards:
             with self._place.files.open(self._place.at(shard.file), "rb") as file:
                 check_shard(self._place, shard, checksum(file))
+
+
+def _is_whole(path: Path, shard: Shard) -> bool:
+    return path.is_file() and path.stat().st_size == shard.size
+
+
+def _lost(place: Place, shard: Shard, error: Exception) -> InputError:
+    return InputError(
+        f"{shard.file} of the shards at {place.url} cannot be read any more "
+        f"({type(error).__name__}: {error}); see whether it is there and the network works. The "
+        "same command continues the run."
+    )
 
 
 def checksum(file: IO[bytes]) -> int:

@@ -57,9 +57,11 @@ class StopTogether(pl.Callback):
         """
         if trainer.world_size == 1:
             return
-        asked = torch.tensor([int(self._asked)], device=trainer.strategy.root_device)
+        device = trainer.strategy.root_device
+        asked = torch.tensor([int(self._asked), preemption.number or 0], device=device)
         distributed.all_reduce(asked, op=distributed.ReduceOp.MAX)
-        if asked.item():
+        if asked[0]:
+            preemption.number = int(asked[1]) or None  # all end with the same status
             raise SIGTERMException
 
 

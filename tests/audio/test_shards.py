@@ -145,16 +145,26 @@ def test_a_changed_shard_is_not_kept(store, tmp_path):
     assert not list(tmp_path.rglob("*.i16"))
 
 
+def test_a_kept_shard_that_was_cut_is_fetched_again(store, tmp_path):
+    write("memory://cut", store)
+    everything = np.arange(7), np.zeros(7, np.int64), 99
+    expected = opened("memory://cut", tmp_path).read(*everything)
+    (first, *_) = tmp_path.rglob("*.i16")
+    first.write_bytes(first.read_bytes()[:-10])
+    np.testing.assert_array_equal(opened("memory://cut", tmp_path).read(*everything), expected)
+
+
 def test_a_shard_that_is_gone_during_training_is_named(store, tmp_path):
     write("memory://gone", store)
-    sound = opened("memory://gone", tmp_path, cache_gb=0)
+    sound, kept = opened("memory://gone", tmp_path, 0), opened("memory://gone", tmp_path, 1)
     read = (np.array([6]), np.array([600]), 100)
     damage("memory://gone", "shard-00002.i16", bytes(3_100))
     with pytest.raises(InputError, match=r"shard-00002.i16 .* is cut: 100 of 200 bytes came"):
         sound.read(*read)
     Place.of("memory://gone").files.rm("/gone/shard-00002.i16")
-    with pytest.raises(InputError, match=r"cannot be read any more \(FileNotFoundError.*continues"):
-        sound.read(*read)
+    for reader in (sound, kept):
+        with pytest.raises(InputError, match=r"cannot be read any more \(FileNotF.*continues"):
+            reader.read(*read)
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,10 @@ ELSEWHERE = {  # files and modules that only the reader has
     "dataset.test_sound_fonts": "[default]",
     "unlabelled.sound_fonts": "[default]",
 }
-PLUGINS = {"slurm": "hydra_submitit_launcher", "ray": "hydra_ray_launcher"}
+PLUGINS = {
+    **dict.fromkeys(("slurm", "slurm_local"), "hydra_submitit_launcher"),
+    "ray": "hydra_ray_launcher",
+}
 
 
 def installed(words):

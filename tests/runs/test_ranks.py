@@ -86,17 +86,18 @@ def undisturbed(tmp_path_factory):
     return result(folder)
 
 
-def check_stopped_together(folder: Path, victim: int) -> None:
-    for status, errors in stop(folder, victim, signal.SIGTERM):
-        assert status == 128 + signal.SIGTERM, errors
+def check_stopped_together(folder: Path, victim: int, number: int = signal.SIGTERM) -> None:
+    for status, errors in stop(folder, victim, number):
+        assert status == 128 + number, errors
         assert "Stopped; the same command continues" in errors
         assert "Traceback" not in errors
     assert not list(folder.rglob("metrics.json"))
 
 
 @pytest.mark.slow
-def test_sigterm_to_the_first_rank_stops_both(tmp_path):
-    check_stopped_together(tmp_path, victim=0)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_to_the_first_rank_stops_both(tmp_path, number):
+    check_stopped_together(tmp_path, victim=0, number=number)
 
 
 @pytest.mark.slow
