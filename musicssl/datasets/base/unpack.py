@@ -106,6 +106,8 @@ def _extract_zip(archive: Path, part: Path, wrapper: str) -> None:
             _check_space(archive, part, unpacked, unpacked)
             description, console = f"unpacking {archive.name}", Console(stderr=True)
             for member in track(file.infolist(), description, console=console):
+                if not member.filename:  # of a damaged list; is_dir() fails on it
+                    raise BadZipFile("a member has no name")
                 plain = stat.S_IFMT(member.external_attr >> 16) in _FOLDERS_AND_FILES
                 target = part / _target(archive, member.filename, plain, wrapper)
                 if member.is_dir():

@@ -206,6 +206,15 @@ def test_a_damaged_member_of_a_zip_is_found_however_compressed(tmp_path: Path, m
     assert not (tmp_path / "corpus").exists()
 
 
+def test_a_member_of_a_zip_without_a_name_is_damage(tmp_path: Path) -> None:
+    archive = write_zip(tmp_path / "a.zip", "x")
+    content = archive.read_bytes()
+    central = content.rindex(b"PK\x01\x02")
+    archive.write_bytes(content[: central + 46] + b"\0" + content[central + 47 :])  # ends a name
+    with pytest.raises(InputError, match=r"a\.zip is damaged .*download it again"):
+        unpack(archive, tmp_path / "corpus")
+
+
 def test_a_tar_cut_between_two_members_is_damaged(tmp_path: Path) -> None:
     archive = write_archive(tmp_path / "a.tar", "x", "y", content=bytes(range(1, 256)) * 8)
     block = 512 + 2048  # a head, and what it is of, up to the next 512
