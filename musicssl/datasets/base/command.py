@@ -30,7 +30,7 @@ _LABELS: Mapping[str, Column] = {
     "present": lambda observed: str(np.count_nonzero(observed >= 0.5)),
 }
 PREPARE = "decode all of it into a clip store; check the store if it exists"
-_SHARDS = "write sound and labels into shards, in a folder or an object store; see docs/shards.md"
+_SHARDS = "write sound and labels into shards, in a folder or at a URL; docs/corpora/shards.md"
 Download = Callable[[Path], None]
 
 
