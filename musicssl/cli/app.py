@@ -38,6 +38,12 @@ def is_first_rank() -> bool:
     return rank == 0
 
 
+@rank_zero_only
+def say(text: object) -> None:
+    """Print, on one of the processes of a run."""
+    print(text)
+
+
 def output_folder() -> Path:
     """Return the folder that the settings name."""
     return Path(HydraConfig.get().runtime.output_dir)
