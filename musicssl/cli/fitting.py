@@ -18,12 +18,8 @@ from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.methods.base.method import Method
 from musicssl.networks.distributed import SyncBatchNorms
-from musicssl.runs.checkpoint import (
-    AtomicCheckpointIO,
-    Checkpoint,
-    DescribeCheckpoint,
-    replace_weights,
-)
+from musicssl.runs.checkpoint import Checkpoint
+from musicssl.runs.checkpoint_writing import AtomicCheckpointIO, DescribeCheckpoint, replace_weights
 from musicssl.runs.compilation import CompiledNetworks
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.history import History, check_convergence
