@@ -22,10 +22,10 @@ from musicssl.cli.app import (
     use_threads,
 )
 from musicssl.cli.checks import check_values
+from musicssl.cli.composed_settings import check_kinds
 from musicssl.cli.conf import conf_folder
 from musicssl.cli.devices import device_named
 from musicssl.cli.job import Outcome
-from musicssl.cli.overrides import check_kinds
 from musicssl.cli.probe_settings import (
     check_one_source,
     checked_baselines,

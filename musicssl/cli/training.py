@@ -35,10 +35,10 @@ from musicssl.cli.complete_runs import (
     measure_baselines,
     remove_damaged_result,
 )
+from musicssl.cli.composed_settings import check_kinds, check_use
 from musicssl.cli.conf import conf_folder
 from musicssl.cli.fitting import build_trainer, fit_network
 from musicssl.cli.job import Outcome
-from musicssl.cli.overrides import check_kinds, check_use
 from musicssl.cli.run_data import Data, load_data, made_from
 from musicssl.cli.teaching import add_teacher
 from musicssl.data.needs import check_corpus_for
