@@ -46,7 +46,7 @@ from musicssl.data.resident import (
     is_resident,
     size_of,
 )
-from musicssl.data.setting_checks import check_settings
+from musicssl.data.settings import check_settings
 from musicssl.data.splits import used_unlabelled
 from musicssl.data.subsets import Subsets, check_subsets, draw_subsets
 from musicssl.data.teacher import Teacher, TeacherTable
@@ -197,7 +197,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         if self.unlabelled is not None:
             with prefix_errors():
                 self._join(corpus, check_clips(self.unlabelled.load()))
-        check_subsets(self._subsets, corpus, self)
+        check_subsets(self._subsets, corpus, self, self.needs.labels)
         check_corpus_for(self.needs, corpus)
         check_teacher(self.needs, self.teacher)
 

@@ -1,7 +1,6 @@
 """The subsets of a run: which clips train, validate and test, and which labels the run may see."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +8,7 @@ from numpy.typing import NDArray
 from musicssl.data.corpus import Corpus
 from musicssl.data.labels import ClipLabels
 from musicssl.data.missing_labels import NEGATIVE, kept_cells, taken_for_absent
-from musicssl.data.needs import as_typed
+from musicssl.data.settings import DataSettings, as_typed
 from musicssl.data.splits import (
     labelled_subset,
     labelled_validation,
@@ -24,9 +23,6 @@ from musicssl.data.validation import (
     listed_clips,
 )
 from musicssl.errors import InputError
-
-if TYPE_CHECKING:
-    from musicssl.data.datamodule import SemiSupervisedDataModule
 
 Rows = NDArray[np.int64]
 
@@ -65,12 +61,12 @@ class Subsets:
         return self.val_labels if split == "val" else self.labels
 
 
-def draw_subsets(corpus: Corpus, data: "SemiSupervisedDataModule") -> Subsets:
+def draw_subsets(corpus: Corpus, data: DataSettings) -> Subsets:
     """Draw validation clips, the clips that keep labels, and the unlabelled clips that are used.
 
     Args:
         corpus: Corpus with its official splits and all its labels.
-        data: Data module that holds the settings.
+        data: The settings.
 
     Raises:
         InputError: If the settings do not fit the corpus.
@@ -123,8 +119,14 @@ def draw_subsets(corpus: Corpus, data: "SemiSupervisedDataModule") -> Subsets:
     )
 
 
-def check_subsets(subsets: Subsets, corpus: Corpus, data: "SemiSupervisedDataModule") -> None:
+def check_subsets(subsets: Subsets, corpus: Corpus, data: DataSettings, needs_labels: bool) -> None:
     """Check that there are clips to train on, to draw batches from, and to evaluate on.
+
+    Args:
+        subsets: The clips of the run.
+        corpus: That they are of.
+        data: The settings.
+        needs_labels: Whether the method learns nothing without labels.
 
     Raises:
         InputError: If a subset is empty that must not be.
@@ -149,7 +151,7 @@ def check_subsets(subsets: Subsets, corpus: Corpus, data: "SemiSupervisedDataMod
             "one of them."
         )
     if data.b_s != 0 and len(subsets.labelled) == 0:
-        remedy = "raise data.p_s" + (" or set data.b_s=0" if not data.needs.labels else "")
+        remedy = "raise data.p_s" + (" or set data.b_s=0" if not needs_labels else "")
         raise InputError(
             f"data.p_s={data.p_s:g} leaves no labelled clip, but data.b_s="
             f"{as_typed(data.b_s)} draws them; {remedy}."

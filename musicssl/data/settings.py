@@ -1,25 +1,50 @@
-"""Checks of the settings of a data module, before it reads a corpus."""
+"""The settings of a data module, and their checks before a corpus is read."""
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from musicssl.data.batches import labelled_share
+from musicssl.data.corpus import Dataset
 from musicssl.data.missing_labels import check_missing
-from musicssl.data.needs import as_typed
 from musicssl.data.resident import check_resident
 from musicssl.data.validation import check_validation
 from musicssl.errors import InputError
 
-if TYPE_CHECKING:
-    from musicssl.data.datamodule import SemiSupervisedDataModule
+
+class DataSettings(Protocol):
+    """The settings that decide which clips and labels a run learns from.
+
+    See `musicssl.data.datamodule.SemiSupervisedDataModule`, which has them.
+    """
+
+    p_s: float
+    b_s: float | None
+    u_s: float
+    batch_size: int
+    p_cells: float
+    stratified: bool
+    val_fraction: float
+    val_by: str
+    val_list: str | None
+    val_labels: float | None
+    missing: str
+    drop_labels: float
+    split_seed: int
+    seed: int
+    disjoint: bool
+    epoch_of: str
+    unlabelled: Dataset | None
+    resident: bool | str
+
+    @property
+    def num_crops(self) -> int:
+        """Crops of each clip in a training batch."""
 
 
-def check_settings(
-    data: "SemiSupervisedDataModule", num_crops: int | None, steps_per_epoch: int | None
-) -> None:
+def check_settings(data: DataSettings, num_crops: int | None, steps_per_epoch: int | None) -> None:
     """Check settings that no corpus can be served with, or that have no effect.
 
     Args:
-        data: Data module that holds the settings; its corpus is not read.
+        data: The settings.
         num_crops: As it was given.
         steps_per_epoch: As it was given.
 
@@ -81,3 +106,8 @@ def _check_epoch(epoch_of: str, steps_per_epoch: int | None) -> None:
             f"{steps_per_epoch}; set data.steps_per_epoch=null, or trainer.max_epochs, "
             "or leave it out."
         )
+
+
+def as_typed(b_s: float | None) -> str:
+    """Return `b_s` as it is typed on the command line."""
+    return "null" if b_s is None else f"{b_s:g}"
