@@ -28,6 +28,7 @@ from typing import NamedTuple
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from att_training import StepClock
 from rich.console import Console
 from rich.table import Table
 from rounds import milliseconds, parser, read, synchronize
@@ -182,23 +183,6 @@ def read_once(sizes: Sizes, device: torch.device, rounds: int, steps: int) -> Pa
     return in_turns(lambda: both(x), lambda: both(twice), device, rounds, steps)
 
 
-class StepClock(pl.Callback):
-    """Measures the time from the start of the epoch to its end."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-
-    def on_train_epoch_start(self, *_: object) -> None:
-        """Start."""
-        synchronize(self._device)
-        self._start = time.perf_counter()
-
-    def on_train_epoch_end(self, *_: object) -> None:
-        """Stop."""
-        synchronize(self._device)
-        self.milliseconds = 1000 * (time.perf_counter() - self._start)
-
-
 def fit(
     datamodule: SemiSupervisedDataModule, steps: int, device: torch.device
 ) -> tuple[float, DeepGenerativeModel]:
@@ -216,7 +200,7 @@ def fit(
         callbacks=[clock, StepSeed(0), EpochProgress()],
     )
     trainer.fit(method, datamodule)
-    return clock.milliseconds / trainer.global_step, method
+    return 1000 * clock.seconds / trainer.global_step, method
 
 
 def bare_loop(

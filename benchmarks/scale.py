@@ -45,7 +45,8 @@ from rich.console import Console
 from rich.table import Table
 from rounds import parser, read
 
-from musicssl.cli import training
+from musicssl.cli.fitting import build_trainer, fit_network
+from musicssl.cli.run_data import load_data, made_from
 from musicssl.report.__main__ import main as report
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.results import write_results
@@ -137,18 +138,18 @@ def measure(corpus: Path) -> dict[str, float]:
     with contextlib.redirect_stdout(io.StringIO()):
         with peak() as memory:
             with timed(figures, "start"):
-                datamodule = training.load_data(config)
+                datamodule = load_data(config)
                 method = instantiate(config.method, **datamodule.sizes)
                 datamodule.serve(method.needs)
                 settings = OmegaConf.to_container(config, resolve=True)
-                made_of = training.made_from(config, datamodule)
-                trainer = training.build_trainer(config, settings, folder, datamodule, made_of)
+                made_of = made_from(config, datamodule)
+                trainer = build_trainer(config, settings, folder, datamodule, made_of)
             clock = Clock()
             trainer.callbacks.append(clock)
             folder.claim(settings, False, made_of)
             method.learn(
                 datamodule,
-                partial(training.fit_network, trainer, config, folder, datamodule, made_of),
+                partial(fit_network, trainer, config, folder, datamodule, made_of),
             )
         figures |= {**clock.seconds, MEMORY[0]: memory[0]}
         with peak() as memory:

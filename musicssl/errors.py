@@ -141,6 +141,27 @@ def disk_error(error: OSError, folder: Path | None = None, setting: str = "") ->
 
 
 @contextmanager
+def write_errors(folder: Path, what: str, kept: str) -> Iterator[None]:
+    """Report that derived data, which the next call goes on with, could not be written.
+
+    Args:
+        folder: That they are written to.
+        what: They are, such as "the clip store".
+        kept: What is kept of them, such as "clips".
+
+    Raises:
+        InputError: In place of the `OSError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{what} cannot be written: {error.strerror or error}; make room or choose another "
+            f"folder (data.cache), and start again: {folder} keeps the {kept} done so far."
+        ) from error
+
+
+@contextmanager
 def disk_errors(folder: Path, setting: str = "") -> Iterator[None]:
     """Report a disk that is full, fails, or may not be written as a user's mistake.
 

@@ -11,7 +11,7 @@ from hydra.utils import get_object, instantiate
 from omegaconf import OmegaConf
 
 import musicssl.cli.resolvers  # noqa: F401 registers the resolvers of conf/
-from musicssl.cli.training import build_datamodule
+from musicssl.cli.run_data import build_datamodule
 from musicssl.schedules import bound_to
 from tests.support.composing import CONF, composed
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from examples.abc_tunes import read_abc
-from musicssl.data.corpus import Corpus
+from musicssl.data.corpus import Corpus, InMemory
 from musicssl.errors import InputError
 
 BAR = 96  # positions of a bar, and ticks of a whole note
@@ -50,7 +50,7 @@ class Song(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Songs:
+class Songs(InMemory):
     """Windows of songs; the class of a clip is whether its song is in major.
 
     Attributes:
@@ -67,13 +67,6 @@ class Songs:
     window: int = 64
     divide: str = "songs"
     seed: int = 0
-
-    def prepare(self) -> None:
-        """Do nothing: there is nothing to prepare."""
-
-    def audio(self, clip_id: str) -> tuple[NDArray[np.float32], int]:
-        """Say that there is no sound."""
-        raise InputError(f"{clip_id}: these clips are notes without sound.")
 
     def load(self) -> Corpus:
         """Read or compose the songs, and cut them into windows.

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from symusic.core import ScoreSecond
 
 from examples.score_informed.alignment import Floats, pieces
-from musicssl.data.corpus import Corpus
+from musicssl.data.corpus import Corpus, InMemory
 from musicssl.errors import InputError
 
 RATINGS = ("musicality", "note_accuracy", "rhythm")
@@ -39,7 +38,7 @@ class Performance(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Rated(ABC):
+class Rated(InMemory, ABC):
     """Pieces of performances, with one of three ratings as the target.
 
     Attributes:
@@ -55,9 +54,6 @@ class Rated(ABC):
     @abstractmethod
     def performances(self) -> Iterator[Performance]:
         """Make or read the performances one by one."""
-
-    def prepare(self) -> None:  # noqa: B027 nothing to do, in no corpus
-        """Do nothing: there is nothing to prepare."""
 
     def load(self) -> Corpus:
         """Align all performances with their scores."""
@@ -85,14 +81,6 @@ class Rated(ABC):
             instance_seconds=FRAME,
             task="regression",
         )
-
-    def audio(self, clip_id: str) -> tuple[NDArray[np.float32], int]:
-        """There is no sound, but the contour.
-
-        Raises:
-            InputError: Always.
-        """
-        raise InputError("performances are pitch contours without recordings.")
 
 
 @dataclass(frozen=True)

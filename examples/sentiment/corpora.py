@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from examples.sentiment.events import Note, encode, read_midi
-from musicssl.data.corpus import Corpus
+from musicssl.data.corpus import Corpus, InMemory
 from musicssl.errors import InputError
 
 _SCALES = {True: (0, 2, 4, 5, 7, 9, 11), False: (0, 2, 3, 5, 7, 8, 11)}  # major, harmonic minor
@@ -27,19 +26,8 @@ class Piece:
     group: str
 
 
-class _InMemory:
-    """What both corpora have in common: they derive nothing and have no sound."""
-
-    def prepare(self) -> None:
-        """Do nothing: there is nothing to prepare."""
-
-    def audio(self, clip_id: str) -> tuple[NDArray[np.float32], int]:
-        """Say that there is no sound."""
-        raise InputError(f"{clip_id}: these clips are tokens without sound.")
-
-
 @dataclass(frozen=True)
-class MajorMinor(_InMemory):
+class MajorMinor(InMemory):
     """Piano pieces composed by rule, positive if they are in major.
 
     A piece has a key, a tempo and one of four progressions. Chords and melody are drawn from the
@@ -80,7 +68,7 @@ class MajorMinor(_InMemory):
 
 
 @dataclass(frozen=True)
-class VGMIDI(_InMemory):
+class VGMIDI(InMemory):
     """VGMIDI 0.1 of Ferreira and Whitehead: a clone of https://github.com/lucasnfe/vgmidi.
 
         labelled/vgmidi_sent_train.csv  labelled/vgmidi_sent_test.csv      label,id,filepath

@@ -19,7 +19,7 @@ from symusic.core import ScoreSecond
 
 from examples.siamese.network import LOWEST_KEY, NUM_KEYS
 from musicssl.audio.log_mel import LogMel
-from musicssl.data.corpus import Corpus
+from musicssl.data.corpus import Corpus, InMemory
 from musicssl.datasets.synthesis.compose import Part
 from musicssl.datasets.synthesis.harmony import Harmony, draw_harmony
 from musicssl.datasets.synthesis.instruments import CLASSES, INSTRUMENTS, Role
@@ -48,7 +48,7 @@ class Clip(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Piano(ABC):
+class Piano(InMemory, ABC):
     """Clips of piano music as notes and as sound, with one kind of label.
 
     Attributes:
@@ -67,9 +67,6 @@ class Piano(ABC):
     @abstractmethod
     def clips(self) -> Iterator[Clip]:
         """Make or read the clips one by one."""
-
-    def prepare(self) -> None:  # noqa: B027 nothing to do, in no corpus
-        """Do nothing: there is nothing to prepare."""
 
     def load(self) -> Corpus:
         """Compute the frames of all clips."""

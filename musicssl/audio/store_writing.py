@@ -23,12 +23,13 @@ from musicssl.audio.parallel import in_parallel
 from musicssl.audio.store_index import SAMPLE_TYPE, SAMPLES, StoreIndex, quantise
 from musicssl.audio.unreadable import UnreadableAudioError, printable_path
 from musicssl.cache import fingerprint, line, write_all
-from musicssl.errors import InputError
+from musicssl.errors import InputError, write_errors
 
 Decode = Callable[[str], NDArray[np.float32]]
 JOURNAL = "journal.jsonl"
 _CHUNK = 8  # clips that a worker takes at a time
 _SAMPLE_BYTES = 2
+_write_errors = partial(write_errors, what="the clip store", kept="clips")
 _Item = TypeVar("_Item")
 _log = logging.getLogger(__name__)
 
@@ -151,17 +152,6 @@ def _closing(work: Iterator[_Item]) -> Iterator[Iterator[_Item]]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", r"\d+ tasks ")
             items.close()
-
-
-@contextmanager
-def _write_errors(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InputError(
-            f"the clip store cannot be written: {error.strerror or error}; make room or choose "
-            f"another folder (data.cache), and prepare again: {folder} keeps the clips done so far."
-        ) from error
 
 
 def _check_any(folder: Path, entries: Sequence[_Entry]) -> None:

@@ -17,9 +17,9 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, MissingMandatoryValue, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
 
+from musicssl.cli.composed_settings import check_parts, check_removed
 from musicssl.cli.exits import graceful_exit
 from musicssl.cli.job import Outcome, attempt
-from musicssl.cli.overrides import check_parts, check_removed
 from musicssl.cli.sweep import jobs_at_a_time
 from musicssl.errors import InputError, disk_errors, user_errors
 from musicssl.runs.folder import ResultFolder, claimed
@@ -37,6 +37,12 @@ def is_first_rank() -> bool:
     """Whether this process is the one of a distributed run that prints and writes."""
     rank: int = rank_zero_only.rank  # type: ignore[attr-defined]
     return rank == 0
+
+
+@rank_zero_only
+def say(text: object) -> None:
+    """Print, on one of the processes of a run."""
+    print(text)
 
 
 def output_folder() -> Path:

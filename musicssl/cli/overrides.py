@@ -2,7 +2,6 @@
 
 import difflib
 import errno
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -18,7 +17,6 @@ from hydra.errors import (
     MissingConfigException,
     OverrideParseException,
 )
-from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -26,17 +24,6 @@ from musicssl.cli.conf import config_loader
 from musicssl.errors import InputError
 
 _LAUNCHER, _SEARCH_PATH = "hydra/launcher", "hydra.searchpath"
-_TAKEN_BY = {  # parts that not all methods take: what to say to those who choose one all the same
-    "views": "method=supervised learns from labels alone with views and a teacher",
-    "mixing": "method=att and method=supervised learn from labels of mixed clips",
-    "teacher": "method=supervised learns from labels alone with views and a teacher",
-    "similarity": "method=semisupcon and method=supcon compare labels",
-    "encoder": "it has a model of its own, whose settings are method.NAME=VALUE",
-    "pooling": "it has a model of its own, whose settings are method.NAME=VALUE",
-    "loss": "what it minimises is its own",
-}
-_NOTHING = ("views=none", "mixing=none", "similarity=null", "loss=null")
-_SEVERAL_KINDS = ("trainer.devices", "trainer.limit_train_batches")  # Lightning checks them
 _FORMER_RECIPE = re.compile(r"(openmic|synthband)_(\w+)")  # experiments of 0.1: CORPUS_RECIPE
 
 
@@ -79,123 +66,6 @@ def override_errors(conf: Path, name: str, arguments: Sequence[str]) -> Iterator
             "the overrides make a name that is too long for the folder of a run; give it another, "
             "hydra.run.dir=FOLDER (in a sweep hydra.sweep.subdir=..., another for each job)."
         ) from error
-
-
-def check_kinds(settings: Mapping[str, Any], conf: Path, name: str, made: Any) -> None:
-    """Check that a number was given where the files have one, and true or false where they do.
-
-    Args:
-        settings: Of a run, plain values.
-        conf: The folder of the configuration files.
-        name: Of the root among them.
-        made: Hydra's own and the other overrides of the run, `hydra` and `task`.
-
-    Raises:
-        InputError: If a value of another kind was given, or one in place of a whole section with
-            settings that it takes along; null is for the part itself to refuse.
-    """
-    both = OmegaConf.to_container(made, resolve=False)
-    assert isinstance(both, dict)
-    by_default, groups = _known(conf, name, [*both["hydra"], *both["task"]])
-    there = dict(_paths(settings))
-    for key in (override.partition("=")[0] for override in both["task"]):
-        if key not in there and (lost := _lost(key, by_default, groups, both["task"])):
-            raise InputError(lost)
-    for key, value in there.items():
-        if value is not None and key not in _SEVERAL_KINDS:
-            _check_kind(key, value, by_default.get(key))
-
-
-def _check_kind(key: str, value: Any, default: Any) -> None:
-    """Check a value against a default that is true or false, a whole number or a number."""
-    if isinstance(default, bool):
-        if not isinstance(value, bool):
-            raise InputError(f"{key} must be true or false, got {value}.")
-    elif isinstance(default, int):
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise InputError(f"{key} must be a whole number such as {default}, got {value}.")
-    elif isinstance(default, float) and not _is_number(value):
-        raise InputError(f"{key} must be a number such as {default:g}, got {value}.")
-    elif isinstance(default, str) and isinstance(value, dict | list) and "${" not in default:
-        raise InputError(f"{key} must be a word such as {default}, got {value}.")
-    if isinstance(value, float) and isinstance(default, int | float) and not math.isfinite(value):
-        raise InputError(f"{key} must be a finite number such as {default:g}, got {value}.")
-
-
-def check_removed(overrides: Iterable[str]) -> None:
-    """Check that no setting that every run needs was removed.
-
-    `~unlabelled` takes back the second corpus of an experiment; Hydra knows no `unlabelled=null`.
-
-    Args:
-        overrides: Of the command line, key=value or ~key.
-
-    Raises:
-        InputError: If one was.
-    """
-    for override in overrides:
-        key = override.partition("=")[0].removeprefix("~")
-        of_hydra = key.rpartition(".")[2] in ("_target_", "_partial_")
-        if override == "~unlabelled":
-            continue
-        if override.startswith("~") and ("." not in key or key.startswith("data.") or of_hydra):
-            raise InputError(f"{override} removes a setting that every run needs; leave it out.")
-
-
-def check_use(method: Mapping[str, Any], overrides: Iterable[str]) -> None:
-    """Check that a method takes the parts, such as views, that the command line asks for.
-
-    Args:
-        method: Settings of the method; those that take one of them name it.
-        overrides: Of the command line, key=value.
-
-    Raises:
-        InputError: If a choice would be without effect.
-    """
-    for override in overrides:
-        key = override.partition("=")[0].lstrip("+~").rpartition("@")[2]
-        part = key.partition(".")[0]
-        if part in _TAKEN_BY and part not in method and override not in _NOTHING:
-            raise InputError(f"{override} has no effect on this method; {_TAKEN_BY[part]}.")
-
-
-def check_parts(error: BaseException | None, settings: Mapping[str, Any], choices: Any) -> None:
-    """Check whether a part was called with a setting that it does not know.
-
-    Experiments and methods bring settings along for the parts that they choose; who chooses another
-    part keeps them.
-
-    Args:
-        error: What was raised by the call; nothing happens unless it is such a TypeError.
-        settings: Of the run, plain values.
-        choices: Hydra's, from a group to the option that was chosen.
-
-    Raises:
-        InputError: If the settings are to blame.
-    """
-    refused = re.match(
-        r"(?:\w+\.)*?(\w+?)(?:\.__init__)?\(\) got an unexpected keyword argument '(\w+)'",
-        str(error),
-    )
-    if not isinstance(error, TypeError) or refused is None:
-        return
-    called, setting = refused.groups()
-    nodes = {place: node for place, node in _paths(settings) if isinstance(node, dict)}
-    for place in sorted(nodes, key=lambda name: name.count(".")):  # encoder before method.encoder
-        node = nodes[place]
-        if setting in node and "_target_" in node and called in _names(node["_target_"]):
-            part = f"{place}={choices[place]}" if choices.get(place) else node["_target_"]
-            raise InputError(
-                f"{place}.{setting} is no setting of {part}; leave it out with ~{place}.{setting}, "
-                "or choose what it was meant for."
-            ) from error
-
-
-def _names(target: str) -> list[str]:
-    """Return what an error may call a target: a function by its name, a class by its bases' too."""
-    called = get_object(target)
-    family = called.__mro__ if isinstance(called, type) else (called,)
-    return [member.__name__ for member in family]
 
 
 def nearest(key: str, names: Iterable[str]) -> str | None:
@@ -340,16 +210,16 @@ def _defaults_lists(file: Path) -> Iterator[Any]:
 
 
 def _any_unknown_setting(conf: Path, name: str, overrides: Sequence[str]) -> str | None:
-    settings, groups = _known(conf, name, overrides)
+    settings, groups = known_settings(conf, name, overrides)
     keys = [item.partition("=")[0] for item in overrides]
     unknown = [k for k in keys if k not in settings and k not in groups and k[0] not in "+~"]
     return _unknown_setting(unknown[0], conf, name, overrides) if unknown else None
 
 
 def _unknown_setting(key: str, conf: Path, name: str, overrides: Sequence[str]) -> str:
-    settings, groups = _known(conf, name, overrides)
+    settings, groups = known_settings(conf, name, overrides)
     if key in settings:
-        return _lost(key, settings, groups, overrides) or (
+        return replaced_by(key, settings, groups, overrides) or (
             f"{key} is not a setting of every job of this sweep; leave out it or some choices."
         )
     typed = [s for s in settings if not s.startswith("hydra.") and not _last(s).startswith("_")]
@@ -364,7 +234,7 @@ def _unknown_setting(key: str, conf: Path, name: str, overrides: Sequence[str]) 
     return f"there is no setting {key}; {advice}"
 
 
-def _lost(
+def replaced_by(
     key: str, settings: Mapping[str, Any], groups: Iterable[str], overrides: Iterable[str]
 ) -> str | None:
     """Say of a setting which override put one value in place of the section that it is in."""
@@ -380,7 +250,7 @@ def _lost(
     return None
 
 
-def _known(
+def known_settings(
     conf: Path, name: str, overrides: Sequence[str]
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return settings by their path, under the choices made, and the groups of choices.
@@ -395,7 +265,7 @@ def _known(
             if "/" in override.key_or_group or override.key_or_group in (*groups, _SEARCH_PATH)
         ]
         config = compose(name, made, return_hydra_config=True)
-    return dict(_paths(OmegaConf.to_container(config))), groups
+    return dict(paths_in(OmegaConf.to_container(config))), groups
 
 
 def _choices_with(key: str, conf: Path) -> list[str]:
@@ -404,13 +274,9 @@ def _choices_with(key: str, conf: Path) -> list[str]:
     for file in sorted(conf.glob("*/*.yaml")):
         group = file.parent.name
         prefix = "" if "@package _global_" in file.read_text() else f"{group}."
-        if key in dict(_paths(OmegaConf.to_container(OmegaConf.load(file)), prefix)):
+        if key in dict(paths_in(OmegaConf.to_container(OmegaConf.load(file)), prefix)):
             found.append(f"{group}={file.stem}")
     return found
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _first(override: Override) -> str:
@@ -420,11 +286,12 @@ def _first(override: Override) -> str:
     return str(override.input_line)
 
 
-def _paths(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def paths_in(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the settings below a node by their path, sections before what is in them."""
     for key, value in node.items():
         yield f"{prefix}{key}", value
         if isinstance(value, dict):
-            yield from _paths(value, f"{prefix}{key}.")
+            yield from paths_in(value, f"{prefix}{key}.")
 
 
 def _place(name: str) -> str:

@@ -22,12 +22,20 @@ from musicssl.cli.app import (
     use_threads,
 )
 from musicssl.cli.checks import check_values
+from musicssl.cli.composed_settings import check_kinds
 from musicssl.cli.conf import conf_folder
 from musicssl.cli.devices import device_named
 from musicssl.cli.job import Outcome
-from musicssl.cli.overrides import check_kinds
+from musicssl.cli.probe_settings import (
+    check_one_source,
+    checked_baselines,
+    checked_fractions,
+    checked_seeds,
+    name_logger,
+    saving_to,
+)
 from musicssl.data.corpus import Corpus, Dataset, check_corpus
-from musicssl.datasets.formats.embeddings_file import checked_suffix, save_embeddings
+from musicssl.datasets.formats.embeddings_file import save_embeddings
 from musicssl.errors import InputError
 from musicssl.probing.finetune import FineTune
 from musicssl.probing.weighted_layers import WeightedLayers
@@ -35,25 +43,12 @@ from musicssl.runs.artifacts.robustness import chosen_severities
 from musicssl.runs.checkpoint import Checkpoint
 from musicssl.runs.pretrained import overlap, weights_of
 from musicssl.runs.probes.comparison import compare_with
+from musicssl.runs.probes.corruption import check_corruption, corrupt
+from musicssl.runs.probes.encoder_source import of_encoder, of_statistics
+from musicssl.runs.probes.file_source import EACH, FileSource
 from musicssl.runs.probes.folder import ProbeFolder, embeddings_file
-from musicssl.runs.probes.plan import (
-    Plan,
-    checked_baselines,
-    checked_fractions,
-    checked_seeds,
-    saved_to,
-)
-from musicssl.runs.probes.run import check_corruption, corrupt, probe_baseline, probe_source
-from musicssl.runs.probes.source import (
-    EACH,
-    FileSource,
-    Load,
-    Source,
-    of_checkpoint,
-    of_encoder,
-    of_statistics,
-    untrained,
-)
+from musicssl.runs.probes.run import Plan, probe_baseline, probe_source
+from musicssl.runs.probes.source import Load, Source, of_checkpoint, untrained
 from musicssl.runs.probes.table import show_probe
 
 
@@ -125,57 +120,6 @@ def _do(
         log_probe(folder.path, os.environ.get("WANDB_PROJECT", "musicssl"))
     if not in_a_sweep():
         show_probe(folder, baselines)
-
-
-def saving_to(config: DictConfig) -> Path | None:
-    """Return the file that embeddings are to be saved to, if they are.
-
-    Raises:
-        InputError: If it has no suffix of ours, or jobs of a sweep would overwrite each other's.
-    """
-    target = saved_to(config.embeddings)
-    if target is None:
-        return None
-    checked_suffix(target)
-    if not target.parent.is_dir():
-        raise InputError(f"embeddings.save={target}: there is no folder {target.parent}; make it.")
-    if in_a_sweep():
-        raise InputError(
-            "embeddings.save=... is one file, which each job of a sweep would write; save "
-            "embeddings of one checkpoint at a time, without -m."
-        )
-    return target
-
-
-def check_one_source(config: DictConfig, file: Path | None) -> None:
-    """Make sure that one thing is to be probed.
-
-    Raises:
-        InputError: If none is, or several are.
-    """
-    named = {"checkpoint": config.checkpoint, "embeddings": file, "encoder": config.encoder}
-    given = [name for name, value in named.items() if value is not None]
-    if len(given) != 1:
-        what = " and ".join(f"{name}=..." for name in given) or "nothing"
-        raise InputError(
-            f"{what} was given to probe; name one of checkpoint=RUN/checkpoints/best.ckpt, "
-            "embeddings=FILE and encoder=NAME (untrained, or with encoder.weights)."
-        )
-    if config.checkpoint is None and file is None and config.dataset is None:
-        raise InputError("encoder=... needs a corpus to be probed on; name one with dataset=...")
-
-
-def name_logger(config: DictConfig) -> None:
-    """Leave of the logger whether there is one: its settings are those of a training run.
-
-    Raises:
-        InputError: If it is none for probes.
-    """
-    name = HydraConfig.get().runtime.choices["logger"]
-    if name not in ("none", "wandb"):
-        raise InputError(f"logger={name} is none for probes; choose logger=wandb.")
-    with open_dict(config):
-        config.logger = name == "wandb"
 
 
 def find_checkpoint(config: DictConfig) -> Checkpoint | None:

@@ -336,8 +336,26 @@ def _quoted(names: Sequence[str]) -> str:
     return ", ".join(repr(name) for name in names)
 
 
+class InMemory:
+    """Base of a `Dataset` that is made in memory: it caches nothing and has no recordings.
+
+    A subclass defines `load`; one that can make the sound of its clips overrides `audio`.
+    """
+
+    def prepare(self) -> None:
+        """Do nothing: there is nothing to prepare."""
+
+    def audio(self, clip_id: str) -> tuple[NDArray[np.float32], int]:
+        """Say that there is no recording.
+
+        Raises:
+            InputError: Always.
+        """
+        raise InputError(f"{clip_id}: the clips of this corpus have no recordings.")
+
+
 @dataclass(frozen=True, eq=False)
-class LoadedCorpus:
+class LoadedCorpus(InMemory):
     """A `Dataset` around a corpus in memory.
 
     Attributes:
@@ -346,20 +364,9 @@ class LoadedCorpus:
 
     corpus: Corpus
 
-    def prepare(self) -> None:
-        """Do nothing: the corpus is in memory."""
-
     def load(self) -> Corpus:
         """Return the corpus."""
         return self.corpus
-
-    def audio(self, clip_id: str) -> tuple[NDArray[np.float32], int]:
-        """Raise an error: a corpus in memory does not know the files of its recordings.
-
-        Raises:
-            InputError: Always.
-        """
-        raise InputError(f"{clip_id}: this corpus is in memory; ask the dataset that it came from.")
 
 
 def embedded_corpus(corpus: Corpus, h: NDArray[np.float32]) -> Corpus:

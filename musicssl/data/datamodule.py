@@ -32,74 +32,32 @@ from torch import Tensor
 
 from musicssl.batch import Batch, valid_instances
 from musicssl.data.batches import BatchLoader, BatchPlan, StepLoader, Stream, labelled_share
-from musicssl.data.checks import learnable
 from musicssl.data.clips import Clips, JoinedClips, clips_of
 from musicssl.data.corpus import Corpus, Dataset, check_clips, check_corpus
 from musicssl.data.label_batches import LabelPlan, LabelRows, plan_labels
-from musicssl.data.labels import ClipLabels
 from musicssl.data.loaders import SplitLoader
-from musicssl.data.missing_labels import NEGATIVE, check_missing, kept_cells, taken_for_absent
-from musicssl.data.needs import Needs, as_typed, check_corpus_for, check_needs, check_teacher
+from musicssl.data.needs import Needs, check_corpus_for, check_needs, check_teacher
 from musicssl.data.resident import (
     AUTO,
     ResidentClips,
     ResidentLabelPlan,
     ResidentLoader,
     ResidentSplit,
-    check_resident,
     is_resident,
     size_of,
 )
-from musicssl.data.splits import (
-    labelled_subset,
-    labelled_validation,
-    observed_cells,
-    used_unlabelled,
-)
+from musicssl.data.settings import check_settings
+from musicssl.data.splits import used_unlabelled
+from musicssl.data.subsets import Subsets, check_subsets, draw_subsets
 from musicssl.data.teacher import Teacher, TeacherTable
-from musicssl.data.unlabelled_corpus import prefix_errors, training_pool
-from musicssl.data.validation import (
-    BY_LABELS,
-    carve_clips,
-    carve_labels,
-    check_validation,
-    listed_clips,
-)
-from musicssl.data.validation import check_corpus as check_validation_of
+from musicssl.data.unlabelled_corpus import check_same_features, prefix_errors, training_pool
+from musicssl.data.validation import BY_LABELS
 from musicssl.errors import InputError
 
 _log = logging.getLogger(__name__)
 _NO_NEEDS = Needs(labels=False, tokens=True)
 _STATISTICS_CHUNK = 512  # clips at a time
 _LABELLED_STREAM, _UNLABELLED_STREAM = 0, 1  # give the two streams different orders
-
-
-@dataclasses.dataclass(frozen=True)
-class LabelCount:
-    """Number of labels of a run, for the line printed before training.
-
-    Attributes:
-        train: Number of training clips.
-        labelled: Number of training clips that keep a label.
-        lost: Classes that cannot be learnt from these labels; see `musicssl.data.checks.learnable`.
-        unlabelled: Number of clips that are used without labels, if `u_s` is below 1.
-    """
-
-    train: int
-    labelled: int
-    lost: tuple[str, ...]
-    unlabelled: int | None = None
-
-    def __str__(self) -> str:
-        text = f"{self.labelled:,} of {self.train:,} training clips keep labels."
-        if self.unlabelled is not None:
-            text += f" {self.unlabelled:,} others are used without labels (data.u_s)."
-        if self.lost:
-            text += (
-                f" Classes that cannot be learnt from them: {', '.join(self.lost)}"
-                " (data.stratified=true keeps labels of as many classes as possible)."
-            )
-        return text
 
 
 class SemiSupervisedDataModule(pl.LightningDataModule):
@@ -183,18 +141,6 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         needs: Needs = _NO_NEEDS,
     ) -> None:
         super().__init__()
-        _check_numbers(p_s=p_s, u_s=u_s, b_s=0 if b_s is None else b_s, p_cells=p_cells)
-        if val_labels is not None:
-            _check_numbers(val_labels=val_labels)
-        check_validation(val_by, val_list)
-        check_missing(missing, drop_labels, val_by)
-        check_resident(resident)
-        if not isinstance(batch_size, int) or batch_size < 1:
-            raise InputError(f"data.batch_size must be a whole number from 1 up, got {batch_size}.")
-        for name, count in (("num_crops", num_crops), ("steps_per_epoch", steps_per_epoch)):
-            whole = isinstance(count, int) and not isinstance(count, bool)
-            if count is not None and (not whole or count < 1):
-                raise InputError(f"data.{name} must be a whole number from 1 up, got {count}.")
         self.dataset = dataset
         self.p_s = p_s
         self.b_s = b_s
@@ -220,18 +166,8 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         self.resident = resident
         self._device: torch.device | None = None  # of resident clips
         self._on_device: ResidentClips | None = None
+        check_settings(self, num_crops, steps_per_epoch)
         self._num_labelled = batch_size if b_s is None else labelled_share(b_s, batch_size)
-        if unlabelled is not None and self._num_labelled == batch_size:
-            raise InputError(
-                f"no clip of unlabelled=... is drawn with data.b_s={as_typed(b_s)}; lower "
-                "data.b_s, and choose a method that learns from unlabelled clips."
-            )
-        if u_s != 1 and b_s is not None and self._num_labelled == batch_size:
-            raise InputError(
-                f"data.u_s={u_s:g} chooses unlabelled clips, and data.b_s={b_s:g} draws none; "
-                "lower data.b_s, and choose a method that learns from unlabelled clips."
-            )
-        self._check_streams_of(epoch_of)
         self.teacher: Teacher | None = None
         self._corpus: Corpus | None = None
         self._second: Corpus | None = None
@@ -255,53 +191,13 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         if self._corpus is not None:
             return
         corpus = check_corpus(self.dataset.load())
-        train, val = corpus.indices("train"), corpus.indices("val")
-        check_validation_of(corpus, self.val_by, self.val_list)
-        if self.val_list is not None:
-            train, val = listed_clips(corpus, train, self.val_list)
-        elif len(val) == 0 and self.val_by != BY_LABELS:
-            train, val = carve_clips(corpus, train, self.val_fraction, self.split_seed)
-        mask = corpus.mask.copy()
-        for rows in (train, val):
-            mask[rows] = observed_cells(
-                corpus.y[rows], mask[rows], self.p_cells, self.split_seed, corpus.task
-            )
-        val_mask = mask
-        if self.val_by == BY_LABELS:
-            held_out = carve_labels(corpus, train, mask[train], self.val_fraction, self.split_seed)
-            val_mask = np.zeros_like(mask)
-            val_mask[train] = held_out
-            mask[train] &= ~held_out
-            val = train[held_out.any(axis=1)]
-        kept = labelled_subset(
-            corpus.y[train], mask[train], self.p_s, self.seed, self.stratified, corpus.task
-        )
-        kept = train[kept]
-        others = np.setdiff1d(train, kept)
-        mask[others] = False
-        mask[kept] = kept_cells(mask[kept], self.drop_labels, self.split_seed, corpus.task)
-        kept_val = labelled_validation(
-            corpus.y[val], val_mask[val], self.val_labels, self.seed, self.stratified, corpus.task
-        )
-        val_mask[np.setdiff1d(val, val[kept_val])] = False
-        self._corpus, self._train, self._val, self._labelled = corpus, train, val, kept
-        self._used = train
-        if self.unlabelled is None:
-            used = used_unlabelled(others, self.u_s, self.seed, order_of=train)
-            self._used = np.union1d(kept, used)
-        self._test = corpus.indices("test")
+        self._subsets = draw_subsets(corpus, self)
+        self._corpus = corpus
         self._clips = self._clips_of(corpus)
-        self._labels = ClipLabels(corpus, corpus.y, mask)
-        self._val_labels = (
-            self._labels if val_mask is mask else ClipLabels(corpus, corpus.y, val_mask)
-        )
-        if self.missing == NEGATIVE:
-            self._labels = ClipLabels(corpus, *taken_for_absent(corpus.y, mask, kept, corpus.task))
-        self._pool = np.setdiff1d(self._used, kept) if self.disjoint else self._used
         if self.unlabelled is not None:
             with prefix_errors():
                 self._join(corpus, check_clips(self.unlabelled.load()))
-        self._check_streams()
+        check_subsets(self._subsets, corpus, self, self.needs.labels)
         check_corpus_for(self.needs, corpus)
         check_teacher(self.needs, self.teacher)
 
@@ -360,7 +256,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         assert self.teacher is not None
         rows = self.rows(split)
         rows = rows[self.teacher.knows(rows)]
-        return self.teacher.values(rows), *self._labels.values(rows)
+        return self.teacher.values(rows), *self.subsets.labels.values(rows)
 
     @property
     def num_crops(self) -> int:
@@ -373,6 +269,12 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         self.setup()
         assert self._corpus is not None
         return self._corpus
+
+    @property
+    def subsets(self) -> Subsets:
+        """The clips that train, validate and test, and the labels that this run may see."""
+        self.setup()
+        return self._subsets
 
     @property
     def corpora(self) -> list[Corpus]:
@@ -393,17 +295,12 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
 
     def rows(self, split: str) -> NDArray[np.int64]:
         """Return the rows of the clips of "train", "val" or "test" in this run."""
-        self.setup()
-        return {"train": self._train, "val": self._val, "test": self._test}[split]
+        return self.subsets.rows(split)
 
     def clips(self, split: str) -> Batch:
         """Return all clips of a split, with the labels that this run may see, as one batch."""
         rows = self.rows(split)
-        return self._labels_in(split).of(rows, self._clips.whole(rows))
-
-    def _labels_in(self, split: str) -> ClipLabels:
-        """Return the labels of a split; with `val_by="labels"` a clip can be in two of them."""
-        return self._val_labels if split == "val" else self._labels
+        return self.subsets.labels_in(split).of(rows, self._clips.whole(rows))
 
     @property
     def sizes(self) -> dict[str, int | str]:
@@ -421,7 +318,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
     def labels(self, split: str) -> tuple[Tensor, Tensor]:
         """Return targets and mask, both (N, C), of a split, without reading its input."""
         rows = self.rows(split)
-        return self._labels_in(split).values(rows)
+        return self.subsets.labels_in(split).values(rows)
 
     def feature_statistics(self) -> tuple[Tensor, Tensor]:
         """Return mean and standard deviation, both (F,) float32, of the training clips' instances.
@@ -446,25 +343,10 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         """Number of clips in a batch of each rank that are drawn for their labels."""
         return self._num_labelled
 
-    def label_count(self) -> LabelCount:
-        """Count the labels that this run learns from."""
-        targets, mask = self.labels("train")
-        can_be_learnt = learnable(targets.numpy(), mask.numpy(), self.corpus.task).tolist()
-        return LabelCount(
-            train=len(self._train),
-            labelled=len(self._labelled),
-            lost=tuple(
-                name
-                for name, learnt in zip(self.corpus.classes, can_be_learnt, strict=True)
-                if not learnt
-            ),
-            unlabelled=None if self.u_s == 1 else len(np.setdiff1d(self._pool, self._labelled)),
-        )
-
     def training_rows(self) -> NDArray[np.int64]:
         """Return all clips that training batches may hold, ascending; see `batches_of`."""
         self.setup()
-        return np.union1d(self._used, self._pool)
+        return np.union1d(self.subsets.used, self.subsets.pool)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -480,10 +362,10 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             return self._steps_per_epoch
         self.setup()
         clips = {
-            "train": self._train,
-            "labelled": self._labelled,
-            "unlabelled": self._pool,
-            "crops": self._by_crops(self._train),
+            "train": self.subsets.train,
+            "labelled": self.subsets.labelled,
+            "unlabelled": self.subsets.pool,
+            "crops": self._by_crops(self.subsets.train),
         }
         return max(1, -(-len(clips[self.epoch_of]) // (self.batch_size * self._world_size)))
 
@@ -525,7 +407,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         return ResidentSplit(
             list(self._clips.batches(rows, self.batch_size)),
             self._resident_clips,
-            *self._labels_in(split).values(everything),
+            *self.subsets.labels_in(split).values(everything),
             device=device,
         )
 
@@ -545,7 +427,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             assert self._device is not None
             self._on_device = ResidentClips.of(
                 self._clips,
-                self._labels,
+                self.subsets.labels,
                 [len(corpus.clip_ids) for corpus in self.corpora],
                 self._device,
                 self.needs.activity,
@@ -562,19 +444,21 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         With `world_size > 1`, every `world_size`-th clip starting at `rank`.
         """
         rows = self.rows(split)[rank::world_size]
-        labels = self._labels_in(split)
+        labels = self.subsets.labels_in(split)
         return SplitLoader(self._clips, labels, rows, self.batch_size, self.needs.activity)
 
     def batches_of(self, rows: NDArray[np.int64]) -> SplitLoader:
         """Return a loader of whole clips, in order, with the labels that this run may train on."""
-        return SplitLoader(self._clips, self._labels, rows, self.batch_size, self.needs.activity)
+        return SplitLoader(
+            self._clips, self.subsets.labels, rows, self.batch_size, self.needs.activity
+        )
 
     def labelled(self, limit: int | None = None) -> NDArray[np.int64]:
         """Return the training clips that keep labels, or `limit` of them, drawn by the seed."""
         self.setup()
-        if limit is None or limit >= len(self._labelled):
-            return self._labelled
-        drawn = np.random.default_rng(self.seed).permutation(self._labelled)[:limit]
+        if limit is None or limit >= len(self.subsets.labelled):
+            return self.subsets.labelled
+        drawn = np.random.default_rng(self.seed).permutation(self.subsets.labelled)[:limit]
         return np.sort(drawn)
 
     def transfer_batch_to_device(
@@ -586,10 +470,10 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
     def batch_plan(self) -> BatchPlan:
         """Return the plan of this rank's training batches."""
         self.setup()
-        labelled_pool = self._used if self.b_s is None else self.labelled()
+        labelled_pool = self.subsets.used if self.b_s is None else self.labelled()
         return BatchPlan(
             labelled=Stream(self._by_crops(labelled_pool), (self.seed, _LABELLED_STREAM)),
-            unlabelled=Stream(self._by_crops(self._pool), (self.seed, _UNLABELLED_STREAM)),
+            unlabelled=Stream(self._by_crops(self.subsets.pool), (self.seed, _UNLABELLED_STREAM)),
             batch_size=self.batch_size,
             num_labelled=self._num_labelled,
             steps_per_epoch=self.steps_per_epoch,
@@ -605,13 +489,13 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         clip were observed or none.
         """
         self.setup()
-        observed = self._labels.values(self._used)[1]
+        observed = self.subsets.labels.values(self.subsets.used)[1]
         if self.corpus.task == "multi_class":
             observed = observed.all(dim=1, keepdim=True)
         return plan_labels(
             observed.numpy(),
-            train=self._used,
-            others=None if self.unlabelled is None else self._pool,
+            train=self.subsets.used,
+            others=None if self.unlabelled is None else self.subsets.pool,
             seed=self.seed,
             batch_size=self.batch_size,
             num_labelled=self._num_labelled,
@@ -628,7 +512,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         """Return which labels of the used clips validate, (N, C); None if whole clips do."""
         if self.val_by != BY_LABELS:
             return None
-        return self._val_labels.values(self._used)[1].numpy()
+        return self.subsets.val_labels.values(self.subsets.used)[1].numpy()
 
     @property
     def _rank(self) -> int:
@@ -640,7 +524,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
 
     def _gather_training(self, rows: NDArray[np.int64], positions: NDArray[np.float64]) -> Batch:
         piece = self._clips.crop(rows, positions)
-        batch = self._labels.of(np.repeat(rows, self.num_crops), piece, self.needs.activity)
+        batch = self.subsets.labels.of(np.repeat(rows, self.num_crops), piece, self.needs.activity)
         batch.mask[self._num_labelled * self.num_crops :] = False  # the labels are a copy
         teacher = self._teacher_in_batches()
         if teacher is None:
@@ -653,77 +537,15 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
     def _join(self, corpus: Corpus, other: Corpus) -> None:
         """Append the clips of the unlabelled corpus, and draw unlabelled clips from them."""
         self._second = other
-        pool = training_pool(other, corpus, np.concatenate([self._val, self._test]))
+        drawn = self._subsets
+        pool = training_pool(other, corpus, np.concatenate([drawn.val, drawn.test]))
         clips = clips_of(other, self.crop_seconds, self.adjacent_crops)
-        if (other.is_sound, other.num_features, other.tokens) != (
-            *(corpus.is_sound, corpus.num_features),
-            corpus.tokens,
-        ):
-            raise InputError(
-                f"the clips of {corpus.name} and of unlabelled={other.name} have different "
-                "features; choose features that both have, such as features=log_mel or "
-                "features=waveform."
-            )
+        check_same_features(corpus, other)
         pool = used_unlabelled(pool, self.u_s, self.seed, order_of=pool)
         if len(pool) == 0:
             raise InputError(
                 f"data.u_s={self.u_s:g} leaves no clip of the unlabelled corpus; raise data.u_s."
             )
-        self._pool = len(corpus.clip_ids) + pool
+        self._subsets = dataclasses.replace(drawn, pool=len(corpus.clip_ids) + pool)
         self._clips = JoinedClips(self._clips, clips, len(corpus.clip_ids))
-        self._labels.append_unlabelled(len(other.clip_ids))
-
-    def _check_streams(self) -> None:
-        if len(self._test) == 0:
-            raise InputError(
-                f"{self.corpus.name}: no clip is in the test split; mark some as 'test'."
-            )
-        for split in ("val", "test"):
-            if not self.labels(split)[1].any():
-                raise InputError(
-                    f"{self.corpus.name}: no clip of the {split} split has a label, so there is "
-                    "nothing to evaluate; label some of its clips."
-                )
-        if len(self._pool) == 0 and self.disjoint:
-            raise InputError(
-                "data.disjoint=true draws unlabelled clips from those without labels, but "
-                f"data.p_s={self.p_s:g} and data.u_s={self.u_s:g} leave none; lower data.p_s, "
-                "raise data.u_s, or leave data.disjoint out."
-            )
-        if len(self._pool) == 0:
-            raise InputError(
-                f"data.p_s={self.p_s:g} and data.u_s={self.u_s:g} leave no training clip; raise "
-                "one of them."
-            )
-        if self.b_s != 0 and len(self._labelled) == 0:
-            remedy = "raise data.p_s" + (" or set data.b_s=0" if not self.needs.labels else "")
-            raise InputError(
-                f"data.p_s={self.p_s:g} leaves no labelled clip, but data.b_s="
-                f"{as_typed(self.b_s)} draws them; {remedy}."
-            )
-
-    def _check_streams_of(self, epoch_of: str) -> None:
-        """Refuse settings of the streams that do not exist, or are without effect."""
-        if epoch_of not in ("train", "labelled", "unlabelled", "crops"):
-            raise InputError(
-                f"data.epoch_of must be train, labelled, unlabelled or crops, got {epoch_of}."
-            )
-        if epoch_of != "train" and self._steps_per_epoch is not None:
-            raise InputError(
-                f"data.epoch_of={epoch_of} has no effect beside data.steps_per_epoch="
-                f"{self._steps_per_epoch}; set data.steps_per_epoch=null, or trainer.max_epochs, "
-                "or leave it out."
-            )
-        draws_none = self.b_s is not None and self._num_labelled == self.batch_size
-        asked = "data.disjoint=true" if self.disjoint else f"data.epoch_of={epoch_of}"
-        if (self.disjoint or epoch_of == "unlabelled") and (self.b_s is None or draws_none):
-            raise InputError(
-                f"{asked} is about unlabelled batches, and data.b_s={as_typed(self.b_s)} draws "
-                "none; set data.b_s below 1, such as data.b_s=0.5, or leave it out."
-            )
-
-
-def _check_numbers(**settings: object) -> None:
-    for name, value in settings.items():
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise InputError(f"data.{name} must be a number, got {value!r}.")
+        drawn.labels.append_unlabelled(len(other.clip_ids))

@@ -1,15 +1,12 @@
 """A method's requirements of its training batches, and whether the data meet them."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from musicssl.data.corpus import Corpus
+from musicssl.data.settings import DataSettings, as_typed
 from musicssl.data.teacher import Teacher
 from musicssl.data.validation import BY_LABELS
 from musicssl.errors import InputError
-
-if TYPE_CHECKING:
-    from musicssl.data.datamodule import SemiSupervisedDataModule
 
 _TEACHERS = {"embeddings": "teacher_embeddings", "logits": "finetune.teacher"}  # who gives what
 
@@ -39,12 +36,12 @@ class Needs:
     tokens: bool = False
 
 
-def check_needs(needs: Needs, data: "SemiSupervisedDataModule") -> None:
+def check_needs(needs: Needs, data: DataSettings) -> None:
     """Check that the settings of a data module meet the requirements of a method.
 
     Args:
         needs: Requirements of the method.
-        data: The data module; its corpus is not read.
+        data: The settings.
 
     Raises:
         InputError: If they do not; the message names the setting to change.
@@ -127,8 +124,3 @@ def check_teacher(needs: Needs, teacher: Teacher | None) -> None:
             f"this method learns from {' or '.join(kinds)}, but {teacher.name} gives "
             f"{teacher.kind}; name a checkpoint or a file with {said}."
         )
-
-
-def as_typed(b_s: float | None) -> str:
-    """Return `b_s` as it is typed on the command line."""
-    return "null" if b_s is None else f"{b_s:g}"

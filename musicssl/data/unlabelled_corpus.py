@@ -48,6 +48,21 @@ def training_pool(other: Corpus, corpus: Corpus, held_out: NDArray[np.int64]) ->
     return pool
 
 
+def check_same_features(corpus: Corpus, other: Corpus) -> None:
+    """Check that clips of both corpora can lie in one batch.
+
+    Raises:
+        InputError: If their features differ.
+    """
+    names = ("is_sound", "num_features", "tokens")
+    if any(getattr(corpus, name) != getattr(other, name) for name in names):
+        raise InputError(
+            f"the clips of {corpus.name} and of unlabelled={other.name} have different "
+            "features; choose features that both have, such as features=log_mel or "
+            "features=waveform."
+        )
+
+
 @contextmanager
 def prefix_errors() -> Iterator[None]:
     """Name the settings of the unlabelled corpus in errors, such as `unlabelled.root`."""

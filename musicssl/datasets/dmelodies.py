@@ -34,7 +34,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from musicssl.data.corpus import Corpus
+from musicssl.data.corpus import Corpus, InMemory
 from musicssl.datasets.synthesis.melodies import (
     COUNT,
     FACTORS,
@@ -51,7 +51,7 @@ _BOUNDS = (int(0.7 * COUNT), int((0.7 + 0.2) * COUNT))  # as the authors' loader
 
 
 @dataclass(frozen=True)
-class DMelodies:
+class DMelodies(InMemory):
     """The melodies, or a share of them.
 
     Attributes:
@@ -73,9 +73,6 @@ class DMelodies:
                 f"{COUNT:,} melodies."
             )
 
-    def prepare(self) -> None:
-        """Do nothing: the melodies are generated when they are loaded."""
-
     def load(self) -> Corpus:
         """Make the melodies, ordered by split and by number."""
         numbers, split = self._drawn()
@@ -91,14 +88,6 @@ class DMelodies:
             task="regression",
             tokens=TOKENS,
         )
-
-    def audio(self, clip_id: str) -> tuple[NDArray[np.float32], int]:
-        """Say that there is no recording.
-
-        Raises:
-            InputError: Always.
-        """
-        raise InputError(f"{clip_id} is a row of tokens, of which there is no recording.")
 
     def pitches_of(self, tokens: NDArray[np.integer]) -> NDArray[np.int64]:
         """Return MIDI pitches; see `musicssl.data.melodies.Melodies`."""

@@ -52,7 +52,7 @@ def robustness_curves(tables: Mapping[str, Robustness], metric: str) -> Figure:
         axes.tick_params(labelsize=SMALL)
         axes.grid(visible=True, color="0.9")
         axes.spines[["top", "right"]].set_visible(False)
-    _finish(figure, panels, len(names), columns)
+    _finish(panels, len(names), columns)
     heading = metric_info(metric).heading
     figure.suptitle(f"{heading} of corrupted clips; dashed: of clean ones", **PLAIN)
     figure.supxlabel("severity", fontsize=SMALL + 2)
@@ -102,7 +102,7 @@ def _draw_legend(figure: Figure, axes: Axes) -> None:
         text.set_parse_math(False)
 
 
-def _finish(figure: Figure, panels: Sequence[Axes], count: int, columns: int) -> None:
+def _finish(panels: Sequence[Axes], count: int, columns: int) -> None:
     """Remove panels that are left over; those above them get the ticks."""
     for axes in panels[count:]:
         axes.remove()

@@ -9,7 +9,7 @@ from torch import Tensor
 from musicssl.errors import InputError
 from musicssl.inference.description import Description
 from musicssl.inference.parts import described
-from musicssl.runs.checkpoint_file import CheckpointFile
+from musicssl.runs.checkpoint import Checkpoint
 from musicssl.runs.pretrained import without_weights
 
 Which = Literal["best", "student"]
@@ -34,7 +34,7 @@ def read_network(path: Path, trusted: Sequence[str] = (), which: Which = "best")
         InputError: If the file is no checkpoint, if its method predicts otherwise than by an
             encoder and a pooling, or if its features cannot be made from sound.
     """
-    checkpoint = CheckpointFile.read(path)
+    checkpoint = Checkpoint.read(path)
     features = _features(checkpoint)
     network = checkpoint.network if which == "best" else _STUDENT
     encoder, pooling = _builders(checkpoint, trusted)
@@ -54,7 +54,7 @@ def read_network(path: Path, trusted: Sequence[str] = (), which: Which = "best")
     )
 
 
-def _features(checkpoint: CheckpointFile) -> Any:
+def _features(checkpoint: Checkpoint) -> Any:
     """Return the settings of what turned audio into the input of the network."""
     dataset = checkpoint.setting("dataset")
     target = str(dataset.get("_target_"))
@@ -74,14 +74,12 @@ def _features(checkpoint: CheckpointFile) -> Any:
     return features
 
 
-def _builders(checkpoint: CheckpointFile, trusted: Sequence[str]) -> tuple[Any, Any]:
+def _builders(checkpoint: Checkpoint, trusted: Sequence[str]) -> tuple[Any, Any]:
     """Return the settings of encoder and pooling."""
     settings = without_weights(checkpoint.setting("method"))  # it brings its own
     if isinstance(settings.get("encoder"), dict) and isinstance(settings.get("pooling"), dict):
         return settings["encoder"], settings["pooling"]
-    from musicssl.runs.checkpoint import Checkpoint  # imports Hydra and Lightning
-
-    method = Checkpoint.read(checkpoint.path).method(trusted)
+    method = checkpoint.method(trusted)  # imports Hydra and Lightning
     if not method.predicts_by_network:
         raise InputError(
             f"{checkpoint.path} predicts by the clusters of {settings['_target_']}, and not by an "
@@ -99,7 +97,7 @@ def _part(weights: Mapping[str, Tensor], network: str, path: Path) -> dict[str, 
     return part
 
 
-def _origin(checkpoint: CheckpointFile) -> dict[str, Any]:
+def _origin(checkpoint: Checkpoint) -> dict[str, Any]:
     """Return what a model card says of the run; what the checkpoint does not say is left out."""
     origin: dict[str, Any] = {"checkpoint": checkpoint.digest, "version": checkpoint.version}
     for key in _OF_ORIGIN:

@@ -155,6 +155,12 @@ class SyncBatchNorms(TorchSyncBatchNorm):
         return super().revert(model)
 
 
+def has_synchronised(model: nn.Module) -> bool:
+    """Return whether batch norms of a model share their statistics over the ranks of a run."""
+    kinds = (SyncBatchNorm, nn.SyncBatchNorm)
+    return world_size() > 1 and any(isinstance(part, kinds) for part in model.modules())
+
+
 def _synchronised(norm: _BatchNorm) -> SyncBatchNorm:
     synchronised = SyncBatchNorm(
         norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats

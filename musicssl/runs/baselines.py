@@ -70,6 +70,14 @@ def logistic_regression() -> LogisticRegression:
     return LogisticRegression(C=1.0, max_iter=1000)
 
 
+def has_baselines(datamodule: SemiSupervisedDataModule, own: str | None = None) -> bool:
+    """Return whether there are baselines to compare a run with; see `write_baselines`."""
+    try:
+        return len(_chosen(datamodule, own)) > 0
+    except InputError:
+        return False
+
+
 def write_baselines(
     folder: RunFolder, datamodule: SemiSupervisedDataModule, cache: Path, own: str | None = None
 ) -> None:

@@ -1,117 +1,253 @@
-"""Checkpoints: whole, safe to open, and enough by themselves to rebuild their method."""
+"""Checkpoints: safe to open, and enough by themselves to rebuild their method.
 
+What they hold is read without the packages that train. Only `Checkpoint.method` imports Hydra and
+Lightning.
+"""
+
+import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any, Self
+from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
-import pytorch_lightning as pl
 import torch
-from hydra.utils import instantiate
-from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from musicssl.errors import InputError
 from musicssl.evaluation.decisions import Decisions
-from musicssl.methods.base.method import Method
-from musicssl.runs.checkpoint_file import DECISIONS, KEY, CheckpointFile, read_checkpoint
 from musicssl.runs.pretrained import without_weights
-from musicssl.runs.trust import METHOD_PARTS, check_parts, check_plain
+from musicssl.runs.trust import CORPUS_PARTS, METHOD_PARTS, check_parts, check_plain
+
+if TYPE_CHECKING:
+    from musicssl.methods.base.method import Method
+
+KEY = "musicssl"
+DECISIONS = "decisions"
+_FORMER_MODULES = {  # where 0.1.0 had the parts that its checkpoints name; dropped with 0.3
+    **{
+        f"musicssl.augment.{name}": f"musicssl.augment.instances.{name}"
+        for name in ("feature_gain", "feature_mask", "gain", "noise", "resample", "tilt")
+    },
+    **{
+        f"musicssl.augment.{name}": f"musicssl.augment.sound.{name}"
+        for name in ("level", "polarity", "white_noise")
+    },
+    **{
+        f"musicssl.{name}": f"musicssl.networks.{name}"
+        for name in ("pooling", "projector", "teacher")
+    },
+    "musicssl.thresholds": "musicssl.networks.thresholds.prior",
+    "musicssl.networks.thresholds": "musicssl.networks.thresholds.prior",
+    "musicssl.features.log_mel": "musicssl.audio.log_mel",
+    "musicssl.features.waveform": "musicssl.audio.waveform",
+    "musicssl.likelihoods": "musicssl.losses.likelihoods",
+    "musicssl.similarity": "musicssl.losses.similarity",
+    "musicssl.views": "musicssl.augment.views",
+}
 
 
-class DescribeCheckpoint(pl.Callback):
-    """Put into each checkpoint what it takes to rebuild its method, as JSON text.
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read all that is in a checkpoint onto the CPU; see `Checkpoint.read`."""
+    return _read(path)[0]
 
-    Args:
-        config: The resolved configuration of the run, plain dicts, lists, strings and numbers.
-        classes: The name of each class, in column order.
-        sizes: Keyword arguments of the method that the corpus decided: `num_features`,
-            `num_instances`, `num_classes`, `task`.
-        data: Hashes of what the run is made from, by name.
+
+def _read(path: Path) -> tuple[dict[str, Any], str]:
+    """Return the content of a checkpoint and the SHA-256 of the file, which is opened once."""
+    if not path.is_file():
+        raise InputError(
+            f"there is no checkpoint {path}; runs keep theirs in checkpoints/best.ckpt."
+        )
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0)
+            _check_sums(file, path.stat().st_size)
+            file.seek(0)
+            content = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # on foreign bytes torch's reader raises whatever it stumbles over
+        raise InputError(
+            f"{path} is damaged or is not a checkpoint, or it holds code, which is never run; "
+            "train the run again or use another."
+        ) from error
+    if not isinstance(content, dict) or KEY not in content:
+        raise InputError(f"{path} was not written by musicssl: it does not say how it was made.")
+    return content, digest
+
+
+def _check_sums(file: IO[bytes], size: int) -> None:
+    """Compare all parts of a checkpoint, which is a zip archive, with their checksums.
+
+    torch does not look at them.
 
     Raises:
-        InputError: If there is a value that JSON has no type for, or an interpolation.
+        BadZipFile: If one differs, or is compressed or larger than the file, which none of ours is.
+    """
+    with ZipFile(file) as archive:
+        parts = archive.infolist()
+        if any(part.compress_type != ZIP_STORED for part in parts):
+            raise BadZipFile("it is compressed")
+        if sum(part.file_size for part in parts) > size:
+            raise BadZipFile("it says that it holds more than it does")
+        damaged = archive.testzip()
+        if damaged is not None:
+            raise BadZipFile(f"{damaged} differs from its checksum")
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A checkpoint of a musicssl run, read once.
+
+    Attributes:
+        path: Of the file.
+        digest: SHA-256 of the file.
+        version: Of the musicssl that wrote it.
+        config: The resolved configuration of its run, plain values.
+        classes: The names of its classes, in column order.
+        sizes: Keyword arguments of the method that its corpus decided.
+        data: Hashes of what its run was made from, by name; empty in version 0.1.
     """
 
-    def __init__(
-        self,
-        config: Mapping[str, Any],
-        classes: Sequence[str],
-        sizes: Mapping[str, Any],
-        data: Mapping[str, str] | None = None,
-    ) -> None:
-        description = {
-            "config": dict(config),
-            "classes": list(classes),
-            "sizes": dict(sizes),
-            "version": version("musicssl"),
-            **({} if data is None else {"data": dict(data)}),
-        }
-        check_plain(description, "the configuration")
-        self._text = json.dumps(description)
+    path: Path
+    digest: str
+    version: str
+    config: dict[str, Any]
+    classes: tuple[str, ...]
+    sizes: dict[str, Any]
+    data: dict[str, Any]
+    _content: Mapping[str, Any]
 
-    def on_save_checkpoint(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        """Add the description."""
-        checkpoint[KEY] = self._text
+    @classmethod
+    def read(cls, path: Path | str) -> Self:
+        """Read a checkpoint onto the CPU; no pickle in it is executed, and nothing is called.
 
+        Raises:
+            InputError: If the file is missing, damaged, or not one of ours, or does not say its
+                settings, classes or sizes. Which settings there are is for `setting` to check.
+        """
+        path = Path(path)
+        return cls.of(*_read(path), path)
 
-class AtomicCheckpointIO(TorchCheckpointIO):
-    """Write a checkpoint whole or not at all, and open it without running code from it."""
+    @classmethod
+    def of(cls, content: Mapping[str, Any], digest: str, path: Path) -> Self:
+        """Take up what was read from a checkpoint; see `read`.
 
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
-    ) -> None:
-        """Write beside the target and rename: a kill leaves the previous checkpoint as it was."""
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f".{target.name}.part")
+        Args:
+            content: Of the file.
+            digest: SHA-256 of the file.
+            path: Of the file.
+        """
+        made = _description(content[KEY], path)
+        made_by = str(made.get("version", "of an unknown version"))
+        for name, kind in (("config", dict), ("classes", list), ("sizes", dict)):
+            if not isinstance(made.get(name), kind):
+                raise unfit(path, made_by, f"it does not say its {name}")
+        if not all(isinstance(name, str) for name in made["classes"]):
+            raise unfit(path, made_by, "it does not say its classes")
+        return cls(
+            path=path,
+            digest=digest,
+            version=made_by,
+            config=_with_current_names(made["config"]),
+            classes=tuple(made["classes"]),
+            sizes=_checked_sizes(made["sizes"], path),
+            data=made["data"] if isinstance(made.get("data"), dict) else {},
+            _content=content,
+        )
+
+    @property
+    def epoch(self) -> int:
+        """The epoch after which it was written, from 0.
+
+        Raises:
+            InputError: If it does not say.
+        """
+        epoch = self._content.get("epoch")
+        if not isinstance(epoch, int):
+            raise self.unfit("it does not say its epoch")
+        return epoch
+
+    @property
+    def has_best(self) -> bool:
+        """Whether the run that it can resume had kept an epoch as its best."""
+        states = self._content.get("callbacks")
+        if not isinstance(states, Mapping):
+            return False
+        return any(
+            bool(state.get("best_model_path"))
+            for state in states.values()
+            if isinstance(state, Mapping)
+        )
+
+    @property
+    def weights(self) -> Mapping[str, Tensor]:
+        """The state of its method.
+
+        Raises:
+            InputError: If it has none.
+        """
+        weights = self._content.get("state_dict")
+        if not isinstance(weights, Mapping) or not all(isinstance(name, str) for name in weights):
+            raise self.unfit("it has no weights")
+        return weights
+
+    @property
+    def network(self) -> str:
+        """The submodule of its method, in `weights`, that the method predicts with."""
+        if "network" in self._content:
+            return str(self._content["network"])
+        former = ("teacher.average", "selected.copies.classifier")  # of 0.1.0; dropped with 0.3
+        names = [one for one in former if any(k.startswith(f"{one}.") for k in self.weights)]
+        return names[0] if names else "classifier"
+
+    @property
+    def decisions(self) -> Decisions | None:
+        """Thresholds and temperatures that were chosen on validation; None in version 0.1.
+
+        Raises:
+            InputError: If they are damaged.
+        """
+        text = self._content.get(DECISIONS)
+        if text is None:
+            return None
         try:
-            with part.open("wb") as file:
-                _save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)  # on a full disk it would take room for nothing
+            found = Decisions.of_plain(json.loads(text), len(self.classes))
+        except (TypeError, ValueError, RecursionError):
+            found = None
+        if found is None:
+            raise self.unfit("it does not say its decision thresholds")
+        return found
 
-    def load_checkpoint(
-        self, path: str | os.PathLike[str], map_location: Any = None, weights_only: Any = None
-    ) -> dict[str, Any]:
-        """Read tensors and plain values only."""
-        return read_checkpoint(Path(path))
+    def setting(self, key: str) -> Any:
+        """Return a setting of the run, or all of a section, by a path such as "data.crop_seconds".
 
+        Raises:
+            InputError: If the run had none of that name.
+        """
+        node: Any = self.config
+        for name in key.split("."):
+            if not isinstance(node, dict) or name not in node:
+                raise self.unfit(f"it does not say what {key} was")
+            node = node[name]
+        return node
 
-def _save(checkpoint: dict[str, Any], file: IO[bytes]) -> None:
-    try:
-        torch.save(checkpoint, file)
-    except RuntimeError as error:  # torch closes its archive, which fails on a full disk as well
-        if isinstance(error.__context__, OSError):
-            raise error.__context__ from error
-        raise
+    def corpus_parts(self, key: str, trusted: Sequence[str] = ()) -> Any:
+        """Return settings of a corpus, or of features, that call nothing else.
 
+        Args:
+            key: See `setting`.
+            trusted: See `method`.
 
-def replace_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
-    """Give a checkpoint other weights; the file is whole at any moment."""
-    content = read_checkpoint(path)
-    content["state_dict"] = {name: value.cpu() for name, value in weights.items()}
-    AtomicCheckpointIO().save_checkpoint(content, path)
+        Raises:
+            InputError: If they name anything else to call.
+        """
+        settings = self.setting(key)
+        check_parts(settings, (*CORPUS_PARTS, *trusted), self.path)
+        return settings
 
-
-def keep_decisions(path: Path, decisions: Decisions) -> None:
-    """Add to a checkpoint how its scores become decisions; the file is whole at any moment."""
-    content = read_checkpoint(path)
-    content[DECISIONS] = json.dumps(decisions.plain())
-    AtomicCheckpointIO().save_checkpoint(content, path)
-
-
-class Checkpoint(CheckpointFile):
-    """A checkpoint of a musicssl run that can be trained on, evaluated and probed."""
-
-    def method(self, trusted: Sequence[str] = (), trained: bool = True) -> Method:
+    def method(self, trusted: Sequence[str] = (), trained: bool = True) -> "Method":
         """Rebuild the method, in evaluation mode on the CPU.
 
         Args:
@@ -130,7 +266,11 @@ class Checkpoint(CheckpointFile):
             self._fill(method)
         return method.eval()
 
-    def _built(self, trusted: Sequence[str]) -> Method:
+    def _built(self, trusted: Sequence[str]) -> "Method":
+        from hydra.utils import instantiate  # not for those who only read weights
+
+        from musicssl.methods.base.method import Method  # imports Lightning
+
         self.setting("method._target_")  # without one Hydra would hand the settings back
         config = without_weights(self.setting("method"))  # it brings its own
         # Hydra puts the sizes in among the settings before it calls anything.
@@ -146,7 +286,7 @@ class Checkpoint(CheckpointFile):
             raise self.unfit(why)
         return method
 
-    def _fill(self, method: Method) -> None:
+    def _fill(self, method: "Method") -> None:
         why = "weights that are not those of the network that its settings build"
         try:
             method.load_state_dict(self.weights)
@@ -157,10 +297,14 @@ class Checkpoint(CheckpointFile):
                 ) from error
             raise self.unfit(f"it holds {why}") from error
 
+    def unfit(self, why: str) -> InputError:
+        """Return the error that it does not fit this version of musicssl."""
+        return unfit(self.path, self.version, why)
+
 
 def load_method(
     path: Path | str, trusted: Sequence[str] = (), trained: bool = True
-) -> tuple[Method, tuple[str, ...]]:
+) -> tuple["Method", tuple[str, ...]]:
     """Rebuild a trained method from its checkpoint alone.
 
     Args:
@@ -176,3 +320,59 @@ def load_method(
     """
     checkpoint = Checkpoint.read(path)
     return checkpoint.method(trusted, trained), checkpoint.classes
+
+
+def _description(stored: Any, path: Path) -> dict[str, Any]:
+    """Return what a checkpoint says of how it was made: JSON text, or a dict of version 0.1.
+
+    Raises:
+        InputError: If it holds anything but plain values.
+    """
+    try:
+        made = json.loads(stored) if isinstance(stored, str) else stored
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"{path} is damaged, it does not say how it was made; use another copy, or train it "
+            "again."
+        ) from error
+    check_plain(made, path)
+    return made if isinstance(made, dict) else {}
+
+
+def _checked_sizes(sizes: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Return the sizes of a method, which are no containers and name no part.
+
+    Raises:
+        InputError: If they are anything else.
+    """
+    for name, size in sizes.items():
+        if not isinstance(name, str) or name.startswith("_") or not isinstance(size, int | str):
+            raise InputError(
+                f"{path} has {name!r} among the sizes of its method, which are numbers and a "
+                "task; do not use this file."
+            )
+    return sizes
+
+
+def _with_current_names(node: Any) -> Any:
+    """Return a configuration whose targets have the names that this version has for them."""
+    if isinstance(node, list):
+        return [_with_current_names(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    renamed = {key: _with_current_names(value) for key, value in node.items()}
+    target = renamed.get("_target_")
+    if isinstance(target, str):
+        module, dot, name = target.rpartition(".")
+        renamed["_target_"] = f"{_FORMER_MODULES.get(module, module)}{dot}{name}"
+    return renamed
+
+
+def unfit(path: Path, made_by: str, why: str) -> InputError:
+    """Return the error that a checkpoint does not fit this version of musicssl."""
+    here = version("musicssl")
+    cure = "use another copy" if made_by == here else "load it with that version"
+    return InputError(
+        f"{path} was written by musicssl {made_by} and does not fit this one, {here}: {why}; "
+        f"{cure}, or train it again."
+    )

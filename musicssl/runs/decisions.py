@@ -24,7 +24,7 @@ from musicssl.evaluation.tasks import task_named
 from musicssl.figures.reliability import draw_reliability
 from musicssl.figures.threshold_study import draw_threshold_study
 from musicssl.runs.artifacts.localisation import in_places
-from musicssl.runs.checkpoint import keep_decisions
+from musicssl.runs.checkpoint_writing import keep_decisions
 from musicssl.runs.folder import RunFolder
 
 EventSettings = tuple[NDArray[np.float64], NDArray[np.float64]]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pytorch_lightning.callbacks import Timer
 
 from musicssl.data.datamodule import SemiSupervisedDataModule
+from musicssl.data.label_count import count_labels
 from musicssl.evaluation.metrics import metric_info
 from musicssl.runs.checkpoint import Checkpoint
 from musicssl.runs.history import read_history
@@ -29,7 +30,7 @@ _FALLEN = 0.05  # of the student's AUROC, from its best
 
 def describe_data(datamodule: SemiSupervisedDataModule) -> str:
     """Say how many clips are trained on, validated and tested, and how many have labels."""
-    text = str(datamodule.label_count())
+    text = str(count_labels(datamodule))
     parts = []
     for split, name in (("val", "validation"), ("test", "test")):
         labelled = int(datamodule.labels(split)[1].any(dim=1).sum())

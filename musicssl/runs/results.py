@@ -9,6 +9,7 @@ from rich.console import Console
 
 from musicssl.cache import null_to_nan, write_json
 from musicssl.data.datamodule import SemiSupervisedDataModule
+from musicssl.data.label_count import count_labels
 from musicssl.errors import printable
 from musicssl.evaluation.metrics import Metrics
 from musicssl.evaluation.predictions import Predictions, Scorer, measure, predict_clips
@@ -69,7 +70,7 @@ def write_results(
         "validation": validated,
         "decisions": write_decisions(folder, validation, predictions, events, shares),
         "classes": list(corpus.classes),
-        "labels": asdict(datamodule.label_count()),
+        "labels": asdict(count_labels(datamodule)),
         **dict.fromkeys(_ALWAYS_PRESENT),
         **({"stopped_by": stopped_by} if stopped_by else {}),
         **({"trained": dict(trained)} if trained else {}),

@@ -7,19 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
+from pytorch_lightning.callbacks import Checkpoint as CheckpointCallback
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from musicssl.cache import discard
 from musicssl.errors import InputError
 from musicssl.evaluation.metrics import metric_info
-from musicssl.runs.checkpoint_file import CheckpointFile
+from musicssl.runs.checkpoint import Checkpoint
 from musicssl.runs.folder import RunFolder, check_same_data, previous_of
 
 LAST = "last"  # in place of a metric: the last epoch is kept
 
 
-class ResumeCheckpoint(Checkpoint):
+class ResumeCheckpoint(CheckpointCallback):
     """Keep the state of the run in a file, written after each epoch and when it is asked to stop.
 
     The file before it stays beside it, in case that the last one is damaged.
@@ -103,7 +104,7 @@ def find_resumable(folder: RunFolder, data: Mapping[str, str]) -> Resumable:
         if not os.path.lexists(path):
             continue
         try:
-            found = CheckpointFile.read(path)
+            found = Checkpoint.read(path)
         except InputError:
             damaged.append(path)
             continue
@@ -116,7 +117,7 @@ def find_resumable(folder: RunFolder, data: Mapping[str, str]) -> Resumable:
 
 def _is_whole(path: Path) -> bool:
     try:
-        CheckpointFile.read(path)
+        Checkpoint.read(path)
     except InputError:
         return False
     return True

@@ -11,7 +11,7 @@ from musicssl.cache import file_identity
 from musicssl.errors import InputError
 from musicssl.methods.base.learner import Learner
 from musicssl.networks.transfer import Columns, Transfer
-from musicssl.runs.checkpoint_file import CheckpointFile
+from musicssl.runs.checkpoint import Checkpoint
 from musicssl.runs.settings import value_text
 
 _WITHOUT_WEIGHTS = ("dropout", "weights", "weights_folder")  # settings that may differ
@@ -46,9 +46,9 @@ class Start:
         """Read a checkpoint.
 
         Raises:
-            InputError: See `CheckpointFile.read`.
+            InputError: See `Checkpoint.read`.
         """
-        checkpoint = CheckpointFile.read(path)
+        checkpoint = Checkpoint.read(path)
         return cls(
             path=checkpoint.path,
             digest=checkpoint.digest,

@@ -176,7 +176,7 @@ def test_a_full_disk_is_one_sentence_and_the_build_is_resumed_later(tmp_path, wh
     (part,) = tmp_path.glob(".store.part-*")
     assert str(caught.value) == (
         "the clip store cannot be written: File too large; make room or choose another folder "
-        f"(data.cache), and prepare again: {part} keeps the clips done so far."
+        f"(data.cache), and start again: {part} keeps the clips done so far."
     )
     assert not folder.exists()
     store, decoded = build_counting(folder)

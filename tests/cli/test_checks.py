@@ -12,7 +12,7 @@ from musicssl.cli.overrides import override_errors
 from musicssl.errors import InputError, input_error
 from musicssl.runs.checkpoint import Checkpoint
 from musicssl.runs.folder import RunFolder
-from musicssl.runs.history import read_history
+from musicssl.runs.history import History, read_history
 from tests.support.commands import composed, shell
 from tests.support.tiny import Tiny
 from tests.support.training_command import QUICK
@@ -161,7 +161,7 @@ def test_a_larger_limit_of_time_continues_what_a_smaller_one_stopped(tmp_path, m
     whole = Checkpoint.read(run(tmp_path / "whole", "trainer.max_epochs=4").last).weights
 
     with monkeypatch.context() as patch:
-        patch.setattr(training.History, "on_train_batch_end", stop_in_epoch_2, raising=False)
+        patch.setattr(History, "on_train_batch_end", stop_in_epoch_2, raising=False)
         folder = run(tmp_path / "cut", "trainer.max_epochs=4", "+trainer.max_time=00:00:01:00")
     assert json.loads(folder.metrics.read_text())["stopped_by"] == "trainer.max_time=00:00:01:00"
     assert Checkpoint.read(folder.last).epoch == 1  # the last whole one

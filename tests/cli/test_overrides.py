@@ -5,14 +5,8 @@ from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
-from musicssl.cli.overrides import (
-    check_kinds,
-    check_parts,
-    check_removed,
-    check_use,
-    nearest,
-    override_errors,
-)
+from musicssl.cli.composed_settings import check_kinds, check_parts, check_removed, check_use
+from musicssl.cli.overrides import nearest, override_errors
 from musicssl.errors import InputError
 
 CONF = Path(__file__).parents[2] / "conf"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from musicssl.cli.training import build_datamodule
+from musicssl.cli.run_data import build_datamodule
 from tests.support.composing import composed
 
 

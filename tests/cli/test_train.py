@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from musicssl.batch import Batch
-from musicssl.cli import training
 from musicssl.errors import InputError
 from musicssl.evaluation.metrics import macro, per_class_metrics
 from musicssl.runs.checkpoint import Checkpoint, load_method
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.history import read_history
+from musicssl.seeding import StepSeed
 from tests.support.commands import shell
 from tests.support.opens import opens_of
 from tests.support.quick import slow_after
@@ -295,7 +295,7 @@ def test_a_run_that_diverged_is_never_complete(tmp_path, monkeypatch, loss):
     def log_once(callback, trainer, pl_module):
         trainer.callback_metrics["train/loss"].fill_(loss if trainer.current_epoch == 1 else 0.5)
 
-    monkeypatch.setattr(training.StepSeed, "on_train_epoch_end", log_once)
+    monkeypatch.setattr(StepSeed, "on_train_epoch_end", log_once)
     for _ in range(2):  # the second finds it trained to the end
         with pytest.raises(InputError, match=f"the loss was {loss} in epoch 1; try a smaller"):
             run(tmp_path, "trainer.max_epochs=3")

@@ -78,5 +78,5 @@ def test_attributes_of_other_melodies_are_missing():
 
 
 def test_there_is_no_recording():
-    with pytest.raises(InputError, match="is a row of tokens"):
+    with pytest.raises(InputError, match="have no recordings"):
         DMelodies().audio("dmelodies-0000000")

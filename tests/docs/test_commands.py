@@ -10,9 +10,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from musicssl.cli.composed_settings import check_use
 from musicssl.cli.main import main
-from musicssl.cli.overrides import check_use
-from musicssl.cli.training import build_datamodule
+from musicssl.cli.run_data import build_datamodule
 from tests.support.commands import ROOT
 from tests.support.composing import CONF, composed
 from tests.support.documented import code_blocks, noted, of_package, of_script, pages

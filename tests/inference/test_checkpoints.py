@@ -11,8 +11,8 @@ from musicssl.batch import Batch
 from musicssl.cli.export import main as export
 from musicssl.errors import InputError
 from musicssl.methods.vade import VaDE
-from musicssl.runs.checkpoint import AtomicCheckpointIO, load_method
-from musicssl.runs.checkpoint_file import read_checkpoint
+from musicssl.runs.checkpoint import load_method, read_checkpoint
+from musicssl.runs.checkpoint_writing import AtomicCheckpointIO
 from tests.support.tone_folder import RATE, train_on
 
 NARROW = ("features=log_mel_means", "features.num_mels=8", "trainer.max_epochs=1")

@@ -13,7 +13,7 @@ from musicssl.cache import read_json, write_json
 from musicssl.cli.export import main as export
 from musicssl.errors import InputError
 from musicssl.inference.exported import CARD, CONFIG, WEIGHTS
-from musicssl.runs.checkpoint_file import CheckpointFile
+from musicssl.runs.checkpoint import Checkpoint
 from tests.support.tone_folder import CLASSES
 
 
@@ -36,7 +36,7 @@ def test_scores_are_those_of_the_checkpoint(folder, of_instances, recordings):
 
 def test_weights_are_open_to_others(folder, of_instances):
     """Oracle: safetensors for NumPy."""
-    weights = CheckpointFile.read(of_instances.best).weights
+    weights = Checkpoint.read(of_instances.best).weights
     for name, value in load_file(folder / WEIGHTS).items():
         assert (value == weights[f"classifier.{name}"].numpy()).all()
 

@@ -20,11 +20,8 @@ from musicssl.losses.likelihoods import Bernoulli, BoundedGaussian
 from musicssl.losses.masked_bce import masked_bce
 from musicssl.methods.dgm import DeepGenerativeModel
 from musicssl.methods.generative.selected import values_of_models
-from musicssl.runs.checkpoint import (
-    AtomicCheckpointIO,
-    DescribeCheckpoint,
-    load_method,
-)
+from musicssl.runs.checkpoint import load_method
+from musicssl.runs.checkpoint_writing import AtomicCheckpointIO, DescribeCheckpoint
 from musicssl.runs.history import History, read_history
 from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint
 from musicssl.runs.starting import Start, start_method

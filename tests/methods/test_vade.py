@@ -21,7 +21,8 @@ from musicssl.losses.vade import component_costs, log_responsibilities, vade_kl
 from musicssl.methods.generative.mixture import fit_mixture
 from musicssl.methods.m1 import M1
 from musicssl.methods.vade import VaDE
-from musicssl.runs.checkpoint import AtomicCheckpointIO, DescribeCheckpoint, load_method
+from musicssl.runs.checkpoint import load_method
+from musicssl.runs.checkpoint_writing import AtomicCheckpointIO, DescribeCheckpoint
 from musicssl.runs.history import History, read_history
 from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint
 from musicssl.seeding import StepSeed

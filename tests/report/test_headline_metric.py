@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from musicssl.cli.job import attempt
-from musicssl.data.datamodule import LabelCount
+from musicssl.data.label_count import LabelCount
 from musicssl.evaluation.predictions import Predictions, measure
 from musicssl.report.__main__ import main as report
 from musicssl.report.write.notes import notes

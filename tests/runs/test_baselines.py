@@ -136,6 +136,7 @@ def test_a_regression_has_none_and_says_so(tmp_path, capsys):
     folder = run_with(tmp_path, *kind)
     printed = capsys.readouterr().out
     assert "No comparison with simple baselines: they classify, and the targets of" in printed
+    assert "Comparing with classifiers" not in printed
     assert json.loads(folder.baselines.read_text())["baselines"] == {}
 
 

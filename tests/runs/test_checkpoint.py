@@ -13,13 +13,8 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.encoders.att import AttEmbedding
 from musicssl.errors import InputError
-from musicssl.runs.checkpoint import (
-    AtomicCheckpointIO,
-    Checkpoint,
-    DescribeCheckpoint,
-    load_method,
-    read_checkpoint,
-)
+from musicssl.runs.checkpoint import Checkpoint, load_method, read_checkpoint
+from musicssl.runs.checkpoint_writing import AtomicCheckpointIO, DescribeCheckpoint
 from musicssl.runs.starting import Start
 from musicssl.runs.trust import homes
 from tests.support.tiny import Tiny

@@ -9,8 +9,7 @@ from hydra.utils import get_object
 
 from musicssl.batch import Batch
 from musicssl.networks.thresholds.prior import PriorMatchedThresholds
-from musicssl.runs.checkpoint import Checkpoint, load_method
-from musicssl.runs.checkpoint_file import _with_current_names
+from musicssl.runs.checkpoint import Checkpoint, _with_current_names, load_method
 
 RUNS = Path(__file__).parents[1] / "fixtures" / "runs_of_0_1"
 

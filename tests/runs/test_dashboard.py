@@ -235,15 +235,15 @@ def fail(error: BaseException) -> Any:
     slow_after(
         1,
         [
-            ("write_results", RuntimeError("out of memory")),
-            ("write_results", KeyboardInterrupt()),
-            ("EpochProgress.on_train_epoch_end", SIGTERMException()),
+            ("training.write_results", RuntimeError("out of memory")),
+            ("training.write_results", KeyboardInterrupt()),
+            ("fitting.EpochProgress.on_train_epoch_end", SIGTERMException()),
         ],
     ),
 )
 def test_a_run_that_fails_is_closed_as_failed_and_can_go_on(tmp_path, monkeypatch, place, error):
     with monkeypatch.context() as broken:
-        broken.setattr(f"musicssl.cli.training.{place}", fail(error))
+        broken.setattr(f"musicssl.cli.{place}", fail(error))
         with pytest.raises(type(error)):
             run(tmp_path)
     failed = Recorded(tmp_path)

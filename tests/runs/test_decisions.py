@@ -8,8 +8,8 @@ import pytest
 from musicssl.errors import InputError
 from musicssl.evaluation.decisions import best_thresholds, f1_at
 from musicssl.evaluation.predictions import Predictions
-from musicssl.runs.checkpoint import AtomicCheckpointIO
-from musicssl.runs.checkpoint_file import CheckpointFile, read_checkpoint
+from musicssl.runs.checkpoint import Checkpoint, read_checkpoint
+from musicssl.runs.checkpoint_writing import AtomicCheckpointIO
 from musicssl.runs.decisions import decisions_sentence, write_decisions
 from musicssl.runs.folder import RunFolder
 from tests.support.training_command import run
@@ -25,7 +25,7 @@ def trained(tmp_path_factory):
 def test_the_checkpoint_holds_what_metrics_json_says(tmp_path):
     trained = run(tmp_path)
     document = trained.result()["decisions"]
-    kept = CheckpointFile.read(trained.best).decisions
+    kept = Checkpoint.read(trained.best).decisions
     assert kept.plain() == {key: document[key] for key in kept.plain()}
     assert (trained.figures / "reliability.png").stat().st_size > 1000
     assert (trained.figures / "thresholds.png").stat().st_size > 1000
@@ -69,11 +69,11 @@ def test_damaged_thresholds_are_refused(trained, tmp_path):
         path = tmp_path / "bad.ckpt"
         AtomicCheckpointIO().save_checkpoint(content | {"decisions": text}, path)
         with pytest.raises(InputError, match="does not say its decision thresholds"):
-            _ = CheckpointFile.read(path).decisions
+            _ = Checkpoint.read(path).decisions
 
 
 def test_events_are_chosen_where_the_corpus_knows_when_classes_sound(trained):
     document = trained.result()["decisions"]
-    kept = CheckpointFile.read(trained.best).decisions
+    kept = Checkpoint.read(trained.best).decisions
     assert len(document["event_thresholds"]) == len(document["median_seconds"]) == 3
     assert kept.median_seconds.tolist() == document["median_seconds"]

@@ -15,7 +15,7 @@ from hydra.utils import instantiate
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from musicssl.data.datamodule import SemiSupervisedDataModule
-from musicssl.runs.checkpoint import AtomicCheckpointIO, DescribeCheckpoint
+from musicssl.runs.checkpoint_writing import AtomicCheckpointIO, DescribeCheckpoint
 from musicssl.runs.history import History
 from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint
 from musicssl.seeding import StepSeed

@@ -6,7 +6,7 @@ import torch
 from hydra.utils import instantiate
 
 from musicssl.cli.app import to_plain
-from musicssl.cli.training import build_datamodule
+from musicssl.cli.run_data import build_datamodule
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.methods.base.method import Method
 from tests.support.commands import SEARCH_PATH, composed

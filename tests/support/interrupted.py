@@ -10,7 +10,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.methods.base.method import Method
-from musicssl.runs.checkpoint import AtomicCheckpointIO, DescribeCheckpoint
+from musicssl.runs.checkpoint_writing import AtomicCheckpointIO, DescribeCheckpoint
 from musicssl.runs.history import History, read_history
 from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint
 from musicssl.seeding import StepSeed

@@ -6,7 +6,7 @@ from dataclasses import asdict
 import numpy as np
 import torch
 
-from musicssl.data.datamodule import LabelCount
+from musicssl.data.label_count import LabelCount
 from musicssl.evaluation.predictions import Predictions, measure
 from musicssl.evaluation.regression import regression_metrics
 from musicssl.runs.folder import RunFolder

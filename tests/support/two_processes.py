@@ -12,7 +12,8 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from musicssl.cli import training
+from musicssl.cli.fitting import build_trainer
+from musicssl.cli.run_data import load_data
 from musicssl.runs.folder import RunFolder
 from tests.support.commands import composed
 from tests.support.teacher_table import table_of
@@ -87,7 +88,7 @@ def train(folder: Path, job: Job, world_size: int) -> dict[str, Any]:
     settings = (*job.words, f"data.batch_size={GLOBAL_BATCH // world_size}")
     config = composed("train", folder, *settings, *(RANKS if world_size > 1 else ()))
     pl.seed_everything(config.seed, verbose=False)
-    datamodule = training.load_data(config)
+    datamodule = load_data(config)
     method = instantiate(config.method, **datamodule.sizes)
     if job.teacher:
         datamodule.add_teacher(table_of(datamodule.corpus, job.teacher))
@@ -96,7 +97,7 @@ def train(folder: Path, job: Job, world_size: int) -> dict[str, Any]:
         if isinstance(part, nn.modules.dropout._DropoutNd):
             part.p = 0.0
     plain = OmegaConf.to_container(config, resolve=True)
-    trainer = training.build_trainer(config, plain, RunFolder(folder), datamodule, {})
+    trainer = build_trainer(config, plain, RunFolder(folder), datamodule, {})
     watch = Watch()
     trainer.callbacks.append(watch)
     with constant_noise():

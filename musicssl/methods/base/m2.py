@@ -253,15 +253,12 @@ class M2Method(Method):
             batches: All training clips, with the labels that this run may see; iterated over more
                 than once.
         """
-        if not self._is_frozen(self.features):
+        if not self.freezing.includes(self.features):
             self.features.to("cpu").fit(batches)
             self.features.to(self.device)
         self._clips = TrainingClips(batches, self.features, self.task, self.device)
         if self.generator is not None:
             self.generator.likelihood.check(self._clips.x)
-
-    def _is_frozen(self, part: nn.Module) -> bool:
-        return any(part is module for frozen in self._frozen for module in frozen.modules())
 
     def draw(self, rows: Tensor) -> Answered:
         """Return clips of the corpus, (M, B) int64, as the input of a step."""

@@ -19,6 +19,7 @@ from musicssl.evaluation.epoch_outputs import EpochOutputs
 from musicssl.evaluation.tasks import Loss, task_named
 from musicssl.losses.balanced_bce import label_prior
 from musicssl.methods.base.fine_tuning import FineTuning
+from musicssl.methods.base.freezing import Freezing
 from musicssl.networks.classifier import READS_INSTANCES, Classifier
 from musicssl.networks.depth import by_distance
 from musicssl.networks.distributed import gathered
@@ -104,10 +105,7 @@ class Method(pl.LightningModule):
         self.schedule = schedule
         self.register_buffer("prior", torch.zeros(num_classes))
         self._val_outputs, self._test_outputs = EpochOutputs(), EpochOutputs()
-        self._frozen: list[nn.Module] = []  # parts in evaluation mode
-        self._held: list[nn.Module] = []  # of these, those that are trained from an epoch on
-        self._held_parameters: dict[int, nn.Parameter] = {}  # by id
-        self._unfreeze_epoch: int | None = None
+        self.freezing = Freezing()
         self._layer_decay: float | None = None
         self._start: tuple[Mapping[str, Tensor], Columns | None] | None = None
         self._recorded: dict[str, tuple[Tensor, int]] = {}
@@ -244,7 +242,8 @@ class Method(pl.LightningModule):
         for network in self._networks():
             encoder = network.get_submodule("encoder")
             layers = add_low_rank(encoder, rank, alpha)
-            self._frozen += [part for part in encoder.modules() if hasattr(part, "running_mean")]
+            norms = [part for part in encoder.modules() if hasattr(part, "running_mean")]
+            self.freezing.keep_in_evaluation(norms)
             if network is not self.classifier:
                 network.requires_grad_(False).load_state_dict(self.classifier.state_dict())
         self.train(self.training)
@@ -277,34 +276,21 @@ class Method(pl.LightningModule):
             ]
         if not any(p.requires_grad for p in self.parameters()):
             raise InputError("finetune.frozen leaves nothing to train; name fewer parts.")
-        self._frozen += frozen
-        if unfreeze_epoch is not None:
-            self._held, self._unfreeze_epoch = frozen, unfreeze_epoch
-            self._held_parameters = {id(p): p for p in trained if not p.requires_grad}
+        self.freezing.freeze(frozen, trained, unfreeze_epoch)
         self.train(self.training)
-
-    @property
-    def _holds(self) -> bool:
-        """Whether parts are frozen that will be trained from a later epoch on."""
-        return self._unfreeze_epoch is not None and self.current_epoch < self._unfreeze_epoch
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Train parts that were frozen until this epoch.
 
         Not at the start of an epoch: a run that is resumed within one has no such start.
         """
-        if self._held and not self._holds:
-            for parameter in self._held_parameters.values():
-                parameter.requires_grad_(True)
-            self._frozen = [part for part in self._frozen if part not in self._held]
-            self._held = []
+        if self.freezing.end_in(self.current_epoch):
             self.train()
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Leave frozen parameters as they are where they have gradients, on several devices."""
-        if self._holds:
-            for parameter in self._held_parameters.values():
-                parameter.grad = None
+        if self.freezing.holds_in(self.current_epoch):
+            self.freezing.drop_gradients()
 
     @property
     def pretraining(self) -> bool:
@@ -353,8 +339,7 @@ class Method(pl.LightningModule):
     def train(self, mode: bool = True) -> "Method":
         """Switch between training and evaluation; frozen parts stay in evaluation."""
         super().train(mode)
-        for part in self._frozen:
-            part.eval()  # otherwise the statistics of batch norms would change
+        self.freezing.evaluate()
         return self
 
     def setup(self, stage: str) -> None:
@@ -372,8 +357,7 @@ class Method(pl.LightningModule):
         if stage != "fit":
             return
         if self.trainer.world_size > 1:  # DDP averages the gradients that there are now
-            for parameter in self._held_parameters.values():
-                parameter.requires_grad_(True)
+            self.freezing.require_gradients()
         self.data.serve(self.needs)
         chunk = getattr(self.classifier.encoder, "chunk_samples", None)
         check_crops(chunk, self.data.crop_seconds, self.data.corpus)
@@ -415,9 +399,10 @@ class Method(pl.LightningModule):
         """
         steps = math.ceil(self.data.steps_per_epoch / self.trainer.accumulate_grad_batches)
         epochs = self._total_steps(steps) / steps
-        if self._unfreeze_epoch is not None and self._unfreeze_epoch >= epochs:
+        unfreeze_epoch = self.freezing.unfreeze_epoch
+        if unfreeze_epoch is not None and unfreeze_epoch >= epochs:
             raise InputError(
-                f"finetune.unfreeze_epoch={self._unfreeze_epoch} leaves none of {epochs:g} epochs "
+                f"finetune.unfreeze_epoch={unfreeze_epoch} leaves none of {epochs:g} epochs "
                 "to train the frozen parts in; lower it, or leave it out to keep them frozen."
             )
         optimizer = self._optimizer()
@@ -447,8 +432,8 @@ class Method(pl.LightningModule):
         return by_distance(self._trained_parameters(), self.classifier.encoder)
 
     def _trained_parameters(self) -> list[nn.Parameter]:
-        held = self._held_parameters
-        return [p for p in self.parameters() if p.requires_grad or id(p) in held]
+        is_held = self.freezing.is_held
+        return [p for p in self.parameters() if p.requires_grad or is_held(p)]
 
     def _total_steps(self, steps_per_epoch: int) -> float:
         """Return the optimizer steps that the trainer allows, by epochs or by steps."""

@@ -16,6 +16,7 @@ from musicssl.evaluation.epoch_outputs import EpochOutputs
 from musicssl.methods.base.mixing import NO_MIXING, check_mixing
 from musicssl.methods.base.stackable import StackableMethod
 from musicssl.networks.classifier import Classifier
+from musicssl.networks.distributed import has_synchronised
 from musicssl.networks.teacher import Teacher
 
 
@@ -99,6 +100,28 @@ class SemiSupervisedMethod(StackableMethod):
     @abstractmethod
     def step(self, batch: Batch) -> Step:
         """Return logits and consistency loss of a batch."""
+
+    def on_train_start(self) -> None:
+        """Check that synchronised batch norms see equally many batches on all ranks.
+
+        A rank whose batch has no labelled clips, or no others, passes one batch through the network
+        where the other ranks pass two, and they would wait for it for ever.
+
+        Raises:
+            InputError: If the labelled share of a batch may differ between ranks.
+        """
+        if self.joint_batch_norm or not has_synchronised(self):
+            return
+        setting = "data.b_s=null"
+        if self.data.b_s is not None:
+            if self.data.drop_labels == 0:
+                return
+            setting = f"data.drop_labels={self.data.drop_labels:g}"
+        raise InputError(
+            f"with {setting} a process may draw a batch without labelled clips, for which "
+            "method.joint_batch_norm=false and trainer.sync_batchnorm=true do not go together; "
+            "set data.b_s and leave data.drop_labels out, or set one of the two otherwise."
+        )
 
     def answers(self, network: nn.Module, batch: Batch) -> Tensor:
         """Return the logits of the student or the teacher in training, (B, C) float32."""

@@ -11,7 +11,7 @@ import json
 import os
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from io import FileIO
 from pathlib import Path
 from tokenize import TokenError
@@ -22,9 +22,10 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from musicssl.cache import line, write_all
-from musicssl.errors import InputError
+from musicssl.errors import InputError, write_errors
 
 ROWS, JOURNAL = "h.npy", "journal.jsonl"
+_write_errors = partial(write_errors, what="the embeddings", kept="rows")
 _TYPE = np.dtype("<f4")
 _Header = tuple[int, int, int]  # stated rows and columns, and number of bytes before the first row
 
@@ -169,14 +170,3 @@ def _read_header(path: Path) -> _Header | None:
     except (OSError, ValueError, TokenError, SyntaxError):  # of a header that is no literal
         return None
     return (*shape, offset) if len(shape) == 2 and dtype == _TYPE else None
-
-
-@contextmanager
-def _write_errors(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InputError(
-            f"the embeddings cannot be written: {error.strerror or error}; make room or choose "
-            f"another folder (data.cache), and start again: {folder} keeps the rows done so far."
-        ) from error

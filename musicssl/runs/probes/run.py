@@ -1,30 +1,115 @@
-"""One probe from its plan to its folder: embed, draw labels, fit, test, also under corruptions."""
+"""One probe, from its plan to its folder: embed, draw labels, fit, test."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from rich.console import Console
 
+from musicssl.cache import fingerprint
 from musicssl.data.checks import learnable
-from musicssl.data.corpus import Corpus
+from musicssl.data.corpus import Corpus, LoadedCorpus
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError, printable
 from musicssl.evaluation.predictions import Scorer
-from musicssl.evaluation.robustness_table import read_robustness
+from musicssl.probing.base import Probe
 from musicssl.probing.finetune import FineTune
 from musicssl.probing.linear import varying
 from musicssl.probing.weighted_layers import WeightedLayers
-from musicssl.runs.artifacts.robustness import chosen_corruptions, write_robustness
 from musicssl.runs.folder import claimed
+from musicssl.runs.probes.file_source import FileSource
 from musicssl.runs.probes.folder import ProbeFolder
 from musicssl.runs.probes.layers import LayerTrials, fit_each_layer
-from musicssl.runs.probes.plan import Plan
 from musicssl.runs.probes.results import Probed, write_probe
-from musicssl.runs.probes.source import FileSource, Load, NetworkSource, Source
+from musicssl.runs.probes.source import Load, Source
 from musicssl.runs.probes.trials import draws, fit
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """How embeddings are judged.
+
+    Attributes:
+        name: The word typed after `probe=`.
+        probe: To be fitted.
+        fractions: Of the labelled training clips, ascending.
+        seeds: Of the draws of labelled clips.
+        stratified: Whether every class is to keep some.
+        val_fraction: Carved out of train where the corpus has no validation split.
+        split_seed: Of that carving.
+        val_list: File that names the validation clips instead; None to carve.
+        batch_size: Clips to embed at a time.
+        cache: Folder of derived data.
+        device: To compute on.
+        settings: The resolved configuration, plain values.
+        dataset: Settings of the corpus among them; None if labels come with the embeddings.
+        overwrite: Whether to probe again what was probed.
+    """
+
+    name: str
+    probe: Probe | FineTune
+    fractions: Sequence[float]
+    seeds: Sequence[int]
+    stratified: bool
+    val_fraction: float
+    split_seed: int
+    val_list: str | None
+    batch_size: int
+    cache: Path
+    device: torch.device
+    settings: Mapping[str, Any]
+    dataset: Mapping[str, Any] | None
+    overwrite: bool
+
+    def made_of(self, source: Source, corpus: Corpus | None) -> str:
+        """Name all that the results of a source follow from.
+
+        Args:
+            source: Of the embeddings.
+            corpus: That they are of; None if the source brings the labels too.
+        """
+        return fingerprint(
+            {
+                "source": dict(source.identity),
+                "corpus": None if corpus is None else [corpus.clip_identity(), _labels(corpus)],
+                "probe": self.settings["probe"],
+                "draws": [self.fractions, self.seeds, self.stratified],
+                "split": [self.val_fraction, self.split_seed, self.val_list],
+                "version": version("musicssl"),
+            }
+        )
+
+    def datamodule(self, corpus: Corpus) -> SemiSupervisedDataModule:
+        """Divide a corpus into clips that train, validate and test, with all labels."""
+        datamodule = SemiSupervisedDataModule(
+            LoadedCorpus(corpus),
+            batch_size=self.batch_size,
+            val_fraction=self.val_fraction,
+            split_seed=self.split_seed,
+            val_list=self.val_list,
+        )
+        datamodule.setup()
+        return datamodule
+
+    def divided(self, corpus: Corpus) -> Corpus:
+        """Return a corpus in which the clips that validate are said to."""
+        split = corpus.split.astype(object)
+        split[self.datamodule(corpus).rows("val")] = "val"
+        return replace(corpus, split=split.astype(str))
+
+
+def _labels(corpus: Corpus) -> str:
+    """Return a hash of what is known of the clips, and of how they are divided."""
+    y = np.where(corpus.mask, corpus.y, 0)
+    digest = hashlib.sha256(repr((corpus.classes, corpus.task)).encode())
+    for part in (y, corpus.mask, corpus.split, corpus.groups, corpus.credit):
+        digest.update(b"none" if part is None else part.tobytes())
+    return digest.hexdigest()
 
 
 def probe_source(folder: ProbeFolder, source: Source, plan: Plan, load: Load) -> Scorer | None:
@@ -60,7 +145,9 @@ def probe_source(folder: ProbeFolder, source: Source, plan: Plan, load: Load) ->
     layers: LayerTrials | None = None
     scorers: list[Scorer] = []
     if source.layers is None or isinstance(plan.probe, FineTune | WeightedLayers):
-        trials, scorers = fit(source, plan, load, datamodule, drawn)
+        trials, scorers = fit(
+            source, plan.probe, datamodule, drawn, plan.device, lambda: plan.datamodule(load())
+        )
         layers = None if source.layers is None else LayerTrials(source.layers.names, [])
     else:
         trials, layers = fit_each_layer(plan.probe, source.layers, datamodule, drawn, plan.device)
@@ -130,58 +217,3 @@ def _checked_dim(source: Source, embedded: Corpus) -> int:
             "should be."
         )
     return int(instances.shape[2])
-
-
-def check_corruption(
-    source: Source, load: Load, names: str | Sequence[str], severities: Sequence[float]
-) -> None:
-    """Make sure, before anything is probed, that it can be tested under corruptions of sound.
-
-    Raises:
-        InputError: If the clips are no sound, there is no network to hear them, or no such
-            corruption.
-    """
-    if not isinstance(source, NetworkSource):
-        raise InputError("corruption=... needs a network that hears sound; leave it out.")
-    chosen_corruptions(names, load(), severities)
-
-
-def corrupt(
-    folder: ProbeFolder,
-    source: Source,
-    plan: Plan,
-    load: Load,
-    names: str | Sequence[str],
-    severities: Sequence[float],
-    scorer: Scorer | None = None,
-) -> None:
-    """Test a probe with the most labels, of the first draw, under corruptions of sound.
-
-    Args:
-        folder: Of the probe; corruptions that its table has are not tested again.
-        source: Of the embeddings.
-        plan: How they are judged.
-        load: Reads the corpus.
-        names: Of corruptions; see `chosen_corruptions`.
-        severities: See `chosen_severities`.
-        scorer: The probe; None to fit it again, if anything is left to be tested.
-
-    Raises:
-        InputError: See `check_corruption`.
-    """
-    clips = plan.datamodule(load())
-    chosen = chosen_corruptions(names, clips.corpus, severities)
-    if _is_done(folder, chosen, severities):
-        return
-    if scorer is None:
-        embedded = plan.datamodule(source.embedded(load, plan.cache, plan.batch_size, plan.device))
-        drawn = draws(embedded, plan.fractions[-1:], plan.seeds[:1], plan.stratified)
-        _, [scorer] = fit(source, plan, load, embedded, drawn)
-    write_robustness(folder, clips, scorer, chosen, severities)
-
-
-def _is_done(folder: ProbeFolder, names: Iterable[str], severities: Sequence[float]) -> bool:
-    if not folder.robustness.is_file():
-        return False
-    judged = read_robustness(folder.robustness).judged
-    return all((name, severity) in judged for name in names for severity in severities)

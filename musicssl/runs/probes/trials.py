@@ -3,7 +3,7 @@
 Probes leave the encoder as it is, but for fine-tuning, which trains a copy of it for each trial.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,8 +19,7 @@ from musicssl.evaluation.tasks import task_named
 from musicssl.probing.base import Embeddings, FittedProbe, Judge, Probe
 from musicssl.probing.embeddings.extraction import Embedder
 from musicssl.probing.finetune import FineTune
-from musicssl.runs.probes.plan import Plan
-from musicssl.runs.probes.source import Load, NetworkSource, Source
+from musicssl.runs.probes.source import NetworkSource, Source
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,50 +140,51 @@ class ProbedNetwork:
 
 def fit(
     source: Source,
-    plan: Plan,
-    load: Load,
+    probe: Probe | FineTune,
     embedded: SemiSupervisedDataModule,
     drawn: Sequence[Draw],
+    device: torch.device,
+    clips: Callable[[], SemiSupervisedDataModule],
 ) -> tuple[list[Trial], list[Scorer]]:
-    """Fit the probe of a plan to several draws of labels.
+    """Fit a probe to several draws of labels.
 
     Args:
         source: Of the embeddings.
-        plan: That has the probe.
-        load: Reads the corpus, which fine-tuning needs itself.
-        embedded: Its embeddings, divided.
+        probe: To be fitted.
+        embedded: The embeddings of the corpus, divided.
         drawn: What to learn from.
+        device: To compute on.
+        clips: Reads the corpus itself, divided in the same way, which fine-tuning needs.
 
     Returns:
         The trials, and what scores clips as each of them does; none of the latter if there is no
         network.
     """
-    if isinstance(plan.probe, FineTune):
-        return _fine_tuned(plan.probe, source, plan, load, embedded, drawn)
-    trials, fitted = fit_all(plan.probe, embedded, drawn, plan.device)
+    if isinstance(probe, FineTune):
+        return _fine_tuned(source, probe, embedded, drawn, device, clips())
+    trials, fitted = fit_all(probe, embedded, drawn, device)
     if not isinstance(source, NetworkSource):
         return trials, []
     network = source.network
     assert isinstance(network, torch.nn.Module)
-    network.to(plan.device)
-    return trials, [ProbedNetwork(source.network, one.judge, plan.device) for one in fitted]
+    network.to(device)
+    return trials, [ProbedNetwork(source.network, one.judge, device) for one in fitted]
 
 
 def _fine_tuned(
-    probe: FineTune,
     source: Source,
-    plan: Plan,
-    load: Load,
+    probe: FineTune,
     embedded: SemiSupervisedDataModule,
     drawn: Sequence[Draw],
+    device: torch.device,
+    clips: SemiSupervisedDataModule,
 ) -> tuple[list[Trial], list[Scorer]]:
     encoder = source.encoder
     if source.origin.kind == "untrained":
         probe = replace(probe, as_evaluated=False)  # its batch norms have no statistics to keep
-    clips = plan.datamodule(load())
-    train, val = (embeddings_of(embedded, split, plan.device) for split in ("train", "val"))
+    train, val = (embeddings_of(embedded, split, device) for split in ("train", "val"))
     subsets = [torch.from_numpy(draw.rows) for draw in drawn]
-    tuned = probe.fit(encoder, clips, train, subsets, val, plan.device)
+    tuned = probe.fit(encoder, clips, train, subsets, val, device)
     trials = [
         Trial(draw, one.val_loss, one.chosen, _scores_of_test(one, clips))
         for draw, one in zip(drawn, tuned, strict=True)

@@ -111,8 +111,7 @@ def test_a_frozen_start_is_that_of_a_run_that_freezes_for_good(tmp_path):
 def test_gradients_of_frozen_parts_are_dropped_where_other_devices_need_them(tmp_path):
     """With several devices all parameters have gradients, and those frozen do not move."""
     method = att(FineTuning(frozen=["encoder"], unfreeze_epoch=1), optimizer=OPTIMIZERS["adamw"])
-    for parameter in method._held_parameters.values():
-        parameter.requires_grad_(True)  # as setup does for several devices
+    method.freezing.require_gradients()  # as setup does for several devices
     reference = att(FineTuning(frozen=["encoder"], unfreeze_epoch=1), optimizer=OPTIMIZERS["adamw"])
     for subject in (method, reference):
         fit(subject, tmp_path, 2)

@@ -1,7 +1,9 @@
 """What the semi-supervised methods share, in runs of a real trainer."""
 
 import copy
+from contextlib import nullcontext
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import pytorch_lightning as pl
@@ -16,6 +18,7 @@ from musicssl.methods.mean_teacher import MeanTeacher
 from musicssl.methods.pi_model import PiModel
 from musicssl.methods.supervised import Supervised
 from musicssl.methods.temporal_ensembling import TemporalEnsembling
+from musicssl.networks.distributed import SyncBatchNorms
 from musicssl.networks.teacher import Teacher
 from musicssl.networks.thresholds.prior import PriorMatchedThresholds
 from musicssl.schedules import sigmoid_rampup
@@ -163,6 +166,29 @@ def test_streams_can_pass_the_batch_norms_apart():
         torch.testing.assert_close(subject.classifier.state_dict()[name], value)
     joint = method(MeanTeacher, encoder=still)
     assert not torch.allclose(joint.answers(joint.classifier.train(), batch), logits, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"b_s": None, "drop_labels": 0.0}, "data.b_s=null a process may draw"),
+        ({"b_s": 0.5, "drop_labels": 0.25}, "data.drop_labels=0.25 a process may draw"),
+        ({"b_s": 0.5, "drop_labels": 0.0}, None),
+    ],
+)
+def test_ranks_pass_synchronised_batch_norms_equally_often(monkeypatch, settings, match):
+    """Otherwise one waits for the other for ever: see the two passes of `answers`."""
+    monkeypatch.setattr("musicssl.networks.distributed.world_size", lambda: 2)
+    trainer = SimpleNamespace(world_size=2, datamodule=SimpleNamespace(**settings))
+    apart, joint, plain = (method(MeanTeacher, joint_batch_norm=j) for j in (False, True, False))
+    for subject in (apart, joint, plain):
+        subject.trainer = trainer
+        if subject is not plain:
+            SyncBatchNorms().apply(subject.classifier)
+    joint.on_train_start()
+    plain.on_train_start()
+    with pytest.raises(InputError, match=match) if match else nullcontext():
+        apart.on_train_start()
 
 
 def trained_state(kind, folder):

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
+from musicssl.cli.probe_settings import saved_to
 from musicssl.runs.probes.folder import ProbeFolder, embeddings_file, probe_folder, run_of
-from musicssl.runs.probes.plan import saved_to
 
 
 def test_a_folder_holds_the_results_of_one_fingerprint(tmp_path):

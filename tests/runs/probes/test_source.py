@@ -13,14 +13,8 @@ from musicssl.encoders.fc_t import FullyConnectedPerInstance
 from musicssl.encoders.log_mel_statistics import LogMelStatistics
 from musicssl.errors import InputError
 from musicssl.runs.checkpoint import Checkpoint, load_method
-from musicssl.runs.probes.source import (
-    InstanceStatistics,
-    NetworkSource,
-    of_checkpoint,
-    of_encoder,
-    of_statistics,
-    untrained,
-)
+from musicssl.runs.probes.encoder_source import InstanceStatistics, of_encoder, of_statistics
+from musicssl.runs.probes.source import NetworkSource, of_checkpoint, untrained
 from tests.support import training_command
 from tests.support.tiny import Tiny
 from tests.support.tiny_sound import TinySound

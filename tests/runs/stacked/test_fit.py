@@ -14,7 +14,7 @@ from musicssl.methods.mean_teacher import MeanTeacher
 from musicssl.methods.supervised import Supervised
 from musicssl.networks.pooling import MaxPooling, MeanPooling
 from musicssl.networks.teacher import Teacher
-from musicssl.runs.checkpoint import DescribeCheckpoint
+from musicssl.runs.checkpoint_writing import DescribeCheckpoint
 from musicssl.runs.history import History, read_history
 from musicssl.runs.patience import Patience
 from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint
