@@ -21,6 +21,7 @@ from musicssl.networks.distributed import SyncBatchNorms
 from musicssl.runs.checkpoint import Checkpoint
 from musicssl.runs.checkpoint_writing import AtomicCheckpointIO, DescribeCheckpoint, replace_weights
 from musicssl.runs.compilation import CompiledNetworks
+from musicssl.runs.continuing import state_to_train_on
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.history import History, check_convergence
 from musicssl.runs.messages import (
@@ -112,6 +113,7 @@ def _typed_callbacks(nodes: Any) -> list[pl.Callback]:
 def fit_network(
     trainer: pl.Trainer,
     config: DictConfig,
+    settings: dict[str, Any],
     folder: RunFolder,
     datamodule: SemiSupervisedDataModule,
     made_of: Mapping[str, str],
@@ -119,6 +121,9 @@ def fit_network(
 ) -> None:
     """Train to the last epoch, wherever the run stands; leave the method as its best epoch was."""
     resume = whole_checkpoint(folder, made_of)
+    if resume is None and config.continue_from is not None:
+        resume = state_to_train_on(folder, settings, made_of)
+        say(f"Training the run in {config.continue_from} on.")
     say(describe_training(config.name, method, trainer, datamodule.steps_per_epoch))
     device = trainer.strategy.root_device
     join_stack(trainer)

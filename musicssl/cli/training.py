@@ -125,6 +125,8 @@ def train_and_test(
     kind: type[Learner] = get_class(config.method._target_)
     check_corpus_for(kind.needs, datamodule.corpus)  # others do not know the sizes of tokens
     method: Learner = instantiate(config.method, **datamodule.sizes)
+    if config.continue_from is not None and not isinstance(method, Method):
+        raise InputError(f"{config.name} has no network to train on; leave continue_from out.")
     add_teacher(config, settings, datamodule, method.needs)
     datamodule.serve(method.needs)
     start, said = fine_tuning.start(method, settings, datamodule)
@@ -138,7 +140,7 @@ def train_and_test(
         check_limits(settings["trainer"], datamodule)
     if is_first_rank():
         folder.claim(settings, config.overwrite, made_of)
-    fit = partial(fit_network, trainer, config, folder, datamodule, made_of)
+    fit = partial(fit_network, trainer, config, settings, folder, datamodule, made_of)
     with _released_by_mistakes(folder), _logged(trainer.loggers, settings):
         method.learn(datamodule, fit)
         if is_first_rank():

@@ -26,7 +26,10 @@ NO_BEARING = (
     "datamodule",  # the same, in runs of 0.1.0
 )
 _NO_BEARING_ANYWHERE = ("cache", "num_workers")  # as the last part of a name
-_PATHS = ("root", "path", "file", "folder", "save", "labels", "lists", "metadata", "checkpoint")
+_PATHS = (
+    *("root", "path", "file", "folder", "save", "labels", "lists", "metadata", "checkpoint"),
+    "continue_from",
+)
 # Paths of what is heard, not of where a corpus lies: named by their files.
 _NAMED_FILES = ("sound_fonts", "test_sound_fonts", "scores")
 _OF_0_1 = {"features.statistics": ["mean"]}  # what was so before there was a setting

@@ -9,6 +9,7 @@ from musicssl.runs.settings import as_before, flattened, has_bearing, value_text
 Settings = Mapping[str, str]  # leaves by path, `a.b.c`
 
 ABSENT = "null"
+_OTHER_RUNS = ("continue_from", "finetune.checkpoint", "finetune.teacher", "teacher_embeddings")
 _OF_THE_CURVE = ("seed", "method.seed", "data.seed", "data.p_s")  # what a curve goes through
 
 
@@ -26,7 +27,7 @@ def relevant_settings(config: Mapping[str, Any]) -> dict[str, str]:
         for key, value in flattened(config).items()
         if key not in _OF_THE_CURVE and has_bearing(key)
     }
-    for key in ("finetune.checkpoint", "finetune.teacher", "teacher_embeddings"):
+    for key in _OTHER_RUNS:
         if leaves.get(key, ABSENT) != ABSENT:
             leaves[key] = without_budget(leaves[key], config["data"]["p_s"], config["seed"])
     return leaves
