@@ -7,7 +7,7 @@ from typing import Any
 
 from musicssl.cache import discard
 from musicssl.errors import InputError
-from musicssl.runs.checkpoint_file import CheckpointFile
+from musicssl.runs.checkpoint import Checkpoint
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.settings import differences
 
@@ -55,7 +55,7 @@ def state_to_train_on(
             "start from its weights alone with finetune.checkpoint=."
         )
     _check_longer(name, earlier.settings()["trainer"], settings["trainer"])
-    data = CheckpointFile.read(earlier.last).data
+    data = Checkpoint.read(earlier.last).data
     other = [part for part, value in data.items() if made_of.get(part, value) != value]
     if other:
         raise InputError(
