@@ -420,6 +420,29 @@ def test_the_benchmark_of_melodies_is_as_published(method):
     assert {name: config.method[name] for name in weights[method]} == weights[method]
 
 
+def test_ar_vae_of_folk_tunes_is_as_published():
+    """Pati and Lerch 2021, section 4 and appendix, and the code of the authors."""
+    config = composed("experiment=folk/ar_vae")
+    expected = {
+        "autoencoder.units": 128,
+        "autoencoder.dropout": 0.5,
+        "autoencoder.latent_dim": 32,
+        "autoencoder.embedding_dim": 10,
+        "autoencoder.ticks_per_beat": 6,
+        "autoencoder.teacher_forcing": 0.5,
+        "method.beta": 0.001,
+        "method.gamma": 1,
+        "method.delta": 10,
+        "method.capacity": 0,
+        "method.attributes": None,
+        "optimizer._target_": "torch.optim.Adam",
+        "optimizer.lr": 1e-4,
+        "data.batch_size": 256,
+        "trainer.max_epochs": 30,
+    }
+    assert differences(config, expected) == {}
+
+
 def test_the_study_of_missing_labels_is_its_recipes_at_four_rates():
     config = OmegaConf.load(CONF / "sweep" / "missing_labels.yaml")
     axes = {key: str(value).split(",") for key, value in config.hydra.sweeper.params.items()}

@@ -1,21 +1,19 @@
 """Sixteen bars of tunes in 4/4 as tokens, from ABC files or composed by rule."""
 
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from examples.abc_tunes import Tune, read_abc
+from musicssl.data import melodies
 from musicssl.data.corpus import Corpus
+from musicssl.datasets.formats.abc_bars import GRID, TICKS, bars_of, tunes_in
+from musicssl.datasets.formats.abc_notation import Tune
 from musicssl.errors import InputError
 
-BARS, TICKS = 16, 24  # of a clip; of a bar
+BARS = 16  # of a clip
 HOLD, REST, LOWEST, TOKENS = 0, 1, 46, 53  # the rest are keys from LOWEST + 2 = 48 up to 98
-# Six ticks of a beat, as in the source: no grid of equal steps has thirds and quarters.
-_OFFSETS = tuple(Fraction(*pair) for pair in ((0, 1), (1, 4), (1, 3), (1, 2), (2, 3), (3, 4)))
-GRID = np.array([float(beat + offset) / 4 for beat in range(4) for offset in _OFFSETS])  # of a bar
 _RHYTHMS = ((0, 6, 12, 18), (0, 3, 6, 9, 12), (0, 6, 9, 12, 18, 21), (0, 12, 14, 16, 18))  # ticks
 _SHAPES = ((0, 1, 2, 3), (4, 2, 0), (0, 2, 1, 3), (0, 0, 4))  # degrees above the first one
 _SHARE = {"test": 0.2, "val": 0.1}
@@ -84,13 +82,11 @@ def read_clips(folder: Path) -> list[tuple[str, str, bool, NDArray[np.int64]]]:
         InputError: If there is none.
     """
     clips = []
-    for path in sorted(folder.rglob("*.abc")):
-        for number, tune in enumerate(read_abc(path)):
-            tokens = tokens_of(tune)
-            group = tune.title.lower() or f"{path.name}:{number}"
-            for start in range(0, len(tokens) - BARS + 1, BARS):
-                name = f"{path.relative_to(folder)}:{number}:{start}"
-                clips.append((name, group, tune.is_major, tokens[start : start + BARS].ravel()))
+    for name, tune in tunes_in(folder):
+        tokens, group = tokens_of(tune), tune.title.lower() or name
+        for start in range(0, len(tokens) - BARS + 1, BARS):
+            bars = tokens[start : start + BARS].ravel()
+            clips.append((f"{name}:{start}", group, tune.is_major, bars))
     if not clips:
         raise InputError(
             f"{folder} has no .abc file with a tune of {BARS} bars in 4/4 between the keys 48 and "
@@ -100,24 +96,12 @@ def read_clips(folder: Path) -> list[tuple[str, str, bool, NDArray[np.int64]]]:
 
 
 def tokens_of(tune: Tune) -> NDArray[np.int64]:
-    """Return the bars of a tune that are full, (K, TICKS); none if its metre is not 4/4.
-
-    Onsets move to the nearest tick; of notes that meet, the last one stays.
-    """
-    if tune.metre != 1:
-        return np.zeros((0, TICKS), np.int64)
-    numbers = sorted({event.bar for event in tune.events})
-    bars = {number: np.full(TICKS, HOLD) for number in numbers}
-    filled = dict.fromkeys(numbers, Fraction(0))
-    for event in tune.events:
-        tick = int(np.abs(GRID - float(filled[event.bar])).argmin())
-        token = REST if event.key is None else event.key - LOWEST
-        if not REST <= token < TOKENS:
-            return np.zeros((0, TICKS), np.int64)
-        bars[event.bar][tick] = token
-        filled[event.bar] += event.duration
-    full = [bars[number] for number in numbers if filled[number] == 1]
-    return np.array(full) if full else np.zeros((0, TICKS), np.int64)
+    """Return the full bars of a tune in 4/4, (K, TICKS); none if a key is out of range."""
+    bars = bars_of(tune)
+    tokens = np.where(bars == melodies.REST, REST, bars - LOWEST)
+    tokens[bars == melodies.HOLD] = HOLD
+    in_range = (tokens >= HOLD) & (tokens < TOKENS) & ((bars < 0) | (tokens > REST))
+    return tokens if in_range.all() else tokens[:0]
 
 
 def compose(rng: np.random.Generator) -> tuple[bool, NDArray[np.int64]]:

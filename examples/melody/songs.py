@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from examples.abc_tunes import read_abc
 from musicssl.data.corpus import Corpus, InMemory
+from musicssl.datasets.formats.abc_notation import read_abc
 from musicssl.errors import InputError
 
 BAR = 96  # positions of a bar, and ticks of a whole note

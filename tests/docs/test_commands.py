@@ -22,6 +22,8 @@ from tests.support.quick import slow_after
 SIZES = {"num_features": 128, "num_instances": 10, "num_classes": 20}
 OTHER_SIZES = {  # of corpora that are no instances of ten seconds
     "dmelodies": {"num_tokens": 52, "num_instances": 16, "task": "regression"},
+    "folk": {"num_tokens": 53, "num_instances": 24, "task": "regression"},
+    "folk_composed": {"num_tokens": 53, "num_instances": 24, "task": "regression"},
     "synthband_notes": {"num_instances": 43, "task": "multi_class"},
     "nsynth": {"num_instances": 43, "task": "multi_class"},
 }

@@ -6,7 +6,6 @@ import torch
 from PIL import Image
 from torch.nn.functional import cross_entropy
 
-from examples.abc_tunes import read_abc
 from examples.inpainting.method import GAPS, Inpainting, frequency_nll
 from examples.inpainting.networks import LatentRNN, MeasureDecoder, MeasureEncoder
 from examples.inpainting.tunes import (
@@ -21,6 +20,7 @@ from examples.inpainting.tunes import (
     tokens_of,
 )
 from musicssl.data.datamodule import SemiSupervisedDataModule
+from musicssl.datasets.formats.abc_notation import read_abc
 from musicssl.errors import InputError
 from musicssl.networks.pooling import MeanPooling
 from tests.support.examples import train

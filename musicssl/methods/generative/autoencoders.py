@@ -221,19 +221,25 @@ class MlpPair:
 
 @dataclass(frozen=True)
 class AutoPair(MlpPair):
-    """A `CnnPair` for tokens, else an `MlpPair`."""
+    """An `MlpPair`; for rows of 16 tokens a `CnnPair`, for others an `RnnPair` of four beats."""
 
     def encoder(self, num_features: int, num_instances: int, num_tokens: int | None) -> Any:
         """Build the encoder; see `Autoencoder.encoder`."""
         if num_tokens is None:
             return super().encoder(num_features, num_instances, num_tokens)
-        return CnnPair(self.latent_dim).encoder(num_features, num_instances, num_tokens)
+        return self._of_tokens(num_instances).encoder(num_features, num_instances, num_tokens)
 
     def decoder(self, encoder: Any) -> Any:
         """Build the decoder that belongs to an encoder."""
         if isinstance(encoder, TokenEncoder):
-            return CnnPair(self.latent_dim).decoder(encoder)
+            return self._of_tokens(encoder.num_ticks).decoder(encoder)
         return super().decoder(encoder)
+
+    def _of_tokens(self, num_ticks: int) -> CnnPair | RnnPair:
+        by_convolutions = CnnPair(self.latent_dim)
+        if num_ticks == 2 ** len(by_convolutions.channels):
+            return by_convolutions
+        return RnnPair(self.latent_dim, ticks_per_beat=max(1, num_ticks // 4))
 
 
 def _check_latent_dim(latent_dim: Any) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from musicssl.errors import InputError
+from musicssl.limits import size_fault
 
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _FIFTHS = {"F": -1, "C": 0, "G": 1, "D": 2, "A": 3, "E": 4, "B": 5}  # sharps of its major key
@@ -59,9 +60,12 @@ def read_abc(path: Path) -> list[Tune]:
     """Read all tunes of a file; those without a note are left out.
 
     Raises:
-        InputError: If the file is no text, or a tune has no key or a field that cannot be read.
+        InputError: If the file is no text or too large, or a tune has no key or a field that cannot
+            be read.
     """
     try:
+        if fault := size_fault(path.stat().st_size):
+            raise InputError(f"{path} {fault}; divide it.")
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error}.") from error

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from examples.abc_tunes import read_abc
+from musicssl.datasets.formats.abc_notation import read_abc
 from musicssl.errors import InputError
 
 HEAD = "X:1\nT:A tune\nM:4/4\nL:1/8\nK:C\n"
