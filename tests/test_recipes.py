@@ -420,6 +420,25 @@ def test_the_benchmark_of_melodies_is_as_published(method):
     assert {name: config.method[name] for name in weights[method]} == weights[method]
 
 
+def test_vade_with_labels_is_as_in_the_post():
+    """Tan 2020, https://gudgud96.github.io/2020/05/13/semi-supervised-music/, section 3.
+
+    Jiang et al. 2017, https://arxiv.org/abs/1611.05148, section 4.2, where the post says nothing.
+    """
+    config = composed("experiment=vade_semi_supervised")
+    of_the_post = {
+        "method._target_": "musicssl.methods.vade.VaDE",
+        "method.equal_components": True,  # no log p(y) in "the KL term" of either case
+        "method.classification_weight": 0,  # "can be added" is said of M2
+        "method.num_components": None,  # a component is a class: "p(z|y)"
+    }
+    of_vade = {"method.hidden": [500, 500, 2000], "method.latent_dim": 10}
+    assert differences(config, of_the_post | of_vade) == {}
+    assert 0 < config.data.b_s < 1  # batches of labelled and unlabelled clips
+    plain = composed("method=vade", "dataset=synthband_solo", f"data.b_s={config.data.b_s}")
+    assert differences(plain, of_vade | {"method.equal_components": False}) == {}
+
+
 def test_ar_vae_of_folk_tunes_is_as_published():
     """Pati and Lerch 2021, section 4 and appendix, and the code of the authors."""
     config = composed("experiment=folk/ar_vae")

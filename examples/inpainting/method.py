@@ -8,10 +8,11 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
 from examples.inpainting.networks import LatentRNN, MeasureDecoder, MeasureEncoder
-from examples.inpainting.tunes import BARS, TICKS, TOKENS
+from examples.inpainting.tunes import BARS, TOKENS
 from musicssl.batch import Batch
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.needs import Needs
+from musicssl.datasets.formats.abc_bars import TICKS
 from musicssl.errors import InputError
 from musicssl.evaluation.metrics import METRICS, MetricInfo
 from musicssl.losses.latents import gaussian_kl

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, selu
 
-from examples.inpainting.tunes import BARS, TICKS, TOKENS
+from examples.inpainting.tunes import BARS, TOKENS
+from musicssl.datasets.formats.abc_bars import TICKS
 from musicssl.methods.generative.vae import Gaussian, gaussian_of
 
 _BEATS = 4

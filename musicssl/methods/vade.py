@@ -48,6 +48,13 @@ class VaDE(AutoencoderMethod):
     without a probe. `classification_weight` times the cross-entropy of the labelled clips of a
     batch is added to the loss.
 
+    `equal_components` is the semi-supervised form of Tan 2020, "Semi-Supervised Learning for Music
+    Modelling", https://gudgud96.github.io/2020/05/13/semi-supervised-music/, whose terms have no
+    probability of a component: KL(q(z|x) || p(z|y)) of a labelled clip, and of another one
+    sum_y q(y|x) KL(q(z|x) || p(z|y)) - H(q(y|x)). That is the bound with all components equally
+    probable, less log K, which we keep so that `val/bound_loss` bounds the likelihood. q(z|x, y) is
+    q(z|x), as there y is inferred from z alone.
+
     The loss of either phase is, in expectation, the mean over all clips that batches are drawn
     from. Labelled clips are drawn more often than others and get a smaller weight, and a labelled
     clip whose labels are hidden gets weight 0: see `ClipWeights`.
@@ -61,6 +68,8 @@ class VaDE(AutoencoderMethod):
         pretrain_epochs: Epochs of the autoencoder.
         classification_weight: Weight of the cross-entropy of the responsibilities for labelled
             clips.
+        equal_components: Whether all components are equally probable, instead of with probabilities
+            that are learnt.
         parts: See `AutoencoderMethod`.
 
     Raises:
@@ -81,6 +90,7 @@ class VaDE(AutoencoderMethod):
         num_components: int | None,
         pretrain_epochs: int,
         classification_weight: float,
+        equal_components: bool = False,
         **parts: Any,
     ) -> None:
         super().__init__(**parts)
@@ -101,7 +111,7 @@ class VaDE(AutoencoderMethod):
             )
         _check_numbers(count, classification_weight)
         self.classification_weight = classification_weight
-        self.mixture = MixturePrior(count, self.encoder.embed_dim)
+        self.mixture = MixturePrior(count, self.encoder.embed_dim, equal_components)
         self.register_buffer("initialised", torch.tensor(False))
 
     @property

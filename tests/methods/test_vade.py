@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from functools import partial
 from itertools import chain, islice, repeat
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from sklearn.mixture import GaussianMixture
+from torch.distributions import Normal, kl_divergence
 from torch.nn.functional import nll_loss
 
 from musicssl.data.datamodule import SemiSupervisedDataModule
@@ -231,6 +233,39 @@ def test_with_labels_the_loss_weighs_clips_as_a_mean_over_all(tmp_path, monkeypa
     torch.testing.assert_close(recorded["cross_entropy"], cross_entropy)
     parts = recorded["reconstruction"] + recorded["kl"] + weight * cross_entropy
     torch.testing.assert_close(parts, loss)
+
+
+def test_with_equal_components_the_loss_is_that_of_tan_2020(tmp_path, monkeypatch):
+    """Both terms as in https://gudgud96.github.io/2020/05/13/semi-supervised-music/, by loops."""
+    subject = method(b_s=0.5, equal_components=True)
+    clips = data(b_s=0.5, p_s=0.5, batch_size=60)
+    trained(tmp_path, subject, clips)
+    recording(subject, monkeypatch)
+    torch.testing.assert_close(subject.mixture().log_weights.exp(), torch.full((3,), 1 / 3))
+    batch = next(iter(clips.train_dataloader()))
+    q = subject.encoder.posterior(subject.encoder.summary.of(batch))
+    torch.manual_seed(1)
+    z = q.sample(torch.randn_like(q.mean))
+    components = [
+        Normal(mean, (0.5 * log_variance).exp())
+        for mean, log_variance in zip(
+            subject.mixture.means, subject.mixture.log_variances, strict=True
+        )
+    ]
+    of_clips = []
+    for i in range(len(batch.x)):
+        posterior = Normal(q.mean[i], (0.5 * q.log_variance[i]).exp())
+        kls = torch.stack([kl_divergence(posterior, p).sum() for p in components])
+        answers = torch.stack([p.log_prob(z[i]).sum() for p in components]).softmax(dim=0)
+        entropy = -(answers * answers.log()).nan_to_num().sum()
+        labelled = bool(batch.mask[i].all())
+        of_clips.append(kls[batch.y[i].argmax()] if labelled else (answers * kls).sum() - entropy)
+    x = subject.encoder.summary.of(batch)
+    per_clip = subject.decoder.negative_log(z, x) + torch.stack(of_clips)
+    weights = subject._weights.of(batch)
+    torch.manual_seed(1)
+    loss = subject.training_step(batch, 0)
+    torch.testing.assert_close(loss, (weights * (per_clip + math.log(3))).sum())
 
 
 @pytest.mark.parametrize("pretraining", [True, False])

@@ -44,7 +44,7 @@ def bars_of(tune: Tune) -> NDArray[np.int64]:
     bars = {number: np.full(TICKS, HOLD) for number in numbers}
     filled = dict.fromkeys(numbers, Fraction(0))
     for event in tune.events:
-        tick = int(np.abs(GRID - float(min(filled[event.bar], 1))).argmin())
+        tick = int(np.abs(GRID - float(min(filled[event.bar], Fraction(1)))).argmin())
         bars[event.bar][tick] = REST if event.key is None else event.key
         filled[event.bar] += event.duration
     full = [bars[number] for number in numbers if filled[number] == 1]

@@ -26,11 +26,12 @@ class MixturePrior(nn.Module):
     Args:
         num_components: Number of components, K.
         latent_dim: Number of latent variables, Z.
+        equal: Whether all components are and stay equally probable.
     """
 
-    def __init__(self, num_components: int, latent_dim: int) -> None:
+    def __init__(self, num_components: int, latent_dim: int, equal: bool = False) -> None:
         super().__init__()
-        self.logits = nn.Parameter(torch.zeros(num_components))
+        self.logits = nn.Parameter(torch.zeros(num_components), requires_grad=not equal)
         self.means = nn.Parameter(torch.zeros(num_components, latent_dim))
         self.log_variances = nn.Parameter(torch.zeros(num_components, latent_dim))
 
@@ -40,9 +41,10 @@ class MixturePrior(nn.Module):
 
     @torch.no_grad()
     def take(self, mixture: Mixture) -> None:
-        """Copy the parameters of another mixture of the same size."""
+        """Copy the parameters of another mixture of the same size, those that may change."""
         for parameter, value in zip(self.parameters(), mixture, strict=True):
-            parameter.copy_(value)
+            if parameter.requires_grad:
+                parameter.copy_(value)
 
 
 def fit_mixture(
