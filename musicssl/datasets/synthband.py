@@ -57,6 +57,7 @@ from musicssl.errors import InputError
 _VERSION = 1  # version of the rendered sound; part of the names of caches
 _SAMPLER = 1  # version of the sound of other fonts
 _CHUNK = 50  # clips that a worker takes at a time
+_NOTE_TARGETS = ("family", "pitch")  # of dataset=synthband_notes
 _SPLIT_OF_TEN = np.array(["train"] * 7 + ["val"] + ["test"] * 2)
 # Streams of random numbers of a clip.
 _SCORE, _MIX, _FONT, _VARIATION, _SPLITS, SOLO, NOTE = range(7)
@@ -147,7 +148,7 @@ class Synthband:
                 value = (value,) if isinstance(value, str | Path) else tuple(value)
                 object.__setattr__(self, name, value)
         self._check_variation()
-        self._check("target", self.target in self.targets, " or ".join(self.targets))
+        self._check_target()
         self._check("num_clips", _whole(self.num_clips, 10), "a whole number from 10 up")
         self._check("seed", _whole(self.seed, 0), "a whole number from 0 up")
         self._check("min_parts", _whole(self.min_parts, 1), "a whole number from 1 up")
@@ -171,6 +172,14 @@ class Synthband:
                 f"{self.name}: features.sample_rate must be one of {SAMPLE_RATES} Hz, for which "
                 f"all instruments were checked, got {self.features.sample_rate}."
             )
+
+    def _check_target(self) -> None:
+        if self.target in _NOTE_TARGETS and self.target not in self.targets:
+            raise InputError(  # method=pitch_timbre sets it
+                f"{self.name}: dataset.target={self.target} is for single notes; choose "
+                "dataset=synthband_notes."
+            )
+        self._check("target", self.target in self.targets, " or ".join(self.targets))
 
     def _check_variation(self) -> None:
         for name in ("sound_fonts", "test_sound_fonts"):

@@ -429,5 +429,7 @@ def test_attributes_are_those_of_notes_and_sound(band, tmp_path):
         np.testing.assert_allclose(corpus.y[number], expected, rtol=1e-6)
     sizes = band.load().y.sum(axis=1)
     np.testing.assert_array_equal(corpus.y[:, ATTRIBUTES.index("parts")], sizes)
-    with pytest.raises(InputError, match="target must be instruments or attributes, got family"):
-        Synthband(target="family")
+    with pytest.raises(InputError, match="target must be instruments or attributes, got genre"):
+        Synthband(target="genre")
+    with pytest.raises(InputError, match="single notes; choose dataset=synthband_notes"):
+        Synthband(target="family")  # as method=pitch_timbre sets it
