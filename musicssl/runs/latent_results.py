@@ -29,9 +29,14 @@ from musicssl.runs.latent_space import EncodedClips, Walk
 
 _MOST_WALKS = 9  # in the picture
 _LEAST_WIDTH = 12  # of the names in the table, which fits into 80 columns
-_MEASURES = ("mig", "dmig", "xmig", "dlig", "sap")
+_MEASURES = ("mig", "dmig", "xmig", "dlig", "sap", "scc", "interpretability")
 _UNDEFINED = "\N{EN DASH}"
-_HEADS = {"modularity": "mod.", "smoothness": "smooth", "monotonicity": "mono."}
+_HEADS = {
+    "interpretability": "int.",
+    "modularity": "mod.",
+    "smoothness": "smo.",
+    "monotonicity": "mon.",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +146,7 @@ def latents_table(results: LatentResults) -> Table:
     keys = [*_MEASURES, "modularity", "smoothness", "monotonicity"]
     means = {name.partition("_")[0]: value for name, value in results.means().items()}
     keys = [key for key in keys if not np.isnan(means[key])]
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     width = min(max(map(cell_len, ("attribute", *results.names))), _LEAST_WIDTH)
     table.add_column("attribute", min_width=width, max_width=24, overflow="fold")
     for head in ("dim", *(_HEADS.get(key, key.upper()) for key in keys)):

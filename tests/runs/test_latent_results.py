@@ -31,7 +31,7 @@ def printed(found):
 def test_all_measures_fit_into_80_columns():
     lines = printed(results(["rhythm_bar1", "[bold]octave", "tonic"], known=True))
     assert max(map(len, lines)) <= 80
-    assert lines[1].split()[-3:] == ["mod.", "smooth", "mono."]
+    assert lines[1].split()[-3:] == ["mod.", "smo.", "mon."]
     rows = {line.split()[0]: line.split() for line in lines[3:] if line.strip()}
     assert rows["rhythm_bar1"][-2:] == ["-0.50", "-1.00"]
     assert rows["[bold]octave"][1] == "1"  # brackets are no markup
@@ -42,4 +42,4 @@ def test_all_measures_fit_into_80_columns():
 def test_measures_that_nothing_has_are_left_out():
     lines = printed(results(["a", "b", "c"], known=False))
     assert "MIG" in lines[1]
-    assert "smooth" not in lines[1]
+    assert "smo." not in lines[1]

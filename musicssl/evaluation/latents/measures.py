@@ -19,6 +19,7 @@ from musicssl.evaluation.latents.information import (
     is_discrete,
     measure_information,
 )
+from musicssl.evaluation.latents.order import interpretability, scc
 from musicssl.evaluation.latents.separability import linear_scores, sap
 
 
@@ -31,7 +32,8 @@ class Measures:
         discrete: Which attributes take few values, (M).
         dimensions: The dimension d_i of each attribute, (M).
         regularised: Whether these were given, or else are those that tell most.
-        of_attributes: "mig", "dmig", "xmig", "dlig" and "sap", (M,) each.
+        of_attributes: "mig", "dmig", "xmig", "dlig", "sap", "scc" and "interpretability", (M,)
+            each.
         modularity: Of each dimension, (D,).
     """
 
@@ -46,7 +48,8 @@ class Measures:
         """Return the means over attributes, and of the modularity over the dimensions d_i.
 
         Names end in that of the estimator of mutual information, such as "mig_neighbours", because
-        values by different estimators cannot be compared. "sap" has none. NaN if there is nothing.
+        values by different estimators cannot be compared. "sap" and "scc" have none. NaN if there
+        is nothing.
         """
         encoding = sorted({d for d in self.dimensions if d is not None})
         values = {**self.of_attributes, "modularity": self.modularity[encoding]}
@@ -54,7 +57,7 @@ class Measures:
 
     def named(self, name: str) -> str:
         """Return the name of a measure with that of the estimator."""
-        return name if name == "sap" else f"{name}_{self.information.estimator}"
+        return name if name in ("sap", "scc") else f"{name}_{self.information.estimator}"
 
 
 def measure_latents(
@@ -67,8 +70,8 @@ def measure_latents(
 ) -> Measures:
     """Measure how well latent dimensions and attributes belong to each other.
 
-    MIG and SAP start from the dimension that tells most, or predicts best, whatever `dimensions`
-    are, so that models with and without such dimensions can be compared.
+    MIG, SAP, SCC and interpretability start from the dimension that tells most, or predicts best,
+    whatever `dimensions` are, so that models with and without such dimensions can be compared.
 
     Args:
         z: Latent variables of clips, (N, D).
@@ -85,7 +88,8 @@ def measure_latents(
     kinds = is_discrete(attributes, mask) if discrete is None else list(discrete)
     information = measure_information(z, attributes, mask, kinds, estimator)
     regularised = any(d is not None for d in dimensions)
-    chosen = list(dimensions) if regularised else information.most_informative()
+    telling = information.most_informative()
+    chosen = list(dimensions) if regularised else telling
     _check_dimensions(chosen, z.shape[1], attributes.shape[1])
     of_attributes = {
         "mig": mig(information),
@@ -93,6 +97,8 @@ def measure_latents(
         "xmig": xmig(information, chosen),
         "dlig": dlig(information, chosen),
         "sap": sap(linear_scores(z, attributes, mask, kinds)),
+        "scc": scc(z, attributes, mask),
+        "interpretability": interpretability(z, attributes, telling, mask),
     }
     return Measures(information, kinds, chosen, regularised, of_attributes, modularity(information))
 

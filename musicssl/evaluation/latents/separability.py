@@ -71,11 +71,15 @@ def linear_scores(
             labels = np.unique(values, return_inverse=True)[1]
             scores[:, i] = [_accuracy(column, labels, c) for column in here.T]
         else:
-            scores[:, i] = _squared_correlations(here, values)
+            scores[:, i] = squared_correlations(here, values)
     return scores
 
 
-def _squared_correlations(z: Floats, values: Floats) -> Floats:
+def squared_correlations(z: Floats, values: Floats) -> Floats:
+    """Return the squared correlation of each column, (N, D), with values, (N,), as (D,).
+
+    It is 0 where the variance of the column is below 1e-12.
+    """
     centred, own = z - z.mean(axis=0), values - values.mean()
     variance = (centred**2).sum(axis=0) / (len(z) - 1)
     share: Floats = (
