@@ -5,6 +5,8 @@ auto-encoders", https://arxiv.org/abs/2004.05485, section 4.1, and the authors' 
 attributes and the weights of ticks. The rules of the tunes are ours.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -86,19 +88,22 @@ def compose(rng: np.random.Generator) -> Integers:
     """
     scale = _SCALES[rng.integers(len(_SCALES))]
     tonic = _TONICS[rng.integers(len(_TONICS))]
+    rhythms = rng.integers(len(_BEATS), size=(_BARS, 4)).tolist()
+    first = rng.integers(_HIGHEST_DEGREE + 1, size=_BARS).tolist()
+    steps = rng.integers(-2, 3, size=(_BARS, TICKS)).tolist()
+    rests = (rng.random((_BARS, TICKS)) < _REST_SHARE).tolist()
     bars = np.full((_BARS, TICKS), melodies.HOLD)
-    for bar in bars:
-        degree = int(rng.integers(_HIGHEST_DEGREE + 1))
-        for tick in _onsets(rng):
+    for number, bar in enumerate(bars):
+        degree = first[number]
+        for tick in _onsets(rhythms[number]):
             bar[tick] = tonic + scale[degree % 7] + 12 * (degree // 7)
-            degree = int(np.clip(degree + rng.integers(-2, 3), 0, _HIGHEST_DEGREE))
-            if tick > 0 and rng.random() < _REST_SHARE:
+            degree = min(max(degree + steps[number][tick], 0), _HIGHEST_DEGREE)
+            if tick > 0 and rests[number][tick]:
                 bar[tick] = melodies.REST
     return bars
 
 
-def _onsets(rng: np.random.Generator) -> list[int]:
-    """Draw the ticks of a bar at which something begins; the first one is among them."""
-    drawn = rng.integers(len(_BEATS), size=4).tolist()
-    ticks = [6 * beat + tick for beat, kind in enumerate(drawn) for tick in _BEATS[kind]]
+def _onsets(rhythms: Sequence[int]) -> list[int]:
+    """Return the ticks of a bar at which something begins; the first one is among them."""
+    ticks = [6 * beat + tick for beat, kind in enumerate(rhythms) for tick in _BEATS[kind]]
     return ticks if 0 in ticks else [0, *ticks]
