@@ -183,7 +183,7 @@ class VaDE(AutoencoderMethod):
         x, weights = self.encoder.summary.of(batch), self._weights.of(batch)
         q = self.encoder.posterior(x)
         if self.pretraining:
-            loss = (weights * self.decoder.negative_log(q.mean, x)).sum()
+            loss: Tensor = (weights * self.decoder.negative_log(q.mean, x)).sum()
             self.record(loss=loss, reconstruction=loss)
             return self.phases.touch_all_parameters(loss)
         z = q.sample(torch.randn_like(q.mean))

@@ -1,28 +1,21 @@
 """The base class of the methods that regularise the latent variables of an autoencoder."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torchmetrics import MeanMetric
 
 from musicssl.batch import Batch
 from musicssl.data.needs import Needs
 from musicssl.errors import InputError
-from musicssl.evaluation.monitors import effective_rank
 from musicssl.losses.latents import gaussian_kl
+from musicssl.methods.base.latent_method import LatentMethod
 from musicssl.methods.base.method import NETWORK_ARTIFACTS
-from musicssl.methods.base.online_probe import OnlineProbe, ProbedMethod
-from musicssl.methods.generative.autoencoders import Autoencoder, LatentEncoder
-from musicssl.methods.generative.latent_features import is_active
-from musicssl.methods.generative.summary import ClipSummary, learn_scale
 from musicssl.methods.generative.tokens import TokenDecoder, token_nats
-from musicssl.methods.generative.vae import Decoder, GaussianEncoder
 from musicssl.networks.distributed import mean_over_ranks
-from musicssl.networks.pooling import MeanPooling
 
 
 class Regularised(NamedTuple):
@@ -51,7 +44,7 @@ class Fidelity(NamedTuple):
     correct: Tensor | None
 
 
-class LatentVAE(ProbedMethod):
+class LatentVAE(LatentMethod):
     """Learn latent variables of clips by an autoencoder with a regulariser of them.
 
         loss = -log p(x|z) / D + regulariser
@@ -68,19 +61,10 @@ class LatentVAE(ProbedMethod):
     Logged with each epoch: `train/loss` and its parts, `train/reconstruction` in nats per token or
     feature, and `train/kl` in nats per clip; `val/reconstruction_loss` and `val/kl`, with the mean
     of q(z|x) and without teacher forcing, and for tokens `val/reconstruction_accuracy`, the share
-    of the right ones. `val/active_units` and `val/effective_rank` as in `AutoencoderMethod`.
+    of the right ones; and what `LatentMethod` logs.
 
     Args:
-        autoencoder: Encoder and decoder; see `musicssl.methods.generative.autoencoders`.
-        num_features: Features of an instance, F.
-        num_instances: Instances or tokens of the longest clip, T.
-        num_tokens: Number of different tokens, V; None if clips are instances.
-        probe_clips: Maximal number of clips that the probe is fitted to during training; None for
-            all.
-        parts: See `Method`; the method has its own encoder and pooling.
-
-    Raises:
-        InputError: If the pair is for other clips.
+        parts: See `LatentMethod`.
     """
 
     needs: ClassVar[Needs] = Needs(labels=False, tokens=True)
@@ -89,27 +73,9 @@ class LatentVAE(ProbedMethod):
         "musicssl.runs.artifacts.embeddings.LearnedEmbeddings",
         "musicssl.runs.artifacts.reconstruction.Reconstruction",
     )
-    loss_curves: ClassVar[tuple[str, ...]] = ("train/loss",)  # val/loss is that of the probe
 
-    def __init__(
-        self,
-        *,
-        autoencoder: Autoencoder,
-        num_features: int,
-        num_instances: int,
-        num_tokens: int | None = None,
-        probe_clips: int | None = 1000,
-        **parts: Any,
-    ) -> None:
-        super().__init__(
-            encoder=partial(autoencoder.encoder, num_tokens=num_tokens),
-            pooling=MeanPooling,
-            num_features=num_features,
-            num_instances=num_instances,
-            **parts,
-        )
-        self.probe = OnlineProbe(self, probe_clips)
-        self.decoder = autoencoder.decoder(self.classifier.encoder)
+    def __init__(self, **parts: Any) -> None:
+        super().__init__(**parts)
         self._val_means = {name: MeanMetric("disable") for name in Fidelity._fields}
 
     @abstractmethod
@@ -123,40 +89,10 @@ class LatentVAE(ProbedMethod):
             epoch: Epochs trained so far, a fraction included.
         """
 
-    @property
-    def encoder(self) -> LatentEncoder:
-        """q(z|x)."""
-        encoder: LatentEncoder = self.classifier.encoder
-        return encoder
-
-    @property
-    def attribute_dimensions(self) -> Sequence[int | None]:
-        """The latent dimension of each attribute; empty where no dimension has one."""
-        return ()
-
-    def setup(self, stage: str) -> None:
-        """Learn the scale of features from all training clips.
-
-        Raises:
-            InputError: If the likelihood does not fit the features, or no clip is labelled.
-        """
-        super().setup(stage)
-        if stage != "fit":
-            return
-        self.probe.check_data()
-        if isinstance(self.encoder, GaussianEncoder):
-            batches = self.data.batches_of(self.data.training_rows())
-            assert isinstance(self.decoder, Decoder)
-            learn_scale(self.encoder.summary, self.decoder.likelihood, batches)
-
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a batch."""
         epoch = self.trainer.current_epoch + batch_idx / self.trainer.num_training_batches
         return self.autoencoder_loss(batch, epoch)
-
-    def compiled_calls(self) -> list[tuple[nn.Module, str]]:
-        """Return what its training step calls that can be compiled; see `Method`."""
-        return [(self.encoder, "posterior"), (self.decoder, "negative_log")]
 
     def autoencoder_loss(self, batch: Batch, epoch: float) -> Tensor:
         """Return the reconstruction error plus the regulariser, and record both."""
@@ -187,25 +123,6 @@ class LatentVAE(ProbedMethod):
         correct = (logits.argmax(dim=2) == x).float().mean(dim=1)
         return Fidelity(token_nats(logits, x) / x.shape[1], kl, correct)
 
-    @torch.no_grad()
-    def latent_means(self, batch: Batch) -> Tensor:
-        """Return the means of q(z|x) as in evaluation, (B, Z), for a batch on any device."""
-        training = self.training
-        self.eval()
-        means = self.classifier.clip_embeddings(batch.to(self.device))
-        self.train(training)
-        return means
-
-    @torch.no_grad()
-    def decode_latents(self, z: Tensor) -> Tensor:
-        """Return the most probable tokens, (N, T), or the expected features in their units."""
-        training = self.training
-        self.eval()
-        decoded: Tensor = self.decoder.decoded(z.to(self.device))
-        self.train(training)
-        summary = getattr(self.encoder, "summary", None)
-        return summary.unscaled(decoded) if isinstance(summary, ClipSummary) else decoded
-
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Keep embeddings and reconstruction errors of a batch until the epoch ends."""
         super().validation_step(batch, batch_idx)
@@ -221,8 +138,6 @@ class LatentVAE(ProbedMethod):
             if metric.update_called:
                 self.log(f"val/{names[part]}", metric.compute(), sync_dist=True)
             metric.reset()
-        self.log("val/active_units", is_active(outputs).sum().float(), sync_dist=True)
-        self.log("val/effective_rank", effective_rank(outputs), sync_dist=True)
 
 
 def check_weights(**weights: float) -> None:
