@@ -26,6 +26,7 @@ TASK_OF = {
     "loss=cross_entropy": "multi_class",
     "loss=squared_error": "regression",
     "method=pitch_timbre": "multi_class",
+    "experiment=vade_semi_supervised": "multi_class",
 }
 
 
@@ -135,7 +136,8 @@ def test_an_experiment_builds_all_its_parts(choice):
     config = composed(choice)
     recipe = choice.partition("=")[2]
     assert recipe.endswith(config.name) or config.name == config.hydra.runtime.choices.method
-    assert callable(instantiate(config.method, **SIZES).scores)
+    task = TASK_OF.get(choice, "multi_label")
+    assert callable(instantiate(config.method, **SIZES, task=task).scores)
     assert build_datamodule(config).p_s == config.data.p_s
 
 

@@ -32,6 +32,7 @@ TASKS = {  # where it is not multi_label
     "dataset=gtzan": "multi_class",
     "dataset=esc10": "multi_class",
     "dataset.path=digits.npz": "multi_class",
+    "experiment=vade_semi_supervised": "multi_class",
 }
 ELSEWHERE = {  # files and modules that only the reader has
     "encoder.module": "tests.support.hear_sound",
