@@ -5,11 +5,15 @@ import pytest
 import torch
 
 from musicssl.data.corpus import check_corpus
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.datasets.folk_composed import FolkComposed
 from musicssl.datasets.synthesis.bars import attributes_of
 from musicssl.errors import InputError
-from musicssl.runs.checkpoint import load_method
-from tests.support.training_command import run
+from musicssl.losses.likelihoods import FixedGaussian
+from musicssl.methods.ar_vae import AttributeRegularisedVAE
+from musicssl.methods.generative.autoencoders import AutoPair
+from tests.support.latents import token_parts
+from tests.support.training import quiet_trainer
 
 
 def test_composed_tunes_have_sixteen_bars_each_and_exact_attributes():
@@ -34,11 +38,15 @@ def test_too_few_tunes_are_refused():
         FolkComposed(num_tunes=19)
 
 
-@pytest.mark.slow
 def test_ar_vae_learns_a_dimension_for_each_attribute(tmp_path):
-    small = ("dataset=folk_composed", "dataset.num_tunes=20", "autoencoder.latent_dim=5")
-    subject, _ = load_method(run(tmp_path, "method=ar_vae", *small).best)
+    corpus = FolkComposed(num_tunes=20)
+    clips = SemiSupervisedDataModule(corpus, batch_size=272, b_s=None)
+    sizes = {"num_features": 1, "num_instances": 24, "num_tokens": 53, "num_classes": 4}
+    parts = {"autoencoder": AutoPair(FixedGaussian(), latent_dim=5), "task": "regression"}
+    weights = {"beta": 0.001, "capacity": 0.0, "gamma": 1.0, "delta": 10.0}
+    subject = AttributeRegularisedVAE(**token_parts(**sizes, **parts, **weights))
+    quiet_trainer(tmp_path, num_sanity_val_steps=0).fit(subject, clips)
     assert list(subject.attribute_dimensions) == [0, 1, 2, 3]
-    decoded = subject.decode_latents(torch.zeros(2, 5))
-    assert decoded.shape == (2, 24)
     assert subject.decoder.ticks_per_beat == 6
+    decoded = subject.decode_latents(torch.zeros(2, 5))
+    assert corpus.attributes_of(decoded.numpy()).shape == (2, 4)
