@@ -60,8 +60,3 @@ def test_folders_without_enough_tunes_are_refused(tmp_path):
     write(tmp_path, [f"Tune {n}" for n in range(19)])
     with pytest.raises(InputError, match="has 19 tunes of different titles"):
         Folk(root=tmp_path).load()
-
-
-def test_there_is_no_recording():
-    with pytest.raises(InputError, match="is a row of tokens"):
-        Folk().audio("tunes.abc:0:0")

@@ -8,7 +8,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from musicssl.data.corpus import Corpus
+from musicssl.data.corpus import Corpus, InMemory
 from musicssl.datasets.synthesis.bars import (
     ATTRIBUTES,
     TOKENS,
@@ -16,7 +16,6 @@ from musicssl.datasets.synthesis.bars import (
     pitches_of,
     tokens_of,
 )
-from musicssl.errors import InputError
 
 _SPLITS = ("train", "val", "test")
 _BOUNDS = (0.85, 0.95)  # between them, as shares of the tunes
@@ -31,7 +30,7 @@ class TuneBars(NamedTuple):
 
 
 @dataclass(frozen=True)
-class BarCorpus(ABC):
+class BarCorpus(InMemory, ABC):
     """Bars of 24 ticks as tokens, with four attributes, of tunes that splits do not divide.
 
     85 % of the titles train, 10 % validate and 5 % test.
@@ -47,9 +46,6 @@ class BarCorpus(ABC):
     @abstractmethod
     def tunes(self) -> Iterator[TuneBars]:
         """Return the tunes, of 20 titles at least, all of whose bars have a note."""
-
-    def prepare(self) -> None:  # noqa: B027 nothing is prepared
-        """Do nothing: tunes are read or composed when they are loaded."""
 
     def load(self) -> Corpus:
         """Read or compose the tunes; see `tunes`."""
@@ -69,14 +65,6 @@ class BarCorpus(ABC):
             task="regression",
             tokens=TOKENS,
         )
-
-    def audio(self, clip_id: str) -> tuple[NDArray[np.float32], int]:
-        """Say that there is no recording.
-
-        Raises:
-            InputError: Always.
-        """
-        raise InputError(f"{clip_id} is a row of tokens, of which there is no recording.")
 
     def pitches_of(self, tokens: NDArray[np.integer]) -> NDArray[np.int64]:
         """Return MIDI pitches; see `musicssl.data.melodies.Melodies`."""
