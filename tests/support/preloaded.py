@@ -1,8 +1,9 @@
 """Commands in processes of their own that need not import torch, Lightning and Hydra again.
 
 A server imports them once and forks for each command. What it forks is a process like any other:
-it has its own arguments, environment, folder, output, signals and exit status. What a process does
-while it imports is not tested this way; `subprocess` is for that.
+it has its own arguments, environment, folder, output, signals and exit status. Its pictures are
+blank where those of the test are. What a process does while it imports is not tested this way;
+`subprocess` is for that.
 """
 
 import atexit
@@ -23,6 +24,8 @@ from types import CodeType
 from typing import Any
 
 import numpy as np
+
+from tests.support import pictures
 
 ROOT = Path(__file__).parents[2]
 MODULES = (
@@ -62,6 +65,7 @@ class Command(subprocess.Popen[str]):
             "words": given["args"],
             "cwd": str(given["cwd"] or Path.cwd()),
             "env": dict(given["env"]),
+            "blank_pictures": pictures.are_blank(),
             "new_session": given["start_new_session"],
         }
         fds = [fd if fd >= 0 else own for own, fd in enumerate(pipes)]
@@ -185,15 +189,16 @@ def _become(wanted: dict[str, Any], fds: list[int]) -> CodeType:
     os.environ.clear()
     os.environ.update(wanted["env"])
     sys.path[:0] = _python_path()
+    pictures.leave_blank(wanted["blank_pictures"])
     np.random.seed()
-    return _program(*wanted["words"])
+    return program(*wanted["words"])
 
 
 def _python_path() -> list[str]:
     return [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
 
 
-def _program(script: str, *arguments: str) -> CodeType:
+def program(script: str, *arguments: str) -> CodeType:
     """Return what Python would run, with its arguments and the first place of its imports set."""
     main = vars(sys.modules["__main__"])
     for name in set(main) - {"__name__", "__builtins__", "__spec__", "__doc__", "__loader__"}:
