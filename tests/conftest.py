@@ -10,7 +10,8 @@ import torch
 from tests.support.pictures import leave_blank
 from tests.support.tone_folder import INSTANCES, SOUND, train_on, write_folder
 
-_MAKE_RUNS = [Path(__file__).parent / room for room in ("cli", "methods", "runs")]
+_ROOMS = ("cli", "methods", "runs", "test_benchmarks.py")
+_MAKE_RUNS = [Path(__file__).parent / room for room in _ROOMS]
 
 
 @pytest.fixture(autouse=True)

@@ -1,8 +1,10 @@
 """Two real processes, started as torchrun starts them, of which one is stopped."""
 
+import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +17,6 @@ from musicssl.errors import InputError
 from musicssl.runs.ranks import StopTogether, explain_lost_process
 from tests.support.commands import ROOT, shell
 from tests.support.interrupted import validation_of
-from tests.support.preloaded import Command
 from tests.support.training_command import TINY
 
 SETTINGS = (
@@ -26,27 +27,33 @@ SETTINGS = (
 SECONDS = 60  # until both have ended, on a machine that does other things too
 
 
-def start(folder: Path) -> list[Command]:
+def start(folder: Path) -> list[subprocess.Popen[str]]:
     """Start both ranks with the environment that torchrun gives them."""
     folder.mkdir(exist_ok=True)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    common = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "0"}
+    common = {
+        "WORLD_SIZE": "2",
+        "LOCAL_WORLD_SIZE": "2",
+        "GROUP_RANK": "0",
+        "PYTHONPATH": str(ROOT),
+    }
     common |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_RUN_ID": "a"}
     return [
-        Command(
-            *(str(ROOT / "train.py"), *SETTINGS),
+        subprocess.Popen(
+            [sys.executable, str(ROOT / "train.py"), *SETTINGS],
             cwd=folder,
-            extra_env=common | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            env=os.environ | common | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            text=True,
         )
         for rank in (0, 1)
     ]
 
 
-def end(ranks: list[Command], seconds: float) -> list[tuple[int, str]]:
+def end(ranks: list[subprocess.Popen[str]], seconds: float) -> list[tuple[int, str]]:
     """Return exit status and errors of each, and let none go on after that time."""
     try:
         return [(rank.wait(seconds), rank.communicate()[1]) for rank in ranks]
