@@ -211,5 +211,5 @@ def program(script: str, *arguments: str) -> CodeType:
         return compile(run.format(arguments[0]), "-m", "exec")
     sys.path.insert(0, str(Path(script).parent))
     sys.argv = [script, *arguments]
-    main["__file__"] = script
+    main |= {"__file__": script, "__cached__": None, "__annotations__": {}}
     return compile(Path(script).read_bytes(), script, "exec")
