@@ -201,7 +201,7 @@ def _python_path() -> list[str]:
 def program(script: str, *arguments: str) -> CodeType:
     """Return what Python would run, with its arguments and the first place of its imports set."""
     main = vars(sys.modules["__main__"])
-    for name in set(main) - {"__name__", "__builtins__", "__spec__", "__doc__", "__loader__"}:
+    for name in [name for name in main if not name.startswith("__")]:
         del main[name]
     sys.orig_argv = [sys.executable, script, *arguments]
     if script == "-m":
