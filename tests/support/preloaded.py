@@ -39,7 +39,7 @@ MODULES = (
     *("matplotlib.backends.backend_agg", "PIL.PngImagePlugin", "fsspec.implementations.local"),
 )
 _ENDED = struct.Struct("i")
-_SERVER = "from tests.support.preloaded import serve; code = serve({}); exec(code) if code else 0"
+_SERVER = "from tests.support.preloaded import serve; exec(serve({}))"
 _FDS = 4  # standard input, output and errors, and where to write the process's number and status
 
 
@@ -127,7 +127,7 @@ def _end(server: socket.socket, process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def serve(fd: int) -> CodeType | None:
+def serve(fd: int) -> CodeType | str:
     """Fork for each request; return in a fork, with the code it shall run, or at the end."""
     for module in MODULES:
         importlib.import_module(module)
@@ -143,7 +143,7 @@ def serve(fd: int) -> CodeType | None:
                 continue
             message, fds, _, _ = socket.recv_fds(requests, 1 << 20, _FDS)
             if not message:
-                return None
+                return ""
             pid = os.fork()
             if pid == 0:
                 _close_all(selector)
