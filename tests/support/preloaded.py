@@ -53,7 +53,8 @@ class Command(subprocess.Popen[str]):
     """
 
     def __init__(self, *words: str, extra_env: Mapping[str, str] | None = None, **settings: Any):
-        env = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | (extra_env or {})
+        path = os.pathsep.join([str(ROOT), *_python_path()])
+        env = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"} | (extra_env or {})
         super().__init__([*words], env=env, text=True, **settings)
 
     def _execute_child(self, *values: Any) -> None:

@@ -32,9 +32,10 @@ def test_it_is_the_process_that_python_would_have_started(tmp_path):
     script.write_text(TELL)
     settings = {"cwd": tmp_path, "start_new_session": True}
     forked = run(str(script), "a b", "--c", extra_env={"X": "ä"}, **settings)
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     started = subprocess.run(
         [sys.executable, str(script), "a b", "--c"],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "X": "ä"},
+        env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "X": "ä"},
         capture_output=True,
         text=True,
         check=False,
