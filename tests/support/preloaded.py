@@ -196,7 +196,8 @@ def _become(wanted: dict[str, Any], fds: list[int]) -> CodeType:
 
 
 def _python_path() -> list[str]:
-    return [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
+    named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return list(dict.fromkeys(filter(None, named)))  # each once, as Python takes them
 
 
 def program(script: str, *arguments: str) -> CodeType:
