@@ -13,6 +13,8 @@ endif
 
 # Compiled files are kept, or every process of the tests compiles all of them again.
 test test-all fuzz endurance: export PYTHONDONTWRITEBYTECODE =
+# Each of the processes that test side by side has one thread; two or more would wait for each other.
+test test-all: export OMP_NUM_THREADS ?= 1
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile

@@ -67,7 +67,7 @@ def main() -> None:
     arguments.add_argument("--sizes", type=int, nargs="+", default=[1000, 10_000, 100_000])
     arguments.add_argument("--threads", type=int, default=1)
     arguments.add_argument("--of", type=Path, help="measure this file alone, and print JSON")
-    given = read(arguments, sizes=[400, 800])
+    given = read(arguments, sizes=[200, 400])
     torch.set_num_threads(given.threads)
     if given.of:
         print(json.dumps(measure(given.of)))

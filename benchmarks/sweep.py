@@ -33,7 +33,10 @@ from musicssl.cli.sweep import axes
 
 ROOT = Path(__file__).resolve().parents[1]
 SHORT = ("sweep=seeds", "seed=0,1,2,3", "trainer.max_epochs=5", "data.p_s=0.1")
-TINY = ("sweep=seeds", "seed=0,1", "trainer.max_epochs=1", "dataset.num_clips=100")
+TINY = (
+    *("sweep=seeds", "seed=0,1", "trainer.max_epochs=1"),
+    *("dataset.num_clips=60", "baselines=false"),
+)
 PARALLEL = "launcher=joblib"
 
 

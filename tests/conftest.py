@@ -3,17 +3,15 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from matplotlib.figure import Figure
 
-from tests.support.pictures import PIXEL
+from tests.support.pictures import leave_blank
 from tests.support.tone_folder import INSTANCES, SOUND, train_on, write_folder
 
-_MAKE_RUNS = [Path(__file__).parent / room for room in ("cli", "methods", "runs")]
-_draw = Figure.savefig
+_ROOMS = ("cli", "methods", "runs", "test_benchmarks.py")
+_MAKE_RUNS = [Path(__file__).parent / room for room in _ROOMS]
 
 
 @pytest.fixture(autouse=True)
@@ -25,18 +23,11 @@ def _one_thread() -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Leave the pictures of runs blank: drawing is half of a small run's time.
 
-    make test-all draws all of them, and tests marked `pictures` draw always. A hook and not a
-    fixture, as fixtures of a module train, too.
+    Tests marked `pictures` draw, and so do those of other folders. A hook and not a fixture, as
+    fixtures of a module train, too.
     """
-    marks = item.config.option.markexpr
-    quick = "not slow" in marks or marks == "fuzz"
     trains = any(item.path.is_relative_to(folder) for folder in _MAKE_RUNS)
-    blank = quick and trains and item.get_closest_marker("pictures") is None
-    Figure.savefig = _save_blank if blank else _draw  # type: ignore[method-assign]
-
-
-def _save_blank(figure: Figure, path: Path, **settings: Any) -> None:
-    path.write_bytes(PIXEL)
+    leave_blank(trains and item.get_closest_marker("pictures") is None)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Each benchmark runs to its end at its smallest size, and `make bench` reports those that fail."""
 
 import importlib.util
-import os
 import re
 import shutil
 import subprocess
@@ -11,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.support import preloaded
+from tests.support.preloaded import ROOT
+
 BENCHMARKS = sorted(
     file for file in (ROOT / "benchmarks").glob("*.py") if "__main__" in file.read_text()
 )
@@ -42,15 +43,8 @@ def test_the_numbers_of_a_table_are_found() -> None:
 @pytest.mark.parametrize("file", BENCHMARKS, ids=lambda file: file.name)
 def test_a_benchmark_prints_a_table_of_finite_numbers(file: Path, tmp_path: Path) -> None:
     assert "[--small]" in file.read_text(), "the docstring of a benchmark names its option --small"
-    done = subprocess.run(
-        [sys.executable, str(file), "--small"],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "MUSICSSL_CACHE": str(tmp_path / "cache")},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+    cache = {"MUSICSSL_CACHE": str(tmp_path / "cache")}
+    done = preloaded.run(str(file), "--small", cwd=tmp_path, extra_env=cache, timeout=600)
     assert done.returncode == 0, done.stderr[-2000:]
     found = numbers(done.stdout)
     assert found, done.stdout

@@ -8,11 +8,11 @@ import csv
 import json
 import os
 import subprocess
-import sys
 import textwrap
 
 import pytest
 
+from tests.support import preloaded
 from tests.support.commands import ROOT
 
 pytestmark = pytest.mark.slow
@@ -167,14 +167,10 @@ def lab(tmp_path_factory):
 
 
 def command(lab, script, *arguments):
-    return subprocess.run(
-        [sys.executable, str(ROOT / script), "--config-dir", "mylab/conf", *arguments],
+    return preloaded.run(
+        *(str(ROOT / script), "--config-dir", "mylab/conf", *arguments),
         cwd=lab,
-        env=os.environ | {"PYTHONPATH": f"{lab}{os.pathsep}{ROOT}"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
+        extra_env={"PYTHONPATH": f"{lab}{os.pathsep}{ROOT}"},
     )
 
 
@@ -221,15 +217,7 @@ def test_all_five_work_together_and_musicssl_is_untouched(lab):
 def test_the_report_shows_a_metric_from_outside(lab):
     for seed in (0, 1):
         assert train(lab, f"seed={seed}").returncode == 0
-    shown = subprocess.run(
-        [sys.executable, "-m", "musicssl.report", "runs"],
-        cwd=lab,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    shown = preloaded.run("-m", "musicssl.report", "runs", cwd=lab)
     assert shown.returncode == 0, shown.stderr
     assert "brier" in shown.stdout
     assert "brier" in (lab / "report" / "index.html").read_text()

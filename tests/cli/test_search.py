@@ -11,7 +11,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from hydra_plugins.musicssl_search import OptunaSweeper, search_space
 from musicssl.errors import InputError
-from tests.support.commands import ROOT
+from tests.support.commands import ROOT, shell
 
 ARGUMENTS = ["x=interval(-1.0,3.0)", "kind=choice(a,b)", "seed=4"]
 
@@ -140,9 +140,8 @@ def test_a_command_searches_and_reports(tmp_path):
     words = (
         "dataset.num_clips=60 dataset.clip_seconds=2 trainer.max_steps=100 logger=none trainer=cpu"
     )
-    command = [sys.executable, "train.py", "sweep=optuna", "optimizer.lr=interval(1e-4,1e-2)"]
-    command += ["hydra.sweeper.trials=2", f"runs={tmp_path}", *words.split()]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    search = ("sweep=optuna", "optimizer.lr=interval(1e-4,1e-2)", "hydra.sweeper.trials=2")
+    done = shell(ROOT, *search, f"runs={tmp_path}", *words.split())
     assert done.returncode == 0, done.stderr
     scores = [
         json.loads(file.read_text())["validation"]["macro"]["auroc"]

@@ -3,12 +3,11 @@
 import csv
 import os
 import re
-import subprocess
-import sys
 
 import pytest
 
 from docs.scripts.pages import DOCS
+from tests.support import preloaded
 from tests.support.commands import ROOT
 from tests.support.documented import code_blocks
 
@@ -41,14 +40,10 @@ def lab(tmp_path_factory):
 
 
 def train(lab, *words):
-    return subprocess.run(
-        [sys.executable, str(ROOT / "train.py"), "--config-dir", "mylab/conf", *words, *SMALL],
+    return preloaded.run(
+        *(str(ROOT / "train.py"), "--config-dir", "mylab/conf", *words, *SMALL),
         cwd=lab,
-        env=os.environ | {"PYTHONPATH": f"{lab}{os.pathsep}{ROOT}"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
+        extra_env={"PYTHONPATH": f"{lab}{os.pathsep}{ROOT}"},
     )
 
 

@@ -7,7 +7,6 @@ import os
 import signal
 import struct
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -28,6 +27,7 @@ from musicssl.figures.run_figures import draw_timelines
 from musicssl.runs.dashboard import _mode, log_probe
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.history import read_history
+from tests.support import preloaded
 from tests.support.commands import ROOT
 from tests.support.quick import slow_after
 from tests.support.sources import imports
@@ -60,11 +60,7 @@ def run(folder: Path, *overrides: str) -> RunFolder:
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, str(ROOT / "train.py"), *arguments, *QUICK, "logger=wandb"]
-
-
-def environment() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(ROOT)}
+    return [str(ROOT / "train.py"), *arguments, *QUICK, "logger=wandb"]
 
 
 def records(path: Path) -> Iterator[Record]:
@@ -160,16 +156,8 @@ def test_a_run_is_recorded_whole_without_an_account(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_the_jobs_of_a_sweep_are_runs_of_one_group(tmp_path):
-    done = subprocess.run(
-        command("sweep=label_fraction", "method=att", "data.p_s=0.2,0.5", "seed=0", "threads=1"),
-        cwd=tmp_path,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    words = ("sweep=label_fraction", "method=att", "data.p_s=0.2,0.5", "seed=0", "threads=1")
+    done = preloaded.run(*command(*words), cwd=tmp_path, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stderr
     folders = sorted(path.parent for path in tmp_path.rglob("metrics.json"))
     first, second = (Recorded(folder).run for folder in folders)
@@ -199,10 +187,10 @@ def test_a_forest_has_no_epochs_and_all_results(tmp_path):
 @pytest.mark.slow
 def test_a_run_that_is_killed_goes_on_as_one_run_without_gap_or_repetition(tmp_path):
     folder = RunFolder(tmp_path / "run")
-    process = subprocess.Popen(
-        [*command(f"hydra.run.dir={folder.path}"), "trainer.max_epochs=30"],
+    process = preloaded.Command(
+        *command(f"hydra.run.dir={folder.path}"),
+        "trainer.max_epochs=30",
         cwd=tmp_path,
-        env=environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -1,9 +1,7 @@
 """Kill a real run, start it again, and compare with the run that nobody disturbed."""
 
-import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -19,13 +17,13 @@ from musicssl.runs.checkpoint_writing import AtomicCheckpointIO, DescribeCheckpo
 from musicssl.runs.history import History
 from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint
 from musicssl.seeding import StepSeed
+from tests.support.commands import ROOT
 from tests.support.interrupted import Stop, validation_of
+from tests.support.preloaded import Command
 from tests.support.quick import slow_after
 from tests.support.tiny import Tiny
 
-ROOT = Path(__file__).parents[2]
 COMMAND = (
-    sys.executable,
     str(ROOT / "train.py"),
     f"hydra.searchpath=[file://{ROOT}/tests/conf]",
     "dataset=tiny",
@@ -44,16 +42,9 @@ ON_INSTANCES = ("encoder=att", "views=weak", "projector.hidden=16", "projector.o
 END_OF_FIRST = {"epoch": 0, "step": 6}  # of the epoch before
 
 
-def start(folder: Path) -> subprocess.Popen[str]:
+def start(folder: Path) -> Command:
     folder.mkdir(exist_ok=True)
-    return subprocess.Popen(
-        COMMAND,
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return Command(*COMMAND, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def finish(folder: Path) -> tuple[Path, str]:
@@ -63,7 +54,7 @@ def finish(folder: Path) -> tuple[Path, str]:
     return next((folder / FOLDER).rglob("metrics.json")).parent, output
 
 
-def wait_for_epochs(folder: Path, process: subprocess.Popen[str], epochs: int) -> None:
+def wait_for_epochs(folder: Path, process: Command, epochs: int) -> None:
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline and process.poll() is None:
         histories = list((folder / FOLDER).rglob("history.csv"))

@@ -1,8 +1,6 @@
-"""train.py and probe.py as tests start them: composed in this process, or in a shell."""
+"""train.py and probe.py as tests start them: composed in this process, or in one of their own."""
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
@@ -10,8 +8,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
 
 import musicssl.cli.resolvers  # noqa: F401 registers the resolvers of conf/
+from tests.support import preloaded
+from tests.support.preloaded import ROOT
 
-ROOT = Path(__file__).parents[2]
 SEARCH_PATH = f"hydra.searchpath=[file://{ROOT}/tests/conf]"
 
 
@@ -29,12 +28,4 @@ def composed(root: str, folder: Path, *overrides: str) -> DictConfig:
 def shell(
     folder: Path, *arguments: str, script: str = "train.py"
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(ROOT / script), *arguments],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    return preloaded.run(str(ROOT / script), *arguments, cwd=folder)

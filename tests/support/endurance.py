@@ -34,6 +34,7 @@ import torch
 
 import musicssl.cli.training  # noqa: F401 imported once for all runs
 from musicssl.runs.history import read_history
+from tests.support import pictures
 
 ROOT = Path(__file__).parents[2]
 METHODS: dict[str, tuple[str, ...]] = {
@@ -260,7 +261,9 @@ def main(arguments: Sequence[str] | None = None, say: Callable[[str], None] = pr
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=[*METHODS])
+    parser.add_argument("--blank-pictures", action="store_true", help="draw none, to be quicker")
     given = parser.parse_args(arguments)
+    pictures.leave_blank(given.blank_pictures)
     rng, counts, survived, alone = random.Random(given.seed), Counter[str](), 0, {}
     base = Path(tempfile.mkdtemp(prefix="endurance-"))
     number = 0

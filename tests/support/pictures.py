@@ -1,6 +1,8 @@
 """What a picture must be: a PNG file, with nothing beyond its edge."""
 
 import base64
+from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -8,6 +10,22 @@ PNG = b"\x89PNG\r\n\x1a\n"
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8/5+hHgAHggJ/PchI7wAAAABJRU5ErkJggg=="
 )  # a whole picture of one pixel
+
+
+_draw = Figure.savefig
+
+
+def leave_blank(blank: bool = True) -> None:
+    """Let the pictures of this process be blank, or drawn again."""
+    Figure.savefig = _save_blank if blank else _draw
+
+
+def are_blank() -> bool:
+    return Figure.savefig is _save_blank
+
+
+def _save_blank(figure: Figure, path: Path, **settings: Any) -> None:
+    path.write_bytes(PIXEL)
 
 
 BAD_MATH = r"$\frac$"  # would not draw if dollar signs meant mathematics

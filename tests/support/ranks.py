@@ -4,13 +4,16 @@ from datetime import timedelta
 
 import torch
 import torch.distributed as dist
-from torch.multiprocessing.spawn import spawn
+from torch import multiprocessing
+from torch.multiprocessing.spawn import start_processes
 
 
 def on_ranks(work, folder, *args, world_size=2):
     """Run `work(rank, *args)` on ranks of its own, and return what each one returned."""
     folder.mkdir(exist_ok=True)
-    spawn(_rank, (world_size, work, folder, args), nprocs=world_size)
+    multiprocessing.set_forkserver_preload(["musicssl.cli.training", "tests.support.ranks"])
+    arguments = (world_size, work, folder, args)
+    start_processes(_rank, arguments, nprocs=world_size, start_method="forkserver")
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(world_size)]
 
 

@@ -1,11 +1,10 @@
 """Sweeps of train.py in processes of their own, on a corpus that is small enough."""
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 from tests.support.commands import ROOT, SEARCH_PATH
+from tests.support.preloaded import Command
 
 QUICK = (
     *(SEARCH_PATH, "dataset=tiny"),
@@ -13,19 +12,16 @@ QUICK = (
 )
 
 
-def start(folder: Path, *overrides: str) -> subprocess.Popen[str]:
-    path = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return subprocess.Popen(
-        [sys.executable, str(ROOT / "train.py"), *overrides, *QUICK],
+def start(folder: Path, *overrides: str) -> Command:
+    return Command(
+        *(str(ROOT / "train.py"), *overrides, *QUICK),
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(path), "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
     )
 
 
-def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+def finish(process: Command) -> tuple[int, str, str]:
     out, err = process.communicate(timeout=300)
     return process.returncode, out, err
 
