@@ -5,7 +5,7 @@ command. "first batch" is `python train.py` on a small synthband that was render
 when the batch reaches the network; "import torch" and "import pytorch_lightning" are the floor
 under it. Processor time does not depend on what else the machine does, the clock does.
 
-    python benchmarks/start.py [--rounds 5]
+    python benchmarks/start.py [--rounds 5] [--small]
 """
 
 import os
