@@ -37,8 +37,11 @@ from semisupcon import measured as measured_semisupcon
 from start import WANTED, first_batch, measured
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+from views import RATE as VIEWS_RATE
+from views import crops
 
 from musicssl.audio.store import build_store
+from musicssl.augment.published import published_chain
 from musicssl.batch import Batch
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.encoders.samplecnn import SampleCNN
@@ -310,6 +313,15 @@ def probe(sizes: Sizes) -> Rows:
     return [(f"linear probe, {count} fits", f"{time.perf_counter() - begun:.2f} s", "2 s")]
 
 
+def views(sizes: Sizes) -> Rows:
+    """Milliseconds of the published views of two crops of 96 clips."""
+    count = 4 if sizes.small else 192
+    chain, x = published_chain(2, VIEWS_RATE), crops(count).to(sizes.device)
+    with torch.inference_mode():
+        taken = _timed(lambda: chain(x), sizes, 10 if sizes.device.type == "cuda" else 1)
+    return [(f"published views of {count} crops of 2.7 s", f"{taken:.1f} ms", "6 ms")]
+
+
 def start(sizes: Sizes) -> Rows:
     """Seconds from the command to the first batch of a run, with a warm cache."""
     trainer = "cpu" if sizes.device.type == "cpu" else "gpu"
@@ -334,6 +346,7 @@ ROWS: dict[str, tuple[Callable[[Sizes], Rows], int]] = {  # and the most seconds
     ),
     "semisupcon": (semisupcon, 80),
     "probe": (probe, 60),
+    "views": (views, 60),
     "start": (start, 60),
 }
 
