@@ -43,6 +43,7 @@ def first_batch(folder: Path, trainer: str) -> list[str]:
     """
     callback = "+trainer.callbacks=[{_target_:start.FirstBatch}]"
     small = ["dataset.num_clips=60", "trainer.max_steps=1", "data.steps_per_epoch=1"]
+    small += ["dataset.num_workers=1"]  # workers would stay when the process has left
     places = [f"data.cache={folder}/cache", f"runs={folder}/runs"]
     return [str(ROOT / "train.py"), f"trainer={trainer}", callback, *small, *places]
 
@@ -53,23 +54,29 @@ def seconds_of(arguments: list[str]) -> tuple[float, float]:
     path = os.pathsep.join([str(ROOT), str(ROOT / "benchmarks")])
     environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled modules are part of a warm cache
-    subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, check=True)
+    nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    subprocess.run([sys.executable, *arguments], env=environment, check=True, **nowhere)
     clock = time.perf_counter() - begun
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, clock
 
 
-def measured(commands: dict[str, list[str]], rounds: int) -> dict[str, tuple[float, float]]:
+def measured(
+    commands: dict[str, list[str]], rounds: int, warm_up: int = 1
+) -> dict[str, tuple[float, float]]:
     """Run each command once a round; return the medians of processor time and clock, by name.
 
-    The first round warms caches and is not counted.
+    The first rounds, `warm_up` of them, fill caches and are not counted.
     """
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
-    for _ in range(rounds + 1):
+    for _ in range(warm_up + rounds):
         for name, command in commands.items():
             found[name].append(seconds_of(command))
     return {
-        name: (median(cpu for cpu, _ in times[1:]), median(clock for _, clock in times[1:]))
+        name: (
+            median(cpu for cpu, _ in times[warm_up:]),
+            median(clock for _, clock in times[warm_up:]),
+        )
         for name, times in found.items()
     }
 
@@ -87,7 +94,7 @@ def main() -> None:
             "train.py --help": [str(ROOT / "train.py"), "--help"],
             "train.py to its first batch": first_batch(Path(folder), "cpu"),
         }
-        found = measured(commands, options.rounds)
+        found = measured(commands, options.rounds, warm_up=0 if options.small else 1)
     table = Table("", "processor, s", "clock, s", "wanted, s")
     for name, (cpu, clock) in found.items():
         wanted = f"{WANTED:g}" if "first" in name else ""
