@@ -4,7 +4,7 @@ import json
 import logging
 import re
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -143,11 +143,27 @@ class ClipStore:
         the memory of the sound.
         """
         x = np.zeros((len(rows), num_samples), np.float32)  # (B, S)
+        for row, stretch in zip(x, self._stretches(rows, starts, num_samples), strict=True):
+            np.multiply(stretch, _STEP, out=row[: len(stretch)])
+        return x
+
+    def read_stored(
+        self, rows: NDArray[np.int64], starts: NDArray[np.int64], num_samples: int
+    ) -> NDArray[np.int16]:
+        """Copy stretches as they are stored: what `read` returns, times `FULL_SCALE`."""
+        x = np.zeros((len(rows), num_samples), np.int16)
+        for row, stretch in zip(x, self._stretches(rows, starts, num_samples), strict=True):
+            row[: len(stretch)] = stretch
+        return x
+
+    def _stretches(
+        self, rows: NDArray[np.int64], starts: NDArray[np.int64], num_samples: int
+    ) -> Iterator[NDArray[np.int16]]:
+        """Go through stretches of several clips, as views of at most `num_samples`."""
         firsts = self._ends[rows] - self.lengths[rows] + starts
         lasts = np.minimum(firsts + num_samples, self._ends[rows])
-        for row, first, last in zip(x, firsts.tolist(), lasts.tolist(), strict=True):
-            np.multiply(self._samples[first:last], _STEP, out=row[: last - first])
-        return x
+        for first, last in zip(firsts.tolist(), lasts.tolist(), strict=True):
+            yield self._samples[first:last]
 
     def verify(self) -> None:
         """Read all samples and compare them with their checksums.

@@ -17,13 +17,6 @@ from musicssl.errors import InputError
 from musicssl.figures.embedding_map import check_layout
 from musicssl.methods.base.method import Method
 from musicssl.methods.base.online_probe import OnlineProbe
-from musicssl.runs.artifacts.embeddings import draw_map
-from musicssl.runs.artifacts.robustness import (
-    chosen_corruptions,
-    chosen_severities,
-    write_robustness,
-)
-from musicssl.runs.baselines import has_baselines, read_baselines, write_baselines
 from musicssl.runs.checkpoint import load_method
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.trust import homes
@@ -75,6 +68,8 @@ def continue_if_stopped(settings: dict[str, Any], folder: RunFolder) -> None:
 @rank_zero_only
 def draw_again(config: DictConfig, settings: dict[str, Any], folder: RunFolder, data: Data) -> None:
     """Draw another map of what a complete run has learnt, if it has learnt embeddings."""
+    from musicssl.runs.artifacts.embeddings import draw_map  # scikit-learn and SciPy
+
     check_layout(config.embedding_map)
     method = trained(config, settings, folder) if folder.best.is_file() else None
     probe: OnlineProbe | None = getattr(method, "probe", None)
@@ -101,6 +96,12 @@ def corrupt_and_test(
     config: DictConfig, settings: dict[str, Any], folder: RunFolder, data: Data
 ) -> None:
     """Test the trained network on corrupted sound, as far as that was not done before."""
+    from musicssl.runs.artifacts.robustness import (  # SciPy and figures
+        chosen_corruptions,
+        chosen_severities,
+        write_robustness,
+    )
+
     if not folder.best.is_file():
         raise InputError(f"corruption=... tests networks, and {config.name} is none; leave it out.")
     datamodule = data()
@@ -113,6 +114,12 @@ def corrupt_and_test(
 @rank_zero_only
 def measure_baselines(config: DictConfig, folder: RunFolder, data: Data) -> None:
     """Measure simple baselines on the test clips of a complete run, unless that was done."""
+    from musicssl.runs.baselines import (  # scikit-learn, half a second
+        has_baselines,
+        read_baselines,
+        write_baselines,
+    )
+
     if not folder.predictions.is_file() or read_baselines(folder) is not None:
         return
     try:

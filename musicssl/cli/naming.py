@@ -5,14 +5,12 @@ composes for the same method and corpus.
 """
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
-from hydra import compose
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from musicssl.cli.conf import config_loader
+from musicssl.cli.conf import composed, config_loader
 from musicssl.runs.settings import (
     budget_label,
     flattened,
@@ -56,7 +54,7 @@ def run_of(recipe: str) -> str:
     overrides = HydraConfig.get().overrides
     words = [word for word in overrides.task if not word.startswith(_OF_THE_RECIPE)]
     search = [word for word in overrides.hydra if word.startswith("hydra.searchpath")]
-    other = _defaults("train", *search, *words, f"experiment={recipe}")
+    other = composed("train", *search, *words, f"experiment={recipe}")
     return f"{other.runs}/{run_name(_root_=other)}"
 
 
@@ -75,10 +73,12 @@ def _differing(config: DictConfig) -> tuple[dict[str, str], dict[str, Any]]:
     hydra = _hydra(config)
     command, chosen = str(hydra.job.config_name), dict(hydra.runtime.choices)
     base = [word for word in hydra.overrides.hydra if word.startswith("hydra.searchpath")]
-    base += [f"{group}={chosen[group]}" for group in _SUBJECTS[command] if chosen.get(group)]
+    usual = composed(command, *base).hydra.runtime.choices
+    subjects = [group for group in _SUBJECTS[command] if chosen.get(group)]
+    base += [f"{group}={chosen[group]}" for group in subjects if chosen[group] != usual.get(group)]
     named: dict[str, str] = {}
     for group in _groups(chosen):
-        defaults = _defaults(command, *base)
+        defaults = composed(command, *base)
         option = chosen[group]
         if not _is_made_of(config, group, option, command, base):
             option = _option_with_target(config, group, command, base) or option
@@ -87,7 +87,7 @@ def _differing(config: DictConfig) -> tuple[dict[str, str], dict[str, Any]]:
             continue
         named[group] = option
         base.append(f"{group}={option}")
-    return named, _changed(config, _defaults(command, *base))
+    return named, _changed(config, composed(command, *base))
 
 
 def _groups(chosen: Mapping[str, Any]) -> list[str]:
@@ -102,11 +102,11 @@ def _section(group: str) -> str:
 
 def _is_made_of(config: DictConfig, group: str, option: Any, command: str, base: list[str]) -> bool:
     """Whether a section has the target that an option gives it; a typed target may be another."""
-    composed = _defaults(command, *base)
-    if option != composed.hydra.runtime.choices.get(group):
-        composed = _defaults(command, *base, f"{group}={option}")
+    other = composed(command, *base)
+    if option != other.hydra.runtime.choices.get(group):
+        other = composed(command, *base, f"{group}={option}")
     key = f"{_section(group)}._target_"
-    return bool(OmegaConf.select(config, key) == OmegaConf.select(composed, key))
+    return bool(OmegaConf.select(config, key) == OmegaConf.select(other, key))
 
 
 def _option_with_target(
@@ -117,13 +117,6 @@ def _option_with_target(
         options = loader.get_group_options(group.partition("@")[0])
     found = (option for option in options if _is_made_of(config, group, option, command, base))
     return next(found, None)
-
-
-@lru_cache(maxsize=64)
-def _defaults(command: str, *overrides: str) -> DictConfig:
-    """Compose a command's configuration with some choices, and nothing else typed."""
-    with config_loader():
-        return compose(command, list(overrides), return_hydra_config=True)
 
 
 def _changed(config: DictConfig, defaults: DictConfig, below: str = "") -> dict[str, Any]:

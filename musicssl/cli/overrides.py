@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra import compose
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import (
@@ -20,7 +19,7 @@ from hydra.errors import (
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from musicssl.cli.conf import config_loader
+from musicssl.cli.conf import composed, config_loader
 from musicssl.errors import InputError
 
 _LAUNCHER, _SEARCH_PATH = "hydra/launcher", "hydra.searchpath"
@@ -264,7 +263,7 @@ def known_settings(
             for override in OverridesParser.create(loader).parse_overrides(list(overrides))
             if "/" in override.key_or_group or override.key_or_group in (*groups, _SEARCH_PATH)
         ]
-        config = compose(name, made, return_hydra_config=True)
+    config = composed(name, *made, conf=conf)
     return dict(paths_in(OmegaConf.to_container(config))), groups
 
 

@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 import musicssl.cli.resolvers  # noqa: F401 registers the resolvers of conf/
 from musicssl.cli.command import run_command
 from musicssl.cli.conf import conf_folder
+from musicssl.cli.imports import quick_imports
 
 
 def main() -> None:
@@ -18,6 +19,7 @@ def main() -> None:
 @hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="probe")
 def compose_and_run(config: DictConfig) -> Any:
     """Do one job; Hydra has composed its configuration."""
-    from musicssl.cli.probing import probe  # imports torch, which --help does not need
+    with quick_imports():
+        from musicssl.cli.probing import probe  # imports torch, which --help does not need
 
     return probe(config)

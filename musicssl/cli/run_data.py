@@ -9,7 +9,6 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from musicssl.cache import file_identity
 from musicssl.cli.app import to_plain
 from musicssl.data.datamodule import SemiSupervisedDataModule
-from musicssl.runs.artifacts.robustness import chosen_corruptions, chosen_severities
 from musicssl.runs.pretrained import weights_digest
 from musicssl.runs.starting import start_identity
 from musicssl.runs.teachers import teacher_in
@@ -29,6 +28,8 @@ def load_data(config: DictConfig) -> SemiSupervisedDataModule:
     datamodule.prepare_data()
     datamodule.setup()
     if config.corruption is not None:
+        from musicssl.runs.artifacts.robustness import chosen_corruptions, chosen_severities
+
         severities = chosen_severities(to_plain(config.severities))
         chosen_corruptions(to_plain(config.corruption), datamodule.corpus, severities)
     return datamodule

@@ -32,9 +32,12 @@ from rich.text import Text
 
 import musicssl.cli.resolvers  # noqa: F401 registers resolvers; workers import this module first
 from musicssl.cli.exits import termination
-from musicssl.cli.job import Outcome
+from musicssl.cli.imports import quick_imports
 from musicssl.errors import InputError, disk_errors, printable, user_errors
 from musicssl.runs.preemption import preemption
+
+with quick_imports():  # Hydra imports this module first of all that need Lightning
+    from musicssl.cli.job import Outcome
 
 _WIDTH = 100  # columns where the output is no terminal
 _FEW = 4  # folders that fit into a command to type

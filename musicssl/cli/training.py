@@ -51,7 +51,6 @@ from musicssl.runs.compilation import check_compile, keep_compiled
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.messages import describe_data, describe_stop
 from musicssl.runs.pretrained import overlap, weights_of
-from musicssl.runs.results import amount_of_training, show_results, write_results
 
 
 def train(config: DictConfig) -> Outcome | None:
@@ -105,6 +104,8 @@ def _do(config: DictConfig, settings: dict[str, Any], folder: RunFolder) -> None
     if config.baselines:
         measure_baselines(config, folder, data)
     if is_first_rank() and not in_a_sweep():
+        from musicssl.runs.results import show_results  # draws, which training need not wait for
+
         name = str(config.name) if config.baselines else None
         show_results(folder, artifacts_of(get_class(config.method._target_)), name)
 
@@ -144,6 +145,8 @@ def train_and_test(
     with _released_by_mistakes(folder), _logged(trainer.loggers, settings):
         method.learn(datamodule, fit)
         if is_first_rank():
+            from musicssl.runs.results import amount_of_training, write_results  # as above
+
             stopped_by = trained = None
             if isinstance(method, Method):
                 stopped_by = describe_stop(trainer)

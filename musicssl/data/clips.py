@@ -1,7 +1,7 @@
 """Reading the input of a corpus's clips by row, one batch at a time."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from musicssl.audio.sound import Sound
+from musicssl.audio.store import ClipStore
 from musicssl.data.corpus import Corpus
 from musicssl.data.label_grid import samples_per_label_frame
 from musicssl.errors import InputError
@@ -23,7 +24,8 @@ class Piece(NamedTuple):
     """The input of some clips, or of a part of each.
 
     Attributes:
-        x: Instances, (B, T, F), or samples, (B, S); float32. Or tokens, (B, T) int64.
+        x: Instances, (B, T, F), or samples, (B, S); float32. Or tokens, (B, T) int64. Or stored
+            samples, (B, S) int16, see `as_stored`.
         lengths: Valid instances or samples of each clip, (B,) int64; None if all are valid.
         starts: First instance or sample of each clip, (B,) int64.
     """
@@ -152,12 +154,14 @@ class SoundClips:
         grid: Crops start at multiples of this number of samples.
         adjacent: Whether the crops of a clip follow each other without a gap, starting at its first
             crop position; otherwise each crop has its own position.
+        stored: Whether crops are samples as a clip store has them, int16; see `as_stored`.
     """
 
     sound: Sound
     crop_samples: int
     grid: int = 1
     adjacent: bool = False
+    stored: bool = False
 
     @property
     def num_features(self) -> int:
@@ -194,7 +198,7 @@ class SoundClips:
         first = np.floor(positions * (last + 1)).astype(np.int64) * self.grid
         starts: Rows = (first + step * np.arange(num_crops)).ravel()  # (B V,)
         valid = np.minimum(np.repeat(lengths, num_crops) - starts, self.crop_samples)
-        return self._piece(np.repeat(rows, num_crops), starts, valid)
+        return self._piece(np.repeat(rows, num_crops), starts, valid, self.crop_samples)
 
     def whole(self, rows: Rows) -> Piece:
         """Read all of some clips, padded with zeros to the longest of them."""
@@ -215,11 +219,12 @@ class SoundClips:
         if batch:
             yield np.array(batch, np.int64)
 
-    def _piece(
-        self, rows: Rows, starts: Rows, valid: Rows, num_samples: int | None = None
-    ) -> Piece:
-        num_samples = num_samples or self.crop_samples
-        x = torch.from_numpy(self.sound.read(rows, starts, num_samples))
+    def _piece(self, rows: Rows, starts: Rows, valid: Rows, num_samples: int) -> Piece:
+        sound = self.sound
+        read: Callable[[Rows, Rows, int], NDArray[Any]] = sound.read
+        if self.stored and isinstance(sound, ClipStore):
+            read = sound.read_stored
+        x = torch.from_numpy(read(rows, starts, num_samples))
         full = (valid == num_samples).all()
         return Piece(x, None if full else torch.from_numpy(valid), starts)
 
@@ -338,6 +343,21 @@ def clips_of(
             raise InputError(f"data.crop_seconds must be positive, got {crop_seconds:g}.")
         samples = min(longest, round(min(crop_seconds, 1e6) * rate))  # more would only add padding
     return SoundClips(sound, samples, grid, adjacent)
+
+
+def as_stored(clips: Clips) -> Clips:
+    """Return clips that are read as 16-bit samples, if all of them come from clip stores.
+
+    Others are returned as they are: both corpora of a batch must have samples of one kind.
+    """
+    if isinstance(clips, JoinedClips):
+        first, second = as_stored(clips.first), as_stored(clips.second)
+        if first is clips.first or second is clips.second:
+            return clips
+        return replace(clips, first=first, second=second)
+    if isinstance(clips, SoundClips) and isinstance(clips.sound, ClipStore):
+        return replace(clips, stored=True)
+    return clips
 
 
 def _merged(pieces: tuple[Piece, Piece], order: Rows) -> Piece:

@@ -23,6 +23,7 @@ clips.
 import dataclasses
 import itertools
 import logging
+from functools import partial
 
 import numpy as np
 import pytorch_lightning as pl
@@ -32,7 +33,7 @@ from torch import Tensor
 
 from musicssl.batch import Batch, valid_instances
 from musicssl.data.batches import BatchLoader, BatchPlan, StepLoader, Stream, labelled_share
-from musicssl.data.clips import Clips, JoinedClips, clips_of
+from musicssl.data.clips import Clips, JoinedClips, as_stored, clips_of
 from musicssl.data.corpus import Corpus, Dataset, check_clips, check_corpus
 from musicssl.data.label_batches import LabelPlan, LabelRows, plan_labels
 from musicssl.data.loaders import SplitLoader
@@ -46,6 +47,7 @@ from musicssl.data.resident import (
     is_resident,
     size_of,
 )
+from musicssl.data.sending import SendingLoader
 from musicssl.data.settings import check_settings
 from musicssl.data.splits import used_unlabelled
 from musicssl.data.subsets import Subsets, check_subsets, draw_subsets
@@ -369,7 +371,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         }
         return max(1, -(-len(clips[self.epoch_of]) // (self.batch_size * self._world_size)))
 
-    def train_dataloader(self) -> StepLoader[Batch] | StepLoader[LabelRows]:
+    def train_dataloader(self) -> StepLoader[Batch] | StepLoader[LabelRows] | SendingLoader:
         """Return the loader of this rank's training batches."""
         trainer = self.trainer
         epochs = itertools.count()
@@ -384,7 +386,13 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             return StepLoader(plan.steps_per_epoch, rows, epoch)
         if device is not None:
             return ResidentLoader(self.batch_plan(), self._resident_clips, epoch, device)
-        return BatchLoader(self.batch_plan(), self._gather_training, epoch, self._clips.reads_files)
+        reads_files = self._clips.reads_files
+        on = torch.device("cpu") if trainer is None else trainer.strategy.root_device
+        if reads_files and on.type == "cuda":
+            gather = partial(self._gather_training, clips=as_stored(self._clips))
+            return SendingLoader(self.batch_plan(), gather, epoch, on)
+        gather = partial(self._gather_training, clips=self._clips)
+        return BatchLoader(self.batch_plan(), gather, epoch, reads_files)
 
     def val_dataloader(self) -> SplitLoader | ResidentSplit:
         """Return the loader of this rank's share of the validation clips."""
@@ -522,8 +530,10 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
     def _world_size(self) -> int:
         return 1 if self.trainer is None else self.trainer.world_size
 
-    def _gather_training(self, rows: NDArray[np.int64], positions: NDArray[np.float64]) -> Batch:
-        piece = self._clips.crop(rows, positions)
+    def _gather_training(
+        self, rows: NDArray[np.int64], positions: NDArray[np.float64], clips: Clips
+    ) -> Batch:
+        piece = clips.crop(rows, positions)
         batch = self.subsets.labels.of(np.repeat(rows, self.num_crops), piece, self.needs.activity)
         batch.mask[self._num_labelled * self.num_crops :] = False  # the labels are a copy
         teacher = self._teacher_in_batches()

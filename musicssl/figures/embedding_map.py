@@ -10,9 +10,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
-from sklearn.manifold import TSNE
-from sklearn.preprocessing import StandardScaler
 
 from musicssl.errors import InputError
 from musicssl.evaluation.tasks import task_named
@@ -61,6 +58,9 @@ def project(h: NDArray[np.floating], method: str = "pca") -> Projection2D:
     Raises:
         InputError: If there are fewer clips, there is no such method, or umap-learn is missing.
     """
+    from sklearn.manifold import TSNE  # takes half a second, which training need not wait for
+    from sklearn.preprocessing import StandardScaler
+
     check_layout(method)
     if len(h) < FEWEST:
         raise InputError(f"a map of {len(h)} clips shows nothing; give it {FEWEST} or more.")
@@ -77,6 +77,8 @@ def project(h: NDArray[np.floating], method: str = "pca") -> Projection2D:
 
 
 def _principal(z: NDArray[np.float64]) -> Projection2D:
+    from sklearn.decomposition import PCA
+
     pca = PCA(min(2, z.shape[1]), svd_solver="full").fit(z)
     points = pca.transform(z)
     points = np.pad(points, ((0, 0), (0, 2 - points.shape[1])))

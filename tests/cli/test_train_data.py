@@ -98,7 +98,7 @@ def stop(*_):
 def interrupt(corpus, monkeypatch):
     """Train, and stop before the test."""
     with monkeypatch.context() as patched:
-        patched.setattr(training, "write_results", stop)
+        patched.setattr("musicssl.runs.results.write_results", stop)
         with pytest.raises(KeyboardInterrupt):
             run(corpus)
 

@@ -21,7 +21,6 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from wandb.proto.wandb_internal_pb2 import Record
 
 from musicssl.cache import write_atomically
-from musicssl.cli import training
 from musicssl.errors import InputError
 from musicssl.figures.run_figures import draw_timelines
 from musicssl.runs.dashboard import _mode, log_probe
@@ -223,15 +222,15 @@ def fail(error: BaseException) -> Any:
     slow_after(
         1,
         [
-            ("training.write_results", RuntimeError("out of memory")),
-            ("training.write_results", KeyboardInterrupt()),
-            ("fitting.EpochProgress.on_train_epoch_end", SIGTERMException()),
+            ("runs.results.write_results", RuntimeError("out of memory")),
+            ("runs.results.write_results", KeyboardInterrupt()),
+            ("cli.fitting.EpochProgress.on_train_epoch_end", SIGTERMException()),
         ],
     ),
 )
 def test_a_run_that_fails_is_closed_as_failed_and_can_go_on(tmp_path, monkeypatch, place, error):
     with monkeypatch.context() as broken:
-        broken.setattr(f"musicssl.cli.{place}", fail(error))
+        broken.setattr(f"musicssl.{place}", fail(error))
         with pytest.raises(type(error)):
             run(tmp_path)
     failed = Recorded(tmp_path)
@@ -257,7 +256,7 @@ def test_overwriting_begins_another_run(tmp_path):
 
 def test_epochs_from_before_the_dashboard_are_shown_too(tmp_path, monkeypatch):
     with monkeypatch.context() as broken:
-        broken.setattr("musicssl.cli.training.write_results", fail(RuntimeError("out of memory")))
+        broken.setattr("musicssl.runs.results.write_results", fail(RuntimeError("out of memory")))
         with pytest.raises(RuntimeError):
             run_without(tmp_path)
     found = Recorded(run(tmp_path).path)
@@ -341,7 +340,7 @@ def test_wandb_is_imported_only_where_it_is_chosen():
 
 def test_disabled_records_nothing_and_removes_nothing(tmp_path, monkeypatch):
     with monkeypatch.context() as broken:
-        broken.setattr(training, "write_results", fail(RuntimeError("out of memory")))
+        broken.setattr("musicssl.runs.results.write_results", fail(RuntimeError("out of memory")))
         with pytest.raises(RuntimeError):
             run(tmp_path)
     wandb.teardown()

@@ -1,11 +1,13 @@
 """MP3 compression."""
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import soundfile as sf
 import torch
+from joblib import cpu_count
 from torch import Tensor
 
 from musicssl.augment.dsp.padding import clip_lengths
@@ -17,9 +19,9 @@ _RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  # Hz, a
 class MP3:
     """Encode and decode each clip at a variable bit rate, without a shift in time.
 
-    The encoder, LAME inside libsndfile, stores its delay, and the decoder removes it. It runs clip
-    by clip on the CPU, about 15 ms for 2.7 s of sound: a tensor on a GPU is copied there and back.
-    The transform is not random and passes no gradient.
+    The encoder, LAME inside libsndfile, stores its delay, and the decoder removes it. It runs on
+    all cores of the CPU, about 15 ms of one core for 2.7 s of sound: a tensor on a GPU is copied
+    there and back. The transform is not random and passes no gradient.
 
     Args:
         quality: Quality of LAME's variable bit rate, from 0, the best, to 9, the smallest file.
@@ -47,8 +49,12 @@ class MP3:
         clips = x.detach().float().cpu().numpy()
         ends = clip_lengths(x, lengths).squeeze(1).tolist()
         result = np.zeros_like(clips)
-        for row, (clip, end) in enumerate(zip(clips, ends, strict=True)):
-            result[row, :end] = self._through_file(clip[:end])
+
+        def compress(row: int) -> None:
+            result[row, : ends[row]] = self._through_file(clips[row, : ends[row]])
+
+        with ThreadPoolExecutor(cpu_count()) as threads:  # libsndfile lets other threads run
+            list(threads.map(compress, range(len(clips))))
         return torch.from_numpy(result).to(x)
 
     def _through_file(self, clip: np.ndarray[Any, np.dtype[np.float32]]) -> Any:

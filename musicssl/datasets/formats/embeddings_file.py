@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicssl.data.corpus import Corpus
-from musicssl.datasets.formats.embeddings_parquet import read_parquet, write_parquet
 from musicssl.datasets.formats.mapped_npz import map_array, write_array
 from musicssl.errors import InputError
 from musicssl.limits import check_arrays
@@ -137,6 +136,18 @@ def read_npz(path: Path, names: frozenset[str]) -> dict[str, NDArray[Any]]:
         raise _unreadable(path, str(error)) from error
     except MemoryError as error:
         raise _unreadable(path, "its arrays do not fit into memory") from error
+
+
+def _write_parquet(file: IO[bytes], arrays: Mapping[str, NDArray[Any]]) -> None:
+    from musicssl.datasets.formats.embeddings_parquet import write_parquet  # 0.1 s for pyarrow
+
+    write_parquet(file, arrays)
+
+
+def _read_parquet(path: Path, names: frozenset[str]) -> dict[str, NDArray[Any]]:
+    from musicssl.datasets.formats.embeddings_parquet import read_parquet  # as above
+
+    return read_parquet(path, names)
 
 
 def save_embeddings(path: Path, corpus: Corpus, layers: Sequence[str] = ()) -> None:
@@ -358,6 +369,6 @@ _CHECKS: Mapping[str, Callable[[Path, str, NDArray[Any]], Any]] = {
     "layers": _text,
     "widths": _counts,
 }
-_WRITE = {".npz": write_npz, ".parquet": write_parquet}
-_READ = {".npz": read_npz, ".parquet": read_parquet}
+_WRITE = {".npz": write_npz, ".parquet": _write_parquet}
+_READ = {".npz": read_npz, ".parquet": _read_parquet}
 _NAMES = frozenset(field.name for field in fields(SavedEmbeddings))

@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import fftconvolve, lfilter
 
 Audio = NDArray[np.float32]
 
@@ -32,6 +31,8 @@ def in_a_room(rng: np.random.Generator, sound: Audio, sample_rate: int) -> Audio
     Returns:
         Dry and reverberant sound, (S,).
     """
+    from scipy.signal import fftconvolve  # 0.2 s, which a rendered corpus does not need
+
     seconds, level_db = rng.uniform(*_ROOM_SECONDS), rng.uniform(*_ROOM_DB)
     response = rng.standard_normal(round(seconds * sample_rate), dtype=np.float32)
     response *= np.logspace(0, -3, len(response), dtype=np.float32)
@@ -53,6 +54,8 @@ def tilted(sound: Audio, tilt_db: float, sample_rate: int) -> Audio:
     Returns:
         Samples, (S,).
     """
+    from scipy.signal import lfilter  # as above
+
     warped = np.tan(np.pi * _TILT_HZ / sample_rate)
     high, low = amplitude(tilt_db / 2), amplitude(-tilt_db / 2)
     b = np.array([low * warped + high, low * warped - high]) / (warped + 1)

@@ -17,7 +17,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
 
 from musicssl.datasets.synthesis.compose import Part
 from musicssl.datasets.synthesis.sound_font import SoundFont, Zone
@@ -106,6 +105,8 @@ def _resampled(
     font: SoundFont, zone: Zone, octave: int, sample_rate: int
 ) -> tuple[NDArray[np.float32], float]:
     """Return a zone's samples at another rate and octave, and the factor of their number."""
+    from scipy.signal import resample_poly  # 0.2 s, which a rendered corpus does not need
+
     samples = font.samples(zone)
     factor = Fraction(sample_rate, zone.rate) / Fraction(2) ** octave
     if factor < 1:

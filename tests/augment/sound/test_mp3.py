@@ -1,3 +1,7 @@
+"""MP3 compression."""
+
+import sys
+
 import pytest
 import torch
 
@@ -59,3 +63,25 @@ def test_each_clip_goes_through_a_file_of_its_own():
 def test_an_unsupported_quality_or_rate_is_refused(quality, rate):
     with pytest.raises(InputError, match=r"mp3\."):
         MP3(quality, rate)
+
+
+def test_clips_are_compressed_at_the_same_time(monkeypatch):
+    """Python's lock is free while LAME works: with a lock that nobody asks for, both begin."""
+    order = []
+    through_file = MP3._through_file
+
+    def noted(self, clip):
+        order.append("begun")
+        result = through_file(self, clip)
+        order.append("done")
+        return result
+
+    monkeypatch.setattr(MP3, "_through_file", noted)
+    monkeypatch.setattr("musicssl.augment.sound.mp3.cpu_count", lambda: 2)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1000)  # seconds until a thread must let the other one run
+    try:
+        MP3(5, RATE)(noise(100_000, num_clips=2))
+    finally:
+        sys.setswitchinterval(interval)
+    assert order == ["begun", "begun", "done", "done"]

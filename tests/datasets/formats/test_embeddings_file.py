@@ -19,12 +19,11 @@ from musicssl.datasets.formats.embeddings_file import (
     SavedEmbeddings,
     read_embeddings,
     read_npz,
-    read_parquet,
     save_embeddings,
     saved_embeddings,
     write_npz,
-    write_parquet,
 )
+from musicssl.datasets.formats.embeddings_parquet import read_parquet, write_parquet
 from musicssl.errors import InputError
 
 suffixes = pytest.mark.parametrize("suffix", [".npz", ".parquet"])
