@@ -168,8 +168,7 @@ class Model:
         else:
             chunk = encoder.chunk_samples
             parts = segments(blocks, self._chunks * chunk, chunk, encoder.reach)
-        embedded = [self._encoded(torch.from_numpy(p)[None].to(self.device)) for p in parts]
-        return torch.cat(embedded, dim=1)
+        return joined(self._encoded(torch.from_numpy(p)[None].to(self.device)) for p in parts)
 
     def _encoded(self, x: Tensor) -> Tensor:
         """Embed one recording, (1, T, F) or (1, S), without padding."""
@@ -211,6 +210,24 @@ class _Counted:
         for block in self._blocks:
             self.samples += len(block)
             yield block
+
+
+def joined(pieces: Iterable[Tensor]) -> Tensor:
+    """Return pieces, (1, T, D) each, one after another, (1, T, D).
+
+    They are copied into one block as they come. Kept by themselves, they lie between the blocks of
+    memory that the network works in, which then cannot be used again: a gigabyte for three hours.
+    """
+    whole, length = torch.empty(0), 0
+    for piece in pieces:
+        begin, length = length, length + piece.shape[1]
+        if whole.numel() == 0 or length > whole.shape[1]:
+            larger = piece.new_empty(1, 2 * length, *piece.shape[2:])
+            if begin:
+                larger[:, :begin] = whole[:, :begin]
+            whole = larger
+        whole[:, begin:length] = piece
+    return whole[:, :length]
 
 
 def _even(count: int, seconds: float) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ import musicssl
 from musicssl.audio.decode import read_audio
 from musicssl.batch import Batch
 from musicssl.errors import InputError
-from musicssl.inference.model import Model
+from musicssl.inference.model import Model, joined
 from musicssl.runs.checkpoint import load_method
 from tests.support.commands import ROOT
 from tests.support.tone_folder import CLASSES, RATE, tones
@@ -120,3 +120,9 @@ def test_loading_needs_neither_hydra_nor_lightning_nor_pictures(run, recordings)
         "'torchmetrics', 'sklearn'} & set(sys.modules); assert not bad, bad"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=120)
+
+
+@pytest.mark.parametrize("lengths", [[3], [1, 1, 1, 1, 1], [2, 0, 5, 1], [7, 1, 20], [0, 4]])
+def test_pieces_are_joined_as_torch_does(lengths):
+    pieces = [torch.rand(1, length, 4, 2) for length in lengths]
+    assert torch.equal(joined(iter(pieces)), torch.cat(pieces, dim=1))
