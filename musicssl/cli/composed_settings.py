@@ -103,6 +103,38 @@ def check_use(method: Mapping[str, Any], overrides: Iterable[str]) -> None:
             raise InputError(f"{override} has no effect on this method; {_TAKEN_BY[part]}.")
 
 
+def check_corpus_files(settings: Mapping[str, Any], overrides: Iterable[str]) -> None:
+    """Check that a corpus reads the files that the command line names.
+
+    Without this, `data.root=/my/audio` alone would train on the embedded corpus.
+
+    Args:
+        settings: Of the run, plain values.
+        overrides: Of the command line, key=value.
+
+    Raises:
+        InputError: If a corpus that is made by rule would leave them unread.
+    """
+    corpora = [settings["dataset"], settings.get("unlabelled") or {}]
+    read = [value for corpus in corpora for _, value in paths_in(corpus)]
+    for override in overrides:
+        key, _, typed = override.lstrip("+").partition("=")
+        if key not in ("data.root", "data.labels"):
+            continue
+        wanted = settings["data"][key.removeprefix("data.")]
+        if wanted is not None and not any(_names_file(value, wanted) for value in read):
+            raise InputError(
+                f"{key}={typed} has no effect on this corpus, which does not read it; choose the "
+                "one that does, such as dataset=audio_folder for recordings of your own."
+            )
+
+
+def _names_file(value: Any, wanted: Any) -> bool:
+    """Whether a setting of a corpus is a path, or one that is made from it."""
+    is_made_of_it = isinstance(value, str) and isinstance(wanted, str) and wanted in value
+    return bool(value == wanted) or is_made_of_it
+
+
 def check_parts(error: BaseException | None, settings: Mapping[str, Any], choices: Any) -> None:
     """Check whether a part was called with a setting that it does not know.
 

@@ -35,7 +35,7 @@ from musicssl.cli.complete_runs import (
     measure_baselines,
     remove_damaged_result,
 )
-from musicssl.cli.composed_settings import check_kinds, check_use
+from musicssl.cli.composed_settings import check_corpus_files, check_kinds, check_use
 from musicssl.cli.conf import conf_folder
 from musicssl.cli.fitting import build_trainer, fit_network
 from musicssl.cli.job import Outcome
@@ -83,6 +83,7 @@ def _do(config: DictConfig, settings: dict[str, Any], folder: RunFolder) -> None
         check_values(settings)
         check_compile(settings["compile"])
         check_use(config.method, HydraConfig.get().overrides.task)
+        check_corpus_files(settings, HydraConfig.get().overrides.task)
     get_class(config.method._target_)  # its module may add metrics, also for runs that are complete
     use_threads(config.threads)
     if isinstance(config.data.cache, str):

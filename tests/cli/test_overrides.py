@@ -5,7 +5,13 @@ from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
-from musicssl.cli.composed_settings import check_kinds, check_parts, check_removed, check_use
+from musicssl.cli.composed_settings import (
+    check_corpus_files,
+    check_kinds,
+    check_parts,
+    check_removed,
+    check_use,
+)
 from musicssl.cli.overrides import nearest, override_errors
 from musicssl.errors import InputError
 
@@ -189,6 +195,28 @@ def test_parts_of_a_method_with_a_model_of_its_own_are_refused(override):
         check_use({"hidden": [256]}, ["seed=1", override])
     check_use({"encoder": {}, "pooling": {}, "loss": None}, ["seed=1", override])
     check_use({"hidden": [256]}, ["loss=null", "method.encoder=x", "name=encoder"])
+
+
+@pytest.mark.parametrize(
+    ("typed", "value", "dataset", "refused"),
+    [
+        ("data.root=/my", "/my", {"seed": 0}, True),  # else the embedded corpus would be trained on
+        ("data.root=/my", "/my", {"root": "/my"}, False),
+        ("data.root=/my", "/my", {"files": {"sound": "/my/audio"}}, False),
+        ("data.root=[/a,/b]", ["/a", "/b"], {"root": ["/a", "/b"]}, False),
+        ("data.root=[/a,/b]", ["/a", "/b"], {"root": None}, True),
+        ("data.root=null", None, {}, False),
+        ("dataset.root=/my", None, {}, False),
+    ],
+)
+def test_files_that_no_corpus_reads_are_refused(typed, value, dataset, refused):
+    settings = {"data": {"root": value, "labels": "labels.csv"}, "dataset": dataset}
+    if refused:
+        with pytest.raises(InputError, match=r"has no effect on this corpus.*dataset=audio_folder"):
+            check_corpus_files(settings | {"unlabelled": None}, ["seed=1", typed])
+        check_corpus_files(settings | {"unlabelled": {"root": value}}, [typed])
+    else:
+        check_corpus_files(settings | {"unlabelled": None}, ["seed=1", typed])
 
 
 SUPERVISED = ["att", "strong", "supervised"]
