@@ -23,10 +23,10 @@ train: $(READY) ## Set up, then train ATT on the embedded corpus to a table and 
 	$(PY) train.py
 
 test: $(READY) ## Set up, then run the tests, but for the slow ones
-	$(PY) -m pytest -n auto -m "not slow and not fuzz"
+	$(PY) -m pytest -n auto --dist worksteal -m "not slow and not fuzz"
 
 test-all: $(READY) ## Run these and the slow ones: real processes, kills, several ranks
-	$(PY) -m pytest -n auto -m "not fuzz"
+	$(PY) -m pytest -n auto --dist worksteal -m "not fuzz"
 
 fuzz: $(READY) ## Try thousands of damaged and hostile inputs, and print how many were tried
 	$(PY) -m pytest -n 0 -m fuzz

@@ -260,9 +260,11 @@ def peak() -> Iterator[list[float]]:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    yield highest
-    done.set()
-    watcher.join()
+    try:
+        yield highest
+    finally:  # a process does not end while it watches
+        done.set()
+        watcher.join()
 
 
 def private_memory() -> int:

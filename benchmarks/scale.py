@@ -149,7 +149,7 @@ def measure(corpus: Path) -> dict[str, float]:
             folder.claim(settings, False, made_of)
             method.learn(
                 datamodule,
-                partial(fit_network, trainer, config, folder, datamodule, made_of),
+                partial(fit_network, trainer, config, settings, folder, datamodule, made_of),
             )
         figures |= {**clock.seconds, MEMORY[0]: memory[0]}
         with peak() as memory:
