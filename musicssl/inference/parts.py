@@ -1,8 +1,10 @@
 """Parts that a description names, built without Hydra, and the description of such parts."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from functools import partial
 from pathlib import Path
+from types import MethodType
 from typing import Any
 
 from musicssl.errors import InputError
@@ -56,22 +58,30 @@ def described(part: Any) -> Any:
     """Return the settings that `built` makes a part from.
 
     Args:
-        part: A class or function of a module, a `functools.partial` of one, or lists, tuples,
-            dicts and plain values of such.
+        part: A class or function of a module, a `functools.partial` of one, a dataclass or a
+            method of one, or lists, tuples, dicts and plain values of such.
 
     Raises:
         TypeError: If it is anything else.
     """
     if isinstance(part, partial):
         arguments = {str(key): described(value) for key, value in part.keywords.items()}
-        positional = {"_args_": described(part.args)} if part.args else {}
-        return {**_named(part.func), "_partial_": True, **positional, **arguments}
+        called = described(part.func)
+        positional = [*called.pop("_args_", []), *described(part.args)]
+        return {**called, **({"_args_": positional} if positional else {}), **arguments}
     if part is None or isinstance(part, bool | int | float | str):
         return part
     if isinstance(part, Sequence):  # Hydra's lists and dicts too
         return [described(item) for item in part]
     if isinstance(part, Mapping):
         return {str(key): described(value) for key, value in part.items()}
+    if is_dataclass(part) and not isinstance(part, type):
+        values = {field.name: getattr(part, field.name) for field in fields(part)}
+        return {**_named(type(part)), **{name: described(v) for name, v in values.items()}}
+    if isinstance(part, MethodType):
+        owner = type(part.__self__)
+        name = f"{owner.__module__}.{owner.__qualname__}.{part.__name__}"
+        return {"_target_": name, "_partial_": True, "_args_": [described(part.__self__)]}
     if callable(part) and hasattr(part, "__qualname__"):
         return {**_named(part), "_partial_": True}
     raise TypeError(f"a {type(part).__name__} cannot be described")

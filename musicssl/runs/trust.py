@@ -23,7 +23,10 @@ FEATURE_PARTS = (
     "musicssl.audio.waveform",
 )
 CORPUS_PARTS = ("musicssl.datasets", *FEATURE_PARTS)
-NETWORK_PARTS = ("musicssl.encoders", "musicssl.networks", "musicssl.methods.generative")
+NETWORK_PARTS = (
+    *("musicssl.encoders", "musicssl.networks", "musicssl.methods.generative"),
+    "musicssl.losses.likelihoods",
+)
 _BY_NAME = (of_targets,)  # parts that import what a string among their arguments names
 _OF_HEAR = (
     "musicssl.encoders.hear",

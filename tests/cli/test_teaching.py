@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from musicssl.cli import training
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.runs.checkpoint import load_method, read_checkpoint
 from musicssl.runs.teachers import read_teacher
@@ -45,13 +45,13 @@ def test_logits_of_a_checkpoint_are_computed_once_and_added_to_batches(tmp_path,
     """Oracle: the checkpoint's own logits of whole clips."""
     teacher = run(tmp_path / "teacher")
     given = []
-    add_teacher = training.SemiSupervisedDataModule.add_teacher
+    add_teacher = SemiSupervisedDataModule.add_teacher
 
     def watched(self, table):
         given.append((table, self.corpus))
         add_teacher(self, table)
 
-    monkeypatch.setattr(training.SemiSupervisedDataModule, "add_teacher", watched)
+    monkeypatch.setattr(SemiSupervisedDataModule, "add_teacher", watched)
     words = ("method=distill", f"finetune.teacher={teacher.best}", f"data.cache={tmp_path}/cache")
     run(tmp_path / "run", *words)
     files = {path: path.stat().st_mtime_ns for path in tmp_path.glob("cache/embeddings/*/*")}

@@ -1,5 +1,6 @@
 """Parts are built from a description, and described."""
 
+import json
 from functools import partial
 
 import pytest
@@ -8,6 +9,8 @@ import torch
 from musicssl.encoders.att import AttEmbedding
 from musicssl.errors import InputError
 from musicssl.inference.parts import built, described
+from musicssl.losses.likelihoods import BoundedGaussian
+from musicssl.methods.generative.autoencoders import MlpPair
 from musicssl.methods.generative.labelwise import LabelwiseEncoder
 from musicssl.methods.generative.summary import ClipSummary
 from musicssl.networks.pooling import MeanPooling
@@ -27,6 +30,18 @@ def test_what_is_described_is_built_again():
     one, other = (make(num_features=3, num_instances=7) for make in (encoder, again))
     assert str(one) == str(other)
     assert one.state_dict().keys() == other.state_dict().keys()
+
+
+def test_a_method_of_a_dataclass_is_described_with_all_that_it_knows():
+    pair = MlpPair(BoundedGaussian(0.3), latent_dim=2, hidden=(5, 4))
+    settings = described(partial(pair.encoder, num_tokens=None))
+    assert settings == json.loads(json.dumps(settings))  # plain values
+    trusted = (*TRUSTED, "musicssl.losses.likelihoods")
+    again = built(settings, trusted, "x", {"num_features": 3, "num_instances": 7})
+    first = pair.encoder(num_features=3, num_instances=7, num_tokens=None)
+    assert str(again()) == str(first)
+    [owner] = settings["_args_"]
+    assert built(owner, trusted, "x") == MlpPair(BoundedGaussian(0.3), 2, hidden=[5, 4])
 
 
 def test_settings_are_built_as_by_hydra():
