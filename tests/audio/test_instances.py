@@ -60,6 +60,7 @@ def test_files_without_instances_are_reported_with_their_fault(root):
     assert unreadable["4.wav"].startswith("holds no samples")
 
 
+@pytest.mark.slow
 def test_workers_and_one_process_make_the_same(root):
     names = NAMES * 8  # several chunks
     alone = instance_store(root, names, FEATURES, root.parent / "alone", "x", num_workers=1)

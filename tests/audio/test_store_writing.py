@@ -65,6 +65,7 @@ def test_several_workers_write_the_same(tmp_path, whole):
     store.verify()
 
 
+@pytest.mark.slow
 def test_after_a_kill_the_rest_is_decoded_and_the_store_is_the_same(tmp_path, whole):
     process = builder(tmp_path / "store", tmp_path / "gate")
     while process.stdout.readline() != f"{GATED}\n":

@@ -127,6 +127,7 @@ def test_a_batch_larger_than_the_training_clips_is_said(tmp_path, capsys):
     assert "A batch of 100 clips is larger than the 84 training clips" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("start", "said"),
     [("random", "is within chance, 0.5"), ("prior", "All validation clips have the same scores")],

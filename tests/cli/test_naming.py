@@ -57,6 +57,7 @@ def typed(chosen, rng):
     return " ".join(words).split()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rounds", slow_after(1, [5, 60]))
 def test_equal_values_are_one_folder_and_others_another(rounds):
     rng = random.Random(0)
@@ -107,6 +108,7 @@ def test_a_folder_says_what_differs_from_the_defaults(overrides, expected):
     assert folder(*overrides) == expected
 
 
+@pytest.mark.slow
 def test_a_recipe_is_its_values():
     recipe = folder("experiment=att_bl", "dataset=openmic", "data.root=/x")
     by_hand = ["name=att_bl", "loss=balanced_bce", "trainer.max_epochs=250", "data.batch_size=128"]

@@ -51,6 +51,7 @@ def probed(tmp_path_factory, checkpoint):
     return run(folder, f"checkpoint={checkpoint}", "dataset=tiny", *SMALL)
 
 
+@pytest.mark.slow
 def test_results_are_those_of_scikit_learn_on_the_saved_embeddings(checkpoint, tmp_path):
     saved = tmp_path / "tiny.npz"
     folder = run(
@@ -74,6 +75,7 @@ def test_results_are_those_of_scikit_learn_on_the_saved_embeddings(checkpoint, t
     assert fit["macro"]["auroc"] == pytest.approx(np.mean(aurocs), abs=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.pictures
 def test_the_folder_says_the_same_everywhere(probed):
     document = probed.document()
@@ -287,6 +289,7 @@ def test_a_checkpoint_of_some_classes_probes_others_and_stays_as_it_is(checkpoin
     assert checkpoint.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_embeddings_from_a_file_in_any_order_give_the_same_numbers(probed, checkpoint, tmp_path):
     saved = tmp_path / "tiny.npz"
     one = f"checkpoint={checkpoint}", "dataset=tiny", f"embeddings.save={saved}", *SMALL
@@ -323,6 +326,7 @@ def test_every_probe_of_embeddings_fills_a_folder(checkpoint, tmp_path, kind):
     assert labels == ["att, untrained", "statistics of its features"]
 
 
+@pytest.mark.slow
 def test_fine_tuning_is_compared_with_training_from_nothing(of_sound, tmp_path):
     folder = run(
         tmp_path / "probe",

@@ -123,6 +123,7 @@ def test_instances_are_no_sound_and_sound_is_no_instances(tmp_path):
         run(tmp_path / "b", *SOUND, "method=mean_teacher", "views=weak")
 
 
+@pytest.mark.slow
 def test_unlabelled_clips_may_come_from_another_corpus(tmp_path):
     other = ("unlabelled=tiny", "unlabelled.num_clips=40", "unlabelled.seed=7")
     folder = run(tmp_path / "run", "method=mean_teacher", *other)
@@ -302,6 +303,7 @@ def test_a_run_that_diverged_is_never_complete(tmp_path, monkeypatch, loss):
         assert not RunFolder(tmp_path).is_complete
 
 
+@pytest.mark.slow
 def test_a_folder_keeps_the_brackets_of_its_name_on_screen(tmp_path, capsys):
     folder = run(tmp_path / "frozen-[encoder]")
     assert f"checkpoints: {folder.path}\n" in capsys.readouterr().out
@@ -350,6 +352,7 @@ def test_training_that_stops_within_a_later_epoch_ends_with_the_best_epoch_befor
     assert json.loads(folder.metrics.read_text())["best_epoch"] == 0
 
 
+@pytest.mark.slow
 def test_a_method_without_a_network_cannot_start_from_a_checkpoint(tmp_path):
     checkpoint = run(tmp_path / "att").best
     with pytest.raises(InputError, match="random_forest has no network to start from a checkpoint"):

@@ -135,6 +135,7 @@ def test_an_interrupted_run_is_not_continued_on_other_data(corpus, monkeypatch, 
     assert not folder.is_complete
 
 
+@pytest.mark.slow
 def test_a_table_that_was_saved_again_changes_nothing(corpus, monkeypatch, capsys):
     interrupt(corpus, monkeypatch)
     resave(corpus)
@@ -173,6 +174,7 @@ def test_a_corpus_that_is_gone_is_said_and_the_results_are_shown(corpus, capsys)
     assert "This run is complete" in shown
 
 
+@pytest.mark.slow
 def test_hashes_that_are_damaged_are_named(corpus):
     folder = run(corpus)
     for text in ("", "[]", "{", "\0"):
@@ -181,6 +183,7 @@ def test_hashes_that_are_damaged_are_named(corpus):
             run(corpus)
 
 
+@pytest.mark.slow
 def test_other_weights_to_start_from_are_other_data(corpus):
     first = run(corpus)
     start = corpus.parent / "start.ckpt"

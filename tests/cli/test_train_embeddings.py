@@ -25,6 +25,7 @@ SMALL = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.pictures
 def test_a_run_is_judged_by_a_linear_probe_that_its_checkpoint_holds(tmp_path, capsys):
     few = "method.probe_clips=5"  # of 21 while it trains: the saved probe is the one of the end
@@ -137,6 +138,7 @@ def test_corruptions_that_cannot_be_are_refused_before_training(tmp_path, overri
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_one_severity_is_a_list_of_one(tmp_path):
     folder = run(tmp_path, "pooling=mean", *SMALL, "corruption=gain", "severities=2")
     assert read_robustness(folder.robustness).severities == (2.0,)
@@ -156,6 +158,7 @@ def test_a_map_that_cannot_be_is_refused_before_training(tmp_path, monkeypatch, 
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.pictures
 def test_a_complete_run_draws_another_map_only_if_asked(tmp_path):
     common = (tmp_path / "run", "method=simclr", *SMALL, "data.p_s=0.5")
@@ -200,6 +203,7 @@ def unlike(y, other):
 """
 
 
+@pytest.mark.slow
 def test_a_similarity_of_ones_own_trains_and_is_trusted_where_it_was_named(tmp_path, monkeypatch):
     (tmp_path / "mylab.py").write_text(ALIKE)
     monkeypatch.syspath_prepend(tmp_path)

@@ -31,6 +31,7 @@ def test_no_device_is_shared_while_another_is_free(tmp_path):
     assert Counter(claims) == dict.fromkeys(devices, 3)
 
 
+@pytest.mark.slow
 def test_a_process_claims_what_others_left_and_frees_it_when_it_ends(tmp_path):
     place = tmp_path / f"musicssl-{os.getuid()}"
     assert claim_device(["3", "5"], place) == "3"

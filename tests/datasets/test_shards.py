@@ -79,6 +79,7 @@ def run_in(folder, *settings):
     return run
 
 
+@pytest.mark.slow
 def test_a_run_on_shards_has_the_weights_of_one_on_the_corpus(folder, tmp_path):
     common = (
         *(

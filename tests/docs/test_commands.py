@@ -110,8 +110,10 @@ def test_the_commands_are_found():
 def test_training_builds_what_the_command_names(command):
     """Of a sweep, its first job: the values of the file, then those of the command line."""
     typed = here(first_values(installed(command.words)))
-    params = composed(*typed).hydra.sweeper.params or {}
-    config = composed(*first_values(f"{key}={value}" for key, value in params.items()), *typed)
+    config = composed(*typed)
+    if params := config.hydra.sweeper.params:
+        values = first_values(f"{key}={value}" for key, value in params.items())
+        config = composed(*values, *typed)
     chosen = {line.partition("=")[0]: line.partition("=")[2] for line in typed}
     for group in {"method", "dataset", "encoder", "views"} & chosen.keys():
         assert config.hydra.runtime.choices[group] == chosen[group]

@@ -52,6 +52,7 @@ def test_the_teacher_predicts_unless_the_student_is_asked_for(recordings, tmp_pa
     assert teacher.decisions is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["dgm", "m1"])
 def test_methods_that_build_their_network_themselves(recordings, tmp_path, method):
     """Oracle: the method; the export of its network needs the method no more."""
@@ -67,6 +68,7 @@ def test_methods_that_build_their_network_themselves(recordings, tmp_path, metho
     assert again.scores == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_mixture_is_no_encoder_with_a_pooling(recordings, tmp_path, monkeypatch):
     small = ("method.hidden=[8]", "method.latent_dim=2", "method.pretrain_epochs=0")
     run = train_on(recordings, tmp_path / "run", "method=vade", *small, *NARROW)

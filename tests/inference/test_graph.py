@@ -75,6 +75,7 @@ def test_a_network_without_a_graph_is_named(recordings, tmp_path, capsys):
     assert not (tmp_path / "model").exists()
 
 
+@pytest.mark.slow
 def test_instances_of_a_fraction_of_frames_have_no_graph(recordings, tmp_path):
     settings = (
         "features.num_mels=8",

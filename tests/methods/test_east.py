@@ -158,6 +158,7 @@ def test_east_kd_is_both_losses_with_teacher_lr_fitted_to_visible_labels(tmp_pat
     assert "lr_weight" not in method.state_dict()
 
 
+@pytest.mark.slow
 def test_training_brings_distances_of_the_student_closer_to_the_teachers(tmp_path):
     clips = clips_of(b_s=0.5)
     method = still(east(compare="unbiased_distance_correlation", teacher_weight=0.9))

@@ -173,6 +173,7 @@ def folder(tmp_path_factory):
     return run(tmp_path_factory.mktemp("run"), *SMALL, *learnt)
 
 
+@pytest.mark.slow
 def test_it_learns_the_tiny_corpus(folder):
     assert json.loads(folder.metrics.read_text())["macro"]["auroc"] > 0.85
     rows = read_history(folder.history)

@@ -299,6 +299,7 @@ def test_without_unlabelled_clips_it_learns_from_the_labelled(tmp_path):
     assert subject.selected.epochs.tolist() == [1, 1, 1]  # of the second phase
 
 
+@pytest.mark.slow
 def test_an_m1_of_another_run_can_be_taken(folder, tmp_path):
     again = ("likelihood.std=0.3", "method.m1_epochs=0", f"finetune.checkpoint={folder.best}")
     tuned = run(tmp_path, *SMALL, *again, "trainer.max_epochs=1")

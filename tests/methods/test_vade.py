@@ -175,6 +175,7 @@ def test_before_it_the_mixture_is_a_standard_gaussian_and_the_bound_that_of_m1(t
         torch.testing.assert_close(part, other)
 
 
+@pytest.mark.slow
 def test_no_epoch_of_pretraining_is_kept(tmp_path):
     """In epochs that are all alike the first one that may be kept is kept."""
     still = ("optimizer._target_=torch.optim.SGD", "~optimizer.fused", "optimizer.lr=0")

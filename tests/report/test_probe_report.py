@@ -51,6 +51,7 @@ def test_probes_alone_make_a_report(probes, tmp_path, capsys):
         assert str(folder) in page.text
 
 
+@pytest.mark.slow
 def test_probes_beside_runs_are_sections_of_their_report(probes, tmp_path):
     runs, out = tmp_path / "runs", tmp_path / "out"
     synthetic_runs.write_sweep(runs, {"att": 0.4, "best": 1.1}, fractions=(0.1, 0.5))

@@ -30,6 +30,7 @@ def sweep(tmp_path):
     return tmp_path / "runs"
 
 
+@pytest.mark.slow
 def test_a_study_of_a_regression_tabulates_r2(sweep, tmp_path, capsys):
     out = tmp_path / "out"
     report([str(sweep), "--metric", "r2", "--out", str(out)])

@@ -41,6 +41,7 @@ def test_all_files_are_written_and_the_page_stands_alone(sweep, tmp_path, capsys
     assert f"Report: {out / 'index.html'}" in printed
 
 
+@pytest.mark.slow
 def test_pictures_for_papers_hold_text_and_go_with_the_next_report(sweep, tmp_path):
     out = tmp_path / "out"
     report(sweep, "--out", out, "--vector")

@@ -63,6 +63,7 @@ def test_a_run_shows_a_baseline_on_the_same_clips_and_labels(tmp_path, capsys, p
     assert "att is behind the best simple baseline (instance statistics + logistic" in printed
 
 
+@pytest.mark.slow
 def test_without_baselines_none_are_fitted_or_shown(tmp_path, capsys):
     folder = run(tmp_path / "run", f"data.cache={tmp_path / 'cache'}")
     assert not folder.baselines.exists()
@@ -100,6 +101,7 @@ def damaged(text):
     return text.replace('"auroc": 0.', '"auroc": 1.', 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [damaged, lambda text: text[:50], lambda text: "[]"])
 def test_damaged_baselines_are_measured_again(tmp_path, damage, caplog):
     folder = run_with(tmp_path)
@@ -110,6 +112,7 @@ def test_damaged_baselines_are_measured_again(tmp_path, damage, caplog):
     assert "baselines.json is damaged, so the baselines are measured again" in caplog.text
 
 
+@pytest.mark.slow
 def test_baselines_beside_another_result_are_measured_again(tmp_path):
     folder = run_with(tmp_path, "pooling.start=random")
     before = folder.baselines.read_text()

@@ -300,6 +300,7 @@ QUICK = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("state", "name", "damage"), slow_after(2, QUICK))
 def test_a_damaged_run_ends_as_it_would_have_or_with_a_sentence(
     runs, tmp_path, state, name, damage

@@ -167,6 +167,7 @@ def test_the_jobs_of_a_sweep_are_runs_of_one_group(tmp_path):
     assert [Recorded(folder).exit_codes for folder in folders] == [[0], [0]]
 
 
+@pytest.mark.slow
 def test_a_forest_has_no_epochs_and_all_results(tmp_path):
     settings = ("method=random_forest", "method.num_workers=1", "seed=3", "data.p_s=0.5")
     folder = run(tmp_path, *settings)
@@ -217,6 +218,7 @@ def fail(error: BaseException) -> Any:
     return raising
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("place", "error"),
     slow_after(
@@ -247,6 +249,7 @@ def test_settings_that_train_nothing_are_a_failed_run_too(tmp_path):
     assert Recorded(tmp_path).exit_codes == [1]
 
 
+@pytest.mark.slow
 def test_overwriting_begins_another_run(tmp_path):
     first = Recorded(run(tmp_path).path)
     second = Recorded(run(tmp_path, "overwrite=true").path)
@@ -292,6 +295,7 @@ def refusing_server() -> Iterator[str]:
     server.server_close()
 
 
+@pytest.mark.slow
 def test_a_server_that_refuses_is_said_and_the_run_recorded_offline(
     tmp_path, monkeypatch, caplog, refusing_server
 ):
@@ -338,6 +342,7 @@ def test_wandb_is_imported_only_where_it_is_chosen():
         assert path.name == "dashboard.py" or "wandb" not in {n.split(".")[0] for n in names}, path
 
 
+@pytest.mark.slow
 def test_disabled_records_nothing_and_removes_nothing(tmp_path, monkeypatch):
     with monkeypatch.context() as broken:
         broken.setattr("musicssl.runs.results.write_results", fail(RuntimeError("out of memory")))

@@ -22,6 +22,7 @@ def trained(tmp_path_factory):
     return run(tmp_path_factory.mktemp("run"))
 
 
+@pytest.mark.slow
 def test_the_checkpoint_holds_what_metrics_json_says(tmp_path):
     trained = run(tmp_path)
     document = trained.result()["decisions"]

@@ -23,6 +23,7 @@ def run_of(folder, dataset, *overrides):
     return run(folder, *target, *overrides)
 
 
+@pytest.mark.slow
 @pytest.mark.pictures
 def test_a_run_of_one_class_a_clip(tmp_path, capsys):
     folder = run_of(tmp_path / "run", "OneClass", "select=val/accuracy")

@@ -132,6 +132,7 @@ def test_wrong_settings_are_reported(make, settings, message):
         make(**settings).load()
 
 
+@pytest.mark.slow
 def test_the_data_module_serves_crops_of_the_files(make, root):
     module = SemiSupervisedDataModule(make(), batch_size=2, crop_seconds=0.5)
     module.setup()

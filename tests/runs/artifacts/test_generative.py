@@ -73,6 +73,7 @@ def test_classifiers_alone_leave_none(tmp_path):
     assert pictures(folder) == set()
 
 
+@pytest.mark.slow
 def test_the_pictures_of_a_checkpoint_are_those_of_its_run_and_disturb_nothing(
     dgm, dgm_run, tmp_path
 ):

@@ -25,6 +25,7 @@ def run(tmp_path):
     return TrainedRun(RunFolder(tmp_path), clips, method)
 
 
+@pytest.mark.slow
 @pytest.mark.pictures
 def test_accuracies_and_pictures_are_left(run):
     found = TimbreTransfer().write(run)["pitch_timbre"]

@@ -50,6 +50,7 @@ def test_statistics_of_instances_leave_padding_out():
     assert torch.equal(full[0], found[0])
 
 
+@pytest.mark.slow
 def test_the_network_is_the_one_that_the_method_predicts_with(checkpoints):
     batch = clips()
     for name, path in checkpoints.items():
