@@ -18,7 +18,7 @@ import pytorch_lightning as pl
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
-from rounds import milliseconds, parser, read, show
+from rounds import milliseconds, parser, read, show, step_of
 
 from musicssl.batch import Batch
 
@@ -47,14 +47,7 @@ def training_step(encoder: str, clips: Batch, *overrides: str) -> Callable[[], N
     method: Any = instantiate(config.method, **sizes).train()
     method.trainer = pl.Trainer(barebones=True)  # it says which epoch it is, and logs nothing
     optimizer = method.optimizer(method.parameters())
-
-    def step() -> None:
-        loss = method.training_step(clips, 0)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-
-    return step
+    return step_of(method, optimizer, clips)
 
 
 def main() -> None:

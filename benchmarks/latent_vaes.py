@@ -22,7 +22,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from rich.console import Console
 from rich.table import Table
-from rounds import milliseconds, parser, read, show
+from rounds import milliseconds, parser, read, show, step_of
 
 from musicssl.batch import Batch
 from musicssl.datasets.synthesis.bars import compose as compose_tune
@@ -66,14 +66,7 @@ def training_step(network: str, words: tuple[str, ...], clips: Batch) -> Callabl
     method._trainer = SimpleNamespace(world_size=1, current_epoch=99, num_training_batches=1852)
     method.record = lambda **terms: None
     optimizer = method._optimizer()
-
-    def step() -> None:
-        loss = method.training_step(clips, 0)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-
-    return step
+    return step_of(method, optimizer, clips)
 
 
 def main() -> None:

@@ -47,6 +47,18 @@ def synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
+def step_of(method: Any, optimizer: Any, batch: Any) -> Callable[[], None]:
+    """Return a call that takes one step of a method on a batch, always the same one."""
+
+    def step() -> None:
+        loss = method.training_step(batch, 0)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
 def milliseconds(
     calls: Mapping[str, Callable[[], object]],
     rounds: int,

@@ -130,7 +130,7 @@ def check_corpus_files(settings: Mapping[str, Any], overrides: Iterable[str]) ->
 
 
 def _names_file(value: Any, wanted: Any) -> bool:
-    """Whether a setting of a corpus is a path, or one that is made from it."""
+    """Whether a setting of a corpus is the wanted path, or holds it."""
     is_made_of_it = isinstance(value, str) and isinstance(wanted, str) and wanted in value
     return bool(value == wanted) or is_made_of_it
 
@@ -168,7 +168,7 @@ def check_parts(error: BaseException | None, settings: Mapping[str, Any], choice
 
 
 def _names(target: str) -> list[str]:
-    """Return what an error may call a target: a function by its name, a class by its bases' too."""
+    """Return the names that an error may give a target: its own, or those of its bases too."""
     called = get_object(target)
     family = called.__mro__ if isinstance(called, type) else (called,)
     return [member.__name__ for member in family]

@@ -123,7 +123,7 @@ def fit_network(
     resume = whole_checkpoint(folder, made_of)
     if resume is None and config.continue_from is not None:
         resume = state_to_train_on(folder, settings, made_of)
-        say(f"Training the run in {config.continue_from} on.")
+        say(f"Continuing the complete run in {config.continue_from}.")
     say(describe_training(config.name, method, trainer, datamodule.steps_per_epoch))
     device = trainer.strategy.root_device
     join_stack(trainer)

@@ -60,7 +60,7 @@ def check_one_source(config: DictConfig, file: Path | None) -> None:
 
 
 def name_logger(config: DictConfig) -> None:
-    """Leave of the logger whether there is one: its settings are those of a training run.
+    """Keep only whether there is a logger: its settings are those of a training run.
 
     Raises:
         InputError: If it is none for probes.

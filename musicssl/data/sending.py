@@ -24,7 +24,7 @@ def as_floats(x: Tensor) -> Tensor:
 
 
 class Sent(NamedTuple):
-    """A batch on its way.
+    """A batch that is being copied to the device.
 
     Attributes:
         batch: On the device; its values may not have arrived yet.

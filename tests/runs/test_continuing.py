@@ -34,7 +34,7 @@ def test_two_runs_are_one_longer_one_to_the_bit_at_a_constant_rate(short, tmp_pa
     whole = run(tmp_path / "whole", *longer)
     capsys.readouterr()
     on = run(tmp_path / "on", *longer, f"continue_from={short.path}")
-    assert f"Training the run in {short.path} on." in capsys.readouterr().out
+    assert f"Continuing the complete run in {short.path}." in capsys.readouterr().out
     assert history(on) == history(whole)
     assert len(history(on)) == 1 + 4
     for file in ("best", "last"):
