@@ -34,6 +34,7 @@ METHODS = [
     ("simclr", *ON_INSTANCES),
     ("vicreg", *ON_INSTANCES),
     ("byol", *ON_INSTANCES),
+    ("simmatch",),
     # Parts that a step is made of.
     ("att", "pooling=gated_attention"),
     ("att", "encoder=fc_t", "pooling=mean", "dataset.variable_lengths=true"),
@@ -68,6 +69,8 @@ METHODS = [
 def corpus_for(words):
     if words[0] == "pitch_timbre":
         return "notes"
+    if words[0] == "simmatch":
+        return "one_class"
     return "tiny_sound" if "features=waveform" in words else "tiny"
 
 
