@@ -28,8 +28,8 @@ class SimMatch(EnsemblingMethod):
     p of the classes, aligned to a uniform average, and similarities q to the labelled clips, the
     softmax of cosines of projections. Each corrects the other: q is weighted by the probability of
     each labelled clip's class (unfolding), and p is mixed with the votes of similar labelled clips
-    (aggregation). The corrected p is the soft target of the strong view's classes where `thresholds`
-    trust it, the corrected q that of the strong view's similarities for every clip:
+    (aggregation). The corrected p is the soft target of the strong view's classes where
+    `thresholds` trust it, the corrected q that of the strong view's similarities for every clip:
 
         consistency = semantic + instance_weight * instance  (equations 2, 7 and 8)
 
@@ -44,8 +44,8 @@ class SimMatch(EnsemblingMethod):
     256 batches.
 
     Logged with each epoch: `train/selected`, the weights of the pseudo-labels per unlabelled clip,
-    `train/semantic_loss`, `train/instance_loss`, and `train/remembered`, the share of labelled clips
-    that have a projection.
+    `train/semantic_loss`, `train/instance_loss`, and `train/remembered`, the share of the labelled
+    clips that have a projection.
 
     Args:
         projector: Builds the projector from the size of an embedding.

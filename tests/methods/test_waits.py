@@ -34,8 +34,8 @@ WAITING = {
         "Labelled and unlabelled clips become two batches, whose sizes the labels decide."
     ),
     ("simmatch",): (
-        "Only unlabelled clips have a strong view, and the labels decide how many there are. Strong "
-        "views of all clips would take longer."
+        "Only unlabelled clips have a strong view, and the labels decide how many there are; "
+        "strong views of all clips would take longer."
     ),
     ("semisupcon", "views=semisupcon", *SOUND): (
         "A transformation is computed of the clips alone that it was drawn for, which saves more "
