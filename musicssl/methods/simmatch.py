@@ -120,10 +120,11 @@ class SimMatch(EnsemblingMethod):
         labelled = self.task.usable(batch.mask).all(dim=1)
         (weak, z_weak), (strong, z_strong) = self._seen(batch, labelled)
         z_weak, (memory, filled) = z_weak.detach(), self._memory()
-        p = self._aligned(self.task.scores(weak.detach()), labelled)
+        raw = self.task.scores(weak.detach())
+        p = self._aligned(raw, labelled)
         q = instance_logits(z_weak, memory, filled, self.temperature).softmax(dim=1)
         mixed = aggregated(q, p, self.classes, self.alpha).where(filled.any(), p)
-        trust = self._trust(mixed, labelled)  # (B,)
+        trust = self._trust(mixed, raw, labelled)  # (B,)
         targets = unfolded(q, p, self.classes) * filled.any()
         similar = instance_logits(z_strong, memory, filled, self.temperature)
 
@@ -131,6 +132,7 @@ class SimMatch(EnsemblingMethod):
         share = len(strong) * world_size() / (~labelled_of_all).sum().clamp_min(1)
         pseudo = (trust[:, None] * mixed)[~labelled]
         semantic = share * pseudo_label_cross_entropy(strong, pseudo)
+        semantic = semantic + self.thresholds.penalty(strong, trust[~labelled])
         instance = share * pseudo_label_cross_entropy(similar, targets[~labelled])
         self.update_ensemble(self.slots[batch.rows], unit_vectors(z_weak))
         notes = {
@@ -171,9 +173,15 @@ class SimMatch(EnsemblingMethod):
         aligned: Tensor = self.alignment(p)
         return aligned
 
-    def _trust(self, p: Tensor, labelled: Tensor) -> Tensor:
-        """Return the weight of each clip's pseudo-label, (B,), 0 for labelled clips."""
-        of_all, labelled_of_all = gathered(p, labelled)
+    def _trust(self, p: Tensor, raw: Tensor, labelled: Tensor) -> Tensor:
+        """Return the weight of each clip's pseudo-label, (B,), 0 for labelled clips.
+
+        Args:
+            p: Corrected predictions, (B, C).
+            raw: Predictions as they are, (B, C), which count for labelled clips.
+            labelled: (B,) bool.
+        """
+        of_all, labelled_of_all = gathered(raw.where(labelled[:, None], p), labelled)
         self.thresholds.update(of_all, self.prior, ~labelled_of_all)
         return self.thresholds.weights(p, self.prior)[0].sum(dim=1) * ~labelled
 

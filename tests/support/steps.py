@@ -47,6 +47,7 @@ METHODS = [
     ("mean_teacher", "mixing=mixup", "views=strong"),
     ("fixmatch", "thresholds=fixed"),
     ("fixmatch", "thresholds=freematch"),
+    ("fixmatch", "thresholds=adamatch"),
     ("fixmatch", "thresholds=softmatch", "method.alignment=0.9"),
     ("dgm", "likelihood=bounded_gaussian"),
     ("dgm", "method.generative=false", "method.summary=flat"),
