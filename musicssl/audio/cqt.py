@@ -83,7 +83,7 @@ class CQT(FrameStatistics):
     @property
     def periods(self) -> float:
         """Periods of the frequency of a band in its window: Q."""
-        ratio = 2.0 ** (2 / self.bins_per_octave)
+        ratio: float = 2.0 ** (2 / self.bins_per_octave)
         return (ratio + 1) / (ratio - 1)
 
     def frames(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -99,7 +99,8 @@ class CQT(FrameStatistics):
         sound = padded_to_window(audio, largest).numpy()
         for size, kernels in self._kernels:
             whole = torch.from_numpy(np.pad(sound, size // 2, mode="reflect"))
-            parts = whole.unfold(0, size, self.hop).split(_FRAMES_AT_ONCE)
+            windows = whole.unfold(0, size, self.hop)
+            parts = torch.split(windows, _FRAMES_AT_ONCE)
             yield torch.cat([(torch.fft.rfft(part) @ kernels).abs() for part in parts]).numpy()
 
     @cached_property
@@ -129,7 +130,8 @@ def _kernel(frequency: float, length: float) -> NDArray[np.complex128]:
     time = np.arange(-length // 2, length // 2)
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(len(time)) / len(time))
     kernel: NDArray[np.complex128] = np.exp(2j * np.pi * frequency * time) * window
-    return kernel * 2 / window.sum()
+    kernel *= 2 / window.sum()
+    return kernel
 
 
 def _spectra(kernels: Sequence[NDArray[np.complex128]], size: int) -> Tensor:
