@@ -26,6 +26,7 @@ TASK_OF = {
     "loss=cross_entropy": "multi_class",
     "loss=squared_error": "regression",
     "method=pitch_timbre": "multi_class",
+    "method=simmatch": "multi_class",
     "experiment=vade_semi_supervised": "multi_class",
 }
 

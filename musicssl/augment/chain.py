@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+from musicssl.augment.dsp.check import check_strength
 from musicssl.errors import InputError
 
 Transform = Callable[[Tensor, Tensor | None], Tensor]
@@ -43,6 +44,31 @@ class Chain:
                 )
         self.transforms = transforms
         self.of_sound = any(getattr(t, "of_sound", False) for t in transforms.values())
+
+    def scaled(self, strength: float) -> "Chain":
+        """Return the chain with the strengths of all transforms scaled.
+
+        Args:
+            strength: Factor of every strength; 1 is this chain, 0 an empty one, which returns `x`
+                itself. Each transform says in its `scaled` what its strength is.
+
+        Raises:
+            InputError: If `strength` is negative, or a transform has no strength to scale.
+        """
+        check_strength("views.strength", strength)
+        if strength == 1 or not self.transforms:
+            return self
+        if strength == 0:
+            return Chain()
+        fixed = [name for name, t in self.transforms.items() if not hasattr(t, "scaled")]
+        if fixed:
+            raise InputError(
+                f"views.strength={strength:g} cannot scale {', '.join(fixed)}: it is for views of "
+                "instances, such as views=weak_strong; views of sound have views=semisupcon "
+                "views.severity, or settings of their own."
+            )
+        scaled = {name: t.scaled(strength) for name, t in self.transforms.items()}  # type: ignore[attr-defined]
+        return Chain(**scaled)
 
     def __call__(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Transform clips, of which the first `lengths`, (B,), instances or samples are valid."""

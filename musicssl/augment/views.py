@@ -1,6 +1,6 @@
 """Two views of a clip: the student's input, and the input from which its target is computed."""
 
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 
 from musicssl.augment.chain import Chain, Transform
 from musicssl.augment.published import probability_of_chain, published_chain
@@ -16,11 +16,28 @@ class Views:
         target: Transform of the view from which the target of consistency is computed.
         changed: Probability that the views of a clip are made; both are otherwise the clip as it
             is. For methods that compare crops of clips.
+        strength: Factor of the strengths of both views when they are made; see `Chain.scaled`.
+
+    Raises:
+        InputError: If the strength is negative, or a view has none to scale.
     """
 
     student: Transform
     target: Transform
     changed: float = 1.0
+    strength: InitVar[float] = 1.0
+
+    def __post_init__(self, strength: float) -> None:
+        if strength == 1:
+            return
+        for name in ("student", "target"):
+            view = getattr(self, name)
+            if not isinstance(view, Chain):
+                raise InputError(
+                    f"views.strength={strength:g} scales chains of transforms, but views.{name} is "
+                    f"a {type(view).__name__}; leave views.strength out."
+                )
+            object.__setattr__(self, name, view.scaled(strength))
 
     def each_by_itself(self) -> "Views":
         """Return these views for a method that makes one without the other.

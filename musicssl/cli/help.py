@@ -25,7 +25,7 @@ GROUPS = {  # what an option of each is
     "schedule": "of the learning rate",
     "similarity": "how alike two sets of labels are, for semisupcon and supcon",
     "sweep": "several runs with one command",
-    "thresholds": "which predictions become pseudo-labels, for method=fixmatch",
+    "thresholds": "which predictions become pseudo-labels, for fixmatch and simmatch",
     "trainer": "device and length of training",
     "unlabelled": "a second corpus, for its audio alone: any of dataset",
     "views": "changes of clips for methods that compare them",

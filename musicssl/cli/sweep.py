@@ -111,16 +111,27 @@ class SweepProgress(Callback):
             console.width = _WIDTH
         console.print(outcome_table(records))
         failed = [record for record in records if record["state"] == "failed"]
+        complete = [record for record in records if record["state"] != "failed"]
+        self._show_folds(console, [Path(record["folder"]) for record in complete])
         for record in failed:
             sys.stdout.flush()
             print(printable(f"failed: {record['label']}: {record['cause']}"), file=sys.stderr)
             print(f"        in {_relative(record['folder'])}", file=sys.stderr)
-        complete = [record for record in records if record["state"] != "failed"]
         if complete:
             command = f"python -m musicssl.report {_places(complete)}"
             console.print(f"Compare them: {command}", markup=False)
         if failed:
             sys.exit(2 if all(record["mistake"] for record in failed) else 1)
+
+    def _show_folds(self, console: Console, folders: Sequence[Path]) -> None:
+        """Show the metrics of the clips of all folds, if folds are what the sweep varies."""
+        if not any(key.rpartition(".")[2] in ("fold", "test_fold") for key in self.axes):
+            return
+        from musicssl.cli.fold_summary import fold_table  # SciPy
+
+        table = fold_table(folders)
+        if table is not None:
+            console.print(table)
 
     def _label(self, config: DictConfig) -> str:
         """Name a job by what the sweep varies, `att p_s=0.1 seed=0`."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from musicssl.audio.cqt import CQT
 from musicssl.audio.log_mel import LogMel
 from musicssl.audio.mfcc import MFCC
 from musicssl.data.corpus import Dataset
@@ -51,15 +52,20 @@ class FeatureAxis:
 
 
 def feature_axis(dataset: Dataset, num_features: int) -> FeatureAxis:
-    """Return names and units of the features of a corpus: decibels of log-mel spectra or MFCC."""
+    """Return names and units of the features of a corpus: decibels of spectra or of MFCC."""
     features = getattr(dataset, "features", None)
-    if not isinstance(features, LogMel | MFCC) or features.num_features != num_features:
+    if not isinstance(features, CQT | LogMel | MFCC) or features.num_features != num_features:
         return FeatureAxis()
     statistics = features.statistics
     if isinstance(features, MFCC):
         return FeatureAxis("cepstral coefficient", "dB", "dB", statistics=statistics)
+    if isinstance(features, CQT):
+        lowest, highest = features.frequencies[[0, -1]] / 1000
+        bands = f"constant-Q band, {lowest:.2g} to {highest:.2g} kHz"
+    else:
+        bands = f"mel band, 0 to {features.sample_rate / 2000:g} kHz"
     return FeatureAxis(
-        feature=f"mel band, 0 to {features.sample_rate / 2000:g} kHz",
+        feature=bands,
         value="dB re full scale",
         difference="dB",
         scale=-features.floor_db,

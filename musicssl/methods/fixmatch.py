@@ -23,7 +23,7 @@ class FixMatch(SemiSupervisedMethod):
     the supervised loss uses the weak view, and the average of the weights is only used for
     evaluation. The weak view is `views.target`, the strong view `views.student`
     (`views=weak_strong`). Which predictions become pseudo-labels, and with what weight, is decided
-    by `thresholds`: `fixed` as published, `freematch`, `softmatch`, or `prior`.
+    by `thresholds`: `fixed` as published, `adamatch`, `freematch`, `softmatch`, or `prior`.
 
     In a multi-class corpus this is the published method: the pseudo-label of an unlabelled clip is
     its most probable class, the loss is averaged over the unlabelled clips of the batch, and clips
@@ -90,6 +90,7 @@ class FixMatch(SemiSupervisedMethod):
             loss = pseudo_label_cross_entropy(strong, present[unlabelled])
             (everywhere,) = gathered(unlabelled)  # ranks may have more or fewer of them
             loss = loss * len(strong) * world_size() / everywhere.sum().clamp_min(1)
+            loss = loss + self.thresholds.penalty(strong, present[unlabelled].sum(dim=1))
             share = present.sum() / unlabelled.sum().clamp_min(1)
             return Step(weak, loss, {"selected": share})
         targets = torch.where(observed, batch.y, (present > 0).to(batch.y))
@@ -109,7 +110,11 @@ class FixMatch(SemiSupervisedMethod):
         of_all, observed_by_all, unlabelled_of_all = gathered(scores, observed, unlabelled)
         if self.alignment is not None:
             self.alignment.update(of_all, observed_by_all)
-            scores, of_all = self.alignment(scores), self.alignment(of_all)
+            scores = self.alignment(scores)
+            aligned = self.alignment(of_all)
+            of_all = aligned.where(
+                unlabelled_of_all[:, None], of_all
+            )  # labelled clips: as they are
         self.thresholds.update(of_all, self.prior, unlabelled_of_all)
         cells = ~observed & ~self.prior.isnan()
         present, absent = self.thresholds.weights(scores, self.prior)

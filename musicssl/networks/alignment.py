@@ -11,8 +11,15 @@ class DistributionAlignment(nn.Module):
 
     AdaMatch, Berthelot et al. 2022, https://arxiv.org/abs/2106.04732, section 3: a prediction is
     multiplied by the mean prediction on labelled clips over the mean prediction on unlabelled
-    clips, and normalised. The paper takes both means from the batch (momentum 0). A sigmoid is
-    treated as a softmax over present and absent.
+    clips, and normalised. The paper writes expectations. The authors' code averages over batches:
+    labelled clips with a momentum of 0.999 from a uniform start, unlabelled clips equally over the
+    last 128 batches. Here both means have one momentum (0 takes them from the batch) and start at
+    the first batch that has both kinds of clips. A sigmoid is treated as a softmax over present
+    and absent.
+
+    With `uniform=True` predictions are scaled to a uniform average instead, whatever the labelled
+    clips are: the alignment of SimMatch (Zheng et al. 2022, https://arxiv.org/abs/2203.06915),
+    p over the moving average of p, normalised. It assumes that classes are equally frequent.
 
     Alignment assumes that labelled and unlabelled clips are drawn from one population. It is wrong
     where clips were chosen for annotation because of their classes.
@@ -21,6 +28,7 @@ class DistributionAlignment(nn.Module):
         num_classes: Number of classes, C.
         momentum: Momentum of the two means over batches, in [0, 1).
         one_class_per_clip: Whether predictions are those of a softmax over the classes of a clip.
+        uniform: Whether the average is to be uniform, instead of that of labelled clips.
 
     Raises:
         InputError: If the momentum is out of range.
@@ -30,15 +38,22 @@ class DistributionAlignment(nn.Module):
     unlabelled: Tensor
     num_updates: Tensor
 
-    def __init__(self, num_classes: int, momentum: float, one_class_per_clip: bool) -> None:
+    def __init__(
+        self,
+        num_classes: int,
+        momentum: float,
+        one_class_per_clip: bool,
+        uniform: bool = False,
+    ) -> None:
         super().__init__()
         if not 0 <= momentum < 1:
             raise InputError(f"method.alignment must be in [0, 1), or null, got {momentum:g}.")
         self.momentum = momentum
         self.one_class_per_clip = one_class_per_clip
-        uniform = 1 / num_classes if one_class_per_clip else 0.5
-        self.register_buffer("labelled", torch.full((num_classes,), uniform))
-        self.register_buffer("unlabelled", torch.full((num_classes,), uniform))
+        self.uniform = uniform
+        start = 1 / num_classes if one_class_per_clip else 0.5
+        self.register_buffer("labelled", torch.full((num_classes,), start))
+        self.register_buffer("unlabelled", torch.full((num_classes,), start))
         self.register_buffer("num_updates", torch.zeros(num_classes, dtype=torch.int64))
 
     def update(self, scores: Tensor, observed: Tensor) -> None:
@@ -48,15 +63,15 @@ class DistributionAlignment(nn.Module):
             scores: Probabilities of classes, (B, C).
             observed: True where the label is known, (B, C) bool.
         """
-        counts = observed.sum(dim=0), (~observed).sum(dim=0)  # (C,) each
-        both = (counts[0] > 0) & (counts[1] > 0)
+        pairs = [(self.unlabelled, ~observed)]
+        pairs += [] if self.uniform else [(self.labelled, observed)]
+        counts = [cells.sum(dim=0) for _, cells in pairs]  # (C,) each
+        counted = torch.stack(counts).amin(dim=0) > 0
         keep = torch.where(self.num_updates > 0, self.momentum, 0.0)  # start at the first batch
-        keep = keep.where(both, 1.0)
-        for mean, cells, count in zip(
-            (self.labelled, self.unlabelled), (observed, ~observed), counts, strict=True
-        ):
+        keep = keep.where(counted, 1.0)
+        for (mean, cells), count in zip(pairs, counts, strict=True):
             mean.lerp_((scores * cells).sum(dim=0) / count.clamp_min(1), 1 - keep)
-        self.num_updates += both
+        self.num_updates += counted
 
     def forward(self, scores: Tensor) -> Tensor:
         """Return aligned probabilities, (B, C)."""

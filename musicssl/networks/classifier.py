@@ -65,6 +65,12 @@ class Classifier(nn.Module):
         """Return the mean embedding of each clip's valid instances, (B, D)."""
         return _mean_over_time(*self.embed(batch))
 
+    def with_clip_embeddings(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the logits of the clips, (B, C), and their mean embeddings, (B, D)."""
+        embedded = self.embed(batch)
+        logits: Tensor = self.pooling(*embedded)
+        return logits, _mean_over_time(*embedded)
+
     def with_stages(self, batch: Batch) -> tuple[Tensor, list[Tensor]]:
         """Return the logits of the clips, and the features of each stage of the encoder.
 

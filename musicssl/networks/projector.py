@@ -45,6 +45,7 @@ class Projector(nn.Sequential):
             layers.append(nn.ReLU(inplace=True))
             width = hidden
         super().__init__(*layers, nn.Linear(width, out_dim, bias=False))
+        self.out_dim = out_dim
 
     def forward(self, h: Tensor) -> Tensor:
         """Map embeddings, (N, D) -> (N, `out_dim`).

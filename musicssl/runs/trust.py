@@ -19,6 +19,7 @@ METHOD_PARTS = (
     *("musicssl.augment", "musicssl.schedules", "torch.optim"),
 )
 FEATURE_PARTS = (
+    *("musicssl.audio.cqt",),
     *("musicssl.audio.log_mel", "musicssl.audio.log_mel_mfcc", "musicssl.audio.mfcc"),
     "musicssl.audio.waveform",
 )

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from musicssl.audio.cqt import CQT
 from musicssl.audio.instance_features import STATISTICS, slopes
 from musicssl.audio.log_mel import LogMel
 from musicssl.audio.mfcc import MFCC
@@ -13,6 +14,7 @@ from musicssl.errors import InputError
 RATE = 8_000
 KINDS = [
     LogMel(RATE, num_mels=12, n_fft=512),
+    CQT(RATE, min_hz=RATE / 60, num_bins=40),
     MFCC(RATE, num_mels=16, num_coefficients=5, n_fft=512),
 ]
 

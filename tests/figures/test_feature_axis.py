@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from musicssl.audio.cqt import CQT
 from musicssl.audio.log_mel import LogMel
 from musicssl.audio.mfcc import MFCC
 from musicssl.audio.waveform import Waveform
@@ -65,6 +66,12 @@ def test_cepstral_coefficients_are_shown_in_their_own_decibels():
     assert (axis.feature, axis.value) == ("cepstral coefficient", "dB")
     parts = level_parts(np.arange(3 * F), "mean", 5, axis)
     assert np.concatenate([part.values for part in parts]).tolist() == list(range(3 * F))
+
+
+def test_bands_of_notes_are_shown_in_decibels():
+    axis = feature_axis(SimpleNamespace(features=CQT(num_bins=F, statistics=("mean",))), F)
+    assert axis.feature == f"constant-Q band, 0.033 to {0.032703 * 2 ** ((F - 1) / 12):.2g} kHz"
+    assert (axis.value, axis.scale, axis.offset) == ("dB re full scale", 80.0, -80.0)
 
 
 @pytest.mark.parametrize("features", [None, Waveform(8000), LogMel(num_mels=F + 1)])

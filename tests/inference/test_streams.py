@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from musicssl.audio.cqt import CQT
 from musicssl.audio.log_mel import LogMel
 from musicssl.audio.log_mel_mfcc import LogMelMFCC
 from musicssl.audio.mfcc import MFCC
@@ -44,6 +45,7 @@ def test_segments_end_with_what_the_next_ones_begin_with():
         LogMel(8000, num_mels=8, frames_per_second=7, instance_seconds=0.999),
         LogMel(8000, num_mels=8, instance_hop_seconds=0.25, statistics=["mean", "delta_std"]),
         LogMelMFCC(8000, num_mels=8, num_coefficients=4, instance_seconds=0.5),
+        CQT(8000, min_hz=60.0, num_bins=60, statistics=["mean", "std"]),
         MFCC(8000, num_coefficients=4, num_mels=8),  # each frame depends on the loudest one
     ],
     ids=lambda features: f"{features.sample_rate}-{features.frames_per_second}",

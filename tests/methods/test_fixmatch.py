@@ -10,6 +10,7 @@ from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.encoders.att import AttEmbedding
 from musicssl.methods.fixmatch import FixMatch
 from musicssl.networks.pooling import MeanPooling
+from musicssl.networks.thresholds.adamatch import AdaMatchThreshold
 from musicssl.networks.thresholds.fixed import FixedThreshold
 from musicssl.networks.thresholds.freematch import FreeMatchThresholds
 from musicssl.networks.thresholds.prior import PriorMatchedThresholds
@@ -159,6 +160,35 @@ def test_without_an_unlabelled_clip_there_is_nothing_to_be_consistent_with():
     assert consistency.item() == 0
 
 
+def test_the_relative_threshold_reads_labelled_clips_as_they_are():
+    """Oracle: AdaMatch on a batch by hand; only predictions on unlabelled clips are aligned."""
+    subject = of_one_class(thresholds=AdaMatchThreshold, alignment=0.0)
+    scores = torch.randn(16, 3).softmax(dim=1)
+    observed = torch.zeros(16, 3, dtype=torch.bool)
+    observed[:6] = True
+    present, _ = subject._pseudo_labels(scores, observed, ~observed.all(dim=1))
+    threshold = 0.9 * sum(max(row) for row in scores[:6].tolist()) / 6
+    ratio = (scores[:6].mean(dim=0) / scores[6:].mean(dim=0)).tolist()
+    selected = 0
+    for row, weights in zip(scores[6:].tolist(), present[6:].tolist(), strict=True):
+        scaled = [p * r for p, r in zip(row, ratio, strict=True)]
+        best = max(range(3), key=scaled.__getitem__)
+        trusted = scaled[best] / sum(scaled) >= threshold
+        assert weights == [float(trusted and c == best) for c in range(3)]
+        selected += trusted
+    assert 0 < selected < 10
+
+
+def test_fairness_is_added_to_the_consistency():
+    free = partial(FreeMatchThresholds, momentum=0.5)
+    losses = []
+    for fairness in (0.0, 0.3):
+        subject = of_one_class(thresholds=partial(free, fairness=fairness))
+        torch.manual_seed(1)
+        losses.append(subject.step(batch_of_one_class()).consistency)
+    assert losses[1] < losses[0]  # by a weighted cross-entropy
+
+
 def test_two_labels_that_exclude_each_other_are_a_softmax():
     """A sigmoid of s is a softmax of (s, 0): the losses are equal, selected cell by clip."""
     scores = torch.rand(9, 1)
@@ -171,7 +201,9 @@ def test_two_labels_that_exclude_each_other_are_a_softmax():
         torch.testing.assert_close(torch.cat(label.weights(scores, prior), dim=1), expected)
 
 
-@pytest.mark.parametrize("kind", [FixedThreshold, FreeMatchThresholds, SoftMatchWeights])
+@pytest.mark.parametrize(
+    "kind", [FixedThreshold, AdaMatchThreshold, FreeMatchThresholds, SoftMatchWeights]
+)
 def test_one_class_a_clip_is_trained_and_the_trust_is_judged(tmp_path, kind):
     subject = of_one_class(thresholds=kind, alignment=0.9)
     corpus = OneClass(unlabelled=20)

@@ -145,7 +145,7 @@ def test_one_class_may_be_learnt_as_one_against_the_rest(tmp_path):
 @pytest.mark.parametrize(
     ("task", "said"),
     [
-        ("multi_class", "has one class; choose thresholds=fixed, freematch or softmatch"),
+        ("multi_class", "has one class; choose thresholds=fixed, adamatch, freematch or softmatch"),
         ("regression", "fixmatch .* are regression; choose method=mean_teacher"),
     ],
 )

@@ -47,6 +47,12 @@ JOBS = {
     "fixmatch with freematch": job(
         *("fixmatch", *NETWORK, "data.b_s=null", "thresholds=freematch", "method.alignment=0.9")
     ),
+    "simmatch": job("simmatch", *HALF, "data.drop_labels=0", dataset="one_class"),
+    "simmatch with fairness": job(
+        *("simmatch", *NETWORK, "data.b_s=null", "data.p_s=0.3", "data.drop_labels=0"),
+        *("thresholds=freematch", "thresholds.fairness=0.5", "thresholds.momentum=0.9"),
+        dataset="one_class",
+    ),
     "noisy_student": job("noisy_student", *HALF, teacher="logits"),
     "distill": job("distill", *HALF, teacher="embeddings"),
     "east": job("east", *HALF, "method.kd_share=0.3", teacher="embeddings"),
@@ -154,4 +160,5 @@ def test_two_ranks_take_the_steps_of_one_process(trained, name):
 
 
 def test_an_ensemble_is_compared(trained):
-    assert trained["temporal_ensembling"].alone["ensemble"]["counts"].sum() > 20
+    for name in ("temporal_ensembling", "simmatch"):
+        assert trained[name].alone["ensemble"]["counts"].sum() > 20

@@ -66,3 +66,17 @@ def test_means_move_with_momentum_and_start_with_the_first_batch():
 def test_a_momentum_out_of_range_is_refused():
     with pytest.raises(InputError, match=r"method\.alignment must be in"):
         DistributionAlignment(3, 1.0, one_class_per_clip=True)
+
+
+def test_a_uniform_average_is_reached_whatever_the_labelled_clips_are():
+    """Oracle: SimMatch's formula, p over the mean p of unlabelled clips, normalised."""
+    scores, observed = halves(3)
+    subject = DistributionAlignment(3, 0.9, one_class_per_clip=True, uniform=True)
+    subject.update(scores, observed)
+    means = scores[6:].mean(dim=0).tolist()
+    for before, after in zip(scores.tolist(), subject(scores).tolist(), strict=True):
+        scaled = [p / m for p, m in zip(before, means, strict=True)]
+        assert after == pytest.approx([p / sum(scaled) for p in scaled], rel=1e-5)
+    subject.update(scores, torch.zeros(12, 3, dtype=torch.bool))  # no labelled clip
+    expected = 0.9 * scores[6:].mean(dim=0) + 0.1 * scores.mean(dim=0)
+    torch.testing.assert_close(subject.unlabelled, expected)

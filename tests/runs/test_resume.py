@@ -19,6 +19,7 @@ from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint
 from musicssl.seeding import StepSeed
 from tests.support.commands import ROOT
 from tests.support.interrupted import Stop, validation_of
+from tests.support.kinds import OneClass
 from tests.support.preloaded import Command
 from tests.support.quick import slow_after
 from tests.support.tiny import Tiny
@@ -113,7 +114,8 @@ def fit(
 ) -> dict[str, torch.Tensor]:
     """Train three epochs of six steps with everything that train.py puts around a run."""
     crops, chosen = (2, ON_INSTANCES) if name in ("semisupcon", "byol") else (1, ())
-    datamodule = SemiSupervisedDataModule(Tiny(), p_s=0.5, b_s=0.5, batch_size=16, num_crops=crops)
+    corpus = OneClass() if name == "simmatch" else Tiny()
+    datamodule = SemiSupervisedDataModule(corpus, p_s=0.5, b_s=0.5, batch_size=16, num_crops=crops)
     datamodule.setup()
     schedule = ("schedule=halving", "schedule.every_epochs=1")
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
@@ -168,7 +170,7 @@ def test_a_signal_anywhere_in_an_epoch_costs_nothing(tmp_path, accumulate, place
 @pytest.mark.parametrize("place", slow_after(1, ["step 3", "validation"]))
 @pytest.mark.parametrize("accumulate", slow_after(1, [1, 2]))
 @pytest.mark.parametrize(
-    "name", ["mean_teacher", "temporal_ensembling", "fixmatch", "semisupcon", "byol"]
+    "name", ["mean_teacher", "temporal_ensembling", "fixmatch", "simmatch", "semisupcon", "byol"]
 )
 def test_teacher_ensemble_thresholds_and_target_resume_too(tmp_path, name, accumulate, place):
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
@@ -187,5 +189,5 @@ def test_teacher_ensemble_thresholds_and_target_resume_too(tmp_path, name, accum
         torch.load(run / "checkpoints" / "last.ckpt", weights_only=True).get("ensemble")
         for run in (whole, stopped)
     ]
-    assert (ensembles[0] is not None) == (name == "temporal_ensembling")
+    assert (ensembles[0] is not None) == (name in ("temporal_ensembling", "simmatch"))
     torch.testing.assert_close(*ensembles, rtol=0, atol=0)

@@ -34,6 +34,7 @@ METHODS = [
     ("simclr", *ON_INSTANCES),
     ("vicreg", *ON_INSTANCES),
     ("byol", *ON_INSTANCES),
+    ("simmatch",),
     # Parts that a step is made of.
     ("att", "pooling=gated_attention"),
     ("att", "encoder=fc_t", "pooling=mean", "dataset.variable_lengths=true"),
@@ -46,6 +47,7 @@ METHODS = [
     ("mean_teacher", "mixing=mixup", "views=strong"),
     ("fixmatch", "thresholds=fixed"),
     ("fixmatch", "thresholds=freematch"),
+    ("fixmatch", "thresholds=adamatch"),
     ("fixmatch", "thresholds=softmatch", "method.alignment=0.9"),
     ("dgm", "likelihood=bounded_gaussian"),
     ("dgm", "method.generative=false", "method.summary=flat"),
@@ -68,6 +70,8 @@ METHODS = [
 def corpus_for(words):
     if words[0] == "pitch_timbre":
         return "notes"
+    if words[0] == "simmatch":
+        return "one_class"
     return "tiny_sound" if "features=waveform" in words else "tiny"
 
 

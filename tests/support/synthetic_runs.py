@@ -65,6 +65,7 @@ def write_run(
     localisation=None,
     best_epoch=1,
     validation=None,
+    first_clip=0,
 ):
     """Write a complete run.
 
@@ -77,13 +78,14 @@ def write_run(
         localisation: As in metrics.json.
         best_epoch: None: a method without epochs.
         validation: Scores, targets and mask of validation clips; None: a run of an older version.
+        first_clip: Number of the first test clip; the others have the numbers after it.
     """
     files = RunFolder(Path(folder))
     files.claim(config)
     targets, mask = truth() if test is None else test
     rng = np.random.default_rng([config["seed"], round(1e6 * config["data"]["p_s"])])
     values = scores(quality, targets, rng) if given is None else given
-    clip_ids = np.array([f"clip-{row:03d}" for row in range(len(targets))])
+    clip_ids = np.array([f"clip-{first_clip + row:03d}" for row in range(len(targets))])
     Predictions(CLASSES, clip_ids, values, targets, mask).save(files.path / "predictions.npz")
     per_class = per_class_metrics(*map(torch.from_numpy, (values, targets, mask)))
     labelled = round(TRAIN * config["data"]["p_s"])
@@ -101,6 +103,15 @@ def write_run(
         document["validation"] = {"macro": macro(columns), "per_class": by_class}
     write_json(files.metrics, document)
     return files.path
+
+
+def write_fold(root, fold, name="att", quality=0.5, count=40, apart=True, seed=0, p_s=0.1):
+    """Write the run of a fold, a number from 1 up, which has test clips of its own if `apart`."""
+    config = settings(name, seed=seed, p_s=p_s)
+    config["dataset"] |= {"fold": fold}
+    test = truth(count, observed=1.0, seed=fold)
+    folder = root / name / f"fold-{fold}" / f"p{p_s}_s{seed}"
+    return write_run(folder, config, quality, test, first_clip=1000 * fold if apart else 0)
 
 
 def write_sweep(root, qualities, fractions=(0.02, 0.1, 0.5), seeds=(0, 1, 2), **how):

@@ -22,6 +22,10 @@ class FeatureGain:
     def __init__(self, std: float) -> None:
         self.std = check_strength("feature_gain.std", std)
 
+    def scaled(self, strength: float) -> "FeatureGain":
+        """Return it with `strength` times the deviation."""
+        return FeatureGain(strength * self.std)
+
     def __call__(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Transform clips, (B, T, F), of which the first `lengths`, (B,), instances are valid."""
         factors = 1 + self.std * torch.randn_like(x[:, :1])  # (B, 1, F)

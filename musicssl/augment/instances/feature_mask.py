@@ -34,6 +34,10 @@ class FeatureMask:
             )
         self.num_masks = num_masks
 
+    def scaled(self, strength: float) -> "FeatureMask":
+        """Return it with `strength` times the largest fraction, 1 at most."""
+        return FeatureMask(min(1.0, strength * self.max_fraction), self.num_masks)
+
     def __call__(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Transform clips, (B, T, F), of which the first `lengths`, (B,), instances are valid."""
         num_clips, _, num_features = x.shape

@@ -22,6 +22,10 @@ class Gain:
     def __init__(self, max_shift: float) -> None:
         self.max_shift = check_strength("gain.max_shift", max_shift)
 
+    def scaled(self, strength: float) -> "Gain":
+        """Return it with `strength` times the largest shift."""
+        return Gain(strength * self.max_shift)
+
     def __call__(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Transform clips, (B, T, F), of which the first `lengths`, (B,), instances are valid."""
         shifts = torch.empty_like(x[:, :1, :1]).uniform_(-self.max_shift, self.max_shift)

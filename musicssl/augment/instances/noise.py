@@ -20,6 +20,10 @@ class Noise:
     def __init__(self, std: float) -> None:
         self.std = check_strength("noise.std", std)
 
+    def scaled(self, strength: float) -> "Noise":
+        """Return it with `strength` times the deviation."""
+        return Noise(strength * self.std)
+
     def __call__(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Transform clips, (B, T, F), of which the first `lengths`, (B,), instances are valid."""
         return torch.add(x, torch.randn_like(x), alpha=self.std)

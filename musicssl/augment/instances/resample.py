@@ -25,6 +25,10 @@ class Resample:
     def __init__(self, share: float) -> None:
         self.share = check_fraction("resample.share", share)
 
+    def scaled(self, strength: float) -> "Resample":
+        """Return it with `strength` times the share that is dropped, 1 at most."""
+        return Resample(max(0.0, 1 - strength * (1 - self.share)))
+
     def __call__(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Transform clips, (B, T, F), of which the first `lengths`, (B,), instances are valid."""
         num_clips, num_instances, _ = x.shape

@@ -14,6 +14,10 @@ class Shuffle:
     one by one, except that dropout masks are drawn in another order.
     """
 
+    def scaled(self, strength: float) -> "Shuffle":
+        """Return the same transform: an order has no strength."""
+        return self
+
     def __call__(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Transform clips, (B, T, F), of which the first `lengths`, (B,), instances are valid."""
         keys = torch.rand(x.shape[:2], device=x.device)  # (B, T)

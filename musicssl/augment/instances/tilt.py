@@ -23,6 +23,10 @@ class Tilt:
     def __init__(self, max_tilt: float) -> None:
         self.max_tilt = check_strength("tilt.max_tilt", max_tilt)
 
+    def scaled(self, strength: float) -> "Tilt":
+        """Return it with `strength` times the largest tilt."""
+        return Tilt(strength * self.max_tilt)
+
     def __call__(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Transform clips, (B, T, F), of which the first `lengths`, (B,), instances are valid."""
         line = torch.linspace(-1, 1, x.shape[2], device=x.device, dtype=x.dtype)

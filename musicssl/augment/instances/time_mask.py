@@ -27,6 +27,10 @@ class TimeMask:
     def __init__(self, max_fraction: float) -> None:
         self.max_fraction = check_fraction("time_mask.max_fraction", max_fraction)
 
+    def scaled(self, strength: float) -> "TimeMask":
+        """Return it with `strength` times the largest fraction, 1 at most."""
+        return TimeMask(min(1.0, strength * self.max_fraction))
+
     def __call__(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Transform clips, (B, T, F), of which the first `lengths`, (B,), instances are valid."""
         num_clips, num_instances, _ = x.shape

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from musicssl.augment.mixing.mixing import Mixing
 from musicssl.augment.views import Views
@@ -123,18 +123,15 @@ class SemiSupervisedMethod(StackableMethod):
             "set data.b_s and leave data.drop_labels out, or set one of the two otherwise."
         )
 
-    def answers(self, network: nn.Module, batch: Batch) -> Tensor:
-        """Return the logits of the student or the teacher in training, (B, C) float32."""
+    def answers(self, network: Callable[[Batch], Tensor], batch: Batch) -> Tensor:
+        """Return what the student or the teacher gives in training: logits, (B, C) float32."""
         labelled = batch.mask.any(dim=1)
-        if self.joint_batch_norm or labelled.all():
-            whole: Tensor = network(batch)
-            return whole.float()
-        logits = torch.empty_like(batch.y)
-        for stream in (labelled, ~labelled):
-            if not stream.any():
-                continue
-            logits[stream] = network(batch.select(stream)).float()
-        return logits
+        if self.joint_batch_norm or labelled.all() or not labelled.any():
+            return network(batch).float()
+        first = network(batch.select(labelled)).float()
+        answers = first.new_empty(len(labelled), first.shape[1])
+        answers[labelled], answers[~labelled] = first, network(batch.select(~labelled)).float()
+        return answers
 
     def weight_at(self, epoch: float) -> float:
         """Return the weight of the consistency loss."""

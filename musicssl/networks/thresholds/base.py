@@ -33,11 +33,13 @@ class Thresholds(nn.Module):
         """Update running statistics with a batch.
 
         Args:
-            scores: Probabilities of the classes of clips, (N, C).
+            scores: Probabilities of the classes of clips, (N, C); those of unlabelled clips are
+                aligned if there is an alignment.
             prior: Share of positives among the training labels of each class, (C,); NaN for a class
                 that was never observed.
-            counted: True for the unlabelled clips, (N,) bool, the others are ignored; None if all
-                are unlabelled. Without any the statistics stay as they are.
+            counted: True for the unlabelled clips, (N,) bool; None if all are unlabelled. All
+                thresholds but `adamatch`, which does the opposite, ignore the others. Without any
+                clip the statistics stay as they are.
         """
 
     @abstractmethod
@@ -51,6 +53,15 @@ class Thresholds(nn.Module):
             scores: Probabilities of the classes, (B, C).
             prior: See `update`.
         """
+
+    def penalty(self, logits: Tensor, selected: Tensor) -> Tensor:
+        """Return a loss of the strong views beside that of the pseudo-labels, a scalar; 0 if none.
+
+        Args:
+            logits: Logits of the strong views, (U, C).
+            selected: Weights of the pseudo-labels of these clips, (U,).
+        """
+        return logits.new_zeros(())
 
     def outcomes(self, scores: Tensor) -> Tensor:
         """Return the probabilities of outcomes, (N, Q, K), from those of classes, (N, C)."""

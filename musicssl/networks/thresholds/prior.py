@@ -43,8 +43,8 @@ class PriorMatchedThresholds(Thresholds):
         if one_class_per_clip:
             raise InputError(
                 "thresholds=prior selects the presence and the absence of each class, but each "
-                "clip of this corpus has one class; choose thresholds=fixed, freematch or "
-                "softmatch."
+                "clip of this corpus has one class; choose thresholds=fixed, adamatch, freematch "
+                "or softmatch."
             )
         if not 0 < share <= 1:
             raise InputError(f"thresholds.share must be in (0, 1], got {share:g}.")

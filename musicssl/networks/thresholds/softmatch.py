@@ -17,8 +17,9 @@ class SoftMatchWeights(Thresholds):
 
     Both are moving averages that start at 1 / K and 1; the variance of a batch is divided by its
     size less 1. Confidences are those after uniform alignment, p times a uniform distribution over
-    the moving average of p, normalised; the class of a pseudo-label is that before alignment. The
-    authors' code divides sigma by `num_deviations=2`, their text does not (1).
+    the moving average of p, normalised, which starts at 1 / K (in the authors' code at the first
+    batch); the class of a pseudo-label is that before alignment. The authors' code divides sigma by
+    `num_deviations=2`, their text does not (1).
 
     In a multi-label corpus each label is a variable with K = 2 and averages of its own. Few classes
     are present in half of the clips, so predictions are aligned to the class prior of the training

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from musicssl.evaluation.statistics.resampled_means import mean_over_classes
 from musicssl.evaluation.tasks import task_named
 from musicssl.report.analysis.grouping import Cell, Method
-from musicssl.report.read.files import read_predictions
 from musicssl.report.read.runs import Run, class_scores
 from musicssl.report.read.settings import telling
 
@@ -196,13 +195,9 @@ def composite(choice: Choice) -> Cell:
 def _composite_run(choice: Choice, seed: int) -> Run:
     """Return the composite as a run; its folder is that of the first class."""
     runs = [setting.runs[seed] for setting in choice.of_classes]
-    by_folder = {run.folder: run for run in runs}
-    predictions = {
-        folder: read_predictions(run.predictions, run.settings)[:2]
-        for folder, run in by_folder.items()
-    }
+    predictions = {run: run.predicted() for run in set(runs)}
     scores, log_odds = (
-        np.stack([predictions[run.folder][part][:, c] for c, run in enumerate(runs)], axis=1)
+        np.stack([predictions[run][part][:, c] for c, run in enumerate(runs)], axis=1)
         for part in (0, 1)
     )  # (N, C) each
     test_set = runs[0].test_set
@@ -215,4 +210,5 @@ def _composite_run(choice: Choice, seed: int) -> Run:
         best_epoch=None,
         robustness=None,
         validation=None,
+        folds={},
     )

@@ -26,6 +26,11 @@ class Cell:
     runs: Mapping[int, Run]
 
     @property
+    def first(self) -> Run:
+        """The run of the first seed that was read."""
+        return next(iter(self.runs.values()))
+
+    @property
     def labelled(self) -> float:
         """Number of labelled training clips, mean over seeds."""
         return float(np.mean([run.labelled for run in self.runs.values()]))

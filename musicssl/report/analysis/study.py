@@ -10,6 +10,7 @@ from pathlib import Path
 from musicssl.evaluation.metrics import METRICS, metric_info, primary_metric
 from musicssl.report.analysis.best_settings import BestSettings, best_settings
 from musicssl.report.analysis.comparisons import TESTED, Comparison, compare_all
+from musicssl.report.analysis.folds import FoldGrid, fold_grids
 from musicssl.report.analysis.grids import (
     Grid,
     check_metric,
@@ -32,6 +33,7 @@ from musicssl.report.analysis.robustness import RobustnessStudy, robustness_stud
 from musicssl.report.analysis.sections import sections_of
 from musicssl.report.analysis.timelines import Timelines, timelines
 from musicssl.report.analysis.unlabelled_fractions import UnlabelledStudy, unlabelled_study
+from musicssl.report.read.folds import pooled
 from musicssl.report.read.runs import read_runs
 
 _MOST_PICTURED = 16  # methods in a picture; more hide each other, and their legend has no room
@@ -108,6 +110,11 @@ class Study:
         )
 
     @property
+    def fold_grids(self) -> list[FoldGrid]:
+        """Tables of the main metric fold by fold; empty if the runs are not of several folds."""
+        return fold_grids(self.methods, self.metric)
+
+    @property
     def has_classes(self) -> bool:
         """Whether the targets are classes, and not the values of a regression."""
         return self.baseline.runs[0].test_set.has_classes
@@ -171,7 +178,7 @@ def read_studies(
         InputError: If there is no such folder, or if no section has the metric or the baseline.
     """
     found = read_runs(folders)
-    sections = {title: group(runs) for title, runs in sections_of(found.runs).items()}
+    sections = {title: group(runs) for title, runs in sections_of(pooled(found.runs)).items()}
     everything = [method for methods in sections.values() for method in methods]
     if metric is not None and everything:
         check_metric(everything, metric)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +91,8 @@ class Run:
         validation: `scores.metric` of the validation clips by class, (C), NaN where undefined;
             None for a run of an older version.
         labelled_seen: Labelled clips in all batches of its training; None if it is not known.
+        folds: The runs that it was put together from, by the name of the fold that each was tested
+            on; empty for one run. See `musicssl.report.read.folds`.
     """
 
     folder: Path
@@ -106,10 +108,26 @@ class Run:
     robustness: Robustness | None
     validation: NDArray[np.float64] | None
     labelled_seen: int | None = None
+    folds: Mapping[str, "Run"] = field(default_factory=dict)
+
+    @property
+    def trained(self) -> Sequence["Run"]:
+        """The runs of the folds, or the one that it is."""
+        return list(self.folds.values()) or [self]
+
+    def predicted(self) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+        """Read the scores of the test clips, and what they are ranked by, (N, C) each.
+
+        Raises:
+            InputError: If a file of predictions is damaged.
+        """
+        parts = [read_predictions(run.predictions, run.settings)[:2] for run in self.trained]
+        scores, log_odds = (np.concatenate(some) for some in zip(*parts, strict=True))
+        return scores, log_odds
 
     @property
     def predictions(self) -> Path:
-        """The file with scores and targets of the test clips."""
+        """The file with scores and targets of the test clips, of a run of one fold."""
         return self.folder / "predictions.npz"
 
 

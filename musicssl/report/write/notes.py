@@ -20,6 +20,7 @@ _MOST_FOLDERS = 5  # that are named
 def notes(study: Study) -> list[str]:
     """List the notes on a study."""
     return [
+        *_pooled_folds(study),
         *_tested_metric(study),
         *_unequal_training(study.methods),
         *_missing_curve(study),
@@ -48,6 +49,17 @@ def _tested_metric(study: Study) -> list[str]:
     return [
         f"Tables and curves are of {study.metric_name}. Differences between methods are tested "
         f"on macro {metric_info(TESTED).heading}, whose variance over test clips is known."
+    ]
+
+
+def _pooled_folds(study: Study) -> list[str]:
+    folds = study.baseline.runs[0].folds
+    if not folds:
+        return []
+    return [
+        f"The test clips of folds {', '.join(folds)} are put together: a clip has the scores of "
+        "the run that it was tested by, and metrics are those of all clips. The runs of a seed "
+        "over folds count as one."
     ]
 
 

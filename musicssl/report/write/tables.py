@@ -126,7 +126,8 @@ def runs_table(study: Study) -> Table:
             ],
         )
         for method in study.methods
-        for run in method.runs
+        for whole in method.runs
+        for run in whole.trained
     ]
     return _table("all runs that this page is made from", heads, rows)
 

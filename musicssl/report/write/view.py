@@ -50,6 +50,7 @@ class RunsView:
         main: Tables of the main metric.
         choices: Tables of the settings that were chosen on validation clips.
         chosen: Tables of the methods with these settings.
+        folds: Tables of the main metric fold by fold; empty if there are no folds.
         other: Tables of the other metrics.
         localisation: Tables of what sounds when.
         timelines: Test clips over time; None if no run pictured any.
@@ -80,6 +81,7 @@ class RunsView:
     main: list[Table]
     choices: list[Table]
     chosen: list[Table]
+    folds: list[Table]
     other: list[Table]
     localisation: list[Table]
     timelines: Timelines | None
@@ -98,7 +100,7 @@ class RunsView:
     @property
     def screen_tables(self) -> list[Table]:
         """The tables for the screen."""
-        return [*self.main, *self.choices, *self.chosen]
+        return [*self.main, *self.folds, *self.choices, *self.chosen]
 
     @property
     def tables(self) -> list[Table]:
@@ -230,6 +232,7 @@ def view_runs(study: Study) -> RunsView:
         main=lay_out(study.main_grids),
         choices=lay_out(best.tables),
         chosen=lay_out(study.chosen_grids),
+        folds=lay_out(study.fold_grids),
         other=lay_out([*study.other_grids, *study.other_chosen_grids]),
         localisation=lay_out(study.localisation_grids),
         timelines=study.timelines,
@@ -277,7 +280,7 @@ def _in_section(table: Table, section: str) -> Table:
 
 
 def _headline(study: Study) -> str:
-    runs = sum(len(method.runs) for method in study.methods)
+    runs = sum(len(run.trained) for method in study.methods for run in method.runs)
     methods, fractions = count(len(study.methods), "method"), count(len(study.p_s), "fraction")
     headline = f"{methods} at {fractions} of the labels, {count(runs, 'run')}"
     return f"{study.title}: {headline}" if study.title else headline

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -60,3 +62,47 @@ def test_a_label_is_a_variable_of_two_outcomes():
 def test_a_momentum_out_of_range_is_refused():
     with pytest.raises(InputError, match=r"thresholds\.momentum must be in"):
         FreeMatchThresholds(3, momentum=1.0)
+
+
+def test_fairness_follows_the_formulas_of_the_paper():
+    """Oracle: equations 9 to 11 in loops; one class is never predicted on a strong view."""
+    subject = FreeMatchThresholds(3, momentum=0.7, fairness=0.05, one_class_per_clip=True)
+    expectation, histogram = [1 / 3] * 3, [1 / 3] * 3
+    for seed in range(3):
+        rows = predictions(seed=seed).tolist()
+        subject.update(predictions(seed=seed), PRIOR)
+        for c in range(3):
+            share = sum(q.index(max(q)) == c for q in rows) / 6
+            expectation[c] = 0.7 * expectation[c] + 0.3 * sum(q[c] for q in rows) / 6
+            histogram[c] = 0.7 * histogram[c] + 0.3 * share
+    logits = torch.tensor([[2.0, 1, 0], [0.5, 0, 0], [0, 3, 1], [0, 0, 4], [0, 1, 0.5]])
+    selected = torch.tensor([1.0, 1, 1, 0, 1])
+    chosen = [q for q, s in zip(logits.softmax(dim=1).tolist(), selected, strict=True) if s]
+    first = [p / h for p, h in zip(expectation, histogram, strict=True)]
+    second = []
+    for c in range(3):
+        count = sum(q.index(max(q)) == c for q in chosen)
+        second.append(sum(q[c] for q in chosen) / count if count else 0.0)
+    assert second[2] == 0.0
+    expected = sum(
+        a / sum(first) * math.log(b / sum(second) + 1e-12)
+        for a, b in zip(first, second, strict=True)
+    )
+    found = subject.penalty(logits, selected)
+    assert found.item() == pytest.approx(0.05 * expected, rel=1e-4)
+    assert subject.penalty(logits, torch.zeros(5)).item() == 0
+    assert FreeMatchThresholds(3, one_class_per_clip=True).penalty(logits, selected).item() == 0
+
+
+def test_fairness_has_a_finite_gradient_that_moves_predictions():
+    subject = FreeMatchThresholds(3, fairness=1.0, one_class_per_clip=True)
+    logits = torch.randn(6, 3, requires_grad=True)
+    subject.penalty(logits, torch.ones(6)).backward()
+    assert logits.grad.isfinite().all()
+    assert logits.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize(("fairness", "one_class"), [(-0.1, True), (0.1, False)])
+def test_fairness_is_for_one_class_a_clip(fairness, one_class):
+    with pytest.raises(InputError, match=r"thresholds\.fairness must be 0 or more"):
+        FreeMatchThresholds(3, fairness=fairness, one_class_per_clip=one_class)
