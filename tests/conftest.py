@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.support.conf_files import read_once
 from tests.support.pictures import leave_blank
+from tests.support.quick_composing import compose_quickly
 from tests.support.tone_folder import INSTANCES, SOUND, train_on, write_folder
 
 _ROOMS = ("cli", "methods", "report", "runs", "test_benchmarks.py")
 _DRAW_MUCH = [Path(__file__).parent / room for room in _ROOMS]
 
-read_once()
+compose_quickly()
 
 
 def pytest_collection_finish() -> None:
