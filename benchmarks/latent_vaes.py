@@ -25,27 +25,15 @@ from rich.table import Table
 from rounds import milliseconds, parser, read, show, step_of
 
 from musicssl.batch import Batch
+from musicssl.data.datamodule import SemiSupervisedDataModule
+from musicssl.datasets.dmelodies import DMelodies
 from musicssl.datasets.synthesis.bars import compose as compose_tune
-from musicssl.datasets.synthesis.melodies import (
-    COUNT,
-    FACTORS,
-    TICKS,
-    TOKENS,
-    factors_of,
-    tokens_of,
-)
+from musicssl.datasets.synthesis.melodies import COUNT, factors_of, tokens_of
 
 CONF = Path(__file__).parents[1] / "conf"
 METHODS = {
     "plain": ("beta_vae", "method.beta=1", "method.free_nats=0"),
     **{name: (name,) for name in ("beta_vae", "annealed_vae", "factor_vae", "ar_vae")},
-}
-SIZES = {
-    "num_features": 1,
-    "num_instances": TICKS,
-    "num_classes": len(FACTORS),
-    "num_tokens": len(TOKENS),
-    "task": "regression",
 }
 
 
@@ -62,7 +50,9 @@ def training_step(network: str, words: tuple[str, ...], clips: Batch) -> Callabl
             "train",
             [f"method={words[0]}", "dataset=dmelodies", f"autoencoder={network}", *words[1:]],
         )
-    method: Any = instantiate(config.method, **SIZES).train()
+    datamodule = SemiSupervisedDataModule(DMelodies(share=1e-4))  # few melodies, of the same sizes
+    datamodule.setup()
+    method: Any = instantiate(config.method, **datamodule.sizes).train()
     method._trainer = SimpleNamespace(world_size=1, current_epoch=99, num_training_batches=1852)
     method.record = lambda **terms: None
     optimizer = method._optimizer()

@@ -1,5 +1,6 @@
 """Fixtures that many tests share."""
 
+import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -8,10 +9,20 @@ import pytest
 import torch
 
 from tests.support.pictures import leave_blank
+from tests.support.quick_composing import compose_quickly
 from tests.support.tone_folder import INSTANCES, SOUND, train_on, write_folder
 
-_ROOMS = ("cli", "methods", "runs", "test_benchmarks.py")
-_MAKE_RUNS = [Path(__file__).parent / room for room in _ROOMS]
+_ROOMS = ("cli", "methods", "report", "runs", "test_benchmarks.py")
+_DRAW_MUCH = [Path(__file__).parent / room for room in _ROOMS]
+
+compose_quickly()
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage less often, and not among the ten thousand tests: a tenth of their time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
 
 
 @pytest.fixture(autouse=True)
@@ -21,13 +32,13 @@ def _one_thread() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Leave the pictures of runs blank: drawing is half of a small run's time.
+    """Leave the pictures of runs and reports blank: drawing is half of a small run's time.
 
     Tests marked `pictures` draw, and so do those of other folders. A hook and not a fixture, as
     fixtures of a module train, too.
     """
-    trains = any(item.path.is_relative_to(folder) for folder in _MAKE_RUNS)
-    leave_blank(trains and item.get_closest_marker("pictures") is None)
+    draws = any(item.path.is_relative_to(folder) for folder in _DRAW_MUCH)
+    leave_blank(draws and item.get_closest_marker("pictures") is None)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The import directions of the design, held by reading the source: denied unless listed here."""
 
 import re
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,18 @@ def test_the_order_of_rooms_has_no_circle():
     names = [*GROUND, *ROOMS]
     for here, allowed in ROOMS.items():
         assert all(names.index(other) < names.index(here) for other in allowed), here
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    names = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in MODULES}
+    graph = {name: set() for name in names}
+    for name, path in names.items():
+        for found in imports(path):
+            graph[name] |= {found, found.rpartition(".")[0]} & names.keys()
+    assert len([*TopologicalSorter(graph).static_order()]) == len(names)  # or a CycleError
+    graph["musicssl.errors"] = {"musicssl.cli.main"}
+    with pytest.raises(CycleError):
+        [*TopologicalSorter(graph).static_order()]
 
 
 def test_every_folder_and_file_of_the_package_is_a_room():

@@ -19,17 +19,15 @@ What libsndfile 1.2 does not do itself, found by damaging files of every format:
 """
 
 import io
-import logging
 import mmap
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import soundfile
 
 from musicssl.audio.av_reader import AV_SUFFIXES, INSTALL, AvFile, has_av
@@ -41,13 +39,13 @@ from musicssl.audio.chunks import (
     stated_bytes,
 )
 from musicssl.audio.flac_frames import flac_fault, read_stream_info
+from musicssl.audio.full_scale import BLOCK, peak_of
 from musicssl.audio.mp3_frames import Mp3Stream, find_frames, is_frame_header
 from musicssl.audio.ogg_pages import ogg_fault
 from musicssl.audio.unreadable import (
     SEVERAL_STREAMS,
     TRUNCATED,
     UnreadableAudioError,
-    printable_path,
 )
 from musicssl.limits import SAMPLE_RATES
 
@@ -61,10 +59,7 @@ AUDIO_SUFFIXES = frozenset(
 """Suffixes of audio files that soundfile reads, in lower case and with the dot."""
 
 _VERSION = 3  # version of the decoder's results; part of the names of caches
-_BLOCK = 1 << 17  # samples decoded at a time, all channels together; larger buffers are slower
-_LARGEST_SAMPLE = 2.0**32  # larger ones become infinite in the resampler, or are damage
 _FLOATS = ("FLOAT", "DOUBLE")
-_FULL_SCALES = (2.0**15, 2.0**23, 2.0**31)  # of integers
 _WIDTHS = {"PCM_U8": 1, "PCM_S8": 1, "ULAW": 1, "ALAW": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4}
 _WIDTHS |= {"FLOAT": 4, "DOUBLE": 8}  # bytes of a sample
 _MOST_FRAMES = 1 << 48
@@ -76,7 +71,6 @@ _UNKNOWN_LENGTH = 0x7FFF_F000  # bytes; programs that write to a pipe state this
 _SHORT_CHUNK = re.compile(r"(?:data|SSND|BODY|riff|Data Size)\s*: (\d+) \(should be (\d+)\)")
 _NO_END = re.compile(r"Seems to be a truncated file|does not match value from 'ds64'")
 _SAMPLE_COUNT = re.compile(rb"sample_count -i (\d+)")
-_log = logging.getLogger(__name__)
 _LFS_POINTER = b"version https://git-lfs"
 _NO_FRAMES = "is MP3 of free format, or damaged: its frames do not state their size"
 
@@ -125,24 +119,6 @@ def decoding(paths: Sequence[str]) -> str:
     """Return a name for what the decoder makes of some files, part of the names of caches."""
     needs_av = any(Path(path).suffix.lower() in AV_SUFFIXES for path in paths)
     return f"{_VERSION}{' with av' if needs_av and has_av() else ''}"
-
-
-def warn_beyond_full_scale(peaks: Mapping[str, float]) -> None:
-    """Log a warning if files of floats have samples beyond full scale.
-
-    Args:
-        peaks: Largest magnitude of the samples of each file.
-    """
-    beyond = {path: peak for path, peak in peaks.items() if peak > 1}
-    if beyond:
-        loudest = max(beyond, key=lambda path: beyond[path])
-        _log.warning(
-            "%d files of floats have samples beyond full scale, which is 1; the largest is %.6g, "
-            "in %s; scale them if that is not intended",
-            len(beyond),
-            beyond[loudest],
-            printable_path(loudest),
-        )
 
 
 def inspect(path: Path) -> AudioHeader:
@@ -294,7 +270,7 @@ def _inspect_open(path: Path, file: soundfile.SoundFile) -> AudioHeader:
     if file.frames > _MOST_FRAMES:  # the length is not stated
         header = replace(header, frames=_count_by_decoding(file), in_order=True)
     elif file.subtype in _FLOATS:
-        header = replace(header, peak=_peak(path, file))
+        header = replace(header, peak=peak_of(path, file))
     elif header.frames and file.format != "OGG" and not _can_read(file, header.frames - 1):
         raise UnreadableAudioError(path, TRUNCATED)  # pages of Ogg have been checked
     return _not_empty(path, header)
@@ -339,49 +315,10 @@ def _can_read(file: soundfile.SoundFile, frame: int) -> bool:
 
 
 def _count_by_decoding(file: soundfile.SoundFile | AvFile) -> int:
-    count, size = 0, max(1, _BLOCK // max(1, file.channels))
+    count, size = 0, max(1, BLOCK // max(1, file.channels))
     while length := len(file.read(size, dtype="float32", always_2d=True)):
         count += length
     return count
-
-
-def _peak(path: Path, file: soundfile.SoundFile) -> float:
-    """Return the largest magnitude of the samples of a file of floats.
-
-    Raises:
-        UnreadableAudioError: If samples are not finite or enormous, if most of those that are not 0
-            are beyond full scale, or if some are missing.
-    """
-    peak, beyond, sounding, count = 0.0, 0, 0, 0
-    size = max(1, _BLOCK // file.channels)
-    while len(block := file.read(size, dtype="float32", always_2d=True)):
-        magnitudes = np.abs(block)
-        if not np.isfinite(magnitudes).all():
-            raise UnreadableAudioError(path, "holds samples that are NaN or infinite")
-        peak = max(peak, float(magnitudes.max()))
-        beyond += int(np.count_nonzero(magnitudes > 1))
-        sounding += int(np.count_nonzero(magnitudes))
-        count += len(block)
-    if count < file.frames:
-        raise UnreadableAudioError(path, TRUNCATED)
-    if peak > _LARGEST_SAMPLE:
-        raise UnreadableAudioError(path, f"holds samples of {peak:.2g}, where full scale is 1")
-    if 2 * beyond > sounding:
-        raise UnreadableAudioError(
-            path,
-            f"holds samples up to {peak:.6g}, most of them beyond full scale, which is 1; "
-            f"divide them by {_likely_scale(peak):.0f}",
-        )
-    return peak
-
-
-def _likely_scale(peak: float) -> float:
-    """Return full scale of the smallest usual integer type that holds a magnitude.
-
-    >>> _likely_scale(30_000.0), _likely_scale(8e6)
-    (32768.0, 8388608.0)
-    """
-    return next((scale for scale in _FULL_SCALES if peak <= scale), peak)
 
 
 def _check_rate(path: Path, rate: int) -> None:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from musicssl.audio.decode import read_audio
 from musicssl.audio.earlier_instances import Outcome, earlier_instances, note
 from musicssl.audio.files import file_identities
-from musicssl.audio.inspection import decoding, inspect, warn_beyond_full_scale
+from musicssl.audio.full_scale import warn_beyond_full_scale
+from musicssl.audio.inspection import decoding, inspect
 from musicssl.audio.instance_features import InstanceFeatures
 from musicssl.audio.parallel import in_parallel
 from musicssl.audio.unreadable import UnreadableAudioError

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from musicssl.audio.decode import count_samples, read_stretch
 from musicssl.audio.files import file_identities
-from musicssl.audio.inspection import decoding, inspect, warn_beyond_full_scale
+from musicssl.audio.full_scale import warn_beyond_full_scale
+from musicssl.audio.inspection import decoding, inspect
 from musicssl.audio.parallel import in_parallel
 from musicssl.audio.unreadable import UnreadableAudioError
 from musicssl.cache import build_checked, fingerprint

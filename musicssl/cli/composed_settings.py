@@ -9,7 +9,8 @@ from typing import Any
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
-from musicssl.cli.overrides import known_settings, paths_in, replaced_by
+from musicssl.cli.conf import conf_folder
+from musicssl.cli.overrides import choices_with, known_settings, paths_in, replaced_by
 from musicssl.errors import InputError
 
 _TAKEN_BY = {  # parts that not all methods take: what to say to those who choose one all the same
@@ -161,10 +162,27 @@ def check_parts(error: BaseException | None, settings: Mapping[str, Any], choice
         node = nodes[place]
         if setting in node and "_target_" in node and called in _names(node["_target_"]):
             part = f"{place}={choices[place]}" if choices.get(place) else node["_target_"]
+            method, fitting = _wanted_by_method(place, setting, choices)
+            if fitting:
+                raise InputError(
+                    f"{place}.{setting}, which {method} sets, is no setting of {part}; choose "
+                    f"{' or '.join(fitting)}, or another method."
+                ) from error
             raise InputError(
                 f"{place}.{setting} is no setting of {part}; leave it out with ~{place}.{setting}, "
                 "or choose what it was meant for."
             ) from error
+
+
+def _wanted_by_method(place: str, setting: str, choices: Any) -> tuple[str, list[str]]:
+    """Return the method, and the corpora that have what it sets of the corpus, if that is at fault.
+
+    A method that sets an option of the corpus learns from what the option is about.
+    """
+    method = f"method={choices.get('method')}"
+    having = choices_with(f"{place}.{setting}", conf_folder()) if place == "dataset" else []
+    fitting = [choice for choice in having if choice.startswith("dataset=")]
+    return method, fitting if method in having else []
 
 
 def _names(target: str) -> list[str]:

@@ -228,7 +228,7 @@ def _unknown_setting(key: str, conf: Path, name: str, overrides: Sequence[str]) 
     elsewhere = guess is None or _place(guess) != _place(key)
     if elsewhere and isinstance(section, dict) and "_target_" in section:
         advice = f"to hand it to {section['_target_']} all the same, write +{key}=..."
-    elif choices := _choices_with(key, conf):
+    elif choices := choices_with(key, conf):
         advice = f"it is a setting of {' or '.join(choices)}."
     return f"there is no setting {key}; {advice}"
 
@@ -267,7 +267,7 @@ def known_settings(
     return dict(paths_in(OmegaConf.to_container(config))), groups
 
 
-def _choices_with(key: str, conf: Path) -> list[str]:
+def choices_with(key: str, conf: Path) -> list[str]:
     """Name the choices, `group=option`, whose files bring a setting along."""
     found = []
     for file in sorted(conf.glob("*/*.yaml")):

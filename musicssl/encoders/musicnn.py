@@ -102,7 +102,8 @@ class Musicnn(SpectralEncoder):
                 weights, _PUBLISHED, sample_rate=sample_rate, mid_filters=mid_filters
             )
             self.keeps_norm = True
-            published.fill(self, published.read_weights(weights, weights_folder))
+            tensors = published.read_weights(weights, weights_folder)
+            published.fill(self.norm, [*self.front, *self.mid], tensors)
 
     def blocks_in_order(self) -> list[nn.Module]:
         """Return the parts from the input to the output; the filters of the front are parallel."""

@@ -84,7 +84,8 @@ class MusicnnVGG(SpectralEncoder):
             published.check_fit(weights, _PUBLISHED, sample_rate=sample_rate)
             self.keeps_norm = True
             models = published.PUBLISHED_VGG
-            published.fill_vgg(self, published.read_weights(weights, weights_folder, models))
+            tensors = published.read_weights(weights, weights_folder, models)
+            published.fill_vgg(self.norm, [*self.blocks], tensors)
 
     def embed_spectra(self, spectra: Tensor) -> Tensor:
         """Embed normalised spectra, (K, 1, 96, 187) -> (K, 1, 256)."""

@@ -56,6 +56,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 def _read(path: Path) -> tuple[dict[str, Any], str]:
     """Return the content of a checkpoint and the SHA-256 of the file, which is opened once."""
+    if not path.name:
+        raise InputError(
+            "the path of a checkpoint is empty; runs keep theirs in checkpoints/best.ckpt."
+        )
     if not path.is_file():
         raise InputError(
             f"there is no checkpoint {path}; runs keep theirs in checkpoints/best.ckpt."

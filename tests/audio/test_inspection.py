@@ -240,23 +240,6 @@ def test_floats_in_the_scale_of_integers_are_refused(tmp_path):
     assert_refused(path, "most of them beyond full scale, which is 1; divide them by 32768")
 
 
-def test_floats_of_which_some_are_beyond_full_scale_are_named_in_a_warning(tmp_path, caplog):
-    samples = np.zeros(8_000, np.float32)
-    samples[:1_000], samples[50] = 0.5, -3
-    soundfile.write(tmp_path / "loud.wav", samples, 8_000, subtype="FLOAT")
-    soundfile.write(tmp_path / "fine.wav", samples / 4, 8_000, subtype="FLOAT")
-    names, cache = ["fine.wav", "loud.wav"], tmp_path / "cache"
-    for open_files in (
-        lambda: sound_files(tmp_path, names, 8_000, cache, 1),
-        lambda: instance_store(tmp_path, names, FEATURES, cache, "c", num_workers=1),
-    ):
-        caplog.clear()
-        open_files()
-        (record,) = caplog.records
-        expected = "1 files of floats have samples beyond full scale, which is 1; the largest is 3"
-        assert record.message.startswith(f"{expected}, in loud.wav")
-
-
 def test_length_after_resampling_is_rounded_half_up(tmp_path):
     cases = (2_000, 24_000, 22_050), (40, 8_000, 22_050), (1, 16_000, 8_000)
     for frames, rate, sample_rate in cases:

@@ -58,6 +58,11 @@ REFUSED = {
     "~trainer.logger": "there is no setting trainer.logger to remove",
     "+optimizer=adam": "optimizer is chosen already",
     "++finetune.checkpoint=1000000": "there is no checkpoint 1000000",
+    "method=pitch_timbre dataset=esc10 data.root=x": (
+        "dataset.target, which method=pitch_timbre sets, is no setting of dataset=esc10; choose "
+        "dataset=nsynth or dataset=synthband or dataset=synthband_notes or dataset=vocalset, or "
+        "another method."
+    ),
     "dataset=synthband dataset.features=a:b": "cannot be built with dataset.features=a:b",
     "+trainer.logger=true": "choose logger=csv or logger=wandb",
     "+trainer.num_sanity_val_steps=1": "num_sanity_val_steps=1 cannot be used",

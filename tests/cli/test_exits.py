@@ -72,7 +72,7 @@ def test_within_a_run_the_trainer_decides_when(termination):
         ["train.py", "method=att", "--help"],
         ["train.py", "trainer=cpu", "trainer.max_epochs=1", SEARCH_PATH, "dataset=tiny"],
         ["probe.py", "--help"],
-        ["-m", "musicssl.cli.main", "--help"],
+        ["-m", "musicssl", "--help"],
         ["-m", "musicssl.cli.main", "data"],
         ["-m", "musicssl.report", "--help"],
         ["-m", "musicssl.datasets.gtzan", "--help"],

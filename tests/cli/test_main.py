@@ -1,5 +1,6 @@
 """`musicssl COMMAND`: which command runs, and what is said about a mistake."""
 
+import runpy
 import subprocess
 import sys
 
@@ -14,6 +15,17 @@ def test_help_lists_all_commands(capsys):
         main(words)
         said = capsys.readouterr().out
         assert all(f"musicssl {name} " in said for name in ("train", "probe", "report", "data"))
+
+
+def test_the_module_is_the_command(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["musicssl", "report", "--help"])
+    said = []
+    for run in (main, lambda: runpy.run_module("musicssl", run_name="__main__", alter_sys=True)):
+        with pytest.raises(SystemExit) as stop:
+            run()
+        assert not stop.value.code
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1] != ""
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,9 @@ def test_a_recipe_is_its_values():
     assert folder(*by_hand, "dataset=openmic", "data.root=/x") == recipe
 
 
-@pytest.mark.parametrize("more", [[], ["data.p_s=0.1", "seed=2"], ["encoder.dropout=0.3"]])
+@pytest.mark.parametrize(
+    "more", slow_after(1, [[], ["data.p_s=0.1", "seed=2"], ["encoder.dropout=0.3"]])
+)
 def test_fine_tuning_starts_from_the_run_of_the_same_command(more):
     common = ["dataset=openmic", "data.root=/x", *more]
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
@@ -141,7 +143,7 @@ def test_probes_differ_by_their_settings_and_not_by_where_files_are():
     assert "probes/pretrained_hear/gtzan/linear" in folder(*theirs, command="probe")
 
 
-@pytest.mark.parametrize("length", [1, 120, 121, 300])
+@pytest.mark.parametrize("length", slow_after(1, [121, 1, 120, 300]))
 @pytest.mark.parametrize("letter", ["x", "ö"])
 def test_every_part_of_a_folder_fits_a_file_system(tmp_path, length, letter):
     """Other names have other folders, and the same name the same one."""

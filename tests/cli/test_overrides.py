@@ -14,6 +14,7 @@ from musicssl.cli.composed_settings import (
 )
 from musicssl.cli.overrides import nearest, override_errors
 from musicssl.errors import InputError
+from tests.support.quick import slow_after
 
 CONF = Path(__file__).parents[2] / "conf"
 
@@ -32,52 +33,55 @@ def complaint(*overrides: str, root: str = "train") -> str:
 
 @pytest.mark.parametrize(
     ("overrides", "said"),
-    [
-        (["datta.p_s=1"], "there is no setting datta.p_s; did you mean data.p_s?"),
-        (["p_s=0.1"], "there is no setting p_s; did you mean data.p_s?"),
-        (["lr=0.1"], "there is no setting lr; did you mean optimizer.lr?"),
-        (["epochs=3"], "there is no setting epochs; did you mean trainer.max_epochs?"),
-        (["methd=att"], "there is no setting methd; did you mean method?"),
-        (["encodr=gru"], "there is no setting encodr; did you mean encoder?"),
-        (["zzzzz=1"], "there is no setting zzzzz; python train.py --help lists all settings."),
-        (["seed=1", "data.ps=0.1"], "there is no setting data.ps; did you mean data.p_s?"),
-        (
-            ["trainer.strategy=ddp"],
-            "there is no setting trainer.strategy; to hand it to pytorch_lightning.Trainer all the "
-            "same, write +trainer.strategy=...",
-        ),
-        (
-            ["trainer.max_epoch=3"],
-            "there is no setting trainer.max_epoch; did you mean trainer.max_epochs?",
-        ),
-        (
-            ["sweep=seeds", "datta.p_s=1", "seed=0,1"],
-            "there is no setting datta.p_s; did you mean data.p_s?",
-        ),
-        (
-            ["likelihood=bernoulli"],
-            "likelihood=... has no effect here; it is a choice for method=annealed_vae or "
-            "method=ar_vae or method=beta_vae or method=dgm or method=factor_vae or "
-            "method=joint_dgm or method=m1 or method=m1_m2 or method=vade.",
-        ),
-        (["probe=mlp"], "probe=... is no choice of train.py; leave it out."),
-        (
-            ["jobs=2"],
-            "there is no setting jobs; it is a setting of launcher=joblib or launcher=stacked.",
-        ),
-        (
-            ["method=mean_teacher", "augment=strong"],
-            "augment is chosen for each place by itself: augment@views.student=strong or "
-            "augment@views.target=strong or views=strong for all.",
-        ),
-        (["+seed=1"], "seed is there already; change it without the plus sign, seed=..."),
-        (["seed==1"], "seed==1 cannot be read as key=value; quote special characters."),
-        (["seed=0,1"], "seed=0,1 names several values; add -m to run them all as a sweep."),
-        (
-            ["hydra/launcher=joblb"],
-            "the launcher joblb is not installed; docs/guides/sweeps.md says how.",
-        ),
-    ],
+    slow_after(
+        8,
+        [
+            (["datta.p_s=1"], "there is no setting datta.p_s; did you mean data.p_s?"),
+            (["p_s=0.1"], "there is no setting p_s; did you mean data.p_s?"),
+            (["lr=0.1"], "there is no setting lr; did you mean optimizer.lr?"),
+            (["epochs=3"], "there is no setting epochs; did you mean trainer.max_epochs?"),
+            (["methd=att"], "there is no setting methd; did you mean method?"),
+            (["encodr=gru"], "there is no setting encodr; did you mean encoder?"),
+            (["zzzzz=1"], "there is no setting zzzzz; python train.py --help lists all settings."),
+            (["seed=1", "data.ps=0.1"], "there is no setting data.ps; did you mean data.p_s?"),
+            (
+                ["trainer.strategy=ddp"],
+                "there is no setting trainer.strategy; to hand it to pytorch_lightning.Trainer all "
+                "the same, write +trainer.strategy=...",
+            ),
+            (
+                ["trainer.max_epoch=3"],
+                "there is no setting trainer.max_epoch; did you mean trainer.max_epochs?",
+            ),
+            (
+                ["sweep=seeds", "datta.p_s=1", "seed=0,1"],
+                "there is no setting datta.p_s; did you mean data.p_s?",
+            ),
+            (
+                ["likelihood=bernoulli"],
+                "likelihood=... has no effect here; it is a choice for method=annealed_vae or "
+                "method=ar_vae or method=beta_vae or method=dgm or method=factor_vae or "
+                "method=joint_dgm or method=m1 or method=m1_m2 or method=vade.",
+            ),
+            (["probe=mlp"], "probe=... is no choice of train.py; leave it out."),
+            (
+                ["jobs=2"],
+                "there is no setting jobs; it is a setting of launcher=joblib or launcher=stacked.",
+            ),
+            (
+                ["method=mean_teacher", "augment=strong"],
+                "augment is chosen for each place by itself: augment@views.student=strong or "
+                "augment@views.target=strong or views=strong for all.",
+            ),
+            (["+seed=1"], "seed is there already; change it without the plus sign, seed=..."),
+            (["seed==1"], "seed==1 cannot be read as key=value; quote special characters."),
+            (["seed=0,1"], "seed=0,1 names several values; add -m to run them all as a sweep."),
+            (
+                ["hydra/launcher=joblb"],
+                "the launcher joblb is not installed; docs/guides/sweeps.md says how.",
+            ),
+        ],
+    ),
 )
 def test_a_mistyped_setting_is_named_with_the_nearest_one(overrides, said):
     assert complaint(*overrides) == said

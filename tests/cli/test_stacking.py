@@ -7,6 +7,7 @@ from omegaconf import OmegaConf
 import musicssl.cli.resolvers  # noqa: F401 registers the resolvers of conf/
 from musicssl.cli.stacking import together, why_alone
 from tests.support.commands import ROOT
+from tests.support.quick import slow_after
 
 
 def settings(*overrides):
@@ -60,17 +61,20 @@ def test_a_group_has_a_limit_and_no_run_twice():
 
 @pytest.mark.parametrize(
     ("override", "reason"),
-    [
-        ("method=dgm", "only att, supervised and mean_teacher can be"),
-        ("features=waveform", "reads sound"),
-        ("trainer.devices=2", "trainer.devices=2; set it to 1"),
-        ("compile=default", "compile=default; leave it out"),
-        ("trainer.precision=16-mixed", "trainer.precision=16-mixed; choose one of auto"),
-        ("trainer.accumulate_grad_batches=2", "accumulate_grad_batches; set it to 1"),
-        ("+trainer.callbacks=[{_target_:x.Y}]", "trainer.callbacks"),
-        ("finetune.frozen=[encoder]", "frozen parts"),
-        ("++logger={_target_:musicssl.runs.dashboard.Dashboard}", "choose logger=csv"),
-    ],
+    slow_after(
+        4,
+        [
+            ("method=dgm", "only att, supervised and mean_teacher can be"),
+            ("features=waveform", "reads sound"),
+            ("trainer.devices=2", "trainer.devices=2; set it to 1"),
+            ("compile=default", "compile=default; leave it out"),
+            ("trainer.precision=16-mixed", "trainer.precision=16-mixed; choose one of auto"),
+            ("trainer.accumulate_grad_batches=2", "accumulate_grad_batches; set it to 1"),
+            ("+trainer.callbacks=[{_target_:x.Y}]", "trainer.callbacks"),
+            ("finetune.frozen=[encoder]", "frozen parts"),
+            ("++logger={_target_:musicssl.runs.dashboard.Dashboard}", "choose logger=csv"),
+        ],
+    ),
 )
 def test_what_cannot_be_trained_with_others_says_why_once(override, reason):
     jobs = [settings(override, f"seed={seed}") for seed in (0, 1)]

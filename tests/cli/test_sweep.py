@@ -117,7 +117,7 @@ def composed(*overrides):
         return config, axes(config)
 
 
-@pytest.mark.parametrize("sweep", slow_after(2, SWEEPS))
+@pytest.mark.parametrize("sweep", slow_after(1, SWEEPS))
 def test_every_sweep_varies_settings_that_exist(sweep):
     config, found = composed(f"sweep={sweep}")
     assert config.hydra.mode == RunMode.MULTIRUN

@@ -45,7 +45,7 @@ def test_a_run_leaves_scores_that_its_tables_and_its_checkpoint_agree_with(tmp_p
     assert "84 of 84 training clips keep labels." in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("select", "best"), [("val/loss", min), ("val/auroc", max)])
+@pytest.mark.parametrize(("select", "best"), slow_after(1, [("val/loss", min), ("val/auroc", max)]))
 def test_the_epoch_that_is_kept_is_the_best_by_what_was_asked_for(tmp_path, select, best):
     folder = run(tmp_path, f"select={select}", "trainer.max_epochs=6", "optimizer.lr=0.1")
     rows = read_history(folder.history)
@@ -59,7 +59,9 @@ def test_a_metric_to_select_by_that_is_not_logged_is_named(tmp_path):
         run(tmp_path, "select=val/rocauc")
 
 
-@pytest.mark.parametrize("pooling", ["mean", "max", "attention", "gated_attention", "auto"])
+@pytest.mark.parametrize(
+    "pooling", slow_after(2, ["auto", "attention", "mean", "max", "gated_attention"])
+)
 @pytest.mark.parametrize("lengths", slow_after(1, ["true", "false"]))
 def test_every_pooling_reports_localisation(tmp_path, pooling, lengths):
     folder = run(tmp_path, f"pooling={pooling}", f"dataset.variable_lengths={lengths}")
@@ -289,7 +291,7 @@ def test_a_value_that_is_as_good_as_the_default_is_taken(tmp_path, override):
     assert run(tmp_path, override).is_complete
 
 
-@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+@pytest.mark.parametrize("loss", slow_after(1, [float("nan"), float("inf")]))
 def test_a_run_that_diverged_is_never_complete(tmp_path, monkeypatch, loss):
     """One bad epoch, after which all is well again."""
 

@@ -69,7 +69,9 @@ def test_relatives_run_from_the_command_line(tmp_path, method):
     assert json.loads(folder.metrics.read_text())["effective_rank"] >= 1
 
 
-@pytest.mark.parametrize(("dataset", "metric"), [("OneClass", "accuracy"), ("Values", "r2")])
+@pytest.mark.parametrize(
+    ("dataset", "metric"), slow_after(1, [("OneClass", "accuracy"), ("Values", "r2")])
+)
 def test_instances_and_other_kinds_of_targets(tmp_path, dataset, metric):
     target = f"dataset._target_=tests.support.kinds.{dataset}"
     folder = run(tmp_path / "run", target, "method=semisupcon", "encoder=att", "views=weak")

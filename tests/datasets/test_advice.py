@@ -3,6 +3,7 @@
 import ast
 import importlib
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -46,8 +47,10 @@ def test_a_command_has_the_options_that_texts_give_it(name, rest, capsys):
     assert set(re.findall(r"--[a-z][\w.-]*", rest)) <= set(options)
 
 
-def keys_of(file):
-    return set(OmegaConf.to_container(OmegaConf.load(file), resolve=False))
+@cache
+def keys_of(file, section=None):
+    content = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
+    return set(content if section is None else content[section])
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(FOLDER)))
@@ -56,7 +59,7 @@ def test_settings_in_texts_are_those_of_the_configuration(source):
     files = [own] if own.exists() else sorted((CONF / "dataset").glob("*.yaml"))
     known = {
         "dataset": set().union(*map(keys_of, files)),
-        "data": set(OmegaConf.load(CONF / "train.yaml").data) | {"corpus"},
+        "data": keys_of(CONF / "train.yaml", "data") | {"corpus"},
         "features": set().union(*map(keys_of, (CONF / "features").glob("*.yaml"))),
     }
     named = {match.groups() for text in texts(source) for match in _SETTING.finditer(text)}

@@ -235,6 +235,7 @@ def test_the_command_ends_in_one_sentence_and_status_2(root, capsys):
     assert lines[0].startswith("error: there is no table of labels at")
 
 
+@pytest.mark.slow
 def test_real_recordings_fsdkaggle10(shared_data, tmp_path):
     dataset = AudioFolder(
         root=shared_data / "fsdkaggle10",

@@ -9,6 +9,7 @@ from musicssl.audio.log_mel import LogMel
 from musicssl.audio.waveform import Waveform
 from musicssl.datasets.emomusic import CLASSES, CLIPS, TABLES, EmoMusic, download, main
 from musicssl.errors import InputError
+from tests.support.made_once import made_once
 from tests.support.publisher import Publisher, files_in
 
 FEATURES = LogMel(sample_rate=8_000, num_mels=16, n_fft=512)
@@ -74,9 +75,7 @@ def test_real_artists_are_divided_in_development_and_not_by_mediaeval(real):
     assert not any("\t" in group or not group for group in annotations.groups)
 
 
-@pytest.fixture
-def root(tmp_path):
-    folder = tmp_path / "emomusic"
+def write_corpus(folder):
     (folder / "clips_45seconds").mkdir(parents=True)
     (folder / "songs_info.csv").write_text(SONGS)
     (folder / "static_annotations.csv").write_text(RATINGS)
@@ -84,7 +83,11 @@ def root(tmp_path):
     for number in (2, 3, 5, 10):
         path = folder / "clips_45seconds" / f"{number}.mp3"
         soundfile.write(path, rng.uniform(-0.5, 0.5, 32_000), 16_000)
-    return folder
+
+
+@pytest.fixture
+def root(tmp_path):
+    return made_once(write_corpus, tmp_path / "emomusic")
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """ESC-10 in its published layout, and the real corpus where it is at hand."""
 
 import csv
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +22,10 @@ TAKES = [
 ]
 
 
-def write_corpus(folder: Path, pattern: str = "{number:03d} - {title}") -> None:
+def write_corpus(folder: Path) -> None:
     rng = np.random.default_rng(0)
     for number, name in enumerate(CLASSES, 1):
-        title = name.capitalize()
-        inside = folder / pattern.format(number=number, title=title, word=title.replace(" ", "_"))
+        inside = folder / f"{number:03d} - {name.capitalize()}"
         inside.mkdir(parents=True)
         for fold, source, take in TAKES:
             path = inside / f"{fold}-{1000 * number + source}-{take}.ogg"
@@ -37,10 +37,12 @@ def made(root: Path, **settings: object) -> ESC10:
     return ESC10(**(defaults | {"features": FEATURES} | settings))
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    write_corpus(tmp_path / "ESC-10")
-    return tmp_path / "ESC-10"
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A corpus that no test changes."""
+    folder = tmp_path_factory.mktemp("corpus") / "ESC-10"
+    write_corpus(folder)
+    return folder
 
 
 def test_folders_are_classes_and_names_hold_fold_and_source(root: Path) -> None:
@@ -69,7 +71,9 @@ def test_folds_are_disjoint_by_source_and_cover_all_clips(root: Path) -> None:
 
 
 def test_folders_may_be_named_after_the_classes_alone(root: Path, tmp_path: Path) -> None:
-    write_corpus(tmp_path / "copy", "audio/{word}")
+    for folder in root.iterdir():
+        word = folder.name.partition(" - ")[2].replace(" ", "_")
+        shutil.copytree(folder, tmp_path / "copy" / "audio" / word)
     found, expected = made(tmp_path / "copy").load(), made(root).load()
     assert [path.rpartition("/")[2] for path in found.clip_ids] == [
         path.rpartition("/")[2] for path in expected.clip_ids
@@ -83,7 +87,8 @@ def test_a_fold_that_does_not_exist_is_refused(root: Path, fold: int) -> None:
         made(root, fold=fold).load()
 
 
-def test_a_missing_class_and_a_strange_name_are_reported(root: Path) -> None:
+def test_a_missing_class_and_a_strange_name_are_reported(root: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(root, tmp_path / "ESC-10"))
     strange = root / "002 - Rain" / "rain.ogg"
     strange.write_bytes(b"")
     with pytest.raises(InputError, match=r"rain\.ogg is not named like 1-100032-A"):

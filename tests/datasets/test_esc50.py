@@ -11,6 +11,7 @@ from musicssl.audio.log_mel import LogMel
 from musicssl.data.corpus import check_corpus
 from musicssl.datasets.esc50 import ESC50, TABLE, main
 from musicssl.errors import InputError
+from tests.support.made_once import made_once
 
 RATE = 4_000
 FEATURES = LogMel(sample_rate=RATE, num_mels=8, n_fft=256)
@@ -34,15 +35,17 @@ def write_table(folder: Path, clips: list[tuple[str, int, int, str, bool]] = CLI
             writer.writerow([name, fold, target, category, small, source, take])
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    folder = tmp_path / "ESC-50-master"
+def write_corpus(folder: Path) -> None:
     write_table(folder, CLIPS[::-1])  # in no order of classes
     (folder / "audio").mkdir()
     rng = np.random.default_rng(0)
     for name, *_ in CLIPS:
         soundfile.write(folder / "audio" / name, rng.uniform(-0.5, 0.5, RATE + 100), RATE)
-    return folder
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return made_once(write_corpus, tmp_path / "ESC-50-master")
 
 
 def made(root: Path, **settings: object) -> ESC50:

@@ -17,6 +17,7 @@ from musicssl.datasets.giantsteps_key import (
     mirex_credit,
 )
 from musicssl.errors import InputError
+from tests.support.made_once import made_once
 
 FEATURES = LogMel(sample_rate=8_000, num_mels=16, n_fft=512)
 FLATS = {"c#": "Db", "d#": "Eb", "f#": "Gb", "g#": "Ab", "a#": "Bb"}
@@ -149,9 +150,7 @@ METADATA = f"""ID\tARTIST\tSONG TITLE
 """
 
 
-@pytest.fixture
-def root(tmp_path):
-    folder = tmp_path / "giantsteps"
+def write_corpus(folder):
     mtg, key = folder / TRAIN_FOLDER, folder / TEST_FOLDER
     (mtg / "annotations").mkdir(parents=True)
     (mtg / "annotations/annotations.txt").write_text(ANNOTATIONS)
@@ -165,7 +164,11 @@ def root(tmp_path):
         for song in songs:
             path = half / "audio" / f"{song}.LOFI.mp3"
             soundfile.write(path, rng.uniform(-0.5, 0.5, 32_000), 16_000)
-    return folder
+
+
+@pytest.fixture
+def root(tmp_path):
+    return made_once(write_corpus, tmp_path / "giantsteps")
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from musicssl.audio.waveform import Waveform
 from musicssl.data.corpus import check_corpus
 from musicssl.datasets.gtzan import CLASSES, GTZAN, main
 from musicssl.errors import InputError
+from tests.support.made_once import made_once
 
 RATE = 4_000
 FEATURES = LogMel(sample_rate=RATE, num_mels=8, n_fft=256)
@@ -37,12 +38,14 @@ def write_audio(folder: Path, clips: list[str], suffix: str = ".wav") -> None:
         soundfile.write(path, rng.uniform(-0.5, 0.5, RATE + 100), RATE)
 
 
-@pytest.fixture
-def root(tmp_path):
-    folder = tmp_path / "gtzan"
+def write_corpus(folder):
     write_audio(folder / "genres", TRAIN + VALID + TEST)
     write_lists(folder)
-    return folder
+
+
+@pytest.fixture
+def root(tmp_path):
+    return made_once(write_corpus, tmp_path / "gtzan")
 
 
 @pytest.fixture

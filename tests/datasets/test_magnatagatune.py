@@ -21,6 +21,7 @@ from musicssl.datasets.magnatagatune import (
     main,
 )
 from musicssl.errors import InputError
+from tests.support.made_once import made_once
 from tests.support.publisher import Publisher, files_in, zip_of
 
 FEATURES = LogMel(sample_rate=8_000, num_mels=16, n_fft=512)
@@ -64,11 +65,13 @@ def tables(root):
     return root
 
 
+def write_corpus(folder):
+    write_audio(tables(folder) / "mp3")
+
+
 @pytest.fixture
 def root(tmp_path):
-    root = tables(tmp_path / "mtat")
-    write_audio(root / "mp3")
-    return root
+    return made_once(write_corpus, tmp_path / "mtat")
 
 
 @pytest.fixture

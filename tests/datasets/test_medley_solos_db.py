@@ -20,6 +20,7 @@ from musicssl.datasets.medley_solos_db import (
     main,
 )
 from musicssl.errors import InputError
+from tests.support.made_once import made_once
 from tests.support.publisher import Publisher, files_in
 
 RATE = 44_100
@@ -50,11 +51,14 @@ def write_audio(folder: Path) -> None:
         soundfile.write(path, tone.astype(np.float32), RATE, subtype="FLOAT")
 
 
+def write_corpus(folder: Path) -> None:
+    write_table(folder / "Medley-solos-DB" / TABLE)
+    write_audio(folder / "Medley-solos-DB" / "audio")
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    write_table(tmp_path / "Medley-solos-DB" / TABLE)
-    write_audio(tmp_path / "Medley-solos-DB" / "audio")
-    return tmp_path
+    return made_once(write_corpus, tmp_path)
 
 
 def corpus_of(root: Path, **options: object) -> MedleySolosDB:

@@ -1,6 +1,7 @@
 import csv
 import hashlib
 from collections import Counter
+from functools import cache
 
 import numpy as np
 import pytest
@@ -33,6 +34,7 @@ def real(repository, tmp_path_factory):
     (folder / "Audio").mkdir(parents=True)
     (folder.parent / "medleydb").symlink_to(repository)
 
+    @cache
     def annotations(**settings):
         return MedleyDB(root=folder, **settings).annotations()
 

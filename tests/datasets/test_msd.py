@@ -6,6 +6,7 @@ from musicssl.audio.log_mel import LogMel
 from musicssl.audio.waveform import Waveform
 from musicssl.datasets.msd import CLASSES, MSD, main
 from musicssl.errors import InputError
+from tests.support.made_once import made_once
 
 FEATURES = LogMel(sample_rate=8_000, num_mels=16, n_fft=512)
 
@@ -38,12 +39,14 @@ def write_audio(folder, ending=".clip.mp3"):
             soundfile.write(path, sound, 22_050, format=ending.split(".")[-1])
 
 
+def write_corpus(folder):
+    write_split(folder)
+    write_audio(folder / "audio")
+
+
 @pytest.fixture
 def root(tmp_path):
-    root = tmp_path / "MSD_split_for_tagging"
-    write_split(root)
-    write_audio(root / "audio")
-    return root
+    return made_once(write_corpus, tmp_path / "MSD_split_for_tagging")
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from musicssl.datasets.mtg_jamendo import (
     main,
 )
 from musicssl.errors import InputError
+from tests.support.made_once import made_once
 from tests.support.quick import slow_after
 
 FEATURES = LogMel(sample_rate=8_000, num_mels=16, n_fft=512)
@@ -59,12 +60,14 @@ def write_audio(folder, ending=".mp3", seconds=2):
             soundfile.write(path, np.stack([sine, sine], axis=1), 44_100)
 
 
+def write_corpus(folder):
+    write_splits(folder)
+    write_audio(folder / "audio")
+
+
 @pytest.fixture
 def root(tmp_path):
-    root = tmp_path / "mtg-jamendo-dataset"
-    write_splits(root)
-    write_audio(root / "audio")
-    return root
+    return made_once(write_corpus, tmp_path / "mtg-jamendo-dataset")
 
 
 @pytest.fixture

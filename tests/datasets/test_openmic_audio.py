@@ -11,6 +11,7 @@ from musicssl.audio.waveform import Waveform
 from musicssl.data.corpus import check_corpus
 from musicssl.datasets.openmic import OpenMIC, OpenMICAudio, main
 from musicssl.errors import InputError
+from tests.support.made_once import made_once
 from tests.support.openmic_folder import (
     KEYS,
     MASK,
@@ -41,12 +42,15 @@ def write_audio(folder: Path) -> None:
         soundfile.write(path, np.stack([tone, tone], axis=1), RATE)
 
 
+def write_corpus(folder: Path) -> None:
+    write_openmic(folder / "openmic-2018")
+    write_metadata(folder / "openmic-2018", KEYS)
+    write_audio(folder / "openmic-2018")
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    write_openmic(tmp_path / "openmic-2018")
-    write_metadata(tmp_path / "openmic-2018", KEYS)
-    write_audio(tmp_path / "openmic-2018")
-    return tmp_path
+    return made_once(write_corpus, tmp_path)
 
 
 def audio_of(root: Path, **options: object) -> OpenMICAudio:

@@ -21,6 +21,7 @@ from musicssl.datasets.vocalset import (
     main,
 )
 from musicssl.errors import InputError
+from tests.support.made_once import made_once
 
 RATE = 4_000
 FEATURES = LogMel(sample_rate=RATE, num_mels=8, n_fft=256)
@@ -56,16 +57,18 @@ def write_audio(folder: Path, clips: list[str], seed: int = 0) -> None:
         soundfile.write(folder / clip, rng.uniform(-0.5, 0.5, RATE + 100), RATE)
 
 
-@pytest.fixture
-def root(tmp_path):
-    folder = tmp_path / "vocalset"
+def write_corpus(folder):
     write_audio(folder / "FULL", [*CLIPS, *ODD, *OTHER, *TO_DELETE])
     for path in NOISE:
         (folder / path).parent.mkdir(exist_ok=True, parents=True)
         (folder / path).write_bytes(b"\0\5\x16\7\0")
     (folder / LISTS["train"]).write_text("\n".join(TRAIN_SINGERS))
     (folder / LISTS["test"]).write_text("\n".join(TEST_SINGERS))
-    return folder
+
+
+@pytest.fixture
+def root(tmp_path):
+    return made_once(write_corpus, tmp_path / "vocalset")
 
 
 @pytest.fixture

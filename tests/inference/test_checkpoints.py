@@ -38,6 +38,7 @@ def scores_of_method(path, audio, features, network=None):
         return method.get_submodule(network)(batch).sigmoid()[0].numpy()
 
 
+@pytest.mark.slow
 def test_the_teacher_predicts_unless_the_student_is_asked_for(recordings, tmp_path):
     settings = ("method=mean_teacher", "data.p_s=0.5", "encoder.num_layers=1", *NARROW)
     run = train_on(recordings, tmp_path / "run", *settings)

@@ -9,6 +9,7 @@ from musicssl.cli.export import main as export
 from musicssl.errors import InputError
 from musicssl.inference.graph import SoundToScores
 from musicssl.inference.graph_files import ONNX, TORCH_EXPORT
+from tests.support.quick import slow_after
 from tests.support.tone_folder import RATE, tones, train_on
 
 
@@ -21,7 +22,7 @@ def clips(seconds, count=2):
     return np.stack([tones(np.random.default_rng(seed), seconds)[0] for seed in range(count)])
 
 
-@pytest.mark.parametrize("seconds", [1.6, 2.0, 3.24, 3.26, 5.49, 7.51])
+@pytest.mark.parametrize("seconds", slow_after(2, [1.6, 2.0, 3.24, 3.26, 5.49, 7.51]))
 def test_the_graph_scores_as_the_model(run, seconds):
     model = musicssl.load(run.best)
     graph = SoundToScores(model).eval()

@@ -29,6 +29,7 @@ from musicssl.seeding import StepSeed
 from tests.support import probing_command, training_command
 from tests.support.interrupted import Stop, validation_of
 from tests.support.kinds import OneClass
+from tests.support.quick import slow_after
 from tests.support.tiny import Tiny
 from tests.support.training import dgm_parts, quiet_trainer
 
@@ -69,7 +70,7 @@ class Watch(pl.Callback):
         self.logged.append({k: v.item() for k, v in trainer.callback_metrics.items()})
 
 
-@pytest.mark.parametrize("select", ["val/loss", "val/auroc"])
+@pytest.mark.parametrize("select", slow_after(1, ["val/loss", "val/auroc"]))
 def test_every_label_keeps_the_epoch_that_was_best_for_it(tmp_path, select):
     """Against a slow loop over the history; the epochs differ from label to label."""
     datamodule = data(Tiny(num_clips=200), p_cells=0.8)
@@ -234,7 +235,7 @@ def test_without_unlabelled_clips_a_labelled_one_counts_once(tmp_path):
     assert logged["train/loss"] == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("likelihood", [BoundedGaussian(0.05), Bernoulli()])
+@pytest.mark.parametrize("likelihood", slow_after(1, [BoundedGaussian(0.05), Bernoulli()]))
 def test_other_likelihoods_train_too(tmp_path, likelihood):
     """Features are standardised where the likelihood is for such."""
 
@@ -289,7 +290,7 @@ def stoppable(folder: Path, place: str | None = None) -> dict[str, torch.Tensor]
     return method.state_dict()
 
 
-@pytest.mark.parametrize("place", ["validation", "step 3"])
+@pytest.mark.parametrize("place", slow_after(1, ["validation", "step 3"]))
 def test_a_run_that_is_stopped_ends_with_the_same_bits(tmp_path, place):
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     for folder in (whole, stopped):

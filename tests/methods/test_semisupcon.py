@@ -11,6 +11,7 @@ from musicssl.errors import InputError
 from musicssl.losses.similarity import Labels, dice, kernel, same_class, shared_labels
 from musicssl.methods.semisupcon import SemiSupCon
 from tests.support.contrastive import projections, seen
+from tests.support.quick import slow_after
 from tests.support.tiny import Tiny
 from tests.support.training import quiet_trainer, representation_parts
 
@@ -153,7 +154,7 @@ def test_settings_that_cannot_be_are_refused(changes, message):
         method(**changes)
 
 
-@pytest.mark.parametrize("b_s", [0, 0.5, 1])
+@pytest.mark.parametrize("b_s", slow_after(1, [0, 0.5, 1]))
 def test_what_is_alike_comes_closer_than_what_is_not(tmp_path, b_s):
     subject = method()
     tiny = Tiny(num_instances=1)  # of five instances, nearly all clips would share a class

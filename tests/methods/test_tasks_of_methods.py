@@ -26,6 +26,7 @@ from musicssl.networks.pooling import AttentionPooling, MeanPooling
 from musicssl.networks.teacher import Teacher
 from musicssl.networks.thresholds.prior import PriorMatchedThresholds
 from tests.support.kinds import OneClass, Values
+from tests.support.quick import slow_after
 from tests.support.training import quiet_trainer, semi_supervised_parts, supervised_parts
 
 CONSISTENT = [MeanTeacher, PiModel, TemporalEnsembling]
@@ -75,7 +76,7 @@ def test_one_class_a_clip_is_learnt(tmp_path):
     torch.testing.assert_close(scores.sum(dim=1), torch.ones(len(scores)))
 
 
-@pytest.mark.parametrize("pooling", [MeanPooling, AttentionPooling])
+@pytest.mark.parametrize("pooling", slow_after(1, [MeanPooling, AttentionPooling]))
 def test_values_are_learnt(tmp_path, pooling):
     still = partial(AttEmbedding, dropout=0.0)
     subject = method(AttentionMIL, "regression", encoder=still, pooling=pooling)

@@ -450,29 +450,33 @@ def test_other_kinds_of_targets_are_clustered_without_labels(tmp_path, settings)
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [
-        (
-            ("dataset._target_=tests.support.tiny.Tiny", "data.b_s=0.5"),
-            "each component of method=vade is a class, .* data.b_s=0, or choose method=dgm",
-        ),
-        (
-            ("data.b_s=0.5", "method.num_components=4"),
-            "num_components=4, but with labels each of the 3 classes",
-        ),
-        (
-            ("method.pretrain_epochs=2",),
-            "pretrain_epochs=2 leaves none of the trainer.max_epochs=2",
-        ),
-        (("method.b_s=0.5",), "set data.b_s instead"),
-        (
-            ("data.b_s=0.5", "data.p_s=0.012"),
-            "there is none of ., .; set data.stratified=true, raise data.p_s, or set data.b_s=0",
-        ),
-        (("method.num_components=0",), "num_components must be 1 or more, got 0"),
-        (("method.num_components=85",), "num_components=85 is more than the 84 training clips"),
-        (("method.pretrain_epochs=-1",), "pretrain_epochs must be 0 or more, got -1"),
-        (("method.classification_weight=-1",), "classification_weight must be 0 or more"),
-    ],
+    slow_after(
+        2,
+        [
+            (
+                ("dataset._target_=tests.support.tiny.Tiny", "data.b_s=0.5"),
+                "each component of method=vade is a class, .* data.b_s=0, or choose method=dgm",
+            ),
+            (
+                ("data.b_s=0.5", "method.num_components=4"),
+                "num_components=4, but with labels each of the 3 classes",
+            ),
+            (
+                ("method.pretrain_epochs=2",),
+                "pretrain_epochs=2 leaves none of the trainer.max_epochs=2",
+            ),
+            (("method.b_s=0.5",), "set data.b_s instead"),
+            (
+                ("data.b_s=0.5", "data.p_s=0.012"),
+                "there is none of ., .; set data.stratified=true, raise data.p_s, or set "
+                "data.b_s=0",
+            ),
+            (("method.num_components=0",), "num_components must be 1 or more, got 0"),
+            (("method.num_components=85",), "num_components=85 is more than the 84 training clips"),
+            (("method.pretrain_epochs=-1",), "pretrain_epochs must be 0 or more, got -1"),
+            (("method.classification_weight=-1",), "classification_weight must be 0 or more"),
+        ],
+    ),
 )
 def test_what_cannot_be_is_refused(tmp_path, settings, message):
     with pytest.raises(Exception, match=message):  # Hydra may wrap it

@@ -17,6 +17,7 @@ from musicssl.probing.base import Embeddings
 from musicssl.probing.linear import linear_judge
 from musicssl.probing.mlp import MLP
 from musicssl.probing.solvers.labels import prior_scores
+from tests.support.quick import slow_after
 
 C, D, H, N = 3, 6, 16, 60
 CONF = Path(__file__).parents[2] / "conf" / "probe" / "mlp.yaml"
@@ -142,7 +143,7 @@ def test_exclusive_or_is_learnt_which_no_linear_probe_can():
     assert mlp > 0.95
 
 
-@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+@pytest.mark.parametrize("task", slow_after(1, TASKS), ids=lambda task: task.name)
 def test_of_many_settings_and_subsets_at_once_each_does_as_it_does_alone(task):
     train, val, test = clips(task, observed=1), clips(task, seed=1), clips(task, seed=2)
     subsets = [torch.arange(24), torch.arange(9), torch.arange(30, 54)]

@@ -24,6 +24,7 @@ def report(*arguments):
     main([str(argument) for argument in arguments])
 
 
+@pytest.mark.pictures
 def test_all_files_are_written_and_the_page_stands_alone(sweep, tmp_path, capsys):
     out = tmp_path / "deep" / "out"
     report(sweep, "--out", out)
@@ -42,6 +43,7 @@ def test_all_files_are_written_and_the_page_stands_alone(sweep, tmp_path, capsys
 
 
 @pytest.mark.slow
+@pytest.mark.pictures
 def test_pictures_for_papers_hold_text_and_go_with_the_next_report(sweep, tmp_path):
     out = tmp_path / "out"
     report(sweep, "--out", out, "--vector")

@@ -17,6 +17,7 @@ from musicssl.methods.baseline import Baseline
 from musicssl.runs import baselines
 from musicssl.runs.baselines import OF_INSTANCES, OF_SOUND, logistic_regression, verdict
 from tests.support.commands import ROOT
+from tests.support.quick import slow_after
 from tests.support.tiny import Tiny
 from tests.support.training_command import run
 
@@ -43,7 +44,7 @@ def by_hand(dataset, p_s=1.0):
     return np.mean(areas)
 
 
-@pytest.mark.parametrize("p_s", [1.0, 0.5])
+@pytest.mark.parametrize("p_s", slow_after(1, [1.0, 0.5]))
 def test_a_run_shows_a_baseline_on_the_same_clips_and_labels(tmp_path, capsys, p_s):
     folder = run_with(tmp_path, f"data.p_s={p_s}", "pooling.start=random")
     printed = capsys.readouterr().out

@@ -3,6 +3,7 @@ import os
 import pickle
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 import pytorch_lightning as pl
@@ -95,6 +96,8 @@ def test_a_missing_checkpoint_is_named(tmp_path):
     for read in (read_checkpoint, load_method):
         with pytest.raises(InputError, match=r"there is no checkpoint .*none\.ckpt; runs keep"):
             read(tmp_path / "none.ckpt")
+        with pytest.raises(InputError, match="the path of a checkpoint is empty; runs keep"):
+            read(Path())
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.1, 0.5, 0.9, 0.999])

@@ -164,7 +164,7 @@ def use(checkpoint, dataset=True):
 
 @pytest.mark.parametrize(
     "count",
-    [*slow_after(1, [200, 1_000]), pytest.param(100_000, marks=pytest.mark.fuzz)],
+    [*slow_after(1, [60, 1_000]), pytest.param(100_000, marks=pytest.mark.fuzz)],
 )
 @pytest.mark.filterwarnings("ignore")
 def test_no_attack_in_a_checkpoint_has_an_effect(made, tmp_path, monkeypatch, say, recwarn, count):

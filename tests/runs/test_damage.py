@@ -342,7 +342,7 @@ def test_a_damaged_last_checkpoint_is_said(runs, tmp_path, capsys):
     assert {file.name for file in (place / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
 
 
-@pytest.mark.parametrize("names", [["last.ckpt", "previous.ckpt"], ["best.ckpt"]])
+@pytest.mark.parametrize("names", slow_after(1, [["last.ckpt", "previous.ckpt"], ["best.ckpt"]]))
 def test_without_a_checkpoint_that_is_whole_training_begins_again(runs, tmp_path, capsys, names):
     place = tmp_path / "run"
     shutil.copytree(runs[0] / "interrupted", place)

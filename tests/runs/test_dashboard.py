@@ -257,6 +257,7 @@ def test_overwriting_begins_another_run(tmp_path):
     assert [row["epoch"] for row in second.epochs] == [0, 1]
 
 
+@pytest.mark.slow
 def test_epochs_from_before_the_dashboard_are_shown_too(tmp_path, monkeypatch):
     with monkeypatch.context() as broken:
         broken.setattr("musicssl.runs.results.write_results", fail(RuntimeError("out of memory")))
@@ -440,6 +441,7 @@ def test_online_a_probe_joins_the_run_of_the_training(tmp_path, monkeypatch):
     assert "probe/gtzan/linear/p1.0/auroc" in Recorded(folder).summary
 
 
+@pytest.mark.slow
 def test_a_training_that_the_server_lacks_is_not_joined(
     tmp_path, monkeypatch, caplog, refusing_server
 ):

@@ -9,6 +9,7 @@ from musicssl.methods.att import AttentionMIL
 from musicssl.runs.history import read_history
 from musicssl.runs.patience import Patience
 from tests.support.interrupted import StopAfter, fit
+from tests.support.quick import slow_after
 from tests.support.tiny import Tiny
 from tests.support.training import supervised_parts
 
@@ -28,7 +29,9 @@ def module():
     return SemiSupervisedDataModule(Tiny(), batch_size=42)
 
 
-@pytest.mark.parametrize(("patience", "epochs"), [(1, 3), (2, 6), (3, 7), (EPOCHS, EPOCHS)])
+@pytest.mark.parametrize(
+    ("patience", "epochs"), slow_after(3, [(1, 3), (2, 6), (3, 7), (EPOCHS, EPOCHS)])
+)
 def test_training_ends_after_so_many_epochs_without_a_better_one(tmp_path, patience, epochs):
     """Oracle: count in the losses above."""
     fit(tmp_path, Scripted(**supervised_parts()), module(), EPOCHS, Patience("val/loss", patience))

@@ -140,7 +140,7 @@ def fit(
     return method.state_dict()
 
 
-@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("accumulate", slow_after(1, [1, 2]))
 @pytest.mark.parametrize("place", slow_after(2, ["step 3", "validation", "step 0", "step 5"]))
 def test_a_signal_anywhere_in_an_epoch_costs_nothing(tmp_path, accumulate, place):
     """Within validation or accumulation the state is not whole; the epoch is trained again."""
@@ -170,7 +170,10 @@ def test_a_signal_anywhere_in_an_epoch_costs_nothing(tmp_path, accumulate, place
 @pytest.mark.parametrize("place", slow_after(1, ["step 3", "validation"]))
 @pytest.mark.parametrize("accumulate", slow_after(1, [1, 2]))
 @pytest.mark.parametrize(
-    "name", ["mean_teacher", "temporal_ensembling", "fixmatch", "simmatch", "semisupcon", "byol"]
+    "name",
+    slow_after(
+        2, ["mean_teacher", "temporal_ensembling", "fixmatch", "simmatch", "semisupcon", "byol"]
+    ),
 )
 def test_teacher_ensemble_thresholds_and_target_resume_too(tmp_path, name, accumulate, place):
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"

@@ -1,12 +1,11 @@
 """Methods that regularise latent variables, on few melodies and on the Tiny corpus."""
 
-from functools import partial
+from functools import cache, partial
 
 import torch
 
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.datasets.dmelodies import DMelodies
-from musicssl.datasets.synthesis.melodies import FACTORS, TICKS, TOKENS
 from musicssl.losses.likelihoods import FixedGaussian
 from musicssl.methods.generative.autoencoders import CnnPair, MlpPair
 from musicssl.methods.generative.warmup import Warmup
@@ -14,13 +13,13 @@ from musicssl.schedules import constant
 
 NO_WARMUP = Warmup(epochs=0.0, ramp=0.0)
 MELODIES = DMelodies(share=1e-4)  # 95 train, 27 validate, 14 test
-SIZES = {
-    "num_features": 1,
-    "num_instances": TICKS,
-    "num_classes": len(FACTORS),
-    "num_tokens": len(TOKENS),
-    "task": "regression",
-}
+
+
+@cache
+def _sizes():
+    datamodule = melodies()
+    datamodule.setup()
+    return datamodule.sizes
 
 
 def token_parts(**changes):
@@ -30,7 +29,7 @@ def token_parts(**changes):
         "optimizer": partial(torch.optim.Adam, lr=1e-2),
         "schedule": constant,
     }
-    return parts | SIZES | changes
+    return parts | _sizes() | changes
 
 
 def feature_parts(**changes):

@@ -4,11 +4,15 @@ A server imports them once and forks for each command. What it forks is a proces
 it has its own arguments, environment, folder, output, signals and exit status. Its pictures are
 blank where those of the test are. What a process does while it imports is not tested this way;
 `subprocess` is for that.
+
+A command is a `subprocess.Popen` whose inner methods for starting and waiting are replaced. In a
+Python that has other ones, commands are plain processes.
 """
 
 import atexit
 import gc
 import importlib
+import inspect
 import json
 import os
 import selectors
@@ -43,8 +47,8 @@ _SERVER = "from tests.support.preloaded import serve; exec(serve({}))"
 _FDS = 4  # standard input, output and errors, and where to write the process's number and status
 
 
-class Command(subprocess.Popen[str]):
-    """`python SCRIPT ...` or `python -m MODULE ...`, forked from a server that has imported all.
+class Started(subprocess.Popen[str]):
+    """`python SCRIPT ...` or `python -m MODULE ...`, as Python starts it.
 
     Args:
         words: The script or `-m` and the module, and what follows.
@@ -52,14 +56,21 @@ class Command(subprocess.Popen[str]):
         settings: `cwd`, `stdin`, `stdout`, `stderr` and `start_new_session` of `subprocess.Popen`.
     """
 
+    _program: tuple[str, ...] = (sys.executable,)
+
     def __init__(self, *words: str, extra_env: Mapping[str, str] | None = None, **settings: Any):
         path = os.pathsep.join([str(ROOT), *_python_path()])
         env = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"} | (extra_env or {})
-        super().__init__([*words], env=env, text=True, **settings)
+        super().__init__([*self._program, *words], env=env, text=True, **settings)
+
+
+class Forked(Started):
+    """The same, forked from a server that has imported all; see `can_fork`."""
+
+    _program = ()
 
     def _execute_child(self, *values: Any) -> None:
-        names = subprocess.Popen._execute_child.__code__.co_varnames[1:]  # type: ignore[attr-defined]
-        given = dict(zip(names, values, strict=False))
+        given = dict(zip(_names_of(subprocess.Popen), values, strict=False))
         pipes = [given["p2cread"], given["c2pwrite"], given["errwrite"]]
         self._status, theirs = socket.socketpair()
         wanted = {
@@ -92,6 +103,23 @@ class Command(subprocess.Popen[str]):
             if pid:
                 self._handle_exitstatus(status)
         return self.returncode
+
+
+def _names_of(popen: Any) -> list[str]:
+    """Return the names of what the method that starts a process is given, in their order."""
+    return list(inspect.signature(popen._execute_child).parameters)[1:]
+
+
+def can_fork(popen: Any) -> bool:
+    """Whether a class has the inner methods of `subprocess.Popen` that `Forked` is written for."""
+    methods = ("_execute_child", "_try_wait", "_internal_poll", "_handle_exitstatus")
+    if not all(callable(getattr(popen, name, None)) for name in methods):
+        return False
+    given = {"args", "cwd", "env", "start_new_session", "p2cread", "c2pwrite", "errwrite"}
+    return given <= set(_names_of(popen))
+
+
+Command: type[Started] = Forked if can_fork(subprocess.Popen) else Started
 
 
 def run(*words: str, timeout: float = 300, **settings: Any) -> subprocess.CompletedProcess[str]:

@@ -1,5 +1,6 @@
 """Folders of runs as train.py leaves them, with scores that we choose."""
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from musicssl.runs.folder import RunFolder
 
 CLASSES = ("violin", "drums & <bass>", "voice")
 TRAIN = 1000
+
+_written: dict[str, dict[str, bytes]] = {}  # the files of runs that tests have asked for before
 
 
 def settings(name="att", seed=0, p_s=0.1, **changes):
@@ -56,17 +59,7 @@ def scores(quality, targets, rng):
     return (1 / (1 + np.exp(-logits))).round(2).astype(np.float32)
 
 
-def write_run(
-    folder,
-    config,
-    quality=0.5,
-    test=None,
-    given=None,
-    localisation=None,
-    best_epoch=1,
-    validation=None,
-    first_clip=0,
-):
+def write_run(folder, config, quality=0.5, test=None, **more):
     """Write a complete run.
 
     Args:
@@ -74,13 +67,44 @@ def write_run(
         config: From `settings`.
         quality: Of the scores, see `scores`.
         test: (targets, mask); None: those of `truth`.
+        more: The rest of what `_write` takes.
+    """
+    files = RunFolder(Path(folder))
+    if test is not None or any(isinstance(value, np.ndarray | tuple) for value in more.values()):
+        _write(files, config, quality, test, **more)
+        return files.path
+    key = json.dumps([config, quality, more])
+    if key not in _written:
+        _write(files, config, quality, test, **more)
+        _written[key] = {path.name: path.read_bytes() for path in files.path.iterdir()}
+    files.path.mkdir(parents=True, exist_ok=True)
+    for name, content in _written[key].items():
+        (files.path / name).write_bytes(content)
+    return files.path
+
+
+def _write(
+    files,
+    config,
+    quality,
+    test,
+    given=None,
+    localisation=None,
+    best_epoch=1,
+    validation=None,
+    first_clip=0,
+):
+    """Write the files of a run.
+
+    Args:
+        files: The folder of the run.
+        config: See `write_run`, as for quality and test.
         given: Scores to write instead, (N, C).
         localisation: As in metrics.json.
         best_epoch: None: a method without epochs.
         validation: Scores, targets and mask of validation clips; None: a run of an older version.
         first_clip: Number of the first test clip; the others have the numbers after it.
     """
-    files = RunFolder(Path(folder))
     files.claim(config)
     targets, mask = truth() if test is None else test
     rng = np.random.default_rng([config["seed"], round(1e6 * config["data"]["p_s"])])
@@ -102,7 +126,6 @@ def write_run(
         by_class = {name: column.tolist() for name, column in columns.items()}
         document["validation"] = {"macro": macro(columns), "per_class": by_class}
     write_json(files.metrics, document)
-    return files.path
 
 
 def write_fold(root, fold, name="att", quality=0.5, count=40, apart=True, seed=0, p_s=0.1):

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.support.preloaded import ROOT, Command, run
+from tests.support.preloaded import ROOT, Command, Forked, Started, can_fork, run
 
 pytestmark = pytest.mark.slow
 
@@ -58,10 +58,11 @@ def test_it_is_the_process_that_python_would_have_started(tmp_path):
         ("print('on', flush=True)", 0, ""),
     ],
 )
-def test_its_end_is_known(tmp_path, code, status, said):
+@pytest.mark.parametrize("kind", [Forked, Started])
+def test_its_end_is_known(tmp_path, kind, code, status, said):
     (tmp_path / "end.py").write_text(code)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process = Command(str(tmp_path / "end.py"), cwd=tmp_path, **pipes)
+    process = kind(str(tmp_path / "end.py"), cwd=tmp_path, **pipes)
     assert process.stdout.readline() == "on\n"
     if status < 0:
         assert process.poll() is None
@@ -69,6 +70,18 @@ def test_its_end_is_known(tmp_path, code, status, said):
     _, errors = process.communicate(timeout=30)
     assert process.returncode == process.poll() == status
     assert said in errors
+
+
+def test_another_python_starts_plain_processes():
+    assert can_fork(subprocess.Popen)
+    assert Command is Forked
+    assert not can_fork(object)
+
+    class Other(subprocess.Popen):
+        def _execute_child(self, args, executable, environment):
+            """Take other values than those of today."""
+
+    assert not can_fork(Other)
 
 
 def test_numbers_that_nobody_seeded_differ(tmp_path):

@@ -6,11 +6,10 @@ TensorFlow checkpoints. Code and weights: https://github.com/jordipons/musicnn, 
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,10 +18,6 @@ from torch import nn
 
 from musicssl.encoders.pretrained.tensor_bundle import read_index, read_tensor
 from musicssl.errors import InputError
-
-if TYPE_CHECKING:
-    from musicssl.encoders.musicnn import Musicnn
-    from musicssl.encoders.musicnn_vgg import MusicnnVGG
 
 _INSTALL = "pip install --no-deps musicnn==0.1.0"  # its requirements are of 2019
 _INDEX, _DATA = ".index", ".data-00000-of-00001"
@@ -123,7 +118,7 @@ def read_weights(
     }
 
 
-def fill(encoder: "Musicnn", tensors: Tensors) -> None:
+def fill(first_norm: nn.BatchNorm2d, blocks: Sequence[nn.Module], tensors: Tensors) -> None:
     """Give an encoder the front and mid end of a published model.
 
     In evaluation the encoder computes what the model does. Batch norms of TensorFlow add 1e-3 to a
@@ -132,29 +127,30 @@ def fill(encoder: "Musicnn", tensors: Tensors) -> None:
     hold only while these are used.
 
     Args:
-        encoder: With 64 filters in the mid end.
+        first_norm: Of the encoder, before all blocks.
+        blocks: Of front and mid end, the latter with 64 filters, in order.
         tensors: See `read_weights`.
 
     Raises:
         InputError: If one is missing or of another shape.
     """
-    blocks = [*encoder.front, *encoder.mid]
     names = [_layer("conv2d", number) for number in range(len(blocks))]
-    _fill_blocks(encoder.norm, zip(names, blocks, strict=True), tensors)
+    _fill_blocks(first_norm, zip(names, blocks, strict=True), tensors)
 
 
-def fill_vgg(encoder: "MusicnnVGG", tensors: Tensors) -> None:
+def fill_vgg(first_norm: nn.BatchNorm2d, blocks: Sequence[nn.Module], tensors: Tensors) -> None:
     """Give an encoder the convolutions of a published vgg model; see `fill`.
 
     Args:
-        encoder: To fill.
+        first_norm: Of the encoder, before all blocks.
+        blocks: Of the encoder, in order.
         tensors: See `read_weights`.
 
     Raises:
         InputError: If one is missing or of another shape.
     """
-    names = [f"{number}CNN" for number in range(1, len(encoder.blocks) + 1)]
-    _fill_blocks(encoder.norm, zip(names, encoder.blocks, strict=True), tensors)
+    names = [f"{number}CNN" for number in range(1, len(blocks) + 1)]
+    _fill_blocks(first_norm, zip(names, blocks, strict=True), tensors)
 
 
 def _fill_blocks(

@@ -8,7 +8,6 @@ import pickle
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,9 +15,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from musicssl.errors import InputError
-
-if TYPE_CHECKING:
-    from musicssl.encoders.vggish import VGGish
 
 Arrays = Mapping[str, NDArray[np.float32]]
 
@@ -39,11 +35,12 @@ _KEYS = (
 _PCA = ("pca_eigen_vectors", "pca_means")
 
 
-def fill(encoder: "VGGish", path: Path | str) -> None:
+def fill(encoder: nn.Module, path: Path | str) -> None:
     """Give an encoder the weights in a file.
 
     Args:
-        encoder: Whose spectra are (F, T), as everywhere here; both files have kernels for (T, F).
+        encoder: A `VGGish`. Its spectra are (F, T), as everywhere here; both files have kernels for
+            (T, F).
         path: .pth with a state of torchvggish, or .npz with the authors' variables by their names.
 
     Raises:

@@ -85,7 +85,7 @@ def of_model(method, m):
 
 
 @pytest.mark.parametrize("likelihood", slow_after(1, [BoundedGaussian(0.1), FixedGaussian()]))
-@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("fused", slow_after(1, [False, True]))
 def test_twenty_models_side_by_side_are_twenty_models(monkeypatch, likelihood, fused):
     """Loss terms and gradients, and the weights after several steps of Adam."""
     adam = partial(torch.optim.Adam, lr=1e-3, weight_decay=1e-2, fused=fused)

@@ -11,10 +11,12 @@ from tests.support.synthetic_probes import STATISTICS, UNTRAINED, source, truth,
 from tests.support.synthetic_runs import settings, write_run, write_sweep
 
 
-@pytest.fixture
-def sweep(tmp_path):
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory):
+    """Runs that no test changes."""
     qualities = {"att": 0.4, "best": 1.1, "same": 0.4, "bad": 0.0}
-    return write_sweep(tmp_path / "runs", qualities, fractions=(0.02, 0.1, 0.5), seeds=range(5))
+    folder = tmp_path_factory.mktemp("runs")
+    return write_sweep(folder, qualities, fractions=(0.02, 0.1, 0.5), seeds=range(5))
 
 
 def pair_of(study, method, other, p_s=0.1):
@@ -98,9 +100,9 @@ def test_one_method_has_nothing_to_be_compared_with(sweep):
     ]
 
 
-def test_the_baseline_must_be_there_to_be_beaten(sweep):
-    write_run(sweep / "more", settings("best", p_s=0.8), quality=1)
-    study = read_study([sweep])
+def test_the_baseline_must_be_there_to_be_beaten(sweep, tmp_path):
+    write_run(tmp_path / "more", settings("best", p_s=0.8), quality=1)
+    study = read_study([sweep / "att", tmp_path])
     assert verdict(study)[-1] == (
         "At 80 % of the labels att has no runs, so nothing can be compared with it."
     )
