@@ -122,7 +122,7 @@ class Baseline(WithoutNetwork):
         return torch.from_numpy(self.predict(self._x[batch.rows.cpu().numpy()])).float()
 
     def _fitted(self, x: Floats, values: NDArray[np.int64], unlabelled: Floats) -> Model:
-        """Fit one classifier to values, (N,); the clips without one are for methods that use them."""
+        """Fit one classifier to values, (N,); subclasses use the clips without one."""
         if len(np.unique(values)) < 2:
             return int(values[0]) if len(values) else None
         pipeline = make_pipeline(StandardScaler(), clone(self.classifier))

@@ -158,5 +158,5 @@ def test_the_command_trains_it_and_leaves_out_clips_that_are_not_used(tmp_path):
 def test_clips_of_a_second_corpus_are_refused():
     module = SemiSupervisedDataModule(Tiny(), unlabelled=Tiny(), b_s=0.5)
     module.setup()
-    with pytest.raises(InputError, match="not those of a second one; leave unlabelled=... out"):
+    with pytest.raises(InputError, match=r"not those of a second one; leave unlabelled=\.\.\. out"):
         self_training(task="multi_label").learn(module, None)

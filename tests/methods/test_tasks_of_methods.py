@@ -143,7 +143,7 @@ def test_one_class_may_be_learnt_as_one_against_the_rest(tmp_path):
 
 
 def test_fixmatch_refuses_a_regression():
-    with pytest.raises(InputError, match="fixmatch .* are regression; choose method=mean_teacher"):
+    with pytest.raises(InputError, match=r"fixmatch .* are regression; choose method=mean_teacher"):
         method(FixMatch, "regression", thresholds=PriorMatchedThresholds)
 
 

@@ -86,7 +86,7 @@ def softmax_predictions(count=3000, seed=0):
 
 
 def test_with_one_class_a_clip_the_most_confident_clips_of_each_class_are_selected():
-    """Against a loop over clips; a class that is predicted too often gets no more than its share."""
+    """Against a loop; a class that is predicted too often gets no more than its share."""
     prior = torch.tensor([0.2, 0.5, 0.3])
     thresholds = PriorMatchedThresholds(3, share=0.4, one_class_per_clip=True)
     probs = softmax_predictions()
