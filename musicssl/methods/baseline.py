@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from musicssl.batch import Batch
@@ -100,12 +101,16 @@ class Baseline(WithoutNetwork):
             targets: Targets, (N, C); arbitrary where `mask` is False.
             mask: True where a target was observed, (N, C) bool.
         """
-        present = targets >= 0.5
+        # Threads of the algebra libraries that wait for a busy core make a fit many times slower.
+        with threadpool_limits(torch.get_num_threads()):
+            self.models = self._fitted_to(x, targets >= 0.5, mask)
+
+    def _fitted_to(self, x: Floats, present: Bools, mask: Bools) -> list[Model]:
+        """Fit a classifier for all classes or, in a multi-label task, one for each."""
         if self.task.one_class_per_clip:
             seen = mask.all(axis=1)
-            self.models = [self._fitted(x[seen], present[seen].argmax(axis=1), x[~seen])]
-            return
-        self.models = [
+            return [self._fitted(x[seen], present[seen].argmax(axis=1), x[~seen])]
+        return [
             self._fitted(x[seen], present[seen, c].astype(np.int64), x[~seen])
             for c, seen in enumerate(mask.T)
         ]
