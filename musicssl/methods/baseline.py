@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from musicssl.batch import Batch
@@ -79,17 +80,18 @@ class Baseline(WithoutNetwork):
     def learn(
         self, datamodule: SemiSupervisedDataModule, train_network: Callable[[Method], None]
     ) -> None:
-        """Fit the classifiers to all training clips that keep labels.
+        """Fit the classifiers to the training clips.
 
         Raises:
             InputError: If the corpus does not have the features.
         """
         self._x = clip_features(datamodule.dataset, datamodule.corpus, self.features)
-        targets, mask = datamodule.labels("train")
-        self.fit(self._x[datamodule.rows("train")], targets.numpy(), mask.numpy())
+        rows = datamodule.subsets.used
+        targets, mask = datamodule.subsets.labels.values(rows)
+        self.fit(self._x[rows], targets.numpy(), mask.numpy())
 
     def fit(self, x: Floats, targets: Floats, mask: Bools) -> None:
-        """Fit the classifiers.
+        """Fit the classifiers to the clips whose targets were observed.
 
         A class that has only one value in the training clips is always predicted so; a class that
         was never observed has the probability 0.5.
@@ -99,14 +101,18 @@ class Baseline(WithoutNetwork):
             targets: Targets, (N, C); arbitrary where `mask` is False.
             mask: True where a target was observed, (N, C) bool.
         """
-        present = targets >= 0.5
+        # Threads of the algebra libraries that wait for a busy core make a fit many times slower.
+        with threadpool_limits(torch.get_num_threads()):
+            self.models = self._fitted_to(x, targets >= 0.5, mask)
+
+    def _fitted_to(self, x: Floats, present: Bools, mask: Bools) -> list[Model]:
+        """Fit a classifier for all classes or, in a multi-label task, one for each."""
         if self.task.one_class_per_clip:
             seen = mask.all(axis=1)
-            self.models = [self._fitted(x[seen], present[seen].argmax(axis=1))]
-            return
-        self.models = [
-            self._fitted(x[mask[:, c]], present[mask[:, c], c].astype(np.int64))
-            for c in range(self.num_classes)
+            return [self._fitted(x[seen], present[seen].argmax(axis=1), x[~seen])]
+        return [
+            self._fitted(x[seen], present[seen, c].astype(np.int64), x[~seen])
+            for c, seen in enumerate(mask.T)
         ]
 
     def predict(self, x: Floats) -> Floats:
@@ -120,7 +126,8 @@ class Baseline(WithoutNetwork):
         assert batch.rows is not None
         return torch.from_numpy(self.predict(self._x[batch.rows.cpu().numpy()])).float()
 
-    def _fitted(self, x: Floats, values: NDArray[np.int64]) -> Model:
+    def _fitted(self, x: Floats, values: NDArray[np.int64], unlabelled: Floats) -> Model:
+        """Fit one classifier to values, (N,); subclasses use the clips without one."""
         if len(np.unique(values)) < 2:
             return int(values[0]) if len(values) else None
         pipeline = make_pipeline(StandardScaler(), clone(self.classifier))
@@ -135,12 +142,12 @@ def _probabilities(model: Model, x: Floats, num_values: int) -> Floats:
     if isinstance(model, int):
         probabilities[:, model] = 1
     else:
-        probabilities[:, model.classes_] = _of_pipeline(model, x)
+        probabilities[:, model.classes_] = probabilities_of(model, x)
     return probabilities
 
 
-def _of_pipeline(model: Any, x: Floats) -> Floats:
-    """Return the probability of each value that was in the training clips."""
+def probabilities_of(model: Any, x: Floats) -> Floats:
+    """Return the probability that a fitted classifier gives each of its values, (N, V)."""
     if hasattr(model, "predict_proba"):
         probabilities: Floats = model.predict_proba(x)
         return probabilities

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
+from threadpoolctl import threadpool_info
 
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
@@ -99,6 +101,24 @@ def test_a_class_with_one_value_is_predicted_so_and_one_without_any_is_undecided
     assert (scores[:, 1] == value).all()
     assert (scores[:, 2] == 0.5).all()
     assert len(np.unique(scores[:, 0])) > 10
+
+
+class Threads(LogisticRegression):
+    """Logistic regression that notes how many threads the algebra libraries may use."""
+
+    def fit(self, x, y):
+        self.threads_ = {pool["num_threads"] for pool in threadpool_info()}
+        return super().fit(x, y)
+
+
+def test_a_fit_uses_as_many_threads_as_torch():
+    method, before, of_torch = baseline(Threads()), threadpool_info(), torch.get_num_threads()
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        method.fit(*clips())
+        assert [model[-1].threads_ for model in method.models] == [{threads}] * 3
+    torch.set_num_threads(of_torch)
+    assert threadpool_info() == before
 
 
 def test_a_corpus_with_one_class_in_training_answers_with_it():

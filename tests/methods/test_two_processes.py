@@ -83,7 +83,7 @@ JOBS = {
     "vicreg": job("vicreg", *CROPS, "optimizer.lr=0.001"),
     "byol": job("byol", *CROPS),
 }
-WITHOUT_STEPS = {"baseline", "random_forest"}
+WITHOUT_STEPS = {"baseline", "random_forest", "self_training"}
 OTHERWISE = {  # as right as on one process, and not equal
     "factor_vae": "each rank trains the autoencoder with the first half of its own clips",
 }

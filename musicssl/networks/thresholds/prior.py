@@ -6,7 +6,12 @@ import torch
 from torch import Tensor
 
 from musicssl.errors import InputError
-from musicssl.networks.thresholds.base import Thresholds, check_momentum, weights_of
+from musicssl.networks.thresholds.base import (
+    Thresholds,
+    check_momentum,
+    most_probable,
+    weights_of,
+)
 
 
 class PriorMatchedThresholds(Thresholds):
@@ -37,18 +42,16 @@ class PriorMatchedThresholds(Thresholds):
         num_classes: int,
         share: float = 0.5,
         momentum: float = 0.9,
+        growth_steps: int = 0,
         one_class_per_clip: bool = False,
     ) -> None:
         super().__init__(num_classes, one_class_per_clip)
-        if one_class_per_clip:
-            raise InputError(
-                "thresholds=prior selects the presence and the absence of each class, but each "
-                "clip of this corpus has one class; choose thresholds=fixed, adamatch, freematch "
-                "or softmatch."
-            )
         if not 0 < share <= 1:
             raise InputError(f"thresholds.share must be in (0, 1], got {share:g}.")
+        if growth_steps < 0:
+            raise InputError(f"thresholds.growth_steps must be 0 or more, got {growth_steps}.")
         self.share = share
+        self.growth_steps = growth_steps
         self.momentum = check_momentum(momentum)
         self.register_buffer("upper", torch.zeros(num_classes))
         self.register_buffer("lower", torch.zeros(num_classes))
@@ -65,8 +68,9 @@ class PriorMatchedThresholds(Thresholds):
         ordered = scores.float().masked_fill(ignored, math.inf).sort(dim=0).values  # (N, C)
         ordered = ordered.nan_to_num(posinf=0.0)  # behind all others, so that no quantile reads it
         last = (count - 1).clamp_min(0)
-        upper = _quantile(ordered, 1 - self.share * prior, last)
-        lower = _quantile(ordered, self.share * (1 - prior), last)
+        share = self.share * self._grown()
+        upper = _quantile(ordered, 1 - share * prior, last)
+        lower = _quantile(ordered, share * (1 - prior), last)
         keep = torch.where(self.num_updates > 0, self.momentum, 0.0)  # start at the first batch
         keep = keep.where(count > 0, 1.0)
         self.upper.lerp_(upper, 1 - keep)
@@ -76,6 +80,9 @@ class PriorMatchedThresholds(Thresholds):
     def weights(self, scores: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
         """Return weights 1 for the predictions that `select` selects; see `Thresholds`."""
         present, absent = self.select(scores, prior)
+        if self.one_class_per_clip:
+            _, answer = most_probable(self.outcomes(scores))
+            return self.by_class(answer * present[:, None])
         return present.to(scores), absent.to(scores)
 
     def select(self, probs: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
@@ -86,6 +93,10 @@ class PriorMatchedThresholds(Thresholds):
         """
         present = (probs >= self.upper) & (prior > 0)
         return present, (probs <= self.lower) & (prior < 1) & ~present
+
+    def _grown(self) -> Tensor:
+        """Return the factor of the share in the next update, a scalar in (0, 1]."""
+        return ((self.num_updates + 1) / max(self.growth_steps, 1)).clamp_max(1.0)
 
 
 def _quantile(ordered: Tensor, level: Tensor, last: Tensor) -> Tensor:

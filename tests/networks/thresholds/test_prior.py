@@ -79,7 +79,45 @@ def test_a_class_that_was_never_observed_is_trusted_in_nothing():
         torch.testing.assert_close(found[1:], expected[1:])
 
 
-@pytest.mark.parametrize("setting", [{"share": 0.0}, {"share": 1.5}, {"momentum": 1.0}])
+def softmax_predictions(count=3000, seed=0):
+    """Predictions of three classes, the first of which is predicted much too often."""
+    logits = torch.randn(count, 3, generator=torch.Generator().manual_seed(seed))
+    return (2 * logits + torch.tensor([2.0, 0.0, -1.0])).softmax(dim=1)
+
+
+def test_with_one_class_a_clip_the_most_confident_clips_of_each_class_are_selected():
+    """Against a loop; a class that is predicted too often gets no more than its share."""
+    prior = torch.tensor([0.2, 0.5, 0.3])
+    thresholds = PriorMatchedThresholds(3, share=0.4, one_class_per_clip=True)
+    probs = softmax_predictions()
+    thresholds.update(probs, prior)
+    present, absent = thresholds.weights(probs, prior)
+    least = [np.quantile(probs[:, c].numpy(), 1 - 0.4 * prior[c].item()) for c in range(3)]
+    expected = torch.zeros_like(probs)
+    for clip, row in enumerate(probs.tolist()):
+        answer = max(range(3), key=row.__getitem__)
+        if row[answer] >= least[answer]:
+            expected[clip, answer] = 1
+    torch.testing.assert_close(present, expected)
+    assert not absent.any()
+    assert (present.mean(dim=0) <= 0.4 * prior + 1e-3).all()
+    assert (probs.argmax(dim=1) == 0).float().mean() > 0.5
+
+
+def test_the_share_grows_from_step_to_step():
+    grown = PriorMatchedThresholds(3, share=0.8, momentum=0.0, growth_steps=4)
+    probs = beta_predictions()
+    for step, share in enumerate((0.2, 0.4, 0.6, 0.8, 0.8)):
+        at_once = PriorMatchedThresholds(3, share=share)
+        at_once.update(probs, PRIOR)
+        grown.update(probs, PRIOR)
+        torch.testing.assert_close(grown.upper, at_once.upper, msg=str(step))
+        torch.testing.assert_close(grown.lower, at_once.lower, msg=str(step))
+
+
+@pytest.mark.parametrize(
+    "setting", [{"share": 0.0}, {"share": 1.5}, {"momentum": 1.0}, {"growth_steps": -1}]
+)
 def test_settings_out_of_range_are_refused(setting):
     with pytest.raises(InputError, match=f"thresholds.{next(iter(setting))} must be"):
         PriorMatchedThresholds(3, **setting)
