@@ -52,6 +52,7 @@ clone https://github.com/marl/medleydb beside it.
 """
 
 import hashlib
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -296,6 +297,8 @@ def _song_folders(folder: Path) -> dict[str, str]:
 
 
 def _read_song(package: Path, name: str, folder: str) -> _Song:
+    if not re.fullmatch(r"\w+", name):
+        raise InputError(f"{package / 'resources'} lists {name!r}, which is no song; {_CURE}.")
     path = package / "data" / "Metadata" / f"{name}_METADATA.yaml"
     text = annotation_text(path, _CURE)
     try:

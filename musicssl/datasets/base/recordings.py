@@ -145,13 +145,20 @@ class Recordings(ABC):
         """The annotations of the recordings that exist, read once, and the missing recordings.
 
         Raises:
-            InputError: If no recording exists, or an annotation file is missing or malformed.
+            InputError: If no recording exists, an annotation file is missing or malformed, or one
+                names a path outside of the folder.
         """
         self._check_settings()
         annotations, folder = self.annotations(), self.folder
         if not annotations.paths:
             raise InputError(f"the annotations of {self.name} in {folder} name no recording.")
-        exists = np.array([(folder / path).exists() for path in annotations.paths], np.bool_)
+        outside = [path for path in annotations.paths if _leads_outside(path)]
+        if outside:
+            raise InputError(
+                f"the annotations of {self.name} name {printable_path(outside[0])}, which is not "
+                f"below {folder}; {self.get}."
+            )
+        exists = np.array([_exists(folder / path) for path in annotations.paths], np.bool_)
         if not exists.any():
             raise InputError(
                 f"none of the {len(exists)} recordings that {self.name}'s annotations name is in "
@@ -282,6 +289,17 @@ def _activity_of_instances(annotations: Annotations, opened: _Opened) -> NDArray
     count = opened.x.shape[1]
     missing = max(0, count - activity.shape[1])
     return np.pad(activity, ((0, 0), (0, missing), (0, 0)))[:, :count]
+
+
+def _leads_outside(path: str) -> bool:
+    return path.startswith("/") or ".." in path.split("/")
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # no file has such a long name
+        return False
 
 
 def _at(paths: Sequence[str], chosen: NDArray[np.bool_]) -> list[str]:

@@ -5,7 +5,6 @@ are in a second file.
 """
 
 import pickle
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from musicssl.errors import InputError
+from musicssl.limits import DAMAGE
 
 Arrays = Mapping[str, NDArray[np.float32]]
 
@@ -97,10 +97,7 @@ def _read(path: Path | str) -> Arrays:
                 return {name: found[name] for name in found.files}
         content = torch.load(file, map_location="cpu", weights_only=True, mmap=False)
         return {name: torch.as_tensor(value).float().numpy() for name, value in content.items()}
-    except (
-        *(OSError, EOFError, ValueError, TypeError, RuntimeError, AttributeError),
-        *(pickle.UnpicklingError, zipfile.BadZipFile),
-    ) as error:
+    except (*DAMAGE, pickle.UnpicklingError) as error:
         raise InputError(
             f"{path} cannot be read as a file of arrays; it has to be .npz, or a .pth that holds "
             "tensors by name and nothing else."
