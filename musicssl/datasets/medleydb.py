@@ -62,6 +62,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from musicssl.audio.files import exists
 from musicssl.cache import load_yaml
 from musicssl.datasets.base.annotations import Annotations, one_hot
 from musicssl.datasets.base.command import corpus_command
@@ -235,7 +236,7 @@ class MedleyDB(Recordings):
     def _fault_of_mix(self, song: "_Song") -> str | None:
         if self.bleed == "leave_out" and song.has_bleed:
             return "has stems that bleed"
-        if self.activity != "none" and not self._activity_file(song).is_file():
+        if self.activity != "none" and not exists(self._activity_file(song)):
             return f"has no activity annotation of the kind {self.activity}"
         return None
 

@@ -69,7 +69,6 @@ class StopTogether(pl.Callback):
             preemption.number = int(asked[1]) or None  # all end with the same status
             raise SIGTERMException
 
-
     def on_validation_batch_end(
         self,
         trainer: pl.Trainer,

@@ -75,14 +75,17 @@ def weakly_referenced(number):
 KEPT = []
 
 
+def take_away(thing):
+    del thing
+    time.sleep(10)  # it is not slept to the end
+    raise AssertionError("the signal was lost")
+
+
 @pytest.mark.parametrize("make", [Finalised, weakly_referenced])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGUSR1])
 def test_a_signal_that_python_ignores_is_sent_again(capsys, preemptible, make, number):
     with pytest.raises(SystemExit) as exit_, graceful_exit("runs/one"):
-        thing = make(number)
-        del thing
-        time.sleep(10)  # it is not slept to the end
-        raise AssertionError("the signal was lost")
+        take_away(make(number))
     assert exit_.value.code == 128 + number
     assert capsys.readouterr().err == "Stopped; the same command continues runs/one.\n"
 

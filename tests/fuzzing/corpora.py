@@ -1,7 +1,6 @@
 """Annotation files of the public corpora, each in a small folder as its authors ship it."""
 
 import json
-import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,7 +45,15 @@ from tests.datasets import (
     test_sonyc_ust,
     test_vocalset,
 )
-from tests.fuzzing.mutations import Mutation, in_arrays, in_bytes, in_cells, in_head, in_json, in_yaml
+from tests.fuzzing.mutations import (
+    Mutation,
+    in_arrays,
+    in_bytes,
+    in_cells,
+    in_head,
+    in_json,
+    in_yaml,
+)
 from tests.support import medleydb_folder, openmic_folder
 
 FEATURES = Waveform(8_000)
@@ -73,7 +80,9 @@ def _magnatagatune(root: Path) -> None:
     root.mkdir()
     test_magnatagatune.write_table(root / "annotations_final.csv", test_magnatagatune.CLIPS)
     test_magnatagatune.write_audio(root)
-    artists = [f"{clip}\t{stem.partition('-')[0]}" for clip, (stem, _) in test_magnatagatune.CLIPS.items()]
+    artists = [
+        f"{clip}\t{stem.partition('-')[0]}" for clip, (stem, _) in test_magnatagatune.CLIPS.items()
+    ]
     (root / CLIP_INFO).write_text("clip_id\tartist\n" + "\n".join(artists) + "\n")
 
 

@@ -23,7 +23,18 @@ TOKENS = (b"\xff\xff\xff\xff", b"\0\0\0\0", b"\x7f\xff\xff\xff\xff\xff\xff\xff",
 TEXTS = (b'"', b"\n", b",", b";", b"\0", b"../", b"\xff\xfe", b"[", b"'", b"1e999", b"-1")
 CELLS = (
     *("", " ", "-1", "0", "1e999", "nan", "-inf", "1.5", "9" * 5_000, "٣", "²", "x" * 300),
-    *("../../etc/passwd", "../../../x", "/etc/passwd", "a/../../b", "C:\\x", "~/x", ".", "..", "a\\b", "\ufeff"),
+    *(
+        "../../etc/passwd",
+        "../../../x",
+        "/etc/passwd",
+        "a/../../b",
+        "C:\\x",
+        "~/x",
+        ".",
+        "..",
+        "a\\b",
+        "\ufeff",
+    ),
     *('"', '""', "'", "\0", "\x1b[2J", "\u202e", "\u2028", "é" * 40, "True", "None", "null", "[]"),
     *('["a"', "[[[", "{}", "__import__('os')", "=1+1", "${oc.env:HOME}", "!!python/name:os.system"),
 )
@@ -193,7 +204,10 @@ def _zipped(parts: list[tuple[ZipInfo, bytes]], compression: int | None) -> byte
 def in_members(content: bytes, rng: random.Random) -> bytes:
     """Change the members of a tar archive: their names, kinds, links and number."""
     file = io.BytesIO()
-    with tarfile.open(fileobj=io.BytesIO(content)) as old, tarfile.open(fileobj=file, mode="w") as new:
+    with (
+        tarfile.open(fileobj=io.BytesIO(content)) as old,
+        tarfile.open(fileobj=file, mode="w") as new,
+    ):
         members = old.getmembers()
         chosen = rng.randrange(len(members))
         for number, member in enumerate(members):

@@ -4,6 +4,7 @@ import json
 import shutil
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -242,10 +243,8 @@ def read_folder(folder: Path, changed: str) -> None:
     kind = changed.partition("/")[0]
     path = folder / kind
     if changed == "run/config.yaml":
-        try:
+        with suppress(InputError):  # that of the report is to be a sentence as well
             RunFolder(path).check(settings())
-        except InputError:
-            pass  # that of the report is to be a sentence as well
     (read_run if kind == "run" else read_probe)(path)
 
 

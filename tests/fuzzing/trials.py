@@ -52,12 +52,15 @@ class Files:
         name: Of the reader.
         folder: Empty, and in memory if possible.
         seed: Of all damage.
+
+    Attributes:
+        valid: How each file may be damaged, and its content, by its path.
     """
 
     def __init__(self, name: str, folder: Path, seed: int = 0) -> None:
         self.name, self.folder, self._seed = name, folder, seed
         folder.mkdir(parents=True)
-        self._damages = {
+        self.valid = {
             file: (damages, (folder / file).read_bytes())
             for file, damages in READERS[name].prepare(folder).items()
         }
@@ -66,8 +69,8 @@ class Files:
     def damaged(self, number: int) -> tuple[str, bytes]:
         """Return which file the input of a number damages, and its content."""
         rng = random.Random(f"{self._seed} {self.name} {number}")
-        file = rng.choice(list(self._damages))
-        damages, content = self._damages[file]
+        file = rng.choice(list(self.valid))
+        damages, content = self.valid[file]
         return file, rng.choice(damages)(content, rng)
 
     def outcome(self, file: str, content: bytes) -> str:
@@ -85,7 +88,7 @@ class Files:
         except Exception as error:  # noqa: BLE001 whatever it is, it is unexplained
             found = f"{type(error).__name__}: {error}"[:300]
         finally:
-            path.write_bytes(self._damages[file][1])
+            path.write_bytes(self.valid[file][1])
         if (seconds := time.process_time() - began) > MOST_SECONDS:
             found = f"takes {seconds:.0f} s"
         return found

@@ -91,11 +91,14 @@ def test_a_stop_while_torch_writes_stays_what_it_is(stop):
 
 
 def test_a_second_interrupt_stops_at_once():
-    with pytest.raises(KeyboardInterrupt), interruption.between_steps():
+    def work():
         signal.raise_signal(signal.SIGINT)
         assert interruption.asked
         signal.raise_signal(signal.SIGINT)
         raise AssertionError("it went on")
+
+    with pytest.raises(KeyboardInterrupt), interruption.between_steps():
+        work()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 

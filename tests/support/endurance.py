@@ -211,9 +211,7 @@ def _bytes(run: Path, run2: Path, name: str) -> bool:
     return (run / name).read_bytes() != (run2 / name).read_bytes()
 
 
-def endure(
-    folder: Path, start: Start, alone: Undisturbed, kills: int, rng: random.Random
-) -> Tally:
+def endure(folder: Path, start: Start, alone: Undisturbed, kills: int, rng: random.Random) -> Tally:
     """Disturb one run up to `kills` times; return what became of it."""
     folder.mkdir()
     tally = Tally()
@@ -243,9 +241,7 @@ def endure(
     return tally
 
 
-def rounds(
-    base: Path, kills: int, seed: str, start: Start
-) -> tuple[Counter[str], int, list[str]]:
+def rounds(base: Path, kills: int, seed: str, start: Start) -> tuple[Counter[str], int, list[str]]:
     """Disturb runs until there were as many kills, and compare each with one that is left alone.
 
     Returns:
@@ -285,7 +281,8 @@ def main(arguments: Sequence[str] | None = None, say: Callable[[str], None] = pr
         seed = f"{given.seed} {method}"
         use = partial(rounds, base / method, kills, seed)
         tally = Tally(*composed(words, base / method / "run", use))
-        say("\n".join([f"{method}: {tally.met.total()} kills, {tally.survived} survived", *tally.faults]))
+        counts = f"{method}: {tally.met.total()} kills, {tally.survived} survived"
+        say("\n".join([counts, *tally.faults]))
         total += tally
     say("  ".join(f"{stage} {total.met[stage]}" for stage in STAGES))
     say(f"{total.met.total()} kills, {total.survived} survived")

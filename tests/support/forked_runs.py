@@ -1,7 +1,7 @@
 """A training whose settings are composed once, and that then is started as often as one likes.
 
-Each start is a process of its own, forked where `train.py` would begin its work. From there on it is
-what the command is: it prints, meets signals, and ends with the command's exit status.
+Each start is a process of its own, forked where `train.py` would begin its work. From there on it
+is what the command is: it prints, meets signals, and ends with the command's exit status.
 """
 
 import os

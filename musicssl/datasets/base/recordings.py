@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicssl.audio.decode import read_audio
+from musicssl.audio.files import exists
 from musicssl.audio.instance_features import InstanceFeatures
 from musicssl.audio.instances import instance_store
 from musicssl.audio.log_mel import LogMel
@@ -158,18 +159,18 @@ class Recordings(ABC):
                 f"the annotations of {self.name} name {printable_path(outside[0])}, which is not "
                 f"below {folder}; {self.get}."
             )
-        exists = np.array([_exists(folder / path) for path in annotations.paths], np.bool_)
-        if not exists.any():
+        there = np.array([exists(folder / path) for path in annotations.paths], np.bool_)
+        if not there.any():
             raise InputError(
-                f"none of the {len(exists)} recordings that {self.name}'s annotations name is in "
+                f"none of the {len(there)} recordings that {self.name}'s annotations name is in "
                 f"{folder}, not even {annotations.paths[0]}; put the audio there, or {self.get}."
             )
-        missing = dict.fromkeys(_at(annotations.paths, ~exists), "is missing")
+        missing = dict.fromkeys(_at(annotations.paths, ~there), "is missing")
         paths = annotations.paths
         named = np.array([path == path.encode(errors="replace").decode() for path in paths], bool)
         cause = "has a name that is not UTF-8; rename it"  # no table or journal could name it
-        missing |= dict.fromkeys(_at(annotations.paths, exists & ~named), cause)
-        return Found(annotations.select(np.flatnonzero(exists & named)), missing)
+        missing |= dict.fromkeys(_at(annotations.paths, there & ~named), cause)
+        return Found(annotations.select(np.flatnonzero(there & named)), missing)
 
     def unreadable_files(self) -> dict[str, str]:
         """Return path and fault of the annotated files that cannot be used."""
@@ -293,13 +294,6 @@ def _activity_of_instances(annotations: Annotations, opened: _Opened) -> NDArray
 
 def _leads_outside(path: str) -> bool:
     return path.startswith("/") or ".." in path.split("/")
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # no file has such a long name
-        return False
 
 
 def _at(paths: Sequence[str], chosen: NDArray[np.bool_]) -> list[str]:

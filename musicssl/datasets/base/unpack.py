@@ -17,6 +17,7 @@ from musicssl.errors import InputError
 from musicssl.limits import DAMAGE, growth_fault
 
 _CHUNK = 1 << 18  # bytes
+_MALFORMED: tuple[type[Exception], ...] = (tarfile.TarError, *DAMAGE)
 _TAR_END = 1024  # zero bytes, at least
 _FOLDERS_AND_FILES = (0, stat.S_IFDIR, stat.S_IFREG)  # 0: the zip does not state the type
 
@@ -58,7 +59,7 @@ def unpack(archive: Path, folder: Path) -> Path:
         raise InputError(
             f"cannot unpack {archive}: {error}; fix that (free some space?) and try again."
         ) from error
-    except (tarfile.TarError, *DAMAGE) as error:
+    except _MALFORMED as error:
         raise _damaged(archive, error) from error
 
 
