@@ -15,7 +15,7 @@ from musicssl.report.analysis.probe_study import read_probe_study
 from musicssl.report.analysis.study import read_studies
 from musicssl.report.read.probe_results import read_probe
 from musicssl.report.read.runs import read_run
-from tests.fuzzing.mutations import DOCUMENTS
+from tests.support.fuzzing.mutations import DOCUMENTS
 from tests.support.synthetic_probes import UNTRAINED, source, write_probe
 from tests.support.synthetic_runs import settings, write_run
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from musicssl.errors import InputError
-from tests.fuzzing import __main__ as fuzzing
-from tests.fuzzing import trials
-from tests.fuzzing.readers import READERS, Reader
-from tests.fuzzing.trials import Counts, Files
+from tests.support.fuzzing import __main__ as fuzzing
+from tests.support.fuzzing import trials
+from tests.support.fuzzing.readers import READERS, Reader
+from tests.support.fuzzing.trials import Counts, Files
 
 
 @pytest.mark.parametrize("name", READERS)

@@ -38,8 +38,8 @@ from musicssl.inference.loading import describe
 from musicssl.report.read.probe_results import read_probe
 from musicssl.report.read.runs import read_run
 from musicssl.runs.folder import RunFolder
-from tests.fuzzing import corpora
-from tests.fuzzing.mutations import (
+from tests.support.fuzzing import corpora
+from tests.support.fuzzing.mutations import (
     Mutation,
     another_document,
     in_arrays,
@@ -59,7 +59,7 @@ from tests.support.synthetic_runs import settings, write_run
 from tests.support.tensor_bundles import bundle
 from tests.support.tiny import Tiny
 
-FIXTURES = Path(__file__).parents[1] / "fixtures" / "runs_of_0_1"
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "runs_of_0_1"
 Damages = Mapping[str, tuple[Mutation, ...]]
 ARRAYS = (in_arrays, in_arrays, in_parts, in_bytes)
 TABLE = (in_cells, in_cells, in_bytes)
@@ -199,7 +199,8 @@ def write_stores(folder: Path) -> Damages:
     for name in ("a.wav", "b.wav"):
         soundfile.write(folder / name, np.full(800, 0.1), RATE)
     cache = folder / "cache"
-    dataset = AudioFolder(root=folder, features=Waveform(RATE), cache=cache, labels="labels.csv")
+    form = {"features": Waveform(RATE), "labels": "labels.csv", "num_workers": 1}
+    dataset = AudioFolder(root=folder, cache=cache, **form)
     write_corpus(dataset.load(), str(folder / "shards"), 0.001, 1)
     file_store(folder, ["a.wav", "b.wav"], RATE, cache, "c", 1).folder.rename(folder / "store")
     shutil.rmtree(cache)

@@ -1,6 +1,6 @@
 """Try damaged files on all readers, count them, and go on from there the next time.
 
-    python -m tests.fuzzing --inputs 1000000
+    python -m tests.support.fuzzing --inputs 1000000
 
 All readers get the same number of inputs, in turns. The counts are kept in a folder, and so is each
 input that is unexplained, which is tried first the next time. Those are mistakes of musicssl; with
@@ -17,8 +17,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.fuzzing.readers import READERS
-from tests.fuzzing.trials import Counts, Files
+from tests.support.fuzzing.readers import READERS
+from tests.support.fuzzing.trials import Counts, Files
 
 TURN = 500  # inputs of a reader at a time
 STATE = "counts.json"
@@ -26,7 +26,7 @@ STATE = "counts.json"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Try inputs until there were as many as asked for; return 1 if one is unexplained."""
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzzing", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.support.fuzzing", description=__doc__)
     parser.add_argument("--inputs", type=int, default=20_000, help="in all, with those before")
     parser.add_argument("--readers", nargs="+", choices=READERS, default=[*READERS])
     parser.add_argument("--kept", type=Path, default=Path("build/fuzz"), help="folder of counts")
@@ -74,13 +74,15 @@ def try_again(files: Mapping[str, Files], counts: Mapping[str, Counts], kept: Pa
     for name, one in files.items():
         count = counts[name]
         for number in list(count.unexplained):
-            again = Counts(tried=int(number))
+            stored, again = kept / name / number, Counts(tried=int(number))
+            file = count.unexplained[number].partition(": ")[0]
+            one.known[int(number)] = file, stored.read_bytes()
             one.try_more(again, int(number) + 1)
             del count.unexplained[number]
             count.read, count.refused = count.read + again.read, count.refused + again.refused
             count.unexplained |= again.unexplained
             if not again.unexplained:
-                (kept / name / number).unlink(missing_ok=True)
+                stored.unlink()
         keep(one, counts, kept)
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from musicssl import limits
 from musicssl.errors import InputError
-from tests.fuzzing.readers import READERS
+from tests.support.fuzzing.readers import READERS
 
 MEMORY = 512 << 20  # bytes that reading may take
 SMALL = 32 << 20  # bytes that a file may unpack to here, instead of a gigabyte
@@ -55,6 +55,7 @@ class Files:
 
     Attributes:
         valid: How each file may be damaged, and its content, by its path.
+        known: Inputs of numbers that are not to be made anew: which file, and its content.
     """
 
     def __init__(self, name: str, folder: Path, seed: int = 0) -> None:
@@ -64,10 +65,13 @@ class Files:
             file: (damages, (folder / file).read_bytes())
             for file, damages in READERS[name].prepare(folder).items()
         }
+        self.known: dict[int, tuple[str, bytes]] = {}
         self._times = time.time_ns()
 
     def damaged(self, number: int) -> tuple[str, bytes]:
         """Return which file the input of a number damages, and its content."""
+        if number in self.known:
+            return self.known[number]
         rng = random.Random(f"{self._seed} {self.name} {number}")
         file = rng.choice(list(self.valid))
         damages, content = self.valid[file]
