@@ -280,6 +280,12 @@ def test_a_damaged_corpus_is_one_sentence(root: Path, how: str, sentence: str) -
     assert "\n" not in str(caught.value)
 
 
+def test_an_array_without_an_axis_is_one_sentence(root: Path) -> None:
+    write_npz(root / "openmic-2018", X=np.array(7))
+    with pytest.raises(InputError, match=r"X is int64 of shape \(\), not"):
+        OpenMIC(root).load()
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
