@@ -261,6 +261,7 @@ def rounds(base: Path, kills: int, seed: str, start: Start) -> tuple[Counter[str
         else:
             shutil.rmtree(place)
         total += tally
+        print(f"{base.name}: {total.met.total()} of {kills} kills", flush=True)
     return total.met, total.survived, total.faults
 
 
