@@ -168,7 +168,7 @@ def _positions(path: Path, ids: NDArray[np.str_]) -> Rows:
         raise InputError(
             f"data.val_list={path}: the archive has no array 'val' of whole numbers."
         ) from error
-    if not np.issubdtype(positions.dtype, np.integer):
+    if positions.dtype.kind not in "iu":  # durations count as integers otherwise
         raise InputError(f"data.val_list={path}: 'val' must hold whole numbers.")
     if positions.size and not 0 <= positions[0] <= positions[-1] < len(ids):
         raise InputError(

@@ -159,6 +159,7 @@ def test_a_list_that_cannot_be_used_is_refused(tmp_path, name):
     [
         ({"valid": np.arange(3)}, "no array 'val'"),
         ({"val": np.arange(3.0)}, "whole numbers"),
+        ({"val": np.arange(3).astype("m8[s]")}, "whole numbers"),
         ({"val": np.array([0, 320])}, "positions up to 320"),
         ({"val": np.array([{}], dtype=object)}, "no array 'val'"),
     ],

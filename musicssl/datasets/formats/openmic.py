@@ -275,7 +275,8 @@ def _member(
         raise InputError(
             f"{path} has {len(array)} clips, but the partitions have {shape[0]}; {REDOWNLOAD_HINT}."
         )
-    if array.shape != shape or not np.issubdtype(array.dtype, kind):
+    is_duration = array.dtype.kind == "m"  # which counts as an integer
+    if array.shape != shape or is_duration or not np.issubdtype(array.dtype, kind):
         raise InputError(
             f"{path}: {name} is {array.dtype} of shape {array.shape}, not {kind.__name__} of "
             f"shape {shape}; {REDOWNLOAD_HINT}."
