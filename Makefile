@@ -28,8 +28,9 @@ test: $(READY) ## Set up, then run the tests, but for the slow ones
 test-all: $(READY) ## Run these and the slow ones: real processes, kills, several ranks
 	$(PY) -m pytest -n auto --dist worksteal -m "not fuzz"
 
-fuzz: $(READY) ## Try thousands of damaged and hostile inputs, and print how many were tried
-	$(PY) -m pytest -n 0 -m fuzz
+fuzz: $(READY) ## Try damaged and hostile inputs, and count them; INPUTS=1000000 goes on to so many
+	$(if $(INPUTS),,$(PY) -m pytest -n 0 -m fuzz)
+	$(PY) -W ignore -m tests.support.fuzzing --inputs $(or $(INPUTS),20000)
 
 endurance: $(READY) ## Kill trainings 100 times and compare with undisturbed ones; ARGS='--kills N --seed S'
 	$(PY) -m tests.support.endurance $(ARGS)

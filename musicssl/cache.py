@@ -26,6 +26,7 @@ import yaml
 from numpy.typing import DTypeLike
 
 from musicssl.errors import InputError, disk_errors, printable
+from musicssl.limits import DAMAGE
 
 _SUMS = "checksums.json"  # in a folder of `build_checked`: size and CRC-32 of each other file
 _SUM = "crc32"  # in a JSON file: of all else in it
@@ -195,7 +196,7 @@ def _odd_file(folder: Path) -> str | None:
                 np.load(file, mmap_mode="r", allow_pickle=False)
             elif file.suffix == ".json":
                 json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError, EOFError, RecursionError):
+        except DAMAGE:
             return f"{file.name} cannot be read"
     return None
 

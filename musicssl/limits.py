@@ -4,7 +4,11 @@ A header of some bytes can promise any amount of data, and compressed zeros take
 their space. So readers compare what a file says with its own size before they take memory for it.
 """
 
+import lzma
 import math
+import struct
+import tokenize
+import zlib
 from collections.abc import Collection
 from pathlib import Path
 from typing import IO
@@ -34,6 +38,13 @@ LONGEST_ANNOTATION = 200_000.0
 
 MOST_COLUMNS = 10_000
 """Columns of a table of text; the widest of a public corpus has 519."""
+
+DAMAGE: tuple[type[Exception], ...] = (
+    *(OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, EOFError),
+    *(MemoryError, RuntimeError, SyntaxError, tokenize.TokenError, struct.error),
+    *(BadZipFile, zlib.error, lzma.LZMAError, SystemError),  # the last of text beyond Unicode
+)
+"""What Python, json, NumPy and zipfile raise for bytes that are not what they should be."""
 
 HEADER_READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 """Functions that read the headers of arrays, by the version of the format."""

@@ -38,7 +38,7 @@ def find_samples(file: BinaryIO) -> Samples | None:
         if name == b"fmt ":
             file.seek(begin)
             content = file.read(4)
-            tag, channels = int.from_bytes(content[:2], "little"), content[2] | content[3] << 8
+            tag, channels = (int.from_bytes(half, "little") for half in (content[:2], content[2:]))
         if name in _SAMPLES:
             return Samples(begin, min(size, begin + stated), stated, tag == _MP3_TAG, channels)
     return None

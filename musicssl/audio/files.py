@@ -45,6 +45,14 @@ def _files(root: Path, suffixes: frozenset[str] | None) -> set[str]:
     return found
 
 
+def exists(path: Path) -> bool:
+    """Whether there is a file or folder; False also for a name that no file can have."""
+    try:
+        return path.exists()
+    except OSError:  # it is too long
+        return False
+
+
 def file_identities(root: Path, clip_ids: Sequence[str]) -> list[Identity]:
     """Return path, size and modification time of files, to detect that a file has changed.
 

@@ -26,7 +26,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import soundfile
 
@@ -49,6 +49,7 @@ from musicssl.audio.unreadable import (
 )
 from musicssl.limits import SAMPLE_RATES
 
+_AU_HEADER = 24  # bytes
 _NOT_SOUND_BY_SUFFIX = {"raw", "mat4", "mat5"}  # no header to check, or usually other data
 _OTHER_SUFFIXES = {"8svx", "aif", "aifc", "iff", "mp2", "oga", "opus", "snd", "sph"}
 AUDIO_SUFFIXES = frozenset(
@@ -265,7 +266,7 @@ def _inspect_open(path: Path, file: soundfile.SoundFile) -> AudioHeader:
         rate=file.samplerate,
         channels=file.channels,
         frames=_stated_frames(path, file),
-        in_order=file.subtype.startswith("ALAC"),  # seeks in a damaged file go elsewhere
+        in_order=_seeks_go_elsewhere(path, file),
     )
     if file.frames > _MOST_FRAMES:  # the length is not stated
         header = replace(header, frames=_count_by_decoding(file), in_order=True)
@@ -274,6 +275,20 @@ def _inspect_open(path: Path, file: soundfile.SoundFile) -> AudioHeader:
     elif header.frames and file.format != "OGG" and not _can_read(file, header.frames - 1):
         raise UnreadableAudioError(path, TRUNCATED)  # pages of Ogg have been checked
     return _not_empty(path, header)
+
+
+def _seeks_go_elsewhere(path: Path, file: soundfile.SoundFile) -> bool:
+    """Whether a seek finds other samples than reading does, in a damaged ALAC, or in AU.
+
+    An AU file whose samples begin within its header, as it says, is read from behind the header,
+    but sought in from the place that it says.
+    """
+    if file.format != "AU":
+        return bool(file.subtype.startswith("ALAC"))
+    with path.open("rb") as raw:
+        head = raw.read(_AU_HEADER)
+    order: Literal["big", "little"] = "big" if head.startswith(b".snd") else "little"
+    return int.from_bytes(head[4:8], order) < _AU_HEADER
 
 
 def _stated_frames(path: Path, file: soundfile.SoundFile) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from musicssl.audio.files import exists
 from musicssl.errors import InputError
 
 
@@ -61,6 +62,6 @@ def file_ending(folder: Path, stems: Iterable[str], given: str | None, usual: Se
             is_dir[parent] = (folder / parent).is_dir()
         if is_dir[parent]:
             for ending in usual:
-                if (folder / f"{stem}{ending}").exists():
+                if exists(folder / f"{stem}{ending}"):
                     return ending
     return usual[0]

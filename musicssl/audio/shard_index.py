@@ -13,7 +13,6 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
-from zipfile import BadZipFile
 
 import fsspec
 import numpy as np
@@ -21,7 +20,7 @@ from fsspec.core import url_to_fs
 from numpy.typing import NDArray
 
 from musicssl.errors import InputError
-from musicssl.limits import check_arrays
+from musicssl.limits import DAMAGE, check_arrays
 
 INDEX, CLIPS = "index.json", "clips.npz"
 SAMPLE_BYTES = 2
@@ -156,32 +155,36 @@ def read_shard_index(place: Place) -> ShardIndex:
         InputError: If it is missing, damaged or of another version, or a shard is missing or cut.
     """
     try:
-        content = json.loads(place.read(INDEX))
-        version = content["version"]
-        if version != _VERSION:
-            raise InputError(
-                f"{place.url} has version {version} of the format, but musicssl reads version "
-                f"{_VERSION}; write it again (--shards) in an empty folder."
-            )
-        packed = place.read(CLIPS)
-        if zlib.crc32(packed) != content["clips_crc32"]:
-            raise ValueError(f"{CLIPS} differs from what was written")
-        check_arrays(io.BytesIO(packed))
-        with np.load(io.BytesIO(packed), allow_pickle=False) as file:
-            arrays = dict(file.items())
-        shards = tuple(Shard(**shard) for shard in content["shards"])
-        index = ShardIndex(int(content["sample_rate"]), shards, dict(content["corpus"]), arrays)
-        if not _fits_together(index):
-            raise ValueError("its parts do not fit together")
+        index = _parsed(place.read(INDEX), place.read(CLIPS), place)
     except FileNotFoundError as error:
         raise InputError(
             f"there is no complete sharded store at {place.url} (no {INDEX} or {CLIPS}); if it was "
             f"being written, {AGAIN}."
         ) from error
-    except (ValueError, KeyError, TypeError, RecursionError, BadZipFile) as error:
-        raise InputError(f"the index of {place.url} is damaged ({error}); {AGAIN}.") from error
     _check_shards(place, index)
     return index
+
+
+def _parsed(index: bytes, packed: bytes, place: Place) -> ShardIndex:
+    try:
+        content = json.loads(index)
+        if content["version"] == _VERSION:
+            if zlib.crc32(packed) != content["clips_crc32"]:
+                raise ValueError(f"{CLIPS} differs from what was written")
+            check_arrays(io.BytesIO(packed))
+            with np.load(io.BytesIO(packed), allow_pickle=False) as file:
+                arrays = dict(file.items())
+            shards = tuple(Shard(**shard) for shard in content["shards"])
+            found = ShardIndex(int(content["sample_rate"]), shards, dict(content["corpus"]), arrays)
+            if not _fits_together(found):
+                raise ValueError("its parts do not fit together")
+            return found
+    except DAMAGE as error:
+        raise InputError(f"the index of {place.url} is damaged ({error}); {AGAIN}.") from error
+    raise InputError(
+        f"{place.url} has version {content['version']} of the format, but musicssl reads version "
+        f"{_VERSION}; write it again (--shards) in an empty folder."
+    )
 
 
 def _fits_together(index: ShardIndex) -> bool:

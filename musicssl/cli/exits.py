@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -9,6 +10,7 @@ from types import FrameType
 from musicssl.runs.preemption import preemption
 
 _TERMINATED, _INTERRUPTED = 128 + signal.SIGTERM, 128 + signal.SIGINT
+_MOMENT = 0.02  # seconds
 
 
 @contextmanager
@@ -22,7 +24,8 @@ def graceful_exit(resumable: str) -> Iterator[None]:
         resumable: What the same command continues, such as the folder of a run.
     """
     try:
-        yield
+        with signals_heard():
+            yield
         return
     except KeyboardInterrupt:
         status = _INTERRUPTED
@@ -35,6 +38,42 @@ def graceful_exit(resumable: str) -> Iterator[None]:
             raise
     print(f"Stopped; the same command continues {resumable}.", file=sys.stderr)
     sys.exit(status)
+
+
+@contextmanager
+def signals_heard() -> Iterator[None]:
+    """Let signals stop the process also where Python ignores what their handlers raise.
+
+    In finalisers, callbacks of weak references and callbacks from C, Python prints an exception
+    and goes on: a Ctrl-C that falls there would have no effect. Here such a signal is sent again a
+    moment later, when the process is elsewhere, and again if it is still there.
+    """
+    before = sys.unraisablehook
+
+    def send_again(ignored: "sys.UnraisableHookArgs") -> None:
+        number = _signal_of(ignored.exc_value)
+        if number is None:
+            before(ignored)
+            return
+        main = threading.main_thread().ident
+        later = threading.Timer(_MOMENT, signal.pthread_kill, (main, number))
+        later.daemon = True
+        later.start()
+
+    sys.unraisablehook = send_again
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
+def _signal_of(stop: BaseException | None) -> int | None:
+    """Return the number of the signal whose handler raised this; None for an ordinary error."""
+    if isinstance(stop, KeyboardInterrupt):
+        return signal.SIGINT
+    if isinstance(stop, SystemExit) and _is_sigterm(stop):
+        return preemption.number or signal.SIGTERM
+    return None
 
 
 def _is_sigterm(stop: SystemExit) -> bool:

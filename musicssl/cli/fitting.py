@@ -24,6 +24,7 @@ from musicssl.runs.compilation import CompiledNetworks
 from musicssl.runs.continuing import state_to_train_on
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.history import History, check_convergence
+from musicssl.runs.interruption import interruption
 from musicssl.runs.messages import (
     describe_best,
     describe_course,
@@ -127,7 +128,7 @@ def fit_network(
     say(describe_training(config.name, method, trainer, datamodule.steps_per_epoch))
     device = trainer.strategy.root_device
     join_stack(trainer)
-    with explain_lost_process(trainer):
+    with interruption.between_steps(), explain_lost_process(trainer):
         trainer.fit(method, datamodule, ckpt_path=resume, weights_only=True)
     if is_first_rank():
         folder.previous.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 import musicssl
+from musicssl.cli.exits import signals_heard
 from musicssl.errors import InputError, user_errors
 
 _USAGE = """usage: musicssl COMMAND ...
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: The command and what follows it; None for those of the process.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    with user_errors():
+    with user_errors(), signals_heard():
         if not words or words[0] in ("-h", "--help"):
             print(_USAGE)
             return

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from musicssl.data.corpus import Corpus
 from musicssl.data.splits import Rows, carve_validation, strata
 from musicssl.errors import InputError
+from musicssl.limits import DAMAGE, check_arrays
 
 BY_CLIPS, BY_LABELS = "clips", "labels"
 
@@ -160,13 +161,14 @@ def _named(path: Path, ids: NDArray[np.str_]) -> Rows:
 
 def _positions(path: Path, ids: NDArray[np.str_]) -> Rows:
     try:
+        check_arrays(path, ["val"])
         with np.load(path, allow_pickle=False) as archive:
             positions = np.unique(archive["val"])
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except DAMAGE as error:
         raise InputError(
             f"data.val_list={path}: the archive has no array 'val' of whole numbers."
         ) from error
-    if not np.issubdtype(positions.dtype, np.integer):
+    if positions.dtype.kind not in "iu":  # durations count as integers otherwise
         raise InputError(f"data.val_list={path}: 'val' must hold whole numbers.")
     if positions.size and not 0 <= positions[0] <= positions[-1] < len(ids):
         raise InputError(

@@ -17,6 +17,7 @@ used, as in `dataset=esc10`.
 `python -m musicssl.datasets.esc50 --root DIR` shows what is found.
 """
 
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -96,9 +97,8 @@ def _classes(lines: Sequence[Line], get: str) -> tuple[str, ...]:
     target_of: dict[str, int] = {}
     for location, cells in lines:
         target = cells["target"]
-        if not target.isdecimal() or target_of.setdefault(cells["category"], int(target)) != int(
-            target
-        ):
+        number = int(target) if re.fullmatch("[0-9]{1,4}", target) else -1
+        if number < 0 or target_of.setdefault(cells["category"], number) != number:
             raise InputError(
                 f"{location} has target {target!r} for {cells['category']!r}, not the number of "
                 f"that category; {get}."

@@ -63,6 +63,7 @@ TABLE = "fma_metadata/tracks.csv"
 _COLUMNS = (("set", "split"), ("set", "subset"), ("artist", "id"))
 _ENDINGS = (".mp3", ".wav", ".flac", ".ogg")
 _FILE = re.compile(r"\d{3}/(\d{6})\.\w+")
+_NUMBER = re.compile("[0-9]{1,9}")
 _CURE = "get fma_metadata.zip again from https://github.com/mdeff/fma"
 
 
@@ -170,7 +171,7 @@ def _read_rows(path: Path, subset: str) -> list[_Track]:
     for number, row in rows:
         if row[0] == "track_id":  # the third line of the head, which names the index
             continue
-        if len(row) != len(heads) or not row[0].isdecimal() or row[split] not in SPLIT_OF:
+        if len(row) != len(heads) or not _NUMBER.fullmatch(row[0]) or row[split] not in SPLIT_OF:
             raise InputError(
                 f"line {number} of {path} is not a track with {len(heads)} cells, the first a "
                 f"number, and a split of {', '.join(SPLIT_OF)}; {_CURE}."

@@ -29,6 +29,7 @@ from pathlib import Path
 
 import numpy as np
 
+from musicssl.audio.files import exists
 from musicssl.datasets.base.annotations import Annotations, one_hot
 from musicssl.datasets.base.command import corpus_command
 from musicssl.datasets.base.recordings import Recordings
@@ -146,7 +147,7 @@ def _lacks_riff(path: Path) -> bool:
 def _as_shipped(audio: Path, clip: str) -> str:
     """Return the path of the .au file of a clip if there is no .wav file."""
     old = Path(clip).with_suffix(".au").as_posix()
-    return old if (audio / old).exists() and not (audio / clip).exists() else clip
+    return old if exists(audio / old) and not exists(audio / clip) else clip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -52,6 +52,7 @@ clone https://github.com/marl/medleydb beside it.
 """
 
 import hashlib
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,6 +62,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from musicssl.audio.files import exists
 from musicssl.cache import load_yaml
 from musicssl.datasets.base.annotations import Annotations, one_hot
 from musicssl.datasets.base.command import corpus_command
@@ -234,7 +236,7 @@ class MedleyDB(Recordings):
     def _fault_of_mix(self, song: "_Song") -> str | None:
         if self.bleed == "leave_out" and song.has_bleed:
             return "has stems that bleed"
-        if self.activity != "none" and not self._activity_file(song).is_file():
+        if self.activity != "none" and not exists(self._activity_file(song)):
             return f"has no activity annotation of the kind {self.activity}"
         return None
 
@@ -296,6 +298,8 @@ def _song_folders(folder: Path) -> dict[str, str]:
 
 
 def _read_song(package: Path, name: str, folder: str) -> _Song:
+    if not re.fullmatch(r"\w+", name):
+        raise InputError(f"{package / 'resources'} lists {name!r}, which is no song; {_CURE}.")
     path = package / "data" / "Metadata" / f"{name}_METADATA.yaml"
     text = annotation_text(path, _CURE)
     try:

@@ -34,6 +34,7 @@ from musicssl.datasets.base.command import corpus_command
 from musicssl.datasets.base.recordings import Recordings
 from musicssl.datasets.formats.tables import annotation_lines
 from musicssl.errors import InputError
+from musicssl.limits import DAMAGE
 
 # In the order of the columns of Choi's arrays and of tags.py.
 # fmt: off
@@ -155,7 +156,7 @@ def _read_tags(path: Path, count: int) -> NDArray[np.float32]:
         tags = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as error:
         raise InputError(f"{path} is missing; {_CURE}.") from error
-    except (OSError, ValueError, EOFError) as error:
+    except DAMAGE as error:
         if path.read_bytes().startswith(b"version https://git-lfs"):
             raise InputError(f"{path} is a git-LFS pointer, not the array; {_CURE}.") from error
         raise InputError(f"{path} is damaged ({error}); {_CURE}.") from error

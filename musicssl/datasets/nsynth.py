@@ -161,8 +161,12 @@ def _note(name: str, text: str, path: Path, get: str) -> Note:
         entry, _ = _decode(text)  # json.loads takes twice as long for short texts
         pitch = str(entry["pitch"])
         instrument, family = entry["instrument_str"], entry["instrument_family_str"]
-    except (json.JSONDecodeError, KeyError) as error:
+    except (ValueError, KeyError, RecursionError) as error:
         raise InputError(f"{path} is damaged at the note {name!r} ({error!r}); {get}.") from error
+    if not isinstance(instrument, str):
+        raise InputError(
+            f"{path} has {instrument!r} in place of a name of the instrument of {name!r}; {get}."
+        )
     for value, choices in ((pitch, PITCHES), (family, FAMILIES)):
         if value not in choices:
             raise InputError(

@@ -26,8 +26,12 @@ def read_audacity(path: Path) -> list[tuple[float, float, str]]:
     Raises:
         InputError: If it is no label track.
     """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read ({error}); name a label track.") from error
     labels = []
-    for number, row in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, row in enumerate(text.splitlines(), 1):
         if not row or row.startswith("\\"):
             continue
         fields = row.split("\t")

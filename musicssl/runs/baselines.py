@@ -8,8 +8,6 @@ they follow from: runs of other methods on the same clips and labels find them.
 import hashlib
 import logging
 import math
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +26,7 @@ from musicssl.evaluation.chance import chance
 from musicssl.evaluation.metrics import metric_info, primary_metric
 from musicssl.evaluation.statistics.bootstrap import interval, replicates, resampled_metrics
 from musicssl.evaluation.tasks import task_named
-from musicssl.limits import check_arrays
+from musicssl.limits import DAMAGE, check_arrays
 from musicssl.methods.baseline import Baseline
 from musicssl.runs.folder import RunFolder
 
@@ -284,7 +282,7 @@ def _scores_of(folder: RunFolder) -> tuple[NDArray[np.float32], NDArray[np.float
         with folder.predictions.open("rb") as file, np.load(file) as stored:
             scores: NDArray[np.float32] = stored["scores"]
             return scores, stored.get("log_odds", scores)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except DAMAGE as error:
         raise InputError(
             f"{folder.predictions} is damaged ({error}); set overwrite=true to train again."
         ) from error

@@ -84,8 +84,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 def _save(checkpoint: dict[str, Any], file: IO[bytes]) -> None:
     try:
         torch.save(checkpoint, file)
-    except RuntimeError as error:  # torch closes its archive, which fails on a full disk as well
-        if isinstance(error.__context__, OSError):
+    except RuntimeError as error:
+        # torch closes its archive, which fails after a full disk and after a signal as well
+        if isinstance(error.__context__, OSError | KeyboardInterrupt | SystemExit):
             raise error.__context__ from error
         raise
 

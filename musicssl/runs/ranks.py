@@ -12,13 +12,14 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import distributed
 
 from musicssl.errors import InputError
+from musicssl.runs.interruption import interruption
 from musicssl.runs.preemption import preemption
 
 _LOST = re.compile("by peer|nccl|timed out|broken pipe|connection refused", re.IGNORECASE)
 
 
 class StopTogether(pl.Callback):
-    """End all processes of a run after the same step if one of them gets SIGTERM.
+    """End all processes of a run after the same step if one of them gets SIGTERM or Ctrl-C.
 
     Lightning answers the signal with a broadcast at once, wherever the process is: the others are
     in another collective meanwhile, and all wait for ever or fail with a traceback. Here a signal
@@ -26,8 +27,8 @@ class StopTogether(pl.Callback):
     them stop as one process does, and save where they are.
 
     A signal in validation is answered after the first step of the next epoch. Nothing is done about
-    SIGTERM in a run of one process, which Lightning stops well. The signals of schedulers are made
-    SIGTERM in all runs.
+    SIGTERM in a run of one process, which Lightning stops well; Ctrl-C ends such a run after the
+    step or the batch of validation. The signals of schedulers are made SIGTERM in all runs.
     """
 
     def __init__(self) -> None:
@@ -54,15 +55,36 @@ class StopTogether(pl.Callback):
 
         Raises:
             SIGTERMException: If so, in all of them.
+            KeyboardInterrupt: If one of them got Ctrl-C, in all of them.
         """
         if trainer.world_size == 1:
+            interruption.check()
             return
-        device = trainer.strategy.root_device
-        asked = torch.tensor([int(self._asked), preemption.number or 0], device=device)
+        flags = [self._asked, preemption.number or 0, interruption.asked]
+        asked = torch.tensor([int(flag) for flag in flags], device=trainer.strategy.root_device)
         distributed.all_reduce(asked, op=distributed.ReduceOp.MAX)
+        if asked[2]:
+            raise KeyboardInterrupt
         if asked[0]:
             preemption.number = int(asked[1]) or None  # all end with the same status
             raise SIGTERMException
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: object,
+        batch: object,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Stop a run of one process at Ctrl-C.
+
+        Raises:
+            KeyboardInterrupt: If there was one.
+        """
+        if trainer.world_size == 1:
+            interruption.check()
 
 
 @contextmanager

@@ -224,6 +224,24 @@ def test_impossible_headers_are_refused_before_memory_is_taken(tmp_path, channel
     assert_refused(path, cause)
 
 
+@pytest.mark.parametrize("order", ["big", "little"])
+def test_an_au_whose_samples_begin_within_its_header_is_read_alike_everywhere(tmp_path, order):
+    """libsndfile reads from behind the header, and seeks from the place that is stated."""
+    path, samples = tmp_path / "a.au", np.arange(400, dtype=np.int16) * 50
+    soundfile.write(path, samples, 8_000, endian=order.upper())
+    content = path.read_bytes()
+    path.write_bytes(content[:4] + bytes(4) + content[8:])
+    whole = read_audio(path, 8_000)
+    np.testing.assert_allclose(whole, samples / 2**15, atol=1e-4)
+    np.testing.assert_array_equal(read_stretch(path, 8_000, 100, 200), whole[100:300])
+
+
+def test_a_wav_that_ends_in_its_first_chunk_is_refused(tmp_path):
+    path = tmp_path / "a.wav"
+    path.write_bytes(pcm_header(1, 8_000, 0)[:23])
+    assert_refused(path, "header is damaged")
+
+
 def test_a_long_tag_does_not_hide_that_a_wav_is_truncated(tmp_path):
     """The log of libsndfile, which says that the end is missing, has 2 kB."""
     tags = b"".join(b"IART" + struct.pack("<I", 200) + b"x" * 200 for _ in range(40))

@@ -1,6 +1,7 @@
 """Sound in several files. Oracle: the same clips in one clip store."""
 
 import json
+import math
 import pickle
 
 import fsspec
@@ -176,6 +177,9 @@ def test_a_shard_that_is_gone_during_training_is_named(store, tmp_path):
         (lambda index: index["shards"][0].update(samples=1), "do not fit together"),
         (lambda index: index["shards"][0].update(file="../../x.i16"), "do not fit together"),
         (lambda index: index.pop("sample_rate"), r"damaged \('sample_rate'\)"),
+        (lambda index: index.update(sample_rate=math.inf), "damaged .*infinity"),
+        (lambda index: index["shards"][0].update(clips=99), "damaged .*out of bounds"),
+        (lambda index: index["shards"][0].update(clips=0.5), "damaged .*indices"),
     ],
 )
 def test_a_damaged_index_is_refused(store, tmp_path, change, message):

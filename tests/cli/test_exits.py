@@ -2,11 +2,15 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
+import weakref
 
 import pytest
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from musicssl.cli.exits import Termination, graceful_exit
+from musicssl.cli.exits import Termination, graceful_exit, signals_heard
+from musicssl.runs.preemption import preemption
 from tests.support.commands import ROOT, SEARCH_PATH
 
 
@@ -40,6 +44,61 @@ def test_another_exit_is_left_alone(capsys):
         sys.exit(2)
     assert exit_.value.code == 2
     assert capsys.readouterr().err == ""
+
+
+@pytest.fixture
+def preemptible():
+    before = signal.getsignal(signal.SIGUSR1)
+    preemption.install()
+    yield
+    preemption.number = None
+    signal.signal(signal.SIGUSR1, before)
+
+
+class Finalised:
+    """Sends this process a signal when it is taken away, where Python ignores exceptions."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def __del__(self):
+        signal.raise_signal(self.number)
+
+
+def weakly_referenced(number):
+    """Return something at whose end the callback of a weak reference sends a signal."""
+    thing = threading.Event()
+    KEPT.append(weakref.ref(thing, lambda _: signal.raise_signal(number)))
+    return thing
+
+
+KEPT = []
+
+
+def take_away(thing):
+    del thing
+    time.sleep(10)  # it is not slept to the end
+    raise AssertionError("the signal was lost")
+
+
+@pytest.mark.parametrize("make", [Finalised, weakly_referenced])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGUSR1])
+def test_a_signal_that_python_ignores_is_sent_again(capsys, preemptible, make, number):
+    with pytest.raises(SystemExit) as exit_, graceful_exit("runs/one"):
+        take_away(make(number))
+    assert exit_.value.code == 128 + number
+    assert capsys.readouterr().err == "Stopped; the same command continues runs/one.\n"
+
+
+def test_another_exception_in_a_finaliser_is_told_as_ever(monkeypatch):
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda ignored: told.append(ignored.exc_type))
+    with signals_heard():
+        weakly = threading.Event()
+        reference = weakref.ref(weakly, lambda _: 1 / 0)
+        del weakly
+    assert reference() is None
+    assert told == [ZeroDivisionError]
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Labels and lists that validate, against counts made clip by clip."""
 
 import dataclasses
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -158,6 +159,7 @@ def test_a_list_that_cannot_be_used_is_refused(tmp_path, name):
     [
         ({"valid": np.arange(3)}, "no array 'val'"),
         ({"val": np.arange(3.0)}, "whole numbers"),
+        ({"val": np.arange(3).astype("m8[s]")}, "whole numbers"),
         ({"val": np.array([0, 320])}, "positions up to 320"),
         ({"val": np.array([{}], dtype=object)}, "no array 'val'"),
     ],
@@ -165,6 +167,14 @@ def test_a_list_that_cannot_be_used_is_refused(tmp_path, name):
 def test_an_archive_that_cannot_be_used_is_refused(tmp_path, arrays, message):
     np.savez(tmp_path / "split.npz", **arrays)
     with pytest.raises(InputError, match=message):
+        module(val_by="clips", val_list=str(tmp_path / "split.npz"))
+
+
+def test_an_archive_with_a_damaged_header_is_refused(tmp_path):
+    header = b"\x93NUMPY\x01\0\x0c\0{'descr': ("  # Python cannot read that, and says so in its way
+    with ZipFile(tmp_path / "split.npz", "w") as archive:
+        archive.writestr("val.npy", header)
+    with pytest.raises(InputError, match="no array 'val'"):
         module(val_by="clips", val_list=str(tmp_path / "split.npz"))
 
 

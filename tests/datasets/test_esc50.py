@@ -78,6 +78,7 @@ def test_the_smaller_corpus_is_a_part(root: Path) -> None:
         ((1, 0, "dog", False, "2-100-A-0.wav"), r"has fold '1' for 2-100-A-0\.wav, whose name"),
         ((1, 0, "dog", False, "dog.wav"), r"dog\.wav is not named like"),
         ((1, 7, "dog", False, "1-100-C-0.wav"), "has target '7' for 'dog'"),
+        ((1, "9" * 5_000, "dog", False, "1-100-C-0.wav"), "has target '9{5000}' for 'dog'"),
     ],
 )
 def test_a_table_that_contradicts_itself_is_refused(root: Path, change, said) -> None:

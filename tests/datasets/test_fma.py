@@ -195,6 +195,7 @@ def test_a_root_one_level_off_is_reported(make, root, tmp_path):
     [
         ("\n5,4", "\n5", r"line 7 of .*tracks\.csv is not a track with 7 cells"),
         ("\n5,4", "\nfive,4", r"line 7 of .*tracks\.csv is not a track"),
+        ("\n5,4", f"\n{'5' * 5_000},4", r"line 7 of .*tracks\.csv is not a track"),
         (
             "1,training,small",
             "1,train,small",

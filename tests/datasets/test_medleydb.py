@@ -403,6 +403,24 @@ def test_malformed_metadata_is_reported_in_one_line(make, package, old, new, mes
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["../Ann_One", "Ann\0One"])
+def test_a_list_that_names_no_song_is_refused(make, package, name):
+    (package / "resources/tracklist_v2.txt").write_text(name)
+    with pytest.raises(InputError, match=r"resources lists '.*', which is no song"):
+        make().annotations()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("../../../x.wav", r"name Audio/.*x\.wav, which is not below"), ("x" * 300, "x is missing")],
+)
+def test_a_recording_elsewhere_or_that_cannot_be_is_refused(make, package, name, message):
+    path = package / "data/Metadata/Ann_One_METADATA.yaml"
+    path.write_text(path.read_text().replace("Ann_One_MIX.wav", name))
+    with pytest.raises(InputError, match=message):
+        make(what="mixes").load()
+
+
 def test_a_listed_song_without_metadata_is_reported(make, package):
     (package / "data/Metadata/Bob_Red_METADATA.yaml").unlink()
     with pytest.raises(InputError, match=r"Bob_Red_METADATA\.yaml is missing; put it there"):

@@ -161,6 +161,7 @@ def test_the_absent_targets_are_reported(make, root):
         (b"version https://git-lfs.github.com/spec/v1\noid", r"train_y\.npy is a git-LFS pointer"),
         (b"nothing of the kind", r"train_y\.npy is damaged"),
         (b"", r"train_y\.npy is damaged"),
+        (b"\x93NUMPY\x01\0\x0c\0{'descr': (", r"train_y\.npy is damaged"),  # Python's own error
         (np.zeros((3, 49), bool), r"train_y\.npy has bool of shape \(3, 49\), but .* 3 rows of 50"),
         (np.zeros((2, 50), bool), r"train_y\.npy has bool of shape \(2, 50\), but .* 3 rows of 50"),
         (np.full((3, 50), 0.3), r"train_y\.npy has float64 of shape \(3, 50\), but .* 0 or 1"),
@@ -182,6 +183,7 @@ def test_malformed_targets_are_reported(make, root, content, message):
         ("6010476\n5/9/599.npy\n", r"line 2 of .*train_x_7d_id\.txt is '5/9/599\.npy', not a 7dig"),
         ("6010476\nTRAADIN128F931D672\n", r"line 2 of .*train_x_7d_id\.txt is 'TRAAD"),
         ("", r"train_x_7d_id\.txt is empty"),
+        ("9" * 300, r"train_y\.npy has bool of shape"),
         ("version https://git-lfs.github.com/spec/v1\noid", r"_id\.txt is a git-LFS pointer"),
         ("6010476\n599\n2351046\n", "clip 2351046 of msd is listed twice, for train and for test"),
         ("6010476\n599\n599\n", "clip 599 of msd is listed twice, for train and for train"),

@@ -173,6 +173,10 @@ def test_a_large_file_is_read_in_pieces(tmp_path):
         (lambda text: text[:-1], r"is damaged: its notes end without closing brace"),
         (lambda text: "[" + text, r"is damaged: its notes end before '\["),
         (lambda text: "", "is damaged"),
+        (
+            lambda text: text.replace('"organ_synthetic_002"', "[1]"),
+            r"has \[1\] in place of a name",
+        ),
         (lambda text: text.replace('"pitch": 108', '"pitch": 108,,'), r"at the note 'organ_s"),
         (lambda text: text.replace('"pitch": 108', '"key": 108'), r"at the note 'organ_.*'pitch'"),
         (lambda text: text.replace('"pitch": 108', '"pitch": 121'), r"'121' as pitch or family of"),

@@ -280,6 +280,13 @@ def test_a_damaged_corpus_is_one_sentence(root: Path, how: str, sentence: str) -
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("array", [np.array(7), CODES.astype("m8[s]")])
+def test_an_array_of_another_kind_is_one_sentence(root: Path, array: np.ndarray) -> None:
+    write_npz(root / "openmic-2018", X=array)
+    with pytest.raises(InputError, match=r"X is .* of shape \(.*\), not"):
+        OpenMIC(root).load()
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

@@ -21,6 +21,13 @@ def test_a_label_track_round_trips(tmp_path):
     assert read_audacity(path) == expected
 
 
+def test_a_file_that_is_no_text_is_refused(tmp_path):
+    path = tmp_path / "labels.txt"
+    path.write_bytes("0\t1\tx".encode("utf-16"))
+    with pytest.raises(InputError, match=r"labels\.txt cannot be read"):
+        read_audacity(path)
+
+
 @pytest.mark.parametrize("row", ["1.0", "a\tb\tc", "1.0\t2.0"])
 def test_other_files_are_refused(tmp_path, row):
     path = tmp_path / "labels.txt"

@@ -15,27 +15,10 @@ from musicssl.report.analysis.probe_study import read_probe_study
 from musicssl.report.analysis.study import read_studies
 from musicssl.report.read.probe_results import read_probe
 from musicssl.report.read.runs import read_run
+from tests.support.fuzzing.mutations import DOCUMENTS
 from tests.support.synthetic_probes import UNTRAINED, source, write_probe
 from tests.support.synthetic_runs import settings, write_run
 
-BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
-    f"{b}: &{b} [*{a},*{a},*{a},*{a},*{a},*{a},*{a},*{a},*{a}]\n"
-    for a, b in zip("abcdefgh", "bcdefghi", strict=True)
-)
-TEXTS = {
-    "empty": b"",
-    "no UTF-8": b"\xff\xfe\x00name: \x80",
-    "binary": bytes(range(256)),
-    "alias bomb": BOMB.encode() + b"data:\n  p_s: 0.1\n",
-    "deep": b"[" * 100_000,
-    "deep flow": b'{"a":' * 20_000,
-    "a list": b"[1, 2]\n",
-    "a number": b"7\n",
-    "null": b"null\n",
-    "tag": b"name: !!python/object/apply:os.system [exit]\ndata: {p_s: 1}\n",
-    "long number": b"name: a\nseed: " + b"9" * 10_000 + b"\n",
-    "controls": b"name: \x1b[2J\x07\n",
-}
 VALUES = [None, True, -1, 1e400, 10**400, "\x1b[2J", "", [], {}, [[]], {"a": []}, [1, "x"], 0.5]
 
 
@@ -102,8 +85,8 @@ def damage(rng, folder):
     file = files[rng.integers(len(files))]
     kind = rng.random()
     if kind < 0.25:
-        name = list(TEXTS)[rng.integers(len(TEXTS))]
-        file.write_bytes(TEXTS[name])
+        name = list(DOCUMENTS)[rng.integers(len(DOCUMENTS))]
+        file.write_bytes(DOCUMENTS[name])
         return f"{file.name}: {name}"
     if kind < 0.5 or (kind < 0.75 and file.suffix == ".npz" and rng.random() < 0.3):
         file.write_bytes(mutated_text(rng, file.read_bytes()))
@@ -181,7 +164,7 @@ def test_a_report_over_damaged_folders_shows_the_sound_ones(tmp_path, capsys, sa
 # --- single cases
 
 
-@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+@pytest.mark.parametrize("text", DOCUMENTS.values(), ids=DOCUMENTS)
 @pytest.mark.parametrize("name", ["config.yaml", "metrics.json", "predictions.npz"])
 def test_a_file_of_a_run_that_holds_something_else_is_named(tmp_path, name, text):
     folder = write_run(tmp_path / "run", settings())
@@ -191,7 +174,7 @@ def test_a_file_of_a_run_that_holds_something_else_is_named(tmp_path, name, text
     assert sentence.isprintable()
 
 
-@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+@pytest.mark.parametrize("text", DOCUMENTS.values(), ids=DOCUMENTS)
 @pytest.mark.parametrize("name", ["config.yaml", "probe.json", "predictions.npz"])
 def test_a_file_of_a_probe_that_holds_something_else_is_named(tmp_path, name, text):
     folder = write_probe(tmp_path / "probe")

@@ -95,7 +95,7 @@ def check_stopped_together(folder: Path, victim: int, number: int = signal.SIGTE
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
 def test_a_signal_to_the_first_rank_stops_both(tmp_path, number):
     check_stopped_together(tmp_path, victim=0, number=number)
 

@@ -2,29 +2,28 @@
 
     python -m tests.support.endurance --kills 100 --seed 0
 
-A round trains one method in a folder of its own. It is stopped by SIGKILL, SIGTERM or SIGINT, once
-or several times, in stages drawn at random, and each time the same command starts it again. In the
-end weights, optimizer, scores, metrics and files must be those of a run that nobody disturbed, to
-the bit, and each process must have ended with the exit code of its signal, without a traceback.
+A round trains one method in a folder. It is stopped by SIGKILL, SIGTERM or SIGINT, once or many
+times, in stages drawn at random, and each time the same command starts it again. In the end
+weights, optimizer, scores, metrics and files must be those of a run that nobody disturbed, to the
+bit, and each process must have ended with the exit code of its signal, without a traceback.
 Sometimes the last checkpoint is damaged as well: the one before must be taken, in a sentence.
 
-The processes are forked from this one, which has imported everything already, so that signals meet
-the work of a run and not its imports.
+The runs of a method are forked from a process that has imported everything and composed the
+settings, so that signals meet the work of a run, and a run is started again in a tenth of a second.
 """
 
 import argparse
 import os
 import random
-import runpy
 import shutil
 import signal
 import sys
 import tempfile
 import time
-import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"  # a process with threads is not forked
@@ -32,11 +31,10 @@ os.environ["OMP_NUM_THREADS"] = "1"  # a process with threads is not forked
 import numpy as np
 import torch
 
-import musicssl.cli.training  # noqa: F401 imported once for all runs
 from musicssl.runs.history import read_history
 from tests.support import pictures
+from tests.support.forked_runs import Start, composed, ended
 
-ROOT = Path(__file__).parents[2]
 METHODS: dict[str, tuple[str, ...]] = {
     "att": (),
     "mean_teacher": ("data.p_s=0.5", "data.b_s=0.5"),
@@ -46,10 +44,10 @@ METHODS: dict[str, tuple[str, ...]] = {
     "fixmatch": ("data.p_s=0.5", "data.b_s=0.5"),
 }
 COMMAND = (
-    *("dataset.num_clips=60", "data.batch_size=8", "trainer=cpu", "trainer.max_epochs=4"),
+    *("dataset.num_clips=60", "data.batch_size=8", "trainer=cpu", "trainer.max_epochs=8"),
     *("threads=1", "baselines=false", "dataset.num_workers=1"),
 )
-EPOCHS = 4
+EPOCHS = 8
 STAGES = ("rendering", "preparing", "training", "checkpoint", "testing", "reporting")
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 EXITS = {  # SIGTERM ends a process at once that has nothing to save
@@ -62,94 +60,83 @@ DEADLINE = 300.0  # seconds of a run
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """A run that was left alone: its folder, and when it came to each stage, in seconds."""
+    """A run that was left alone.
+
+    Attributes:
+        folder: That it was started in.
+        run: The folder of the run in it, relative.
+        began: When it came to each stage, in seconds.
+    """
 
     folder: Path
+    run: Path
     began: dict[str, float]
 
 
-def start(folder: Path, method: str) -> int:
-    """Start train.py in a folder, in a process forked from this one; return its number."""
-    sys.stdout.flush()
-    child = os.fork()
-    if child:
-        return child
-    status = 1
-    try:
-        os.chdir(folder)
-        log = os.open("log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        sys.argv = [str(ROOT / "train.py"), f"method={method}", *COMMAND, *METHODS[method]]
-        runpy.run_path(sys.argv[0], run_name="__main__")
-        status = 0
-    except SystemExit as stop:
-        status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    except BaseException:  # noqa: BLE001 the process must not come back into its parent's code
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
+@dataclass
+class Tally:
+    """Kills by stage, how many of them had no effect, and what effect the others had."""
 
+    met: Counter[str] = field(default_factory=Counter)
+    survived: int = 0
+    faults: list[str] = field(default_factory=list)
 
-def ended(child: int) -> int | None:
-    """Return the exit status of a process, None if it still runs."""
-    number, status = os.waitpid(child, os.WNOHANG)
-    return os.waitstatus_to_exitcode(status) if number else None
+    def __add__(self, other: "Tally") -> "Tally":
+        survived = self.survived + other.survived
+        return Tally(self.met + other.met, survived, self.faults + other.faults)
 
 
 def run_folder(folder: Path) -> Path | None:
     return next((found.parent for found in folder.glob("runs/**/config.yaml")), None)
 
 
-def has_begun(folder: Path, stage: str) -> bool:
+def has_begun(folder: Path, run: Path | None, stage: str) -> bool:
     """Whether a run has come to a stage, as its files show it."""
     if stage == "rendering":
         return (folder / "cache").exists()
-    run = run_folder(folder)
     if stage == "preparing":
         return any(folder.glob("cache/*/checksums.json"))
     if run is None:
         return False
     if stage == "training":
-        return True
+        return (run / "config.yaml").is_file()
     if stage == "checkpoint":
-        return any(run.glob("checkpoints/*next*")) or any(run.glob("checkpoints/.*"))
+        checkpoints = run / "checkpoints"
+        names = [path.name for path in checkpoints.iterdir()] if checkpoints.is_dir() else ()
+        return any(name.startswith((".", "next")) for name in names)
     if stage == "testing":
         history = run / "history.csv"
         return history.is_file() and len(history.read_text().splitlines()) > EPOCHS
     return (run / "predictions.npz").is_file()
 
 
-def left_alone(folder: Path, method: str) -> Undisturbed:
-    """Let a run come to its end, and note when its stages began."""
-    folder.mkdir()
+def left_alone(folder: Path, start: Start) -> dict[str, float]:
+    """Let a run come to its end; return when its stages began."""
     begin, began = time.monotonic(), {}
-    child = start(folder, method)
+    child = start()
     while (status := ended(child)) is None:
         for stage in STAGES:
-            if stage not in began and has_begun(folder, stage):
+            if stage not in began and has_begun(folder, run_folder(folder), stage):
                 began[stage] = time.monotonic() - begin
         time.sleep(0.005)
     if status:
-        raise SystemExit(f"{method} fails undisturbed:\n{(folder / 'log.txt').read_text()}")
-    began["end"] = time.monotonic() - begin
-    return Undisturbed(folder, began)
+        raise SystemExit(f"a run fails undisturbed:\n{(folder / 'log.txt').read_text()}")
+    return began | {"end": time.monotonic() - begin}
 
 
 def stop_in(
-    stage: str, number: int, folder: Path, method: str, alone: Undisturbed, rng: random.Random
+    stage: str, number: int, folder: Path, start: Start, alone: Undisturbed, rng: random.Random
 ) -> tuple[int, bool]:
     """Start a run and send it a signal in a stage; return its exit status and whether it met it."""
     following = [when for when in alone.began.values() if when > alone.began[stage]]
     duration = 0.002 if stage == "checkpoint" else min(following) - alone.began[stage]
-    child = start(folder, method)
+    child = start()
     deadline = time.monotonic() + DEADLINE
-    while not has_begun(folder, stage) and time.monotonic() < deadline:
+    pause = 0.0002 if stage == "checkpoint" else 0.003
+    while not has_begun(folder, folder / alone.run, stage) and time.monotonic() < deadline:
         if (status := ended(child)) is not None:
             return status, False
-        time.sleep(0.0002)
+        time.sleep(pause)
     time.sleep(rng.uniform(0, duration))
     if (status := ended(child)) is not None:
         return status, False
@@ -157,7 +144,7 @@ def stop_in(
     while (status := ended(child)) is None:
         if time.monotonic() > deadline:
             os.kill(child, signal.SIGKILL)
-            raise TimeoutError(f"{method} hangs after signal {number} in {stage}")
+            raise TimeoutError(f"a run hangs after signal {number} in {stage}")
         time.sleep(0.005)
     return status, status != 0  # 0: it had all but ended
 
@@ -224,68 +211,85 @@ def _bytes(run: Path, run2: Path, name: str) -> bool:
     return (run / name).read_bytes() != (run2 / name).read_bytes()
 
 
-def endure(
-    folder: Path, method: str, alone: Undisturbed, kills: int, rng: random.Random
-) -> tuple[Counter[str], list[str]]:
-    """Disturb one run up to `kills` times; return the kills by stage, and what went wrong."""
+def endure(folder: Path, start: Start, alone: Undisturbed, kills: int, rng: random.Random) -> Tally:
+    """Disturb one run up to `kills` times; return what became of it."""
     folder.mkdir()
-    met: Counter[str] = Counter()
-    faults: list[str] = []
+    tally = Tally()
     damaged = False
     for stage in sorted(rng.choices(STAGES, k=kills), key=STAGES.index):
         number = rng.choice(SIGNALS)
-        status, was_met = stop_in(stage, number, folder, method, alone, rng)
+        status, was_met = stop_in(stage, number, folder, start, alone, rng)
         if not was_met:
-            faults += [f"exit {status} before a signal in {stage}"] * (status != 0)
+            tally.faults += [f"exit {status} before a signal in {stage}"] * (status != 0)
             break
-        met[stage] += 1
+        tally.met[stage] += 1
         if status not in EXITS[number]:
-            faults.append(f"exit {status} after {signal.Signals(number).name} in {stage}")
+            name = signal.Signals(number).name
+            tally.faults.append(f"exit {status} after {name} in {stage}")
         if stage in ("training", "checkpoint") and rng.random() < 0.3:
             damaged |= damage_last(folder, rng)
-    child = start(folder, method)
+    child = start()
     while (status := ended(child)) is None:
         time.sleep(0.01)
     log = (folder / "log.txt").read_text()
     if damaged and "cannot be used: going on from previous.ckpt" not in log:
-        faults.append("no sentence on the damaged checkpoint")
+        tally.faults.append("no sentence on the damaged checkpoint")
     if "Traceback" in log:
-        faults.append("a traceback")
-    faults += [f"exit {status} at last"] if status else differences(alone.folder, folder)
-    return met, faults
+        tally.faults.append("a traceback")
+    tally.faults += [f"exit {status} at last"] if status else differences(alone.folder, folder)
+    tally.survived = 0 if tally.faults else tally.met.total()
+    return tally
+
+
+def rounds(base: Path, kills: int, seed: str, start: Start) -> tuple[Counter[str], int, list[str]]:
+    """Disturb runs until there were as many kills, and compare each with one that is left alone.
+
+    Returns:
+        The fields of a `Tally`, which another process can read.
+    """
+    rng, total, place = random.Random(seed), Tally(), base / "run"
+    began = left_alone(place, start)
+    run = run_folder(place)
+    assert run is not None
+    alone = Undisturbed(place.rename(base / "alone"), run.relative_to(place), began)
+    while total.met.total() < kills:
+        left = kills - total.met.total()
+        tally = endure(place, start, alone, min(left, rng.choice((3, 6, 12))), rng)
+        if tally.faults:
+            kept = place.rename(base / f"fault-{total.met.total()}")
+            tally.faults = [f"{kept}: {fault}" for fault in tally.faults]
+        else:
+            shutil.rmtree(place)
+        total += tally
+        print(f"{base.name}: {total.met.total()} of {kills} kills", flush=True)
+    return total.met, total.survived, total.faults
 
 
 def main(arguments: Sequence[str] | None = None, say: Callable[[str], None] = print) -> int:
     """Run rounds until there were as many kills as asked for; return 1 if one had an effect."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kills", type=int, default=100, help="in all, shared by the methods")
+    parser.add_argument("--seed", type=int, default=0, help="of methods, stages and moments")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=[*METHODS])
     parser.add_argument("--blank-pictures", action="store_true", help="draw none, to be quicker")
     given = parser.parse_args(arguments)
     pictures.leave_blank(given.blank_pictures)
-    rng, counts, survived, alone = random.Random(given.seed), Counter[str](), 0, {}
-    base = Path(tempfile.mkdtemp(prefix="endurance-"))
-    number = 0
-    while counts.total() < given.kills:
-        method = given.methods[number % len(given.methods)]
-        if method not in alone:
-            alone[method] = left_alone(base / method, method)
-        left = given.kills - counts.total()
-        folder = base / f"{method}-{number}"
-        met, faults = endure(folder, method, alone[method], min(left, rng.choice((1, 2, 3))), rng)
-        counts += met
-        survived += 0 if faults else met.total()
-        if faults:
-            say(f"{method}: {'; '.join(faults)} (killed in {', '.join(met)}; see {folder})")
-        else:
-            shutil.rmtree(folder)
-        number += 1
-    say("  ".join(f"{stage} {counts[stage]}" for stage in STAGES))
-    say(f"{counts.total()} kills, {survived} survived")
-    if survived == counts.total():
+    base, total = Path(tempfile.mkdtemp(prefix="endurance-")), Tally()
+    say(f"seed {given.seed}; what is odd stays in {base}")
+    for number, method in enumerate(given.methods):
+        kills = (given.kills + len(given.methods) - 1 - number) // len(given.methods)
+        words = (f"method={method}", *COMMAND, *METHODS[method])
+        seed = f"{given.seed} {method}"
+        use = partial(rounds, base / method, kills, seed)
+        tally = Tally(*composed(words, base / method / "run", use))
+        counts = f"{method}: {tally.met.total()} kills, {tally.survived} survived"
+        say("\n".join([counts, *tally.faults]))
+        total += tally
+    say("  ".join(f"{stage} {total.met[stage]}" for stage in STAGES))
+    say(f"{total.met.total()} kills, {total.survived} survived")
+    if not total.faults:
         shutil.rmtree(base)
-    return int(survived < counts.total())
+    return int(bool(total.faults))
 
 
 if __name__ == "__main__":

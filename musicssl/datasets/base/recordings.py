@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicssl.audio.decode import read_audio
+from musicssl.audio.files import exists
 from musicssl.audio.instance_features import InstanceFeatures
 from musicssl.audio.instances import instance_store
 from musicssl.audio.log_mel import LogMel
@@ -145,24 +146,31 @@ class Recordings(ABC):
         """The annotations of the recordings that exist, read once, and the missing recordings.
 
         Raises:
-            InputError: If no recording exists, or an annotation file is missing or malformed.
+            InputError: If no recording exists, an annotation file is missing or malformed, or one
+                names a path outside of the folder.
         """
         self._check_settings()
         annotations, folder = self.annotations(), self.folder
         if not annotations.paths:
             raise InputError(f"the annotations of {self.name} in {folder} name no recording.")
-        exists = np.array([(folder / path).exists() for path in annotations.paths], np.bool_)
-        if not exists.any():
+        outside = [path for path in annotations.paths if _leads_outside(path)]
+        if outside:
             raise InputError(
-                f"none of the {len(exists)} recordings that {self.name}'s annotations name is in "
+                f"the annotations of {self.name} name {printable_path(outside[0])}, which is not "
+                f"below {folder}; {self.get}."
+            )
+        there = np.array([exists(folder / path) for path in annotations.paths], np.bool_)
+        if not there.any():
+            raise InputError(
+                f"none of the {len(there)} recordings that {self.name}'s annotations name is in "
                 f"{folder}, not even {annotations.paths[0]}; put the audio there, or {self.get}."
             )
-        missing = dict.fromkeys(_at(annotations.paths, ~exists), "is missing")
+        missing = dict.fromkeys(_at(annotations.paths, ~there), "is missing")
         paths = annotations.paths
         named = np.array([path == path.encode(errors="replace").decode() for path in paths], bool)
         cause = "has a name that is not UTF-8; rename it"  # no table or journal could name it
-        missing |= dict.fromkeys(_at(annotations.paths, exists & ~named), cause)
-        return Found(annotations.select(np.flatnonzero(exists & named)), missing)
+        missing |= dict.fromkeys(_at(annotations.paths, there & ~named), cause)
+        return Found(annotations.select(np.flatnonzero(there & named)), missing)
 
     def unreadable_files(self) -> dict[str, str]:
         """Return path and fault of the annotated files that cannot be used."""
@@ -282,6 +290,10 @@ def _activity_of_instances(annotations: Annotations, opened: _Opened) -> NDArray
     count = opened.x.shape[1]
     missing = max(0, count - activity.shape[1])
     return np.pad(activity, ((0, 0), (0, missing), (0, 0)))[:, :count]
+
+
+def _leads_outside(path: str) -> bool:
+    return path.startswith("/") or ".." in path.split("/")
 
 
 def _at(paths: Sequence[str], chosen: NDArray[np.bool_]) -> list[str]:

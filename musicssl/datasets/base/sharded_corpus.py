@@ -9,6 +9,7 @@ from musicssl.audio.shards import ShardedSound
 from musicssl.audio.shards_writing import write_shards
 from musicssl.data.corpus import Corpus
 from musicssl.errors import InputError
+from musicssl.limits import DAMAGE
 
 _ARRAYS = ("y", "mask", "split", "clip_ids", "groups", "activity", "sources", "pitches")
 _VALUES = ("name", "classes", "task", "instance_seconds", "credit")
@@ -47,7 +48,7 @@ def corpus_of(sound: ShardedSound, index: ShardIndex, url: str) -> Corpus:
         values["classes"] = tuple(values["classes"])
         arrays = {name: index.arrays.get(name) for name in _ARRAYS}
         return Corpus(x=sound, **{**values, **arrays})
-    except (KeyError, TypeError) as error:
+    except DAMAGE as error:
         raise InputError(f"the index of {url} is damaged ({error}); {AGAIN}.") from error
 
 

@@ -3,9 +3,7 @@
 import shutil
 import stat
 import tarfile
-import zlib
 from gzip import GzipFile
-from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 from zipfile import BadZipFile, ZipFile
@@ -16,9 +14,10 @@ from rich.progress import track
 
 from musicssl.cache import build_once
 from musicssl.errors import InputError
-from musicssl.limits import growth_fault
+from musicssl.limits import DAMAGE, growth_fault
 
 _CHUNK = 1 << 18  # bytes
+_MALFORMED: tuple[type[Exception], ...] = (tarfile.TarError, *DAMAGE)
 _TAR_END = 1024  # zero bytes, at least
 _FOLDERS_AND_FILES = (0, stat.S_IFDIR, stat.S_IFREG)  # 0: the zip does not state the type
 
@@ -50,17 +49,18 @@ def unpack(archive: Path, folder: Path) -> Path:
         raise InputError(
             f"this Python cannot unpack {archive.name} safely; update it to 3.11.4 or newer."
         )
-    damage = (tarfile.TarError, BadZipFile, EOFError, zlib.error, LZMAError, UnicodeDecodeError)
     try:
         return build_once(folder, lambda part: extract(archive, part, folder.name))
-    except damage as error:
-        raise _damaged(archive, error) from error
+    except InputError:
+        raise
     except OSError as error:
         if error.errno is None:  # from gzip or bz2, which cannot read the archive
             raise _damaged(archive, error) from error
         raise InputError(
             f"cannot unpack {archive}: {error}; fix that (free some space?) and try again."
         ) from error
+    except _MALFORMED as error:
+        raise _damaged(archive, error) from error
 
 
 def _damaged(archive: Path, error: Exception) -> InputError:

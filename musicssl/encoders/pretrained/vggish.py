@@ -5,7 +5,6 @@ are in a second file.
 """
 
 import pickle
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,9 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from musicssl.errors import InputError
+from musicssl.limits import DAMAGE
 
 Arrays = Mapping[str, NDArray[np.float32]]
 
+_UNREADABLE: tuple[type[Exception], ...] = (*DAMAGE, pickle.UnpicklingError)
 # The layers in torchvggish, and in the authors' checkpoint.
 _CONVOLUTIONS = {
     "features.0": "conv1",
@@ -97,10 +98,7 @@ def _read(path: Path | str) -> Arrays:
                 return {name: found[name] for name in found.files}
         content = torch.load(file, map_location="cpu", weights_only=True, mmap=False)
         return {name: torch.as_tensor(value).float().numpy() for name, value in content.items()}
-    except (
-        *(OSError, EOFError, ValueError, TypeError, RuntimeError, AttributeError),
-        *(pickle.UnpicklingError, zipfile.BadZipFile),
-    ) as error:
+    except _UNREADABLE as error:
         raise InputError(
             f"{path} cannot be read as a file of arrays; it has to be .npz, or a .pth that holds "
             "tensors by name and nothing else."

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from functools import partial
 from io import FileIO
 from pathlib import Path
-from tokenize import TokenError
 from types import TracebackType
 
 import numpy as np
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from musicssl.cache import line, write_all
 from musicssl.errors import InputError, write_errors
+from musicssl.limits import DAMAGE
 
 ROWS, JOURNAL = "h.npy", "journal.jsonl"
 _write_errors = partial(write_errors, what="the embeddings", kept="rows")
@@ -167,6 +167,6 @@ def _read_header(path: Path) -> _Header | None:
             npy.read_magic(file)
             shape, _, dtype = npy.read_array_header_1_0(file)
             offset = file.tell()
-    except (OSError, ValueError, TokenError, SyntaxError):  # of a header that is no literal
+    except DAMAGE:
         return None
     return (*shape, offset) if len(shape) == 2 and dtype == _TYPE else None

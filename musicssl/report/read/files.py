@@ -1,18 +1,14 @@
 """Which folders hold results, and their files, checked as they are read."""
 
 import json
-import lzma
 import math
 import re
-import struct
-import tokenize
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,17 +17,11 @@ from musicssl.cache import null_to_nan, without_checksum
 from musicssl.data.checks import learnable
 from musicssl.errors import InputError, printable
 from musicssl.evaluation.tasks import task_named
-from musicssl.limits import check_arrays
+from musicssl.limits import DAMAGE, check_arrays
 from musicssl.report.read.evaluation_set import EvaluationSet
 from musicssl.report.read.settings import relevant_settings
 from musicssl.runs.settings import load_settings
 
-# What Python, json, numpy and zipfile raise for bytes that are not what they should be.
-_DAMAGE = (
-    *(OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, EOFError),
-    *(MemoryError, RuntimeError, SyntaxError, tokenize.TokenError, struct.error),
-    *(BadZipFile, zlib.error, lzma.LZMAError),
-)
 _LARGEST_JSON = 1 << 28  # bytes
 _LARGEST_ARRAYS = 1 << 33  # bytes, unpacked
 _LONGEST_CAUSE = 200  # characters
@@ -279,7 +269,7 @@ def explained_damage(
     """
     try:
         yield
-    except _DAMAGE as error:
+    except DAMAGE as error:
         cause = printable(f"{type(error).__name__}: {error}")
         if len(cause) > _LONGEST_CAUSE:
             cause = cause[:_LONGEST_CAUSE] + "..."

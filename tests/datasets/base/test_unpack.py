@@ -206,6 +206,16 @@ def test_a_damaged_member_of_a_zip_is_found_however_compressed(tmp_path: Path, m
     assert not (tmp_path / "corpus").exists()
 
 
+def test_a_tar_whose_member_is_longer_than_any_file_is_damage(tmp_path: Path) -> None:
+    member = tarfile.TarInfo("x")
+    member.size = 1 << 80
+    archive = tmp_path / "a.tar.gz"
+    archive.write_bytes(gzip.compress(member.tobuf(tarfile.GNU_FORMAT) + bytes(2048)))
+    with pytest.raises(InputError, match=r"a\.tar\.gz (is damaged|would)"):
+        unpack(archive, tmp_path / "corpus")
+    assert not (tmp_path / "corpus").exists()
+
+
 def test_a_member_of_a_zip_without_a_name_is_damage(tmp_path: Path) -> None:
     archive = write_zip(tmp_path / "a.zip", "x")
     content = archive.read_bytes()
