@@ -1,5 +1,6 @@
 """`baseline`: simple features of whole clips, and a classifier of scikit-learn."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeAlias
 
@@ -102,7 +103,9 @@ class Baseline(WithoutNetwork):
             mask: True where a target was observed, (N, C) bool.
         """
         # Threads of the algebra libraries that wait for a busy core make a fit many times slower.
-        with threadpool_limits(torch.get_num_threads()):
+        with threadpool_limits(torch.get_num_threads()), warnings.catch_warnings():
+            # scikit-learn takes many classes with few clips each for a regression.
+            warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%")
             self.models = self._fitted_to(x, targets >= 0.5, mask)
 
     def _fitted_to(self, x: Floats, present: Bools, mask: Bools) -> list[Model]:

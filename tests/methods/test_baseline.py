@@ -151,6 +151,16 @@ def test_it_learns_from_the_labels_that_the_run_may_see(dataset):
     np.testing.assert_allclose(method.scores(test), other.predict(features(test)), rtol=1e-4)
 
 
+@pytest.mark.filterwarnings("error")
+def test_two_clips_of_each_class_are_no_regression():
+    """scikit-learn warns of that, and nobody could do anything about it."""
+    x, _, mask = clips(6)
+    targets = np.eye(3, dtype=np.float32)[[0, 0, 1, 1, 2, 2]]
+    method = baseline(task="multi_class")
+    method.fit(x[:5], targets[:5], np.ones_like(mask[:5]))
+    assert method.predict(x).shape == (6, 3)
+
+
 def test_what_it_cannot_do_is_said():
     with pytest.raises(InputError, match="classifies, but this corpus is a regression"):
         baseline(task="regression")
