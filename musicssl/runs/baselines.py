@@ -176,15 +176,13 @@ def _chosen(datamodule: SemiSupervisedDataModule, own: str | None) -> Sequence[S
     corpus = datamodule.corpus
     if not task_named(corpus.task).has_classes:
         raise InputError(f"they classify, and the targets of {corpus.name} are a regression.")
-    chosen: Sequence[SimpleBaseline]
-    if has_sound(datamodule.dataset):
-        chosen = OF_SOUND
-    elif corpus.is_sound:
+    chosen = (OF_SOUND if has_sound(datamodule.dataset) else ()) + (
+        OF_INSTANCES if not corpus.is_sound else ()
+    )
+    if not chosen:
         raise InputError(
             f"dataset={corpus.name} has no setting `features` with which MFCC could be computed."
         )
-    else:
-        chosen = OF_INSTANCES
     return [one for one in chosen if one.name != own]
 
 

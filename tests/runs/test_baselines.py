@@ -165,7 +165,7 @@ def test_a_baseline_is_compared_with_the_others(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_a_corpus_of_sound_has_two(tmp_path, capsys):
+def test_instances_of_sound_have_three(tmp_path, capsys):
     """Three tones of 0.3 s each, of which a clip has one."""
     rng = np.random.default_rng(0)
     lines = ["path,label,split"]
@@ -179,12 +179,13 @@ def test_a_corpus_of_sound_has_two(tmp_path, capsys):
     chosen = ("dataset=audio_folder", f"data.root={tmp_path}", "dataset.num_workers=1")
     folder = run_with(tmp_path, *chosen, "trainer.max_epochs=1")
     document = json.loads(folder.baselines.read_text())
-    assert list(document["baselines"]) == ["mfcc_lr", "log_mel_lr"]
+    assert list(document["baselines"]) == ["mfcc_lr", "log_mel_lr", "instances_lr"]
     for one in document["baselines"].values():
         assert one["macro"]["auroc"] == 1
     printed = " ".join(capsys.readouterr().out.split())
     assert "MFCC + logistic" in printed
     assert "log-mel statistics +" in printed
+    assert "instance" in printed
 
 
 @pytest.mark.parametrize("one", [*OF_SOUND, *OF_INSTANCES], ids=lambda one: one.name)
