@@ -1,4 +1,4 @@
-"""`label_enhancing`: missing labels are negatives, but for those that a teacher finds likely."""
+"""`label_enhancing`: missing labels are negatives, unless a teacher finds them likely."""
 
 import math
 from typing import Any, ClassVar
@@ -18,7 +18,7 @@ from musicssl.schedules import Schedule, bound_to
 
 
 class LabelEnhancing(Method):
-    """Train a teacher for which missing labels are negatives, then a student without the doubtful.
+    """Train a teacher with missing labels as negatives, then a student without the doubtful ones.
 
     The second of the author's studies of partly labelled clips (2021,
     https://arxiv.org/abs/2111.12761): most labels that are missing are negatives. In the first

@@ -1,4 +1,4 @@
-"""How a network that starts from trained weights is trained on: the settings `finetune`."""
+"""How a network that starts from trained weights is trained further: the settings `finetune`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from musicssl.errors import InputError
 
 @dataclass(frozen=True)
 class FineTuning:
-    """Which weights are trained on, from when on, and how fast.
+    """Which weights are trained, from which epoch, and at which learning rates.
 
     Args:
         frozen: Parts of the classifier that keep their weights and statistics.
