@@ -48,8 +48,8 @@ class LabelEnhancing(Method):
         super().__init__(**parts)
         if not self.task.has_classes or self.task.one_class_per_clip:
             raise InputError(
-                "method=label_enhancing is about missing labels among several, but the targets of "
-                f"this corpus are of the kind {self.task.name}; choose method=att."
+                "method=label_enhancing needs clips that may have several labels, but the targets "
+                f"of this corpus are of the kind {self.task.name}; choose method=att."
             )
         if not 0 <= pruned <= 1:
             raise InputError(f"method.pruned must be in [0, 1], got {pruned:g}.")
@@ -79,7 +79,7 @@ class LabelEnhancing(Method):
         self.phases.check_epochs()
         if self.data.missing == NEGATIVE:
             raise InputError(
-                "method=label_enhancing says itself which missing labels are negatives; leave "
+                "method=label_enhancing decides which missing labels are negatives; leave "
                 "data.missing=negative out."
             )
 

@@ -97,7 +97,7 @@ def test_networks_that_do_not_fit_are_refused_and_leave_no_run(theirs, tmp_path,
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["finetune.lora=4"], r"finetune\.lora is for trained weights; name some"),
+        (["finetune.lora=4"], r"finetune\.lora needs trained weights; type finetune\.checkpoint"),
         (["finetune.layer_decay=0.7"], r"finetune\.layer_decay is for trained weights"),
         (["finetune.layer_decay=7"], "above 0 and at most 1"),
         (["finetune.frozen=[encoder]", "finetune.unfreeze_epoch=9", "START"], "leaves none of 2"),
