@@ -94,11 +94,11 @@ def resolved(config: DictConfig) -> dict[str, Any]:
     check_removed(HydraConfig.get().overrides.task)
     if config.dataset is not None and "root" in config.dataset and config.dataset.root is None:
         choice = HydraConfig.get().runtime.choices["dataset"]
-        raise InputError(f"dataset={choice} lies in files; say where with data.root=FOLDER.")
+        raise InputError(f"dataset={choice} is read from files; type data.root=FOLDER.")
     try:
         settings = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as error:
-        raise InputError(f"{error.full_key} has no default; say {error.full_key}=...") from error
+        raise InputError(f"{error.full_key} has no default; type {error.full_key}=...") from error
     assert isinstance(settings, dict)
     return {str(key): value for key, value in settings.items()}
 

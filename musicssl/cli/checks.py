@@ -51,7 +51,7 @@ def check_values(settings: Mapping[str, Any]) -> None:
         if place.rpartition(".")[2] in ("seed", "split_seed"):
             _check_seed(place, {last: value})
         if last == "_partial_" and not isinstance(value, bool):
-            raise InputError(f"{key} is not for you to set, got {value_text(value)}; leave it out.")
+            raise InputError(f"{key} cannot be set, got {value_text(value)}; leave it out.")
     for key in ("name", "runs"):
         if isinstance(settings.get(key), list | dict):
             raise InputError(f"{key} must be a word, got {value_text(settings[key])}.")
@@ -115,7 +115,7 @@ def _check_trainer(trainer: Any) -> None:
     if epochs is not None and validated > epochs:
         raise InputError(
             f"trainer.check_val_every_n_epoch={validated} with trainer.max_epochs={epochs}: no "
-            "epoch would be validated; lower the one or raise the other."
+            "epoch would be validated; lower the first or raise the second."
         )
     if _count(trainer, "accumulate_grad_batches", 1) is None:
         raise InputError(

@@ -75,8 +75,8 @@ def draw_again(config: DictConfig, settings: dict[str, Any], folder: RunFolder, 
     probe: OnlineProbe | None = getattr(method, "probe", None)
     if probe is None:
         raise InputError(
-            f"embedding_map={config.embedding_map} draws what methods learn that learn embeddings, "
-            f"and {config.name} is none; leave it out."
+            f"embedding_map={config.embedding_map} is for methods that learn embeddings, which "
+            f"{config.name} does not; leave it out."
         )
     datamodule = data()
     test = probe.embedded(datamodule.batches("test"))
@@ -103,7 +103,9 @@ def corrupt_and_test(
     )
 
     if not folder.best.is_file():
-        raise InputError(f"corruption=... tests networks, and {config.name} is none; leave it out.")
+        raise InputError(
+            f"corruption=... tests a network, and {config.name} has none; leave it out."
+        )
     datamodule = data()
     method = trained(config, settings, folder)
     severities = chosen_severities(to_plain(config.severities))

@@ -34,9 +34,8 @@ def fine_tuning(settings: Mapping[str, Any]) -> FineTuning:
     trained = weights is not None or hear_module(settings["method"]) is not None
     if chosen.given and checkpoint is None and not trained:
         raise InputError(
-            f"{chosen.given[0]} keeps weights of a finetune.checkpoint; name one."
-            if chosen.frozen
-            else f"{chosen.given[0]} is for trained weights; name some, finetune.checkpoint=..."
+            f"{chosen.given[0]} needs trained weights; type finetune.checkpoint=FILE, or leave "
+            f"{chosen.given[0]} out."
         )
     return chosen
 

@@ -146,7 +146,7 @@ class _Job:
         """
         typed, decisions = self.options.threshold, self.ensemble.decisions
         if typed is not None and not self._has_classes:
-            raise InputError("--threshold decides about classes, and this is a regression.")
+            raise InputError("a regression has no classes to decide about; leave --threshold out.")
         if self.options.calibrated and decisions is None:
             raise InputError(_none_chosen("--calibrated", self.options.model))
         if typed in (None, "val"):

@@ -56,18 +56,18 @@ def check_one_source(config: DictConfig, file: Path | None) -> None:
             "embeddings=FILE and encoder=NAME (untrained, or with encoder.weights)."
         )
     if config.checkpoint is None and file is None and config.dataset is None:
-        raise InputError("encoder=... needs a corpus to be probed on; name one with dataset=...")
+        raise InputError("a probe of encoder=... needs a corpus; name one with dataset=...")
 
 
 def name_logger(config: DictConfig) -> None:
     """Keep only whether there is a logger: its settings are those of a training run.
 
     Raises:
-        InputError: If it is none for probes.
+        InputError: If it does not work with probes.
     """
     name = HydraConfig.get().runtime.choices["logger"]
     if name not in ("none", "wandb"):
-        raise InputError(f"logger={name} is none for probes; choose logger=wandb.")
+        raise InputError(f"logger={name} does not work with probes; choose logger=wandb or none.")
     with open_dict(config):
         config.logger = name == "wandb"
 

@@ -132,7 +132,7 @@ def find_checkpoint(config: DictConfig) -> Checkpoint | None:
         return None
     asked = [name for name in command_line_overrides() if name.partition(".")[0] == "features"]
     if asked:
-        raise InputError(f"{asked[0]}=... is for the checkpoint to say; leave it out.")
+        raise InputError(f"the checkpoint sets the features; leave out {asked[0]}=...")
     return Checkpoint.read(Path(config.checkpoint).expanduser())
 
 

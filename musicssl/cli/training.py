@@ -128,7 +128,7 @@ def train_and_test(
     check_corpus_for(kind.needs, datamodule.corpus)  # others do not know the sizes of tokens
     method: Learner = instantiate(config.method, **datamodule.sizes)
     if config.continue_from is not None and not isinstance(method, Method):
-        raise InputError(f"{config.name} has no network to train on; leave continue_from out.")
+        raise InputError(f"{config.name} trains no network; leave continue_from out.")
     add_teacher(config, settings, datamodule, method.needs)
     datamodule.serve(method.needs)
     start, said = fine_tuning.start(method, settings, datamodule)

@@ -44,7 +44,7 @@ def check_targets(
     if task == "multi_class":
         _check_one_hot(corpus, clip_ids, y, mask)
     if not train.any():
-        raise InputError(f"{corpus}: no clip is in the training split; nothing can be learnt.")
+        raise InputError(f"{corpus}: no clip is in the training split; mark some as 'train'.")
     _check_learnable(corpus, task, classes, y, mask, train)
 
 

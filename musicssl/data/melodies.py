@@ -1,4 +1,4 @@
-"""What datasets of melodies say of tokens, so that decoded melodies can be drawn and measured."""
+"""The interface of datasets of melodies, with which decoded melodies can be drawn and measured."""
 
 from typing import Protocol, runtime_checkable
 

@@ -1,4 +1,4 @@
-"""Labels that are missing: hidden one at a time, and taken for absent or left out."""
+"""Missing labels: labels are hidden one at a time, and treated as negative or left out."""
 
 import numpy as np
 from numpy.typing import NDArray

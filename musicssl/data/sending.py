@@ -1,4 +1,4 @@
-"""Batches of sound on their way to a GPU, while it computes the step before.
+"""Copying of batches of sound to a GPU, while the GPU computes the step before.
 
 A clip store has 16 bits a sample. They are sent as they are, half the bytes of floats, from pinned
 memory and on a stream of their own, and become floats on the device. Samples are the same to the

@@ -68,7 +68,7 @@ class Teacher:
             raise InputError(
                 f"{table.name} has none of the {len(clip_ids):,} clips of the corpus; its clips "
                 f"have names such as {str(table.clip_ids[0])!r}, those of the corpus such as "
-                f"{str(clip_ids[0])!r}."
+                f"{str(clip_ids[0])!r}; choose a file made for it."
             )
 
     def knows(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -76,7 +76,7 @@ class Shards:
     def _opened(self) -> tuple[ShardedSound, ShardIndex]:
         if self.root is None:
             raise InputError(
-                "dataset=shards lies in files; say where with data.root=FOLDER, or a URL."
+                "dataset=shards is read from files; type data.root=FOLDER, or data.root=URL."
             )
         cache = Path(self.cache).expanduser()
         return ShardedSound.open(Place.of(str(self.root)), cache, self.cache_gb)

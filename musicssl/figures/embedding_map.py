@@ -63,7 +63,9 @@ def project(h: NDArray[np.floating], method: str = "pca") -> Projection2D:
 
     check_layout(method)
     if len(h) < FEWEST:
-        raise InputError(f"a map of {len(h)} clips shows nothing; give it {FEWEST} or more.")
+        raise InputError(
+            f"a map needs {FEWEST} clips or more, got {len(h)}; set embedding_map=null."
+        )
     z = StandardScaler().fit_transform(np.asarray(h, np.float64))
     if not z.any():
         return Projection2D(np.zeros((len(h), 2)), "all embeddings are alike")

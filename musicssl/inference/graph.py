@@ -70,8 +70,8 @@ class _ChunkEmbedding(nn.Module):
         encoder = cast(AudioEncoder, network.encoder)
         if encoder.reach:
             raise InputError(
-                f"{type(encoder).__name__} hears beyond the ends of its chunks, for which there is "
-                "no graph; export without --onnx and --torch-export."
+                f"{type(encoder).__name__} reads sound beyond the ends of its chunks, for which "
+                "there is no graph; export without --onnx and --torch-export."
             )
         for name, module in list(encoder.named_children()):
             if isinstance(module, LogMelFrontend):

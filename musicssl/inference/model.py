@@ -130,7 +130,7 @@ class Model:
         if isinstance(audio, str | Path):
             return stream_audio(Path(audio), self.sample_rate)
         if sample_rate is None:
-            raise InputError("samples do not say their rate; give sample_rate in Hz.")
+            raise InputError("an array of samples has no sample rate; pass sample_rate=..., in Hz.")
         samples = np.asarray(audio, np.float32)
         if samples.ndim == 2 and len(samples) > 0:
             samples = samples.mean(axis=0)

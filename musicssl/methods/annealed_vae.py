@@ -1,4 +1,4 @@
-"""`annealed_vae`: an autoencoder whose latent variables are allowed more and more nats."""
+"""`annealed_vae`: an autoencoder whose latent variables may hold a rising amount of information."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from musicssl.methods.generative.warmup import Warmup
 
 
 class AnnealedVAE(LatentVAE):
-    """Draw the KL divergence to a capacity that rises during training.
+    """Keep the KL divergence near a capacity that rises during training.
 
         loss = -log p(x|z) / D + beta | KL(q(z|x) || p(z)) - C_t |
 

@@ -15,7 +15,7 @@ from musicssl.networks.distributed import gathered
 
 
 class AttributeRegularisedVAE(LatentVAE):
-    """Order the clips along latent dimension r as by attribute r.
+    """Train latent dimension r to put the clips in the order of attribute r.
 
         loss = -log p(x|z) / D + beta | KL(q(z|x) || p(z)) - C | + gamma sum over r of L_r
 

@@ -1,4 +1,4 @@
-"""`beta_vae`: an autoencoder whose latent variables cost more, or less, than in a plain one."""
+"""`beta_vae`: an autoencoder with a weight on the KL divergence of its latent variables."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from musicssl.methods.generative.warmup import Warmup
 
 
 class BetaVAE(LatentVAE):
-    """Weigh the KL divergence by beta, less a number of nats that are free.
+    """Multiply the KL divergence, above a number of free nats, by beta.
 
         loss = -log p(x|z) / D + max(beta_t KL(q(z|x) || p(z)) - free_nats, 0)
 

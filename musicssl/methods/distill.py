@@ -10,7 +10,7 @@ from musicssl.methods.base.distillation import DistillationMethod
 
 
 class Distill(DistillationMethod):
-    """Answer as a teacher does, class by class.
+    """Learn to make the predictions of a teacher, class by class.
 
     Hinton, Vinyals and Dean 2015, https://arxiv.org/abs/1503.02531, for labels that may be
     missing, as Ding and Lerch 2023, https://arxiv.org/abs/2306.17424, compare EAsT with it ("KD"):

@@ -1,4 +1,4 @@
-"""`east`: embeddings as teachers, of the relations between the clips of a batch."""
+"""`east`: embeddings of a larger network as the teacher of a small one."""
 
 from typing import Any, ClassVar, Literal
 
@@ -19,7 +19,7 @@ _FEWEST_CLIPS = {"distance_correlation": 2, "unbiased_distance_correlation": 4, 
 
 
 class EAsT(DistillationMethod):
-    """Arrange the clips of a batch as the embeddings of another network do.
+    """Learn features in which the same clips are similar as in the embeddings of a teacher.
 
     Ding and Lerch 2023, "Audio Embeddings as Teachers for Music Classification",
     https://arxiv.org/abs/2306.17424:

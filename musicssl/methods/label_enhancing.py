@@ -1,4 +1,4 @@
-"""`label_enhancing`: missing labels are negatives, but for those that a teacher finds likely."""
+"""`label_enhancing`: missing labels are negatives, unless a teacher finds them likely."""
 
 import math
 from typing import Any, ClassVar
@@ -18,7 +18,7 @@ from musicssl.schedules import Schedule, bound_to
 
 
 class LabelEnhancing(Method):
-    """Train a teacher for which missing labels are negatives, then a student without the doubtful.
+    """Train a teacher with missing labels as negatives, then a student without the doubtful ones.
 
     The second of the author's studies of partly labelled clips (2021,
     https://arxiv.org/abs/2111.12761): most labels that are missing are negatives. In the first
@@ -48,8 +48,8 @@ class LabelEnhancing(Method):
         super().__init__(**parts)
         if not self.task.has_classes or self.task.one_class_per_clip:
             raise InputError(
-                "method=label_enhancing is about missing labels among several, but the targets of "
-                f"this corpus are of the kind {self.task.name}; choose method=att."
+                "method=label_enhancing needs clips that may have several labels, but the targets "
+                f"of this corpus are of the kind {self.task.name}; choose method=att."
             )
         if not 0 <= pruned <= 1:
             raise InputError(f"method.pruned must be in [0, 1], got {pruned:g}.")
@@ -79,7 +79,7 @@ class LabelEnhancing(Method):
         self.phases.check_epochs()
         if self.data.missing == NEGATIVE:
             raise InputError(
-                "method=label_enhancing says itself which missing labels are negatives; leave "
+                "method=label_enhancing decides which missing labels are negatives; leave "
                 "data.missing=negative out."
             )
 

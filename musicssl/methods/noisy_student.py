@@ -1,4 +1,4 @@
-"""`noisy_student`: a frozen teacher's answers are the labels that a disturbed student lacks."""
+"""`noisy_student`: the predictions of a frozen teacher replace missing labels of a student."""
 
 from typing import Any, ClassVar, Literal
 
@@ -12,7 +12,7 @@ from musicssl.methods.base.semi_supervised import SemiSupervisedMethod, Step
 
 
 class NoisyStudent(SemiSupervisedMethod):
-    """Train a student under noise to answer as a trained teacher does without.
+    """Train a student on augmented clips to predict what a teacher predicts on the same clips.
 
     Xie, Luong, Hovy and Le 2020, https://arxiv.org/abs/1911.04252, as Won, Choi and Serra 2021,
     https://arxiv.org/abs/2111.13457, use it for music tagging: the teacher has learnt from labelled

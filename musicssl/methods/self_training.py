@@ -1,4 +1,4 @@
-"""`self_training`: a classifier that is fitted again to its most confident answers."""
+"""`self_training`: a classifier that is fitted again to its most confident predictions."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal
@@ -17,7 +17,7 @@ from musicssl.methods.baseline import Baseline, Floats, Model, probabilities_of
 
 
 class SelfTraining(Baseline):
-    """Fit a classifier of scikit-learn to the labels, then to its own answers, class by class.
+    """Fit a classifier to the labels, then also to its own predictions, class by class.
 
     Class-balanced self-training (Zou et al. 2018, https://arxiv.org/abs/1810.07911, section 3.2)
     with the features and classifiers of `method=baseline`:

@@ -1,4 +1,4 @@
-"""`semisupcon`: contrastive learning from views, labels and similarities, at any mix."""
+"""`semisupcon`: contrastive learning from views, from labels, or from both."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`simmatch`: predictions and similarities to labelled clips on a weak view teach a strong view."""
+"""`simmatch`: targets of a strong view are predictions and similarities from a weak view."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +21,7 @@ from musicssl.networks.thresholds.base import Thresholds
 
 
 class SimMatch(EnsemblingMethod):
-    """Match the classes of two views, and their similarities to the labelled clips.
+    """Match two views in their predictions and in their similarities to the labelled clips.
 
     Zheng et al. 2022, https://arxiv.org/abs/2203.06915, for corpora with one class per clip. Both
     views pass the student in one batch. From the weak view of an unlabelled clip come probabilities

@@ -142,7 +142,7 @@ class VaDE(AutoencoderMethod):
             return
         datamodule = self.data
         if datamodule.b_s != self.b_s:
-            raise InputError("method.b_s mirrors data.b_s; set data.b_s instead.")
+            raise InputError("method.b_s must be the same as data.b_s; set data.b_s only.")
         count, clips = len(self.mixture.logits), len(datamodule.training_rows())
         if count > clips:
             raise InputError(

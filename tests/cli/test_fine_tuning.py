@@ -97,8 +97,8 @@ def test_networks_that_do_not_fit_are_refused_and_leave_no_run(theirs, tmp_path,
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["finetune.lora=4"], r"finetune\.lora is for trained weights; name some"),
-        (["finetune.layer_decay=0.7"], r"finetune\.layer_decay is for trained weights"),
+        (["finetune.lora=4"], r"finetune\.lora needs trained weights; type finetune\.checkpoint"),
+        (["finetune.layer_decay=0.7"], r"finetune\.layer_decay needs trained weights"),
         (["finetune.layer_decay=7"], "above 0 and at most 1"),
         (["finetune.frozen=[encoder]", "finetune.unfreeze_epoch=9", "START"], "leaves none of 2"),
         (["finetune.lora=99", "START"], "more than 8, the width of a layer"),

@@ -392,9 +392,9 @@ class Evil:
         (("checkpoint={ckpt}", "dataset=tiny", "baselines=[chance]"), "no baseline 'chance'"),
         (
             ("checkpoint={ckpt}", "dataset=tiny", "features.num_mels=64"),
-            "for the checkpoint to say",
+            "the checkpoint sets",
         ),
-        (("checkpoint={ckpt}", "dataset=tiny", "logger=csv"), "logger=csv is none for probes"),
+        (("checkpoint={ckpt}", "dataset=tiny", "logger=csv"), "logger=csv does not work with"),
         (("checkpoint={ckpt}", "dataset=tiny_sound"), "sound"),
         (("checkpoint={ckpt}", "dataset=tiny", "probe.strengths=[]"), "strengths"),
         (("checkpoint={ckpt}", "dataset=tiny", "corruption=gain"), "corruption"),

@@ -174,8 +174,8 @@ def test_the_same_folder_with_other_settings_is_refused_and_left_whole(tmp_path)
         ("data.p_s=0", "leaves no labelled clip"),
         ("data.p_cells=0", "data.p_cells"),
         ("finetune.checkpoint=nowhere.ckpt", "there is no checkpoint nowhere.ckpt"),
-        ("dataset=audio_folder", "dataset=audio_folder lies in files; say where with data.root"),
-        ("finetune.frozen=[encoder]", "finetune.frozen keeps weights of a finetune.checkpoint"),
+        ("dataset=audio_folder", "dataset=audio_folder is read from files; type data.root"),
+        ("finetune.frozen=[encoder]", "finetune.frozen needs trained weights; type"),
     ],
 )
 def test_a_mistake_is_named_and_leaves_no_run(tmp_path, override, message):

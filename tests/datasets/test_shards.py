@@ -116,5 +116,5 @@ def test_features_that_shards_do_not_have_are_refused(folder, tmp_path):
         sharded(tmp_path, features=Waveform(16_000)).load()
     with pytest.raises(InputError, match=r"type features=waveform and an encoder of sound"):
         sharded(tmp_path, features=LogMel()).load()
-    with pytest.raises(InputError, match=r"say where with data.root=FOLDER, or a URL"):
+    with pytest.raises(InputError, match=r"type data.root=FOLDER, or data.root=URL"):
         Shards(None).load()

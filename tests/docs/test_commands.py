@@ -31,6 +31,7 @@ TASKS = {  # where it is not multi_label
     "dataset=emomusic": "regression",
     "dataset=gtzan": "multi_class",
     "dataset=esc10": "multi_class",
+    "dataset=synthband_solo": "multi_class",
     "dataset.path=digits.npz": "multi_class",
     "experiment=vade_semi_supervised": "multi_class",
 }

@@ -48,7 +48,7 @@ def test_the_values_of_a_page_are_those_that_hydra_composes(choice):
 def test_settings_are_read_with_their_comments():
     conf = read("method", "byol")
     assert conf.base == "representation"
-    assert conf.sentence.startswith("Predict a slowly moving average's projection of another crop")
+    assert conf.sentence.startswith("Predict an averaged network's projection of another crop")
     assert "Sets:" not in conf.sentence
     assert conf.settings["data.crop_seconds"].comment.startswith("one chunk of the larger encoders")
     assert conf.settings["data.b_s"].value == "`0.0`"

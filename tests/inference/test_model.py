@@ -100,7 +100,7 @@ def test_any_rate_and_number_of_channels(run):
 @pytest.mark.parametrize(
     ("samples", "rate", "cause"),
     [
-        (np.zeros(8000, np.float32), None, "give sample_rate"),
+        (np.zeros(8000, np.float32), None, "pass sample_rate"),
         (np.full(8000, np.nan, np.float32), RATE, "NaN"),
         (np.zeros((2, 2, 2), np.float32), RATE, "samples are"),
         (np.zeros(0, np.float32), RATE, "not empty"),

@@ -122,7 +122,7 @@ def test_the_mask_is_the_same_after_a_resumption(tmp_path):
     [
         ({"pruned": 1.5}, r"method\.pruned must be in \[0, 1\]"),
         ({"teacher_epochs": 0}, r"method\.teacher_epochs must be 1 or more"),
-        ({"task": "multi_class", "loss": None}, "missing labels among several"),
+        ({"task": "multi_class", "loss": None}, "clips that may have several labels"),
     ],
 )
 def test_settings_out_of_range_are_refused(settings, message):

@@ -465,7 +465,7 @@ def test_other_kinds_of_targets_are_clustered_without_labels(tmp_path, settings)
                 ("method.pretrain_epochs=2",),
                 "pretrain_epochs=2 leaves none of the trainer.max_epochs=2",
             ),
-            (("method.b_s=0.5",), "set data.b_s instead"),
+            (("method.b_s=0.5",), "set data.b_s only"),
             (
                 ("data.b_s=0.5", "data.p_s=0.012"),
                 "there is none of ., .; set data.stratified=true, raise data.p_s, or set "

@@ -83,7 +83,7 @@ def test_what_cannot_be_trained_on_is_one_sentence(short, tmp_path, words, sente
 
 
 def test_a_method_without_a_network_has_nothing_to_train_on(short, tmp_path):
-    with pytest.raises(InputError, match="has no network to train on; leave continue_from out"):
+    with pytest.raises(InputError, match="trains no network; leave continue_from out"):
         run(tmp_path, "method=baseline", f"continue_from={short.path}")
 
 

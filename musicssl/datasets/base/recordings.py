@@ -152,7 +152,10 @@ class Recordings(ABC):
         self._check_settings()
         annotations, folder = self.annotations(), self.folder
         if not annotations.paths:
-            raise InputError(f"the annotations of {self.name} in {folder} name no recording.")
+            raise InputError(
+                f"the annotations of {self.name} in {folder} name no recording; set data.root to "
+                "the folder of the corpus."
+            )
         outside = [path for path in annotations.paths if _leads_outside(path)]
         if outside:
             raise InputError(

@@ -11,7 +11,7 @@ from musicssl.networks.ensemble import PredictionEnsemble
 
 
 class EnsemblingMethod(SemiSupervisedMethod):
-    """Keep the average of what the network gave for each clip, also in checkpoints.
+    """Keep the average of the network's outputs for each clip, also in checkpoints.
 
     A subclass allocates `ensemble` in `setup`, when the number of clips is known.
 

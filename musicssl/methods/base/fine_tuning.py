@@ -1,4 +1,4 @@
-"""How a network that starts from trained weights is trained on: the settings `finetune`."""
+"""How a network that starts from trained weights is trained further: the settings `finetune`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from musicssl.errors import InputError
 
 @dataclass(frozen=True)
 class FineTuning:
-    """Which weights are trained on, from when on, and how fast.
+    """Which weights are trained, from which epoch, and at which learning rates.
 
     Args:
         frozen: Parts of the classifier that keep their weights and statistics.
@@ -48,7 +48,7 @@ class FineTuning:
         if alpha is not None and not (_is_number(alpha) and alpha > 0):
             raise InputError(f"finetune.lora_alpha must be a number above 0, got {alpha}.")
         if alpha is not None and self.lora is None:
-            raise InputError("finetune.lora_alpha scales finetune.lora=RANK; give a rank as well.")
+            raise InputError("finetune.lora_alpha has no effect alone; add finetune.lora=RANK.")
         if self.unfreeze_epoch is not None and not self.frozen:
             raise InputError(
                 "finetune.unfreeze_epoch ends the time of finetune.frozen; name parts to freeze, "

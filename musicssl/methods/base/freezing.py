@@ -25,7 +25,7 @@ class Freezing:
     def freeze(
         self, parts: Sequence[nn.Module], trained: Iterable[nn.Parameter], until: int | None
     ) -> None:
-        """Take up parts whose parameters have been frozen.
+        """Add parts whose parameters have been frozen.
 
         Args:
             parts: The parts.

@@ -1,4 +1,4 @@
-"""What methods without a network say to settings of networks."""
+"""How methods without a network refuse settings of networks."""
 
 from collections.abc import Mapping
 

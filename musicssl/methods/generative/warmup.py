@@ -1,4 +1,4 @@
-"""When the regulariser of latent variables sets in."""
+"""When the regulariser of latent variables starts."""
 
 from dataclasses import dataclass
 

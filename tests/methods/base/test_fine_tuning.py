@@ -250,7 +250,7 @@ def test_every_optimizer_resumes_across_an_unfreezing(tmp_path, optimizer):
         ({"lora": 0}, r"finetune\.lora must be a whole number from 1 up, got 0"),
         ({"lora": True}, "lora must be a whole number"),
         ({"lora": 2.0}, "lora must be a whole number"),
-        ({"lora_alpha": 2}, "give a rank as well"),
+        ({"lora_alpha": 2}, "add finetune.lora=RANK"),
         ({"lora": 2, "lora_alpha": 0}, "lora_alpha must be a number above 0"),
         ({"unfreeze_epoch": 1}, r"name parts to freeze, such as finetune\.frozen=\[encoder\]"),
         ({"frozen": ["encoder"], "unfreeze_epoch": 0}, "unfreeze_epoch must be a whole number"),
