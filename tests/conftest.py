@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,8 @@ _ROOMS = ("cli", "methods", "report", "runs", "test_benchmarks.py")
 _DRAW_MUCH = [Path(__file__).parent / room for room in _ROOMS]
 
 compose_quickly()
+# A shell lets its jobs in the background ignore SIGINT, and they what they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:

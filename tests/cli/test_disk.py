@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from tests.support import preloaded
+from tests.support.arrays import arrays_in
 from tests.support.commands import ROOT, SEARCH_PATH
 from tests.support.small_disk import NOT_ALLOWED
 
@@ -66,7 +67,7 @@ def test_a_run_that_filled_a_disk_goes_on_when_there_is_room(tmp_path, size, hol
     assert ".ckpt.part" not in left  # it would take room for nothing
     once, later = (tmp_path / "roomy/runs/small", tmp_path / "kept/runs/small")
     assert (later / "metrics.json").read_text() == (once / "metrics.json").read_text()
-    whole, resumed = (np.load(run / "predictions.npz")["scores"] for run in (once, later))
+    whole, resumed = (arrays_in(run / "predictions.npz")["scores"] for run in (once, later))
     np.testing.assert_array_equal(whole, resumed)
 
 

@@ -127,7 +127,8 @@ def test_every_sweep_varies_settings_that_exist(sweep):
             with initialize_config_dir(str(CONF), version_base="1.3"):
                 # A choice that belongs to a method needs one that takes it.
                 first = [f"{k}={v[0]}" for k, v in found.items() if k != key]
-                compose("train", [f"sweep={sweep}", *first, f"{key}={value}"])
+                corpus = ["dataset=esc10"] if "dataset.fold" in found else []
+                compose("train", [f"sweep={sweep}", *corpus, *first, f"{key}={value}"])
 
 
 def test_label_fraction_is_figure_5_3():

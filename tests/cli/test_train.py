@@ -14,6 +14,7 @@ from musicssl.runs.checkpoint import Checkpoint, load_method
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.history import read_history
 from musicssl.seeding import StepSeed
+from tests.support.arrays import arrays_in
 from tests.support.commands import shell
 from tests.support.opens import opens_of
 from tests.support.quick import slow_after
@@ -25,7 +26,7 @@ from tests.support.training_command import QUICK, TINY, run
 @pytest.mark.pictures
 def test_a_run_leaves_scores_that_its_tables_and_its_checkpoint_agree_with(tmp_path, capsys):
     folder = run(tmp_path / "run")
-    saved = np.load(folder.path / "predictions.npz")  # loads without pickle
+    saved = arrays_in(folder.path / "predictions.npz")  # loads without pickle
     scores, targets, mask = (torch.from_numpy(saved[k]) for k in ("scores", "targets", "mask"))
     document = json.loads(folder.metrics.read_text())
     expected = macro(per_class_metrics(scores, targets, mask))
@@ -101,7 +102,7 @@ SOUND = (
 def test_methods_read_sound(tmp_path):
     folder = run(tmp_path / "att", *SOUND)
     corpus = TinySound(variable_lengths=True).load()
-    saved = np.load(folder.path / "predictions.npz")
+    saved = arrays_in(folder.path / "predictions.npz")
     assert saved["clip_ids"].tolist() == corpus.clip_ids[corpus.split == "test"].tolist()
 
     method, _ = load_method(folder.best)

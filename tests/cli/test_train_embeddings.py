@@ -14,6 +14,7 @@ from musicssl.probing.base import Embeddings
 from musicssl.probing.linear import fit_linear
 from musicssl.runs.artifacts.label_curve import read_probe_curves
 from musicssl.runs.checkpoint import load_method, read_checkpoint
+from tests.support.arrays import arrays_in
 from tests.support.quick import slow_after
 from tests.support.tiny_sound import TinySound
 from tests.support.training_command import run
@@ -30,7 +31,7 @@ SMALL = (
 def test_a_run_is_judged_by_a_linear_probe_that_its_checkpoint_holds(tmp_path, capsys):
     few = "method.probe_clips=5"  # of 21 while it trains: the saved probe is the one of the end
     folder = run(tmp_path / "run", "method=semisupcon", *SMALL, "data.p_s=0.5", few)
-    saved = np.load(folder.path / "predictions.npz")
+    saved = arrays_in(folder.path / "predictions.npz")
     method, _ = load_method(folder.best)
     clips = data_of_the_run()
     scores = torch.cat([method.scores(batch) for batch in clips.batches("test")])

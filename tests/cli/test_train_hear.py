@@ -19,6 +19,7 @@ from musicssl.runs.checkpoint import Checkpoint, load_method
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.probes.source import of_checkpoint, untrained
 from tests.support import probing_command, training_command
+from tests.support.arrays import arrays_in
 from tests.support.hear_modules import GOOD, write_module
 from tests.support.tone_folder import CLASSES, write_folder
 
@@ -130,7 +131,7 @@ def test_probed_embeddings_are_those_of_the_module(recordings, name, tmp_path, k
         *(*corpus(recordings), *choice, f"embeddings.save={saved}", "data.p_s=1.0", "seeds=1"),
     )
     assert folder.is_complete
-    found = np.load(saved)
+    found = arrays_in(saved)
     functions = {"scene": "get_scene_embeddings", "timestamps": "get_timestamp_embeddings"}
     for clip, h in zip(found["clip_ids"], found["embeddings"], strict=True):
         expected = by_hand(name, functions[kind], recordings / str(clip))

@@ -10,6 +10,7 @@ from musicssl.evaluation.predictions import Predictions, predict_clips, predict_
 from musicssl.evaluation.tasks import MULTI_CLASS, MULTI_LABEL, REGRESSION, TASKS
 from musicssl.methods.att import AttentionMIL
 from musicssl.networks.pooling import AttentionPooling, Instances, MaxPooling
+from tests.support.arrays import arrays_in
 from tests.support.kinds import OneClass, Values
 from tests.support.tiny import Tiny
 from tests.support.training import supervised_parts
@@ -37,7 +38,7 @@ def test_predictions_are_the_scores_of_the_task_beside_the_truth(dataset, tmp_pa
     assert np.array_equal(found.targets, corpus.y[rows])
     assert np.array_equal(found.mask, corpus.mask[rows])
     found.save(tmp_path / "predictions.npz")
-    assert str(np.load(tmp_path / "predictions.npz")["task"]) == corpus.task
+    assert str(arrays_in(tmp_path / "predictions.npz")["task"]) == corpus.task
 
 
 def test_predictions_are_of_labels_where_nothing_else_is_said():

@@ -27,6 +27,7 @@ from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint
 from musicssl.runs.starting import Start, start_method
 from musicssl.seeding import StepSeed
 from tests.support import probing_command, training_command
+from tests.support.arrays import arrays_in
 from tests.support.interrupted import Stop, validation_of
 from tests.support.kinds import OneClass
 from tests.support.quick import slow_after
@@ -317,7 +318,7 @@ def a_run(tmp_path_factory):
 
 
 def test_a_run_leaves_scores_that_its_checkpoint_agrees_with(a_run):
-    saved = np.load(a_run.path / "predictions.npz")
+    saved = arrays_in(a_run.path / "predictions.npz")
     method, _ = load_method(a_run.best)
     datamodule = data(Tiny(variable_lengths=True))
     datamodule.setup()

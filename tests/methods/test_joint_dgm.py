@@ -7,7 +7,6 @@ tests/methods/generative/test_clip_weights.py.
 import json
 from functools import partial
 
-import numpy as np
 import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
@@ -21,6 +20,7 @@ from musicssl.methods.joint_dgm import JointDGM
 from musicssl.runs.checkpoint import load_method
 from musicssl.runs.history import read_history
 from tests.support import interrupted, probing_command
+from tests.support.arrays import arrays_in
 from tests.support.tiny import Tiny
 from tests.support.training import dgm_parts, quiet_trainer
 from tests.support.training_command import run
@@ -188,7 +188,7 @@ def test_a_checkpoint_decides_as_the_run_did_and_can_be_probed(folder, tmp_path)
     corpus = Tiny(num_clips=400).load()
     test = torch.from_numpy(corpus.x[corpus.split == "test"])
     y = torch.zeros(len(test), 3)
-    saved = np.load(folder.path / "predictions.npz")["scores"]
+    saved = arrays_in(folder.path / "predictions.npz")["scores"]
     torch.testing.assert_close(subject.scores(Batch(test, y, y.bool())), torch.from_numpy(saved))
     probe = probing_command.run(
         *(tmp_path / "probe", f"checkpoint={folder.best}", "dataset=tiny", "data.p_s=[1]"),

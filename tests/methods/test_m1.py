@@ -15,6 +15,7 @@ from musicssl.losses.likelihoods import Bernoulli, FixedGaussian
 from musicssl.methods.generative.vae import Bound
 from musicssl.methods.m1 import M1
 from musicssl.runs.checkpoint import load_method
+from tests.support.arrays import arrays_in
 from tests.support.kinds import OneClass
 from tests.support.tiny import Tiny
 from tests.support.training import m1_parts, quiet_trainer
@@ -176,5 +177,5 @@ def test_it_runs_from_the_command_line_and_its_checkpoint_predicts_alike(tmp_pat
         clips.setup()
         with torch.no_grad():
             found = torch.cat([subject.scores(batch) for batch in clips.batches("test")])
-        saved = np.load(folder.path / "predictions.npz")["scores"]
+        saved = arrays_in(folder.path / "predictions.npz")["scores"]
         np.testing.assert_allclose(found, saved, atol=1e-5)

@@ -21,6 +21,7 @@ from musicssl.methods.m1_m2 import M1M2
 from musicssl.runs.checkpoint import load_method
 from musicssl.runs.history import read_history
 from tests.support import interrupted, probing_command
+from tests.support.arrays import arrays_in
 from tests.support.kinds import OneClass, Values
 from tests.support.quick import slow_after
 from tests.support.tiny import Tiny
@@ -276,7 +277,7 @@ def test_a_checkpoint_decides_as_the_run_did_and_can_be_probed(folder, tmp_path)
     corpus = Tiny(num_clips=400).load()
     test = torch.from_numpy(corpus.x[corpus.split == "test"])
     y = torch.zeros(len(test), 3)
-    saved = np.load(folder.path / "predictions.npz")["scores"]
+    saved = arrays_in(folder.path / "predictions.npz")["scores"]
     torch.testing.assert_close(subject.scores(Batch(test, y, y.bool())), torch.from_numpy(saved))
     probe = probing_command.run(
         *(tmp_path / "probe", f"checkpoint={folder.best}", "dataset=tiny", "data.p_s=[1]"),

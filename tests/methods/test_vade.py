@@ -28,6 +28,7 @@ from musicssl.runs.checkpoint_writing import AtomicCheckpointIO, DescribeCheckpo
 from musicssl.runs.history import History, read_history
 from musicssl.runs.resume import BestCheckpoint, ResumeCheckpoint
 from musicssl.seeding import StepSeed
+from tests.support.arrays import arrays_in
 from tests.support.interrupted import Stop
 from tests.support.kinds import OneClass
 from tests.support.quick import slow_after
@@ -415,7 +416,7 @@ def test_a_run_leaves_clusters_and_a_checkpoint_that_answers_alike(tmp_path, set
     clips.setup()
     with torch.no_grad():
         found = torch.cat([subject.scores(batch) for batch in clips.batches("test")])
-    saved = np.load(folder.path / "predictions.npz")["scores"]
+    saved = arrays_in(folder.path / "predictions.npz")["scores"]
     np.testing.assert_allclose(found, saved, atol=1e-5)
     test = subject.probe.embedded(clips.batches("test"))
     clusters = subject.log_clusters(test.h).argmax(1).numpy()

@@ -12,6 +12,7 @@ from musicssl.errors import printable
 from musicssl.report.__main__ import main
 from musicssl.report.write.formats import latex, markdown, md, plain, tex
 from musicssl.report.write.tables import Cell, Table
+from tests.support.arrays import arrays_in
 from tests.support.report_page import SORTING, Page
 from tests.support.synthetic_runs import settings, write_run
 
@@ -128,7 +129,7 @@ def test_a_report_of_such_names_is_sound_in_every_file(tmp_path, capsys):
     runs = tmp_path / "runs\x1b[31m"
     for number, name in enumerate(NAMES):
         folder = write_run(runs / f"{number}", settings(name), 0.2 + number / 50)
-        arrays = dict(np.load(folder / "predictions.npz"))
+        arrays = arrays_in(folder / "predictions.npz")
         np.savez(folder / "predictions.npz", **(arrays | {"classes": classes}))
     main([str(runs), "--out", str(tmp_path / "out")])
     printed = capsys.readouterr()

@@ -12,6 +12,7 @@ from musicssl.report.__main__ import main as report
 from musicssl.report.read.evaluation_set import EvaluationSet
 from musicssl.report.read.runs import class_scores, read_run, read_runs
 from musicssl.report.write.verdicts import verdict
+from tests.support.arrays import arrays_in
 from tests.support.studies import read_study
 from tests.support.synthetic_regression import TARGETS, truth, write_regression
 from tests.support.synthetic_runs import settings, write_run
@@ -43,7 +44,7 @@ def test_a_study_of_a_regression_tabulates_r2(sweep, tmp_path, capsys):
     assert "Compared with att" not in page
     with (out / "table.csv").open() as file:
         rows = {(r["method"], r["p_s"], r["metric"]): r for r in csv.DictReader(file)}
-    saved = [np.load(sweep / "near" / f"p0.1_s{seed}" / "predictions.npz") for seed in SEEDS]
+    saved = [arrays_in(sweep / "near" / f"p0.1_s{seed}" / "predictions.npz") for seed in SEEDS]
     by_hand = [
         np.mean([r2_score(*(s[k][s["mask"][:, c], c] for k in ("targets", "scores")))])
         for s in saved

@@ -109,7 +109,9 @@ def test_a_checkpoint_loads_without_the_files_that_it_started_from(tmp_path, mon
         return {}
 
     monkeypatch.setattr(published, "read_weights", read_nothing)
-    monkeypatch.setattr(published, "fill", lambda encoder, _: encoder.mid[0][0].bias.data.fill_(7))
+    monkeypatch.setattr(
+        published, "fill", lambda norm, blocks, tensors: blocks[5][0].bias.data.fill_(7)
+    )  # the bias of the first convolution of the mid end, behind five filters of the front
     small = ("dataset=tiny_sound", "encoder=musicnn", "encoder.weights=mtt", "trainer.max_epochs=1")
     crops = ("data.crop_seconds=40.96", "encoder.chunk_samples=32768", "data.batch_size=8")
     folder = run(tmp_path / "run", *small, *crops, "finetune.frozen=[encoder]")

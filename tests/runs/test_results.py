@@ -13,6 +13,7 @@ from musicssl.methods.random_forest import RandomForest
 from musicssl.report.read.runs import read_run
 from musicssl.runs.history import read_history
 from musicssl.runs.results import show_results
+from tests.support.arrays import arrays_in
 from tests.support.tiny import Tiny
 from tests.support.training_command import run
 
@@ -27,7 +28,7 @@ def run_of(folder, dataset, *overrides):
 @pytest.mark.pictures
 def test_a_run_of_one_class_a_clip(tmp_path, capsys):
     folder = run_of(tmp_path / "run", "OneClass", "select=val/accuracy")
-    saved = np.load(folder.path / "predictions.npz")
+    saved = arrays_in(folder.path / "predictions.npz")
     scores, targets = saved["scores"], saved["targets"]
     np.testing.assert_allclose(scores.sum(axis=1), 1, rtol=1e-5)
     document = json.loads(folder.metrics.read_text())
@@ -51,7 +52,7 @@ def test_a_run_of_one_class_a_clip(tmp_path, capsys):
 @pytest.mark.pictures
 def test_a_run_of_a_regression(tmp_path, capsys):
     folder = run_of(tmp_path / "run", "Values", "select=val/r2")
-    saved = np.load(folder.path / "predictions.npz")
+    saved = arrays_in(folder.path / "predictions.npz")
     document = json.loads(folder.metrics.read_text())
     for c in range(3):
         seen = saved["mask"][:, c]

@@ -2,7 +2,6 @@
 
 from statistics import mean, stdev
 
-import numpy as np
 import pytest
 
 from musicssl.report.analysis.probe_boards import (
@@ -15,6 +14,7 @@ from musicssl.report.analysis.probe_boards import (
 from musicssl.report.read.probe_results import read_probes
 from musicssl.report.write.formats import plain
 from musicssl.report.write.tables import spread_table
+from tests.support.arrays import arrays_in
 from tests.support.synthetic_probes import (
     STATISTICS,
     UNTRAINED,
@@ -100,7 +100,7 @@ def test_a_metric_is_taken_where_there_is_one(tmp_path):
 
 def test_of_a_training_that_was_probed_twice_the_most_draws_count(tmp_path):
     more = write_probe(tmp_path / "more", draws=3)
-    given = np.load(more / "predictions.npz")["scores"]
+    given = arrays_in(more / "predictions.npz")["scores"]
     write_probe(tmp_path / "a", draws=1, given=given[[0, 3]])
     some = write_probe(tmp_path / "z", draws=2, fractions=(1.0, 0.5), given=given[[3, 4, 0, 1]])
     [board] = read(tmp_path)

@@ -11,6 +11,7 @@ from musicssl.evaluation.tasks import task_named
 from musicssl.report.analysis.probe_boards import boards_of
 from musicssl.report.analysis.probe_study import compare_board
 from musicssl.report.read.probe_results import read_probes
+from tests.support.arrays import arrays_in
 from tests.support.synthetic_probes import UNTRAINED, document, source, truth, write_probe
 
 
@@ -21,7 +22,7 @@ def compared(root, metric=None):
 
 def test_a_better_model_is_found_better_and_a_twin_the_same(tmp_path):
     write_probe(tmp_path / "u", UNTRAINED, (0.1, 0.2))
-    given = np.load(tmp_path / "u" / "predictions.npz")["scores"]
+    given = arrays_in(tmp_path / "u" / "predictions.npz")["scores"]
     write_probe(tmp_path / "best", source("best"), (1.0, 2.0))
     write_probe(tmp_path / "worse", source("worse"), given=1 - given)
     write_probe(tmp_path / "twin", source("twin"), given=given)
@@ -43,7 +44,7 @@ def test_the_replicate_of_a_model_is_the_mean_over_seeds_and_draws(tmp_path):
     targets, mask = (torch.from_numpy(part) for part in truth())
 
     def drawn(*some, draws):
-        sets = [np.load(folder / "predictions.npz")["scores"][-draws:] for folder in some]
+        sets = [arrays_in(folder / "predictions.npz")["scores"][-draws:] for folder in some]
         scores = torch.from_numpy(np.concatenate(sets))
         task = task_named("multi_label")
         return replicates(scores, targets, mask, task, ["auroc"])["auroc"].mean(axis=0)
@@ -85,11 +86,11 @@ def test_clips_of_one_group_are_drawn_together(tmp_path):
             once = write_probe(
                 tmp_path / "once" / f"{times}" / made_by["name"], made_by, (0, quality)
             )
-            given = np.load(once / "predictions.npz")["scores"].repeat(times, axis=1)
+            given = arrays_in(once / "predictions.npz")["scores"].repeat(times, axis=1)
             test = (targets.repeat(times, axis=0), mask.repeat(times, axis=0))
             folder = write_probe(root / made_by["name"], made_by, given=given, test=test)
             if times > 1:
-                arrays = dict(np.load(folder / "predictions.npz"))
+                arrays = arrays_in(folder / "predictions.npz")
                 groups = np.array([f"song {row // times}" for row in range(len(test[0]))])
                 np.savez(folder / "predictions.npz", **arrays, groups=groups)
     single, double = (compared(tmp_path / name)[-1].test for name in ("single", "double"))

@@ -6,6 +6,7 @@ from sklearn.metrics import roc_auc_score
 from musicssl.evaluation.metrics import macro, per_class_metrics
 from musicssl.report.read.folds import is_fold, pooled
 from musicssl.report.read.runs import read_runs
+from tests.support.arrays import arrays_in
 from tests.support.synthetic_runs import write_fold
 
 
@@ -19,7 +20,9 @@ def test_metrics_are_those_of_the_clips_of_all_folds(tmp_path):
     """Oracle: scikit-learn and the metrics of a run, on the files of predictions put together."""
     folders = [write_fold(tmp_path, fold, count=30 + fold) for fold in (3, 1, 2)]
     [run] = pooled(read_runs([tmp_path]).runs)
-    files = [np.load(folder / "predictions.npz") for folder in (folders[1], folders[2], folders[0])]
+    files = [
+        arrays_in(folder / "predictions.npz") for folder in (folders[1], folders[2], folders[0])
+    ]
     scores, targets, mask = (
         np.concatenate([file[name] for file in files]) for name in ("scores", "targets", "mask")
     )
@@ -41,7 +44,7 @@ def test_one_run_is_the_clips_that_it_was_tested_on(tmp_path):
     """A clip keeps the scores of its fold, so pooling equal models of all clips changes nothing."""
     [run] = pooled(written(tmp_path))
     scores, _ = run.predicted()
-    parts = [np.load(one.predictions)["scores"] for one in run.folds.values()]
+    parts = [arrays_in(one.predictions)["scores"] for one in run.folds.values()]
     np.testing.assert_array_equal(scores, np.concatenate(parts))
     assert not any(is_fold(key) for key in run.settings)
 

@@ -11,6 +11,7 @@ from musicssl.report.read.probe_results import read_probe, read_probes
 from musicssl.report.read.runs import read_runs
 from musicssl.runs.folder import RunFolder
 from tests.support import synthetic_runs
+from tests.support.arrays import arrays_in
 from tests.support.synthetic_probes import (
     STATISTICS,
     UNTRAINED,
@@ -44,7 +45,7 @@ def test_a_result_is_read_as_it_was_written(tmp_path):
         assert read.labelled == cell["labelled"]
         assert read.mean == cell["mean"]
         assert read.interval["auroc"] == tuple(cell["interval"]["auroc"])
-    np.testing.assert_array_equal(result.scores(), np.load(folder / "predictions.npz")["scores"])
+    np.testing.assert_array_equal(result.scores(), arrays_in(folder / "predictions.npz")["scores"])
     targets, mask = truth()
     np.testing.assert_array_equal(result.test_set.targets, targets)
     np.testing.assert_array_equal(result.test_set.mask, mask)
@@ -54,7 +55,7 @@ def test_a_result_is_read_as_it_was_written(tmp_path):
 
 def test_groups_and_credit_are_read_where_they_are_known(tmp_path):
     folder = write_probe(tmp_path / "a")
-    arrays = dict(np.load(folder / "predictions.npz"))
+    arrays = arrays_in(folder / "predictions.npz")
     groups, credit = np.array(["x", "y"] * 40), np.eye(3, dtype=np.float32)
     np.savez(folder / "predictions.npz", **arrays, groups=groups, credit=credit)
     result = read_probe(folder)

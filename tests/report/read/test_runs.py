@@ -12,6 +12,7 @@ from musicssl.errors import InputError
 from musicssl.evaluation.metrics import per_class_metrics
 from musicssl.report.read.runs import read_run, read_runs
 from musicssl.runs.folder import RunFolder
+from tests.support.arrays import arrays_in
 from tests.support.synthetic_runs import scores, settings, truth, write_run
 
 
@@ -107,7 +108,7 @@ def test_a_missing_file_is_named_with_the_cure(tmp_path, name):
 
 def test_arrays_that_do_not_belong_together_are_noticed(tmp_path):
     file = write_run(tmp_path / "run", settings()) / "predictions.npz"
-    arrays = dict(np.load(file))
+    arrays = arrays_in(file)
     np.savez(file, **(arrays | {"scores": arrays["scores"][1:]}))
     with pytest.raises(InputError, match=r"predictions.npz is .* its arrays have different sizes"):
         read_run(file.parent)
@@ -143,7 +144,7 @@ def test_test_clips_of_one_value_only_are_refused(tmp_path):
 )
 def test_arrays_of_other_kinds_are_damage(tmp_path, name, change, cause):
     file = write_run(tmp_path / "run", settings()) / "predictions.npz"
-    arrays = {"task": np.array("multi_label"), **np.load(file)}
+    arrays = {"task": np.array("multi_label"), **arrays_in(file)}
     np.savez(file, **(arrays | {name: change(arrays[name])}))
     with pytest.raises(InputError, match=r"predictions.npz is missing or damaged .*" + cause):
         read_run(file.parent)
@@ -174,7 +175,7 @@ def test_the_difference_between_test_sets_is_named(tmp_path):
 def test_other_classes_are_another_test_set(tmp_path):
     first = write_run(tmp_path / "first", settings())
     other = write_run(tmp_path / "other", settings(seed=1))
-    arrays = dict(np.load(other / "predictions.npz"))
+    arrays = arrays_in(other / "predictions.npz")
     for classes, difference in (
         (np.array(["violin", "x", "y"]), r"their classes differ .*x"),
         (arrays["classes"][::-1], "their classes are in another order"),
@@ -214,7 +215,7 @@ def test_a_report_ranks_by_the_log_odds_that_a_run_left(tmp_path):
     given = torch.from_numpy(odds).sigmoid().numpy()
     folder = write_run(tmp_path / "run", settings(), given=given)
     assert read_run(folder).scores.macro == 0.5
-    arrays = dict(np.load(folder / "predictions.npz"))
+    arrays = arrays_in(folder / "predictions.npz")
     np.savez_compressed(folder / "predictions.npz", **arrays, log_odds=odds)
     document = read_json(folder / "metrics.json")
     document["macro"]["auroc"] = 1.0

@@ -6,6 +6,7 @@ import pytest
 from musicssl.report.analysis.probe_study import read_probe_study
 from musicssl.report.write.tables import comparisons_table
 from musicssl.report.write.verdicts import probe_verdict, verdict
+from tests.support.arrays import arrays_in
 from tests.support.studies import read_study
 from tests.support.synthetic_probes import STATISTICS, UNTRAINED, source, truth, write_probe
 from tests.support.synthetic_runs import settings, write_run, write_sweep
@@ -167,7 +168,7 @@ def test_of_probes_one_labelled_clip_is_no_clips(tmp_path):
 def test_of_probes_no_difference_is_said_to_be_none(tmp_path):
     write_trainings(tmp_path, "cnn", (0.3, 1.0), kind="untrained")
     for seed in range(5):
-        given = np.load(tmp_path / f"cnn{seed}" / "predictions.npz")["scores"]
+        given = arrays_in(tmp_path / f"cnn{seed}" / "predictions.npz")["scores"]
         write_probe(tmp_path / f"m{seed}", source("simclr", seed), given=given, draws=5)
     for line in probe_verdict(read_probe_study([tmp_path])):
         assert "no model is shown to beat cnn; the best of the others is simclr" in line
