@@ -58,7 +58,10 @@ def is_fold(key: str) -> bool:
 
 def fold_of(run: Run) -> str:
     """Return the name of the fold that a run was tested on."""
-    named = (run.settings.get(f"dataset.{name}", ABSENT) for name in FOLDS)
+    keys = sorted(
+        filter(is_fold, run.settings), key=lambda key: FOLDS.index(key.rpartition(".")[2])
+    )
+    named = (run.settings[key] for key in keys)
     return next((value for value in named if value != ABSENT), ABSENT)
 
 

@@ -1,11 +1,14 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
 from musicssl.evaluation.metrics import macro, per_class_metrics
-from musicssl.report.read.folds import is_fold, pooled
+from musicssl.report.read.folds import fold_of, is_fold, pooled
 from musicssl.report.read.runs import read_runs
+from musicssl.report.read.settings import ABSENT
 from tests.support.arrays import arrays_in
 from tests.support.synthetic_runs import write_fold
 
@@ -47,6 +50,20 @@ def test_one_run_is_the_clips_that_it_was_tested_on(tmp_path):
     parts = [arrays_in(one.predictions)["scores"] for one in run.folds.values()]
     np.testing.assert_array_equal(scores, np.concatenate(parts))
     assert not any(is_fold(key) for key in run.settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "fold"),
+    [
+        ({"dataset.fold": "2"}, "2"),
+        ({"dataset.labels.fold": "2", "dataset.path": "h.npz"}, "2"),  # labels of embeddings
+        ({"dataset.test_fold": "3", "dataset.val_fold": "4"}, "3"),
+        ({"dataset.fold": ABSENT, "dataset.labels.test_fold": "5"}, "5"),
+        ({"dataset.root": "x"}, ABSENT),
+    ],
+)
+def test_the_fold_of_a_run_is_that_of_its_corpus(settings, fold):
+    assert fold_of(SimpleNamespace(settings=settings)) == fold
 
 
 def test_methods_of_the_same_folds_share_their_test_clips(tmp_path):
