@@ -199,5 +199,5 @@ def test_other_maps_and_too_few_clips_are_refused():
     with pytest.raises(InputError, match="no map 'lda'; embedding_map is one of pca, tsne, umap"):
         project(clusters(), "lda")
     check_layout(None)
-    with pytest.raises(InputError, match="3 clips"):
+    with pytest.raises(InputError, match="4 clips or more, got 3"):
         project(clusters()[:3])
