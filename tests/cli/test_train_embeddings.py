@@ -185,7 +185,7 @@ def test_a_complete_run_draws_another_map_only_if_asked(tmp_path):
 
 def test_a_map_of_a_method_without_embeddings_is_refused(tmp_path):
     run(tmp_path)
-    with pytest.raises(InputError, match=r"embedding_map=tsne is for methods that learn embeddings, .*; leave it out"):
+    with pytest.raises(InputError, match="embedding_map=tsne is for methods that"):
         run(tmp_path, "embedding_map=tsne")
 
 
