@@ -66,8 +66,8 @@ def do_job(work: Callable[[], None], folder: ResultFolder) -> Outcome | None:
         logging.getLogger("musicssl.figures").setLevel(logging.ERROR)  # remarks on single pictures
         return attempt(work, folder, jobs_at_a_time(HydraConfig.get().launcher) > 1, runs)
     with (
-        graceful_exit(str(folder.path)),
         user_errors(),
+        graceful_exit(str(folder.path)),
         disk_errors(folder.path, "runs=FOLDER"),
         claimed(folder.path, top=runs) if is_first_rank() else nullcontext(),
     ):

@@ -36,6 +36,11 @@ def graceful_exit(resumable: str) -> Iterator[None]:
             status = _INTERRUPTED
         else:
             raise
+    except Exception as error:
+        number = _signal_behind(error)
+        if number is None:
+            raise
+        status = 128 + number
     print(f"Stopped; the same command continues {resumable}.", file=sys.stderr)
     sys.exit(status)
 
@@ -74,6 +79,18 @@ def _signal_of(stop: BaseException | None) -> int | None:
     if isinstance(stop, SystemExit) and _is_sigterm(stop):
         return preemption.number or signal.SIGTERM
     return None
+
+
+def _signal_behind(error: BaseException) -> int | None:
+    """Return the number of the signal that an exception took the place of; None if there is none.
+
+    A signal may fall anywhere in a library. If the library's own `finally` then fails on what is
+    half done, its exception is the one that arrives here, in place of the signal's.
+    """
+    found: BaseException | None = error
+    while found is not None and _signal_of(found) is None:
+        found = found.__cause__ or (None if found.__suppress_context__ else found.__context__)
+    return _signal_of(found)
 
 
 def _is_sigterm(stop: SystemExit) -> bool:

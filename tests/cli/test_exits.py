@@ -10,6 +10,7 @@ import pytest
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from musicssl.cli.exits import Termination, graceful_exit, signals_heard
+from musicssl.errors import InputError, user_errors
 from musicssl.runs.preemption import preemption
 from tests.support.commands import ROOT, SEARCH_PATH
 
@@ -44,6 +45,38 @@ def test_another_exit_is_left_alone(capsys):
         sys.exit(2)
     assert exit_.value.code == 2
     assert capsys.readouterr().err == ""
+
+
+def half_done(stop):
+    """Fail in the `finally` of a library that a signal interrupts, and say it in other words."""
+
+    def work():
+        try:
+            try:
+                raise stop
+            finally:
+                None.flags  # noqa: B018
+        except AttributeError as error:
+            raise InputError("the settings cannot be resolved") from error
+
+    return work
+
+
+@pytest.mark.parametrize(
+    ("stop", "status"), [(KeyboardInterrupt(), 130), (SIGTERMException(), 143)]
+)
+def test_a_library_that_fails_as_it_is_interrupted_was_stopped(capsys, stop, status):
+    with pytest.raises(SystemExit) as exit_, user_errors(), graceful_exit("runs/one"):
+        half_done(stop)()
+    assert exit_.value.code == status
+    assert capsys.readouterr().err == "Stopped; the same command continues runs/one.\n"
+
+
+def test_an_error_that_no_signal_caused_is_told(capsys):
+    with pytest.raises(SystemExit) as exit_, user_errors(), graceful_exit("runs/one"):
+        half_done(ValueError("x"))()
+    assert exit_.value.code == 2
+    assert capsys.readouterr().err == "error: the settings cannot be resolved\n"
 
 
 @pytest.fixture
