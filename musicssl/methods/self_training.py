@@ -27,15 +27,16 @@ class SelfTraining(Baseline):
        by its mean over these clips, multiply it by the share of the class, and normalise.
     3. Give the most confident clips of each class its label: in round k of K, k / K of the clips
        that this class should have by its share.
-    4. Fit a new classifier to labels and pseudo-labels, and go on with 2.
+    4. Fit a new classifier to labels and pseudo-labels, and repeat from step 2.
 
     In a multi-label task this is done for each class by itself, with the two values present and
     absent, and with the clips in which the class was not observed.
 
-    Differences from the paper: its network is trained on, here each round fits a new classifier;
-    it takes the same share of the predictions of each class, which lets a class that is predicted
-    too often grow further. With 0 rounds the method is `method=baseline`, but for the features,
-    which are standardised over all training clips.
+    There are two differences from the paper. It trains the same network further in each round; here
+    each round fits a new classifier. It selects the same share of the predictions of each class, so
+    that a class that is predicted too often grows; here the share of the class limits it. With 0
+    rounds the method is `method=baseline`, except that features are standardised over all training
+    clips.
 
     Args:
         rounds: Number of rounds, K.
@@ -63,8 +64,8 @@ class SelfTraining(Baseline):
         super().__init__(**parts)
         if not has_fit_parameter(self.classifier, "sample_weight"):
             raise InputError(
-                f"method=self_training weighs clips, which {type(self.classifier).__name__} cannot "
-                "do; choose another baseline, such as baseline=mfcc_lr."
+                "method=self_training needs a classifier that accepts weights of clips, which "
+                f"{type(self.classifier).__name__} does not; choose another baseline, such as baseline=mfcc_lr."
             )
         if rounds < 0:
             raise InputError(f"method.rounds must be 0 or more, got {rounds}.")
@@ -93,7 +94,7 @@ class SelfTraining(Baseline):
         super().learn(datamodule, train_network)
 
     def _fitted(self, x: Floats, values: NDArray[np.int64], unlabelled: Floats) -> Model:
-        """Fit one classifier to values, (N,), and in rounds to its answers on unlabelled clips."""
+        """Fit a classifier to values, (N,), and in rounds to its own predictions."""
         kinds, counts = np.unique(values, return_counts=True)
         if len(kinds) < 2 or not len(unlabelled):
             return super()._fitted(x, values, unlabelled)

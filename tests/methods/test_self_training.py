@@ -121,7 +121,7 @@ def test_a_class_with_one_value_or_no_clip_without_labels_is_the_baseline():
 
 
 @pytest.mark.parametrize("classifier", [SVC(C=1.0), RandomForestClassifier(10, random_state=0)])
-def test_other_classifiers_of_scikit_learn_train_themselves(classifier):
+def test_other_classifiers_of_scikit_learn_can_be_used(classifier):
     x, answers = clips(apart=4.0)
     mask = np.zeros((80, 3), bool)
     mask[:20] = True
@@ -136,7 +136,7 @@ def test_other_classifiers_of_scikit_learn_train_themselves(classifier):
         ({"rounds": -1}, "method.rounds must be 0 or more, got -1"),
         ({"shares": "equal"}, "method.shares must be labelled or uniform, got equal"),
         ({"labelled_weight": 0.0}, "method.labelled_weight must be above 0, got 0"),
-        ({"classifier": KNeighborsClassifier()}, "KNeighborsClassifier cannot do; choose another"),
+        ({"classifier": KNeighborsClassifier()}, "KNeighborsClassifier does not; choose another"),
     ],
 )
 def test_settings_out_of_range_are_refused(settings, said):

@@ -165,7 +165,7 @@ def test_a_baseline_is_compared_with_the_others(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_instances_of_sound_have_three(tmp_path, capsys):
+def test_a_run_on_instances_of_sound_shows_three_baselines(tmp_path, capsys):
     """Three tones of 0.3 s each, of which a clip has one."""
     rng = np.random.default_rng(0)
     lines = ["path,label,split"]
