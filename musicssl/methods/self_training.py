@@ -65,7 +65,8 @@ class SelfTraining(Baseline):
         if not has_fit_parameter(self.classifier, "sample_weight"):
             raise InputError(
                 "method=self_training needs a classifier that accepts weights of clips, which "
-                f"{type(self.classifier).__name__} does not; choose another baseline, such as baseline=mfcc_lr."
+                f"{type(self.classifier).__name__} does not; choose another baseline, such as "
+                "baseline=mfcc_lr."
             )
         if rounds < 0:
             raise InputError(f"method.rounds must be 0 or more, got {rounds}.")
