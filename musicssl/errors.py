@@ -96,18 +96,34 @@ def input_error(error: BaseException | None) -> InputError | None:
     A missing package of one of musicssl's extras counts as a mistake, and so does a disk that is
     full or may not be written.
     """
-    while error is not None:
-        if isinstance(error, InputError):
-            return error
-        if isinstance(error, OSError) and (sentence := disk_error(error)):
+    for cause in causes(error):
+        if isinstance(cause, InputError):
+            return cause
+        if isinstance(cause, OSError) and (sentence := disk_error(cause)):
             return InputError(sentence)
-        if isinstance(error, ModuleNotFoundError) and error.name in _EXTRA_OF:
-            extra = _EXTRA_OF[error.name]
+        if isinstance(cause, ModuleNotFoundError) and cause.name in _EXTRA_OF:
+            extra = _EXTRA_OF[cause.name]
             return InputError(
-                f"this needs the package {error.name}; pip install 'musicssl[{extra}]'."
+                f"this needs the package {cause.name}; pip install 'musicssl[{extra}]'."
             )
-        error = error.__cause__
     return None
+
+
+def causes(error: BaseException | None, with_context: bool = False) -> Iterator[BaseException]:
+    """Yield an exception, then what caused it, and so on, each once.
+
+    The causes of an exception can form a circle: `raise error.__cause__ from error` makes one.
+
+    Args:
+        error: The exception that arrived; None yields nothing.
+        with_context: Go on to the exception that was being handled where no cause is given.
+    """
+    seen: list[BaseException] = []
+    while error is not None and not any(error is other for other in seen):
+        yield error
+        seen.append(error)
+        behind = error.__context__ if with_context and not error.__suppress_context__ else None
+        error = error.__cause__ or behind
 
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

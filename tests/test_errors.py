@@ -1,7 +1,9 @@
+from itertools import islice
+
 import pytest
 from hydra.utils import instantiate
 
-from musicssl.errors import InputError, printable, user_errors
+from musicssl.errors import InputError, causes, printable, user_errors
 
 
 def refuse():
@@ -55,6 +57,25 @@ def test_a_mistake_that_was_handled_does_not_excuse_a_later_defect():
     """Raised while handling, not because of it: `__context__`, not `__cause__`."""
     with pytest.raises(ZeroDivisionError), user_errors():
         clumsily_handled()
+
+
+@pytest.mark.parametrize("with_context", [False, True])
+def test_causes_in_a_circle_are_found_once_each(with_context):
+    first, second = ValueError("first"), RuntimeError("second")
+    first.__cause__, second.__cause__ = second, first
+    assert list(islice(causes(first, with_context), 5)) == [first, second]
+
+
+def in_a_circle():
+    defect = ValueError("ours")
+    defect.__cause__ = RuntimeError()
+    defect.__cause__.__cause__ = defect
+    raise defect
+
+
+def test_a_defect_whose_causes_form_a_circle_keeps_its_traceback():
+    with pytest.raises(ValueError, match="ours"), user_errors():
+        in_a_circle()
 
 
 def test_nothing_happens_without_an_error():

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from musicssl.errors import causes
 from musicssl.runs.preemption import preemption
 
 _TERMINATED, _INTERRUPTED = 128 + signal.SIGTERM, 128 + signal.SIGINT
@@ -87,10 +88,8 @@ def _signal_behind(error: BaseException) -> int | None:
     A signal may fall anywhere in a library. If the library's own `finally` then fails on what is
     half done, its exception is the one that arrives here, in place of the signal's.
     """
-    found: BaseException | None = error
-    while found is not None and _signal_of(found) is None:
-        found = found.__cause__ or (None if found.__suppress_context__ else found.__context__)
-    return _signal_of(found)
+    numbers = (_signal_of(cause) for cause in causes(error, with_context=True))
+    return next((number for number in numbers if number is not None), None)
 
 
 def _is_sigterm(stop: SystemExit) -> bool:

@@ -79,6 +79,21 @@ def test_an_error_that_no_signal_caused_is_told(capsys):
     assert capsys.readouterr().err == "error: the settings cannot be resolved\n"
 
 
+def test_an_error_whose_causes_form_a_circle_is_told(capsys):
+    def mistake_inside_a_part():
+        try:
+            half_done(ValueError("x"))()
+        except InputError as error:
+            try:
+                raise RuntimeError from error
+            except RuntimeError as outer:
+                raise error from outer
+
+    with pytest.raises(SystemExit) as exit_, user_errors(), graceful_exit("runs/one"):
+        mistake_inside_a_part()
+    assert exit_.value.code == 2
+
+
 @pytest.fixture
 def preemptible():
     before = signal.getsignal(signal.SIGUSR1)
