@@ -96,7 +96,7 @@ def input_error(error: BaseException | None) -> InputError | None:
     A missing package of one of musicssl's extras counts as a mistake, and so does a disk that is
     full or may not be written.
     """
-    for cause in causes(error):
+    for cause in _causes(error):
         if isinstance(cause, InputError):
             return cause
         if isinstance(cause, OSError) and (sentence := disk_error(cause)):
@@ -109,21 +109,16 @@ def input_error(error: BaseException | None) -> InputError | None:
     return None
 
 
-def causes(error: BaseException | None, with_context: bool = False) -> Iterator[BaseException]:
-    """Yield an exception, then what caused it, and so on, each once.
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an exception, then its cause, and so on, each once.
 
-    The causes of an exception can form a circle: `raise error.__cause__ from error` makes one.
-
-    Args:
-        error: The exception that arrived; None yields nothing.
-        with_context: Go on to the exception that was being handled where no cause is given.
+    Causes can form a circle: `raise error.__cause__ from error` makes one.
     """
     seen: list[BaseException] = []
     while error is not None and not any(error is other for other in seen):
         yield error
         seen.append(error)
-        behind = error.__context__ if with_context and not error.__suppress_context__ else None
-        error = error.__cause__ or behind
+        error = error.__cause__
 
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from musicssl.errors import causes
+from musicssl.runs.interruption import interruption
 from musicssl.runs.preemption import preemption
 
 _TERMINATED, _INTERRUPTED = 128 + signal.SIGTERM, 128 + signal.SIGINT
@@ -37,22 +37,25 @@ def graceful_exit(resumable: str) -> Iterator[None]:
             status = _INTERRUPTED
         else:
             raise
-    except Exception as error:
-        number = _signal_behind(error)
-        if number is None:
-            raise
-        status = 128 + number
     print(f"Stopped; the same command continues {resumable}.", file=sys.stderr)
     sys.exit(status)
 
 
 @contextmanager
 def signals_heard() -> Iterator[None]:
-    """Let signals stop the process also where Python ignores what their handlers raise.
+    """Let signals stop the process also where what their handlers raise is lost.
 
     In finalisers, callbacks of weak references and callbacks from C, Python prints an exception
     and goes on: a Ctrl-C that falls there would have no effect. Here such a signal is sent again a
     moment later, when the process is elsewhere, and again if it is still there.
+
+    A library in which a signal falls may also fail with an error of its own: in its `finally`, on
+    what is half done, or in C code that takes any exception for a wrong argument. So an error after
+    a signal counts as what the signal's handler raised.
+
+    Raises:
+        KeyboardInterrupt: In place of an error after Ctrl-C.
+        SIGTERMException: In place of an error after another signal.
     """
     before = sys.unraisablehook
 
@@ -68,7 +71,16 @@ def signals_heard() -> Iterator[None]:
 
     sys.unraisablehook = send_again
     try:
-        yield
+        with interruption.remembered():
+            yield
+    except Exception as error:
+        if interruption.heard:
+            raise KeyboardInterrupt from error
+        if preemption.number or termination.asked:
+            from pytorch_lightning.utilities.exceptions import SIGTERMException  # takes seconds
+
+            raise SIGTERMException from error
+        raise
     finally:
         sys.unraisablehook = before
 
@@ -80,16 +92,6 @@ def _signal_of(stop: BaseException | None) -> int | None:
     if isinstance(stop, SystemExit) and _is_sigterm(stop):
         return preemption.number or signal.SIGTERM
     return None
-
-
-def _signal_behind(error: BaseException) -> int | None:
-    """Return the number of the signal that an exception took the place of; None if there is none.
-
-    A signal may fall anywhere in a library. If the library's own `finally` then fails on what is
-    half done, its exception is the one that arrives here, in place of the signal's.
-    """
-    numbers = (_signal_of(cause) for cause in causes(error, with_context=True))
-    return next((number for number in numbers if number is not None), None)
 
 
 def _is_sigterm(stop: SystemExit) -> bool:

@@ -16,7 +16,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from musicssl.cache import null_to_nan
 from musicssl.cli import worker
-from musicssl.cli.exits import termination
+from musicssl.cli.exits import signals_heard, termination
 from musicssl.errors import disk_errors, input_error
 from musicssl.evaluation.metrics import metric_info, primary_metric
 from musicssl.runs.folder import ResultFolder, claimed
@@ -71,7 +71,7 @@ def attempt(
         worker.settle_in()
     try:
         printing = partial(_printing_to, folder.path) if parallel else nullcontext
-        with disk_errors(folder.path, "runs=FOLDER"):
+        with signals_heard(), disk_errors(folder.path, "runs=FOLDER"):
             failure.unlink(missing_ok=True)
             with claimed(folder.path, top=runs), printing():
                 work()

@@ -1,10 +1,13 @@
-"""Ctrl-C while a run trains, which ends it between two steps."""
+"""Ctrl-C, which ends a run that trains between two steps, and is not forgotten elsewhere."""
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any, TypeAlias
+
+Handler: TypeAlias = Callable[[int, FrameType | None], Any]
 
 
 class Interruption:
@@ -15,11 +18,24 @@ class Interruption:
     handler, but by the next step that asks.
 
     Attributes:
-        asked: Whether there was a Ctrl-C.
+        asked: Whether there was a Ctrl-C while a run trains.
+        heard: Whether there was one since `remembered` began.
     """
 
     def __init__(self) -> None:
         self.asked = False
+        self.heard = False
+
+    @contextmanager
+    def remembered(self) -> Iterator[None]:
+        """Set `heard` at a Ctrl-C from now on, and stop at once, unless somebody else answers it.
+
+        Raises:
+            KeyboardInterrupt: From the signal's handler, as ever.
+        """
+        self.heard = False
+        with self._answer(self._stop):
+            yield
 
     @contextmanager
     def between_steps(self) -> Iterator[None]:
@@ -28,19 +44,11 @@ class Interruption:
         Raises:
             KeyboardInterrupt: In the end, if there was one that no step has answered.
         """
-        before = signal.getsignal(signal.SIGINT)
-        in_main_thread = threading.current_thread() is threading.main_thread()
-        if not in_main_thread or before is not signal.default_int_handler:
+        with self._answer(self._note) as is_answered:
+            self.asked = False
             yield
-            return
-        self.asked = False
-        signal.signal(signal.SIGINT, self._note)
-        try:
-            yield
-        finally:
-            if signal.getsignal(signal.SIGINT) == self._note:  # Lightning may ignore it by now
-                signal.signal(signal.SIGINT, before)
-        self.check()
+        if is_answered:
+            self.check()
 
     def check(self) -> None:
         """Stop now if that was asked for.
@@ -51,7 +59,27 @@ class Interruption:
         if self.asked:
             raise KeyboardInterrupt
 
+    @contextmanager
+    def _answer(self, handler: Handler) -> Iterator[bool]:
+        """Answer Ctrl-C so, unless somebody else does; give whether it is answered."""
+        before = signal.getsignal(signal.SIGINT)
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        if not in_main_thread or before not in (signal.default_int_handler, self._stop):
+            yield False
+            return
+        signal.signal(signal.SIGINT, handler)
+        try:
+            yield True
+        finally:
+            if signal.getsignal(signal.SIGINT) == handler:  # Lightning may ignore it by now
+                signal.signal(signal.SIGINT, before)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self.heard = True
+        raise KeyboardInterrupt
+
     def _note(self, number: int, frame: FrameType | None) -> None:
+        self.heard = True
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True

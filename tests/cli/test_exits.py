@@ -6,6 +6,7 @@ import threading
 import time
 import weakref
 
+import numpy as np
 import pytest
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
@@ -47,51 +48,68 @@ def test_another_exit_is_left_alone(capsys):
     assert capsys.readouterr().err == ""
 
 
-def half_done(stop):
+def in_a_finally(number):
     """Fail in the `finally` of a library that a signal interrupts, and say it in other words."""
-
-    def work():
+    try:
         try:
-            try:
-                raise stop
-            finally:
-                None.flags  # noqa: B018
-        except AttributeError as error:
-            raise InputError("the settings cannot be resolved") from error
-
-    return work
+            signal.raise_signal(number)
+        finally:
+            None.flags  # noqa: B018
+    except AttributeError as error:
+        raise InputError("the settings cannot be resolved") from error
 
 
-@pytest.mark.parametrize(
-    ("stop", "status"), [(KeyboardInterrupt(), 130), (SIGTERMException(), 143)]
-)
-def test_a_library_that_fails_as_it_is_interrupted_was_stopped(capsys, stop, status):
+class File:
+    """Sends a signal while numpy asks whether this is a path, and takes any exception for a no."""
+
+    def __init__(self, number):
+        self.number = number
+
+    @property
+    def __class__(self):
+        signal.raise_signal(self.number)
+
+
+def in_c_code(number):
+    with pytest.raises(TypeError, match="not File") as raised:
+        np.fromfile(File(number))
+    assert raised.value.__context__ is None
+    raise raised.value
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGUSR1])
+@pytest.mark.parametrize("fail", [in_a_finally, in_c_code])
+def test_a_library_that_fails_as_it_is_interrupted_was_stopped(capsys, preemptible, fail, number):
     with pytest.raises(SystemExit) as exit_, user_errors(), graceful_exit("runs/one"):
-        half_done(stop)()
-    assert exit_.value.code == status
+        fail(number)
+    assert exit_.value.code == 128 + number
     assert capsys.readouterr().err == "Stopped; the same command continues runs/one.\n"
 
 
-def test_an_error_that_no_signal_caused_is_told(capsys):
+def mistake():
+    raise InputError("the settings cannot be resolved")
+
+
+def test_an_error_without_a_signal_is_told(capsys):
     with pytest.raises(SystemExit) as exit_, user_errors(), graceful_exit("runs/one"):
-        half_done(ValueError("x"))()
+        mistake()
     assert exit_.value.code == 2
     assert capsys.readouterr().err == "error: the settings cannot be resolved\n"
 
 
-def test_an_error_whose_causes_form_a_circle_is_told(capsys):
-    def mistake_inside_a_part():
-        try:
-            half_done(ValueError("x"))()
-        except InputError as error:
-            try:
-                raise RuntimeError from error
-            except RuntimeError as outer:
-                raise error from outer
-
-    with pytest.raises(SystemExit) as exit_, user_errors(), graceful_exit("runs/one"):
-        mistake_inside_a_part()
+def test_a_signal_of_an_earlier_command_does_not_count(capsys):
+    with pytest.raises(SystemExit), graceful_exit("runs/one"):
+        signal.raise_signal(signal.SIGINT)
+    with pytest.raises(SystemExit) as exit_, user_errors(), graceful_exit("runs/two"):
+        mistake()
     assert exit_.value.code == 2
+
+
+def test_ctrl_c_is_as_before_in_the_end():
+    before = signal.getsignal(signal.SIGINT)
+    with signals_heard(), signals_heard():
+        assert signal.getsignal(signal.SIGINT) != before
+    assert signal.getsignal(signal.SIGINT) == before
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
 import json
+import signal
 
 import pytest
 from pytorch_lightning.utilities.exceptions import SIGTERMException
@@ -62,6 +63,18 @@ def test_a_defect_leaves_its_traceback_until_the_run_is_tried_again(folder):
 def test_a_stop_is_no_failure(folder, stop):
     with pytest.raises(stop):
         attempt(failing(stop()), folder, parallel=False)
+
+
+def test_a_run_that_fails_because_of_ctrl_c_is_no_failure(folder):
+    def work():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            None.flags  # noqa: B018
+
+    with pytest.raises(KeyboardInterrupt):
+        attempt(work, folder, parallel=False)
+    assert not (folder.path / "error.txt").exists()
 
 
 def test_a_folder_belongs_to_one_job_at_a_time(folder):
