@@ -114,6 +114,7 @@ def test_a_recipe_is_its_values():
     by_hand = ["name=att_bl", "loss=balanced_bce", "trainer.max_epochs=250", "data.batch_size=128"]
     by_hand += ["optimizer=adam", "schedule=constant", "features=log_mel_means", "select=val/loss"]
     by_hand += ["encoder.standardise=false", "encoder.dropout=0.6", "pooling.start=random"]
+    by_hand += ["pooling.statistics=0.0"]
     assert folder(*by_hand, "dataset=openmic", "data.root=/x") == recipe
 
 

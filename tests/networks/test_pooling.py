@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -221,3 +222,53 @@ def test_a_pooling_that_starts_at_log_odds_answers_them_for_every_clip(kind):
 def test_an_unknown_start_is_refused():
     with pytest.raises(InputError, match=r"pooling\.start must be prior or random"):
         MeanPooling(6, 4, start="zero")
+
+
+def with_statistics(kind, **options):
+    torch.manual_seed(0)
+    module = kind(6, 4, **options).double()
+    for parameter in module.parameters():
+        nn.init.normal_(parameter)
+    return module
+
+
+@each_pooling
+def test_statistics_add_a_linear_classifier_of_mean_and_deviation(kind):
+    module, h, lengths = with_statistics(kind, statistics=0.2), bags(), [5, 1, 3]
+    out = module(h, valid_instances(torch.tensor(lengths), 5)).detach()
+    for row, clip, n in zip(out, h.numpy(), lengths, strict=True):
+        numbers = np.concatenate([clip[:n].mean(axis=0), clip[:n].std(axis=0)])
+        added = 0.2 * module.statistics.classifier.weight.detach().numpy() @ numbers
+        pooled = BY_HAND[kind](module, torch.from_numpy(clip[:n])).detach()
+        np.testing.assert_allclose(row, pooled + added, atol=1e-6)
+
+
+def test_statistics_of_all_instances_are_those_without_a_mask():
+    module, h = with_statistics(AttentionPooling, statistics=1.0), bags()
+    torch.testing.assert_close(module(h), module(h, torch.ones(3, 5, dtype=torch.bool)))
+
+
+def test_statistics_pass_the_correlation_of_classes():
+    module, h = with_statistics(MeanPooling, statistics=1.0, correlated=True), bags()
+    logits = module.classifier(h.mean(dim=1)) + module.statistics(h)
+    torch.testing.assert_close(module(h), module.correlation(logits))
+
+
+def test_statistics_change_nothing_at_first():
+    torch.manual_seed(0)
+    module, h = AttentionPooling(6, 4, statistics=0.2).double(), bags()
+    torch.testing.assert_close(module(h), module.clip_logits(module.instances(h)))
+
+
+@pytest.mark.parametrize("same", [torch.zeros(2, 1, 6), torch.ones(2, 4, 6)])
+def test_statistics_of_instances_that_do_not_vary_have_a_gradient(same):
+    torch.manual_seed(0)
+    module, h = AttentionPooling(6, 4, statistics=0.2), same.requires_grad_()
+    nn.init.ones_(module.statistics.classifier.weight)
+    module(h).sum().backward()
+    assert h.grad.isfinite().all()
+
+
+def test_statistics_have_no_negative_weight():
+    with pytest.raises(InputError, match=r"pooling.statistics must be 0 or more, got -1\."):
+        AttentionPooling(6, 4, statistics=-1.0)
