@@ -46,7 +46,7 @@ def clip_features(dataset: Dataset, corpus: Corpus, kind: Kind) -> NDArray[np.fl
             f"the clips of {corpus.name} are sound, not instances; choose baseline=mfcc_lr, or "
             "features=log_mel and an encoder of instances."
         )
-    return _of_instances(corpus)
+    return instance_vectors(corpus.instances, corpus.lengths)
 
 
 def has_sound(dataset: Dataset) -> bool:
@@ -82,8 +82,18 @@ def instance_statistics(
     return np.concatenate([mean, x.std(axis=1, where=where)], axis=1)
 
 
-def _of_instances(corpus: Corpus) -> NDArray[np.float32]:
-    x, lengths = corpus.instances, corpus.lengths
+def instance_vectors(
+    x: NDArray[np.float32], lengths: NDArray[np.int64] | None
+) -> NDArray[np.float32]:
+    """Return one vector of each clip: the statistics of its instances, or its only instance.
+
+    Args:
+        x: Instances, (N, T, F), read some clips at a time.
+        lengths: Valid instances of each clip, (N,), or None for all T.
+
+    Returns:
+        Means and standard deviations, (N, 2 F) float32; the instances, (N, F), if T is 1.
+    """
     parts = []
     for start in range(0, len(x), _CHUNK):
         part = slice(start, start + _CHUNK)

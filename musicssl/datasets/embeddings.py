@@ -1,11 +1,15 @@
-"""Embeddings from a file, of this project or any other, as a corpus.
+"""Embeddings from files, of this project or any other, as a corpus.
 
-The file is .npz or .parquet; see `musicssl.datasets.formats.embeddings_file` for its content. A
-clip has the T instances of D features that the file has of it, or one. Labels come from the file,
-or from another corpus that has the same clips.
+A file is .npz or .parquet; see `musicssl.datasets.formats.embeddings_file` for its content. A clip
+has the T instances of D features that the file has of it, or one. Labels come from the file, or
+from another corpus that has the same clips.
+
+Several files, or a file and the features of the corpus of the labels, are put side by side: see
+`EmbeddingsFile.load`.
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicssl.data.checks import TASKS
+from musicssl.data.clip_features import instance_vectors
 from musicssl.data.corpus import Corpus, Dataset
 from musicssl.datasets.formats.embeddings_file import SavedEmbeddings, read_embeddings
 from musicssl.datasets.formats.embeddings_layers import instances
@@ -23,19 +28,23 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class EmbeddingsFile:
-    """A corpus whose clips are embeddings from a file.
+    """A corpus whose clips are embeddings from a file, or from several side by side.
 
     Attributes:
-        path: Path of the file.
+        path: Path of the file, or a list of paths.
         labels: The corpus of the clips, whose clips, labels, splits and groups are used; None to
-            use those in the file.
-        layer: Of a file with layers: name or number of one, or "all" for all side by side; see
-            `musicssl.datasets.formats.embeddings_layers.instances`.
+            use those in the file, of several files those in the first.
+        layer: Of files with layers: name or number of one, or "all" for all side by side; see
+            `musicssl.datasets.formats.embeddings_layers.instances`. Of several files it applies to
+            those that have layers.
+        with_features: Whether to put the features of the corpus of the labels behind those of the
+            files.
     """
 
-    path: str | Path | None
+    path: str | Path | Sequence[str | Path] | None
     labels: Dataset | None = None
     layer: str | int | None = None
+    with_features: bool = False
 
     def prepare(self) -> None:
         """Prepare the corpus of the labels, if there is one."""
@@ -43,28 +52,38 @@ class EmbeddingsFile:
             self.labels.prepare()
 
     def load(self) -> Corpus:
-        """Read the file, and the corpus of the labels.
+        """Read the files, and the corpus of the labels.
 
-        Embeddings that are mapped stay so, if the clips of `labels` are in the order of the file.
+        A single file keeps its instances. Embeddings that are mapped stay so, if the clips of
+        `labels` are in the order of the file.
 
-        Raises:
-            InputError: If the file is missing or damaged, has no labels although `labels` is None,
-                lacks clips of that corpus, or has no such layer.
-        """
-        path, saved = self.read()
-        x = instances(path, saved, self.layer, "dataset.layer")
-        return self.corpus_of(path, saved, x, saved.lengths)
-
-    def read(self) -> tuple[Path, SavedEmbeddings]:
-        """Return the path and the content of the file.
+        Several sources, that is files and the features of `labels`, can have different numbers of
+        instances. Each source is therefore reduced to one vector of a clip by
+        `musicssl.data.clip_features.instance_vectors`: mean and standard deviation over valid
+        instances, or the one vector that it has. The vectors of a clip are concatenated to one
+        instance, (N, 1, D1 + D2 + ...), in the order of `path`, the features last.
 
         Raises:
-            InputError: If it is missing or damaged.
+            InputError: If a file is missing or damaged, has no labels although it is the first and
+                `labels` is None, lacks clips of the corpus, or has no such layer; if no file is
+                named; or if there are no features to put beside them.
         """
+        paths = self._paths()
+        if len(paths) == 1 and not self.with_features:
+            saved = read_embeddings(paths[0])
+            x = instances(paths[0], saved, self.layer, "dataset.layer")
+            return self.corpus_of(paths[0], saved, x, saved.lengths)
+        return self._side_by_side(paths)
+
+    def _paths(self) -> list[Path]:
         if self.path is None:
             raise InputError("dataset.path is not set; set it to a .npz or .parquet file.")
-        path = Path(self.path).expanduser()
-        return path, read_embeddings(path)
+        paths = [self.path] if isinstance(self.path, str | Path) else list(self.path)
+        if not paths:
+            raise InputError(
+                "dataset.path=[] names no file; name one or several, 'dataset.path=[a.npz,b.npz]'."
+            )
+        return [Path(str(path)).expanduser() for path in paths]
 
     def corpus_of(
         self,
@@ -73,7 +92,7 @@ class EmbeddingsFile:
         x: NDArray[np.float32],
         lengths: NDArray[np.int64] | None = None,
     ) -> Corpus:
-        """Return a corpus of what was made of the embeddings.
+        """Return a corpus of what was made of the embeddings of one file.
 
         Args:
             path: Of the file.
@@ -88,7 +107,7 @@ class EmbeddingsFile:
             corpus, rows = _own_labels(path, saved, x), np.arange(len(x))
         else:
             corpus = self.labels.load()
-            rows = _rows(path, saved.clip_ids, corpus)
+            rows = _rows(path, saved.clip_ids, corpus.clip_ids, corpus.name)
         if lengths is not None and (lengths == x.shape[1]).all():
             lengths = None
         return replace(
@@ -98,6 +117,46 @@ class EmbeddingsFile:
             activity=None,
             instance_seconds=_instance_seconds(saved) or corpus.instance_seconds,
         )
+
+    def _side_by_side(self, paths: Sequence[Path]) -> Corpus:
+        """Return a corpus with one instance a clip, of all sources; see `load`."""
+        corpus = None if self.labels is None else self.labels.load()
+        features = [self._features(corpus)] if self.with_features else []
+        parts, has_layers = [], False
+        for path in paths:  # one after the other: those that are not mapped fill the memory
+            saved = read_embeddings(path)
+            has_layers = has_layers or saved.layers is not None
+            layer = None if saved.layers is None else self.layer
+            x = instances(path, saved, layer, "dataset.layer")
+            vectors = instance_vectors(x, saved.lengths)
+            if corpus is None:
+                corpus = _own_labels(path, saved, vectors[:, None])
+            name = str(paths[0]) if self.labels is None else corpus.name
+            parts.append(vectors[_rows(path, saved.clip_ids, corpus.clip_ids, name)])
+        if self.layer is not None and not has_layers:
+            raise InputError(
+                f"none of {', '.join(map(str, paths))} has layers; leave out "
+                f"dataset.layer={self.layer}."
+            )
+        assert corpus is not None
+        x = np.concatenate([*parts, *features], axis=1)[:, None]
+        return replace(corpus, x=x, lengths=None, activity=None)
+
+    def _features(self, corpus: Corpus | None) -> NDArray[np.float32]:
+        """Return one vector of features of each clip of the corpus of the labels, (N, D)."""
+        if corpus is None:
+            raise InputError(
+                "dataset.with_features=true puts the features of a corpus beside the files; name "
+                "this corpus with dataset@dataset.labels=NAME."
+            )
+        if corpus.is_sound or corpus.is_tokens:
+            cure = "features=waveform, or choose features=log_mel_mfcc" if corpus.is_sound else ""
+            kind = "sound" if corpus.is_sound else "tokens"
+            raise InputError(
+                f"dataset.with_features=true needs clips with features, but those of {corpus.name} "
+                f"are {kind}; leave out {cure or 'dataset.with_features'}."
+            )
+        return instance_vectors(corpus.instances, corpus.lengths)
 
     def audio(self, clip_id: str) -> tuple[NDArray[np.float32], int]:
         """Return the sound of a clip, (S,) mono, and its sample rate in Hz, from `labels`."""
@@ -134,19 +193,21 @@ def _own_labels(path: Path, saved: SavedEmbeddings, x: NDArray[np.float32]) -> C
     )
 
 
-def _rows(path: Path, clip_ids: NDArray[np.str_], corpus: Corpus) -> NDArray[np.int64]:
-    """Find the clips of a corpus among those of the file, by name."""
+def _rows(
+    path: Path, clip_ids: NDArray[np.str_], of_corpus: NDArray[np.str_], name: str
+) -> NDArray[np.int64]:
+    """Find the clips of a corpus with a name among those of the file."""
     row_of = {clip_id: row for row, clip_id in enumerate(clip_ids.tolist())}
-    wanted = corpus.clip_ids.tolist()
+    wanted = of_corpus.tolist()
     missing = [clip_id for clip_id in wanted if clip_id not in row_of]
     if missing:
         raise InputError(
-            f"{path} lacks {len(missing)} of the {len(wanted)} clips of {corpus.name}, "
+            f"{path} lacks {len(missing)} of the {len(wanted)} clips of {name}, "
             f"{missing[0]!r} being the first; its clips have names such as {str(clip_ids[0])!r}."
         )
     extra = len(row_of) - len(wanted)
     if extra:
-        _log.info("%s has %d clips that are not in %s; left out.", path, extra, corpus.name)
+        _log.info("%s has %d clips that are not in %s; left out.", path, extra, name)
     return np.array([row_of[clip_id] for clip_id in wanted], np.int64)
 
 

@@ -157,7 +157,8 @@ def folder_label(
 ) -> str:
     """Return the part of a folder's name that tells what differs from the defaults.
 
-    Paths are left out: a corpus is the same wherever it lies. A label that is too long for a file
+    Paths are left out: a corpus is the same wherever it lies. Files that are heard, and several that
+    are put side by side, are named without their folders. A label that is too long for a file
     system is cut, and ends with a hash of all of it.
 
     >>> folder_label({"encoder": "gru"}, {"encoder.dropout": 0.30, "data.root": "/data"})
@@ -171,7 +172,9 @@ def folder_label(
     named = {
         key: value_text(value).replace("/", ".")
         for key, value in ((key, _named_files(key, value)) for key, value in settings.items())
-        if has_bearing(key) and not _is_below(key, elsewhere) and not _is_path(key, value)
+        if has_bearing(key)
+        and not _is_below(key, elsewhere)
+        and (_names_files(key, value) or not _is_path(key, value))
     }
     return shortened(
         "_".join(f"{key}-{value}" for key, value in sorted([*choices.items(), *named.items()]))
@@ -213,11 +216,17 @@ def without_budget(path: str, p_s: float, seed: int) -> str:
 
 def _named_files(key: str, value: Any) -> Any:
     """Return the names of files that count, without their folders; any other value as it is."""
-    if key.rpartition(".")[2] not in _NAMED_FILES:
+    if not _names_files(key, value):
         return value
     if isinstance(value, str):
         return Path(value).name
-    return [Path(item).name for item in value] if isinstance(value, Sequence) else value
+    return [Path(str(item)).name for item in value] if isinstance(value, Sequence) else value
+
+
+def _names_files(key: str, value: Any) -> bool:
+    """Whether the names of files tell runs apart: what is heard, or embeddings side by side."""
+    last = key.rpartition(".")[2]
+    return last in _NAMED_FILES or (last == "path" and isinstance(value, list | tuple))
 
 
 def _is_path(key: str, value: Any) -> bool:

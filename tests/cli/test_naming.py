@@ -94,6 +94,11 @@ def test_equal_values_are_one_folder_and_others_another(rounds):
             ["dataset.sound_fonts=[/x/a.sf2,b.sf3]", "dataset.scores=/y/midi"],
             "att/synthband/dataset.scores-midi_dataset.sound_fonts-[a.sf2,b.sf3]/p1.0_b1.0_s0",
         ),
+        (["dataset=embeddings", "dataset.path=/x/a.npz"], "att/embeddings/p1.0_b1.0_s0"),
+        (
+            ["dataset=embeddings", "dataset.path=[/x/a.npz,b.npz]"],
+            "att/embeddings/dataset.path-[a.npz,b.npz]/p1.0_b1.0_s0",
+        ),
         (
             ["dataset=gtzan", "data.root=/data", "+dataset.metadata2=/x/y"],  # a corpus of a user's
             "att/gtzan/p1.0_b1.0_s0",

@@ -11,7 +11,7 @@ import torch
 from musicssl.cache import file_identity
 from musicssl.data.corpus import Corpus, LoadedCorpus
 from musicssl.datasets.embeddings import EmbeddingsFile
-from musicssl.datasets.formats.embeddings_file import SavedEmbeddings
+from musicssl.datasets.formats.embeddings_file import SavedEmbeddings, read_embeddings
 from musicssl.datasets.formats.embeddings_layers import ALL, clip_layers, instances
 from musicssl.runs.probes.source import Layers, Load, Origin, nothing_to_tune
 
@@ -85,4 +85,4 @@ class FileSource:
 
     @cached_property
     def _saved(self) -> SavedEmbeddings:
-        return EmbeddingsFile(self.path).read()[1]
+        return read_embeddings(self.path)
