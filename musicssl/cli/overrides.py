@@ -211,7 +211,8 @@ def _defaults_lists(file: Path) -> Iterator[Any]:
 def _any_unknown_setting(conf: Path, name: str, overrides: Sequence[str]) -> str | None:
     settings, groups = known_settings(conf, name, overrides)
     keys = [item.partition("=")[0] for item in overrides]
-    unknown = [k for k in keys if k not in settings and k not in groups and k[0] not in "+~"]
+    known = {*settings, *groups}
+    unknown = [k for k in keys if not {k, k.partition("@")[0]} & known and k[0] not in "+~"]
     return _unknown_setting(unknown[0], conf, name, overrides) if unknown else None
 
 

@@ -123,7 +123,7 @@ class EmbeddingsFile:
         corpus = None if self.labels is None else self.labels.load()
         features = [self._features(corpus)] if self.with_features else []
         parts, has_layers = [], False
-        for path in paths:  # one after the other: those that are not mapped fill the memory
+        for path in paths:
             saved = read_embeddings(path)
             has_layers = has_layers or saved.layers is not None
             layer = None if saved.layers is None else self.layer
@@ -133,6 +133,7 @@ class EmbeddingsFile:
                 corpus = _own_labels(path, saved, vectors[:, None])
             name = str(paths[0]) if self.labels is None else corpus.name
             parts.append(vectors[_rows(path, saved.clip_ids, corpus.clip_ids, name)])
+            del saved, x  # of a file that is not mapped, before the next one fills the memory
         if self.layer is not None and not has_layers:
             raise InputError(
                 f"none of {', '.join(map(str, paths))} has layers; leave out "

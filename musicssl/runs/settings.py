@@ -157,8 +157,8 @@ def folder_label(
 ) -> str:
     """Return the part of a folder's name that tells what differs from the defaults.
 
-    Paths are left out: a corpus is the same wherever it lies. Files that are heard, and several that
-    are put side by side, are named without their folders. A label that is too long for a file
+    Paths are left out: a corpus is the same wherever it lies. Files that are heard, and several
+    that are put side by side, are named without their folders. A label that is too long for a file
     system is cut, and ends with a hash of all of it.
 
     >>> folder_label({"encoder": "gru"}, {"encoder.dropout": 0.30, "data.root": "/data"})

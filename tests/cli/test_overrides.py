@@ -77,6 +77,10 @@ def complaint(*overrides: str, root: str = "train") -> str:
             (["seed==1"], "seed==1 cannot be read as key=value; quote special characters."),
             (["seed=0,1"], "seed=0,1 names several values; add -m to run them all as a sweep."),
             (
+                ["dataset=embeddings", "dataset@dataset.labels=esc10", "dataset.path=a.npz,b.npz"],
+                "dataset.path=a.npz,b.npz names several values; add -m to run them all as a sweep.",
+            ),
+            (
                 ["hydra/launcher=joblb"],
                 "the launcher joblb is not installed; docs/guides/sweeps.md says how.",
             ),

@@ -76,18 +76,15 @@ def test_the_statistics_of_all_files_are_one_vector_of_each_clip(sources):
         np.testing.assert_array_equal(getattr(corpus, name), getattr(labels, name))
 
 
-def test_the_features_of_the_corpus_come_last(sources):
-    for files in (sources[2:], sources):
-        corpus, labels = beside(files, layer=None if len(files) == 1 else 1).load(), LABELS.load()
-        with_features = beside(
-            files, layer=None if len(files) == 1 else 1, with_features=True
-        ).load()
-        np.testing.assert_array_equal(with_features.x[..., :-16], corpus.x)
-        for found, x, length in zip(with_features.x, labels.x, labels.lengths, strict=True):
-            expected = np.concatenate([x[:length].mean(axis=0), x[:length].std(axis=0)])
-            np.testing.assert_allclose(found[0, -16:], expected, rtol=1e-5, atol=1e-6)
-    features = clip_features(LABELS, labels, "instances")
-    np.testing.assert_array_equal(with_features.x[:, 0, -16:], features)
+@pytest.mark.parametrize(("first", "layer"), [(0, 1), (2, None)])
+def test_the_features_of_the_corpus_come_last(sources, first, layer):
+    files, labels = sources[first:], LABELS.load()
+    without = beside(files, layer=layer).load()
+    corpus = beside(files, layer=layer, with_features=True).load()
+    np.testing.assert_array_equal(corpus.x[..., :-16], without.x)
+    for found, x, length in zip(corpus.x[:, 0, -16:], labels.x, labels.lengths, strict=True):
+        expected = np.concatenate([x[:length].mean(axis=0), x[:length].std(axis=0)])
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_a_classifier_sees_these_numbers_and_no_others(sources):
@@ -135,7 +132,11 @@ def test_a_file_that_lacks_clips_is_named(tmp_path, sources):
     ("numbers", "settings", "message"),
     [
         ([], {}, r"dataset\.path=\[\] names no file; name one or several, 'dataset\.path=\[a"),
-        ([0, 2], {"layer": 1}, r"none of .*a\.npz, .*c\.npz has layers; leave out dataset\.layer=1"),
+        (
+            [0, 2],
+            {"layer": 1},
+            r"none of .*a\.npz, .*c\.npz has layers; leave out dataset\.layer=1",
+        ),
         ([0, 1], {"layer": None}, r"b\.npz has 2 layers \(first, second\); choose one"),
         ([0, 1], {"layer": "third"}, r"b\.npz has no layer 'third'"),
         ([0], {"labels": None, "with_features": True}, r"name this corpus with dataset@dataset\.l"),
