@@ -73,7 +73,8 @@ def encoders_page() -> str:
         "| `encoder=` | reads | instances, T | width, D | parameters |\n|---|---|---|---|---|\n"
         f"{encoders}"
         "\n## Poolings: sizes\n\n"
-        f"On instances of 128 features, for {NUM_CLASSES} classes, the classifier included.\n\n"
+        f"On instances of 128 features, for {NUM_CLASSES} classes, the classifier included, and "
+        "`pooling.statistics=0`.\n\n"
         f"| `pooling=` | parameters |\n|---|---|\n{poolings}"
         + "".join(_section("encoder", name) for name in options("encoder"))
         + "".join(_section("pooling", name) for name in options("pooling"))
@@ -91,7 +92,9 @@ def _encoder_row(name: str) -> str:
 
 
 def _pooling_row(name: str) -> str:
-    pooling = instantiate(_composed(f"pooling={name}").pooling)(SIZES["num_features"], NUM_CLASSES)
+    pooling = instantiate(_composed(f"pooling={name}", "pooling.statistics=0").pooling)(
+        SIZES["num_features"], NUM_CLASSES
+    )
     return f"| [`{name}`](#{_slug('pooling', name)}) | {count(pooling):,} |\n"
 
 
