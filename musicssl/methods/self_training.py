@@ -10,6 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import has_fit_parameter
 
+from musicssl.data.clip_features import clip_features
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.methods.base.method import Method
@@ -30,7 +31,8 @@ class SelfTraining(Baseline):
     4. Fit a new classifier to labels and pseudo-labels, and repeat from step 2.
 
     In a multi-label task this is done for each class by itself, with the two values present and
-    absent, and with the clips in which the class was not observed.
+    absent, and with the clips in which the class was not observed. If there is a second corpus of
+    unlabelled clips, its clips are used instead.
 
     There are two differences from the paper. It trains the same network further in each round; here
     each round fits a new classifier. It selects the same share of the predictions of each class, so
@@ -77,25 +79,26 @@ class SelfTraining(Baseline):
         self.rounds = rounds
         self.shares = shares
         self.labelled_weight = labelled_weight
+        self._second: Floats | None = None  # features of the unlabelled clips of a second corpus
 
     def learn(
         self, datamodule: SemiSupervisedDataModule, train_network: Callable[[Method], None]
     ) -> None:
-        """Fit the classifiers to the training clips, with and without labels.
+        """Fit the classifiers to the training clips, and to the unlabelled ones.
 
         Raises:
-            InputError: If unlabelled clips are those of a second corpus, or the corpus does not
-                have the features.
+            InputError: If a corpus does not have the features.
         """
         if datamodule.unlabelled is not None:
-            raise InputError(
-                "method=self_training reads the unlabelled clips of the corpus itself, not those "
-                "of a second one; leave unlabelled=... out, or choose method=fixmatch."
-            )
+            corpus, second = datamodule.corpora
+            rows = datamodule.subsets.pool - len(corpus.clip_ids)
+            self._second = clip_features(datamodule.unlabelled, second, self.features)[rows]
         super().learn(datamodule, train_network)
 
     def _fitted(self, x: Floats, values: NDArray[np.int64], unlabelled: Floats) -> Model:
         """Fit a classifier to values, (N,), and in rounds to its own predictions."""
+        if self._second is not None:
+            unlabelled = self._second
         kinds, counts = np.unique(values, return_counts=True)
         if len(kinds) < 2 or not len(unlabelled):
             return super()._fitted(x, values, unlabelled)

@@ -13,7 +13,6 @@ from musicssl.errors import InputError
 from musicssl.methods.self_training import SelfTraining
 from tests.support.arrays import arrays_in
 from tests.support.kinds import OneClass
-from tests.support.tiny import Tiny
 from tests.support.training_command import run
 
 LR = LogisticRegression(C=0.1, max_iter=1000)
@@ -156,8 +155,18 @@ def test_the_command_trains_it_and_leaves_out_clips_that_are_not_used(tmp_path):
     np.testing.assert_array_equal(*scores)
 
 
-def test_clips_of_a_second_corpus_are_refused():
-    module = SemiSupervisedDataModule(Tiny(), unlabelled=Tiny(), b_s=0.5)
+@pytest.mark.parametrize("u_s", [1.0, 0.5])
+def test_the_unlabelled_clips_can_be_those_of_a_second_corpus(u_s):
+    one, other = OneClass(), OneClass(seed=1)
+    module = SemiSupervisedDataModule(one, unlabelled=other, b_s=0.5, p_s=0.3, u_s=u_s)
     module.setup()
-    with pytest.raises(InputError, match=r"not those of a second one; leave unlabelled=\.\.\. out"):
-        self_training(task="multi_label").learn(module, None)
+    method = self_training(rounds=3)
+    method.learn(module, None)
+    corpus, second = one.load(), other.load()
+    x, x_second = (np.concatenate([c.x.mean(1), c.x.std(1)], 1) for c in (corpus, second))
+    labelled, pool = module.subsets.labelled, module.subsets.pool - len(x)
+    assert len(pool) == u_s * (second.split == "train").sum()
+    answers = corpus.y.argmax(axis=1)
+    scaler, model = by_hand(x[labelled], answers[labelled], x_second[pool], 3, False, weight=3.0)
+    expected = model.predict_proba(scaler.transform(x))
+    np.testing.assert_allclose(method.predict(x), expected, atol=1e-4)
