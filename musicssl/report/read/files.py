@@ -22,6 +22,8 @@ from musicssl.report.read.evaluation_set import EvaluationSet
 from musicssl.report.read.settings import relevant_settings
 from musicssl.runs.settings import load_settings
 
+_EMBEDDINGS = "musicssl.datasets.embeddings.EmbeddingsFile"
+_OF_EMBEDDINGS = ("path", "layer", "with_features")  # settings that choose features, not clips
 _LARGEST_JSON = 1 << 28  # bytes
 _LARGEST_ARRAYS = 1 << 33  # bytes, unpacked
 _LONGEST_CAUSE = 200  # characters
@@ -184,20 +186,15 @@ def read_predictions(
 
     Args:
         file: As `musicssl.evaluation.predictions.Predictions` writes it.
-        settings: Of the run, by path. Those of the corpus are kept with the targets, except for the
-            features, which are a choice of the method as its encoder is.
+        settings: Of the run, by path. Those of the corpus are kept with the targets; see
+            `corpus_settings`.
 
     Raises:
         InputError: If the file is missing or damaged, or neither AUROC nor R² is defined on it.
     """
-    corpus = {
-        key: value
-        for key, value in settings.items()
-        if key.startswith("dataset.") and not key.startswith("dataset.features.")
-    }
     with explained_damage(file):
         arrays = load_arrays(file)
-        scores, test_set = arrays["scores"], evaluation_set(arrays, corpus)
+        scores, test_set = arrays["scores"], evaluation_set(arrays, corpus_settings(settings))
         log_odds = arrays.get("log_odds", scores)
         if not scores.shape == log_odds.shape == test_set.targets.shape:
             raise ValueError("its arrays have different sizes")
@@ -205,6 +202,33 @@ def read_predictions(
         missing = "no class has both values" if test_set.has_classes else "no target varies"
         raise InputError(f"{file}: {missing} among the test clips; test on more.")
     return scores, log_odds, test_set
+
+
+def corpus_settings(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings of the corpus of a run, without those of its features.
+
+    Features are a choice of the method, as its encoder is. So are files of embeddings: a run on
+    them compares with any other run on the clips of their corpus.
+
+    >>> corpus_settings({"dataset._target_": "a.Irmas", "dataset.features.hop": "1", "seed": "0"})
+    {'dataset._target_': 'a.Irmas'}
+    """
+    corpus = _below("dataset", settings)
+    if corpus.get("_target_") == _EMBEDDINGS:
+        corpus = _below("labels", corpus) or {
+            key: value for key, value in corpus.items() if key not in _OF_EMBEDDINGS
+        }
+    return {
+        f"dataset.{key}": value for key, value in corpus.items() if not key.startswith("features.")
+    }
+
+
+def _below(section: str, settings: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings of a section, by their paths in it."""
+    prefix = f"{section}."
+    return {
+        key.removeprefix(prefix): value for key, value in settings.items() if key.startswith(prefix)
+    }
 
 
 def load_arrays(file: Path) -> dict[str, NDArray[Any]]:

@@ -5,6 +5,7 @@ import pytest
 from musicssl.errors import InputError
 from musicssl.report.read.files import (
     check_folders,
+    corpus_settings,
     folders_with,
     is_probe_config,
     is_training_config,
@@ -37,3 +38,29 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
 )
 def test_whose_configuration_it_is(config, run, probe):
     assert (is_training_config(config), is_probe_config(config)) == (run, probe)
+
+
+ESC10 = {"dataset._target_": "musicssl.datasets.esc.Esc10", "dataset.fold": "2"}
+
+
+def embeddings(**settings):
+    target = {"_target_": "musicssl.datasets.embeddings.EmbeddingsFile"}
+    return {f"dataset.{key}": value for key, value in {**target, **settings}.items()}
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (ESC10 | {"data.b_s": "1", "dataset.features.hop": "0.5"}, ESC10),
+        (
+            embeddings(path="[a.npz,b.npz]", with_features="true", layer="null")
+            | {key.replace("dataset.", "dataset.labels."): value for key, value in ESC10.items()}
+            | {"dataset.labels.features._target_": "musicssl.audio.waveform.Waveform"},
+            ESC10,
+        ),
+        (embeddings(path="a.npz", layer="3", labels="null"), embeddings(labels="null")),
+        ({"seed": "0"}, {}),
+    ],
+)
+def test_a_corpus_is_the_same_whatever_its_features_are(settings, expected):
+    assert corpus_settings(settings) == expected
