@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from musicssl.batch import Batch, valid_instances
 from musicssl.errors import InputError
 from musicssl.networks.layers import explained_batch_norm
-from musicssl.networks.pooling import Instances, Pooling
+from musicssl.networks.pooling import Instances, Pooling, mean_over_time
 
 READS_INSTANCES = (
     "the encoder reads instances, but the data are sound; choose features=log_mel, or an encoder "
@@ -63,13 +63,13 @@ class Classifier(nn.Module):
 
     def clip_embeddings(self, batch: Batch) -> Tensor:
         """Return the mean embedding of each clip's valid instances, (B, D)."""
-        return _mean_over_time(*self.embed(batch))
+        return mean_over_time(*self.embed(batch))
 
     def with_clip_embeddings(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the logits of the clips, (B, C), and their mean embeddings, (B, D)."""
         embedded = self.embed(batch)
         logits: Tensor = self.pooling(*embedded)
-        return logits, _mean_over_time(*embedded)
+        return logits, mean_over_time(*embedded)
 
     def with_stages(self, batch: Batch) -> tuple[Tensor, list[Tensor]]:
         """Return the logits of the clips, and the features of each stage of the encoder.
@@ -89,7 +89,7 @@ class Classifier(nn.Module):
             embedded = self.embed(batch)
             stages = [embedded]
         logits: Tensor = self.pooling(*embedded)
-        return logits, [_mean_over_time(*stage) for stage in stages]
+        return logits, [mean_over_time(*stage) for stage in stages]
 
     def instances(self, batch: Batch) -> Instances:
         """Return the logits and the weights of the instances, each (B, T', C)."""
@@ -117,10 +117,3 @@ class Classifier(nn.Module):
             raise InputError(READS_INSTANCES)
         valid = None if batch.lengths is None else valid_instances(batch.lengths, batch.x.shape[1])
         return batch.x, valid
-
-
-def _mean_over_time(h: Tensor, valid: Tensor | None) -> Tensor:
-    """Return the mean of valid instances, (B, T, D) -> (B, D)."""
-    if valid is None:
-        return h.mean(dim=1)
-    return h.where(valid[..., None], 0).sum(dim=1) / valid.sum(dim=1, keepdim=True)

@@ -101,6 +101,13 @@ class Pooling(nn.Module, ABC):
         return (instances.log_weights.exp() * instances.logits).sum(dim=1)
 
 
+def mean_over_time(h: Tensor, valid: Tensor | None) -> Tensor:
+    """Return the mean of valid instances, (B, T, D) -> (B, D)."""
+    if valid is None:
+        return h.mean(dim=1)
+    return h.where(valid[..., None], 0).sum(dim=1) / valid.sum(dim=1, keepdim=True)
+
+
 class ClassCorrelation(nn.Module):
     """Let the logit of each class depend on those of the others: a linear map, at first identity.
 
@@ -148,12 +155,8 @@ class ClipStatistics(nn.Module):
 
     def forward(self, h: Tensor, valid: Tensor | None = None) -> Tensor:
         """Map embeddings, (B, T, D), to logits, (B, C); deviations are those of the population."""
-        if valid is None:
-            valid = h.new_ones(h.shape[:2], dtype=torch.bool)
-        shown = valid[..., None]
-        count = shown.sum(dim=1)  # (B, 1)
-        mean = h.where(shown, 0).sum(dim=1) / count
-        variance = (h - mean[:, None]).square().where(shown, 0).sum(dim=1) / count
+        mean = mean_over_time(h, valid)
+        variance = mean_over_time((h - mean[:, None]).square(), valid)
         deviation = variance.clamp_min(_LEAST_VARIANCE).sqrt()  # the root has no slope at 0
         logits: Tensor = self.weight * self.classifier(torch.cat([mean, deviation], dim=1))
         return logits
