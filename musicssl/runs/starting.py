@@ -278,7 +278,8 @@ def _described(
 
 
 def _listed(names: Sequence[str]) -> str:
-    return " and ".join(names)
+    *before, last = names
+    return f"{', '.join(before)} and {last}" if before else last
 
 
 def _shortened(names: Sequence[str], limit: int = 4) -> str:

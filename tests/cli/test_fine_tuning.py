@@ -48,8 +48,9 @@ def test_other_classes_start_from_the_encoder_and_the_classes_that_both_have(
     ours = run(tmp_path, "dataset.num_classes=5", *STILL, start, "finetune.frozen=[encoder]")
     shown = capsys.readouterr().out
     assert (
-        f"Starting from {theirs.best}: the encoder is loaded, pooling.attention and "
-        "pooling.classifier for a, b, c; new: pooling.attention and pooling.classifier for d, e."
+        f"Starting from {theirs.best}: the encoder is loaded, pooling.attention, "
+        "pooling.classifier and pooling.statistics.classifier for a, b, c; new: pooling.attention, "
+        "pooling.classifier and pooling.statistics.classifier for d, e."
     ) in shown
     assert "Frozen: encoder." in shown
     before, after = weights(theirs), weights(ours)
@@ -60,6 +61,9 @@ def test_other_classes_start_from_the_encoder_and_the_classes_that_both_have(
         for part in ("weight", "bias"):
             key = f"classifier.pooling.{name}.{part}"
             assert torch.equal(after[key][:3], before[key])
+    key = "classifier.pooling.statistics.classifier.weight"
+    assert torch.equal(after[key][:3], before[key])
+    assert before[key].any()
     x = torch.rand(4, 5, 8)
     embedded = [load_method(f.best)[0].classifier.encoder(x)[0] for f in (theirs, ours)]
     assert torch.equal(*embedded)
@@ -74,7 +78,8 @@ def test_a_self_supervised_encoder_starts_a_classifier_with_another_pooling(tmp_
     start = f"finetune.checkpoint={theirs.path}"  # the folder of the run
     run(tmp_path / "att", "dataset.num_classes=2", *STILL, start)
     assert (
-        "the encoder is loaded, pooling.classifier for a, b; new: pooling.attention."
+        "the encoder is loaded, pooling.classifier for a, b; new: pooling.attention and "
+        "pooling.statistics.classifier."
         in capsys.readouterr().out
     )
 
