@@ -5,7 +5,7 @@ clip sum to one. `instances` returns both, for timelines and for localisation in
 pooling returns the logits of the clip. B clips, T instances, D dimensions of an embedding, C
 classes. `valid`, (B, T) bool, marks the instances that are not padding; None means all.
 
-The logits of a clip can have a second part that no instance has: `ClipStatistics`.
+Beside an instance, the classifier can read statistics of the whole clip: see `ClipStatistics`.
 
 Where a source averages probabilities, as ATT does, we return the exact logit of that average,
 computed with log-sum-exp: no clamp stops a gradient, and every loss can take logits.
@@ -46,7 +46,7 @@ class Pooling(nn.Module, ABC):
         start: Weights of the classifier before training: "random", or "prior", for which a method
             calls `start_at` with the class frequencies of its training labels.
         correlated: Whether the logits of a clip pass a `ClassCorrelation`.
-        statistics: Weight of `ClipStatistics` in the logits of a clip; 0 for none.
+        statistics: Weight of `ClipStatistics` in the logits of instances; 0 for none.
 
     Raises:
         InputError: If `start` is neither, or `statistics` is negative.
@@ -86,15 +86,23 @@ class Pooling(nn.Module, ABC):
 
     def forward(self, h: Tensor, valid: Tensor | None = None) -> Tensor:
         """Map embeddings, (B, T, D), to the logits of the clips, (B, C)."""
-        logits = self.clip_logits(self.instances(h, valid))
-        if self.statistics is not None:
-            logits = logits + self.statistics(h, valid)
-        correlated: Tensor = self.correlation(logits)
-        return correlated
+        return self.combine(self.instances(h, valid))
 
     @abstractmethod
     def instances(self, h: Tensor, valid: Tensor | None = None) -> Instances:
         """Classify and weigh each instance."""
+
+    def classify(self, h: Tensor, valid: Tensor | None) -> Tensor:
+        """Return the logits of instances, (B, T, C), with those of the statistics of their clip."""
+        logits: Tensor = self.classifier(h)
+        if self.statistics is not None:
+            logits = logits + self.statistics(h, valid)[:, None]
+        return logits
+
+    def combine(self, instances: Instances) -> Tensor:
+        """Return the logits of the clips, (B, T, C) -> (B, C)."""
+        logits: Tensor = self.correlation(self.clip_logits(instances))
+        return logits
 
     def clip_logits(self, instances: Instances) -> Tensor:
         """Average the instances' logits, (B, T, C) -> (B, C)."""
@@ -136,10 +144,11 @@ class ClassCorrelation(nn.Module):
 class ClipStatistics(nn.Module):
     """A linear classifier of the mean and the deviation of a clip's embeddings over its instances.
 
-    Attention to instances cannot see how much the sound of a clip changes from one to the next,
-    which tells a dog from rain. This part of the logits can; it is ours. Its weights are 0 at
-    first. The weight of the whole is below 1 so that it learns more slowly than the rest: steps of
-    Adam are equally long whatever the gradient is, so a weight of 0.2 acts as a rate of a fifth.
+    A classifier of single instances cannot see how much the sound of a clip changes from one to the
+    next, which tells a dog from rain. This part can; it is ours. Its logits are added to those of
+    each instance of the clip. Its weights are 0 at first. The factor is below 1 so that it learns
+    more slowly than the rest: steps of Adam are equally long whatever the gradient is, so a factor
+    of 0.2 acts as a rate of a fifth.
 
     Args:
         embed_dim: Width of an embedding, D.
@@ -167,7 +176,7 @@ class MeanPooling(Pooling):
 
     def instances(self, h: Tensor, valid: Tensor | None = None) -> Instances:
         """Give all instances the same weight."""
-        logits = self.classifier(h)  # (B, T, C)
+        logits = self.classify(h, valid)  # (B, T, C)
         if valid is None:
             return Instances(logits, torch.full_like(logits, -math.log(h.shape[1])))
         return Instances(logits, _hide_padding(torch.zeros_like(logits), valid).log_softmax(dim=1))
@@ -178,7 +187,7 @@ class MaxPooling(Pooling):
 
     def instances(self, h: Tensor, valid: Tensor | None = None) -> Instances:
         """Give all the weight to the instance with the largest logit, the first if several."""
-        logits = self.classifier(h)  # (B, T, C)
+        logits = self.classify(h, valid)  # (B, T, C)
         largest = _hide_padding(logits, valid).argmax(dim=1, keepdim=True)
         weights = torch.zeros_like(logits).scatter(1, largest, 1.0)
         return Instances(logits, weights.log())
@@ -219,7 +228,9 @@ class AttentionPooling(_ProbabilityPooling):
     def instances(self, h: Tensor, valid: Tensor | None = None) -> Instances:
         """Weigh each instance by its own attention."""
         attention = _hide_padding(logsigmoid(self.attention(h)), valid)  # (B, T, C)
-        return Instances(self.classifier(h), attention - attention.logsumexp(dim=1, keepdim=True))
+        return Instances(
+            self.classify(h, valid), attention - attention.logsumexp(dim=1, keepdim=True)
+        )
 
 
 class GatedAttentionPooling(Pooling):
@@ -251,7 +262,7 @@ class GatedAttentionPooling(Pooling):
     def instances(self, h: Tensor, valid: Tensor | None = None) -> Instances:
         """Weigh the instances, with the same weights for all classes."""
         score = self.score(self.content(h).tanh() * self.gate(h).sigmoid())  # (B, T, 1)
-        logits = self.classifier(h)
+        logits = self.classify(h, valid)
         return Instances(logits, _hide_padding(score, valid).log_softmax(dim=1).expand_as(logits))
 
 
@@ -268,7 +279,7 @@ class AutoPooling(_ProbabilityPooling):
 
     def instances(self, h: Tensor, valid: Tensor | None = None) -> Instances:
         """Weigh each instance by its own probability; gradients flow through the weights too."""
-        logits = self.classifier(h)  # (B, T, C)
+        logits = self.classify(h, valid)  # (B, T, C)
         sharpened = _hide_padding(self.alpha * logits.sigmoid(), valid)
         return Instances(logits, sharpened.log_softmax(dim=1))
 
@@ -335,7 +346,7 @@ class TransformerPooling(Pooling):
         token, z = read[:, :1], read[:, 1:]
         scale = math.sqrt(z.shape[2])
         score = (self.query(token) * self.key(z)).sum(dim=2, keepdim=True) / scale  # (B, T, 1)
-        logits = self.classifier(z)
+        logits = self.classify(z, valid)
         return Instances(logits, _hide_padding(score, valid).log_softmax(dim=1).expand_as(logits))
 
 

@@ -79,8 +79,7 @@ def test_a_self_supervised_encoder_starts_a_classifier_with_another_pooling(tmp_
     run(tmp_path / "att", "dataset.num_classes=2", *STILL, start)
     assert (
         "the encoder is loaded, pooling.classifier for a, b; new: pooling.attention and "
-        "pooling.statistics.classifier."
-        in capsys.readouterr().out
+        "pooling.statistics.classifier." in capsys.readouterr().out
     )
 
 

@@ -126,7 +126,7 @@ def test_instances_combine_to_the_logits_of_the_clip(encoder, pooling):
     instances = network.instances(clips)
     num_instances = 1 if encoder in ("gru", "gru_last_frame") else 5
     assert instances.logits.shape == instances.log_weights.shape == (4, num_instances, 3)
-    torch.testing.assert_close(network.pooling.clip_logits(instances), network(clips))
+    torch.testing.assert_close(network.pooling.combine(instances), network(clips))
 
 
 @pytest.mark.parametrize("lengths", [None, [5, 1, 3, 2]])

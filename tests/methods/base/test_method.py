@@ -203,7 +203,7 @@ def test_the_learning_rate_follows_the_epochs_trained(tmp_path, accumulate):
 def test_scores_are_the_probabilities_of_the_logits():
     att, clips = method().eval(), Batch(torch.rand(4, 5, 8), torch.zeros(4, 3), torch.ones(4, 3))
     torch.testing.assert_close(att.scores(clips), 1 / (1 + torch.exp(-att(clips))))
-    combined = att.classifier.pooling.clip_logits(att.instances(clips))
+    combined = att.classifier.pooling.combine(att.instances(clips))
     torch.testing.assert_close(combined, att(clips))
 
 
