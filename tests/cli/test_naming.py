@@ -28,7 +28,10 @@ SETTINGS = {
     ],
     "pooling": [
         ["", "pooling=attention"],
-        ["pooling=max", "pooling._target_=musicssl.networks.pooling.MaxPooling"],
+        [
+            "pooling=max",
+            "pooling._target_=musicssl.networks.pooling.MaxPooling pooling.statistics=0",
+        ],
     ],
     "dropout": [["encoder.dropout=0.25", "encoder.dropout=2.5e-1"], ["encoder.dropout=0.35"]],
     "rate": [["", "optimizer.lr=1e-3", "optimizer.lr=0.001"], ["optimizer.lr=0.0005"]],
