@@ -43,15 +43,15 @@ def graceful_exit(resumable: str) -> Iterator[None]:
 
 @contextmanager
 def signals_heard() -> Iterator[None]:
-    """Let signals stop the process also where what their handlers raise is lost.
+    """Let a signal stop the process even if the exception of its handler is lost.
 
     In finalisers, callbacks of weak references and callbacks from C, Python prints an exception
     and goes on: a Ctrl-C that falls there would have no effect. Here such a signal is sent again a
     moment later, when the process is elsewhere, and again if it is still there.
 
-    A library in which a signal falls may also fail with an error of its own: in its `finally`, on
-    what is half done, or in C code that takes any exception for a wrong argument. So an error after
-    a signal counts as what the signal's handler raised.
+    A library that a signal interrupts may also fail with an error of its own: in a `finally` that
+    expects the work to be done, or in C code that reports every exception as a wrong argument. So
+    an error after a signal is replaced by the exception of the signal's handler.
 
     Raises:
         KeyboardInterrupt: In place of an error after Ctrl-C.

@@ -145,8 +145,8 @@ class ClipStatistics(nn.Module):
     """A linear classifier of the mean and the deviation of a clip's embeddings over its instances.
 
     A classifier of single instances cannot see how much the sound of a clip changes from one to the
-    next, which tells a dog from rain. This part can; it is ours. Its logits are added to those of
-    each instance of the clip. Its weights are 0 at first. The factor is below 1 so that it learns
+    next, which separates barking from rain. This part can; it is ours. Its logits are added to those
+    of each instance of the clip. Its weights are 0 at first. The factor is below 1 so that it learns
     more slowly than the rest: steps of Adam are equally long whatever the gradient is, so a factor
     of 0.2 acts as a rate of a fifth.
 
@@ -166,7 +166,7 @@ class ClipStatistics(nn.Module):
         """Map embeddings, (B, T, D), to logits, (B, C); deviations are those of the population."""
         mean = mean_over_time(h, valid)
         variance = mean_over_time((h - mean[:, None]).square(), valid)
-        deviation = variance.clamp_min(_LEAST_VARIANCE).sqrt()  # the root has no slope at 0
+        deviation = variance.clamp_min(_LEAST_VARIANCE).sqrt()  # the root has no finite slope at 0
         logits: Tensor = self.weight * self.classifier(torch.cat([mean, deviation], dim=1))
         return logits
 

@@ -1,4 +1,4 @@
-"""Ctrl-C, which ends a run that trains between two steps, and is not forgotten elsewhere."""
+"""Ctrl-C: it ends training between two steps, and other work at once."""
 
 import signal
 import threading
@@ -13,9 +13,9 @@ Handler: TypeAlias = Callable[[int, FrameType | None], Any]
 class Interruption:
     """Notes the first Ctrl-C, and lets a second one stop at once.
 
-    What a signal's handler raises comes up wherever the process is: within an operation that then
-    fails with an error of its own, or where Python ignores it. So training is not stopped by the
-    handler, but by the next step that asks.
+    The handler of a signal can raise its exception at any place in the program: inside an operation
+    that then fails with an error of its own, or where Python ignores exceptions. So the handler
+    does not stop training; the next step checks whether it should stop.
 
     Attributes:
         asked: Whether there was a Ctrl-C while a run trains.
@@ -28,10 +28,10 @@ class Interruption:
 
     @contextmanager
     def remembered(self) -> Iterator[None]:
-        """Set `heard` at a Ctrl-C from now on, and stop at once, unless somebody else answers it.
+        """Stop at once at a Ctrl-C, and set `heard`, unless there is another handler.
 
         Raises:
-            KeyboardInterrupt: From the signal's handler, as ever.
+            KeyboardInterrupt: At a Ctrl-C, from the handler.
         """
         self.heard = False
         with self._answer(self._stop):
@@ -39,7 +39,7 @@ class Interruption:
 
     @contextmanager
     def between_steps(self) -> Iterator[None]:
-        """Note Ctrl-C from now on, unless somebody else answers it or nobody is to.
+        """Note a Ctrl-C, unless there is another handler or Ctrl-C is ignored.
 
         Raises:
             KeyboardInterrupt: In the end, if there was one that no step has answered.
@@ -61,7 +61,7 @@ class Interruption:
 
     @contextmanager
     def _answer(self, handler: Handler) -> Iterator[bool]:
-        """Answer Ctrl-C so, unless somebody else does; give whether it is answered."""
+        """Install a handler unless there is another one; yield whether it was installed."""
         before = signal.getsignal(signal.SIGINT)
         in_main_thread = threading.current_thread() is threading.main_thread()
         if not in_main_thread or before not in (signal.default_int_handler, self._stop):

@@ -60,7 +60,7 @@ def in_a_finally(number):
 
 
 class File:
-    """Sends a signal while numpy asks whether this is a path, and takes any exception for a no."""
+    """Sends a signal while numpy checks its class; numpy then says that this is no path."""
 
     def __init__(self, number):
         self.number = number
@@ -105,7 +105,7 @@ def test_a_signal_of_an_earlier_command_does_not_count(capsys):
     assert exit_.value.code == 2
 
 
-def test_ctrl_c_is_as_before_in_the_end():
+def test_the_handler_of_ctrl_c_is_restored():
     before = signal.getsignal(signal.SIGINT)
     with signals_heard(), signals_heard():
         assert signal.getsignal(signal.SIGINT) != before
