@@ -145,10 +145,10 @@ class ClipStatistics(nn.Module):
     """A linear classifier of the mean and the deviation of a clip's embeddings over its instances.
 
     A classifier of single instances cannot see how much the sound of a clip changes from one to the
-    next, which separates barking from rain. This part can; it is ours. Its logits are added to those
-    of each instance of the clip. Its weights are 0 at first. The factor is below 1 so that it learns
-    more slowly than the rest: steps of Adam are equally long whatever the gradient is, so a factor
-    of 0.2 acts as a rate of a fifth.
+    next, which separates barking from rain. This part can; it is ours. Its logits are added to
+    those of each instance of the clip. Its weights are 0 at first. The factor is below 1 so that it
+    learns more slowly than the rest: steps of Adam are equally long whatever the gradient is, so a
+    factor of 0.2 acts as a rate of a fifth.
 
     Args:
         embed_dim: Width of an embedding, D.
