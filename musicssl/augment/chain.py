@@ -72,19 +72,27 @@ class Chain:
 
     def __call__(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Transform clips, of which the first `lengths`, (B,), instances or samples are valid."""
+        self.check_input(is_sound=x.ndim == 2)
         for transform in self.transforms.values():
-            if getattr(transform, "of_sound", False) != (x.ndim == 2):
-                raise _wrong_views(x)
             x = transform(x, lengths)
         return x
 
+    def check_input(self, is_sound: bool) -> None:
+        """Check that all transforms are for clips of this kind, sound or instances.
 
-def _wrong_views(x: Tensor) -> InputError:
+        Raises:
+            InputError: If one is not.
+        """
+        if any(getattr(t, "of_sound", False) != is_sound for t in self.transforms.values()):
+            raise _wrong_views(is_sound)
+
+
+def _wrong_views(is_sound: bool) -> InputError:
     """Return the error for views that do not match the clips, with the names of views that do."""
     sound_views = "views=semisupcon and views=sound"
     instance_views = "views=weak and views=strong"
-    actual, expected = ("sound", "instances") if x.ndim == 2 else ("instances", "sound")
-    fit, unfit = (sound_views, instance_views) if x.ndim == 2 else (instance_views, sound_views)
+    actual, expected = ("sound", "instances") if is_sound else ("instances", "sound")
+    fit, unfit = (sound_views, instance_views) if is_sound else (instance_views, sound_views)
     return InputError(
         f"views of {expected} were chosen, but the encoder gets {actual}; {fit} are of "
         f"{actual}, {unfit} are of {expected}: choose one of the former, or views=none."

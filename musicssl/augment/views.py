@@ -39,6 +39,16 @@ class Views:
                 )
             object.__setattr__(self, name, view.scaled(strength))
 
+    def check_input(self, is_sound: bool) -> None:
+        """Check that both views are of clips of this kind, sound or instances.
+
+        Raises:
+            InputError: If a chain of transforms is not.
+        """
+        for view in (self.student, self.target):
+            if isinstance(view, Chain):
+                view.check_input(is_sound)
+
     def each_by_itself(self) -> "Views":
         """Return these views for a method that makes one without the other.
 

@@ -67,8 +67,24 @@ def check_values(settings: Mapping[str, Any]) -> None:
     if "trainer" in settings:
         _check_trainer(settings["trainer"])
     _count(settings, "patience", 1, place="")
+    if "select" in settings:
+        _check_select(settings["select"], settings.get("patience"))
     if (settings.get("method") or {}).get("optimizer") is not None:
         _check_optimizer(settings)
+
+
+def _check_select(select: Any, patience: Any) -> None:
+    if not isinstance(select, str):
+        raise InputError(
+            f"select must be last, or the name of a metric such as val/loss, got {select}."
+        )
+    if select != LAST and not select.startswith("val/"):
+        raise InputError(f"select must be last, or begin with val/ as val/loss does, got {select}.")
+    if select == LAST and patience is not None:
+        raise InputError(
+            f"patience={patience} needs a metric to compare epochs by; add select=val/auroc or "
+            "select=val/loss."
+        )
 
 
 def _check_seed(key: str, value: Any) -> None:
@@ -226,27 +242,17 @@ def check_batch_size(datamodule: SemiSupervisedDataModule) -> None:
         )
 
 
-def check_selection(select: Any, patience: Any, datamodule: SemiSupervisedDataModule) -> None:
+def check_selection(select: str, datamodule: SemiSupervisedDataModule) -> None:
     """Check that the validation labels determine the metric by which an epoch is kept.
 
     Args:
         select: Name of the metric, such as "val/auroc", or "last".
-        patience: Epochs without a better one after which training ends, or None.
         datamodule: Of the run.
 
     Raises:
-        InputError: If it is no name, or undefined whatever the scores are.
+        InputError: If it is undefined whatever the scores are.
     """
-    if not isinstance(select, str):
-        raise InputError(
-            f"select must be last, or the name of a metric such as val/loss, got {select}."
-        )
     if select == LAST:
-        if patience is not None:
-            raise InputError(
-                f"patience={patience} needs a metric to compare epochs by; add select=val/auroc or "
-                "select=val/loss."
-            )
         return
     corpus, rows = datamodule.corpus, datamodule.rows("val")
     y, mask = (tensor.numpy() for tensor in datamodule.labels("val"))

@@ -109,7 +109,9 @@ def corrupt_and_test(
     datamodule = data()
     method = trained(config, settings, folder)
     severities = chosen_severities(to_plain(config.severities))
-    chosen = chosen_corruptions(to_plain(config.corruption), datamodule.corpus, severities)
+    chosen = chosen_corruptions(
+        to_plain(config.corruption), datamodule.corpus.sample_rate, severities
+    )
     write_robustness(folder, datamodule, method, chosen, severities)
 
 

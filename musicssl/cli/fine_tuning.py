@@ -1,10 +1,9 @@
 """`finetune=...` of a run: reads the weights to start from and applies the settings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.errors import InputError
 from musicssl.inference.exported import CONFIG, read_exported
 from musicssl.methods.base.fine_tuning import FineTuning
@@ -43,14 +42,16 @@ def fine_tuning(settings: Mapping[str, Any]) -> FineTuning:
 def start(
     method: Learner,
     settings: Mapping[str, Any],
-    datamodule: SemiSupervisedDataModule,
+    classes: Sequence[str],
+    sizes: Mapping[str, Any],
 ) -> tuple[str | None, list[str]]:
     """Fill a method with the weights that its run starts from, if there are any, and adapt it.
 
     Args:
         method: Of the run.
         settings: Of the run, plain values.
-        datamodule: Of the run.
+        classes: Of the corpus.
+        sizes: Of the corpus, with which the method was built.
 
     Returns:
         The hash of these weights, and sentences that say what was taken and how it is trained.
@@ -63,7 +64,6 @@ def start(
     said: list[str] = []
     if checkpoint is not None:
         found = _read(Path(str(checkpoint)).expanduser())
-        classes, sizes = datamodule.corpus.classes, datamodule.sizes
         digest, said = found.digest, start_method(method, found, classes, settings, sizes)
     return digest, [*said, *method.fine_tune(chosen)]
 

@@ -54,11 +54,7 @@ def build_trainer(
 ) -> pl.Trainer:
     """Build the trainer with what makes a run resumable, visible and self-contained."""
     logger = instantiate(config.logger) if config.logger else False
-    node = config.trainer.copy()
-    with open_dict(node):
-        typed = node.pop("callbacks", None)
-        node.pop("num_sanity_val_steps", None)  # 0 in any case
-        node.precision = chosen_precision(node.get("precision", AUTO), node.accelerator)
+    node, typed = _trainer_node(config)
     callbacks = [
         *([LearningRateMonitor("epoch")] if logger else []),
         StepSeed(config.seed),
@@ -66,7 +62,7 @@ def build_trainer(
         CompiledNetworks(config.compile),
         History(folder.history),
         *([EpochProgress()] if node.get("enable_progress_bar", True) else []),
-        *_typed_callbacks(typed),
+        *typed,
         DescribeCheckpoint(settings, datamodule.corpus.classes, datamodule.sizes, made_of),
         *([Patience(config.select, config.patience)] if config.patience is not None else []),
         BestCheckpoint(folder.best, config.select),
@@ -84,13 +80,38 @@ def build_trainer(
         num_sanity_val_steps=0,
         default_root_dir=folder.path,
     )
+    _check_devices(trainer)
+    return trainer
+
+
+def check_trainer(config: DictConfig) -> None:
+    """Build a trainer with the settings of a run, and nothing else, to see whether they can be.
+
+    Raises:
+        InputError: If they cannot.
+        hydra.errors.InstantiationException: If Lightning refuses them.
+    """
+    node, typed = _trainer_node(config)
+    _check_devices(instantiate(node, callbacks=typed, logger=False, num_sanity_val_steps=0))
+
+
+def _trainer_node(config: DictConfig) -> tuple[DictConfig, list[pl.Callback]]:
+    """Return the settings of the trainer, and the callbacks that the command line adds."""
+    node = config.trainer.copy()
+    with open_dict(node):
+        typed = node.pop("callbacks", None)
+        node.pop("num_sanity_val_steps", None)  # 0 in any case
+        node.precision = chosen_precision(node.get("precision", AUTO), node.accelerator)
+    return node, _typed_callbacks(typed)
+
+
+def _check_devices(trainer: pl.Trainer) -> None:
     if trainer.world_size > 1 and in_a_sweep():
         raise InputError(
             f"a job of a sweep trains on one device, not on {trainer.world_size}; set "
             "trainer.devices=1, and launcher=joblib jobs=N to train N jobs at a time, or leave "
             "out -m and start each run by a command of its own."
         )
-    return trainer
 
 
 def _typed_callbacks(nodes: Any) -> list[pl.Callback]:

@@ -18,21 +18,38 @@ _READ_ELSEWHERE = ("root", "labels", "cache", "labelled_clips")  # as ${data.roo
 Data = Callable[[], SemiSupervisedDataModule]
 
 
-def load_data(config: DictConfig) -> SemiSupervisedDataModule:
+def load_data(config: DictConfig, build: Data) -> SemiSupervisedDataModule:
     """Build the data module and let it read its corpus.
+
+    Args:
+        config: Of the run.
+        build: Builds the data module.
 
     Raises:
         InputError: If clips are to be corrupted that are no sound, or otherwise than they can be.
     """
-    datamodule = build_datamodule(config)
+    datamodule = build()
     datamodule.prepare_data()
     datamodule.setup()
     if config.corruption is not None:
-        from musicssl.runs.artifacts.robustness import chosen_corruptions, chosen_severities
-
-        severities = chosen_severities(to_plain(config.severities))
-        chosen_corruptions(to_plain(config.corruption), datamodule.corpus, severities)
+        check_corruptions(config, datamodule.corpus.sample_rate)
     return datamodule
+
+
+def check_corruptions(config: DictConfig, sample_rate: int | None) -> None:
+    """Check the corruptions that a run is tested under.
+
+    Args:
+        config: Of the run.
+        sample_rate: Of the sound, in Hz; None if the clips are no sound.
+
+    Raises:
+        InputError: If the clips are no sound, or are to be corrupted otherwise than they can be.
+    """
+    from musicssl.runs.artifacts.robustness import chosen_corruptions, chosen_severities
+
+    severities = chosen_severities(to_plain(config.severities))
+    chosen_corruptions(to_plain(config.corruption), sample_rate, severities)
 
 
 def build_datamodule(config: DictConfig) -> SemiSupervisedDataModule:

@@ -10,11 +10,37 @@ from omegaconf import DictConfig
 
 from musicssl.data.corpus import Corpus, Dataset
 from musicssl.data.datamodule import SemiSupervisedDataModule
-from musicssl.data.needs import Needs
+from musicssl.data.needs import Needs, check_teacher
 from musicssl.errors import InputError
 from musicssl.runs.checkpoint import Checkpoint
-from musicssl.runs.teachers import Extraction, read_teacher, teacher_in
+from musicssl.runs.teachers import Extraction, Kind, read_teacher, teacher_in
 from musicssl.runs.trust import homes
+
+
+def named_teacher(settings: dict[str, Any], needs: Needs) -> tuple[Path, Kind] | None:
+    """Return the file that teaches a run, which is there, and what it gives; None without one.
+
+    Args:
+        settings: Of the run, plain values.
+        needs: Of the method.
+
+    Raises:
+        InputError: If the method learns from no teacher, needs one, or the file is not there.
+    """
+    named = teacher_in(settings)
+    if named is None:
+        check_teacher(needs, None)
+        return None
+    path, kind = named
+    key = "finetune.teacher" if kind == "logits" else "teacher_embeddings"
+    if not needs.teacher:
+        raise InputError(
+            f"{key}={path} has no effect on this method; method=east, distill and noisy_student "
+            "learn from a teacher."
+        )
+    if not path.exists():
+        raise InputError(f"{key}={path}: there is no such file; check the path.")
+    return named
 
 
 def add_teacher(
@@ -31,16 +57,10 @@ def add_teacher(
     Raises:
         InputError: If the method learns from no teacher, or the teacher does not fit the corpus.
     """
-    named = teacher_in(settings)
+    named = named_teacher(settings, needs)
     if named is None:
         return
     path, kind = named
-    if not needs.teacher:
-        key = "finetune.teacher" if kind == "logits" else "teacher_embeddings"
-        raise InputError(
-            f"{key}={path} has no effect on this method; method=east, distill and noisy_student "
-            "learn from a teacher."
-        )
     on_gpu = torch.cuda.is_available() and config.trainer.accelerator != "cpu"
     trusted = homes(settings["method"])
     extraction = Extraction(

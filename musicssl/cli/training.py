@@ -37,9 +37,10 @@ from musicssl.cli.complete_runs import (
 )
 from musicssl.cli.composed_settings import check_corpus_files, check_kinds, check_use
 from musicssl.cli.conf import conf_folder
+from musicssl.cli.early_checks import check_before_preparing
 from musicssl.cli.fitting import build_trainer, fit_network
 from musicssl.cli.job import Outcome
-from musicssl.cli.run_data import Data, load_data, made_from
+from musicssl.cli.run_data import Data, build_datamodule, load_data, made_from
 from musicssl.cli.teaching import add_teacher
 from musicssl.data.needs import check_corpus_for
 from musicssl.errors import InputError
@@ -88,8 +89,11 @@ def _do(config: DictConfig, settings: dict[str, Any], folder: RunFolder) -> None
     use_threads(config.threads)
     if isinstance(config.data.cache, str):
         keep_compiled(Path(config.data.cache).expanduser() / "compiled")
+    build = cache(partial(build_datamodule, config))
+    data = cache(partial(load_data, config, build))  # what is done first reads it
+    if not complete:
+        check_before_preparing(config, settings, build())
     pl.seed_everything(config.seed, verbose=False)
-    data = cache(partial(load_data, config))  # of several things to be done, the first one reads it
     if complete:
         check_data_of_complete(config, folder, data)
     if complete and not in_a_sweep():
@@ -118,7 +122,7 @@ def train_and_test(
     check_layout(config.embedding_map)
     datamodule = data()
     check_batch_size(datamodule)
-    check_selection(config.select, config.patience, datamodule)
+    check_selection(config.select, datamodule)
     say(describe_data(datamodule))
     fine_tuning.fine_tuning(settings)
     warning = overlap(weights_of(settings["method"]), datamodule.corpus.name)
@@ -131,7 +135,8 @@ def train_and_test(
         raise InputError(f"{config.name} trains no network; leave continue_from out.")
     add_teacher(config, settings, datamodule, method.needs)
     datamodule.serve(method.needs)
-    start, said = fine_tuning.start(method, settings, datamodule)
+    classes, sizes = datamodule.corpus.classes, datamodule.sizes
+    start, said = fine_tuning.start(method, settings, classes, sizes)
     for sentence in said:
         say(sentence)
     made_of = made_from(config, datamodule, start)

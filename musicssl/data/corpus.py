@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from musicssl.audio.sound import Sound
 from musicssl.cache import fingerprint
 from musicssl.data.checks import check_targets
+from musicssl.data.outline import no_labels
 from musicssl.errors import InputError
 
 SPLITS = ("train", "val", "test")
@@ -82,6 +83,11 @@ class Corpus:
     def is_tokens(self) -> bool:
         """Whether the clips are rows of tokens."""
         return len(self.tokens) > 0
+
+    @property
+    def has_activity(self) -> bool:
+        """Whether there are labels in time."""
+        return self.activity is not None
 
     @property
     def instances(self) -> NDArray[np.float32]:
@@ -184,7 +190,10 @@ class Corpus:
 
 
 class Dataset(Protocol):
-    """Interface of the corpora in `musicssl.datasets`, which read files and know no method."""
+    """Interface of the corpora in `musicssl.datasets`, which read files and know no method.
+
+    A corpus that takes long to prepare also has `outline`; see `musicssl.data.outline.Outlined`.
+    """
 
     def prepare(self) -> None:
         """Derive features or a clip store from the files and cache them, once, with progress."""
@@ -209,10 +218,7 @@ def check_corpus(corpus: Corpus) -> Corpus:
             split.
     """
     if len(corpus.classes) == 0:
-        raise InputError(
-            f"{corpus.name}: no clip has a label, so nothing can be learnt from it alone; label "
-            f"some, or choose a corpus with labels, and this one with unlabelled={corpus.name}."
-        )
+        raise InputError(no_labels(corpus.name))
     check_clips(corpus)
     check_targets(
         corpus.name,

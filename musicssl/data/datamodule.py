@@ -38,6 +38,7 @@ from musicssl.data.corpus import Corpus, Dataset, check_clips, check_corpus
 from musicssl.data.label_batches import LabelPlan, LabelRows, plan_labels
 from musicssl.data.loaders import SplitLoader
 from musicssl.data.needs import Needs, check_corpus_for, check_needs, check_teacher
+from musicssl.data.outline import Outline, outline_of
 from musicssl.data.resident import (
     AUTO,
     ResidentClips,
@@ -176,6 +177,26 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         self.needs = needs
         check_needs(self.needs, self)
 
+    def outline(self) -> Outline | None:
+        """Check folders and annotations of the corpora before anything is prepared.
+
+        Returns:
+            What is known of the corpus, without the unlabelled corpus; None if nothing is.
+
+        Raises:
+            InputError: If a folder or file is missing, a class cannot be learnt, or the features of
+                the two corpora differ.
+        """
+        outline, other = outline_of(self.dataset), None
+        if self.unlabelled is not None:
+            with prefix_errors():
+                other = outline_of(self.unlabelled)
+        if outline is not None:
+            outline.check_labels()
+        if outline is not None and other is not None:
+            check_same_features(outline, other)
+        return outline
+
     def prepare_data(self) -> None:
         """Prepare the caches of the corpora; Lightning calls this in one process per machine."""
         self.dataset.prepare()
@@ -263,7 +284,11 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
     @property
     def num_crops(self) -> int:
         """Crops of each clip in a training batch, V."""
-        return self.needs.crops if self._num_crops is None else self._num_crops
+        return self.crops_of(self.needs.crops)
+
+    def crops_of(self, compared: int) -> int:
+        """Return V for a method that compares so many crops."""
+        return compared if self._num_crops is None else self._num_crops
 
     @property
     def corpus(self) -> Corpus:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from musicssl.data.corpus import Corpus
+from musicssl.data.outline import Outline
 from musicssl.data.settings import DataSettings, as_typed
 from musicssl.data.teacher import Teacher
 from musicssl.data.validation import BY_LABELS
@@ -58,10 +59,11 @@ def check_needs(needs: Needs, data: DataSettings) -> None:
             "this method draws batches for each label separately, from labelled clips and from "
             f"all others, on which {setting} has no effect; leave it out."
         )
-    if needs.by_label and data.num_crops > 1:
+    crops = data.crops_of(needs.crops)
+    if needs.by_label and crops > 1:
         raise InputError(
             "this method draws batches for each label separately, on which data.num_crops="
-            f"{data.num_crops} has no effect; leave it out."
+            f"{crops} has no effect; leave it out."
         )
     if needs.labels and data.b_s == 0:
         raise InputError("data.b_s=0 hides the labels that this method needs; raise it.")
@@ -75,15 +77,15 @@ def check_needs(needs: Needs, data: DataSettings) -> None:
             f"this method learns only from labelled clips, but data.b_s={b_s} draws others; "
             "set data.b_s=1."
         )
-    if data.num_crops < needs.crops:
+    if crops < needs.crops:
         raise InputError(
-            f"this method compares crops of a clip, but data.num_crops={data.num_crops}; set "
+            f"this method compares crops of a clip, but data.num_crops={crops}; set "
             f"it to {needs.crops}."
         )
 
 
-def check_corpus_for(needs: Needs, corpus: Corpus) -> None:
-    """Check that a corpus meets the requirements of a method.
+def check_corpus_for(needs: Needs, corpus: Corpus | Outline) -> None:
+    """Check that a corpus, or what is known of it so far, meets the requirements of a method.
 
     Raises:
         InputError: If its task is another, it has no labels in time, or it has tokens.
@@ -98,7 +100,7 @@ def check_corpus_for(needs: Needs, corpus: Corpus) -> None:
             f"this method draws batches for each class, but {corpus.name} is a regression; "
             "choose another method."
         )
-    if needs.activity and corpus.activity is None:
+    if needs.activity and not corpus.has_activity:
         raise InputError(
             f"{corpus.name} has no labels in time, which this method needs; choose another "
             "method, or a corpus that has them: synthband, or medleydb with "

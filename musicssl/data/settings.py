@@ -6,6 +6,7 @@ from musicssl.data.batches import labelled_share
 from musicssl.data.corpus import Dataset
 from musicssl.data.missing_labels import check_missing
 from musicssl.data.resident import check_resident
+from musicssl.data.splits import check_cells, check_share
 from musicssl.data.validation import check_validation
 from musicssl.errors import InputError
 
@@ -32,12 +33,12 @@ class DataSettings(Protocol):
     seed: int
     disjoint: bool
     epoch_of: str
+    crop_seconds: float | None
     unlabelled: Dataset | None
     resident: bool | str
 
-    @property
-    def num_crops(self) -> int:
-        """Crops of each clip in a training batch."""
+    def crops_of(self, compared: int) -> int:
+        """Return the crops of each clip in a batch of a method that compares so many."""
 
 
 def check_settings(data: DataSettings, num_crops: int | None, steps_per_epoch: int | None) -> None:
@@ -54,6 +55,13 @@ def check_settings(data: DataSettings, num_crops: int | None, steps_per_epoch: i
     """
     b_s = data.b_s
     _check_numbers(p_s=data.p_s, u_s=data.u_s, b_s=0 if b_s is None else b_s, p_cells=data.p_cells)
+    check_share("p_s", data.p_s)
+    check_share("u_s", data.u_s)
+    check_cells(data.p_cells)
+    if data.crop_seconds is not None:
+        _check_numbers(crop_seconds=data.crop_seconds)
+        if not data.crop_seconds > 0:
+            raise InputError(f"data.crop_seconds must be positive, got {data.crop_seconds:g}.")
     if data.val_labels is not None:
         _check_numbers(val_labels=data.val_labels)
     check_validation(data.val_by, data.val_list)

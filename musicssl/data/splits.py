@@ -119,9 +119,7 @@ def labelled_subset(
     Raises:
         InputError: If `p_s` is not in [0, 1].
     """
-    if not 0 <= p_s <= 1:
-        hint = f" (did you mean {p_s / 100:.2f}?)" if 1 < p_s <= 100 else ""
-        raise InputError(f"data.p_s must be in [0, 1], got {p_s:g}{hint}.")
+    check_share("p_s", p_s)
     labelled = np.flatnonzero(mask.any(axis=1))
     order = np.random.default_rng(seed).permutation(labelled)
     if stratified:
@@ -152,9 +150,7 @@ def used_unlabelled(unlabelled: Rows, u_s: float, seed: int, order_of: Rows) -> 
     Raises:
         InputError: If `u_s` is not in [0, 1].
     """
-    if not 0 <= u_s <= 1:
-        hint = f" (did you mean {u_s / 100:.2f}?)" if 1 < u_s <= 100 else ""
-        raise InputError(f"data.u_s must be in [0, 1], got {u_s:g}{hint}.")
+    check_share("u_s", u_s)
     order = np.random.default_rng((seed, _UNLABELLED)).permutation(order_of)
     return np.sort(order[np.isin(order, unlabelled)][: share_of(len(unlabelled), u_s)])
 
@@ -269,8 +265,7 @@ def observed_cells(
     Raises:
         InputError: If the fraction is not in (0, 1], or below 1 in a multi-class corpus.
     """
-    if not 0 < fraction <= 1:
-        raise InputError(f"data.p_cells must be in (0, 1], got {fraction:g}.")
+    check_cells(fraction)
     if task == "multi_class" and fraction < 1:
         raise InputError(
             f"data.p_cells={fraction:g} hides single classes of a clip, but each clip of this "
@@ -293,3 +288,24 @@ def observed_cells(
 def _rank_within(noise: NDArray[np.float64], chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Rank the chosen cells of each row by their noise, from 0."""
     return np.argsort(np.argsort(np.where(chosen, noise, 2.0), axis=1), axis=1)
+
+
+def check_share(name: str, share: float) -> None:
+    """Check a fraction of the clips, such as `p_s`.
+
+    Raises:
+        InputError: If it is not in [0, 1].
+    """
+    if not 0 <= share <= 1:
+        hint = f" (did you mean {share / 100:.2f}?)" if 1 < share <= 100 else ""
+        raise InputError(f"data.{name} must be in [0, 1], got {share:g}{hint}.")
+
+
+def check_cells(fraction: float) -> None:
+    """Check `p_cells`.
+
+    Raises:
+        InputError: If it is not in (0, 1].
+    """
+    if not 0 < fraction <= 1:
+        raise InputError(f"data.p_cells must be in (0, 1], got {fraction:g}.")

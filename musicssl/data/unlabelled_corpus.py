@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicssl.data.corpus import Corpus
+from musicssl.data.outline import Outline
 from musicssl.errors import InputError
 
 _SETTING = re.compile(r"\bdataset\.|\bdata\.(?=(?:root|labels|cache)\b)")
@@ -48,8 +49,8 @@ def training_pool(other: Corpus, corpus: Corpus, held_out: NDArray[np.int64]) ->
     return pool
 
 
-def check_same_features(corpus: Corpus, other: Corpus) -> None:
-    """Check that clips of both corpora can lie in one batch.
+def check_same_features(corpus: Corpus | Outline, other: Corpus | Outline) -> None:
+    """Check that clips of both corpora, or of their outlines, can lie in one batch.
 
     Raises:
         InputError: If their features differ.

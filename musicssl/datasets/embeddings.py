@@ -19,7 +19,12 @@ from numpy.typing import NDArray
 from musicssl.data.checks import TASKS
 from musicssl.data.clip_features import instance_vectors
 from musicssl.data.corpus import Corpus, Dataset
-from musicssl.datasets.formats.embeddings_file import SavedEmbeddings, read_embeddings
+from musicssl.data.outline import Outline, outline_of
+from musicssl.datasets.formats.embeddings_file import (
+    SavedEmbeddings,
+    check_embeddings_file,
+    read_embeddings,
+)
 from musicssl.datasets.formats.embeddings_layers import instances
 from musicssl.errors import InputError
 
@@ -45,6 +50,25 @@ class EmbeddingsFile:
     labels: Dataset | None = None
     layer: str | int | None = None
     with_features: bool = False
+
+    def outline(self) -> Outline | None:
+        """Look for the files, and read the annotations of the corpus of the labels.
+
+        Raises:
+            InputError: If a file is missing or, of a single file, damaged or without such a layer.
+        """
+        paths = self._paths()
+        for path in paths:
+            check_embeddings_file(path)
+        labels = outline_of(self.labels)
+        if labels is None:  # nothing is prepared before `load` says the rest
+            return None
+        known = replace(labels, num_features=None, sample_rate=None, num_instances=1)
+        known = replace(known, is_exact=False, has_activity=False)
+        if len(paths) > 1 or self.with_features:
+            return known
+        x = instances(paths[0], read_embeddings(paths[0]), self.layer, "dataset.layer")
+        return replace(known, num_instances=x.shape[1], num_features=x.shape[2])
 
     def prepare(self) -> None:
         """Prepare the corpus of the labels, if there is one."""

@@ -44,6 +44,14 @@ class Folk(BarCorpus):
 
     root: str | Path = ""
 
+    def outline(self) -> None:
+        """Look for the folder; there is nothing to prepare, so that `load` says the rest as early.
+
+        Raises:
+            InputError: If it is not there.
+        """
+        self._folder()
+
     def tunes(self) -> Iterator[TuneBars]:
         """Read the tunes that have bars which can be used.
 
@@ -51,12 +59,7 @@ class Folk(BarCorpus):
             InputError: If there is no such folder, a file of it cannot be read, or there are fewer
                 than 20 titles.
         """
-        folder = Path(self.root).expanduser()
-        if not self.root or not folder.is_dir():
-            raise InputError(
-                f"dataset=folk: {folder} is not a folder; set data.root to a folder of .abc files, "
-                "or choose dataset=folk_composed, whose tunes are composed by rule."
-            )
+        folder = self._folder()
         found = []
         for name, tune in tunes_in(folder):
             bars = bars_of(tune)
@@ -72,3 +75,12 @@ class Folk(BarCorpus):
                 ".abc files, or choose dataset=folk_composed."
             )
         return iter(found)
+
+    def _folder(self) -> Path:
+        folder = Path(self.root).expanduser()
+        if not self.root or not folder.is_dir():
+            raise InputError(
+                f"dataset=folk: {folder} is not a folder; set data.root to a folder of .abc files, "
+                "or choose dataset=folk_composed, whose tunes are composed by rule."
+            )
+        return folder

@@ -157,6 +157,14 @@ class OpenMIC:
         """
         return openmic_folder(self.root)
 
+    def outline(self) -> None:
+        """Check that the folder is there; `load` checks the rest, without preparation.
+
+        Raises:
+            InputError: If it is not found.
+        """
+        self.folder  # noqa: B018 looks for it
+
     def prepare(self) -> None:
         """Do nothing: the corpus contains its features, and reading them takes a second."""
 

@@ -42,6 +42,14 @@ class Shards:
     cache: str | Path = "cache"
     cache_gb: float = 20.0
 
+    def outline(self) -> None:
+        """Open the index; there is nothing to prepare, so that `load` says the rest as early.
+
+        Raises:
+            InputError: If it is missing or damaged.
+        """
+        self._opened  # noqa: B018 opens it
+
     def prepare(self) -> None:
         """Do nothing: shards are read as they are."""
 

@@ -32,6 +32,7 @@ from musicssl.audio.store import ClipStore, build_store
 from musicssl.audio.waveform import Waveform
 from musicssl.cache import build_checked, fingerprint, new_array
 from musicssl.data.corpus import Corpus
+from musicssl.data.outline import Outline
 from musicssl.datasets.synthesis.activity import activity
 from musicssl.datasets.synthesis.attributes import ATTRIBUTES, attributes_of
 from musicssl.datasets.synthesis.compose import Part, compose
@@ -197,6 +198,37 @@ class Synthband:
         self._check("register", register, "two numbers from 0 to 1, such as [0,0.5], or null")
         tuning = self.tuning_cents is None or 0 <= self.tuning_cents <= 1200
         self._check("tuning_cents", tuning, "a number of cents from 0 to 1200, or null")
+
+    def outline(self) -> Outline:
+        """Open SoundFonts and scores; return what is known of the clips before they are rendered.
+
+        Raises:
+            InputError: If a SoundFont or the folder of scores cannot be used.
+        """
+        self._settings()  # opens them
+        features = self.features
+        is_sound = isinstance(features, Waveform)
+        samples = round(self.clip_seconds * features.sample_rate)
+        num_instances, num_features = samples, None
+        if not isinstance(features, Waveform):
+            num_instances, num_features = features(np.zeros(samples, np.float32)).shape
+        has_activity = self.task == "multi_label" and self.target != "attributes"
+        return Outline(
+            name=self.name,
+            task="regression" if self.target == "attributes" else self.task,
+            num_features=num_features,
+            num_instances=num_instances,
+            classes=self._class_names(),
+            sample_rate=features.sample_rate if is_sound else None,
+            is_exact=not is_sound,
+            has_activity=has_activity and not self._has_overlaps,
+        )
+
+    def _class_names(self) -> tuple[str, ...] | None:
+        """Return the classes, as far as they do not depend on scores."""
+        if self.target == "attributes":
+            return ATTRIBUTES
+        return CLASSES if self.scores is None else None
 
     def prepare(self) -> None:
         """Render all clips into the cache, unless they are there."""

@@ -21,7 +21,7 @@ from musicssl.data.corpus import Corpus
 from musicssl.datasets.base.annotations import one_hot
 from musicssl.datasets.synthband import NOTE, Synthband
 from musicssl.datasets.synthesis.compose import MIN_NOTE_SECONDS, Part, within_register
-from musicssl.datasets.synthesis.instruments import INSTRUMENTS
+from musicssl.datasets.synthesis.instruments import CLASSES, INSTRUMENTS
 
 PITCHED = tuple(n for n, instrument in enumerate(INSTRUMENTS) if not instrument.percussion)
 PITCHES = tuple(
@@ -77,6 +77,9 @@ class SynthbandNotes(Synthband):
         """Return the key of the note of a clip as its font plays it."""
         [part] = self._as_played(number, self._score(number))
         return int(part.keys[0])
+
+    def _class_names(self) -> tuple[str, ...]:
+        return tuple(CLASSES[n] for n in PITCHED) if self.target == "family" else PITCHES
 
     def _kept_classes(self, train: NDArray[np.bool_]) -> list[int]:
         return list(PITCHED)

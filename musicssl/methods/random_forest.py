@@ -42,7 +42,7 @@ class RandomForest(WithoutNetwork):
         task: Kind of the targets; see `musicssl.data.corpus.Corpus`.
 
     Raises:
-        InputError: If the corpus is a regression.
+        InputError: If the corpus is a regression, or a number is less than 1.
     """
 
     needs: ClassVar[Needs] = Needs(labels=False)  # it draws no batches
@@ -65,6 +65,9 @@ class RandomForest(WithoutNetwork):
                 "method=random_forest classifies, but this corpus is a regression; choose another "
                 "method, such as method=att."
             )
+        for name, value in (("num_trees", num_trees), ("max_depth", max_depth or 1)):
+            if not isinstance(value, int) or value < 1:
+                raise InputError(f"method.{name} must be a whole number from 1 up, got {value}.")
         self.num_classes = num_classes
         self.num_trees = num_trees
         self.max_depth = max_depth

@@ -109,11 +109,26 @@ class Classifier(nn.Module):
             embedding: tuple[Tensor, Tensor | None] = self.encoder(*self._input(batch))
         return embedding
 
+    def check_input(self, is_sound: bool, is_tokens: bool = False) -> None:
+        """Check that the encoder reads clips of this kind; others are instances.
+
+        Raises:
+            InputError: If it does not.
+        """
+        if is_tokens != getattr(self.encoder, "of_tokens", False):
+            raise InputError(TOKENS_AND_NOT if is_tokens else READS_TOKENS)
+        of_sound = getattr(self.encoder, "of_sound", False)
+        if is_sound and not of_sound:
+            raise InputError(READS_INSTANCES)
+        if of_sound and not is_sound:
+            name = type(self.encoder).__module__.rpartition(".")[2]  # as its configuration
+            raise InputError(
+                f"encoder={name} reads sound, but the data are instances; add features=waveform."
+            )
+
     def _input(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """Return the clips and the mask of what is no padding, for the encoder."""
-        if batch.is_tokens != getattr(self.encoder, "of_tokens", False):
-            raise InputError(TOKENS_AND_NOT if batch.is_tokens else READS_TOKENS)
-        if batch.x.ndim == 2 and not batch.is_tokens and not getattr(self.encoder, "of_sound", 0):
-            raise InputError(READS_INSTANCES)
+        is_tokens = batch.is_tokens
+        self.check_input(is_sound=batch.x.ndim == 2 and not is_tokens, is_tokens=is_tokens)
         valid = None if batch.lengths is None else valid_instances(batch.lengths, batch.x.shape[1])
         return batch.x, valid

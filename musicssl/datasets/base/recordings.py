@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
+from math import ceil
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
@@ -28,11 +29,13 @@ from musicssl.audio.store import ClipStore, file_store, find_file_store
 from musicssl.audio.unreadable import printable_path
 from musicssl.audio.waveform import Waveform
 from musicssl.data.corpus import Corpus
+from musicssl.data.outline import Outline, Targets
 from musicssl.datasets.base.annotations import Annotations
 from musicssl.datasets.base.folder import corpus_folder
 from musicssl.datasets.base.options import default_of, option_words
 from musicssl.errors import InputError
 
+_LONG_SECONDS = 30.0  # of a recording whose length is not known yet, for `Outline`
 _SHOWN = 10  # names in a message; more are only counted
 _log = logging.getLogger(__name__)
 
@@ -76,6 +79,29 @@ class Recordings(ABC):
             InputError: If it is not found.
         """
         return corpus_folder(self.root, self.name, self.folders, self.marks, self.get)
+
+    def outline(self) -> Outline:
+        """Read the annotations, without decoding recordings.
+
+        Raises:
+            InputError: See `load`, except for existing files that are unreadable.
+        """
+        annotations, missing = self.found
+        if self.unreadable == "error":
+            self._apply_policy(missing, len(annotations.paths) + len(missing))
+        features, is_sound = self.features, isinstance(self.features, Waveform)
+        hop = 1 / features.sample_rate if isinstance(features, Waveform) else features.hop_seconds
+        paths, y, mask = np.array(annotations.paths), annotations.y, annotations.mask
+        return Outline(
+            name=self.name,
+            task=annotations.task,
+            num_features=None if isinstance(features, Waveform) else features.num_features,
+            num_instances=max(1, ceil((self.max_seconds or _LONG_SECONDS) / hop)),
+            classes=annotations.classes,
+            sample_rate=features.sample_rate if is_sound else None,
+            has_activity=annotations.activity is not None,
+            targets=Targets(paths, y, mask, annotations.split == "train"),
+        )
 
     def prepare(self) -> None:
         """Compute the instances unless they exist; sound needs no preparation.

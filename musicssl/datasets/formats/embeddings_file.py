@@ -166,6 +166,17 @@ def save_embeddings(path: Path, corpus: Corpus, layers: Sequence[str] = ()) -> N
         write(file, _arrays(corpus, layers))
 
 
+def check_embeddings_file(path: Path) -> None:
+    """Check that a file is there and has a suffix that can be read.
+
+    Raises:
+        InputError: If not.
+    """
+    checked_suffix(path)
+    if not path.is_file():
+        raise InputError(f"there is no file of embeddings {path}; check the path.")
+
+
 def read_embeddings(path: Path) -> SavedEmbeddings:
     """Read a file of embeddings of any origin: only `embeddings` and `clip_ids` are required.
 
@@ -177,8 +188,7 @@ def read_embeddings(path: Path) -> SavedEmbeddings:
             damaged, or its arrays do not fit together; see `saved_embeddings`.
     """
     read = _READ[checked_suffix(path)]
-    if not path.is_file():
-        raise InputError(f"there is no file of embeddings {path}; check the path.")
+    check_embeddings_file(path)
     return saved_embeddings(path, read(path, _NAMES))
 
 

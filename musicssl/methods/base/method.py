@@ -10,6 +10,7 @@ import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
+from musicssl.augment.views import Views
 from musicssl.batch import Batch
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.label_grid import check_crops
@@ -148,6 +149,20 @@ class Method(pl.LightningModule):
         mean of the ranks' means, where the ranks have different numbers of them.
         """
         return self.loss(*gathered(logits, targets, mask))
+
+    def check_input(self, is_sound: bool) -> None:
+        """Check that the network and the views, if there are any, are for clips of this kind.
+
+        Args:
+            is_sound: Whether clips are sound; they are instances if not.
+
+        Raises:
+            InputError: If they are not.
+        """
+        self.network.check_input(is_sound)
+        views = getattr(self, "views", None)
+        if isinstance(views, Views):
+            views.check_input(is_sound)
 
     def record(self, **terms: Tensor) -> None:
         """Add scalars of a step to the means that are logged as `train/NAME` for the epoch.

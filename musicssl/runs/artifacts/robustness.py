@@ -42,25 +42,25 @@ def chosen_severities(severities: object) -> tuple[float, ...]:
 
 
 def chosen_corruptions(
-    names: str | Sequence[str], corpus: Corpus, severities: Sequence[float]
+    names: str | Sequence[str], sample_rate: int | None, severities: Sequence[float]
 ) -> Corruptions:
     """Return corruptions by name, for the sound of a corpus.
 
     Args:
         names: One, some, or "all".
-        corpus: Whose clips are to be corrupted.
+        sample_rate: Of the sound, in Hz; None if the clips are no sound.
         severities: At which; see `chosen_severities`.
 
     Raises:
         InputError: If there is no such corruption, or none at this sample rate, or the clips are no
             sound.
     """
-    if corpus.sample_rate is None:
+    if sample_rate is None:
         raise InputError(
             "corruption=... changes sound, but this run reads instances; choose an encoder of "
             "sound, such as encoder=cnn, or leave it out."
         )
-    known = corruptions(corpus.sample_rate)
+    known = corruptions(sample_rate)
     chosen = list(known) if names == "all" else [names] if isinstance(names, str) else list(names)
     for name in chosen:
         if name not in known:

@@ -23,7 +23,7 @@ def check_corruption(
     """
     if not isinstance(source, NetworkSource):
         raise InputError("corruption=... needs a network that hears sound; leave it out.")
-    chosen_corruptions(names, load(), severities)
+    chosen_corruptions(names, load().sample_rate, severities)
 
 
 def corrupt(
@@ -50,7 +50,7 @@ def corrupt(
         InputError: See `check_corruption`.
     """
     clips = plan.datamodule(load())
-    chosen = chosen_corruptions(names, clips.corpus, severities)
+    chosen = chosen_corruptions(names, clips.corpus.sample_rate, severities)
     if _is_done(folder, chosen, severities):
         return
     if scorer is None:

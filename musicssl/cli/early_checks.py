@@ -1,0 +1,81 @@
+"""Mistakes in a run that are found before its corpus is prepared, which may take hours.
+
+All parts of a run judge their own settings when they are built. They are built here once, for the
+sizes that the corpus has by its annotations, and thrown away. This must happen before the seed of
+the run is set, so that nothing that is drawn here changes the run.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import get_class, instantiate
+from omegaconf import DictConfig
+
+from musicssl.cli import fine_tuning
+from musicssl.cli.fitting import check_trainer
+from musicssl.cli.run_data import check_corruptions
+from musicssl.cli.teaching import named_teacher
+from musicssl.data.datamodule import SemiSupervisedDataModule
+from musicssl.data.needs import check_corpus_for, check_needs
+from musicssl.data.outline import Outline
+from musicssl.errors import InputError
+from musicssl.methods.base.learner import Learner
+from musicssl.methods.base.method import Method
+from musicssl.runs.pretrained import hear_module
+from musicssl.runs.starting import start_file
+
+
+def check_before_preparing(
+    config: DictConfig, settings: dict[str, Any], datamodule: SemiSupervisedDataModule
+) -> None:
+    """Check all that can be judged without the clips.
+
+    Args:
+        config: Of the run.
+        settings: The same, plain values.
+        datamodule: Of the run, which has not read its corpus.
+
+    Raises:
+        InputError: If a folder or file is missing, or a setting cannot be.
+        hydra.errors.InstantiationException: If a part refuses the values that it is built with.
+    """
+    kind: type[Learner] = get_class(config.method._target_)
+    needs = kind.needs
+    check_needs(needs, datamodule)
+    named_teacher(settings, needs)
+    fine_tuning.fine_tuning(settings)
+    _check_files(settings)
+    check_trainer(config)
+    outline = datamodule.outline()
+    if outline is None:
+        return
+    check_corpus_for(needs, outline)
+    if config.corruption is not None:
+        check_corruptions(config, outline.sample_rate)
+    if outline.sizes is not None:
+        _rehearse(config, settings, outline, outline.sizes)
+
+
+def _check_files(settings: dict[str, Any]) -> None:
+    checkpoint, val_list = settings["finetune"]["checkpoint"], settings["data"]["val_list"]
+    if val_list is not None and not Path(str(val_list)).is_file():
+        raise InputError(f"data.val_list={val_list}: there is no such file.")
+    if checkpoint is not None and not start_file(Path(str(checkpoint)).expanduser()).is_file():
+        raise InputError(f"finetune.checkpoint={checkpoint}: there is no such file.")
+
+
+def _rehearse(
+    config: DictConfig, settings: dict[str, Any], outline: Outline, sizes: dict[str, Any]
+) -> None:
+    """Build the method, and start it from the weights that it is to start from."""
+    node = config.method
+    if hear_module(settings["method"]) is not None and "trainable" in node.encoder:
+        node = node.copy()
+        node.encoder.trainable = False  # a frozen module is loaded once, for the run too
+    method: Learner = instantiate(node, **sizes)
+    if config.continue_from is not None and not isinstance(method, Method):
+        raise InputError(f"{config.name} trains no network; leave continue_from out.")
+    if isinstance(method, Method):
+        method.check_input(outline.is_sound)
+    if outline.is_exact and outline.classes is not None:
+        fine_tuning.start(method, settings, outline.classes, sizes)
