@@ -190,3 +190,26 @@ def disk_errors(folder: Path, setting: str = "") -> Iterator[None]:
         if sentence is None:
             raise
         raise InputError(sentence) from error
+
+
+def check_output(path: Path, option: str, is_folder: bool = False) -> None:
+    """Check, before long work, that its result can be written; nothing is created.
+
+    Args:
+        path: A file, or a folder, that need not be there, in folders that need not be there.
+        option: That chooses it, such as "--out", for the message.
+        is_folder: Whether it is to be a folder.
+
+    Raises:
+        InputError: If it cannot.
+    """
+    place = path.expanduser().absolute()
+    if not is_folder and place.is_dir():
+        raise InputError(f"{option}: {printable(str(path))} is a folder; name a file in it.")
+    above = next(p for p in (place, *place.parents) if p.exists())
+    if not above.is_dir() and (is_folder or above != place):
+        raise InputError(f"{option}: {printable(str(above))} is a file; choose another folder.")
+    if not os.access(above, os.W_OK):
+        raise InputError(
+            f"{option}: {printable(str(above))} may not be written to; choose another folder."
+        )

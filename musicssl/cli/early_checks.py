@@ -18,6 +18,7 @@ from musicssl.cli.teaching import named_teacher
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.needs import check_corpus_for, check_needs
 from musicssl.data.outline import Outline
+from musicssl.data.validation import check_list
 from musicssl.errors import InputError
 from musicssl.methods.base.learner import Learner
 from musicssl.methods.base.method import Method
@@ -58,8 +59,8 @@ def check_before_preparing(
 
 def _check_files(settings: dict[str, Any]) -> None:
     checkpoint, val_list = settings["finetune"]["checkpoint"], settings["data"]["val_list"]
-    if val_list is not None and not Path(str(val_list)).is_file():
-        raise InputError(f"data.val_list={val_list}: there is no such file.")
+    if val_list is not None:
+        check_list(val_list)
     if checkpoint is not None and not start_file(Path(str(checkpoint)).expanduser()).is_file():
         raise InputError(f"finetune.checkpoint={checkpoint}: there is no such file.")
 

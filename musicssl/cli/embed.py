@@ -13,7 +13,7 @@ from musicssl.cli.recordings import (
     show_faults,
     with_progress,
 )
-from musicssl.errors import printable, user_errors
+from musicssl.errors import check_output, printable, user_errors
 from musicssl.inference.recordings import Recording, clip_ids, find_recordings
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def _embed(options: argparse.Namespace) -> dict[Recording, str]:
     from musicssl.inference.extraction import Extractor
 
     checked_suffix(options.out)
+    check_output(options.out, "--out")
     recordings = find_recordings(options.audio)
     names = dict(zip(recordings, clip_ids(recordings), strict=True))
     [model] = load_models([options.model], options)

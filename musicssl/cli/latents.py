@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from musicssl.errors import InputError, printable, user_errors
+from musicssl.errors import InputError, check_output, printable, user_errors
 
 if TYPE_CHECKING:
     from musicssl.data.datamodule import SemiSupervisedDataModule
@@ -43,6 +43,8 @@ def _measure(options: argparse.Namespace) -> None:
     from musicssl.runs.latent_space import encode, walks
 
     _check(options)
+    if options.out is not None:
+        check_output(options.out, "--out", is_folder=True)
     estimator = _estimator(options)
     if options.threads is not None:
         torch.set_num_threads(max(1, options.threads))

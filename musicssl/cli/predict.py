@@ -16,7 +16,7 @@ from musicssl.cli.recordings import (
     show_faults,
     with_progress,
 )
-from musicssl.errors import InputError, printable, user_errors
+from musicssl.errors import InputError, check_output, printable, user_errors
 from musicssl.inference.recordings import Recording, find_recordings
 
 if TYPE_CHECKING:
@@ -59,6 +59,9 @@ class _Job:
 
         if options.out is not None:
             check_suffix(options.out)
+            check_output(options.out, "--out")
+        if options.labels or options.picture:
+            check_output(options.folder, "--folder", is_folder=True)
         if options.top is not None and options.top < 1:
             raise InputError(f"--top is 1 or more, not {options.top}.")
         self.ensemble = _ensemble(options)

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, open_dict
 
 from musicssl.cli.app import in_a_sweep
 from musicssl.datasets.formats.embeddings_file import checked_suffix
-from musicssl.errors import InputError
+from musicssl.errors import InputError, check_output
 
 BASELINES = ("untrained", "log_mel")
 
@@ -31,6 +31,7 @@ def saving_to(config: DictConfig) -> Path | None:
     if target is None:
         return None
     checked_suffix(target)
+    check_output(target, "embeddings.save")
     if not target.parent.is_dir():
         raise InputError(f"embeddings.save={target}: there is no folder {target.parent}; make it.")
     if in_a_sweep():

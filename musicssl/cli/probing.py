@@ -1,7 +1,7 @@
 """What `musicssl probe` does with a composed configuration: embed, fit probes, test, compare."""
 
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -34,8 +34,11 @@ from musicssl.cli.probe_settings import (
     name_logger,
     saving_to,
 )
+from musicssl.cli.run_data import check_corruptions
 from musicssl.data.corpus import Corpus, Dataset, check_corpus
-from musicssl.datasets.formats.embeddings_file import save_embeddings
+from musicssl.data.outline import outline_of
+from musicssl.data.validation import check_list
+from musicssl.datasets.formats.embeddings_file import check_embeddings_file, save_embeddings
 from musicssl.errors import InputError
 from musicssl.probing.finetune import FineTune
 from musicssl.probing.weighted_layers import WeightedLayers
@@ -44,7 +47,7 @@ from musicssl.runs.checkpoint import Checkpoint
 from musicssl.runs.pretrained import overlap, weights_of
 from musicssl.runs.probes.comparison import compare_with
 from musicssl.runs.probes.corruption import check_corruption, corrupt
-from musicssl.runs.probes.encoder_source import of_encoder, of_statistics
+from musicssl.runs.probes.encoder_source import drawn_network, of_encoder, of_statistics
 from musicssl.runs.probes.file_source import EACH, FileSource
 from musicssl.runs.probes.folder import ProbeFolder, embeddings_file
 from musicssl.runs.probes.run import Plan, probe_baseline, probe_source
@@ -91,7 +94,10 @@ def _do(
     plan = make_plan(config, settings, dataset)
     if not plan.overwrite:
         folder.check({**settings, "dataset": dataset})
-    load = cache(partial(read, dataset))  # of several things to be done, the first one reads it
+    build = cache(partial(built, dataset))
+    load = cache(partial(read, build))  # of several things to be done, the first one reads it
+    if not folder.is_complete or plan.overwrite:
+        check_before_preparing(config, file, plan, build)
     source = find_source(config, settings, file, checkpoint, load)
     check_layers(plan, source)
     warn_of_overlap(settings, checkpoint, load)
@@ -186,17 +192,64 @@ def find_dataset(
     return dataset | {k: v for k, v in places.items() if k in dataset and v is not None}
 
 
-def read(dataset: dict[str, Any] | None) -> Corpus:
+def built(dataset: dict[str, Any] | None) -> Dataset | None:
+    """Build a corpus without reading it; None if there is none."""
+    return None if dataset is None else instantiate(dataset)
+
+
+def read(build: Callable[[], Dataset | None]) -> Corpus:
     """Read a corpus.
 
     Raises:
         InputError: If there is none, or nothing can be learnt from it.
     """
+    dataset = build()
     if dataset is None:
         raise InputError("this needs the clips themselves; name their corpus with dataset=...")
-    built: Dataset = instantiate(dataset)
-    built.prepare()
-    return check_corpus(built.load())
+    dataset.prepare()
+    return check_corpus(dataset.load())
+
+
+def check_before_preparing(
+    config: DictConfig, file: Path | None, plan: Plan, build: Callable[[], Dataset | None]
+) -> None:
+    """Check what can be judged before the corpus is prepared, which may take hours.
+
+    Args:
+        config: Of the probe.
+        file: Of embeddings, if they are probed.
+        plan: How they are to be judged.
+        build: Builds the corpus.
+
+    Raises:
+        InputError: If a folder or file is missing, or the encoder or a corruption cannot be.
+    """
+    if file is not None:
+        check_embeddings_file(file)
+    elif isinstance(plan.probe, WeightedLayers):
+        raise _without_layers(f"{'checkpoint' if config.encoder is None else 'encoder'}=...")
+    if plan.val_list is not None:
+        check_list(plan.val_list)
+    if plan.batch_size < 1:
+        raise InputError(
+            f"data.batch_size must be a whole number from 1 up, got {plan.batch_size}."
+        )
+    outline = outline_of(build())
+    if outline is None:
+        return
+    outline.check_labels()
+    if config.corruption is not None:
+        check_corruptions(config, outline.sample_rate)
+    if config.encoder is not None and (outline.is_sound or outline.num_features is not None):
+        sizes = outline.num_features or 1, 1 if outline.is_sound else outline.num_instances
+        try:
+            network = drawn_network(instantiate(config.encoder), config.seed, *sizes)
+        except InputError:
+            raise
+        except (ValueError, RuntimeError) as error:
+            cause = str(error).splitlines()[0]
+            raise InputError(f"the encoder cannot be built: {cause} (mend encoder).") from error
+        network.check_input(outline.is_sound)
 
 
 def make_plan(config: DictConfig, settings: dict[str, Any], dataset: dict[str, Any] | None) -> Plan:
@@ -249,10 +302,14 @@ def check_layers(plan: Plan, source: Source) -> None:
         InputError: If it does not.
     """
     if isinstance(plan.probe, WeightedLayers) and source.layers is None:
-        raise InputError(
-            f"probe=weighted_layers needs embeddings with layers, and {source.origin.label} has "
-            "none; write a file with musicssl embed --layers, or choose probe=linear."
-        )
+        raise _without_layers(source.origin.label)
+
+
+def _without_layers(what: str) -> InputError:
+    return InputError(
+        f"probe=weighted_layers needs embeddings with layers, and {what} has none; write a file "
+        "with musicssl embed --layers, or choose probe=linear."
+    )
 
 
 def warn_of_overlap(settings: dict[str, Any], checkpoint: Checkpoint | None, load: Load) -> None:

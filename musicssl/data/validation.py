@@ -109,6 +109,16 @@ def carve_labels(
     return held_out
 
 
+def check_list(file: str | Path) -> None:
+    """Check that the file that names the validation clips is there.
+
+    Raises:
+        InputError: If not.
+    """
+    if not Path(file).is_file():
+        raise InputError(f"data.val_list={file}: there is no such file.")
+
+
 def listed_clips(corpus: Corpus, train: Rows, file: str | Path) -> tuple[Rows, Rows]:
     """Divide the training clips by a file that names the validation clips.
 
@@ -126,9 +136,8 @@ def listed_clips(corpus: Corpus, train: Rows, file: str | Path) -> tuple[Rows, R
     Raises:
         InputError: If the file cannot be read, or names clips that are not among them.
     """
+    check_list(file)
     path = Path(file)
-    if not path.is_file():
-        raise InputError(f"data.val_list={file}: there is no such file.")
     ids = corpus.clip_ids[train]
     chosen = _positions(path, ids) if zipfile.is_zipfile(path) else _named(path, ids)
     val = np.sort(train[chosen])

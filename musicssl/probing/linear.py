@@ -58,6 +58,9 @@ class Linear:
     strengths: Sequence[float] = STRENGTHS
     tolerance: float = TOLERANCE
 
+    def __post_init__(self) -> None:
+        check_strengths(self.strengths)
+
     def fit(
         self, train: Embeddings, subsets: Sequence[Tensor], val: Embeddings, task: Task
     ) -> list[FittedProbe]:
@@ -67,6 +70,18 @@ class Linear:
     def _fitted(self, train: Embeddings, val: Embeddings, task: Task) -> FittedProbe:
         probe = fit_linear(train, val, task, self.strengths, self.tolerance)
         return FittedProbe(_judge(probe, task), probe.val_loss, {"strength": probe.strength})
+
+
+def check_strengths(strengths: Sequence[float]) -> None:
+    """Check the strengths to choose from.
+
+    Raises:
+        InputError: If there is none, or one is not above 0 and finite.
+    """
+    if not strengths or not all(0 < strength < math.inf for strength in strengths):
+        raise InputError(
+            f"a linear probe's strengths must be above 0 and finite, got {list(strengths)}."
+        )
 
 
 @torch.no_grad()
@@ -100,10 +115,7 @@ def fit_linear(
         InputError: If the training or the validation clips have no label, an embedding is not
             finite, there is no strength, or a strength is not above 0 and finite.
     """
-    if not strengths or not all(0 < strength < math.inf for strength in strengths):
-        raise InputError(
-            f"a linear probe's strengths must be above 0 and finite, got {list(strengths)}."
-        )
+    check_strengths(strengths)
     train, val = _checked(train, "training", task), _checked(val, "validation", task)
     mean, spread = standardisation(train.h)
     unit = torch.ones_like(train.y[0])

@@ -11,7 +11,13 @@ from torch import Tensor
 from musicssl.errors import InputError
 from musicssl.evaluation.tasks import Task
 from musicssl.probing.base import Embeddings, FittedProbe
-from musicssl.probing.linear import STRENGTHS, LinearProbe, fit_linear, standardisation
+from musicssl.probing.linear import (
+    STRENGTHS,
+    LinearProbe,
+    check_strengths,
+    fit_linear,
+    standardisation,
+)
 from musicssl.probing.solvers.logistic import TOLERANCE
 
 
@@ -56,7 +62,7 @@ class WeightedLayers:
         steps: Maximum number of steps of L-BFGS.
 
     Raises:
-        InputError: If `steps` is not at least 1.
+        InputError: If `steps` is not at least 1, or a strength is not above 0 and finite.
     """
 
     strengths: Sequence[float] = STRENGTHS
@@ -64,6 +70,7 @@ class WeightedLayers:
     steps: int = 50
 
     def __post_init__(self) -> None:
+        check_strengths(self.strengths)
         if self.steps < 1 or self.steps != int(self.steps):
             raise InputError(f"probe.steps must be a whole number from 1 up, got {self.steps:g}.")
 

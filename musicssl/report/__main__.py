@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from musicssl.errors import InputError, printable, user_errors
+from musicssl.errors import InputError, check_output, printable, user_errors
 from musicssl.report.analysis.probe_study import check_options, read_probe_study
 from musicssl.report.analysis.study import read_studies
 from musicssl.report.write.files import write_report
@@ -18,6 +18,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Make tables, pictures, tests and a web page of all runs and probes under some folders."""
     options = _parser().parse_intermixed_args(argv)
     with user_errors():
+        check_output(options.out, "--out", is_folder=True)
         studies = read_studies(options.runs, options.metric, options.baseline)
         probes = read_probe_study(options.runs, options.metric, options.baseline)
         if not studies.sections:

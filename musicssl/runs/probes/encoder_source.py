@@ -44,9 +44,7 @@ def of_encoder(
         )
     if not corpus.is_sound:
         num_instances, num_features = corpus.instances.shape[1:]
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        network = Classifier(encoder, MeanPooling, num_features, num_instances, num_classes=1)
+    network = drawn_network(encoder, seed, num_features, num_instances)
     if hear_module(settings) is not None:
         return of_hear(network, settings)
     weights = weights_of(settings)
@@ -63,6 +61,22 @@ def of_encoder(
     if files is not None:
         identity["encoder"] = without_weights(identity["encoder"]) | {"files": files}
     return NetworkSource(origin, identity, network.eval(), corpus.num_features)
+
+
+def drawn_network(
+    encoder: partial[Any], seed: int, num_features: int, num_instances: int
+) -> Classifier:
+    """Build an encoder with weights that are drawn, unless it brings some.
+
+    Args:
+        encoder: Builds it.
+        seed: Of the weights.
+        num_features: Of an instance; 1 for sound.
+        num_instances: Of a clip; 1 for sound.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return Classifier(encoder, MeanPooling, num_features, num_instances, num_classes=1)
 
 
 class InstanceStatistics(torch.nn.Module):
