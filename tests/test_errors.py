@@ -1,7 +1,7 @@
 import pytest
 from hydra.utils import instantiate
 
-from musicssl.errors import InputError, printable, user_errors
+from musicssl.errors import InputError, check_output, printable, user_errors
 
 
 def refuse():
@@ -96,3 +96,16 @@ def test_a_message_keeps_its_lines_and_loses_its_controls(capsys):
     with pytest.raises(SystemExit, match="2"), user_errors():
         raise InputError("class \x1b[2J\nis not known")
     assert capsys.readouterr().err == "error: class \\x1b[2J\nis not known\n"
+
+
+def test_a_place_for_output_is_checked_and_nothing_is_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    check_output(tmp_path / "new" / "deep" / "h.npz", "--out")
+    check_output(tmp_path / "file", "--out")  # is written over
+    check_output(tmp_path / "new", "--out", is_folder=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    with pytest.raises(InputError, match=r"--out: .* is a folder; name a file in it"):
+        check_output(tmp_path, "--out")
+    for path, is_folder in [(tmp_path / "file" / "h.npz", False), (tmp_path / "file", True)]:
+        with pytest.raises(InputError, match=r"--out: .*file is a file; choose another folder"):
+            check_output(path, "--out", is_folder)

@@ -32,6 +32,7 @@ from rich.text import Text
 
 import musicssl.cli.resolvers  # noqa: F401 registers resolvers; workers import this module first
 from musicssl.cli.exits import termination
+from musicssl.cli.fold_axis import adapt_folds
 from musicssl.cli.imports import quick_imports
 from musicssl.errors import InputError, disk_errors, printable, user_errors
 from musicssl.runs.preemption import preemption
@@ -63,6 +64,7 @@ class SweepProgress(Callback):
 
     def _start(self, config: DictConfig) -> None:
         _check_started_once()
+        adapt_folds(config)
         self.axes = axes(config)
         product = math.prod(len(values) for values in self.axes.values())
         trials = config.hydra.sweeper.get("trials")  # of a search

@@ -206,6 +206,12 @@ class AudioFolder(Recordings):
         return drawn_split(self._table, self.test_fraction, self.split_seed)
 
     @property
+    def folds(self) -> tuple[str, ...]:
+        """The names of the folds in the table, in order; none without such a column."""
+        names = set((self._table.fold or {}).values()) - {""}
+        return tuple(sorted(names, key=lambda name: (len(name), name)))
+
+    @property
     def _task(self) -> str:
         by_default = "multi_class" if self.classes_from == "folders" else "multi_label"
         return self.task or by_default

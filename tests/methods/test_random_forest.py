@@ -4,6 +4,7 @@ import torch
 from sklearn.ensemble import RandomForestClassifier
 
 from musicssl.batch import Batch
+from musicssl.errors import InputError
 from musicssl.evaluation.metrics import per_class_metrics
 from musicssl.methods.random_forest import RandomForest
 
@@ -111,3 +112,9 @@ def test_padding_is_left_out_of_the_summary(summary):
     plain = fitted(train, summary=summary)
     torch.testing.assert_close(plain.scores(padded), plain.scores(train))
     assert torch.equal(fitted(padded, summary=summary).scores(train), plain.scores(train))
+
+
+@pytest.mark.parametrize("settings", [{"num_trees": 0}, {"max_depth": -1}])
+def test_numbers_that_no_forest_has_are_refused_before_training(settings):
+    with pytest.raises(InputError, match=f"method.{next(iter(settings))} must be a whole number"):
+        RandomForest(8, 5, 3, **settings)

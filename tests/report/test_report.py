@@ -189,7 +189,7 @@ def test_a_metric_from_outside_has_tables_of_its_own(tmp_path, capsys):
         (["--metric", "acuracy"], "error: no run has the metric acuracy; choose one of: auroc, "),
         (["--baseline", "nobody"], "error: no method is called nobody; set --baseline to one of"),
         (["/nowhere"], "error: there is no folder /nowhere; name folders that hold runs."),
-        (["--out", "/dev/null/out"], "error: /dev/null/out cannot be written: Not a dir"),
+        (["--out", "/dev/null/out"], "error: --out: /dev/null is a file; choose another folder."),
     ],
 )
 def test_a_mistake_is_one_sentence_and_status_2(sweep, tmp_path, capsys, arguments, message):
