@@ -55,6 +55,11 @@ def check_values(settings: Mapping[str, Any]) -> None:
     for key in ("name", "runs"):
         if isinstance(settings.get(key), list | dict):
             raise InputError(f"{key} must be a word, got {value_text(settings[key])}.")
+    data = settings.get("data")
+    listed = data.get("val_list") if isinstance(data, dict) else None
+    for key, value in (("continue_from", settings.get("continue_from")), ("data.val_list", listed)):
+        if value is not None and not isinstance(value, str):
+            raise InputError(f"{key} must be a path, got {value_text(value)}.")
     for key in ("data", "finetune"):
         if key in settings and not isinstance(settings[key], dict):
             raise InputError(f"{key} holds several settings; change one, {key}.NAME=VALUE.")

@@ -22,6 +22,7 @@ from musicssl.data.validation import check_list
 from musicssl.errors import InputError
 from musicssl.methods.base.learner import Learner
 from musicssl.methods.base.method import Method
+from musicssl.runs.checkpoint import check_checkpoint_file
 from musicssl.runs.pretrained import hear_module
 from musicssl.runs.starting import start_file
 
@@ -61,8 +62,8 @@ def _check_files(settings: dict[str, Any]) -> None:
     checkpoint, val_list = settings["finetune"]["checkpoint"], settings["data"]["val_list"]
     if val_list is not None:
         check_list(val_list)
-    if checkpoint is not None and not start_file(Path(str(checkpoint)).expanduser()).is_file():
-        raise InputError(f"finetune.checkpoint={checkpoint}: there is no such file.")
+    if checkpoint is not None:
+        check_checkpoint_file(start_file(Path(str(checkpoint)).expanduser()))
 
 
 def _rehearse(

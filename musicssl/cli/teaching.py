@@ -11,9 +11,10 @@ from omegaconf import DictConfig
 from musicssl.data.corpus import Corpus, Dataset
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.needs import Needs, check_teacher
+from musicssl.datasets.formats.embeddings_file import check_embeddings_file
 from musicssl.errors import InputError
-from musicssl.runs.checkpoint import Checkpoint
-from musicssl.runs.teachers import Extraction, Kind, read_teacher, teacher_in
+from musicssl.runs.checkpoint import Checkpoint, check_checkpoint_file
+from musicssl.runs.teachers import FILES, Extraction, Kind, read_teacher, teacher_in
 from musicssl.runs.trust import homes
 
 
@@ -32,14 +33,16 @@ def named_teacher(settings: dict[str, Any], needs: Needs) -> tuple[Path, Kind] |
         check_teacher(needs, None)
         return None
     path, kind = named
-    key = "finetune.teacher" if kind == "logits" else "teacher_embeddings"
     if not needs.teacher:
+        key = "finetune.teacher" if kind == "logits" else "teacher_embeddings"
         raise InputError(
             f"{key}={path} has no effect on this method; method=east, distill and noisy_student "
             "learn from a teacher."
         )
-    if not path.exists():
-        raise InputError(f"{key}={path}: there is no such file; check the path.")
+    if path.suffix in FILES:
+        check_embeddings_file(path)
+    else:
+        check_checkpoint_file(path)
     return named
 
 

@@ -49,13 +49,12 @@ _FORMER_MODULES = {  # where 0.1.0 had the parts that its checkpoints name; drop
 }
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read all that is in a checkpoint onto the CPU; see `Checkpoint.read`."""
-    return _read(path)[0]
+def check_checkpoint_file(path: Path) -> None:
+    """Check that a checkpoint is there, without reading it.
 
-
-def _read(path: Path) -> tuple[dict[str, Any], str]:
-    """Return the content of a checkpoint and the SHA-256 of the file, which is opened once."""
+    Raises:
+        InputError: If not.
+    """
     if not path.name:
         raise InputError(
             "the path of a checkpoint is empty; runs keep theirs in checkpoints/best.ckpt."
@@ -64,6 +63,16 @@ def _read(path: Path) -> tuple[dict[str, Any], str]:
         raise InputError(
             f"there is no checkpoint {path}; runs keep theirs in checkpoints/best.ckpt."
         )
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read all that is in a checkpoint onto the CPU; see `Checkpoint.read`."""
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[dict[str, Any], str]:
+    """Return the content of a checkpoint and the SHA-256 of the file, which is opened once."""
+    check_checkpoint_file(path)
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()

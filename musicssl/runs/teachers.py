@@ -20,7 +20,7 @@ from musicssl.networks.classifier import Classifier
 from musicssl.runs.checkpoint import Checkpoint
 from musicssl.runs.probes.source import of_checkpoint
 
-_FILES = (".npz", ".parquet")
+FILES = (".npz", ".parquet")  # of embeddings or logits; others are checkpoints
 
 Kind = Literal["embeddings", "logits"]
 
@@ -86,7 +86,7 @@ def read_teacher(
     Raises:
         InputError: If the file cannot be read, or answers about other classes.
     """
-    if path.suffix in _FILES:
+    if path.suffix in FILES:
         saved = read_embeddings(path)
         layers = clip_layers(saved)  # (M, L, E), averaged over time
         if layers.shape[1] > 1:

@@ -10,6 +10,7 @@ from musicssl.cli import training
 from musicssl.cli.conf import conf_folder
 from musicssl.cli.overrides import override_errors
 from musicssl.errors import InputError, input_error
+from musicssl.runs import results
 from musicssl.runs.checkpoint import Checkpoint
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.history import History, read_history
@@ -213,7 +214,7 @@ VALUES = ["0", "-1", "1e30", "nan", "null", "true", "[]", "[1,2]", "{a:1}", "abc
 def test_random_overrides_run_or_end_in_a_sentence(tmp_path, monkeypatch, say):
     """Composition, checks and a step of training; keys, kinds of overrides and values are drawn."""
     for name in ("write_results", "show_results"):
-        monkeypatch.setattr(training, name, lambda *_: None)
+        monkeypatch.setattr(results, name, lambda *_: None)
     config = composed("train", tmp_path, *QUICK)
     keys = [str(key) for key in training.resolved(config)]
     for section in ("data", "trainer", "optimizer", "encoder", "finetune", "pooling"):

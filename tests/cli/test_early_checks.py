@@ -42,7 +42,7 @@ def train(folder: Path, *overrides: str) -> None:
 
 TRAINING = {
     "data.val_list=/nowhere": "data.val_list=/nowhere: there is no such file",
-    "finetune.checkpoint=/nowhere.ckpt": "finetune.checkpoint=/nowhere.ckpt: there is no such",
+    "finetune.checkpoint=/nowhere.ckpt": "there is no checkpoint /nowhere.ckpt",
     "method=distill": "this method learns from a teacher",
     "pooling.statistics=-1": "pooling.statistics must be 0 or more",
     "encoder.dropout=2": "dropout probability has to be between 0 and 1",
@@ -50,7 +50,7 @@ TRAINING = {
     "encoder=samplecnn features=log_mel": "encoder=samplecnn reads sound, but the data are instan",
     "loss=squared_error": "loss=squared_error is not for targets of the kind multi_label",
     "data.p_s=3": "data.p_s must be in",
-    "method=east teacher_embeddings=/nowhere.npz": "teacher_embeddings=/nowhere.npz: there is no",
+    "method=east teacher_embeddings=/nowhere.npz": "there is no file of embeddings /nowhere.npz",
     "+trainer.nothing=1": "trainer.nothing is no setting",
     "select=auroc": "select must be last, or begin with val/",
     "corruption=all": "corruption=... changes sound",

@@ -32,9 +32,10 @@ class FineTuning:
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        if isinstance(self.frozen, bool | int | float):
+        if self.frozen is None or isinstance(self.frozen, bool | int | float):
             raise InputError(
-                f"finetune.frozen names parts, such as [encoder], but it is {self.frozen}."
+                "finetune.frozen names parts, such as [encoder], or none, [], but it is "
+                f"{'null' if self.frozen is None else self.frozen}."
             )
         for name in ("unfreeze_epoch", "lora"):
             value = getattr(self, name)
