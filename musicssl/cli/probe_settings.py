@@ -42,13 +42,17 @@ def saving_to(config: DictConfig) -> Path | None:
     return target
 
 
-def check_one_source(config: DictConfig, file: Path | None) -> None:
+def check_one_source(config: DictConfig, files: Sequence[Path]) -> None:
     """Make sure that one thing is to be probed.
 
     Raises:
         InputError: If none is, or several are.
     """
-    named = {"checkpoint": config.checkpoint, "embeddings": file, "encoder": config.encoder}
+    named = {
+        "checkpoint": config.checkpoint,
+        "embeddings": files or None,
+        "encoder": config.encoder,
+    }
     given = [name for name, value in named.items() if value is not None]
     if len(given) != 1:
         what = " and ".join(f"{name}=..." for name in given) or "nothing"
@@ -56,7 +60,7 @@ def check_one_source(config: DictConfig, file: Path | None) -> None:
             f"{what} was given to probe; name one of checkpoint=RUN/checkpoints/best.ckpt, "
             "embeddings=FILE and encoder=NAME (untrained, or with encoder.weights)."
         )
-    if config.checkpoint is None and file is None and config.dataset is None:
+    if config.checkpoint is None and not files and config.dataset is None:
         raise InputError("a probe of encoder=... needs a corpus; name one with dataset=...")
 
 

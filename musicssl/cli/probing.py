@@ -1,7 +1,7 @@
 """What `musicssl probe` does with a composed configuration: embed, fit probes, test, compare."""
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ from musicssl.runs.probes.comparison import compare_with
 from musicssl.runs.probes.corruption import check_corruption, corrupt
 from musicssl.runs.probes.encoder_source import drawn_network, of_encoder, of_statistics
 from musicssl.runs.probes.file_source import EACH, FileSource
-from musicssl.runs.probes.folder import ProbeFolder, embeddings_file
+from musicssl.runs.probes.folder import ProbeFolder, embeddings_files
 from musicssl.runs.probes.run import Plan, probe_baseline, probe_source
 from musicssl.runs.probes.source import Load, Source, of_checkpoint, untrained
 from musicssl.runs.probes.table import show_probe
@@ -67,8 +67,8 @@ def run(config: DictConfig, folder: ProbeFolder) -> None:
     Raises:
         InputError: If the settings cannot be.
     """
-    file = embeddings_file(config.embeddings)
-    check_one_source(config, file)
+    files = embeddings_files(config.embeddings)
+    check_one_source(config, files)
     name_logger(config)
     checkpoint = find_checkpoint(config)
     if checkpoint is not None:
@@ -76,14 +76,14 @@ def run(config: DictConfig, folder: ProbeFolder) -> None:
     bring_rate(config)
     settings = resolved(config)
     with explain_invalid_settings(settings):
-        _do(config, settings, folder, file, checkpoint)
+        _do(config, settings, folder, files, checkpoint)
 
 
 def _do(
     config: DictConfig,
     settings: dict[str, Any],
     folder: ProbeFolder,
-    file: Path | None,
+    files: tuple[Path, ...],
     checkpoint: Checkpoint | None,
 ) -> None:
     check_kinds(settings, conf_folder(), "probe", HydraConfig.get().overrides)
@@ -97,8 +97,8 @@ def _do(
     build = cache(partial(built, dataset))
     load = cache(partial(read, build))  # of several things to be done, the first one reads it
     if not folder.is_complete or plan.overwrite:
-        check_before_preparing(config, file, plan, build)
-    source = find_source(config, settings, file, checkpoint, load)
+        check_before_preparing(config, files, plan, build)
+    source = find_source(config, settings, files, checkpoint, load)
     check_layers(plan, source)
     warn_of_overlap(settings, checkpoint, load)
     corrupted = to_plain(config.corruption), chosen_severities(to_plain(config.severities))
@@ -211,22 +211,25 @@ def read(build: Callable[[], Dataset | None]) -> Corpus:
 
 
 def check_before_preparing(
-    config: DictConfig, file: Path | None, plan: Plan, build: Callable[[], Dataset | None]
+    config: DictConfig,
+    files: Sequence[Path],
+    plan: Plan,
+    build: Callable[[], Dataset | None],
 ) -> None:
     """Check what can be judged before the corpus is prepared, which may take hours.
 
     Args:
         config: Of the probe.
-        file: Of embeddings, if they are probed.
+        files: Of embeddings, if they are probed.
         plan: How they are to be judged.
         build: Builds the corpus.
 
     Raises:
         InputError: If a folder or file is missing, or the encoder or a corruption cannot be.
     """
-    if file is not None:
+    for file in files:
         check_embeddings_file(file)
-    elif isinstance(plan.probe, WeightedLayers):
+    if not files and isinstance(plan.probe, WeightedLayers):
         raise _without_layers(f"{'checkpoint' if config.encoder is None else 'encoder'}=...")
     if plan.val_list is not None:
         check_list(plan.val_list)
@@ -276,13 +279,13 @@ def make_plan(config: DictConfig, settings: dict[str, Any], dataset: dict[str, A
 def find_source(
     config: DictConfig,
     settings: dict[str, Any],
-    file: Path | None,
+    files: tuple[Path, ...],
     checkpoint: Checkpoint | None,
     load: Load,
 ) -> Source:
     """Return what is to be probed."""
-    if file is not None:
-        return FileSource(file, has_labels=config.dataset is None, layer=config.layers)
+    if files:
+        return FileSource(files, has_labels=config.dataset is None, layer=config.layers)
     if config.layers != EACH:
         raise InputError(
             f"layers={config.layers} chooses layers of embeddings=FILE; write such a file with "

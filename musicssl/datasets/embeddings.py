@@ -97,7 +97,7 @@ class EmbeddingsFile:
             saved = read_embeddings(paths[0])
             x = instances(paths[0], saved, self.layer, "dataset.layer")
             return self.corpus_of(paths[0], saved, x, saved.lengths)
-        return self._side_by_side(paths)
+        return self.side_by_side()
 
     def _paths(self) -> list[Path]:
         if self.path is None:
@@ -142,8 +142,16 @@ class EmbeddingsFile:
             instance_seconds=_instance_seconds(saved) or corpus.instance_seconds,
         )
 
-    def _side_by_side(self, paths: Sequence[Path]) -> Corpus:
-        """Return a corpus with one instance a clip, of all sources; see `load`."""
+    def side_by_side(self, setting: str = "dataset.layer") -> Corpus:
+        """Return a corpus with one instance a clip, of all sources; see `load`.
+
+        Args:
+            setting: That chooses the layer, for messages.
+
+        Raises:
+            InputError: See `load`.
+        """
+        paths = self._paths()
         corpus = None if self.labels is None else self.labels.load()
         features = [self._features(corpus)] if self.with_features else []
         parts, has_layers = [], False
@@ -151,7 +159,7 @@ class EmbeddingsFile:
             saved = read_embeddings(path)
             has_layers = has_layers or saved.layers is not None
             layer = None if saved.layers is None else self.layer
-            x = instances(path, saved, layer, "dataset.layer")
+            x = instances(path, saved, layer, setting)
             vectors = instance_vectors(x, saved.lengths)
             if corpus is None:
                 corpus = _own_labels(path, saved, vectors[:, None])
@@ -161,7 +169,7 @@ class EmbeddingsFile:
         if self.layer is not None and not has_layers:
             raise InputError(
                 f"none of {', '.join(map(str, paths))} has layers; leave out "
-                f"dataset.layer={self.layer}."
+                f"{setting}={self.layer}."
             )
         assert corpus is not None
         x = np.concatenate([*parts, *features], axis=1)[:, None]

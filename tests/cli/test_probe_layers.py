@@ -179,3 +179,29 @@ def test_layers_that_cannot_be_are_named(path, tmp_path, overrides, message):
 def test_an_encoder_has_no_layers_to_choose_from(tmp_path):
     with pytest.raises(InputError, match=r"layers=2 chooses layers of embeddings=FILE"):
         run(tmp_path / "probe", "encoder=att", *SMALL, "layers=2")
+
+
+def test_several_files_are_probed_side_by_side(arrays, tmp_path):
+    """As one file with the features of both, which the files have in another order of clips."""
+    one_layer(arrays, tmp_path / "a.npz", 0)
+    turned = {name: array[::-1] for name, array in arrays.items()}
+    one_layer(turned, tmp_path / "b.npz", 1)
+    joined = np.concatenate([arrays["embeddings"][:, 0], arrays["embeddings"][:, 1]], axis=1)
+    np.savez(tmp_path / "joined.npz", **arrays | {"embeddings": joined})
+    files = f"embeddings.file=[{tmp_path / 'a.npz'},{tmp_path / 'b.npz'}]"
+    found = run(tmp_path / "several" / "probe", files, *SMALL)
+    expected = run(tmp_path / "one" / "probe", f"embeddings={tmp_path / 'joined.npz'}", *SMALL)
+    assert found.result()["embed_dim"] == 12
+    assert found.result()["source"]["label"] == "a.npz + b.npz"
+    assert found.fits.read_text() == expected.fits.read_text()
+
+
+def test_layers_of_one_of_several_files_are_chosen_by_the_setting_of_probes(path, tmp_path):
+    np.savez(
+        tmp_path / "a.npz", **{k: np.load(path)[k] for k in ("embeddings", "clip_ids", "layers")}
+    )
+    files = f"embeddings.file=[{path},{tmp_path / 'a.npz'}]"
+    with pytest.raises(InputError, match="choose one with layers=NAME"):
+        run(tmp_path / "a" / "probe", files, *SMALL)
+    with pytest.raises(InputError, match=r"and layers\.npz \+ a\.npz has none"):
+        run(tmp_path / "b" / "probe", files, "probe=weighted_layers", *(SMALL[:2] + SMALL[3:]))

@@ -27,7 +27,7 @@ from musicssl.report.read.files import (
     text_of_config,
 )
 from musicssl.runs.folder import RunFolder
-from musicssl.runs.probes.folder import ProbeFolder, embeddings_file
+from musicssl.runs.probes.folder import ProbeFolder, embeddings_files
 from musicssl.runs.settings import load_settings
 
 _SAME = 0.01  # of the metric: what another device, or another size of batches, may change
@@ -291,7 +291,7 @@ def _settings(
 def _file(source: Mapping[str, Any], config: Mapping[str, Any]) -> str | None:
     """Return the file of a model: its name, or its whole path if no run is known for it."""
     if source["kind"] == "embeddings":
-        return str(embeddings_file(config["embeddings"]))
+        return " + ".join(map(str, embeddings_files(config["embeddings"])))
     if source["kind"] != "checkpoint":
         return None
     path = str(config["checkpoint"])

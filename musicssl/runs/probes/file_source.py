@@ -20,31 +20,35 @@ EACH = "each"  # of the layers of a file
 
 @dataclass(frozen=True, eq=False)
 class FileSource:
-    """A file of embeddings; instances of clips are averaged.
+    """A file of embeddings, whose instances are averaged, or several files side by side.
+
+    Several are put together as `EmbeddingsFile` does for training: with mean and standard deviation
+    over time.
 
     Attributes:
-        path: Of the file.
-        has_labels: Whether the labels are those of the file, and not of a corpus.
+        paths: Of the files.
+        has_labels: Whether the labels are those of the (first) file, and not of a corpus.
         layer: "each" for all its layers, if it has some; "all" for all side by side; or the name or
             number of one.
     """
 
-    path: Path
+    paths: tuple[Path, ...]
     has_labels: bool
     layer: str | int = EACH
 
     @property
     def origin(self) -> Origin:
-        """The file, and the layer."""
+        """The files, and the layer."""
         which = "" if self.layer == EACH else f", layer {self.layer}"
         which = ", all layers" if self.layer == ALL else which
-        return Origin("embeddings", self.path.stem, self.path.name + which)
+        stems, names = (path.stem for path in self.paths), (path.name for path in self.paths)
+        return Origin("embeddings", "+".join(stems), " + ".join(names) + which)
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """A hash of the file, and the layer."""
+        """A hash of each file, and the layer."""
         which = {} if self.layer == EACH else {"layer": str(self.layer)}
-        return {"embeddings": file_identity(self.path), **which}
+        return {"embeddings": "_".join(map(file_identity, self.paths)), **which}
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -54,6 +58,8 @@ class FileSource:
     @property
     def layers(self) -> Layers | None:
         """The layers of the file, if all of them are probed and there are several."""
+        if len(self.paths) > 1:
+            return None
         saved = self._saved
         if self.layer != EACH or saved.layers is None or len(saved.layers) == 1:
             return None
@@ -71,18 +77,21 @@ class FileSource:
         raise nothing_to_tune(self.origin)
 
     def embedded(self, load: Load, cache: Path, batch_size: int, device: torch.device) -> Corpus:
-        """Read the file.
+        """Read the files.
 
         Raises:
-            InputError: If it is damaged, lacks clips of the corpus, or has no such layer.
+            InputError: If one is damaged, lacks clips of the corpus, or has no such layer.
         """
-        file = EmbeddingsFile(self.path, None if self.has_labels else LoadedCorpus(load()))
-        saved = self._saved
-        if self.layer != EACH:
-            x = instances(self.path, saved, self.layer, "layers")
+        layer = None if self.layer == EACH else self.layer
+        file = EmbeddingsFile(self.paths, None if self.has_labels else LoadedCorpus(load()), layer)
+        if len(self.paths) > 1:
+            return file.side_by_side("layers")
+        [path], saved = self.paths, self._saved
+        if layer is not None:
+            x = instances(path, saved, layer, "layers")
             saved = replace(saved, embeddings=x, layers=None, widths=None)
-        return file.corpus_of(self.path, saved, clip_layers(saved))
+        return file.corpus_of(path, saved, clip_layers(saved))
 
     @cached_property
     def _saved(self) -> SavedEmbeddings:
-        return read_embeddings(self.path)
+        return read_embeddings(self.paths[0])

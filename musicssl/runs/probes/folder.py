@@ -12,7 +12,7 @@ figures/
 
 import logging
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,10 +100,21 @@ def _corpus_settings(settings: Mapping[str, Any], file: Path) -> dict[str, Any]:
     return {"dataset": settings["dataset"], "data": data}
 
 
-def embeddings_file(embeddings: Any) -> Path | None:
-    """Return the file that `embeddings=FILE` or `embeddings.file=FILE` names; None without one."""
-    file = embeddings.get("file") if isinstance(embeddings, Mapping) else embeddings
-    return None if file is None else Path(str(file)).expanduser()
+def embeddings_files(embeddings: Any) -> tuple[Path, ...]:
+    """Return the files that `embeddings=FILE` or `embeddings.file=FILE` names, often one or none.
+
+    Raises:
+        InputError: If it is an empty list.
+    """
+    files = embeddings.get("file") if isinstance(embeddings, Mapping) else embeddings
+    if files is None:
+        return ()
+    several = isinstance(files, Sequence) and not isinstance(files, str)
+    if several and not files:
+        raise InputError(
+            "embeddings=[] names no file; name one or several, 'embeddings=[a.npz,b.npz]'."
+        )
+    return tuple(Path(str(file)).expanduser() for file in (files if several else [files]))
 
 
 def probe_folder(
@@ -124,19 +135,19 @@ def probe_folder(
         encoder: The settings of the encoder, if one is probed.
         choices: Hydra's, from a group to the option that was chosen.
     """
-    file = embeddings_file(embeddings)
+    files = embeddings_files(embeddings)
     untrained = encoder_label(str(choices["encoder"]), encoder)
-    place = _home(checkpoint, None if file is None else str(file), untrained, runs)
-    corpus = name or choices["dataset"] or ("own_corpus" if file is None else "own_labels")
+    place = _home(checkpoint, files, untrained, runs)
+    corpus = name or choices["dataset"] or ("own_labels" if files else "own_corpus")
     return str(place / "/".join(map(shortened, corpus.split("/"))) / str(choices["probe"]))
 
 
-def _home(checkpoint: str | None, embeddings: str | None, encoder: str, runs: str) -> Path:
+def _home(checkpoint: str | None, embeddings: Sequence[Path], encoder: str, runs: str) -> Path:
     """Return the folder for all probes of something: in its run, or else in `runs`/probes.
 
     Args:
         checkpoint: Its path, if it is one.
-        embeddings: Their file, if they are some.
+        embeddings: Their files, if they are some.
         encoder: What it is called, if it is neither.
         runs: Folder of all runs.
     """
@@ -144,11 +155,12 @@ def _home(checkpoint: str | None, embeddings: str | None, encoder: str, runs: st
         stem = Path(checkpoint).stem
         return run / "probes" / ("" if stem == "best" else stem)
     place = Path(runs).absolute() / "probes"
-    file = checkpoint if checkpoint is not None else embeddings
-    if file is None:
+    files = [Path(checkpoint)] if checkpoint is not None else embeddings
+    if not files:
         return place / shortened(encoder)
-    path = Path(file).expanduser().absolute()
-    return place / f"{path.stem}-{zlib.crc32(str(path).encode()):08x}"
+    paths = [file.expanduser().absolute() for file in files]
+    stems, key = "+".join(path.stem for path in paths), "\n".join(map(str, paths))
+    return place / f"{shortened(stems)}-{zlib.crc32(key.encode()):08x}"
 
 
 def run_of(checkpoint: Path) -> Path | None:

@@ -7,7 +7,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from musicssl.cli.probe_settings import saved_to
-from musicssl.runs.probes.folder import ProbeFolder, embeddings_file, probe_folder, run_of
+from musicssl.errors import InputError
+from musicssl.runs.probes.folder import ProbeFolder, embeddings_files, probe_folder, run_of
 
 
 def test_a_folder_holds_the_results_of_one_fingerprint(tmp_path):
@@ -33,11 +34,28 @@ def test_a_claim_removes_what_a_probe_left_and_nothing_else(tmp_path):
 @pytest.mark.parametrize("wrap", [lambda node: node, OmegaConf.create])
 def test_a_file_of_embeddings_is_named_in_one_of_two_ways(wrap):
     both = wrap({"file": "~/a.npz", "save": "b.parquet"})
-    assert embeddings_file("a.npz") == Path("a.npz")
-    assert embeddings_file(both) == Path.home() / "a.npz"
+    assert embeddings_files("a.npz") == (Path("a.npz"),)
+    assert embeddings_files(both) == (Path.home() / "a.npz",)
     assert saved_to(both) == Path("b.parquet")
     neither = wrap({"file": None, "save": None})
-    assert embeddings_file(neither) is saved_to(neither) is saved_to("a.npz") is None
+    assert embeddings_files(neither) == ()
+    assert saved_to(neither) is saved_to("a.npz") is None
+
+
+@pytest.mark.parametrize("wrap", [list, OmegaConf.create])
+def test_several_files_of_embeddings_are_a_list(wrap):
+    files = wrap(["~/a.npz", "b.npz"])
+    expected = (Path.home() / "a.npz", Path("b.npz"))
+    assert embeddings_files(files) == embeddings_files({"file": files}) == expected
+    with pytest.raises(InputError, match="names no file"):
+        embeddings_files(wrap([]))
+    places = [
+        probe_folder(None, wrap(names), "runs", None, None, CHOICES)
+        for names in (["a.npz"], ["a.npz", "b.npz"], ["b.npz", "a.npz"])
+    ]
+    assert len(set(places)) == 3
+    assert places[0] == probe_folder(None, "a.npz", "runs", None, None, CHOICES)
+    assert "/probes/a+b-" in places[1]
 
 
 CHOICES = {"dataset": "gtzan", "probe": "knn", "encoder": None}
