@@ -13,7 +13,7 @@ from musicssl.cli.recordings import (
     show_faults,
     with_progress,
 )
-from musicssl.errors import check_output, printable, user_errors
+from musicssl.errors import InputError, check_output, printable, user_errors
 from musicssl.inference.recordings import Recording, clip_ids, find_recordings
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _EXAMPLES = """examples:
   musicssl embed best.ckpt album/ --out embeddings.npz             one vector of each recording
   musicssl embed best.ckpt album/ --out over_time.npz --time       one of each instance
+  musicssl embed best.ckpt album/ --out h.npz --summary mean_max   mean and maximum of each feature
   musicssl embed best.ckpt album/ --out layers.parquet --layers    one of each block of the encoder
 
 Recordings are called by their path inside the folder, as dataset=audio_folder calls them.
@@ -46,11 +47,15 @@ def _embed(options: argparse.Namespace) -> dict[Recording, str]:
 
     checked_suffix(options.out)
     check_output(options.out, "--out")
+    if options.time and options.summary is not None:
+        raise InputError(
+            "--time keeps all instances, so that there is no --summary; leave one out."
+        )
     recordings = find_recordings(options.audio)
     names = dict(zip(recordings, clip_ids(recordings), strict=True))
     [model] = load_models([options.model], options)
     layers = options.layer if options.layers or options.layer else None
-    extractor = Extractor(model, options.time, layers)
+    extractor = Extractor(model, options.time, layers, options.summary or "mean")
     outcomes = extractor.embed_files([recording.path for recording in recordings])
     faults: dict[Recording, str] = {}
     done = with_progress(recordings, outcomes, "embedding", lambda one: float(one.times[-1, 1]))
@@ -86,6 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--out", type=Path, required=True, help="the file, .npz or .parquet")
     add("--time", action="store_true", help="keep the instances of a recording, with their times")
+    summary = "of the instances of a recording, without --time; by default mean"
+    add("--summary", choices=("mean", "mean_max", "mean_std"), help=summary)
     add("--layers", action="store_true", help="each block of the encoder, and its output")
     layer = "a module of the encoder, and the output; repeatable"
     add("--layer", action="append", default=[], metavar="NAME", help=layer)

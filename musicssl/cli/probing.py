@@ -40,6 +40,7 @@ from musicssl.data.outline import outline_of
 from musicssl.data.validation import check_list
 from musicssl.datasets.formats.embeddings_file import check_embeddings_file, save_embeddings
 from musicssl.errors import InputError
+from musicssl.networks.time_summary import check_summary
 from musicssl.probing.finetune import FineTune
 from musicssl.probing.weighted_layers import WeightedLayers
 from musicssl.runs.artifacts.robustness import chosen_severities
@@ -92,6 +93,7 @@ def _do(
     target, wanted = saving_to(config), checked_baselines(to_plain(config.baselines))
     dataset = find_dataset(config, settings, checkpoint)
     plan = make_plan(config, settings, dataset)
+    check_summary_for(config.summary, files, plan)
     if not plan.overwrite:
         folder.check({**settings, "dataset": dataset})
     build = cache(partial(built, dataset))
@@ -174,6 +176,30 @@ def is_its_own(config: DictConfig, checkpoint: Checkpoint) -> bool:
     """
     own = checkpoint.setting("dataset._target_")
     return config.dataset is None or config.dataset._target_ == own
+
+
+def check_summary_for(summary: Any, files: Sequence[Path], plan: Plan) -> None:
+    """Check how a network's embeddings of a clip over time become one.
+
+    Args:
+        summary: The setting.
+        files: Of embeddings, if they are probed.
+        plan: How they are to be judged.
+
+    Raises:
+        InputError: If there is no such summary, or it would have no effect.
+    """
+    check_summary(summary, "summary")
+    if summary != "mean" and files:
+        raise InputError(
+            f"summary={summary} is of a network's embeddings, and those of a file are there; write "
+            f"the file with musicssl embed --summary {summary}, or leave it out."
+        )
+    if summary != "mean" and isinstance(plan.probe, FineTune):
+        raise InputError(
+            f"summary={summary} has no effect on probe=finetune, which trains on the mean over "
+            "time; leave it out."
+        )
 
 
 def find_dataset(
@@ -292,10 +318,11 @@ def find_source(
             "musicssl embed --layers, or leave it out."
         )
     if checkpoint is not None:
-        return of_checkpoint(checkpoint, to_plain(config.trusted))
+        return of_checkpoint(checkpoint, to_plain(config.trusted)).summarised(config.summary)
     name = HydraConfig.get().runtime.choices["encoder"]
     encoder = instantiate(config.encoder)
-    return of_encoder(encoder, name, settings["encoder"], config.seed, load())
+    source = of_encoder(encoder, name, settings["encoder"], config.seed, load())
+    return source.summarised(config.summary)
 
 
 def check_layers(plan: Plan, source: Source) -> None:
@@ -334,7 +361,8 @@ def find_baselines(
     """Return those of the wanted baselines that there can be."""
     found: list[Source] = []
     if "untrained" in wanted and checkpoint is not None:
-        found.append(untrained(checkpoint, None, to_plain(config.trusted)))
+        own = untrained(checkpoint, None, to_plain(config.trusted))
+        found.append(own.summarised(config.summary))
     has_corpus = plan.dataset is not None
     if "log_mel" not in wanted or not has_corpus or isinstance(plan.probe, FineTune):
         return found

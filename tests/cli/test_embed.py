@@ -88,6 +88,34 @@ def test_clips_are_means_over_time_and_what_probes_use(request, kind, recordings
     np.testing.assert_allclose(clips.embeddings[row], expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(("summary", "second"), [("mean_max", np.max), ("mean_std", np.std)])
+def test_a_summary_has_a_second_statistic_of_the_frames_of_each_recording(
+    run, album, tmp_path, capsys, summary, second
+):
+    words = [run.best, album / "one.wav", album / "three.wav"]
+    saved, out, _ = written(tmp_path / "h.npz", [*words, "--summary", summary], capsys)
+    frames, _, _ = written(tmp_path / "t.npz", [*words, "--time"], capsys)
+    assert "Embeddings of 2 clips: " in out
+    for row, length in enumerate(frames.lengths):
+        valid = frames.embeddings[row, :length].astype(np.float64)
+        expected = np.concatenate([valid.mean(axis=0), second(valid, axis=0)])
+        np.testing.assert_allclose(saved.embeddings[row], expected, rtol=1e-6, atol=1e-7)
+
+
+def test_layers_are_summarised_each_by_itself(of_sound, album, tmp_path, capsys):
+    """Layers of 4, 8 and 16 features: of each its means, then its maxima, then zeros."""
+    words = [of_sound.best, album / "one.wav", "--layers"]
+    saved, _, _ = written(tmp_path / "h.parquet", [*words, "--summary", "mean_max"], capsys)
+    frames, _, _ = written(tmp_path / "t.parquet", [*words, "--time"], capsys)
+    assert saved.widths.tolist() == [2 * width for width in frames.widths]
+    for layer, width in enumerate(frames.widths):
+        valid = frames.embeddings[0, layer, :, :width].astype(np.float64)
+        expected = np.concatenate([valid.mean(axis=0), valid.max(axis=0)])
+        found = saved.embeddings[0, layer]
+        np.testing.assert_allclose(found[: 2 * width], expected, rtol=1e-5, atol=1e-6)
+        assert not found[2 * width :].any()
+
+
 @pytest.mark.slow
 def test_layers_have_their_names_and_widths_and_end_with_the_embedding(
     of_sound, album, tmp_path, capsys
@@ -132,6 +160,8 @@ def test_same_names_in_two_folders_get_the_names_of_the_folders(run, album, tmp_
     [
         (["--out", "h.csv"], r".npz or .parquet files, not in 'h\.csv'"),
         (["--out", "h.npz", "--layer", "blocks.7"], "the encoder has no layer 'blocks.7'; it has"),
+        (["--out", "h.npz", "--time", "--summary", "mean_max"], "there is no --summary; leave one"),
+        (["--out", "/dev/null/h.npz"], "--out: /dev/null is a file; choose another folder"),
     ],
 )
 def test_mistakes_are_one_sentence(run, album, monkeypatch, tmp_path, capsys, words, message):

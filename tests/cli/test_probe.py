@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
+from musicssl.datasets.formats.embeddings_file import read_embeddings
 from musicssl.errors import InputError
 from musicssl.evaluation.robustness_table import read_robustness
 from musicssl.runs.checkpoint import Checkpoint
@@ -460,3 +461,39 @@ def test_on_the_command_line_a_sweep_is_a_matrix_and_a_mistake_one_sentence(chec
     )
     assert mistake.returncode == 2
     assert mistake.stderr == "error: there is no setting prob; did you mean probe?\n"
+
+
+def test_embeddings_over_time_can_be_summarised_by_two_statistics(checkpoint, tmp_path):
+    """Oracle: NumPy on the network's own instances of each clip, of different lengths."""
+    saved = tmp_path / "h.npz"
+    corpus = ("dataset=tiny", "dataset.variable_lengths=true", "dataset.num_clips=40")
+    folder = run(
+        tmp_path / "probe",
+        *(f"checkpoint={checkpoint}", "summary=mean_max", f"embeddings.save={saved}", *corpus),
+        *("baselines=[untrained]", *SMALL),
+    )
+    assert folder.result()["source"]["label"].endswith(", mean_max")
+    network = Checkpoint.read(checkpoint).method().network.eval()
+    clips, found = Tiny(40, variable_lengths=True).load(), read_embeddings(saved).embeddings
+    for row, length in enumerate(clips.lengths):
+        x = torch.from_numpy(clips.x[row : row + 1, :length])
+        with torch.no_grad():
+            h, _ = network.encoder(x)
+        expected = torch.cat([h[0].mean(dim=0), h[0].amax(dim=0)])
+        np.testing.assert_allclose(found[row], expected, rtol=1e-4, atol=1e-5)
+    dims = {json.loads(path.read_text())["embed_dim"] for path in tmp_path.rglob("probe.json")}
+    assert dims == {found.shape[1]}  # the untrained network is summarised in the same way
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("summary=median",), "summary must be one of mean, mean_max, mean_std, got median"),
+        (("summary=mean_std", "probe=finetune"), "summary=mean_std has no effect on probe=finetu"),
+        (("summary=mean_std", "embeddings=h.npz"), "musicssl embed --summary mean_std"),
+    ],
+)
+def test_a_summary_without_effect_is_refused(checkpoint, tmp_path, words, message):
+    source = () if "embeddings=h.npz" in words else (f"checkpoint={checkpoint}",)
+    with pytest.raises(InputError, match=message):
+        run(tmp_path / "probe", *source, "dataset=tiny", *words)

@@ -278,6 +278,7 @@ def _settings(
     source = document["source"]
     facts = {key: source[key] for key in ("kind", "p_s", "b_s", "trained_on")}
     facts |= {"embed_dim": document["embed_dim"], "file": _file(source, config)}
+    facts |= {"summary": config.get("summary", "mean")}  # not in probes of earlier versions
     if source["kind"] in (
         "untrained",
         "pretrained",

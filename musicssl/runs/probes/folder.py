@@ -101,19 +101,11 @@ def _corpus_settings(settings: Mapping[str, Any], file: Path) -> dict[str, Any]:
 
 
 def embeddings_files(embeddings: Any) -> tuple[Path, ...]:
-    """Return the files that `embeddings=FILE` or `embeddings.file=FILE` names, often one or none.
-
-    Raises:
-        InputError: If it is an empty list.
-    """
+    """Return the files that `embeddings=FILE` or `embeddings.file=FILE` names, if any."""
     files = embeddings.get("file") if isinstance(embeddings, Mapping) else embeddings
     if files is None:
         return ()
     several = isinstance(files, Sequence) and not isinstance(files, str)
-    if several and not files:
-        raise InputError(
-            "embeddings=[] names no file; name one or several, 'embeddings=[a.npz,b.npz]'."
-        )
     return tuple(Path(str(file)).expanduser() for file in (files if several else [files]))
 
 

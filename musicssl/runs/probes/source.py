@@ -1,18 +1,21 @@
 """What is probed: a network that was trained, or one that was not, or embeddings from elsewhere."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
+from torch import Tensor
 
+from musicssl.batch import Batch
 from musicssl.data.corpus import Corpus, embedded_corpus
 from musicssl.encoders.hear import HearEncoder
 from musicssl.errors import InputError
 from musicssl.methods.base.method import Method, part_of
 from musicssl.networks.classifier import Classifier
 from musicssl.networks.standardise import Standardise
+from musicssl.networks.time_summary import over_time
 from musicssl.probing.embeddings.extraction import Embedder, embed
 from musicssl.runs.checkpoint import Checkpoint
 from musicssl.runs.pretrained import (
@@ -165,6 +168,21 @@ class NetworkSource:
         h = embed(self.network, corpus, self.identity, cache, batch_size, device)
         return embedded_corpus(corpus, h)
 
+    def summarised(self, summary: str) -> "NetworkSource":
+        """Return the same network with another summary of a clip's instances than their mean.
+
+        Args:
+            summary: See `musicssl.networks.time_summary`.
+        """
+        if summary == "mean":
+            return self
+        assert isinstance(self.network, Classifier)
+        origin = replace(self.origin, label=f"{self.origin.label}, {summary}")
+        identity = {**self.identity, "summary": summary}
+        return replace(
+            self, origin=origin, identity=identity, network=_Summarised(self.network, summary)
+        )
+
     def _check_width(self, corpus: Corpus) -> None:
         width = corpus.num_features
         if None not in (width, self.num_features) and width != self.num_features:
@@ -173,6 +191,18 @@ class NetworkSource:
                 f"those of {corpus.name} have {width}; choose the corpus with the features that "
                 "it was trained on."
             )
+
+
+class _Summarised(torch.nn.Module):
+    """A network that embeds a clip as a summary of its instances."""
+
+    def __init__(self, network: Classifier, summary: str) -> None:
+        super().__init__()
+        self.network, self.summary = network, summary
+
+    def clip_embeddings(self, batch: Batch) -> Tensor:
+        """Return one embedding of each clip, (B, D) or (B, 2 D)."""
+        return over_time(*self.network.embed(batch), self.summary)
 
 
 def of_checkpoint(checkpoint: Checkpoint, trusted: Sequence[str] = ()) -> NetworkSource:
