@@ -21,7 +21,7 @@ from musicssl.figures.style import COLOURS, GREY, PLAIN, SMALL, wrapped
 
 Floats = NDArray[np.floating]
 
-_PLAYS, _RESTS = COLOURS[2], "#E6E6E6"
+_PLAYS, _SILENT = COLOURS[2], "#E6E6E6"
 _LANE_INCHES, _LINE_INCHES = 0.17, 0.17
 
 
@@ -109,7 +109,7 @@ def _lanes(
         key = "probability of the instance"
         lanes.append(_Lane("probability", scores, colormaps["Oranges"], 1, key))
     if activity is not None:
-        two = ListedColormap([_RESTS, _PLAYS])
+        two = ListedColormap([_SILENT, _PLAYS])
         lanes.append(_Lane("truth", activity.astype(np.float64), two, 1, None))
     return lanes
 
@@ -156,7 +156,7 @@ def _draw_row(
 
 def _draw_key(axes: Axes, lane: _Lane) -> None:
     if lane.key is None:
-        patches = [Patch(color=_PLAYS, label="plays"), Patch(color=_RESTS, label="rests")]
+        patches = [Patch(color=_PLAYS, label="plays"), Patch(color=_SILENT, label="silent")]
         axes.legend(handles=patches, loc="center", ncols=2, frameon=False, fontsize=SMALL)
         axes.set_axis_off()
     else:

@@ -17,7 +17,7 @@ def bags(seed: int = 0, num_clips: int = 30, decimals: int = 2) -> Bag:
     scores = rng.random(shape).round(decimals).astype(np.float32)
     weights = rng.random(shape).round(decimals).astype(np.float32)
     activity = rng.random(shape) < 0.4
-    activity[: num_clips // 3, :, 0] = False  # clips in which a class only rests
+    activity[: num_clips // 3, :, 0] = False  # clips in which a class is silent throughout
     activity[: num_clips // 4, :, 1] = True  # or only sounds
     valid = np.arange(7) < rng.integers(1, 8, size=(num_clips, 1))
     return scores, weights, activity, valid
@@ -119,14 +119,14 @@ def test_knowing_which_clip_but_not_when_is_rewarded_by_the_pooled_area_alone() 
     activity[:20] = False
     knows_which = np.repeat(activity.any(axis=1, keepdims=True), 10, axis=1).astype(np.float64)
     metrics = localisation_metrics(knows_which, np.ones_like(knows_which), activity)
-    rests_beside, rests = (~activity[20:]).sum(), (~activity).sum()
+    silent_beside, silent = (~activity[20:]).sum(), (~activity).sum()
     assert metrics["auroc_within_instance"][0] == 0.5
-    assert metrics["auroc_instance"][0] == pytest.approx(1 - rests_beside / rests / 2)
+    assert metrics["auroc_instance"][0] == pytest.approx(1 - silent_beside / silent / 2)
 
 
 def test_what_the_truth_does_not_determine_is_nan() -> None:
     activity = np.zeros((2, 3, 3), dtype=np.bool_)  # class 0 never sounds
-    activity[..., 1] = True  # class 1 never rests
+    activity[..., 1] = True  # class 1 is never silent
     activity[0, :, 2] = True  # class 2 does both, but in no clip
     scores = activity.astype(np.float64)
     metrics = localisation_metrics(scores, np.ones_like(scores), activity)

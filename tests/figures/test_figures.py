@@ -185,10 +185,10 @@ def test_colours_mean_the_same_in_every_row() -> None:
 
 def test_the_key_of_the_truth_has_the_colours_of_the_truth() -> None:
     figure = timeline()
-    plays, rests = figure.axes[-1].get_legend().get_patches()
+    plays, silent = figure.axes[-1].get_legend().get_patches()
     truth = strips(figure.axes[1])["truth"]
     assert plays.get_facecolor() == truth.to_rgba(1)
-    assert rests.get_facecolor() == truth.to_rgba(0)
+    assert silent.get_facecolor() == truth.to_rgba(0)
 
 
 def test_what_is_not_known_is_left_out() -> None:
