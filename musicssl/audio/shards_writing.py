@@ -45,8 +45,7 @@ def write_shards(
     Raises:
         InputError: If the size is not positive, or the place cannot be written.
     """
-    if shard_mb <= 0:
-        raise InputError(f"--shard-mb must be a positive number of megabytes, got {shard_mb:g}.")
+    check_shard_size(shard_mb)
     task = fingerprint({"sound": sound.fingerprint, "shard_mb": shard_mb})
     try:
         sizes = place.sizes()
@@ -67,6 +66,16 @@ def write_shards(
             "place, and type the same command: it keeps the shards that are done."
         ) from error
     return read_shard_index(place)
+
+
+def check_shard_size(shard_mb: float) -> None:
+    """Check the size of a shard, in megabytes.
+
+    Raises:
+        InputError: If it is not above 0.
+    """
+    if not shard_mb > 0:
+        raise InputError(f"--shard-mb must be a positive number of megabytes, got {shard_mb:g}.")
 
 
 def _divided(lengths: NDArray[np.int64], shard_mb: float) -> Iterator[tuple[int, int]]:

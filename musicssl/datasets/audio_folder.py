@@ -38,7 +38,7 @@ from musicssl.datasets.base.command import (
 )
 from musicssl.datasets.base.options import add_options, gathered, named_as_options, typed_setting
 from musicssl.datasets.base.recordings import Recordings, shortened
-from musicssl.datasets.base.sharded_corpus import write_corpus
+from musicssl.datasets.base.sharded_corpus import check_shards, write_corpus
 from musicssl.datasets.formats.class_folders import folder_labels
 from musicssl.datasets.formats.label_splits import drawn_split, fold_split, groups_by_path
 from musicssl.datasets.formats.labels_csv import (
@@ -248,6 +248,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     shards, shard_mb = given.pop("shards"), given.pop("shard_mb")
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     with user_errors(), named_as_options(parser):
+        check_shards(shards, shard_mb)
         folder = AudioFolder(**given, features=Waveform(rate), unreadable="skip")
         if prepare:
             show_store(folder.prepare_store())

@@ -120,7 +120,7 @@ class Classifier(nn.Module):
         of_sound = getattr(self.encoder, "of_sound", False)
         if is_sound and not of_sound:
             raise InputError(READS_INSTANCES)
-        if of_sound and not is_sound:
+        if of_sound is True and not is_sound:
             name = type(self.encoder).__module__.rpartition(".")[2]  # as its configuration
             raise InputError(
                 f"encoder={name} reads sound, but the data are instances; add features=waveform."

@@ -118,3 +118,21 @@ def test_features_that_shards_do_not_have_are_refused(folder, tmp_path):
         sharded(tmp_path, features=LogMel()).load()
     with pytest.raises(InputError, match=r"type data.root=FOLDER, or data.root=URL"):
         Shards(None).load()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--shards", URL, "--shard-mb", "0"], "--shard-mb must be a positive number"),
+        (["--shards", "/dev/null/shards"], "--shards: /dev/null is a file"),
+        (["--shards", "nowhere://bucket"], "nowhere://bucket cannot be opened"),
+    ],
+)
+def test_a_place_that_cannot_be_is_refused_before_recordings_are_decoded(
+    folder, tmp_path, capsys, words, message
+):
+    cache = ["--cache", str(tmp_path / "cache"), "--labels", "labels.csv", "--prepare"]
+    with pytest.raises(SystemExit, match="2"):
+        audio_folder.main(["--root", str(folder), *cache, *words])
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "cache").exists()

@@ -21,7 +21,7 @@ from musicssl.cache import default_cache
 from musicssl.data.corpus import SPLITS, Corpus
 from musicssl.datasets.base.options import add_options, gathered, named_as_options
 from musicssl.datasets.base.recordings import Recordings
-from musicssl.datasets.base.sharded_corpus import write_corpus
+from musicssl.datasets.base.sharded_corpus import check_shards, write_corpus
 from musicssl.errors import printable, user_errors
 
 Column = Callable[[NDArray[np.float32]], str]
@@ -85,6 +85,7 @@ def corpus_command(
     shards, shard_mb = given.pop("shards"), given.pop("shard_mb")
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     with user_errors(), named_as_options(parser):
+        check_shards(shards, shard_mb)
         features = Waveform(given.pop("sample_rate"))
         if given.pop("download", False):
             assert download is not None

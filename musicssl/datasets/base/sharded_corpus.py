@@ -1,18 +1,38 @@
 """A corpus of sound as shards: what is written beside the sound, and read again."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from musicssl.audio.shard_index import AGAIN, Place, ShardIndex
 from musicssl.audio.shards import ShardedSound
-from musicssl.audio.shards_writing import write_shards
+from musicssl.audio.shards_writing import check_shard_size, write_shards
 from musicssl.data.corpus import Corpus
-from musicssl.errors import InputError
+from musicssl.errors import InputError, check_output
 from musicssl.limits import DAMAGE
 
 _ARRAYS = ("y", "mask", "split", "clip_ids", "groups", "activity", "sources", "pitches")
 _VALUES = ("name", "classes", "task", "instance_seconds", "credit")
+
+
+def check_shards(url: str | None, shard_mb: float) -> None:
+    """Check, before long work, where shards are to be written and how large they are to be.
+
+    Args:
+        url: Folder or URL; None if none are written.
+        shard_mb: Megabytes of a shard.
+
+    Raises:
+        InputError: If a folder cannot be written, no package knows the URL, or the size is not
+            above 0.
+    """
+    if url is None:
+        return
+    check_shard_size(shard_mb)
+    Place.of(url)
+    if "://" not in url:
+        check_output(Path(url), "--shards", is_folder=True)
 
 
 def write_corpus(corpus: Corpus, url: str, shard_mb: float, num_workers: int) -> str:
