@@ -69,11 +69,12 @@ def _check_files(settings: dict[str, Any]) -> None:
 def _rehearse(
     config: DictConfig, settings: dict[str, Any], outline: Outline, sizes: dict[str, Any]
 ) -> None:
-    """Build the method, and start it from the weights that it is to start from."""
-    node = config.method
-    if hear_module(settings["method"]) is not None and "trainable" in node.encoder:
-        node = node.copy()
-        node.encoder.trainable = False  # a frozen module is loaded once, for the run too
+    """Build the method, and adapt it; start it from trained weights if all sizes are known."""
+    node: Any = config.method
+    of_hear = hear_module(settings["method"]) is not None
+    if of_hear:  # frozen, it is loaded once, for the run too
+        encoder = {**settings["method"]["encoder"], "trainable": False}
+        node = {**settings["method"], "encoder": encoder}
     method: Learner = instantiate(node, **sizes)
     if config.continue_from is not None and not isinstance(method, Method):
         raise InputError(f"{config.name} trains no network; leave continue_from out.")
@@ -81,3 +82,5 @@ def _rehearse(
         method.check_input(outline.is_sound)
     if outline.is_exact and outline.classes is not None:
         fine_tuning.start(method, settings, outline.classes, sizes)
+    elif not of_hear:
+        method.fine_tune(fine_tuning.fine_tuning(settings))

@@ -17,6 +17,7 @@ from musicssl.errors import InputError
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.probes.folder import ProbeFolder
 from tests.support.commands import SEARCH_PATH, composed
+from tests.support.preloaded import ROOT
 from tests.support.quick import slow_after
 from tests.support.tiny import Tiny
 from tests.support.training_command import run
@@ -54,6 +55,7 @@ TRAINING = {
     "+trainer.nothing=1": "trainer.nothing is no setting",
     "select=auroc": "select must be last, or begin with val/",
     "corruption=all": "corruption=... changes sound",
+    "encoder=wide_resnet finetune.checkpoint=CKPT finetune.frozen=[decoder]": "no part 'decoder'",
     "method=dgm dataset.target=attributes": "draws batches for each class, but synthband is a regr",
     "mixing=mixup mixing.alpha=-1": "mixing.alpha must be 0 or more",
     "method=mean_teacher method.consistency_weight=-1": "method.consistency_weight must be 0 or",
@@ -65,8 +67,9 @@ TRAINING = {
 def test_a_mistake_in_a_run_is_found_before_its_corpus_is_prepared(
     unprepared, tmp_path, typed, message
 ):
+    (tmp_path / "best.ckpt").touch()
     with pytest.raises(InputError, match=message):
-        train(tmp_path / "run", *typed.split())
+        train(tmp_path / "run", *typed.replace("CKPT", str(tmp_path / "best.ckpt")).split())
     assert not (tmp_path / "run").exists()
 
 
@@ -176,3 +179,9 @@ def test_a_missing_file_of_embeddings_is_found_before_the_corpus_of_its_labels_i
     config.encoder.dropout = 2
     with pytest.raises(InputError, match="dropout probability"):
         training.run(config, RunFolder(tmp_path / "run"))
+
+
+def test_weights_that_do_not_fit_are_found_before_the_corpus_is_prepared(unprepared, tmp_path):
+    start = f"finetune.checkpoint={ROOT}/tests/fixtures/runs_of_0_1/att/checkpoints/best.ckpt"
+    with pytest.raises(InputError, match="it was trained with encoder=att"):
+        train(tmp_path / "run", start, "encoder=gru")
