@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from musicssl.audio.files import file_identities
 from musicssl.audio.inspection import decoding
-from musicssl.cache import fingerprint, is_whole, read_json, write_json
+from musicssl.cache import fingerprint, is_whole
+from musicssl.documents import read_json, write_json
 
 MADE_FROM = "made_from.json"
 Outcome = tuple[NDArray[np.float32], float] | str  # instances, (T, F), and peak, or the fault

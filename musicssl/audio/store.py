@@ -19,14 +19,8 @@ from musicssl.audio.files import Identity, file_identities
 from musicssl.audio.inspection import decoding
 from musicssl.audio.store_index import FULL_SCALE, INDEX, SAMPLE_TYPE, SAMPLES, read_index
 from musicssl.audio.store_writing import JOURNAL, Decode, write_store
-from musicssl.cache import (
-    build_on,
-    discard,
-    fingerprint,
-    read_json,
-    write_atomically,
-    write_json,
-)
+from musicssl.cache import build_on, discard, fingerprint
+from musicssl.documents import read_json, write_atomically, write_json
 from musicssl.errors import InputError
 
 _VERIFIED = "verified.json"  # sizes and times of the files when they were last verified

@@ -14,9 +14,9 @@ from typing import Literal
 
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from musicssl.cache import null_to_nan
 from musicssl.cli import worker
 from musicssl.cli.exits import signals_heard, termination
+from musicssl.documents import null_to_nan
 from musicssl.errors import disk_errors, input_error
 from musicssl.evaluation.metrics import metric_info, primary_metric
 from musicssl.runs.folder import ResultFolder, claimed

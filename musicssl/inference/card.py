@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from musicssl.cache import read_json
+from musicssl.documents import read_json
 from musicssl.errors import printable
 from musicssl.inference.description import Description
 

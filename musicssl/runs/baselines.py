@@ -18,9 +18,10 @@ import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from musicssl.cache import build_checked, file_identity, null_to_nan, read_json, write_json
+from musicssl.cache import build_checked, file_identity
 from musicssl.data.clip_features import Kind, clip_features, has_sound
 from musicssl.data.datamodule import SemiSupervisedDataModule
+from musicssl.documents import null_to_nan, read_json, write_json
 from musicssl.errors import InputError
 from musicssl.evaluation.chance import chance
 from musicssl.evaluation.metrics import metric_info, primary_metric

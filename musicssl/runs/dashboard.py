@@ -33,7 +33,7 @@ from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities import rank_zero_only
 from wandb.sdk.lib.wbauth import read_netrc_auth
 
-from musicssl.cache import write_atomically
+from musicssl.documents import write_atomically
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.history import read_history
 from musicssl.runs.probes.folder import ProbeFolder

@@ -30,7 +30,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from musicssl.cache import discard, read_json, write_atomically, write_json
+from musicssl.cache import discard
+from musicssl.documents import read_json, write_atomically, write_json
 from musicssl.errors import InputError
 from musicssl.runs.settings import differences, is_of_0_1, load_settings, settings_text
 

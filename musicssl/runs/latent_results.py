@@ -14,9 +14,9 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from musicssl.cache import csv_field, write_atomically, write_json
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.melodies import Melodies
+from musicssl.documents import csv_field, write_atomically, write_json
 from musicssl.errors import printable
 from musicssl.evaluation.latents.measures import Measures
 from musicssl.figures.feature_axis import feature_axis, level_parts

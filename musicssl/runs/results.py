@@ -7,9 +7,9 @@ from typing import Any
 import pytorch_lightning as pl
 from rich.console import Console
 
-from musicssl.cache import null_to_nan, write_json
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.label_count import count_labels
+from musicssl.documents import null_to_nan, write_json
 from musicssl.errors import printable
 from musicssl.evaluation.metrics import Metrics
 from musicssl.evaluation.predictions import Predictions, Scorer, measure, predict_clips

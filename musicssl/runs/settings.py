@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from musicssl.cache import load_yaml
+from musicssl.documents import load_yaml
 
 # The one list of settings without a bearing on results. A name stands for all settings below it.
 NO_BEARING = (

@@ -20,7 +20,7 @@ import yaml
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from wandb.proto.wandb_internal_pb2 import Record
 
-from musicssl.cache import write_atomically
+from musicssl.documents import write_atomically
 from musicssl.errors import InputError
 from musicssl.figures.run_figures import draw_timelines
 from musicssl.runs.dashboard import _mode, log_probe

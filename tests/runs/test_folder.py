@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from musicssl.cache import write_atomically
+from musicssl.documents import write_atomically
 from musicssl.errors import InputError
 from musicssl.runs.folder import RunFolder
 

@@ -124,7 +124,7 @@ def test_a_name_that_is_no_part_is_refused(target):
         "musicssl.datasets.irmas.download",
         "musicssl.datasets.base.download.fetch",
         "musicssl.datasets.formats.embeddings_file.save_embeddings",
-        "musicssl.cache.write_atomically",
+        "musicssl.documents.write_atomically",
     ],
 )
 def test_what_downloads_or_writes_is_no_part(parts, target):

@@ -13,8 +13,8 @@ from zipfile import ZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from musicssl.cache import null_to_nan, without_checksum
 from musicssl.data.checks import learnable
+from musicssl.documents import null_to_nan, without_checksum
 from musicssl.errors import InputError, printable
 from musicssl.evaluation.tasks import task_named
 from musicssl.limits import DAMAGE, check_arrays

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
-from musicssl.cache import csv_field
+from musicssl.documents import csv_field
 from musicssl.evaluation.clustering import (
     class_shares,
     cluster_accuracy,

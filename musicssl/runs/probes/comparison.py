@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from musicssl.cache import write_json
+from musicssl.documents import write_json
 from musicssl.errors import InputError
 from musicssl.evaluation.statistics.bootstrap import replicates
 from musicssl.evaluation.statistics.paired import compare

@@ -16,7 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from musicssl.cache import discard, write_atomically
+from musicssl.cache import discard
+from musicssl.documents import write_atomically
 from musicssl.errors import InputError
 from musicssl.runs.folder import ResultFolder
 from musicssl.runs.pretrained import encoder_label

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from musicssl.cache import csv_field, null_to_nan
 from musicssl.data.datamodule import SemiSupervisedDataModule
+from musicssl.documents import csv_field, null_to_nan
 from musicssl.evaluation.metrics import metric_info, percent
 from musicssl.evaluation.tasks import task_named
 from musicssl.figures.layers import draw_layers

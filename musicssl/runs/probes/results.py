@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from musicssl.cache import csv_field, null_to_nan, write_json
 from musicssl.data.datamodule import SemiSupervisedDataModule
+from musicssl.documents import csv_field, null_to_nan, write_json
 from musicssl.evaluation.chance import chance
 from musicssl.evaluation.metrics import METRICS, metric_info, percent, primary_metric
 from musicssl.evaluation.predictions import Predictions, measure
