@@ -10,9 +10,10 @@ import torch
 from musicssl.data.corpus import Corpus, embedded_corpus
 from musicssl.encoders.hear import HearEncoder
 from musicssl.errors import InputError
-from musicssl.methods.base.method import Method, part_of
+from musicssl.methods.base.method import Method
 from musicssl.networks.classifier import Classifier
 from musicssl.networks.standardise import Standardise
+from musicssl.networks.transfer import part_of
 from musicssl.probing.embeddings.extraction import Embedder, embed
 from musicssl.runs.checkpoint import Checkpoint
 from musicssl.runs.pretrained import (
