@@ -17,7 +17,8 @@ import soxr
 from numpy.typing import NDArray
 
 from musicssl.audio.av_reader import AvFile
-from musicssl.audio.inspection import AudioHeader, inspect, opened
+from musicssl.audio.inspection import inspect, opened
+from musicssl.audio.source import AudioHeader
 from musicssl.audio.unreadable import UnreadableAudioError
 from musicssl.limits import MOST_SAMPLES
 
