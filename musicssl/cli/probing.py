@@ -34,7 +34,8 @@ from musicssl.cli.probe_settings import (
     name_logger,
     saving_to,
 )
-from musicssl.data.corpus import Corpus, Dataset, check_corpus
+from musicssl.data.checks import check_corpus
+from musicssl.data.corpus import Corpus, Dataset
 from musicssl.datasets.formats.embeddings_file import save_embeddings
 from musicssl.errors import InputError
 from musicssl.probing.finetune import FineTune

@@ -27,7 +27,8 @@ from musicssl.audio.inspection import readable_suffixes
 from musicssl.audio.unreadable import printable_path
 from musicssl.audio.waveform import Waveform
 from musicssl.cache import default_cache
-from musicssl.data.corpus import Corpus, check_clips, check_corpus
+from musicssl.data.checks import check_clips, check_corpus
+from musicssl.data.corpus import Corpus
 from musicssl.datasets.base.annotations import Annotations
 from musicssl.datasets.base.command import (
     PREPARE,

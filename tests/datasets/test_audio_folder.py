@@ -11,7 +11,7 @@ from musicssl.audio import inspection, instances
 from musicssl.audio.decode import read_audio
 from musicssl.audio.log_mel import LogMel
 from musicssl.audio.waveform import Waveform
-from musicssl.data.corpus import check_corpus
+from musicssl.data.checks import check_corpus
 from musicssl.datasets.audio_folder import AudioFolder, main
 from musicssl.datasets.base.recordings import Recordings
 from musicssl.errors import InputError

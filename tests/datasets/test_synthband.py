@@ -13,7 +13,7 @@ from musicssl.audio.clip_statistics import ClipStatistics
 from musicssl.audio.log_mel import LogMel
 from musicssl.audio.store import ClipStore
 from musicssl.audio.waveform import Waveform
-from musicssl.data.corpus import check_corpus
+from musicssl.data.checks import check_corpus
 from musicssl.data.unlabelled_corpus import training_pool
 from musicssl.datasets import synthband as module
 from musicssl.datasets.synthband import Synthband
