@@ -34,8 +34,9 @@ from torch import Tensor
 from musicssl.batch import Batch, valid_instances
 from musicssl.data.batches import BatchLoader, BatchPlan, StepLoader, Stream, labelled_share
 from musicssl.data.checks import check_clips, check_corpus
-from musicssl.data.clips import Clips, JoinedClips, as_stored, clips_of
+from musicssl.data.clips import Clips, clips_of
 from musicssl.data.corpus import Corpus, Dataset
+from musicssl.data.joined_clips import JoinedClips, as_stored
 from musicssl.data.label_batches import LabelPlan, LabelRows, plan_labels
 from musicssl.data.loaders import SplitLoader
 from musicssl.data.needs import Needs, check_corpus_for, check_needs, check_teacher

@@ -18,8 +18,9 @@ from torch.nn.functional import pad
 
 from musicssl.batch import Batch
 from musicssl.data.batches import BatchPlan, StepLoader
-from musicssl.data.clips import Clips, JoinedClips, Piece
+from musicssl.data.clips import Clips, Piece
 from musicssl.data.corpus import Corpus
+from musicssl.data.joined_clips import JoinedClips
 from musicssl.data.label_batches import LabelPlan, LabelRows
 from musicssl.data.labels import ClipLabels
 from musicssl.data.teacher import Teacher
