@@ -18,6 +18,7 @@ from torch import Tensor
 
 from musicssl.errors import InputError
 from musicssl.evaluation.decisions import Decisions
+from musicssl.runs.former_names import with_current_names
 from musicssl.runs.pretrained import without_weights
 from musicssl.runs.trust import CORPUS_PARTS, METHOD_PARTS, check_parts, check_plain
 
@@ -26,27 +27,6 @@ if TYPE_CHECKING:
 
 KEY = "musicssl"
 DECISIONS = "decisions"
-_FORMER_MODULES = {  # where 0.1.0 had the parts that its checkpoints name; dropped with 0.3
-    **{
-        f"musicssl.augment.{name}": f"musicssl.augment.instances.{name}"
-        for name in ("feature_gain", "feature_mask", "gain", "noise", "resample", "tilt")
-    },
-    **{
-        f"musicssl.augment.{name}": f"musicssl.augment.sound.{name}"
-        for name in ("level", "polarity", "white_noise")
-    },
-    **{
-        f"musicssl.{name}": f"musicssl.networks.{name}"
-        for name in ("pooling", "projector", "teacher")
-    },
-    "musicssl.thresholds": "musicssl.networks.thresholds.prior",
-    "musicssl.networks.thresholds": "musicssl.networks.thresholds.prior",
-    "musicssl.features.log_mel": "musicssl.audio.log_mel",
-    "musicssl.features.waveform": "musicssl.audio.waveform",
-    "musicssl.likelihoods": "musicssl.losses.likelihoods",
-    "musicssl.similarity": "musicssl.losses.similarity",
-    "musicssl.views": "musicssl.augment.views",
-}
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -154,7 +134,7 @@ class Checkpoint:
             path=path,
             digest=digest,
             version=made_by,
-            config=_with_current_names(made["config"]),
+            config=with_current_names(made["config"]),
             classes=tuple(made["classes"]),
             sizes=_checked_sizes(made["sizes"], path),
             data=made["data"] if isinstance(made.get("data"), dict) else {},
@@ -356,20 +336,6 @@ def _checked_sizes(sizes: dict[str, Any], path: Path) -> dict[str, Any]:
                 "task; do not use this file."
             )
     return sizes
-
-
-def _with_current_names(node: Any) -> Any:
-    """Return a configuration whose targets have the names that this version has for them."""
-    if isinstance(node, list):
-        return [_with_current_names(item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    renamed = {key: _with_current_names(value) for key, value in node.items()}
-    target = renamed.get("_target_")
-    if isinstance(target, str):
-        module, dot, name = target.rpartition(".")
-        renamed["_target_"] = f"{_FORMER_MODULES.get(module, module)}{dot}{name}"
-    return renamed
 
 
 def unfit(path: Path, made_by: str, why: str) -> InputError:
