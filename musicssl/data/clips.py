@@ -11,12 +11,14 @@ from torch import Tensor
 
 from musicssl.audio.sound import Sound
 from musicssl.audio.store import ClipStore
+from musicssl.batch import valid_instances
 from musicssl.data.corpus import Corpus
 from musicssl.data.label_grid import samples_per_label_frame
 from musicssl.errors import InputError
 
 Rows = NDArray[np.int64]
 
+_STATISTICS_CHUNK = 512  # clips at a time
 _MAX_SAMPLES = 1 << 25  # of a batch of whole recordings: 128 MiB as float32
 
 
@@ -257,3 +259,24 @@ def clips_of(
             raise InputError(f"data.crop_seconds must be positive, got {crop_seconds:g}.")
         samples = min(longest, round(min(crop_seconds, 1e6) * rate))  # more would only add padding
     return SoundClips(sound, samples, grid, adjacent)
+
+
+def feature_statistics(clips: Clips, rows: Rows) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation of the instances of some clips, both (F,) float32.
+
+    Args:
+        clips: Clips of instances.
+        rows: Those that count.
+    """
+    count = 0
+    total = squares = torch.zeros((), dtype=torch.float64)
+    for batch in clips.batches(rows, _STATISTICS_CHUNK):
+        piece = clips.whole(batch)
+        x = piece.x.double()
+        if piece.lengths is not None:
+            x = x[valid_instances(piece.lengths, x.shape[1])]
+        x = x.flatten(0, -2)
+        count, total, squares = count + len(x), total + x.sum(0), squares + x.square().sum(0)
+    mean = total / count
+    variance = (squares / count - mean**2).clamp_min(0)
+    return mean.float(), variance.sqrt().float()
