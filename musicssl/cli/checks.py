@@ -99,6 +99,19 @@ def _check_trainer(trainer: Any) -> None:
             f"trainer.strategy={trainer['strategy']} cannot hand a run to other processes; choose "
             "trainer=ddp, or +trainer.strategy=ddp."
         )
+    _check_amount_of_training(trainer)
+    if _count(trainer, "accumulate_grad_batches", 1) is None:
+        raise InputError(
+            "trainer.accumulate_grad_batches must be a whole number from 1 up, got null."
+        )
+    clip = trainer.get("gradient_clip_val")
+    if clip is not None and not (_is_number(clip) and clip >= 0):
+        raise InputError(
+            f"trainer.gradient_clip_val must be a number from 0 up, or null, got {clip}."
+        )
+
+
+def _check_amount_of_training(trainer: Mapping[str, Any]) -> None:
     epochs = _count(trainer, "max_epochs", 1)
     steps = None if trainer.get("max_steps") == -1 else _count(trainer, "max_steps", 1)
     if epochs is None and steps is None:
@@ -116,15 +129,6 @@ def _check_trainer(trainer: Any) -> None:
         raise InputError(
             f"trainer.check_val_every_n_epoch={validated} with trainer.max_epochs={epochs}: no "
             "epoch would be validated; lower the first or raise the second."
-        )
-    if _count(trainer, "accumulate_grad_batches", 1) is None:
-        raise InputError(
-            "trainer.accumulate_grad_batches must be a whole number from 1 up, got null."
-        )
-    clip = trainer.get("gradient_clip_val")
-    if clip is not None and not (_is_number(clip) and clip >= 0):
-        raise InputError(
-            f"trainer.gradient_clip_val must be a number from 0 up, or null, got {clip}."
         )
 
 

@@ -59,18 +59,10 @@ def build_trainer(
         typed = node.pop("callbacks", None)
         node.pop("num_sanity_val_steps", None)  # 0 in any case
         node.precision = chosen_precision(node.get("precision", AUTO), node.accelerator)
+    describe = DescribeCheckpoint(settings, datamodule.corpus.classes, datamodule.sizes, made_of)
     callbacks = [
         *([LearningRateMonitor("epoch")] if logger else []),
-        StepSeed(config.seed),
-        StopTogether(),
-        CompiledNetworks(config.compile),
-        History(folder.history),
-        *([EpochProgress()] if node.get("enable_progress_bar", True) else []),
-        *_typed_callbacks(typed),
-        DescribeCheckpoint(settings, datamodule.corpus.classes, datamodule.sizes, made_of),
-        *([Patience(config.select, config.patience)] if config.patience is not None else []),
-        BestCheckpoint(folder.best, config.select),
-        ResumeCheckpoint(folder.last),
+        *_callbacks(config, folder, node.get("enable_progress_bar", True), typed, describe),
     ]
     plugins = [AtomicCheckpointIO(), *([SyncBatchNorms()] if config.trainer.sync_batchnorm else [])]
     trainer: pl.Trainer = instantiate(
@@ -91,6 +83,24 @@ def build_trainer(
             "out -m and start each run by a command of its own."
         )
     return trainer
+
+
+def _callbacks(
+    config: DictConfig, folder: RunFolder, progress: bool, typed: Any, describe: DescribeCheckpoint
+) -> list[pl.Callback]:
+    """Build the callbacks of every run, those of the command line among them."""
+    return [
+        StepSeed(config.seed),
+        StopTogether(),
+        CompiledNetworks(config.compile),
+        History(folder.history),
+        *([EpochProgress()] if progress else []),
+        *_typed_callbacks(typed),
+        describe,
+        *([Patience(config.select, config.patience)] if config.patience is not None else []),
+        BestCheckpoint(folder.best, config.select),
+        ResumeCheckpoint(folder.last),
+    ]
 
 
 def _typed_callbacks(nodes: Any) -> list[pl.Callback]:

@@ -100,14 +100,7 @@ def _explain(
     line = str(error).splitlines()[0] if str(error) else ""
     quoted = re.findall(r"'([^']+)'", line)
     if line.startswith("Could not override"):
-        places = re.search(
-            r"Did you mean to override (?:one of )?(.+)\?$", str(error), re.MULTILINE
-        )
-        if places:
-            return _ambiguous_group(quoted[0], places[1].split(", "), conf, overrides)
-        if (conf / quoted[0]).is_dir():
-            return _group_without_place(quoted[0], conf, name)
-        return _unknown_setting(quoted[0], conf, name, overrides)
+        return _not_overridden(quoted[0], str(error), conf, name, overrides)
     if line.startswith("force-add of config groups"):
         return f"{quoted[0]} chooses an option of a group; leave out the plus signs."
     if line.startswith("Error merging override"):
@@ -129,6 +122,17 @@ def _explain(
             f"{quoted[0]} names several values; add -m to run them all as a sweep."
         )
     return None
+
+
+def _not_overridden(
+    key: str, message: str, conf: Path, name: str, overrides: Sequence[str]
+) -> str | None:
+    places = re.search(r"Did you mean to override (?:one of )?(.+)\?$", message, re.MULTILINE)
+    if places:
+        return _ambiguous_group(key, places[1].split(", "), conf, overrides)
+    if (conf / key).is_dir():
+        return _group_without_place(key, conf, name)
+    return _unknown_setting(key, conf, name, overrides)
 
 
 def _unresolved(error: OmegaConfBaseException, arguments: Sequence[str]) -> str:

@@ -41,6 +41,7 @@ from musicssl.cli.fitting import build_trainer, fit_network
 from musicssl.cli.job import Outcome
 from musicssl.cli.run_data import Data, load_data, made_from
 from musicssl.cli.teaching import add_teacher
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.needs import check_corpus_for
 from musicssl.errors import InputError
 from musicssl.figures.embedding_map import check_layout
@@ -146,15 +147,25 @@ def train_and_test(
     with _released_by_mistakes(folder), _logged(trainer.loggers, settings):
         method.learn(datamodule, fit)
         if is_first_rank():
-            from musicssl.runs.results import amount_of_training, write_results  # as above
+            _write_results(config, folder, datamodule, method, trainer)
 
-            stopped_by = trained = None
-            if isinstance(method, Method):
-                stopped_by = describe_stop(trainer)
-                trained = amount_of_training(trainer, datamodule)
-            if stopped_by == "trainer.max_time":
-                stopped_by += f"={settings['trainer']['max_time']}"
-            write_results(folder, datamodule, method, config.embedding_map, stopped_by, trained)
+
+def _write_results(
+    config: DictConfig,
+    folder: RunFolder,
+    datamodule: SemiSupervisedDataModule,
+    method: Learner,
+    trainer: pl.Trainer,
+) -> None:
+    from musicssl.runs.results import amount_of_training, write_results  # draws, as above
+
+    stopped_by = trained = None
+    if isinstance(method, Method):
+        stopped_by = describe_stop(trainer)
+        trained = amount_of_training(trainer, datamodule)
+    if stopped_by == "trainer.max_time":
+        stopped_by += f"={config.trainer.max_time}"
+    write_results(folder, datamodule, method, config.embedding_map, stopped_by, trained)
 
 
 @contextmanager

@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from musicssl.cli import training
+from musicssl.cli.app import resolved
 from musicssl.cli.conf import conf_folder
 from musicssl.cli.overrides import override_errors
 from musicssl.errors import InputError, input_error
+from musicssl.runs import results
 from musicssl.runs.checkpoint import Checkpoint
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.history import History, read_history
@@ -213,9 +215,9 @@ VALUES = ["0", "-1", "1e30", "nan", "null", "true", "[]", "[1,2]", "{a:1}", "abc
 def test_random_overrides_run_or_end_in_a_sentence(tmp_path, monkeypatch, say):
     """Composition, checks and a step of training; keys, kinds of overrides and values are drawn."""
     for name in ("write_results", "show_results"):
-        monkeypatch.setattr(training, name, lambda *_: None)
+        monkeypatch.setattr(results, name, lambda *_: None)
     config = composed("train", tmp_path, *QUICK)
-    keys = [str(key) for key in training.resolved(config)]
+    keys = [str(key) for key in resolved(config)]
     for section in ("data", "trainer", "optimizer", "encoder", "finetune", "pooling"):
         keys += [f"{section}.{key}" for key in config[section] if key != "_target_"]
     drawn, unexplained, refused, tried = random.Random(0), [], 0, 100
