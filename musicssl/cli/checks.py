@@ -52,7 +52,7 @@ def check_values(settings: Mapping[str, Any]) -> None:
             _check_seed(place, {last: value})
         if last == "_partial_" and not isinstance(value, bool):
             raise InputError(f"{key} cannot be set, got {value_text(value)}; leave it out.")
-    for key in ("name", "runs"):
+    for key in ("name", "runs", "continue_from"):
         if isinstance(settings.get(key), list | dict):
             raise InputError(f"{key} must be a word, got {value_text(settings[key])}.")
     for key in ("data", "finetune"):

@@ -84,6 +84,7 @@ REFUSED = {
     "data=[]": "data=[] is no value for data; python train.py --help shows",
     "++data=nan": "data holds several settings; change one, data.NAME=VALUE.",
     "name=[1]": "name must be a word",
+    "continue_from={a:1}": "continue_from must be a word",
     "name=${nothing}": "the settings cannot be resolved",
 }
 

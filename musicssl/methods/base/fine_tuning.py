@@ -32,10 +32,9 @@ class FineTuning:
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        if isinstance(self.frozen, bool | int | float):
-            raise InputError(
-                f"finetune.frozen names parts, such as [encoder], but it is {self.frozen}."
-            )
+        if self.frozen is None or isinstance(self.frozen, bool | int | float):
+            value = "null" if self.frozen is None else self.frozen
+            raise InputError(f"finetune.frozen names parts, such as [encoder], but it is {value}.")
         for name in ("unfreeze_epoch", "lora"):
             value = getattr(self, name)
             if value is not None and not (type(value) is int and value >= 1):
