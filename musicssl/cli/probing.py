@@ -109,10 +109,7 @@ def _do(
     ]
     compare_with(folder, baselines)
     if target is not None:
-        embedded = source.embedded(load, plan.cache, plan.batch_size, plan.device)
-        names = () if source.layers is None else source.layers.names
-        save_embeddings(target, plan.divided(embedded), names)
-        print(f"Embeddings of {len(embedded.clip_ids):,} clips: {target}")
+        _save_embeddings(target, source, plan, load)
     if config.corruption is not None:
         corrupt(folder, source, plan, load, *corrupted, scorer)
     if config.logger:
@@ -121,6 +118,13 @@ def _do(
         log_probe(folder.path, os.environ.get("WANDB_PROJECT", "musicssl"))
     if not in_a_sweep():
         show_probe(folder, baselines)
+
+
+def _save_embeddings(target: Path, source: Source, plan: Plan, load: Load) -> None:
+    embedded = source.embedded(load, plan.cache, plan.batch_size, plan.device)
+    names = () if source.layers is None else source.layers.names
+    save_embeddings(target, plan.divided(embedded), names)
+    print(f"Embeddings of {len(embedded.clip_ids):,} clips: {target}")
 
 
 def find_checkpoint(config: DictConfig) -> Checkpoint | None:
