@@ -12,6 +12,7 @@ from musicssl.report.analysis.sections import corpus_name
 from musicssl.report.analysis.study import Studies, Study
 from musicssl.report.analysis.timelines import Timelines
 from musicssl.report.write.notes import left_out, notes
+from musicssl.report.write.probe_verdicts import probe_verdict
 from musicssl.report.write.tables import (
     Table,
     comparisons_table,
@@ -22,13 +23,7 @@ from musicssl.report.write.tables import (
     settings_table,
     spread_table,
 )
-from musicssl.report.write.verdicts import (
-    capitalised,
-    count,
-    match_sentence,
-    probe_verdict,
-    verdict,
-)
+from musicssl.report.write.verdicts import capitalised, count, match_sentence, verdict
 
 
 @dataclass(frozen=True, eq=False)
