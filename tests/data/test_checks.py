@@ -157,7 +157,8 @@ def test_a_label_that_was_not_observed_is_no_clip_of_its_class():
 @pytest.mark.parametrize("dataset", [Tiny(), OneClass(), Values()])
 def test_what_is_not_observed_may_hold_anything(dataset):
     corpus = dataset.load()
-    check_corpus(changed(corpus, mask=(7, False), y=(7, np.nan)))
+    with_nan = changed(corpus, mask=(7, False), y=(7, np.nan))
+    assert check_corpus(with_nan) is with_nan
 
 
 def test_an_unknown_task_is_refused():

@@ -183,7 +183,10 @@ def test_no_other_part_imports_by_name():
 
 
 def test_settings_of_a_method_pass_with_all_kinds_of_plain_values():
-    check(METHOD | {"a": [1, 2.5, True, None, "x", {}, []], "1": {"2": 0.5}})
+    plain = [1, 2.5, True, None, "x", {}, []]
+    check(METHOD | {"a": plain, "1": {"2": 0.5}})
+    with pytest.raises(InputError, match=r"wants to call os\.mkdir"):
+        check(METHOD | {"a": [*plain, {"_target_": "os.mkdir"}], "1": {"2": 0.5}})
 
 
 @pytest.mark.parametrize(
