@@ -86,8 +86,8 @@ def build_checked(folder: Path, build: Callable[[Path], None]) -> Path:
     """Let `build` fill a folder as `build_once` does, and make it again when it is damaged.
 
     The sizes of all files are compared with what was written each time, their content once in each
-    process and whenever a size or a modification time has changed. A folder that an earlier version
-    made without checksums gets some, if its files are as long as they say.
+    process and whenever a size or a modification time has changed. A folder of an earlier version,
+    which has no checksums, gets them if its files have the lengths that their headers state.
 
     Args:
         folder: The folder to create.
@@ -150,7 +150,7 @@ def discard(folder: Path) -> None:
 
 
 def _damage(folder: Path) -> str | None:
-    """Say what is wrong with a folder of `build_checked`: "" if it is missing, None if nothing."""
+    """Return the fault of a folder of `build_checked`: "" if it is missing, None if it has none."""
     if not os.path.lexists(folder):
         return ""
     if not folder.is_dir():
@@ -180,7 +180,7 @@ def _damage(folder: Path) -> str | None:
 
 
 def _odd_file(folder: Path) -> str | None:
-    """Say which array is too short, or which file is no JSON, in a folder of an earlier version."""
+    """Return the fault of a folder without checksums: an array or a JSON file that is damaged."""
     files = sorted(folder.iterdir())
     if not files:
         return "it is empty"

@@ -134,9 +134,9 @@ def disk_error(error: OSError, folder: Path | None = None, setting: str = "") ->
     """Return one sentence about a disk that is full, fails, or may not be written.
 
     Args:
-        error: What the system said.
-        folder: That was to be written; None, or a file elsewhere, for what the error names.
-        setting: That chooses the folder, for the advice.
+        error: Error of the system.
+        folder: Folder that was to be written; None, or a file elsewhere, for what the error names.
+        setting: Setting that chooses the folder, for the advice.
 
     Returns:
         The sentence; None for an error of another kind, or if nothing says where it happened.
@@ -156,7 +156,7 @@ def write_errors(folder: Path, what: str, kept: str) -> Iterator[None]:
     """Report that derived data, which the next call goes on with, could not be written.
 
     Args:
-        folder: That they are written to.
+        folder: Folder that they are written to.
         what: They are, such as "the clip store".
         kept: What is kept of them, such as "clips".
 
@@ -177,8 +177,8 @@ def disk_errors(folder: Path, setting: str = "") -> Iterator[None]:
     """Report a disk that is full, fails, or may not be written as a user's mistake.
 
     Args:
-        folder: That is written within.
-        setting: That chooses the folder, for the advice.
+        folder: Folder that is written within.
+        setting: Setting that chooses the folder, for the advice.
 
     Raises:
         InputError: In place of the `OSError`.

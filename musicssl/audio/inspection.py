@@ -86,7 +86,7 @@ def readable_suffixes() -> frozenset[str]:
 
 
 def decoding(paths: Sequence[str]) -> str:
-    """Return a name for what the decoder makes of some files, part of the names of caches."""
+    """Return the version of the decoder for some files, a part of the names of caches."""
     needs_av = any(Path(path).suffix.lower() in AV_SUFFIXES for path in paths)
     return f"{_VERSION}{' with av' if needs_av and has_av() else ''}"
 
@@ -193,8 +193,8 @@ def _inspect_open(path: Path, file: soundfile.SoundFile) -> AudioHeader:
 def _seeks_go_elsewhere(path: Path, file: soundfile.SoundFile) -> bool:
     """Whether a seek finds other samples than reading does, in a damaged ALAC, or in AU.
 
-    An AU file whose samples begin within its header, as it says, is read from behind the header,
-    but sought in from the place that it says.
+    If an AU file states that its samples begin within its header, libsndfile reads them from behind
+    the header, but seeks to the stated position.
     """
     if file.format != "AU":
         return bool(file.subtype.startswith("ALAC"))

@@ -39,7 +39,7 @@ def check_values(settings: Mapping[str, Any]) -> None:
     """Check seeds, the trainer, the optimizer and its schedule by their values alone.
 
     Args:
-        settings: Of a run or a probe, plain values.
+        settings: Settings of a run or a probe, plain values.
 
     Raises:
         InputError: If one of them cannot be used.
@@ -160,7 +160,7 @@ def check_limits(trainer: Mapping[str, Any], datamodule: SemiSupervisedDataModul
 
     Args:
         trainer: Its settings, plain values; of a run on one device.
-        datamodule: That is trained with.
+        datamodule: Data module that is trained with.
 
     Raises:
         InputError: If they do not.
@@ -236,7 +236,7 @@ def check_selection(select: Any, patience: Any, datamodule: SemiSupervisedDataMo
     Args:
         select: Name of the metric, such as "val/auroc", or "last".
         patience: Epochs without a better one after which training ends, or None.
-        datamodule: Of the run.
+        datamodule: Data module of the run.
 
     Raises:
         InputError: If it is no name, or undefined whatever the scores are.

@@ -1,4 +1,4 @@
-"""What a command does when it is asked to stop: say how to continue, and exit as shells expect."""
+"""Stopping a command by a signal: it prints how to continue, and exits as shells expect."""
 
 import signal
 import sys

@@ -19,7 +19,7 @@ def fold_table(folders: Iterable[Path]) -> Table | None:
     """Lay out the runs of a sweep over folds, a row for each setting.
 
     Args:
-        folders: Of complete runs.
+        folders: Folders of complete runs.
 
     Returns:
         None if no setting has runs of several folds.

@@ -84,7 +84,7 @@ def _without_latents(checkpoint: "Checkpoint") -> InputError:
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Refuse numbers that cannot be, before anything is read.
+    """Check the numbers of the command line before anything is read.
 
     Raises:
         InputError: If there is one.

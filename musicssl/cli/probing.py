@@ -63,7 +63,7 @@ def run(config: DictConfig, folder: ProbeFolder) -> None:
     """Do all that was asked for and is still to be done, inside its folder.
 
     Raises:
-        InputError: If the settings cannot be.
+        InputError: If a setting is invalid.
     """
     file = embeddings_file(config.embeddings)
     check_one_source(config, file)
@@ -142,7 +142,7 @@ def find_checkpoint(config: DictConfig) -> Checkpoint | None:
 
 
 def bring_features(config: DictConfig, checkpoint: Checkpoint) -> None:
-    """Let a checkpoint hear the features that it was trained on, in crops of the same length.
+    """Use the features and the crop length that a checkpoint was trained with.
 
     On its own corpus it validates on the clips that it validated on then.
 
@@ -165,11 +165,11 @@ def bring_features(config: DictConfig, checkpoint: Checkpoint) -> None:
 
 
 def is_its_own(config: DictConfig, checkpoint: Checkpoint) -> bool:
-    """Say whether a checkpoint is probed on the corpus that it was trained on.
+    """Return whether a checkpoint is probed on the corpus that it was trained on.
 
     Args:
-        config: Of the probe.
-        checkpoint: That is probed.
+        config: Configuration of the probe.
+        checkpoint: Checkpoint that is probed.
     """
     own = checkpoint.setting("dataset._target_")
     return config.dataset is None or config.dataset._target_ == own

@@ -51,8 +51,8 @@ def made_from(
     """Return hashes of all that a run follows from beside its settings, by name.
 
     Args:
-        config: Of the run.
-        datamodule: Of the run.
+        config: Configuration of the run.
+        datamodule: Data module of the run.
         start: Hash of the checkpoint to start from, if it has been read; else it is read here.
     """
     parts = datamodule.identity()

@@ -64,7 +64,7 @@ def run(config: DictConfig, folder: RunFolder) -> None:
     """Do all that a run consists of and that is still to be done, inside its folder.
 
     Raises:
-        InputError: If the settings cannot be.
+        InputError: If a setting is invalid.
     """
     bring_rate(config)
     settings = resolved(config)

@@ -226,7 +226,7 @@ class InMemory:
         """Do nothing: there is nothing to prepare."""
 
     def audio(self, clip_id: str) -> tuple[NDArray[np.float32], int]:
-        """Say that there is no recording.
+        """Refuse, because there is no recording.
 
         Raises:
             InputError: Always.

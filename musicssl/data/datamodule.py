@@ -267,9 +267,9 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         return [self.corpus, *([] if self._second is None else [self._second])]
 
     def identity(self) -> dict[str, str]:
-        """Hash what a run follows from beside its settings; see `Corpus.identity`.
+        """Hash the data that a run depends on; see `Corpus.identity`.
 
-        What the second corpus brings has its name in front.
+        Hashes of the second corpus have names that begin with "unlabelled".
         """
         parts = self.corpus.identity()
         if self._second is not None:

@@ -83,7 +83,7 @@ def size_of(corpora: list[Corpus], teacher: Teacher | None, activity: bool) -> i
 
     Args:
         corpora: All corpora of a run.
-        teacher: Whose outputs are kept beside them, if there is one.
+        teacher: Teacher whose outputs are kept beside them, if there is one.
         activity: Whether labels in time are kept as well.
     """
     if any(corpus.is_sound for corpus in corpora):
@@ -129,7 +129,7 @@ class ResidentClips(NamedTuple):
             counts: Number of clips of each corpus.
             device: Where they are to be.
             activity: Whether their batches hold labels in time.
-            teacher: Whose outputs their batches hold, or None.
+            teacher: Teacher whose outputs their batches hold, or None.
         """
         parts = [clips.first, clips.second] if isinstance(clips, JoinedClips) else [clips]
         tables: list[Batch] = []
@@ -200,7 +200,7 @@ class ResidentLoader(StepLoader[Batch]):
         plan: The clips of each batch.
         clips: Returns the clips; called when a batch is gathered.
         epoch: See `StepLoader`.
-        device: Of the clips.
+        device: Device of the clips.
     """
 
     def __init__(
@@ -242,7 +242,7 @@ class ResidentSplit:
         clips: Returns the clips; called when a batch is gathered.
         targets: Targets of all clips of the first corpus as the split has them, (N, C).
         mask: True where they were observed, (N, C).
-        device: Of the clips.
+        device: Device of the clips.
     """
 
     def __init__(

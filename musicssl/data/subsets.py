@@ -130,7 +130,7 @@ def check_subsets(subsets: Subsets, corpus: Corpus, data: DataSettings, needs_la
 
     Args:
         subsets: The clips of the run.
-        corpus: That they are of.
+        corpus: Corpus that they belong to.
         data: The settings.
         needs_labels: Whether the method learns nothing without labels.
 

@@ -277,7 +277,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _without_labels(folder: AudioFolder) -> str:
-    """Say what a folder without labels is for."""
+    """Explain how to use a folder without labels."""
     root = typed_setting("unlabelled.root", str(folder.root))
     return (
         f"No labels: as a second corpus, type unlabelled=audio_folder {root} "

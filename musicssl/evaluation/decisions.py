@@ -58,7 +58,7 @@ class Decisions:
 
     @classmethod
     def of_plain(cls, values: Any, num_classes: int) -> "Decisions | None":
-        """Take up what `plain` returned; None if the values are of another form."""
+        """Rebuild decisions from what `plain` returned; None if the values have another form."""
         if not isinstance(values, Mapping):
             return None
         columns = [_column(values.get(name), num_classes) for name in _COLUMNS]
@@ -149,7 +149,7 @@ def choose_events(
     best threshold is found as for clips. Of equally good filters the shortest is chosen.
 
     Args:
-        scores: Of instances, (N, T, C).
+        scores: Scores of instances, (N, T, C).
         activity: True where the class sounds, (N, T, C).
         valid: True for instances that are not padding, (N, T).
         mask: True where the class was observed in the clip, (N, C).

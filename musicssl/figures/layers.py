@@ -22,7 +22,7 @@ def draw_layers(
     """Draw a curve over the layers for each fraction of labels.
 
     Args:
-        names: Of the layers, (L,).
+        names: Names of the layers, (L,).
         curves: A value of each layer, (L,), by the name of the curve.
         heading: Of the values.
         title: Above the picture.

@@ -26,7 +26,7 @@ def model_card(description: Description, run: Path | None, licence: str = NOT_ST
     """Write the card of a model, Markdown.
 
     Args:
-        description: Of the network.
+        description: Description of the network.
         run: Folder of the run; None if it is not known.
         licence: Of the weights, as the user typed it.
     """

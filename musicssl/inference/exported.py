@@ -30,7 +30,7 @@ def write_exported(folder: Path, description: Description, card: str) -> None:
 
     Args:
         folder: Made if it is not there.
-        description: Of the network.
+        description: Description of the network.
         card: The model card, Markdown.
     """
     folder.mkdir(parents=True, exist_ok=True)

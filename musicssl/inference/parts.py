@@ -22,7 +22,7 @@ def built(
         settings: Plain values; a dict with `_target_` is called with the rest as keyword arguments,
             or becomes a `functools.partial` with `_partial_: true`.
         trusted: Packages or modules that parts may come from; see `musicssl.runs.trust`.
-        path: Of the file that holds the settings, for messages.
+        path: Path of the file that holds the settings, for messages.
         sizes: Further keyword arguments of the outermost part.
 
     Raises:

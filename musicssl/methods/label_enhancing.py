@@ -138,7 +138,7 @@ def doubtful(scores: Tensor, missing: Tensor, share: float) -> Tensor:
     """Return the missing labels of each class with the highest scores, (N, C) bool.
 
     Args:
-        scores: Of a teacher, (N, C).
+        scores: Scores of a teacher, (N, C).
         missing: True where the label was not observed, (N, C).
         share: Fraction of the missing labels of a class, in [0, 1], rounded half up; of equal
             scores the earlier clips'.

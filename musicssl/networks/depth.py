@@ -14,7 +14,7 @@ def blocks(encoder: nn.Module) -> list[list[nn.Parameter]]:
     whose modules have another order has a method `blocks_in_order`, which returns them.
 
     Args:
-        encoder: Of any kind.
+        encoder: Encoder of any kind.
     """
     in_order = getattr(encoder, "blocks_in_order", None)
     modules = _children(encoder) if in_order is None else in_order()

@@ -85,8 +85,8 @@ def write_baselines(
     If there can be no baselines, what is written says why.
 
     Args:
-        folder: Of the run.
-        datamodule: Of the run.
+        folder: Folder of the run.
+        datamodule: Data module of the run.
         cache: Folder of derived data.
         own: Option of `baseline` if the run is one of them itself, which is left out.
     """
@@ -143,7 +143,7 @@ def verdict(document: Document, name: str) -> str | None:
 
     Args:
         document: See `write_baselines`.
-        name: Of the run.
+        name: Name of the run.
     """
     if document["reason"] is not None:
         return f"No comparison with simple baselines: {document['reason']}"

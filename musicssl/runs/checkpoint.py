@@ -85,9 +85,9 @@ class Checkpoint:
     """A checkpoint of a musicssl run, read once.
 
     Attributes:
-        path: Of the file.
+        path: Path of the file.
         digest: SHA-256 of the file.
-        version: Of the musicssl that wrote it.
+        version: Version of the musicssl that wrote it.
         config: The resolved configuration of its run, plain values.
         classes: The names of its classes, in column order.
         sizes: Keyword arguments of the method that its corpus decided.
@@ -121,7 +121,7 @@ class Checkpoint:
         Args:
             content: Of the file.
             digest: SHA-256 of the file.
-            path: Of the file.
+            path: Path of the file.
         """
         made = _description(content[KEY], path)
         made_by = str(made.get("version", "of an unknown version"))
@@ -292,7 +292,7 @@ def load_method(
     """Rebuild a trained method from its checkpoint alone.
 
     Args:
-        path: Of the checkpoint.
+        path: Path of the checkpoint.
         trusted: See `Checkpoint.method`.
         trained: As well.
 

@@ -28,8 +28,8 @@ def state_to_train_on(
     longer training. The learning rate follows the schedule of the longer run from there.
 
     Args:
-        folder: Of the run that goes on, which has no state of its own yet.
-        settings: Of the run that goes on.
+        folder: Folder of the run that goes on, which has no state of its own yet.
+        settings: Settings of the run that goes on.
         made_of: Hashes of what it is made from, by name.
 
     Raises:

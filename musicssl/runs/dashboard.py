@@ -63,10 +63,10 @@ class Dashboard(Logger):
     training step.
 
     Args:
-        folder: Of the run.
-        project: That the run is shown in.
-        name: Of the run, the path of its folder.
-        seed: Of the run.
+        folder: Folder of the run.
+        project: Project that the run is shown in.
+        name: Name of the run, the path of its folder.
+        seed: Seed of the run.
         sweep: The word typed after `sweep=`, the group of all its runs; without one, runs that
             differ only in the seed form a group.
         method: The word typed after `method=`; the job type, and a tag.
@@ -185,8 +185,8 @@ def log_probe(folder: Path, project: str) -> None:
     of wandb is a warning, as in training.
 
     Args:
-        folder: Of the probe, see `musicssl.runs.probes.folder`.
-        project: That a probe is shown in that has no training run.
+        folder: Folder of the probe, see `musicssl.runs.probes.folder`.
+        project: Project that a probe is shown in that has no training run.
     """
     files = ProbeFolder(folder)
     document = files.document()
@@ -241,7 +241,7 @@ def _joined(files: ProbeFolder, training: Mapping[str, str]) -> wandb.Run | None
 def _shown(
     files: ProbeFolder, document: Mapping[str, Any], training: Mapping[str, str], project: str
 ) -> dict[str, Any]:
-    """Say how a probe is shown that is a run of its own."""
+    """Return how a probe is shown as a separate run."""
     source, corpus, probe = (document[key] for key in ("source", "corpus", "probe"))
     settings = files.settings()
     return {
@@ -287,7 +287,7 @@ def _begin(folder: Path, **shown: Any) -> wandb.Run:
     """Begin the run that a folder is, or go on with it.
 
     Args:
-        folder: Of the run.
+        folder: Folder of the run.
         **shown: Of `wandb.init`: what it is called, and where it is found.
     """
     mode = _mode()

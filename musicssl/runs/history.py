@@ -19,7 +19,7 @@ class History(pl.Callback):
     NaN.
 
     Args:
-        path: Of the CSV file.
+        path: Path of the CSV file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -72,7 +72,7 @@ def check_convergence(path: Path) -> None:
     """Refuse a run in which the loss left the finite numbers, however well it ended.
 
     Args:
-        path: Of the CSV file; there is none if no epoch was trained.
+        path: Path of the CSV file; there is none if no epoch was trained.
 
     Raises:
         InputError: If so in any epoch, now or before an interruption.

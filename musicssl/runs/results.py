@@ -42,10 +42,10 @@ def write_results(
     settings can be chosen without looking at the latter.
 
     Args:
-        folder: Of the run.
-        datamodule: That the method was trained with.
+        folder: Folder of the run.
+        datamodule: Data module that the method was trained with.
         method: The trained method, in evaluation mode.
-        layout: Of a map of embeddings, if the method learns some; see
+        layout: Layout of a map of embeddings, if the method learns some; see
             `musicssl.figures.embedding_map`.
         stopped_by: The setting that ended training before its last epoch, if one did.
         trained: How much the method was trained, as `amount_of_training` counts it; None for one
@@ -115,9 +115,9 @@ def show_results(
     """Print the table of a complete run and where the rest is.
 
     Args:
-        folder: Of the run.
+        folder: Folder of the run.
         artifacts: Of its method.
-        name: Of the run, to show simple baselines beside it; None for the run alone.
+        name: Name of the run, to show simple baselines beside it; None for the run alone.
     """
     document = folder.result()
     baselines = None if name is None else read_baselines(folder)

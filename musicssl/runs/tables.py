@@ -43,7 +43,7 @@ def metrics_table(
         per_class: As in `musicssl.evaluation.metrics.Metrics`, (C) each; a column for each. "both"
             heads the means over the values absent and present.
         macro: As there.
-        width: Of the table at most, in columns of the terminal.
+        width: Width of the table at most, in columns of the terminal.
         others: Macro means of other classifiers of the same clips, by their names.
 
     Returns:

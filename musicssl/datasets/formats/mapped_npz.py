@@ -35,8 +35,8 @@ def map_array(path: Path, name: str) -> NDArray[np.float32] | None:
     All of it is read once, a block at a time, and compared with its checksum.
 
     Args:
-        path: Of the file.
-        name: Of the array.
+        path: Path of the file.
+        name: Name of the array.
 
     Returns:
         A memory map, writable without an effect on the file (copy on write); None if there is no
@@ -74,8 +74,8 @@ def write_array(
 
     Args:
         archive: The file, open for writing.
-        name: Of the array.
-        shape: Of the array.
+        name: Name of the array.
+        shape: Shape of the array.
         blocks: Its values in order, in any pieces.
         dtype: Of the array and of the pieces.
     """

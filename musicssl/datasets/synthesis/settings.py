@@ -42,7 +42,8 @@ class SynthesisSettings:
             what a score says.
         register: Share of each instrument's range that composed parts use, such as [0, 0.5] for its
             lower half; None for all of it.
-        tuning_cents: Parts are tuned up to so many cents higher or lower; None for none.
+        tuning_cents: Largest deviation of the tuning of a part, in cents, up or down; None for
+            none.
         level_range_db: Width of the range from which the level of a part is drawn, in dB.
         noise_db: Level of white noise relative to the band, in dB; None for no noise.
         effects: Probability that a clip has reverberation, and independently, a spectral tilt.

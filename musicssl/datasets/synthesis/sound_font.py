@@ -64,7 +64,7 @@ class Zone:
         loop: Start and end of the stretch that is repeated, in samples from the start of the
             sample, or None if nothing is repeated.
         rate: Sample rate, in Hz.
-        root: Key at which the sample sounds as it was recorded, but for `tuning`.
+        root: Key at which the sample sounds as recorded, except for `tuning`.
         semitones_per_key: Distance of two keys; 0 if all keys sound alike.
         tuning: Added to the pitch of all keys, in semitones.
         attenuation_db: Attenuation, in dB.

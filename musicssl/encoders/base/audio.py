@@ -234,7 +234,7 @@ def instance_times(
     """Return where the instances of one clip begin and end, in samples, (T,) each.
 
     Args:
-        encoder: Whose instances these are; it embeds one chunk of silence.
+        encoder: Encoder whose instances these are; it embeds one chunk of silence.
         num_samples: Length of the clip.
         device: On which the encoder is.
     """

@@ -48,7 +48,7 @@ class HearModule:
     Attributes:
         name: As given.
         model: What `load_model` returned; a `torch.nn.Module` if it can be moved and trained.
-        sample_rate: Of the sound that it reads, in Hz.
+        sample_rate: Sample rate of the sound that it reads, in Hz.
         scene_size: Width of the embedding of a clip.
         timestamp_size: Width of the embeddings of a clip over time.
 
@@ -280,7 +280,7 @@ def wrong_times(times: Tensor, length: float) -> str | None:
 
     Args:
         times: In ms.
-        length: Of the clips, in ms.
+        length: Length of the clips, in ms.
 
     >>> wrong_times(torch.tensor([[0.5, 1.5]]), 2000)
     'end at 1.5 ms in a clip of 2000 ms'

@@ -222,10 +222,10 @@ class Method(pl.LightningModule):
             checkpoint["state_dict"] = unmerged_state(checkpoint["state_dict"], checkpoint["lora"])
 
     def fine_tune(self, settings: FineTuning) -> list[str]:
-        """Set how the network is trained on, after it got the weights to start from.
+        """Set how the network is fine-tuned, after its initial weights were loaded.
 
         Returns:
-            Sentences that say so.
+            Sentences that describe it.
 
         Raises:
             InputError: See `freeze_parts` and `add_low_rank`.
@@ -283,7 +283,7 @@ class Method(pl.LightningModule):
             self.train()
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Leave frozen parameters as they are where they have gradients, on several devices."""
+        """Keep frozen parameters unchanged; on several devices they have gradients too."""
         if self.freezing.holds_in(self.current_epoch):
             self.freezing.drop_gradients()
 
@@ -342,8 +342,8 @@ class Method(pl.LightningModule):
 
         The prior is that of the training labels that this run may see; in a regression it has no
         meaning and is not used. Poolings with `start="prior"` begin at it. Layers that standardise
-        instances get the statistics of the training clips. Neither is done with what a checkpoint
-        brought.
+        instances get the statistics of the training clips. Parts that were loaded from a checkpoint
+        are not changed in these ways.
 
         Raises:
             InputError: If the data do not meet the needs of the method, or crops are too short for
@@ -362,9 +362,9 @@ class Method(pl.LightningModule):
         self._standardise()
 
     def _start_at_prior(self) -> None:
-        """Let classifiers that want it begin with the class frequencies of the training labels.
+        """Start poolings with `start="prior"` at the class frequencies of the training labels.
 
-        What a checkpoint brought, such as the weights of classes that it knows, stays.
+        Weights from a checkpoint, such as those of classes that it knows, are kept.
         """
         if not self.task.has_classes:
             return
@@ -400,7 +400,7 @@ class Method(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
 
     def _schedule_over(self, epochs: float) -> Schedule:
-        """Return the factor of the learning rate over a run of so many epochs."""
+        """Return the factor of the learning rate over a run of `epochs` epochs."""
         return bound_to(epochs, self.schedule)
 
     def _optimizer(self) -> torch.optim.Optimizer:

@@ -122,7 +122,7 @@ class RnnPair:
 
     Attributes:
         latent_dim: Number of latent variables, Z.
-        units: Of each layer and direction.
+        units: Number of units of each layer and direction.
         embedding_dim: Width of the embedding of a token.
         dropout: Probability of dropping a unit between recurrent layers.
         ticks_per_beat: Tokens that a state of the upper level of the decoder is for.

@@ -186,7 +186,7 @@ def read_predictions(
 
     Args:
         file: As `musicssl.evaluation.predictions.Predictions` writes it.
-        settings: Of the run, by path. Those of the corpus are kept with the targets; see
+        settings: Settings of the run, by path. Those of the corpus are kept with the targets; see
             `corpus_settings`.
 
     Raises:
@@ -284,7 +284,7 @@ def explained_damage(
     """Explain errors of reading a file that is missing or damaged, and how to mend it.
 
     Args:
-        file: That is read.
+        file: File that is read.
         result: The file beside it; if that is deleted, the command starts anew.
         command: The command that writes both.
 

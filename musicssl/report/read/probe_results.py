@@ -73,11 +73,11 @@ class ProbeResult:
 
     Attributes:
         folder: As it was found.
-        name: Of the training run, the encoder or the file.
+        name: Name of the training run, the encoder or the file.
         kind: What made the embeddings; see `musicssl.runs.probes.source.Origin`.
-        seed: Of its training; None where there is no such thing.
+        seed: Seed of its training; None where there is no such thing.
         settings: What else tells it from others, by path: those of its training among them.
-        corpus: That was probed.
+        corpus: Corpus that was probed.
         probe: The word typed after `probe=`.
         metric: By which the corpus is usually judged.
         chance: Metrics of the best constant answer.

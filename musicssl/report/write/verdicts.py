@@ -35,10 +35,10 @@ def count(number: int, noun: str) -> str:
 
 
 class Claim(NamedTuple):
-    """What a test says of a method or a model.
+    """The result of a test of a method or a model.
 
     Attributes:
-        name: Of the method or model.
+        name: Name of the method or model.
         gain: By how much it is better than the baseline.
         difference: Of the metric, of which a smaller value may be better.
         is_shown: Whether the difference is significant.

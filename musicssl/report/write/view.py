@@ -55,7 +55,7 @@ class RunsView:
         unlabelled: Tables over fractions of clips without labels.
         unlabelled_metric: Heading of the metric of these.
         linear_probe_metric: Heading of the metric of linear probes.
-        comparisons: Of all methods with the baseline.
+        comparisons: Comparisons of all methods with the baseline.
         chosen_comparisons: Of the methods with chosen settings.
         labels_needed: How many labels the baseline needs.
         settings: In which methods of one name differ.
@@ -192,8 +192,8 @@ def view_report(studies: Studies, probes: ProbeStudy) -> ReportView:
     """Work out everything that a report shows.
 
     Args:
-        studies: Of training runs.
-        probes: Of these two, at least one has something to show.
+        studies: Studies of training runs.
+        probes: Probes of these two, at least one has something to show.
     """
     return ReportView(
         list(map(view_runs, studies.sections)),

@@ -76,8 +76,8 @@ def draw_map(folder: RunFolder, corpus: Corpus, test: Embeddings, layout: str | 
     """Draw a map of the test clips in place of the one that is there.
 
     Args:
-        folder: Of the run.
-        corpus: That the clips are of.
+        folder: Folder of the run.
+        corpus: Corpus that the clips belong to.
         test: Their embeddings.
         layout: See `musicssl.figures.embedding_map.project`; None for no map.
     """

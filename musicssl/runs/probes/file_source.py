@@ -23,7 +23,7 @@ class FileSource:
     """A file of embeddings; instances of clips are averaged.
 
     Attributes:
-        path: Of the file.
+        path: Path of the file.
         has_labels: Whether the labels are those of the file, and not of a corpus.
         layer: "each" for all its layers, if it has some; "all" for all side by side; or the name or
             number of one.

@@ -1,4 +1,4 @@
-"""The folder of one probe: what was asked, and what came out.
+"""The folder of one probe: its settings and its results.
 
 config.yaml        the resolved configuration
 probe.json         the results; written last, so its presence says the probe is complete
