@@ -224,8 +224,8 @@ def _crc32(file: Path) -> int:
 def new_array(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> "np.memmap[Any, Any]":
     """Make a file for an array, and map it into memory for writing.
 
-    The disk space is taken at once: a disk that fills up while a memory map is written would end
-    the process without a word.
+    The disk space is taken at once: if the disk became full while a memory map is written, the
+    process would end without a message.
 
     Raises:
         OSError: If there is not so much room.

@@ -23,7 +23,7 @@ _FORMULA = ("=", "+", "-", "@")  # the first sign of a formula in a spreadsheet
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a text file atomically; of several writers at the same time, one wins."""
+    """Write a text file atomically; of texts that are written at the same time, one is kept."""
     part = path.with_name(f".{path.name}.part-{uuid.uuid4().hex}")  # different for each writer
     try:
         part.write_text(text)
@@ -94,7 +94,7 @@ def _sum_of(document: Mapping[str, Any]) -> int:
 
 
 def nan_to_null(node: Any) -> Any:
-    """Return plain values with None, which becomes null in JSON, in place of NaN."""
+    """Return plain values with None, which becomes null in JSON, instead of NaN."""
     if isinstance(node, Mapping):
         return {key: nan_to_null(value) for key, value in node.items()}
     if isinstance(node, list | tuple):

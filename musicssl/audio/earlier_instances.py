@@ -67,7 +67,7 @@ def earlier_instances(
         root: Folder of the files; stores of another folder are not used, because files of equal
             name, size and time may differ there.
         clip_ids: Paths of the files relative to it.
-        settings: All that instances depend on beside the file.
+        settings: All that instances depend on, except the file.
     """
     wanted = made_from(root, clip_ids, settings)
     found: dict[str, Path] = {}

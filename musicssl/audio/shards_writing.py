@@ -1,6 +1,6 @@
 """Write the sound of a corpus into shards, one after the other, so that no disk holds all of it.
 
-A write that was stopped goes on: a shard whose checksums lie beside it is not written again.
+A write that was stopped continues: a shard with a file of checksums is not written again.
 """
 
 import json

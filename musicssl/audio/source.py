@@ -83,7 +83,7 @@ def read_errors(path: Path) -> Iterator[None]:
     """Report errors of libsndfile and of the file system with the name of the file.
 
     Raises:
-        UnreadableAudioError: In place of them.
+        UnreadableAudioError: Instead of these errors.
     """
     try:
         yield

@@ -41,7 +41,7 @@ def explain_killed_worker() -> Iterator[None]:
     """Explain what to do if the system has killed a worker process, which ends joblib's sweep.
 
     Raises:
-        InputError: In place of joblib's error.
+        InputError: Instead of joblib's error.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""The trainer of a run, and training to its last epoch wherever the run stands."""
+"""The trainer of a run, and training from the current state to the last epoch."""
 
 import logging
 import os
@@ -130,7 +130,7 @@ def fit_network(
     made_of: Mapping[str, str],
     method: Method,
 ) -> None:
-    """Train to the last epoch, wherever the run stands; leave the method as its best epoch was."""
+    """Train from the current state to the last epoch; leave the method as its best epoch was."""
     resume = whole_checkpoint(folder, made_of)
     if resume is None and config.continue_from is not None:
         resume = state_to_train_on(folder, settings, made_of)

@@ -1,4 +1,4 @@
-"""What a sweep over folds comes to: metrics of the clips of all folds, and their spread."""
+"""Summary of a sweep over folds: metrics of the clips of all folds, and their spread."""
 
 from collections.abc import Iterable
 from pathlib import Path

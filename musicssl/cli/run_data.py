@@ -22,7 +22,7 @@ def load_data(config: DictConfig) -> SemiSupervisedDataModule:
     """Build the data module and let it read its corpus.
 
     Raises:
-        InputError: If clips are to be corrupted that are no sound, or otherwise than they can be.
+        InputError: If clips to be corrupted are not sound, or a corruption is not possible.
     """
     datamodule = build_datamodule(config)
     datamodule.prepare_data()
@@ -48,7 +48,7 @@ def build_datamodule(config: DictConfig) -> SemiSupervisedDataModule:
 def made_from(
     config: DictConfig, datamodule: SemiSupervisedDataModule, start: str | None = None
 ) -> dict[str, str]:
-    """Return hashes of all that a run follows from beside its settings, by name.
+    """Return hashes of all data that a run depends on, by name.
 
     Args:
         config: Configuration of the run.

@@ -243,7 +243,7 @@ def outcome_table(records: Sequence[dict[str, Any]]) -> Table:
 
 @contextmanager
 def _failures_end_the_sweep() -> Iterator[None]:
-    """Exit instead of raising: Hydra makes a warning of what a callback raises, and goes on."""
+    """Exit instead of raising, because Hydra turns an exception of a callback into a warning."""
     try:
         with user_errors():
             yield

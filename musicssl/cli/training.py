@@ -181,7 +181,7 @@ def _released_by_mistakes(folder: RunFolder) -> Iterator[None]:
 
 @contextmanager
 def _logged(loggers: Sequence[Logger], settings: dict[str, Any]) -> Iterator[None]:
-    """Tell loggers the settings of a run, and at its end, whatever that is, how it ended."""
+    """Pass the settings of a run to loggers, and at its end how it ended."""
     for logger in loggers:
         logger.log_hyperparams(settings)
     try:

@@ -78,7 +78,7 @@ def used_pool(
 
 
 def check_same_features(corpus: Corpus, other: Corpus) -> None:
-    """Check that clips of both corpora can lie in one batch.
+    """Check that clips of both corpora fit in one batch.
 
     Raises:
         InputError: If their features differ.

@@ -47,7 +47,7 @@ def _built(node: Any, path: Path | str, sizes: Mapping[str, Any]) -> Any:
         return part(*positional, **arguments, **sizes)
     except InputError:
         raise
-    except Exception as error:  # foreign settings: a part raises whatever it stumbles over
+    except Exception as error:  # foreign settings: a part may raise any exception
         raise InputError(
             f"{path} has settings that build no {node['_target_']} in this version of musicssl; "
             "use another copy, or train it again."

@@ -27,8 +27,8 @@ class LabelEnhancing(Method):
     In the second phase a student learns from scratch with what is left. The student predicts.
 
     Deviations from the author's code: the teacher is that of the last epoch of its phase instead of
-    the best on validation, and the learning rate starts again with the student, where the code goes
-    on from the rate that the teacher ended with.
+    the best on validation, and the learning rate starts again with the student, where the code
+    continues from the rate that the teacher ended with.
 
     Validation in the first phase is the teacher's; none of its epochs is kept as the best.
 

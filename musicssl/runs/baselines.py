@@ -1,8 +1,8 @@
 """Simple baselines beside a run: what a classifier without a network reaches on the same clips.
 
 They are fitted to the training clips and labels of the run and measured on its test clips, so that
-each run says whether a network is worth it. Their scores lie in the cache, named after all that
-they follow from: runs of other methods on the same clips and labels find them.
+each run says whether a network is worth it. Their scores are in the cache, under a name that
+depends on all their inputs: runs of other methods on the same clips and labels find them.
 """
 
 import hashlib

@@ -51,7 +51,7 @@ def _read(path: Path) -> tuple[dict[str, Any], str]:
             _check_sums(file, path.stat().st_size)
             file.seek(0)
             content = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # on foreign bytes torch's reader raises whatever it stumbles over
+    except Exception as error:  # torch's reader may raise any exception on foreign bytes
         raise InputError(
             f"{path} is damaged or is not a checkpoint, or it holds code, which is never run; "
             "train the run again or use another."
@@ -262,7 +262,7 @@ class Checkpoint:
         why = "its settings build no method here"
         try:
             method = instantiate(config, **self.sizes)
-        except Exception as error:  # Hydra raises whatever it stumbles over in foreign settings
+        except Exception as error:  # Hydra may raise any exception on foreign settings
             if isinstance(error.__cause__, InputError):
                 raise error.__cause__ from error
             raise self.unfit(why) from error

@@ -67,7 +67,7 @@ def state_to_train_on(
 
 
 def _check_longer(name: str, earlier: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Make sure that training goes on for longer, in the unit of the earlier run."""
+    """Check that the new run trains for longer, in the unit of the earlier run."""
     for budget in _BUDGETS:
         before, then = earlier.get(budget), now.get(budget)
         if before is None or before == -1:

@@ -4,11 +4,11 @@ Without an account or a network everything is recorded offline, in `wandb/` insi
 run, and `wandb sync` uploads it later. A key (WANDB_API_KEY, `wandb login`) makes runs live;
 WANDB_MODE, WANDB_PROJECT and WANDB_ENTITY mean what they always do, but nobody is asked for a key.
 
-A training run is one run there, however often it is interrupted: its id lies in `wandb/id`. What is
-shown of an epoch is its row in history.csv, at the step of its number, and a run that goes on is
-first given the rows that it lacks. Online these are the ones behind the last that the server has.
-Offline wandb cannot resume (0.31 writes a second file that starts at step 0 and knows nothing of
-the first), so these are all of them, and the file of the interrupted part is removed.
+A training run is one run there, however often it is interrupted: its id is in `wandb/id`. An epoch
+is shown as its row in history.csv, at the step of its number. A run that continues first gets the
+rows that it lacks. Online these are the ones behind the last that the server has. Offline wandb
+cannot resume (0.31 writes a second file that starts at step 0 and knows nothing of the first), so
+these are all of them, and the file of the interrupted part is removed.
 
 A process killed outright leaves a file without an end, up to its last second. `wandb sync` takes
 that for a failed run.
@@ -46,7 +46,7 @@ _SETTINGS: dict[str, Any] = {
     "console": "off",  # what is printed stays in the terminal
     "save_code": False,
     "x_disable_stats": True,  # no thread that samples the machine
-    "allow_offline_artifacts": False,  # tables lie in the run's folder, not in the home folder
+    "allow_offline_artifacts": False,  # tables are in the run's folder, not in the home folder
     "max_end_of_run_history_metrics": 0,  # the run prints a table of its own
     "max_end_of_run_summary_metrics": 0,
     "x_transaction_log_flush_interval": 1.0,  # seconds; a kill costs no more than that
@@ -130,7 +130,7 @@ class Dashboard(Logger):
         if run is None or (status == "success" and not self._folder.is_complete):
             return
         self._run = None
-        with self._expendable(), run:  # whatever happens within, it is closed
+        with self._expendable(), run:  # it is closed after any error
             self._log_epochs(run)
             if status == "success":
                 self._log_results(run)
@@ -305,7 +305,7 @@ def _init(folder: Path, mode: _Mode, shown: Mapping[str, Any]) -> wandb.Run:
     run_id, own = _id(folder), _id_file(folder).parent
     if mode != "disabled":
         for part in own.glob("offline-run-*"):
-            shutil.rmtree(part)  # all of it lies in the folder, and is logged again
+            shutil.rmtree(part)  # all of it is in the folder, and is logged again
     if mode == "offline":
         log.info("Upload this run with: wandb sync %s", own)
     return wandb.init(

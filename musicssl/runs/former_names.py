@@ -1,4 +1,4 @@
-"""Where version 0.1.0 had the parts that its checkpoints name; dropped with 0.3."""
+"""Former names of the modules that checkpoints of version 0.1.0 name; dropped with 0.3."""
 
 from typing import Any
 

@@ -11,11 +11,11 @@ from musicssl.errors import InputError
 
 
 class History(pl.Callback):
-    """Keep what is logged once an epoch, in a CSV file that grows while the run goes on.
+    """Write what is logged once an epoch to a CSV file that grows during the run.
 
     The rows travel in the checkpoint, so a resumed run continues the file of the interrupted one
     without gap or repetition. The training loss of an epoch that was interrupted within is the mean
-    over the steps after the interruption. Where an epoch was not validated, its `val/` metrics are
+    over the steps after the interruption. If an epoch was not validated, its `val/` metrics are
     NaN.
 
     Args:

@@ -92,7 +92,7 @@ def union(
 
 
 def _silenced(batch: Batch) -> Tensor:
-    """Return sound with silence in place of padding, (B, S)."""
+    """Return sound with silence instead of padding, (B, S)."""
     if batch.lengths is None:
         return batch.x
     return batch.x.where(valid_instances(batch.lengths, batch.x.shape[1]), 0)

@@ -1,9 +1,9 @@
 """Arrays of .npz files that are mapped instead of read, and written without being in memory.
 
-A .npz file is a zip archive with one .npy file for each array. An array that is not compressed lies
-in it as it does in memory, so that the operating system can read the parts that are used. Arrays
-written here start at multiples of 64 bytes, as processors like it; `numpy.savez` does not see to
-that, and such arrays are mapped too.
+A .npz file is a zip archive with one .npy file for each array. An array that is not compressed has
+the same layout in the file as in memory, so the operating system can read only the parts that are
+used. Arrays written here start at multiples of 64 bytes, as processors like it; `numpy.savez` does
+not see to that, and such arrays are mapped too.
 """
 
 import struct

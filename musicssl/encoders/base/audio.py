@@ -254,7 +254,7 @@ def _lengths(x: Tensor, valid: Tensor | None) -> Tensor:
 
 
 def _samples(x: Tensor, chunks: Chunks, rows: slice, chunk_samples: int) -> Tensor:
-    """Copy some of the chunks, (K, S0), with silence in place of a clip's padding."""
+    """Copy some of the chunks, (K, S0), with silence instead of a clip's padding."""
     positions = chunks.start[rows, None] + torch.arange(chunk_samples, device=x.device)
     inside = positions < chunks.length[rows, None]
     sound = x[chunks.clip[rows, None], positions.clamp_max(x.shape[1] - 1)]

@@ -27,7 +27,7 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # wire types of protocol buffe
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a tensor lies.
+    """The position of a tensor in the data file.
 
     Attributes:
         dtype: Number of its type; 1 is float32.

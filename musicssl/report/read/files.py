@@ -154,7 +154,7 @@ def read_metrics(file: Path) -> dict[str, Any]:
 
 
 def numbers(node: Mapping[str, Any]) -> dict[str, float]:
-    """Return numbers by name, NaN in place of null.
+    """Return numbers by name, with NaN for null.
 
     Raises:
         AttributeError, TypeError or ValueError: If they are anything else.

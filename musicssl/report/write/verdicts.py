@@ -90,7 +90,7 @@ def _worse(losers: Sequence[Claim], baseline: str) -> list[str]:
 def verdict(study: Study) -> list[str]:
     """Say for each fraction of labels which methods are better or worse than the baseline.
 
-    Where settings were chosen on validation clips, the chosen ones have sentences of their own.
+    If settings were chosen on validation clips, there are separate sentences on the chosen ones.
     """
     if len(study.methods) == 1:
         return [f"There is one method, {study.baseline.label}: nothing to compare it with."]

@@ -73,7 +73,7 @@ class LearnedEmbeddings:
 
 
 def draw_map(folder: RunFolder, corpus: Corpus, test: Embeddings, layout: str | None) -> None:
-    """Draw a map of the test clips in place of the one that is there.
+    """Draw a map of the test clips and replace the existing one.
 
     Args:
         folder: Folder of the run.

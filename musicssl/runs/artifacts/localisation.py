@@ -90,8 +90,8 @@ def _text(value: float | None) -> str:
 def in_places(corpus: Corpus, rows: NDArray[np.int64], instances: InstancePredictions) -> bool:
     """Return whether instance t of a clip is instance t of the corpus, so its scores have a time.
 
-    They are not where an encoder sums a clip up as one embedding, or divides sound otherwise than
-    by `Corpus.instance_seconds`, nor do the values of a regression sound at any time.
+    This is not the case if an encoder makes one embedding of a clip, or divides sound into other
+    parts than `Corpus.instance_seconds`. The values of a regression have no time either.
 
     Args:
         corpus: Corpus that the clips belong to.

@@ -121,7 +121,7 @@ def probe_folder(
         checkpoint: Its path, if it is one that is probed.
         embeddings: The setting of this name.
         runs: Folder of all runs.
-        name: In place of the word typed after `dataset=`.
+        name: Used instead of the word typed after `dataset=`.
         encoder: The settings of the encoder, if one is probed.
         choices: Hydra's, from a group to the option that was chosen.
     """
