@@ -39,9 +39,10 @@ from rounds import parser, read
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from musicssl.audio.file_stores import file_store
 from musicssl.audio.sound import Sound
 from musicssl.audio.sound_files import sound_files
-from musicssl.audio.store import ClipStore, build_store, file_store
+from musicssl.audio.store import ClipStore, build_store
 
 RATE, CROP, BATCH = 16_000, 43_200, 32
 FORMATS = {"wav": (22_050, 1), "mp3": (44_100, 2), "ogg": (44_100, 2), "flac": (44_100, 2)}

@@ -9,11 +9,9 @@ import fcntl
 import hashlib
 import json
 import logging
-import math
 import os
 import shutil
 import tempfile
-import uuid
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -22,21 +20,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import DTypeLike
 
-from musicssl.errors import InputError, disk_errors, printable
+from musicssl.documents import read_json, write_json
+from musicssl.errors import InputError, disk_errors
 from musicssl.limits import DAMAGE
 
 _SUMS = "checksums.json"  # in a folder of `build_checked`: size and CRC-32 of each other file
-_SUM = "crc32"  # in a JSON file: of all else in it
 _CHUNK_BYTES = 2**22
-_DEEPEST_YAML = 50  # sections within sections
 _whole: dict[Path, list[tuple[str, int, int]]] = {}  # folders that this process has checked
 
 _log = logging.getLogger(__name__)
-
-_FORMULA = ("=", "+", "-", "@")  # the first sign of a formula in a spreadsheet
 
 
 def default_cache() -> str:
@@ -92,8 +86,8 @@ def build_checked(folder: Path, build: Callable[[Path], None]) -> Path:
     """Let `build` fill a folder as `build_once` does, and make it again when it is damaged.
 
     The sizes of all files are compared with what was written each time, their content once in each
-    process and whenever a size or a modification time has changed. A folder that an earlier version
-    made without checksums gets some, if its files are as long as they say.
+    process and whenever a size or a modification time has changed. A folder of an earlier version,
+    which has no checksums, gets them if its files have the lengths that their headers state.
 
     Args:
         folder: The folder to create.
@@ -156,7 +150,7 @@ def discard(folder: Path) -> None:
 
 
 def _damage(folder: Path) -> str | None:
-    """Say what is wrong with a folder of `build_checked`: "" if it is missing, None if nothing."""
+    """Return the fault of a folder of `build_checked`: "" if it is missing, None if it has none."""
     if not os.path.lexists(folder):
         return ""
     if not folder.is_dir():
@@ -186,7 +180,7 @@ def _damage(folder: Path) -> str | None:
 
 
 def _odd_file(folder: Path) -> str | None:
-    """Say which array is too short, or which file is no JSON, in a folder of an earlier version."""
+    """Return the fault of a folder without checksums: an array or a JSON file that is damaged."""
     files = sorted(folder.iterdir())
     if not files:
         return "it is empty"
@@ -230,8 +224,8 @@ def _crc32(file: Path) -> int:
 def new_array(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> "np.memmap[Any, Any]":
     """Make a file for an array, and map it into memory for writing.
 
-    The disk space is taken at once: a disk that fills up while a memory map is written would end
-    the process without a word.
+    The disk space is taken at once: if the disk became full while a memory map is written, the
+    process would end without a message.
 
     Raises:
         OSError: If there is not so much room.
@@ -306,119 +300,3 @@ def write_all(file: FileIO, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[file.write(rest) :]
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file atomically; of several writers at the same time, one wins."""
-    part = path.with_name(f".{path.name}.part-{uuid.uuid4().hex}")  # different for each writer
-    try:
-        part.write_text(text)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def write_json(path: Path, document: Mapping[str, Any]) -> None:
-    """Write plain values atomically as JSON with a checksum; NaN becomes null."""
-    plain = json.loads(json.dumps(nan_to_null(document)))
-    write_atomically(path, json.dumps(plain | {_SUM: _sum_of(plain)}, indent=2) + "\n")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read what `write_json` wrote; a file without a checksum is of an earlier version.
-
-    Raises:
-        OSError: If the file cannot be read.
-        ValueError: If it is damaged.
-    """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except RecursionError as error:
-        raise ValueError("it is nested too deep") from error
-    if not isinstance(document, dict):
-        raise ValueError("it holds no names")
-    return without_checksum(document)
-
-
-def load_yaml(text: str) -> Any:
-    """Build the plain values of a YAML document.
-
-    A file from elsewhere may be made to fill the memory or to end the process: aliases, with which
-    a few lines stand for billions of values, and deep nesting are refused before anything is built.
-
-    Raises:
-        ValueError: If it is no YAML, or refused.
-    """
-    try:
-        depth = 0
-        for event in yaml.parse(text, yaml.CSafeLoader):
-            if isinstance(event, yaml.AliasEvent):
-                raise ValueError("it has YAML aliases, which are not read")
-            depth += isinstance(event, yaml.CollectionStartEvent)
-            depth -= isinstance(event, yaml.CollectionEndEvent)
-            if depth > _DEEPEST_YAML:
-                raise ValueError("its sections are nested too deeply")
-        return yaml.load(text, yaml.CSafeLoader)  # ten times as fast as the Python loader
-    except yaml.YAMLError as error:
-        raise ValueError(" ".join(str(error).split())) from error
-
-
-def without_checksum(document: dict[str, Any]) -> dict[str, Any]:
-    """Return what `write_json` was given, from what is in the file.
-
-    Raises:
-        ValueError: If it differs from its checksum; an earlier version wrote none.
-    """
-    rest = {name: value for name, value in document.items() if name != _SUM}
-    if document.get(_SUM, _sum_of(rest)) != _sum_of(rest):
-        raise ValueError("its content differs from its checksum")
-    return rest
-
-
-def _sum_of(document: Mapping[str, Any]) -> int:
-    return zlib.crc32(json.dumps(document, sort_keys=True).encode())
-
-
-def nan_to_null(node: Any) -> Any:
-    """Return plain values with None, which becomes null in JSON, in place of NaN."""
-    if isinstance(node, Mapping):
-        return {key: nan_to_null(value) for key, value in node.items()}
-    if isinstance(node, list | tuple):
-        return [nan_to_null(value) for value in node]
-    return None if isinstance(node, float) and math.isnan(node) else node
-
-
-def null_to_nan(node: Any) -> Any:
-    """Return numbers written by `nan_to_null` as floats, in dictionaries and lists of any depth.
-
-    Raises:
-        TypeError or ValueError: If a value is not a number.
-    """
-    if isinstance(node, Mapping):
-        return {key: null_to_nan(value) for key, value in node.items()}
-    if isinstance(node, list):
-        return [null_to_nan(value) for value in node]
-    return math.nan if node is None else float(node)
-
-
-def csv_field(value: object) -> object:
-    """Return a field of a CSV file: empty for NaN; Python writes other floats in full precision.
-
-    Text is without characters that control a terminal. An apostrophe comes before text that a
-    spreadsheet would take for a formula, because formulas of other people can run commands.
-
-    >>> csv_field("=HYPERLINK(1)"), csv_field("drums"), csv_field(-0.5)
-    ("'=HYPERLINK(1)", 'drums', -0.5)
-    """
-    if isinstance(value, str):
-        return f"'{printable(value)}" if value.startswith(_FORMULA) else printable(value)
-    return "" if isinstance(value, float) and math.isnan(value) else value
-
-
-def csv_number(field: str) -> float:
-    """Read a number that `csv_field` wrote.
-
-    Raises:
-        ValueError: If the field is not a number.
-    """
-    return math.nan if field == "" else float(field)

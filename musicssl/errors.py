@@ -58,8 +58,8 @@ class InputError(ValueError):
 def user_errors() -> Iterator[None]:
     """Print an `InputError` as one line on standard error and exit with status 2.
 
-    Hydra wraps what a constructor raises, so the causes of an exception count too. A reader of the
-    output who has read enough, such as `head`, ends the command without a word. Anything else is a
+    Hydra wraps what a constructor raises, so the causes of an exception count too. If the reader of
+    the output closes it, as `head` does, the command ends without a message. Anything else is a
     defect and passes with its traceback.
     """
     try:
@@ -93,8 +93,8 @@ def _closed_pipes() -> Iterator[None]:
 def input_error(error: BaseException | None) -> InputError | None:
     """Return the user's mistake that an exception was caused by, None if it is a defect.
 
-    A missing package of one of musicssl's extras counts as a mistake, and so does a disk that is
-    full or may not be written.
+    A missing package of one of musicssl's extras counts as a mistake, and also a disk that is full
+    or not writable.
     """
     for cause in _causes(error):
         if isinstance(cause, InputError):
@@ -134,9 +134,9 @@ def disk_error(error: OSError, folder: Path | None = None, setting: str = "") ->
     """Return one sentence about a disk that is full, fails, or may not be written.
 
     Args:
-        error: What the system said.
-        folder: That was to be written; None, or a file elsewhere, for what the error names.
-        setting: That chooses the folder, for the advice.
+        error: Error of the system.
+        folder: Folder that was to be written; None, or a file elsewhere, for what the error names.
+        setting: Setting that chooses the folder, for the advice.
 
     Returns:
         The sentence; None for an error of another kind, or if nothing says where it happened.
@@ -153,15 +153,15 @@ def disk_error(error: OSError, folder: Path | None = None, setting: str = "") ->
 
 @contextmanager
 def write_errors(folder: Path, what: str, kept: str) -> Iterator[None]:
-    """Report that derived data, which the next call goes on with, could not be written.
+    """Report that derived data could not be written; the next call continues from there.
 
     Args:
-        folder: That they are written to.
+        folder: Folder that they are written to.
         what: They are, such as "the clip store".
         kept: What is kept of them, such as "clips".
 
     Raises:
-        InputError: In place of the `OSError`.
+        InputError: Instead of the `OSError`.
     """
     try:
         yield
@@ -177,11 +177,11 @@ def disk_errors(folder: Path, setting: str = "") -> Iterator[None]:
     """Report a disk that is full, fails, or may not be written as a user's mistake.
 
     Args:
-        folder: That is written within.
-        setting: That chooses the folder, for the advice.
+        folder: Folder that is written within.
+        setting: Setting that chooses the folder, for the advice.
 
     Raises:
-        InputError: In place of the `OSError`.
+        InputError: Instead of the `OSError`.
     """
     try:
         yield

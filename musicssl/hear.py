@@ -1,6 +1,6 @@
-"""A trained network as a module with the HEAR API, for whatever evaluates such modules.
+"""A trained network as a module with the HEAR API, for programs that evaluate such modules.
 
-`hear-eval-kit` and its like import it by name and give it a path:
+`hear-eval-kit` and similar programs import it by name and give it a path:
 
     python -m heareval.embeddings.runner musicssl.hear --model model/
 
@@ -28,7 +28,7 @@ class HearModel(nn.Module):
         model: Loaded, on the CPU.
 
     Attributes:
-        sample_rate: Of the sound that it reads, in Hz.
+        sample_rate: Sample rate of the sound that it reads, in Hz.
         scene_embedding_size: Width of an embedding, D.
         timestamp_embedding_size: The same.
     """
@@ -89,7 +89,7 @@ def get_scene_embeddings(audio: Tensor, model: HearModel) -> Tensor:
 
     Args:
         audio: See `HearModel.embed`.
-        model: Of `load_model`.
+        model: Model of `load_model`.
     """
     return model.embed(audio)[0].mean(dim=1)
 
@@ -103,7 +103,7 @@ def get_timestamp_embeddings(audio: Tensor, model: HearModel) -> tuple[Tensor, T
 
     Args:
         audio: See `HearModel.embed`.
-        model: Of `load_model`.
+        model: Model of `load_model`.
     """
     return model.embed(audio)
 

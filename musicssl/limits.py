@@ -69,7 +69,7 @@ def growth_fault(unpacked: int, packed: int) -> str | None:
 
 
 def size_fault(size: int) -> str | None:
-    """Return why a table of text of so many bytes is not read, as the end of a sentence, or None.
+    """Return why a text table of a size in bytes is not read, as the end of a sentence, or None.
 
     >>> size_fault(10**10)
     'has 10,000,000,000 bytes, more than the 536,870,912 of the largest table that is read'
@@ -84,7 +84,7 @@ def check_arrays(file: Path | IO[bytes], names: Collection[str] | None = None) -
 
     Args:
         file: Path of the file, or the open file.
-        names: Of the arrays that will be read; None for all.
+        names: Names of the arrays that will be read; None for all.
 
     Raises:
         ValueError: If a header is damaged.

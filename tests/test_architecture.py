@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "musicssl"
 
 # The rooms in order, each with the rooms that it may import; every room may import the first ones.
-GROUND = ("batch", "errors", "limits", "cache", "seeding", "schedules")
+GROUND = ("batch", "errors", "limits", "documents", "cache", "seeding", "schedules")
 ROOMS: dict[str, tuple[str, ...]] = {
     "audio": (),
     "augment": (),

@@ -1,31 +1,15 @@
-import csv
 import hashlib
-import io
-import json
-import math
 import os
 import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
 
-from musicssl.cache import (
-    build_on,
-    build_once,
-    csv_field,
-    csv_number,
-    default_cache,
-    file_identity,
-    fingerprint,
-    nan_to_null,
-    null_to_nan,
-    write_atomically,
-)
+from musicssl.cache import build_on, build_once, default_cache, file_identity, fingerprint
 from musicssl.errors import InputError
 
 # Build a folder: say "building", write half of it, wait for a file "go", write the other half.
@@ -167,23 +151,6 @@ def test_the_default_folder_is_that_of_train_py(monkeypatch):
         assert default_cache() == setting.cache
 
 
-def test_two_writers_of_one_file_never_leave_a_mixture(tmp_path):
-    file, texts = tmp_path / "files.json", ["a" * 300_000, "b" * 500_000]
-    write_atomically(file, texts[0])
-
-    def write(text):
-        for _ in range(100):
-            write_atomically(file, text)
-
-    with ThreadPoolExecutor() as pool:
-        writers = [pool.submit(write, text) for text in texts]
-        while not all(writer.done() for writer in writers):
-            assert file.read_text() in texts
-        for writer in writers:
-            writer.result()
-    assert list(tmp_path.iterdir()) == [file]
-
-
 def test_a_file_is_its_bytes(tmp_path):
     content = bytes(range(256)) * 1_000
     (tmp_path / "a.ckpt").write_bytes(content)
@@ -194,42 +161,3 @@ def test_a_file_is_its_bytes(tmp_path):
 def test_a_file_that_cannot_be_read_is_named(tmp_path, name):
     with pytest.raises(InputError, match=r"cannot be read .*; check the path"):
         file_identity(tmp_path / name)
-
-
-def test_undefined_numbers_come_back_from_json_and_from_csv():
-    metrics = {"auroc": float("nan"), "f1": 0.1 + 0.2, "per_class": [1, float("nan"), [2.5]]}
-    text = json.dumps(nan_to_null(metrics), allow_nan=False)
-    assert '"auroc": null' in text
-    back = null_to_nan(json.loads(text))
-    assert math.isnan(back["auroc"])
-    assert math.isnan(back["per_class"][1])
-    assert nan_to_null(back) == nan_to_null(metrics)
-    file = io.StringIO()
-    csv.writer(file).writerow(map(csv_field, [float("nan"), 0.1 + 0.2, 3, "name"]))
-    [fields] = csv.reader([file.getvalue().strip()])
-    assert fields == ["", "0.30000000000000004", "3", "name"]
-    assert math.isnan(csv_number(fields[0]))
-    assert csv_number(fields[1]) == 0.1 + 0.2
-
-
-@pytest.mark.parametrize("damaged", ["x", {"auroc": "x"}, [{}, [[object()]]]])
-def test_what_is_no_number_is_not_taken_for_one(damaged):
-    with pytest.raises((TypeError, ValueError)):
-        null_to_nan(damaged)
-    with pytest.raises(ValueError, match="could not convert"):
-        csv_number("x")
-    with pytest.raises(TypeError):
-        csv_number(None)  # a row that ends early
-
-
-@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "=", "a=b", "", "'quoted'"])
-def test_text_that_a_spreadsheet_takes_for_a_formula_is_marked_as_text(name):
-    file = io.StringIO()
-    csv.writer(file).writerow([csv_field(name), csv_field(-1.5)])
-    [[text, number]] = csv.reader([file.getvalue().strip()])
-    assert text == (f"'{name}" if name[:1] in tuple("=+-@") else name)
-    assert float(number) == -1.5
-
-
-def test_text_of_a_field_is_one_line_without_controls():
-    assert csv_field("a\nb\x1b[2J\tc") == r"a\nb\x1b[2J\tc"

@@ -125,7 +125,7 @@ def _kernel(frequency: float, length: float) -> NDArray[np.complex128]:
 
     Args:
         frequency: In cycles per sample.
-        length: Of the window, in samples.
+        length: Length of the window, in samples.
     """
     time = np.arange(-length // 2, length // 2)
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(len(time)) / len(time))

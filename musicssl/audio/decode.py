@@ -17,7 +17,8 @@ import soxr
 from numpy.typing import NDArray
 
 from musicssl.audio.av_reader import AvFile
-from musicssl.audio.inspection import AudioHeader, inspect, opened
+from musicssl.audio.inspection import inspect, opened
+from musicssl.audio.source import AudioHeader
 from musicssl.audio.unreadable import UnreadableAudioError
 from musicssl.limits import MOST_SAMPLES
 
@@ -78,8 +79,8 @@ def resample(samples: NDArray[np.float32], rate: int, sample_rate: int) -> NDArr
 
     Args:
         samples: At `rate`, in Hz.
-        rate: Of the samples.
-        sample_rate: Of the result.
+        rate: Sample rate of the samples.
+        sample_rate: Sample rate of the result.
     """
     length = resampled_length(len(samples), rate, sample_rate)
     return np.concatenate(list(_pieces([samples], rate, sample_rate)))[:length]

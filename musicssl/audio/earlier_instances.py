@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from musicssl.audio.files import file_identities
 from musicssl.audio.inspection import decoding
-from musicssl.cache import fingerprint, is_whole, read_json, write_json
+from musicssl.cache import fingerprint, is_whole
+from musicssl.documents import read_json, write_json
 
 MADE_FROM = "made_from.json"
 Outcome = tuple[NDArray[np.float32], float] | str  # instances, (T, F), and peak, or the fault
@@ -66,7 +67,7 @@ def earlier_instances(
         root: Folder of the files; stores of another folder are not used, because files of equal
             name, size and time may differ there.
         clip_ids: Paths of the files relative to it.
-        settings: All that instances depend on beside the file.
+        settings: All that instances depend on, except the file.
     """
     wanted = made_from(root, clip_ids, settings)
     found: dict[str, Path] = {}

@@ -1,4 +1,4 @@
-"""Samples beyond full scale in files of floats: how large they are, and what is said of them.
+"""Samples beyond full scale in files of floats: their size, and the warnings about them.
 
 Full scale is 1. A file that was exported a little too loud has some larger samples and can be used;
 one whose samples were never divided by the largest integer cannot.

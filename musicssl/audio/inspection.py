@@ -6,9 +6,7 @@ that shows in no header and no checksum is found later, by decoding it.
 
 What libsndfile 1.2 does not do itself, found by damaging files of every format:
 
-- MP3: without a header that counts the frames (Xing, Info, VBRI) libsndfile guesses the length; a
-  second stream in the file, data behind the last frame and MP3 inside of WAV are read wrongly. So
-  frames are counted here, and where it helps, libsndfile is given the frames alone.
+- MP3: see `musicssl.audio.mp3_inspection`.
 - FLAC written to a pipe does not state its length: it is decoded once to count.
 - Ogg: libsndfile reads the first of several streams, and skips damaged pages.
 - WAV, W64, RF64, AIFF, AU, VOC, SVX: libsndfile lowers the number of frames of a truncated file and
@@ -18,20 +16,20 @@ What libsndfile 1.2 does not do itself, found by damaging files of every format:
   five cannot be detected.
 """
 
-import io
 import mmap
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import soundfile
 
 from musicssl.audio.av_reader import AV_SUFFIXES, INSTALL, AvFile, has_av
 from musicssl.audio.chunks import (
+    Samples,
     caf_fault,
     find_samples,
     is_followed_by_another,
@@ -39,15 +37,24 @@ from musicssl.audio.chunks import (
     stated_bytes,
 )
 from musicssl.audio.flac_frames import flac_fault, read_stream_info
-from musicssl.audio.full_scale import BLOCK, peak_of
-from musicssl.audio.mp3_frames import Mp3Stream, find_frames, is_frame_header
+from musicssl.audio.full_scale import peak_of
+from musicssl.audio.mp3_inspection import begins_as_mp3, inspect_mp3, mp3_stream
 from musicssl.audio.ogg_pages import ogg_fault
+from musicssl.audio.source import (
+    AudioHeader,
+    SequentialFile,
+    can_read,
+    check_not_empty,
+    check_rate,
+    count_by_decoding,
+    open_source,
+    read_errors,
+)
 from musicssl.audio.unreadable import (
     SEVERAL_STREAMS,
     TRUNCATED,
     UnreadableAudioError,
 )
-from musicssl.limits import SAMPLE_RATES
 
 _AU_HEADER = 24  # bytes
 _NOT_SOUND_BY_SUFFIX = {"raw", "mat4", "mat5"}  # no header to check, or usually other data
@@ -64,9 +71,6 @@ _FLOATS = ("FLOAT", "DOUBLE")
 _WIDTHS = {"PCM_U8": 1, "PCM_S8": 1, "ULAW": 1, "ALAW": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4}
 _WIDTHS |= {"FLOAT": 4, "DOUBLE": 8}  # bytes of a sample
 _MOST_FRAMES = 1 << 48
-_IMPOSSIBLE = {24: "sample rate", 33: "number of channels"}  # errors of libsndfile
-_MPEG_SUFFIXES = (".mp3", ".mp2")
-_MP3_SLACK = 3  # frames: some headers count themselves and the padding, some do not
 _CACHED = 1 << 17  # files
 _UNKNOWN_LENGTH = 0x7FFF_F000  # bytes; programs that write to a pipe state this or more
 _SHORT_CHUNK = re.compile(r"(?:data|SSND|BODY|riff|Data Size)\s*: (\d+) \(should be (\d+)\)")
@@ -76,48 +80,13 @@ _LFS_POINTER = b"version https://git-lfs"
 _NO_FRAMES = "is MP3 of free format, or damaged: its frames do not state their size"
 
 
-@dataclass(frozen=True)
-class AudioHeader:
-    """An audio file that can be used.
-
-    Attributes:
-        rate: Sample rate, in Hz.
-        channels: Number of channels.
-        frames: Number of samples of each channel, exactly, at least 1.
-        peak: Largest magnitude of the samples, for files of floats; else 0. Full scale is 1.
-        in_order: Whether decoding has to begin at the start of the file.
-        stream: The frames to read, if it is an MP3 file that libsndfile would not read right.
-        count_first: Whether a frame with the number of frames has to be put before them.
-    """
-
-    rate: int
-    channels: int
-    frames: int
-    peak: float = 0.0
-    in_order: bool = False
-    stream: Mp3Stream | None = None
-    count_first: bool = False
-
-
-class _SequentialFile(soundfile.SoundFile):  # type: ignore[misc]
-    """A file that is read sequentially; soundfile itself seeks after every read.
-
-    In MP3, a seek loses the data that later frames take from earlier ones (the bit reservoir), so
-    some frames after each block would be wrong. For Ogg Vorbis see `musicssl.audio.decode`.
-    """
-
-    def seekable(self) -> bool:
-        """Return False, so that soundfile does not seek."""
-        return False
-
-
 def readable_suffixes() -> frozenset[str]:
     """Return the suffixes of audio files that can be read with what is installed."""
     return AUDIO_SUFFIXES | AV_SUFFIXES if has_av() else AUDIO_SUFFIXES
 
 
 def decoding(paths: Sequence[str]) -> str:
-    """Return a name for what the decoder makes of some files, part of the names of caches."""
+    """Return the version of the decoder for some files, a part of the names of caches."""
     needs_av = any(Path(path).suffix.lower() in AV_SUFFIXES for path in paths)
     return f"{_VERSION}{' with av' if needs_av and has_av() else ''}"
 
@@ -152,116 +121,60 @@ def opened(path: Path) -> Iterator[tuple[AudioHeader, soundfile.SoundFile | AvFi
         UnreadableAudioError: See `inspect`; also for errors of libsndfile while it is open.
     """
     header = inspect(path)
-    with _read_errors(path), _source(path, header) as source:
-        yield header, source
+    with read_errors(path), open_source(path, header) as file:
+        yield header, file
 
 
 @lru_cache(maxsize=_CACHED)
 def _inspect(path: Path, size: int, _: int) -> AudioHeader:
-    with _read_errors(path):
+    with read_errors(path):
         if path.suffix.lower() in AV_SUFFIXES:
             return _inspect_av(path)
-        with path.open("rb") as file:
-            if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
-                cause = "is a git-LFS pointer, not the data itself: run git lfs pull"
-                raise UnreadableAudioError(path, cause)
-            if is_followed_by_another(file):
-                raise UnreadableAudioError(path, SEVERAL_STREAMS)
-            samples = find_samples(file)
-        if samples is not None:
-            if fault := samples_fault(samples, size):
-                raise UnreadableAudioError(path, fault)
-            if samples.is_mp3:
-                stream = _mp3_stream(path, samples.begin, samples.end)
-                if stream is None:
-                    raise UnreadableAudioError(path, _NO_FRAMES)
-                return _inspect_mp3(path, stream)
-        stream = _mp3_stream(path, 0, size) if _begins_as_mp3(path) else None
+        samples = _samples_in(path)
+        if samples is not None and (fault := samples_fault(samples, size)):
+            raise UnreadableAudioError(path, fault)
+        if samples is not None and samples.is_mp3:
+            stream = mp3_stream(path, samples.begin, samples.end)
+            if stream is None:
+                raise UnreadableAudioError(path, _NO_FRAMES)
+            return inspect_mp3(path, stream)
+        stream = mp3_stream(path, 0, size) if begins_as_mp3(path) else None
         if stream is not None:
-            return _inspect_mp3(path, stream)
-        with path.open("rb", 0) as raw, _SequentialFile(raw.fileno(), closefd=False) as opened_file:
+            return inspect_mp3(path, stream)
+        with path.open("rb", 0) as raw, SequentialFile(raw.fileno(), closefd=False) as opened_file:
             if opened_file.format == "MP3":  # of free format
                 raise UnreadableAudioError(path, _NO_FRAMES)
             return _inspect_open(path, opened_file)
+
+
+def _samples_in(path: Path) -> Samples | None:
+    """Return where the samples of a WAV or AIFF file are; None for other files."""
+    with path.open("rb") as file:
+        if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
+            cause = "is a git-LFS pointer, not the data itself: run git lfs pull"
+            raise UnreadableAudioError(path, cause)
+        if is_followed_by_another(file):
+            raise UnreadableAudioError(path, SEVERAL_STREAMS)
+        return find_samples(file)
 
 
 def _inspect_av(path: Path) -> AudioHeader:
     if not has_av():
         raise UnreadableAudioError(path, f"needs the package av: {INSTALL}")
     with AvFile(path) as file:
-        _check_rate(path, file.samplerate)
-        frames = _count_by_decoding(file)
+        check_rate(path, file.samplerate)
+        frames = count_by_decoding(file)
         if file.is_cut(frames):
             raise UnreadableAudioError(path, TRUNCATED)
         header = AudioHeader(file.samplerate, file.channels, frames, in_order=True)
-        return _not_empty(path, header)
-
-
-def _begins_as_mp3(path: Path) -> bool:
-    """Whether a file may be an MPEG audio stream; a tag may also precede FLAC."""
-    with path.open("rb") as file:
-        head = file.read(4)
-        if head[:3] == b"ID3":
-            return read_stream_info(file) is None
-    return is_frame_header(head) or path.suffix.lower() in _MPEG_SUFFIXES
-
-
-def _mp3_stream(path: Path, begin: int, end: int) -> Mp3Stream | None:
-    with path.open("rb") as raw, mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        return find_frames(data, begin, end)
-
-
-def _inspect_mp3(path: Path, stream: Mp3Stream) -> AudioHeader:
-    if fault := _mp3_fault(stream):
-        raise UnreadableAudioError(path, fault)
-    counted = stream.count * stream.samples_per_frame
-    header = AudioHeader(0, 0, 0, stream=None if stream.plain else stream)
-    with _source(path, header) as file:
-        short = stream.stated is None and file.frames < counted  # the estimate of libsndfile
-    if short and stream.layer != 3:
-        cause = "has a variable bit rate and no header that counts its frames; encode it again"
-        raise UnreadableAudioError(path, cause)
-    if short:
-        header = replace(header, stream=stream, count_first=True)
-    with _source(path, header) as file:
-        _check_rate(path, file.samplerate)
-        guessed = stream.stated is None and not short
-        frames = counted if guessed else file.frames
-        header = replace(header, rate=file.samplerate, channels=file.channels, frames=frames)
-        if frames and _can_read(file, frames - 1):
-            return header
-    with _source(path, header) as file:  # a few frames fewer than stated
-        frames = _count_by_decoding(file)
-    if abs(frames - counted) > (_MP3_SLACK + 1) * stream.samples_per_frame:
-        cause = f"is damaged: only {frames} of its {counted} samples can be decoded"
-        raise UnreadableAudioError(path, cause)
-    return _not_empty(path, replace(header, frames=frames))
-
-
-def _mp3_fault(stream: Mp3Stream) -> str | None:
-    if stream.headers > stream.is_stream_start:
-        return SEVERAL_STREAMS
-    if stream.channels_change:
-        return "changes the number of its channels on the way"
-    audio = stream.count - stream.is_stream_start
-    if stream.stated is not None:
-        if stream.stated > audio + _MP3_SLACK:
-            return TRUNCATED
-        if stream.stated < audio - 1:
-            return (
-                f"holds {audio} frames where its header states {stream.stated}: several streams "
-                "one after the other, or a damaged header; encode it again"
-            )
-    elif stream.gap > 1.5 * stream.mean_size:  # more than one frame is lost
-        return f"is damaged: {stream.gap} bytes between its frames are no audio"
-    return None
+        return check_not_empty(path, header)
 
 
 def _inspect_open(path: Path, file: soundfile.SoundFile) -> AudioHeader:
     """Inspect a file that is no MP3 and that libsndfile has opened."""
     if fault := _fault(path, file):
         raise UnreadableAudioError(path, fault)
-    _check_rate(path, file.samplerate)
+    check_rate(path, file.samplerate)
     header = AudioHeader(
         rate=file.samplerate,
         channels=file.channels,
@@ -269,19 +182,19 @@ def _inspect_open(path: Path, file: soundfile.SoundFile) -> AudioHeader:
         in_order=_seeks_go_elsewhere(path, file),
     )
     if file.frames > _MOST_FRAMES:  # the length is not stated
-        header = replace(header, frames=_count_by_decoding(file), in_order=True)
+        header = replace(header, frames=count_by_decoding(file), in_order=True)
     elif file.subtype in _FLOATS:
         header = replace(header, peak=peak_of(path, file))
-    elif header.frames and file.format != "OGG" and not _can_read(file, header.frames - 1):
+    elif header.frames and file.format != "OGG" and not can_read(file, header.frames - 1):
         raise UnreadableAudioError(path, TRUNCATED)  # pages of Ogg have been checked
-    return _not_empty(path, header)
+    return check_not_empty(path, header)
 
 
 def _seeks_go_elsewhere(path: Path, file: soundfile.SoundFile) -> bool:
     """Whether a seek finds other samples than reading does, in a damaged ALAC, or in AU.
 
-    An AU file whose samples begin within its header, as it says, is read from behind the header,
-    but sought in from the place that it says.
+    If an AU file states that its samples begin within its header, libsndfile reads them from behind
+    the header, but seeks to the stated position.
     """
     if file.format != "AU":
         return bool(file.subtype.startswith("ALAC"))
@@ -319,77 +232,6 @@ def _fault(path: Path, file: soundfile.SoundFile) -> str | None:
             with mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 return flac_fault(data, info)
     return None
-
-
-def _can_read(file: soundfile.SoundFile, frame: int) -> bool:
-    try:
-        file.seek(frame)
-        return len(file.read(1, dtype="float32", always_2d=True)) == 1
-    except soundfile.LibsndfileError:
-        return False
-
-
-def _count_by_decoding(file: soundfile.SoundFile | AvFile) -> int:
-    count, size = 0, max(1, BLOCK // max(1, file.channels))
-    while length := len(file.read(size, dtype="float32", always_2d=True)):
-        count += length
-    return count
-
-
-def _check_rate(path: Path, rate: int) -> None:
-    lowest, highest = SAMPLE_RATES
-    if not lowest <= rate <= highest:
-        cause = f"states a sample rate of {rate} Hz, which is not from {lowest} to {highest}"
-        raise UnreadableAudioError(path, cause)
-
-
-def _not_empty(path: Path, header: AudioHeader) -> AudioHeader:
-    if header.frames <= 0:
-        raise UnreadableAudioError(path, "holds no samples")
-    return header
-
-
-@contextmanager
-def _source(path: Path, header: AudioHeader) -> Iterator[Any]:
-    """Open a file for decoding, by a descriptor: its name may be of any bytes."""
-    if path.suffix.lower() in AV_SUFFIXES:
-        with AvFile(path) as decoder:
-            yield decoder
-    elif header.stream is not None:
-        with _SequentialFile(io.BytesIO(_frames_alone(path, header))) as file:
-            yield file
-    else:
-        with path.open("rb", 0) as raw, _SequentialFile(raw.fileno(), closefd=False) as file:
-            yield file
-
-
-def _frames_alone(path: Path, header: AudioHeader) -> bytes:
-    """Return the frames of an MP3 stream without what lies before, between and behind them."""
-    assert header.stream is not None
-    parts = [header.stream.header_with_length()] if header.count_first else []
-    with path.open("rb") as file:
-        for begin, end in header.stream.segments:
-            file.seek(begin)
-            parts.append(file.read(end - begin))
-    return b"".join(parts)
-
-
-@contextmanager
-def _read_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except soundfile.LibsndfileError as error:
-        raise UnreadableAudioError(path, _cause(error)) from error
-    except OSError as error:
-        raise UnreadableAudioError(path, f"cannot be read ({error.strerror})") from error
-
-
-def _cause(error: soundfile.LibsndfileError) -> str:
-    if not error.prefix:  # the file could be opened
-        return f"is truncated or damaged (libsndfile: {error.error_string.strip().rstrip('.')})"
-    if error.code in _IMPOSSIBLE:
-        return f"states an impossible {_IMPOSSIBLE[error.code]}"
-    return "is not audio that soundfile can read, or its header is damaged"
 
 
 def _shortened(log: str) -> bool:

@@ -77,22 +77,14 @@ def instance_store(
         "files": file_identities(root, clip_ids),
     }
 
+    made_of = {"features": features.settings(), "max_seconds": max_seconds}
+    decode = partial(_decode, root=root, features=features, max_seconds=max_seconds)
+
     def build(folder: Path) -> None:
-        decode = partial(_decode, root=root, features=features, max_seconds=max_seconds)
-        made_of = {"features": features.settings(), "max_seconds": max_seconds}
         earlier = earlier_instances(cache, name, root, clip_ids, made_of)
         others = [clip_id for clip_id in clip_ids if clip_id not in earlier]
         decoded = in_parallel(decode, others, num_workers, "decoding audio", _CHUNK)
-        outcomes = _merged(clip_ids, earlier, decoded)
-        lengths, peaks, unreadable = _write_ragged(folder / "ragged.f32", outcomes)
-        if not lengths:
-            raise InputError(
-                f"none of the {len(clip_ids)} audio files under {root} can be used: "
-                f"{_first(unreadable)}; point data.root at a folder of sound recordings."
-            )
-        _pad(folder / "ragged.f32", folder / "x.npy", list(lengths.values()), features.num_features)
-        index = {"lengths": lengths, "peaks": peaks, "unreadable": unreadable}
-        (folder / "index.json").write_text(json.dumps(index, indent=1))
+        _write(folder, _merged(clip_ids, earlier, decoded), root, features.num_features)
         note(folder, root, clip_ids, made_of)
 
     folder = build_checked(cache / f"{name}-{fingerprint(settings)}", build)
@@ -107,9 +99,24 @@ def instance_store(
     )
 
 
-def _first(unreadable: dict[str, str]) -> str:
-    clip_id, cause = next(iter(unreadable.items()))
-    return f"{clip_id} {cause}"
+def _write(
+    folder: Path, outcomes: Iterator[tuple[str, Outcome]], root: Path, num_features: int
+) -> None:
+    """Write the instances of all files, and which files they are of.
+
+    Raises:
+        InputError: If there are none.
+    """
+    lengths, peaks, unreadable = _write_ragged(folder / "ragged.f32", outcomes)
+    if not lengths:
+        first, cause = next(iter(unreadable.items()))
+        raise InputError(
+            f"none of the {len(unreadable)} audio files under {root} can be used: {first} {cause}; "
+            "point data.root at a folder of sound recordings."
+        )
+    _pad(folder / "ragged.f32", folder / "x.npy", list(lengths.values()), num_features)
+    index = {"lengths": lengths, "peaks": peaks, "unreadable": unreadable}
+    (folder / "index.json").write_text(json.dumps(index, indent=1))
 
 
 def _decode(

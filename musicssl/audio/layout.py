@@ -16,8 +16,8 @@ def recordings_folder(
         folder: Folder of the annotations.
         given: The user's setting, relative to `folder` or absolute; None to search the usual
             folders.
-        usual: Names of the folder, in `folder` or beside it, the likeliest first; "" stands for
-            `folder` or its parent itself. If none contains recordings, `folder` is returned.
+        usual: Names of the folder, in `folder` or beside it, the likeliest first; "" means `folder`
+            or its parent itself. If none contains recordings, `folder` is returned.
         parts: Names of subfolders; the folder must have at least one of them.
 
     Raises:

@@ -72,7 +72,7 @@ class MFCC(FrameStatistics):
 
 
 def check_coefficients(num_coefficients: int, num_mels: int) -> None:
-    """Check that a transform of so many bands has so many coefficients.
+    """Check that the number of coefficients fits the number of bands.
 
     Raises:
         InputError: If not.

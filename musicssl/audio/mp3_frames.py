@@ -104,6 +104,43 @@ class _FrameKind:
         return self.sizes[head[2]]
 
 
+class _Frames:
+    """What is counted of the frames of a stream.
+
+    Attributes:
+        count: Number of frames.
+        headers: Number of those that are headers of a stream.
+        rates: Bit rates of the others.
+        modes: Whether they have one channel.
+    """
+
+    def __init__(self, kind: _FrameKind, offset: int) -> None:
+        self._kind, self._offset = kind, offset
+        self.count = self.headers = 0
+        self.rates: set[int] = set()
+        self.modes: set[bool] = set()
+
+    def follow(self, data: Data, position: int, end: int) -> int:
+        """Count successive frames from a position on; return where they end."""
+        sizes, second, offset = self._kind.sizes, self._kind.second, self._offset
+        count, headers = self.count, self.headers
+        while position + 4 <= end and data[position] == 0xFF and data[position + 1] | 1 == second:
+            third = data[position + 2]
+            size = sizes[third]
+            if not size or position + size > end:
+                break
+            mark = data[position + offset : position + offset + 4]
+            if mark in _MARKS or data[position + 36 : position + 40] == b"VBRI":
+                headers += 1
+            elif not (count == 0 and headers):
+                self.rates.add(third >> 4)
+            self.modes.add(data[position + 3] >> 6 == 3)
+            count += 1
+            position += size
+        self.count, self.headers = count, headers
+        return position
+
+
 def find_frames(data: Data, begin: int = 0, end: int | None = None) -> Mp3Stream | None:
     """Follow the frame headers of a stream.
 
@@ -122,37 +159,20 @@ def find_frames(data: Data, begin: int = 0, end: int | None = None) -> Mp3Stream
         return None
     head = bytes(data[first : first + 4])
     kind = _FrameKind(head)
-    sizes, second = kind.sizes, kind.second
     offset = _mark_at(head)
+    frames = _Frames(kind, offset)
     segments: list[tuple[int, int]] = []
-    count = gap = headers = 0
-    rates: set[int] = set()
-    modes: set[bool] = set()
-    start = position
-    while True:
-        while position + 4 <= end and data[position] == 0xFF and data[position + 1] | 1 == second:
-            third = data[position + 2]
-            size = sizes[third]
-            if not size or position + size > end:
-                break
-            mark = data[position + offset : position + offset + 4]
-            if mark in _MARKS or data[position + 36 : position + 40] == b"VBRI":
-                headers += 1
-            elif not (count == 0 and headers):
-                rates.add(third >> 4)
-            modes.add(data[position + 3] >> 6 == 3)
-            count += 1
-            position += size
-        segments.append((start, position))
-        after = _behind_tags(data, position, end)
-        start = _next_frame(data, after, end, kind)
-        if start < 0:
-            break
-        gap += start - after
-        position = start
+    gap = 0
+    while position >= 0:
+        stop = frames.follow(data, position, end)
+        segments.append((position, stop))
+        after = _behind_tags(data, stop, end)
+        position = _next_frame(data, after, end, kind)
+        gap += max(0, position - after)
+    count, headers = frames.count, frames.headers
     stated, is_start = _stated(data, first, offset)
     if is_start and not _checksum_fits(data, first, offset):  # frames are counted instead
-        begin_of_sound = first + sizes[head[2]]
+        begin_of_sound = first + kind.sizes[head[2]]
         segments[0] = (begin_of_sound, segments[0][1])
         count, headers, stated, is_start = count - 1, headers - 1, None, False
     return Mp3Stream(
@@ -161,10 +181,10 @@ def find_frames(data: Data, begin: int = 0, end: int | None = None) -> Mp3Stream
         samples_per_frame=kind.samples,
         stated=stated,
         is_stream_start=is_start,
-        variable=len(rates) > 1,
+        variable=len(frames.rates) > 1,
         gap=gap,
         headers=headers,
-        channels_change=len(modes) > 1,
+        channels_change=len(frames.modes) > 1,
         plain=_is_plain(data, begin, segments),
         layer=4 - (head[1] >> 1 & 3),
         first=head,

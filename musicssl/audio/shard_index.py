@@ -36,7 +36,7 @@ class Place:
     Attributes:
         url: As it was typed: a path, or a URL such as s3://bucket/folder.
         files: The file system of the URL.
-        path: Of the folder in that file system.
+        path: Path of the folder in that file system.
     """
 
     url: str

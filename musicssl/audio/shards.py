@@ -39,7 +39,7 @@ class LocalShards:
 
     Args:
         place: Where the shards are.
-        folder: Where those of another machine are kept.
+        folder: Folder for the shards of another machine.
         limit: Bytes that may be kept; processes that use one folder have it together.
     """
 

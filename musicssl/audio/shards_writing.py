@@ -1,6 +1,6 @@
 """Write the sound of a corpus into shards, one after the other, so that no disk holds all of it.
 
-A write that was stopped goes on: a shard whose checksums lie beside it is not written again.
+A write that was stopped continues: a shard with a file of checksums is not written again.
 """
 
 import json
@@ -37,7 +37,7 @@ def write_shards(
     Args:
         place: Where.
         sound: The recordings.
-        corpus: What the index says of the corpus, in a form that JSON can hold.
+        corpus: Description of the corpus in the index, of plain values that JSON can hold.
         arrays: Arrays of the corpus with a row for each clip.
         shard_mb: Megabytes of a shard, which its last clip may exceed.
         num_workers: Number of processes that decode; -1 for one per core.

@@ -1,8 +1,8 @@
 """Write a clip store: decode in parallel, write in order, and journal every clip.
 
 An interrupted build resumes from the journal. A line is written after the samples that it
-describes, and is used later only if their checksum matches, so that neither a kill nor a power cut
-nor a full disk leaves a wrong clip behind.
+describes, and is used later only if their checksum matches, so a kill, a power cut or a full disk
+cannot leave a wrong clip.
 """
 
 import json

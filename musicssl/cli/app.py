@@ -29,7 +29,7 @@ _WRONG_CALL = re.compile(r"\(\) (got an? |missing |takes )")  # how Python says 
 
 
 def in_a_sweep() -> bool:
-    """Say whether this run is one of several, whose tables would push each other off the screen."""
+    """Return whether this run is one of several, whose tables would fill the screen."""
     return HydraConfig.get().mode == RunMode.MULTIRUN
 
 
@@ -51,7 +51,7 @@ def output_folder() -> Path:
 
 
 def do_job(work: Callable[[], None], folder: ResultFolder) -> Outcome | None:
-    """Do what a command was asked for in its folder, which nobody else may use meanwhile.
+    """Run a command in its folder, which is locked until the command ends.
 
     Args:
         work: To be done.
@@ -118,7 +118,7 @@ def bring_rate(config: DictConfig) -> None:
 
 
 def use_threads(threads: int | None) -> None:
-    """Let torch use so many threads of the CPU; None leaves it as it is.
+    """Set the number of CPU threads of torch; None changes nothing.
 
     Raises:
         InputError: If that is not at least one.
@@ -132,7 +132,7 @@ def use_threads(threads: int | None) -> None:
 
 @contextmanager
 def explain_invalid_settings(settings: dict[str, Any]) -> Iterator[None]:
-    """Say of a part that refused the values it was built with which values to mend.
+    """Name the settings to change if a part refuses the values that it is built with.
 
     Raises:
         InputError: If it did.
@@ -188,7 +188,7 @@ def _typed_for(place: str, settings: Mapping[str, Any]) -> str | None:
     Args:
         place: Path of the part in the settings. A method is built with others, such as its encoder,
             whose settings are elsewhere.
-        settings: Of the run, plain values.
+        settings: Settings of the run, plain values.
     """
     section = place.rpartition(".")[2]
     node = settings.get(section)

@@ -39,7 +39,7 @@ def check_values(settings: Mapping[str, Any]) -> None:
     """Check seeds, the trainer, the optimizer and its schedule by their values alone.
 
     Args:
-        settings: Of a run or a probe, plain values.
+        settings: Settings of a run or a probe, plain values.
 
     Raises:
         InputError: If one of them cannot be used.
@@ -52,7 +52,7 @@ def check_values(settings: Mapping[str, Any]) -> None:
             _check_seed(place, {last: value})
         if last == "_partial_" and not isinstance(value, bool):
             raise InputError(f"{key} cannot be set, got {value_text(value)}; leave it out.")
-    for key in ("name", "runs"):
+    for key in ("name", "runs", "continue_from"):
         if isinstance(settings.get(key), list | dict):
             raise InputError(f"{key} must be a word, got {value_text(settings[key])}.")
     data = settings.get("data")
@@ -120,6 +120,19 @@ def _check_trainer(trainer: Any) -> None:
             f"trainer.strategy={trainer['strategy']} cannot hand a run to other processes; choose "
             "trainer=ddp, or +trainer.strategy=ddp."
         )
+    _check_amount_of_training(trainer)
+    if _count(trainer, "accumulate_grad_batches", 1) is None:
+        raise InputError(
+            "trainer.accumulate_grad_batches must be a whole number from 1 up, got null."
+        )
+    clip = trainer.get("gradient_clip_val")
+    if clip is not None and not (_is_number(clip) and clip >= 0):
+        raise InputError(
+            f"trainer.gradient_clip_val must be a number from 0 up, or null, got {clip}."
+        )
+
+
+def _check_amount_of_training(trainer: Mapping[str, Any]) -> None:
     epochs = _count(trainer, "max_epochs", 1)
     steps = None if trainer.get("max_steps") == -1 else _count(trainer, "max_steps", 1)
     if epochs is None and steps is None:
@@ -137,15 +150,6 @@ def _check_trainer(trainer: Any) -> None:
         raise InputError(
             f"trainer.check_val_every_n_epoch={validated} with trainer.max_epochs={epochs}: no "
             "epoch would be validated; lower the first or raise the second."
-        )
-    if _count(trainer, "accumulate_grad_batches", 1) is None:
-        raise InputError(
-            "trainer.accumulate_grad_batches must be a whole number from 1 up, got null."
-        )
-    clip = trainer.get("gradient_clip_val")
-    if clip is not None and not (_is_number(clip) and clip >= 0):
-        raise InputError(
-            f"trainer.gradient_clip_val must be a number from 0 up, or null, got {clip}."
         )
 
 
@@ -177,7 +181,7 @@ def check_limits(trainer: Mapping[str, Any], datamodule: SemiSupervisedDataModul
 
     Args:
         trainer: Its settings, plain values; of a run on one device.
-        datamodule: That is trained with.
+        datamodule: Data module that is trained with.
 
     Raises:
         InputError: If they do not.
@@ -252,7 +256,7 @@ def check_selection(select: str, datamodule: SemiSupervisedDataModule) -> None:
 
     Args:
         select: Name of the metric, such as "val/auroc", or "last".
-        datamodule: Of the run.
+        datamodule: Data module of the run.
 
     Raises:
         InputError: If it is undefined whatever the scores are.

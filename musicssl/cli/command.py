@@ -18,7 +18,7 @@ def run_command(name: str, compose_and_run: Callable[[], Any]) -> None:
     """Run a command decorated with `hydra.main`; exit with 2 after a user's mistake.
 
     Args:
-        name: Of the root configuration: "train" or "probe".
+        name: Name of the root configuration: "train" or "probe".
         compose_and_run: The decorated function; with other words beside --help, Hydra lists the
             settings of these choices.
     """
@@ -38,10 +38,10 @@ def run_command(name: str, compose_and_run: Callable[[], Any]) -> None:
 
 @contextmanager
 def explain_killed_worker() -> Iterator[None]:
-    """Say what to do when the system has killed a worker process, which ends joblib's sweep.
+    """Explain what to do if the system has killed a worker process, which ends joblib's sweep.
 
     Raises:
-        InputError: In place of joblib's error.
+        InputError: Instead of joblib's error.
     """
     try:
         yield

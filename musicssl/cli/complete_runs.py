@@ -23,7 +23,7 @@ from musicssl.runs.trust import homes
 
 
 def remove_damaged_result(folder: RunFolder) -> None:
-    """Make a run whose result cannot be read an unfinished one, which writes it again."""
+    """Mark a run as unfinished if its result cannot be read, so that it is written again."""
     if not os.path.lexists(folder.metrics):
         return
     try:

@@ -13,7 +13,7 @@ from musicssl.cli.conf import conf_folder
 from musicssl.cli.overrides import choices_with, known_settings, paths_in, replaced_by
 from musicssl.errors import InputError
 
-_TAKEN_BY = {  # parts that not all methods take: what to say to those who choose one all the same
+_TAKEN_BY = {  # groups that only some methods use, with a hint for users of other methods
     "views": "method=supervised learns from labels alone with views and a teacher",
     "mixing": "method=att and method=supervised learn from labels of mixed clips",
     "teacher": "method=supervised learns from labels alone with views and a teacher",
@@ -30,9 +30,9 @@ def check_kinds(settings: Mapping[str, Any], conf: Path, name: str, made: Any) -
     """Check that a number was given where the files have one, and true or false where they do.
 
     Args:
-        settings: Of a run, plain values.
+        settings: Settings of a run, plain values.
         conf: The folder of the configuration files.
-        name: Of the root among them.
+        name: Name of the root among them.
         made: Hydra's own and the other overrides of the run, `hydra` and `task`.
 
     Raises:
@@ -73,7 +73,7 @@ def check_removed(overrides: Iterable[str]) -> None:
     `~unlabelled` takes back the second corpus of an experiment; Hydra knows no `unlabelled=null`.
 
     Args:
-        overrides: Of the command line, key=value or ~key.
+        overrides: Overrides of the command line, key=value or ~key.
 
     Raises:
         InputError: If one was.
@@ -92,7 +92,7 @@ def check_use(method: Mapping[str, Any], overrides: Iterable[str]) -> None:
 
     Args:
         method: Settings of the method; those that take one of them name it.
-        overrides: Of the command line, key=value.
+        overrides: Overrides of the command line, key=value.
 
     Raises:
         InputError: If a choice would be without effect.
@@ -110,8 +110,8 @@ def check_corpus_files(settings: Mapping[str, Any], overrides: Iterable[str]) ->
     Without this, `data.root=/my/audio` alone would train on the embedded corpus.
 
     Args:
-        settings: Of the run, plain values.
-        overrides: Of the command line, key=value.
+        settings: Settings of the run, plain values.
+        overrides: Overrides of the command line, key=value.
 
     Raises:
         InputError: If a corpus that is made by rule would leave them unread.
@@ -139,12 +139,12 @@ def _names_file(value: Any, wanted: Any) -> bool:
 def check_parts(error: BaseException | None, settings: Mapping[str, Any], choices: Any) -> None:
     """Check whether a part was called with a setting that it does not know.
 
-    Experiments and methods bring settings along for the parts that they choose; who chooses another
-    part keeps them.
+    Experiments and methods have settings for the parts that they choose. These settings stay if the
+    user chooses another part.
 
     Args:
         error: What was raised by the call; nothing happens unless it is such a TypeError.
-        settings: Of the run, plain values.
+        settings: Settings of the run, plain values.
         choices: Hydra's, from a group to the option that was chosen.
 
     Raises:

@@ -27,7 +27,7 @@ _EXAMPLES = """examples:
 
 Recordings are called by their path inside the folder, as dataset=audio_folder calls them.
 docs/embeddings.md describes the files and what to do with them."""
-_MOST_PADDING = 0.5  # of a file, before a word is said about it
+_MOST_PADDING = 0.5  # of a file; the user is warned of more
 
 
 def main(argv: Sequence[str] | None = None) -> None:

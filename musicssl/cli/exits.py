@@ -1,4 +1,4 @@
-"""What a command does when it is asked to stop: say how to continue, and exit as shells expect."""
+"""Stopping a command by a signal: it prints how to continue, and exits as shells expect."""
 
 import signal
 import sys
@@ -54,8 +54,8 @@ def signals_heard() -> Iterator[None]:
     an error after a signal is replaced by the exception of the signal's handler.
 
     Raises:
-        KeyboardInterrupt: In place of an error after Ctrl-C.
-        SIGTERMException: In place of an error after another signal.
+        KeyboardInterrupt: Instead of an error after Ctrl-C.
+        SIGTERMException: Instead of an error after another signal.
     """
     before = sys.unraisablehook
 

@@ -16,7 +16,7 @@ def fine_tuning(settings: Mapping[str, Any]) -> FineTuning:
     """Check the settings `finetune` of a run, and return them without the checkpoint.
 
     Args:
-        settings: Of the run, plain values.
+        settings: Settings of the run, plain values.
 
     Raises:
         InputError: If one is invalid, or there is nothing to start from.
@@ -48,13 +48,13 @@ def start(
     """Fill a method with the weights that its run starts from, if there are any, and adapt it.
 
     Args:
-        method: Of the run.
-        settings: Of the run, plain values.
-        classes: Of the corpus.
-        sizes: Of the corpus, with which the method was built.
+        method: Method of the run.
+        settings: Settings of the run, plain values.
+        classes: Classes of the corpus.
+        sizes: Sizes of the corpus, with which the method was built.
 
     Returns:
-        The hash of these weights, and sentences that say what was taken and how it is trained.
+        The hash of these weights, and sentences on what was taken and how it is trained.
 
     Raises:
         InputError: If the weights do not fit, or a setting of `finetune` is invalid.

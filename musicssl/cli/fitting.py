@@ -1,9 +1,9 @@
-"""The trainer of a run, and training to its last epoch wherever the run stands."""
+"""The trainer of a run, and training from the current state to the last epoch."""
 
 import logging
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,18 +55,10 @@ def build_trainer(
     """Build the trainer with what makes a run resumable, visible and self-contained."""
     logger = instantiate(config.logger) if config.logger else False
     node, typed = _trainer_node(config)
+    describe = DescribeCheckpoint(settings, datamodule.corpus.classes, datamodule.sizes, made_of)
     callbacks = [
         *([LearningRateMonitor("epoch")] if logger else []),
-        StepSeed(config.seed),
-        StopTogether(),
-        CompiledNetworks(config.compile),
-        History(folder.history),
-        *([EpochProgress()] if node.get("enable_progress_bar", True) else []),
-        *typed,
-        DescribeCheckpoint(settings, datamodule.corpus.classes, datamodule.sizes, made_of),
-        *([Patience(config.select, config.patience)] if config.patience is not None else []),
-        BestCheckpoint(folder.best, config.select),
-        ResumeCheckpoint(folder.last),
+        *_callbacks(config, folder, node.get("enable_progress_bar", True), typed, describe),
     ]
     plugins = [AtomicCheckpointIO(), *([SyncBatchNorms()] if config.trainer.sync_batchnorm else [])]
     trainer: pl.Trainer = instantiate(
@@ -114,6 +106,28 @@ def _check_devices(trainer: pl.Trainer) -> None:
         )
 
 
+def _callbacks(
+    config: DictConfig,
+    folder: RunFolder,
+    progress: bool,
+    typed: Sequence[pl.Callback],
+    describe: DescribeCheckpoint,
+) -> list[pl.Callback]:
+    """Build the callbacks of every run, those of the command line among them."""
+    return [
+        StepSeed(config.seed),
+        StopTogether(),
+        CompiledNetworks(config.compile),
+        History(folder.history),
+        *([EpochProgress()] if progress else []),
+        *typed,
+        describe,
+        *([Patience(config.select, config.patience)] if config.patience is not None else []),
+        BestCheckpoint(folder.best, config.select),
+        ResumeCheckpoint(folder.last),
+    ]
+
+
 def _typed_callbacks(nodes: Any) -> list[pl.Callback]:
     """Build the callbacks that the command line adds to those of a run.
 
@@ -141,7 +155,7 @@ def fit_network(
     made_of: Mapping[str, str],
     method: Method,
 ) -> None:
-    """Train to the last epoch, wherever the run stands; leave the method as its best epoch was."""
+    """Train from the current state to the last epoch; leave the method as its best epoch was."""
     resume = whole_checkpoint(folder, made_of)
     if resume is None and config.continue_from is not None:
         resume = state_to_train_on(folder, settings, made_of)

@@ -1,4 +1,4 @@
-"""What a sweep over folds comes to: metrics of the clips of all folds, and their spread."""
+"""Summary of a sweep over folds: metrics of the clips of all folds, and their spread."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,7 +19,7 @@ def fold_table(folders: Iterable[Path]) -> Table | None:
     """Lay out the runs of a sweep over folds, a row for each setting.
 
     Args:
-        folders: Of complete runs.
+        folders: Folders of complete runs.
 
     Returns:
         None if no setting has runs of several folds.

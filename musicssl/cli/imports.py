@@ -23,8 +23,8 @@ _PARTS = {  # of torchmetrics: what Lightning and musicssl take from it, and whe
 def quick_imports() -> Iterator[None]:
     """Import Lightning, and what is imported with it, in two thirds of the time.
 
-    Python's garbage collector is off meanwhile, as modules stay, and of torchmetrics, which
-    Lightning imports, only the parts that are used are loaded.
+    Python's garbage collector is off during the imports, because modules are never freed. Of
+    torchmetrics, which Lightning imports, only the parts that are used are loaded.
     """
     load_torchmetrics_in_parts()
     enabled, before = gc.isenabled(), len(sys.modules)

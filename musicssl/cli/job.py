@@ -14,9 +14,9 @@ from typing import Literal
 
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from musicssl.cache import null_to_nan
 from musicssl.cli import worker
 from musicssl.cli.exits import signals_heard, termination
+from musicssl.documents import null_to_nan
 from musicssl.errors import disk_errors, input_error
 from musicssl.evaluation.metrics import metric_info, primary_metric
 from musicssl.runs.folder import ResultFolder, claimed
@@ -29,9 +29,9 @@ class Outcome:
     """What became of a job.
 
     Attributes:
-        folder: Of the run.
+        folder: Folder of the run.
         state: Whether it was trained now, before, or not to the end.
-        seconds: That it took now.
+        seconds: Seconds that it took now.
         result: What it came to on the test split, such as "AUROC 0.816"; empty if it failed.
         cause: Why it failed, one sentence.
         mistake: Whether the failure is for the user to mend.
@@ -61,7 +61,7 @@ def attempt(
 
     Args:
         work: Trains and tests, or finds that this was done.
-        folder: Of the run; nobody else may work in it meanwhile.
+        folder: Folder of the run; nobody else may work in it meanwhile.
         parallel: Whether other jobs run at the same time in other processes.
         runs: Folder of all runs; a job that leaves nothing leaves no empty folder in it.
     """

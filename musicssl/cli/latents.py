@@ -52,11 +52,7 @@ def _measure(options: argparse.Namespace) -> None:
     checkpoint = Checkpoint.read(place / "checkpoints" / "best.ckpt" if place.is_dir() else place)
     method = checkpoint.method(options.trusted)
     if not isinstance(method, LatentSpace):
-        name = checkpoint.setting("name")
-        raise InputError(
-            f"{checkpoint.path} is of method={name}, which has no latent space with a decoder; "
-            "choose a checkpoint of a variational autoencoder, such as method=m1 or method=vade."
-        )
+        raise _without_latents(checkpoint)
     method.to(device_named(options.device))
     datamodule = _datamodule(checkpoint, options)
     clips = encode(method, datamodule, options.split, options.clips)
@@ -81,8 +77,16 @@ def _measure(options: argparse.Namespace) -> None:
     _show(Console(), results, folder, options.split)
 
 
+def _without_latents(checkpoint: "Checkpoint") -> InputError:
+    name = checkpoint.setting("name")
+    return InputError(
+        f"{checkpoint.path} is of method={name}, which has no latent space with a decoder; choose "
+        "a checkpoint of a variational autoencoder, such as method=m1 or method=vade."
+    )
+
+
 def _check(options: argparse.Namespace) -> None:
-    """Refuse numbers that cannot be, before anything is read.
+    """Check the numbers of the command line before anything is read.
 
     Raises:
         InputError: If there is one.

@@ -28,7 +28,7 @@ _FORMER_RECIPE = re.compile(r"(openmic|synthband)_(\w+)")  # experiments of 0.1:
 
 @contextmanager
 def override_errors(conf: Path, name: str, arguments: Sequence[str]) -> Iterator[None]:
-    """Say which of the overrides cannot be used; a defect of our own files keeps its traceback.
+    """Name the override that cannot be used; a fault of our own files keeps its traceback.
 
     A run's folder is named by its overrides, which may be too many for the file system.
 
@@ -36,12 +36,12 @@ def override_errors(conf: Path, name: str, arguments: Sequence[str]) -> Iterator
 
     Args:
         conf: The folder of the configuration files.
-        name: Of the root among them.
+        name: Name of the root among them.
         arguments: Of the command line; those with a `=` and no leading dash are overrides.
 
     Raises:
-        InputError: Around a command whose configuration cannot be composed, or whose run can have
-            no folder of such a name.
+        InputError: If the configuration cannot be composed, or the name of the folder is not
+            possible.
     """
     try:
         yield
@@ -100,14 +100,7 @@ def _explain(
     line = str(error).splitlines()[0] if str(error) else ""
     quoted = re.findall(r"'([^']+)'", line)
     if line.startswith("Could not override"):
-        places = re.search(
-            r"Did you mean to override (?:one of )?(.+)\?$", str(error), re.MULTILINE
-        )
-        if places:
-            return _ambiguous_group(quoted[0], places[1].split(", "), conf, overrides)
-        if (conf / quoted[0]).is_dir():
-            return _group_without_place(quoted[0], conf, name)
-        return _unknown_setting(quoted[0], conf, name, overrides)
+        return _not_overridden(quoted[0], str(error), conf, name, overrides)
     if line.startswith("force-add of config groups"):
         return f"{quoted[0]} chooses an option of a group; leave out the plus signs."
     if line.startswith("Error merging override"):
@@ -131,8 +124,19 @@ def _explain(
     return None
 
 
+def _not_overridden(
+    key: str, message: str, conf: Path, name: str, overrides: Sequence[str]
+) -> str | None:
+    places = re.search(r"Did you mean to override (?:one of )?(.+)\?$", message, re.MULTILINE)
+    if places:
+        return _ambiguous_group(key, places[1].split(", "), conf, overrides)
+    if (conf / key).is_dir():
+        return _group_without_place(key, conf, name)
+    return _unknown_setting(key, conf, name, overrides)
+
+
 def _unresolved(error: OmegaConfBaseException, arguments: Sequence[str]) -> str:
-    """Say which override is to blame for a value that refers to what is not there."""
+    """Name the override that refers to a setting that does not exist."""
     line = str(error).splitlines()[0]
     to_blame = [item for item in arguments if item.startswith("~") or item.endswith("=[]")]
     if to_blame:
@@ -142,7 +146,7 @@ def _unresolved(error: OmegaConfBaseException, arguments: Sequence[str]) -> str:
 
 
 def _no_option(conf: Path, arguments: Sequence[str]) -> str | None:
-    """Say which override gives a number, null or a list where an option has to be named."""
+    """Name the override that gives a number, null or a list instead of an option's name."""
     for override in arguments:
         group, _, value = override.partition("=")
         options = sorted(file.stem for file in (conf / group.lstrip("+")).glob("*.yaml"))
@@ -187,7 +191,7 @@ def _ambiguous_group(key: str, places: Sequence[str], conf: Path, overrides: Seq
 
 
 def _group_without_place(group: str, conf: Path, name: str) -> str:
-    """Say which choices have a place for those of a group, where none was made that has."""
+    """Name the choices that use a group, if none of them was made."""
     takers = [
         f"{file.parent.name}={file.stem}"
         for file in sorted(conf.glob("*/*.yaml"))
@@ -237,7 +241,7 @@ def _unknown_setting(key: str, conf: Path, name: str, overrides: Sequence[str]) 
 def replaced_by(
     key: str, settings: Mapping[str, Any], groups: Iterable[str], overrides: Iterable[str]
 ) -> str | None:
-    """Say of a setting which override put one value in place of the section that it is in."""
+    """Name the override that replaced the section of a setting by a single value."""
     for override in overrides:
         section = override.partition("=")[0]
         inside = key in settings and key.startswith(f"{section}.")
@@ -269,7 +273,7 @@ def known_settings(
 
 
 def choices_with(key: str, conf: Path) -> list[str]:
-    """Name the choices, `group=option`, whose files bring a setting along."""
+    """List the choices, `group=option`, whose files contain a setting."""
     found = []
     for file in sorted(conf.glob("*/*.yaml")):
         group = file.parent.name

@@ -43,13 +43,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 class _Job:
-    """What one command has to do.
+    """The work of one command.
 
     Args:
         options: As typed.
 
     Raises:
-        InputError: If they cannot be.
+        InputError: If an option is invalid.
     """
 
     def __init__(self, options: argparse.Namespace) -> None:

@@ -35,7 +35,8 @@ from musicssl.cli.probe_settings import (
     saving_to,
 )
 from musicssl.cli.run_data import check_corruptions
-from musicssl.data.corpus import Corpus, Dataset, check_corpus
+from musicssl.data.checks import check_corpus
+from musicssl.data.corpus import Corpus, Dataset
 from musicssl.data.outline import outline_of
 from musicssl.data.validation import check_list
 from musicssl.datasets.formats.embeddings_file import check_embeddings_file, save_embeddings
@@ -66,7 +67,7 @@ def run(config: DictConfig, folder: ProbeFolder) -> None:
     """Do all that was asked for and is still to be done, inside its folder.
 
     Raises:
-        InputError: If the settings cannot be.
+        InputError: If a setting is invalid.
     """
     files = embeddings_files(config.embeddings)
     check_one_source(config, files)
@@ -116,10 +117,7 @@ def _do(
     ]
     compare_with(folder, baselines)
     if target is not None:
-        embedded = source.embedded(load, plan.cache, plan.batch_size, plan.device)
-        names = () if source.layers is None else source.layers.names
-        save_embeddings(target, plan.divided(embedded), names)
-        print(f"Embeddings of {len(embedded.clip_ids):,} clips: {target}")
+        _save_embeddings(target, source, plan, load)
     if config.corruption is not None:
         corrupt(folder, source, plan, load, *corrupted, scorer)
     if config.logger:
@@ -128,6 +126,13 @@ def _do(
         log_probe(folder.path, os.environ.get("WANDB_PROJECT", "musicssl"))
     if not in_a_sweep():
         show_probe(folder, baselines)
+
+
+def _save_embeddings(target: Path, source: Source, plan: Plan, load: Load) -> None:
+    embedded = source.embedded(load, plan.cache, plan.batch_size, plan.device)
+    names = () if source.layers is None else source.layers.names
+    save_embeddings(target, plan.divided(embedded), names)
+    print(f"Embeddings of {len(embedded.clip_ids):,} clips: {target}")
 
 
 def find_checkpoint(config: DictConfig) -> Checkpoint | None:
@@ -145,7 +150,7 @@ def find_checkpoint(config: DictConfig) -> Checkpoint | None:
 
 
 def bring_features(config: DictConfig, checkpoint: Checkpoint) -> None:
-    """Let a checkpoint hear the features that it was trained on, in crops of the same length.
+    """Use the features and the crop length that a checkpoint was trained with.
 
     On its own corpus it validates on the clips that it validated on then.
 
@@ -168,11 +173,11 @@ def bring_features(config: DictConfig, checkpoint: Checkpoint) -> None:
 
 
 def is_its_own(config: DictConfig, checkpoint: Checkpoint) -> bool:
-    """Say whether a checkpoint is probed on the corpus that it was trained on.
+    """Return whether a checkpoint is probed on the corpus that it was trained on.
 
     Args:
-        config: Of the probe.
-        checkpoint: That is probed.
+        config: Configuration of the probe.
+        checkpoint: Checkpoint that is probed.
     """
     own = checkpoint.setting("dataset._target_")
     return config.dataset is None or config.dataset._target_ == own

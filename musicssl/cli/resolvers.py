@@ -2,8 +2,8 @@
 
 Two of them are here. They answer how long to train and how large a batch is, where nothing was
 typed: `trainer.max_epochs` and `trainer.max_steps` are two ways to say how long a run trains.
-Whoever gives epochs means passes over the training clips; otherwise steps count, and an epoch is
-the time from one validation to the next.
+Epochs are passes over the training clips; otherwise steps count, and an epoch is the time from one
+validation to the next.
 """
 
 from decimal import ROUND_HALF_UP, Decimal

@@ -26,7 +26,7 @@ def load_data(config: DictConfig, build: Data) -> SemiSupervisedDataModule:
         build: Builds the data module.
 
     Raises:
-        InputError: If clips are to be corrupted that are no sound, or otherwise than they can be.
+        InputError: If clips to be corrupted are not sound, or a corruption is not possible.
     """
     datamodule = build()
     datamodule.prepare_data()
@@ -65,11 +65,11 @@ def build_datamodule(config: DictConfig) -> SemiSupervisedDataModule:
 def made_from(
     config: DictConfig, datamodule: SemiSupervisedDataModule, start: str | None = None
 ) -> dict[str, str]:
-    """Return hashes of all that a run follows from beside its settings, by name.
+    """Return hashes of all data that a run depends on, by name.
 
     Args:
-        config: Of the run.
-        datamodule: Of the run.
+        config: Configuration of the run.
+        datamodule: Data module of the run.
         start: Hash of the checkpoint to start from, if it has been read; else it is read here.
     """
     parts = datamodule.identity()

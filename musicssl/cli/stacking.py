@@ -20,7 +20,7 @@ class Together:
 
     Attributes:
         jobs: Their numbers.
-        said: What a user is told about them, if anything.
+        said: A message about them for the user; may be empty.
     """
 
     jobs: tuple[int, ...]
@@ -31,7 +31,7 @@ def together(jobs: Sequence[Mapping[str, Any] | None], most: int) -> list[Togeth
     """Divide the jobs of a sweep into groups of runs of the same shape.
 
     Args:
-        jobs: Their settings, plain values; None for a job that cannot be.
+        jobs: Their settings, plain values; None for a job with invalid settings.
         most: Runs of a group, at most.
 
     Returns:
@@ -68,7 +68,7 @@ def why_alone(settings: Mapping[str, Any]) -> str | None:
     """Return why a run is trained by itself, one sentence; None if others can be trained with it.
 
     Args:
-        settings: Of the run, plain values.
+        settings: Settings of the run, plain values.
     """
     reason = _reason(settings)
     if reason is None:

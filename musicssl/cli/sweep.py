@@ -58,7 +58,7 @@ class SweepProgress(Callback):
         self.jobs = 1  # at a time
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Say what is to come."""
+        """Print what the sweep will do."""
         with _failures_end_the_sweep():
             self._start(config)
 
@@ -169,7 +169,7 @@ def axes(config: DictConfig) -> dict[str, list[str]]:
     An interval that a search draws from is one value, as it was typed.
 
     Args:
-        config: Of the sweep; what the command line says of an axis counts more than the file.
+        config: Configuration of the sweep; an axis of the command line replaces that of the file.
     """
     params = _plain(config.hydra.sweeper).get("params") or {}
     lines = [f"{key}={value}" for key, value in params.items()]
@@ -208,7 +208,7 @@ def jobs_at_a_time(launcher: DictConfig) -> int:
 
 
 def progress(records: Sequence[dict[str, Any]], total: int, jobs: int) -> str:
-    """Say how far a sweep is and how long it will take.
+    """Return the progress of a sweep, and how long the rest will take.
 
     >>> progress([{"state": "trained", "seconds": 90}], 5, 2)
     '1 of 5 done, about 3 min left'
@@ -245,7 +245,7 @@ def outcome_table(records: Sequence[dict[str, Any]]) -> Table:
 
 @contextmanager
 def _failures_end_the_sweep() -> Iterator[None]:
-    """Exit instead of raising: Hydra makes a warning of what a callback raises, and goes on."""
+    """Exit instead of raising, because Hydra turns an exception of a callback into a warning."""
     try:
         with user_errors():
             yield

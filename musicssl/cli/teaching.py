@@ -52,9 +52,9 @@ def add_teacher(
     """Add the outputs of the teacher of a run to the data module.
 
     Args:
-        config: Of the run.
+        config: Configuration of the run.
         settings: The same, plain values.
-        datamodule: Whose corpus was read.
+        datamodule: Data module whose corpus was read.
         needs: Of the method.
 
     Raises:

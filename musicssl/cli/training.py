@@ -42,6 +42,7 @@ from musicssl.cli.fitting import build_trainer, fit_network
 from musicssl.cli.job import Outcome
 from musicssl.cli.run_data import Data, build_datamodule, load_data, made_from
 from musicssl.cli.teaching import add_teacher
+from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.needs import check_corpus_for
 from musicssl.errors import InputError
 from musicssl.figures.embedding_map import check_layout
@@ -64,7 +65,7 @@ def run(config: DictConfig, folder: RunFolder) -> None:
     """Do all that a run consists of and that is still to be done, inside its folder.
 
     Raises:
-        InputError: If the settings cannot be.
+        InputError: If a setting is invalid.
     """
     bring_rate(config)
     settings = resolved(config)
@@ -151,15 +152,25 @@ def train_and_test(
     with _released_by_mistakes(folder), _logged(trainer.loggers, settings):
         method.learn(datamodule, fit)
         if is_first_rank():
-            from musicssl.runs.results import amount_of_training, write_results  # as above
+            _write_results(config, folder, datamodule, method, trainer)
 
-            stopped_by = trained = None
-            if isinstance(method, Method):
-                stopped_by = describe_stop(trainer)
-                trained = amount_of_training(trainer, datamodule)
-            if stopped_by == "trainer.max_time":
-                stopped_by += f"={settings['trainer']['max_time']}"
-            write_results(folder, datamodule, method, config.embedding_map, stopped_by, trained)
+
+def _write_results(
+    config: DictConfig,
+    folder: RunFolder,
+    datamodule: SemiSupervisedDataModule,
+    method: Learner,
+    trainer: pl.Trainer,
+) -> None:
+    from musicssl.runs.results import amount_of_training, write_results  # draws, as above
+
+    stopped_by = trained = None
+    if isinstance(method, Method):
+        stopped_by = describe_stop(trainer)
+        trained = amount_of_training(trainer, datamodule)
+    if stopped_by == "trainer.max_time":
+        stopped_by += f"={config.trainer.max_time}"
+    write_results(folder, datamodule, method, config.embedding_map, stopped_by, trained)
 
 
 @contextmanager
@@ -175,7 +186,7 @@ def _released_by_mistakes(folder: RunFolder) -> Iterator[None]:
 
 @contextmanager
 def _logged(loggers: Sequence[Logger], settings: dict[str, Any]) -> Iterator[None]:
-    """Tell loggers the settings of a run, and at its end, whatever that is, how it ended."""
+    """Pass the settings of a run to loggers, and at its end how it ended."""
     for logger in loggers:
         logger.log_hyperparams(settings)
     try:

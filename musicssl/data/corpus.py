@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from musicssl.audio.sound import Sound
 from musicssl.cache import fingerprint
-from musicssl.data.checks import check_targets
-from musicssl.data.outline import no_labels
 from musicssl.errors import InputError
 
 SPLITS = ("train", "val", "test")
@@ -209,118 +207,6 @@ class Dataset(Protocol):
         """
 
 
-def check_corpus(corpus: Corpus) -> Corpus:
-    """Return the corpus after checking that it can be learnt from.
-
-    Raises:
-        InputError: If shapes disagree, a feature is not finite, clip names repeat, a split is
-            unknown, there is nothing to train on, or a class cannot be learnt from the training
-            split.
-    """
-    if len(corpus.classes) == 0:
-        raise InputError(no_labels(corpus.name))
-    check_clips(corpus)
-    check_targets(
-        corpus.name,
-        corpus.task,
-        corpus.classes,
-        corpus.clip_ids,
-        corpus.y,
-        corpus.mask,
-        train=corpus.split == "train",
-    )
-    return corpus
-
-
-def check_clips(corpus: Corpus) -> Corpus:
-    """Return the corpus after checking its clips, but not its labels.
-
-    Raises:
-        InputError: If shapes disagree, a feature is not finite, clip names repeat or a split is
-            unknown.
-    """
-    _check_shapes(corpus)
-    unknown = sorted(set(np.unique(corpus.split).tolist()) - set(SPLITS))
-    if unknown:
-        raise InputError(f"{corpus.name}: unknown split {_quoted(unknown)}; use {_quoted(SPLITS)}.")
-    names, counts = np.unique(corpus.clip_ids, return_counts=True)
-    if (counts > 1).any():
-        raise InputError(
-            f"{corpus.name}: clip {str(names[counts > 1][0])!r} occurs twice; "
-            "give each clip one row."
-        )
-    if corpus.is_tokens:
-        _check_lengths(corpus, corpus.token_rows.shape[1])
-        _check_tokens(corpus)
-    elif not corpus.is_sound:
-        _check_lengths(corpus, corpus.instances.shape[1])
-        _check_finite(corpus, corpus.instances)
-    return corpus
-
-
-def _check_shapes(corpus: Corpus) -> None:
-    num_clips, num_classes = len(corpus.clip_ids), len(corpus.classes)
-    activity = corpus.activity
-    label_frames = 0 if activity is None else activity.shape[1]
-    expected: dict[str, tuple[Any, tuple[int, ...]]] = {
-        "y": (corpus.y, (num_clips, num_classes)),
-        "mask": (corpus.mask, (num_clips, num_classes)),
-        "split": (corpus.split, (num_clips,)),
-        "lengths": (corpus.lengths, (num_clips,)),
-        "groups": (corpus.groups, (num_clips,)),
-        "sources": (corpus.sources, (num_clips,)),
-        "pitches": (corpus.pitches, (num_clips,)),
-    }
-    if corpus.is_sound:
-        expected["x"] = (corpus.sound.lengths, (num_clips,))
-    elif corpus.is_tokens:
-        label_frames = corpus.token_rows.shape[-1]
-        expected["x"] = (corpus.token_rows, (num_clips, label_frames))
-    else:
-        label_frames = corpus.instances.shape[1]
-        expected["x"] = (corpus.instances, (num_clips, *corpus.instances.shape[1:]))
-    expected["activity"] = (activity, (num_clips, label_frames, num_classes))
-    for name, (array, shape) in expected.items():
-        if array is not None and array.shape != shape:
-            raise InputError(
-                f"{corpus.name}: {name} has shape {array.shape}, but {num_clips} clips and "
-                f"{num_classes} classes need {shape}; check that its files belong together."
-            )
-
-
-def _check_lengths(corpus: Corpus, longest: int) -> None:
-    lengths = corpus.lengths
-    if lengths is not None and not ((lengths >= 1) & (lengths <= longest)).all():
-        clip = str(corpus.clip_ids[np.argmax((lengths < 1) | (lengths > longest))])
-        raise InputError(
-            f"{corpus.name}: the length of clip {clip!r} must be from 1 to {longest} instances; "
-            "leave out clips without an instance."
-        )
-
-
-def _check_finite(corpus: Corpus, x: NDArray[np.float32]) -> None:
-    for start in range(0, len(x), _CHUNK):
-        bad = ~np.isfinite(x[start : start + _CHUNK]).all(axis=(1, 2))
-        if bad.any():
-            clip = str(corpus.clip_ids[start + int(np.argmax(bad))])
-            raise InputError(
-                f"{corpus.name}: clip {clip!r} has features that are NaN or infinite; "
-                "remove the clip or compute its features again."
-            )
-
-
-def _check_tokens(corpus: Corpus) -> None:
-    x, count = corpus.token_rows, len(corpus.tokens)
-    whole = np.issubdtype(x.dtype, np.integer)
-    bad = np.flatnonzero(((x < 0) | (x >= count)).any(axis=1)) if whole else np.arange(len(x))
-    if len(bad):
-        raise InputError(
-            f"{corpus.name}: the tokens of clip {str(corpus.clip_ids[bad[0]])!r} must be whole "
-            f"numbers from 0 to {count - 1}, of the {count} tokens that the corpus names; write "
-            "them again."
-        )
-
-
 def _hash_of(array: NDArray[Any]) -> str:
     """Return the SHA-256 of an array; a memory map is read a few clips at a time."""
     digest = hashlib.sha256(f"{array.dtype.str} {array.shape}".encode())
@@ -338,10 +224,6 @@ def _hash_of_all(parts: Sequence[NDArray[Any] | str | None]) -> str:
     return fingerprint({"": digests})
 
 
-def _quoted(names: Sequence[str]) -> str:
-    return ", ".join(repr(name) for name in names)
-
-
 class InMemory:
     """Base of a `Dataset` that is made in memory: it caches nothing and has no recordings.
 
@@ -352,7 +234,7 @@ class InMemory:
         """Do nothing: there is nothing to prepare."""
 
     def audio(self, clip_id: str) -> tuple[NDArray[np.float32], int]:
-        """Say that there is no recording.
+        """Refuse, because there is no recording.
 
         Raises:
             InputError: Always.

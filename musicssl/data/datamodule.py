@@ -22,7 +22,6 @@ clips.
 
 import dataclasses
 import itertools
-import logging
 from functools import partial
 
 import numpy as np
@@ -31,10 +30,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from musicssl.batch import Batch, valid_instances
+from musicssl.batch import Batch
 from musicssl.data.batches import BatchLoader, BatchPlan, StepLoader, Stream, labelled_share
-from musicssl.data.clips import Clips, JoinedClips, as_stored, clips_of
-from musicssl.data.corpus import Corpus, Dataset, check_clips, check_corpus
+from musicssl.data.checks import check_clips, check_corpus
+from musicssl.data.clips import Clips, clips_of, feature_statistics
+from musicssl.data.corpus import Corpus, Dataset
+from musicssl.data.joined_clips import JoinedClips, as_stored
 from musicssl.data.label_batches import LabelPlan, LabelRows, plan_labels
 from musicssl.data.loaders import SplitLoader
 from musicssl.data.needs import Needs, check_corpus_for, check_needs, check_teacher
@@ -50,16 +51,12 @@ from musicssl.data.resident import (
 )
 from musicssl.data.sending import SendingLoader
 from musicssl.data.settings import check_settings
-from musicssl.data.splits import used_unlabelled
 from musicssl.data.subsets import Subsets, check_subsets, draw_subsets
-from musicssl.data.teacher import Teacher, TeacherTable
-from musicssl.data.unlabelled_corpus import check_same_features, prefix_errors, training_pool
+from musicssl.data.teacher import Teacher, TeacherTable, teacher_of
+from musicssl.data.unlabelled_corpus import check_same_features, prefix_errors, used_pool
 from musicssl.data.validation import BY_LABELS
-from musicssl.errors import InputError
 
-_log = logging.getLogger(__name__)
 _NO_NEEDS = Needs(labels=False, tokens=True)
-_STATISTICS_CHUNK = 512  # clips at a time
 _LABELLED_STREAM, _UNLABELLED_STREAM = 0, 1  # give the two streams different orders
 
 
@@ -253,22 +250,8 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
             InputError: If it says nothing of the training clips, or its width does not fit.
         """
         self.setup()
-        names = [corpus.clip_ids for corpus in self.corpora]
-        teacher = Teacher(table, np.concatenate(names).tolist(), len(self.corpus.classes))
-        known = teacher.knows(self.training_rows())
-        if not known.any():
-            raise InputError(
-                f"{table.name} has no training clip of {self.corpus.name}; extract the "
-                f"{table.kind} of all its clips."
-            )
-        if not known.all():
-            _log.info(
-                "%s lacks %s of %s training clips, which learn from their labels alone.",
-                table.name,
-                f"{(~known).sum():,}",
-                f"{len(known):,}",
-            )
-        self.teacher, self._on_device = teacher, None
+        self.teacher = teacher_of(table, self.corpora, self.training_rows())
+        self._on_device = None
 
     def teacher_outputs(self, split: str) -> tuple[Tensor, Tensor, Tensor]:
         """Return the outputs of the teacher for the clips of a split, and their labels.
@@ -309,9 +292,9 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
         return [self.corpus, *([] if self._second is None else [self._second])]
 
     def identity(self) -> dict[str, str]:
-        """Hash what a run follows from beside its settings; see `Corpus.identity`.
+        """Hash the data that a run depends on; see `Corpus.identity`.
 
-        What the second corpus brings has its name in front.
+        Hashes of the second corpus have names that begin with "unlabelled".
         """
         parts = self.corpus.identity()
         if self._second is not None:
@@ -352,18 +335,7 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
 
         All clips that training batches may hold count, with or without labels; no other clip does.
         """
-        count = 0
-        total = squares = torch.zeros((), dtype=torch.float64)
-        for rows in self._clips.batches(self.training_rows(), _STATISTICS_CHUNK):
-            piece = self._clips.whole(rows)
-            x = piece.x.double()
-            if piece.lengths is not None:
-                x = x[valid_instances(piece.lengths, x.shape[1])]
-            x = x.flatten(0, -2)
-            count, total, squares = count + len(x), total + x.sum(0), squares + x.square().sum(0)
-        mean = total / count
-        variance = (squares / count - mean**2).clamp_min(0)
-        return mean.float(), variance.sqrt().float()
+        return feature_statistics(self._clips, self.training_rows())
 
     @property
     def labelled_in_batch(self) -> int:
@@ -572,15 +544,10 @@ class SemiSupervisedDataModule(pl.LightningDataModule):
     def _join(self, corpus: Corpus, other: Corpus) -> None:
         """Append the clips of the unlabelled corpus, and draw unlabelled clips from them."""
         self._second = other
-        drawn = self._subsets
-        pool = training_pool(other, corpus, np.concatenate([drawn.val, drawn.test]))
+        drawn, count = self._subsets, len(corpus.clip_ids)
+        held_out = np.concatenate([drawn.val, drawn.test])
+        pool = used_pool(other, corpus, held_out, self.u_s, self.seed)
         clips = clips_of(other, self.crop_seconds, self.adjacent_crops)
-        check_same_features(corpus, other)
-        pool = used_unlabelled(pool, self.u_s, self.seed, order_of=pool)
-        if len(pool) == 0:
-            raise InputError(
-                f"data.u_s={self.u_s:g} leaves no clip of the unlabelled corpus; raise data.u_s."
-            )
-        self._subsets = dataclasses.replace(drawn, pool=len(corpus.clip_ids) + pool)
-        self._clips = JoinedClips(self._clips, clips, len(corpus.clip_ids))
+        self._subsets = dataclasses.replace(drawn, pool=count + pool)
+        self._clips = JoinedClips(self._clips, clips, count)
         drawn.labels.append_unlabelled(len(other.clip_ids))

@@ -18,7 +18,7 @@ Made = TypeVar("Made")
 def made_ahead(make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
     """Yield `make(item)` of each item in order; a thread makes the next result meanwhile.
 
-    An error of `make` is raised in place of its result.
+    An error of `make` is raised instead of its result.
 
     >>> list(made_ahead(abs, [-1, 2]))
     [1, 2]

@@ -36,7 +36,7 @@ def kept_cells(
     Args:
         mask: True where the target was observed, (N, C).
         rate: Probability of hiding a cell, in [0, 1).
-        seed: Of the draw; the cells hidden at a rate are hidden at every higher one.
+        seed: Seed of the draw; the cells hidden at a rate are hidden at every higher one.
         task: Kind of the targets; see `musicssl.data.corpus.Corpus`.
 
     Returns:

@@ -18,8 +18,9 @@ from torch.nn.functional import pad
 
 from musicssl.batch import Batch
 from musicssl.data.batches import BatchPlan, StepLoader
-from musicssl.data.clips import Clips, JoinedClips, Piece
+from musicssl.data.clips import Clips, Piece
 from musicssl.data.corpus import Corpus
+from musicssl.data.joined_clips import JoinedClips
 from musicssl.data.label_batches import LabelPlan, LabelRows
 from musicssl.data.labels import ClipLabels
 from musicssl.data.teacher import Teacher
@@ -82,7 +83,7 @@ def size_of(corpora: list[Corpus], teacher: Teacher | None, activity: bool) -> i
 
     Args:
         corpora: All corpora of a run.
-        teacher: Whose outputs are kept beside them, if there is one.
+        teacher: Teacher whose outputs are kept beside them, if there is one.
         activity: Whether labels in time are kept as well.
     """
     if any(corpus.is_sound for corpus in corpora):
@@ -128,7 +129,7 @@ class ResidentClips(NamedTuple):
             counts: Number of clips of each corpus.
             device: Where they are to be.
             activity: Whether their batches hold labels in time.
-            teacher: Whose outputs their batches hold, or None.
+            teacher: Teacher whose outputs their batches hold, or None.
         """
         parts = [clips.first, clips.second] if isinstance(clips, JoinedClips) else [clips]
         tables: list[Batch] = []
@@ -199,7 +200,7 @@ class ResidentLoader(StepLoader[Batch]):
         plan: The clips of each batch.
         clips: Returns the clips; called when a batch is gathered.
         epoch: See `StepLoader`.
-        device: Of the clips.
+        device: Device of the clips.
     """
 
     def __init__(
@@ -241,7 +242,7 @@ class ResidentSplit:
         clips: Returns the clips; called when a batch is gathered.
         targets: Targets of all clips of the first corpus as the split has them, (N, C).
         mask: True where they were observed, (N, C).
-        device: Of the clips.
+        device: Device of the clips.
     """
 
     def __init__(

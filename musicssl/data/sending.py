@@ -1,8 +1,8 @@
 """Copying of batches of sound to a GPU, while the GPU computes the step before.
 
-A clip store has 16 bits a sample. They are sent as they are, half the bytes of floats, from pinned
-memory and on a stream of their own, and become floats on the device. Samples are the same to the
-bit as those that `ClipStore.read` returns: a 16-bit number as a float, times a power of two.
+A clip store has 16 bits a sample. They are sent in this form, half the bytes of floats, from pinned
+memory and on a separate stream. The device converts them to floats. Samples are the same to the bit
+as those that `ClipStore.read` returns: a 16-bit number as a float, times a power of two.
 """
 
 from collections.abc import Callable, Iterator

@@ -83,7 +83,7 @@ def carve_validation(
 def _nearest(order: Rows, sizes: NDArray[np.int64], fraction: float) -> Rows:
     """Return the first groups whose clips come closest to the fraction, at least one, not all.
 
-    Of two that are equally close the larger one is returned, as in `share_of`.
+    If two are equally close, the larger one is returned, as in `share_of`.
     """
     taken = np.cumsum(sizes[order[:-1]])
     distances = np.abs(taken - float(_decimal_share(sizes.sum(), fraction)))

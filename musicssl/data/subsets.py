@@ -1,5 +1,6 @@
 """The subsets of a run: which clips train, validate and test, and which labels the run may see."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,7 @@ from musicssl.data.validation import (
     BY_LABELS,
     carve_clips,
     carve_labels,
-    check_corpus,
+    check_validation_in,
     listed_clips,
 )
 from musicssl.errors import InputError
@@ -72,17 +73,12 @@ def draw_subsets(corpus: Corpus, data: DataSettings) -> Subsets:
         InputError: If the settings do not fit the corpus.
     """
     train, val = corpus.indices("train"), corpus.indices("val")
-    check_corpus(corpus, data.val_by, data.val_list)
+    check_validation_in(corpus, data.val_by, data.val_list)
     if data.val_list is not None:
         train, val = listed_clips(corpus, train, data.val_list)
     elif len(val) == 0 and data.val_by != BY_LABELS:
         train, val = carve_clips(corpus, train, data.val_fraction, data.split_seed)
-    mask = corpus.mask.copy()
-    for rows in (train, val):
-        mask[rows] = observed_cells(
-            corpus.y[rows], mask[rows], data.p_cells, data.split_seed, corpus.task
-        )
-    val_mask = mask
+    mask = val_mask = _observed(corpus, (train, val), data)
     if data.val_by == BY_LABELS:
         held_out = carve_labels(corpus, train, mask[train], data.val_fraction, data.split_seed)
         val_mask = np.zeros_like(mask)
@@ -119,12 +115,22 @@ def draw_subsets(corpus: Corpus, data: DataSettings) -> Subsets:
     )
 
 
+def _observed(corpus: Corpus, splits: Iterable[Rows], data: DataSettings) -> NDArray[np.bool_]:
+    """Return the mask of the corpus after hiding cells of some splits, (N, C)."""
+    mask = corpus.mask.copy()
+    for rows in splits:
+        mask[rows] = observed_cells(
+            corpus.y[rows], mask[rows], data.p_cells, data.split_seed, corpus.task
+        )
+    return mask
+
+
 def check_subsets(subsets: Subsets, corpus: Corpus, data: DataSettings, needs_labels: bool) -> None:
     """Check that there are clips to train on, to draw batches from, and to evaluate on.
 
     Args:
         subsets: The clips of the run.
-        corpus: That they are of.
+        corpus: Corpus that they belong to.
         data: The settings.
         needs_labels: Whether the method learns nothing without labels.
 

@@ -1,5 +1,6 @@
 """Outputs of a teacher for the clips of a corpus: a table of embeddings or logits, by clip name."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -10,7 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from musicssl.batch import Batch
+from musicssl.data.corpus import Corpus
 from musicssl.errors import InputError
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +45,7 @@ class Teacher:
     Args:
         table: With a row for each clip, in any order; it may lack clips and have others.
         clip_ids: The names of the corpus's clips, (N,) str. If a name occurs twice, which happens
-            with two corpora, the first clip counts, in both lists, and the second
-            has no outputs.
+            with two corpora, the first clip counts, in both lists, and the second has no outputs.
         num_classes: Number of classes, C, which is the width of logits.
 
     Raises:
@@ -90,3 +93,36 @@ class Teacher:
         return batch._replace(
             teacher=values, teacher_mask=None if self._knows_all else torch.from_numpy(known)
         )
+
+
+def teacher_of(
+    table: TeacherTable, corpora: Sequence[Corpus], training_rows: NDArray[np.int64]
+) -> Teacher:
+    """Return the teacher of a run, which must know some of its training clips.
+
+    Args:
+        table: The outputs of the teacher.
+        corpora: The corpus of the run, then the unlabelled corpus if there is one.
+        training_rows: Clips that training batches may hold; rows of the second corpus follow those
+            of the first.
+
+    Raises:
+        InputError: If it knows none of the training clips, or its width does not fit.
+    """
+    corpus = corpora[0]
+    names = np.concatenate([one.clip_ids for one in corpora]).tolist()
+    teacher = Teacher(table, names, len(corpus.classes))
+    known = teacher.knows(training_rows)
+    if not known.any():
+        raise InputError(
+            f"{table.name} has no training clip of {corpus.name}; extract the {table.kind} of all "
+            "its clips."
+        )
+    if not known.all():
+        _log.info(
+            "%s lacks %s of %s training clips, which learn from their labels alone.",
+            table.name,
+            f"{(~known).sum():,}",
+            f"{len(known):,}",
+        )
+    return teacher

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from musicssl.data.corpus import Corpus
 from musicssl.data.outline import Outline
+from musicssl.data.splits import used_unlabelled
 from musicssl.errors import InputError
 
 _SETTING = re.compile(r"\bdataset\.|\bdata\.(?=(?:root|labels|cache)\b)")
@@ -49,8 +50,36 @@ def training_pool(other: Corpus, corpus: Corpus, held_out: NDArray[np.int64]) ->
     return pool
 
 
+def used_pool(
+    other: Corpus, corpus: Corpus, held_out: NDArray[np.int64], u_s: float, seed: int
+) -> NDArray[np.int64]:
+    """Draw the share of the training clips of the unlabelled corpus that a run uses.
+
+    Args:
+        other: The unlabelled corpus.
+        corpus: The labelled corpus.
+        held_out: Rows of the validation and test clips of the labelled corpus.
+        u_s: Fraction of the clips that are used, in [0, 1].
+        seed: Seed of the draw.
+
+    Returns:
+        Rows of the unlabelled corpus.
+
+    Raises:
+        InputError: If no clip is left, or the features of the corpora differ.
+    """
+    pool = training_pool(other, corpus, held_out)
+    check_same_features(corpus, other)
+    pool = used_unlabelled(pool, u_s, seed, order_of=pool)
+    if len(pool) == 0:
+        raise InputError(
+            f"data.u_s={u_s:g} leaves no clip of the unlabelled corpus; raise data.u_s."
+        )
+    return pool
+
+
 def check_same_features(corpus: Corpus | Outline, other: Corpus | Outline) -> None:
-    """Check that clips of both corpora, or of their outlines, can lie in one batch.
+    """Check that clips of both corpora, or of their outlines, fit in one batch.
 
     Raises:
         InputError: If their features differ.

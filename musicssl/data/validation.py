@@ -29,7 +29,7 @@ def check_validation(val_by: str, val_list: str | Path | None) -> None:
         )
 
 
-def check_corpus(corpus: Corpus, val_by: str, val_list: str | Path | None) -> None:
+def check_validation_in(corpus: Corpus, val_by: str, val_list: str | Path | None) -> None:
     """Refuse settings that a corpus does not allow.
 
     Raises:

@@ -27,7 +27,8 @@ from musicssl.audio.inspection import readable_suffixes
 from musicssl.audio.unreadable import printable_path
 from musicssl.audio.waveform import Waveform
 from musicssl.cache import default_cache
-from musicssl.data.corpus import Corpus, check_clips, check_corpus
+from musicssl.data.checks import check_clips, check_corpus
+from musicssl.data.corpus import Corpus
 from musicssl.datasets.base.annotations import Annotations
 from musicssl.datasets.base.command import (
     PREPARE,
@@ -283,7 +284,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _without_labels(folder: AudioFolder) -> str:
-    """Say what a folder without labels is for."""
+    """Explain how to use a folder without labels."""
     root = typed_setting("unlabelled.root", str(folder.root))
     return (
         f"No labels: as a second corpus, type unlabelled=audio_folder {root} "

@@ -55,7 +55,7 @@ class DMelodies(InMemory):
     """The melodies, or a share of them.
 
     Attributes:
-        share: Of the 1,354,752 melodies that are used, above 0 and at most 1.
+        share: Share of the 1,354,752 melodies that are used, above 0 and at most 1.
 
     Raises:
         InputError: If the share is not of that kind, or leaves a split empty.

@@ -119,7 +119,7 @@ class EmbeddingsFile:
         """Return a corpus of what was made of the embeddings of one file.
 
         Args:
-            path: Of the file.
+            path: Path of the file.
             saved: Its content.
             x: Instances of all of its clips, (N, T, D).
             lengths: Valid ones of each, (N,), if not all are.

@@ -37,7 +37,7 @@ class Folk(BarCorpus):
 
     Attributes:
         root: Folder of .abc files, which may be in folders of it.
-        seed: Of the split.
+        seed: Seed of the split.
     """
 
     name: ClassVar[str] = "folk"

@@ -22,7 +22,7 @@ class FolkComposed(BarCorpus):
 
     Attributes:
         num_tunes: Number of tunes, 20 or more.
-        seed: Of the tunes and of the split.
+        seed: Seed of the tunes and of the split.
 
     Raises:
         InputError: If there are fewer tunes, so that a split would be empty.

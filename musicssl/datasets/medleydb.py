@@ -63,7 +63,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicssl.audio.files import exists
-from musicssl.cache import load_yaml
 from musicssl.datasets.base.annotations import Annotations, one_hot
 from musicssl.datasets.base.command import corpus_command
 from musicssl.datasets.base.recordings import Recordings
@@ -76,6 +75,7 @@ from musicssl.datasets.formats.activity import (
     stacked,
 )
 from musicssl.datasets.formats.tables import annotation_text
+from musicssl.documents import load_yaml
 from musicssl.errors import InputError
 
 CLASSES = (  # by number of stems in V1 and V2, most first; ties by name

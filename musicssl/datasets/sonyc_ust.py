@@ -155,7 +155,7 @@ class SonycUST(Recordings):
     def _said(
         self, line: Line, columns: Mapping[str, str], uncertain: Mapping[str, str]
     ) -> NDArray[np.int64]:
-        """Return 1, 0, -1 or `_DOUBTFUL` for each class, as one annotator said, (C,)."""
+        """Return 1, 0, -1 or `_DOUBTFUL` for each class, by one annotator, (C,)."""
         location, cells = line
         for column in (*columns.values(), *uncertain.values()):
             if cells[column] not in _VALUES:
@@ -171,7 +171,7 @@ class SonycUST(Recordings):
 
 @dataclass
 class _Clip:
-    """What was said of a recording: verified, and by volunteers, an array for each line."""
+    """Annotations of a recording, an array for each line: verified ones and volunteers' ones."""
 
     split: str
     verified: list[NDArray[np.int64]]

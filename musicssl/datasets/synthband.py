@@ -16,17 +16,15 @@ is in two splits. The notes do not depend on the fonts.
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from math import ceil, inf, isfinite
+from math import ceil
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from musicssl.audio.instance_features import InstanceFeatures
-from musicssl.audio.log_mel import LogMel
 from musicssl.audio.parallel import in_parallel
 from musicssl.audio.store import ClipStore, build_store
 from musicssl.audio.waveform import Waveform
@@ -39,26 +37,21 @@ from musicssl.datasets.synthesis.compose import Part, compose
 from musicssl.datasets.synthesis.fonts import (
     check_disjoint,
     checked_fonts,
-    font_path,
     identities,
 )
 from musicssl.datasets.synthesis.instruments import CLASSES
 from musicssl.datasets.synthesis.mix import mix
-from musicssl.datasets.synthesis.render import SAMPLE_RATES, default_sound_font, render
+from musicssl.datasets.synthesis.render import default_sound_font, render
 from musicssl.datasets.synthesis.sampler import sample_part
 from musicssl.datasets.synthesis.scores import ScoreFolder, open_scores
-from musicssl.datasets.synthesis.sound_font import (
-    SoundFont,
-    check_sound_font_exists,
-    open_sound_font,
-)
+from musicssl.datasets.synthesis.settings import SynthesisSettings
+from musicssl.datasets.synthesis.sound_font import SoundFont, open_sound_font
 from musicssl.datasets.synthesis.variation import Variation
 from musicssl.errors import InputError
 
 _VERSION = 1  # version of the rendered sound; part of the names of caches
 _SAMPLER = 1  # version of the sound of other fonts
 _CHUNK = 50  # clips that a worker takes at a time
-_NOTE_TARGETS = ("family", "pitch")  # of dataset=synthband_notes
 _SPLIT_OF_TEN = np.array(["train"] * 7 + ["val"] + ["test"] * 2)
 # Streams of random numbers of a clip.
 _SCORE, _MIX, _FONT, _VARIATION, _SPLITS, SOLO, NOTE = range(7)
@@ -70,7 +63,7 @@ Instances = tuple[NDArray[np.float32], NDArray[np.bool_]]  # features and activi
 
 
 @dataclass(frozen=True)
-class Synthband:
+class Synthband(SynthesisSettings):
     """A corpus of synthesised band clips with exact weak and strong labels.
 
     A class is present in a clip if it is active in any of its instances, or seconds where instances
@@ -82,122 +75,10 @@ class Synthband:
     loudness, density of notes, number of parts and brightness; see
     `musicssl.datasets.synthesis.attributes`. There are no labels in time then.
 
-    Attributes:
-        target: "instruments" or "attributes".
-        sound_fonts: SoundFont files (SF2 or SF3), of which each clip is rendered with one;
-            "default" is that of pretty_midi. None for that font alone, rendered by symusic unless
-            there are scores, velocities or tunings, which it does not render.
-        test_sound_fonts: SoundFonts of the test clips; None for the same as those of the others.
-        scores: Folder of MIDI files from which clips are cut; None to compose them. Classes without
-            a training clip, or in all of them, are then left out.
-        num_clips: Number of clips, at least 10, so that each split has one.
-        seed: Seed of all clips, different from the seed of a run, so that all runs have the same
-            corpus.
-        clip_seconds: Duration of a clip, in seconds; at least 2 and a multiple of the duration of
-            an instance, or of a second for sound and for instances that overlap.
-        min_parts: Smallest number of instruments in a composed clip.
-        max_parts: Largest number of instruments in a composed clip; drawn uniformly.
-        programs: General MIDI programs of each class that are used, at most; None for all.
-        velocity: Range from which the MIDI velocity of each note is drawn; None for 100, or for
-            what a score says.
-        register: Share of each instrument's range that composed parts use, such as [0, 0.5] for its
-            lower half; None for all of it.
-        tuning_cents: Parts are tuned up to so many cents higher or lower; None for none.
-        level_range_db: Width of the range from which the level of a part is drawn, in dB.
-        noise_db: Level of white noise relative to the band, in dB; None for no noise.
-        effects: Probability that a clip has reverberation, and independently, a spectral tilt.
-        features: Computes instances from audio, or `Waveform`; its sample rate is that of the
-            audio.
-        cache: Folder of instances and activity.
-        num_workers: Number of processes that render; -1 for one per core.
-
-    Raises:
-        InputError: If a setting is invalid.
+    Attributes and errors are those of `SynthesisSettings`.
     """
 
     name: ClassVar[str] = "synthband"
-    task: ClassVar[str] = "multi_label"
-    least_seconds: ClassVar[float] = 2.0  # of a clip
-    has_stretches: ClassVar[bool] = True  # whether clips must be whole stretches of labels in time
-    targets: ClassVar[tuple[str, ...]] = ("instruments", "attributes")
-    exact_pitches: ClassVar[bool] = False  # whether notes must have the pitch of their key
-
-    num_clips: int = 12_000
-    seed: int = 0
-    clip_seconds: float = 10.0
-    min_parts: int = 2
-    max_parts: int = 6
-    level_range_db: float = 20.0
-    noise_db: float | None = -30.0
-    effects: float = 0.5
-    features: InstanceFeatures | Waveform = field(default_factory=LogMel)
-    cache: str | Path = "cache"
-    num_workers: int = -1
-    sound_fonts: Sequence[str | Path] | None = None
-    test_sound_fonts: Sequence[str | Path] | None = None
-    scores: str | Path | None = None
-    programs: int | None = None
-    velocity: Sequence[int] | None = None
-    register: Sequence[float] | None = None
-    tuning_cents: float | None = None
-    target: str = "instruments"
-
-    def __post_init__(self) -> None:
-        for name in ("sound_fonts", "test_sound_fonts", "velocity", "register"):
-            value = getattr(self, name)
-            if value is not None:
-                value = (value,) if isinstance(value, str | Path) else tuple(value)
-                object.__setattr__(self, name, value)
-        self._check_variation()
-        self._check_target()
-        self._check("num_clips", _whole(self.num_clips, 10), "a whole number from 10 up")
-        self._check("seed", _whole(self.seed, 0), "a whole number from 0 up")
-        self._check("min_parts", _whole(self.min_parts, 1), "a whole number from 1 up")
-        parts = _whole(self.max_parts, self.min_parts) and self.max_parts <= len(CLASSES)
-        self._check("max_parts", parts, f"a whole number from min_parts up to {len(CLASSES)}")
-        self._check("level_range_db", 0 <= self.level_range_db < inf, "0 dB or more")
-        noise = self.noise_db is None or isfinite(self.noise_db)
-        self._check("noise_db", noise, "a number of dB, or null for no noise")
-        self._check("effects", 0 <= self.effects <= 1, "a probability, from 0 to 1")
-        workers = self.num_workers == -1 or _whole(self.num_workers, 1)
-        self._check("num_workers", workers, "a whole number from 1 up, or -1")
-        stretches = self.clip_seconds / self._stretch_seconds
-        tiled = abs(stretches - round(stretches)) < 1e-6
-        tiled = tiled or self._has_overlaps or not self.has_stretches
-        least = f"at least {self.least_seconds:g} s"
-        also = " and a multiple of features.instance_seconds" if self.has_stretches else ""
-        long_enough = self.clip_seconds >= self.least_seconds
-        self._check("clip_seconds", tiled and long_enough, least + also)
-        if self.features.sample_rate not in SAMPLE_RATES:
-            raise InputError(
-                f"{self.name}: features.sample_rate must be one of {SAMPLE_RATES} Hz, for which "
-                f"all instruments were checked, got {self.features.sample_rate}."
-            )
-
-    def _check_target(self) -> None:
-        if self.target in _NOTE_TARGETS and self.target not in self.targets:
-            raise InputError(  # method=pitch_timbre sets it
-                f"{self.name}: dataset.target={self.target} is for single notes; choose "
-                "dataset=synthband_notes."
-            )
-        self._check("target", self.target in self.targets, " or ".join(self.targets))
-
-    def _check_variation(self) -> None:
-        for name in ("sound_fonts", "test_sound_fonts"):
-            fonts = getattr(self, name)
-            self._check(name, fonts != (), "a list of .sf2 or .sf3 files, or null")
-            for font in fonts or ():
-                check_sound_font_exists(font_path(font))
-        programs = self.programs is None or _whole(self.programs, 1)
-        self._check("programs", programs, "a whole number from 1 up, or null")
-        velocity = self.velocity is None or (
-            _is_range(self.velocity, 1, 127) and all(isinstance(v, int) for v in self.velocity)
-        )
-        self._check("velocity", velocity, "two whole numbers from 1 to 127, such as [40,120]")
-        register = self.register is None or _is_range(self.register, 0, 1)
-        self._check("register", register, "two numbers from 0 to 1, such as [0,0.5], or null")
-        tuning = self.tuning_cents is None or 0 <= self.tuning_cents <= 1200
-        self._check("tuning_cents", tuning, "a number of cents from 0 to 1200, or null")
 
     def outline(self) -> Outline:
         """Open SoundFonts and scores; return what is known of the clips before they are rendered.
@@ -310,20 +191,6 @@ class Synthband:
                 f"{self._clip_id(self.num_clips - 1)}."
             )
         return self._sound(number, self._score(number)), self.features.sample_rate
-
-    @property
-    def _instance_seconds(self) -> float:
-        return 1.0 if isinstance(self.features, Waveform) else self.features.hop_seconds
-
-    @property
-    def _has_overlaps(self) -> bool:
-        """Whether instances are no stretches in which a class is active or not."""
-        return not isinstance(self.features, Waveform) and not self.features.are_tiles
-
-    @property
-    def _stretch_seconds(self) -> float:
-        """Duration of a stretch of a clip in which a class is active or not, in seconds."""
-        return 1.0 if self._has_overlaps else self._instance_seconds
 
     def _sources(self) -> NDArray[np.str_]:
         """Return names of the clips, which depend on all settings of their sound."""
@@ -526,12 +393,6 @@ class Synthband:
     def _on_all(self, work: Callable[[int], Result], title: str) -> Iterator[tuple[int, Result]]:
         return in_parallel(work, range(self.num_clips), self.num_workers, title, _CHUNK)
 
-    def _check(self, name: str, valid: bool, requirement: str) -> None:
-        if not valid:
-            raise InputError(
-                f"{self.name}: dataset.{name} must be {requirement}, got {getattr(self, name)}."
-            )
-
     def _clip_id(self, number: int) -> str:
         return f"{self.name}-{number:06d}"
 
@@ -539,11 +400,3 @@ class Synthband:
 def _rows(y: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the mask of clips of one class; a clip of a class that is left out has no label."""
     return np.repeat(y.sum(axis=1, keepdims=True) > 0, y.shape[1], axis=1)
-
-
-def _is_range(value: Sequence[float], least: float, most: float) -> bool:
-    return len(value) == 2 and least <= value[0] <= value[1] <= most
-
-
-def _whole(value: object, least: int) -> bool:
-    return isinstance(value, int) and value >= least

@@ -36,7 +36,8 @@ PITCHES = tuple(
 class SynthbandNotes(Synthband):
     """A corpus of synthesised notes.
 
-    Attributes and errors are those of `Synthband`, without parts, levels, scores and attributes.
+    Attributes and errors are those of `SynthesisSettings`, without parts, levels, scores and the
+    target "attributes".
 
     Attributes:
         clip_seconds: Duration of a clip, in seconds; at least 0.25, of any length.

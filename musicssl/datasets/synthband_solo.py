@@ -19,8 +19,8 @@ from musicssl.datasets.synthesis.compose import Part
 class SynthbandSolo(Synthband):
     """A corpus of synthesised clips, each of a single instrument.
 
-    Attributes and errors are those of `Synthband`, without the number of instruments and their
-    levels.
+    Attributes and errors are those of `SynthesisSettings`, without the number of instruments and
+    their levels.
     """
 
     name: ClassVar[str] = "synthband_solo"

@@ -33,7 +33,7 @@ class HearEncoder(nn.Module):
         embeddings: "scene": one embedding of a clip; "timestamps": embeddings over time, which the
             pooling combines.
         trainable: Train the model on, with the modes and gradients that its functions leave to it.
-        sample_rate: Of the sound, in Hz; None for that of the module.
+        sample_rate: Sample rate of the sound, in Hz; None for that of the module.
 
     Attributes:
         embed_dim: Width of an embedding, D.

@@ -39,10 +39,10 @@ class Musicnn(SpectralEncoder):
     16-bit floats, as the authors do in testing. Training on one stretch of each clip at a time is
     set by `data.crop_seconds`, and L2 decay of the kernels by the optimizer.
 
-    With `weights` the encoder starts from a model that the authors have trained and computes in
-    evaluation what its front and mid end do, but for the ends of chunks and the 16-bit floats named
-    above. Its first batch norm then keeps its mean and deviation while the encoder is trained, as
-    gain and offset of the authors' are part of them.
+    With `weights` the encoder starts from a trained model of the authors. In evaluation it computes
+    the same as the front and mid end of that model, except for the ends of chunks and the 16-bit
+    floats named above. Its first batch norm then keeps its mean and deviation while the encoder is
+    trained, as gain and offset of the authors' are part of them.
 
     Args:
         num_features: Not used; sound has no features.
@@ -56,7 +56,7 @@ class Musicnn(SpectralEncoder):
         weights: What to start from: "mtt", trained on MagnaTagATune; "msd", on the Million Song
             Dataset; None for new weights. They are read from the files of the package musicnn
             0.1.0, see `musicssl.encoders.pretrained.musicnn`.
-        weights_folder: That holds these files; None for the installed package.
+        weights_folder: Folder that holds these files; None for the installed package.
 
     Raises:
         InputError: If a chunk is shorter than the longest filter, or the weights are for another

@@ -41,7 +41,7 @@ class MusicnnVGG(SpectralEncoder):
         dropout: Probability of dropping a unit of the embedding.
         weights: What to start from: "mtt", trained on MagnaTagATune; "msd", on the Million Song
             Dataset; None for new weights. See `musicssl.encoders.pretrained.musicnn`.
-        weights_folder: That holds MTT_vgg and MSD_vgg; None for the installed package.
+        weights_folder: Folder that holds MTT_vgg and MSD_vgg; None for the installed package.
 
     Raises:
         InputError: If the weights are for another sample rate, or cannot be read.

@@ -27,10 +27,11 @@ class VGGish(AudioEncoder):
     2 x 256 and 2 x 512 filters; layers of 4,096, 4,096 and 128 units with ReLU. There are
     72,141,184 parameters.
 
-    The last two windows of an example reach 240 samples beyond its 0.96 s, and hear what comes
-    next. Examples follow each other from the start of a clip, as the authors'. Theirs end with the
-    last one that is whole; here a clip shorter than 0.975 s is padded with silence, and a rest of
-    more than half an example becomes one that ends with the clip. A clip of 10 s has ten in both.
+    The last two windows of an example reach 240 samples beyond its 0.96 s, into the sound that
+    follows. Examples follow each other from the start of a clip, as the authors'. Theirs end with
+    the last one that is whole; here a clip shorter than 0.975 s is padded with silence, and a rest
+    of more than half an example becomes one that ends with the clip. A clip of 10 s has ten in
+    both.
 
     With `postprocess` the embeddings are those that AudioSet and OpenMIC publish: the projection on
     `pca_eigen_vectors` after `pca_means` are subtracted, clipped to [-2, 2] and truncated to the
@@ -46,7 +47,7 @@ class VGGish(AudioEncoder):
         relu: Whether the last layer has a ReLU, as in torchvggish and in the authors' first code;
             their later code has none.
         postprocess: Whether embeddings are projected and truncated.
-        pca: File of the projection, which a checkpoint brings along.
+        pca: File of the projection; a checkpoint contains it.
 
     Raises:
         InputError: If the sample rate is another, or a file cannot be used.

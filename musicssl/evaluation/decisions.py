@@ -58,7 +58,7 @@ class Decisions:
 
     @classmethod
     def of_plain(cls, values: Any, num_classes: int) -> "Decisions | None":
-        """Take up what `plain` returned; None if the values are of another form."""
+        """Rebuild decisions from what `plain` returned; None if the values have another form."""
         if not isinstance(values, Mapping):
             return None
         columns = [_column(values.get(name), num_classes) for name in _COLUMNS]
@@ -101,7 +101,7 @@ def choose_decisions(task: str, scores: Floats, targets: Floats, mask: Bools) ->
 def best_thresholds(scores: Floats, targets: Floats, mask: Bools) -> NDArray[np.float64]:
     """Return the threshold of each class with the greatest F1, (C,).
 
-    It lies midway between the two neighbouring scores. Of several equally good ones it is the one
+    It lies midway between the two neighbouring scores. If several are equally good, it is the one
     nearest to 0.5. A class without a positive clip keeps 0.5.
     """
     columns = zip(scores.T, targets.T, mask.T, strict=True)
@@ -146,10 +146,10 @@ def choose_events(
     """Choose how scores of instances become events, by F1 of the instances of validation clips.
 
     The median of decisions is the decision about the median of scores, so that for each filter the
-    best threshold is found as for clips. Of equally good filters the shortest is chosen.
+    best threshold is found as for clips. If filters are equally good, the shortest is chosen.
 
     Args:
-        scores: Of instances, (N, T, C).
+        scores: Scores of instances, (N, T, C).
         activity: True where the class sounds, (N, T, C).
         valid: True for instances that are not padding, (N, T).
         mask: True where the class was observed in the clip, (N, C).

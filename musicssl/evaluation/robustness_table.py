@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from musicssl.cache import csv_field, csv_number, write_atomically
+from musicssl.documents import csv_field, csv_number, write_atomically
 from musicssl.errors import InputError
 
 CLEAN = "none"  # the corruption of severity 0

@@ -25,7 +25,7 @@ def draw_clusters(
     Args:
         classes: Names, (C).
         sizes: Clips of each cluster, (K,).
-        values: Of each cluster and class, 0 or more, (K, C); NaN is left white.
+        values: Values of each cluster and class, 0 or more, (K, C); NaN is left white.
         meaning: Label of the colour bar.
         form: Format specification of the values in the cells, such as ".1f".
     """

@@ -79,7 +79,7 @@ class Part:
     """One statistic of the features of clips, such as their mean over time.
 
     Attributes:
-        name: Of the statistic.
+        name: Name of the statistic.
         value: Unit of its values.
         values: (..., F).
     """

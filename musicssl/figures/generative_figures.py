@@ -32,7 +32,7 @@ def draw_reconstructions(
     """Draw a row for each clip with each part of its features, observed and reconstructed.
 
     Args:
-        titles: Of the rows, (N,).
+        titles: Titles of the rows, (N,).
         observed: Parts of (N, F).
         decoded: The same.
         feature: Label of the axis along the features.
@@ -60,7 +60,7 @@ def draw_image_reconstructions(
     """Draw a row for each clip: its instances, and their reconstruction beside them.
 
     Args:
-        titles: Of the rows, (N,).
+        titles: Titles of the rows, (N,).
         observed: (N, T, F).
         decoded: (N, T, F).
         feature: Label of the axis along the features.
@@ -129,7 +129,7 @@ def draw_traversals(
     """Draw a row for each latent variable: how the features change with it.
 
     Args:
-        names: Of the latent variables, (K,).
+        names: Names of the latent variables, (K,).
         steps: Where they were put, (S,), equally spaced and ascending.
         moved: Parts of differences, (K, S, F).
         feature: Label of the axis along the features.

@@ -38,7 +38,7 @@ _STEPS = torch.linspace(-3, 3, 13)
 def first_of_classes(present: NDArray[np.bool_], count: int) -> list[tuple[int, int | None]]:
     """Return some clips, each the first one with another class, and that class.
 
-    Where no clip has any class they are the first clips, with None.
+    If no clip has any class, they are the first clips, with None.
 
     Args:
         present: (N, C).

@@ -24,9 +24,9 @@ def draw_information(
     """Draw a row for each latent dimension and a column for each attribute.
 
     Args:
-        names: Of the attributes, (M).
+        names: Names of the attributes, (M).
         shares: Mutual information over the entropy of the attribute, (D, M); NaN is left white.
-        dimensions: Of the attributes, (M), which get a frame.
+        dimensions: Dimensions of the attributes, (M), which get a frame.
         meaning: Label of the colour bar.
     """
     height, width = (

@@ -29,7 +29,7 @@ def draw_latent_map(
     """Draw a panel for each attribute; at most 25, and 2,000 clips, always the same.
 
     Args:
-        names: Of the attributes, (M).
+        names: Names of the attributes, (M).
         z: Latent variables of clips, (N, D).
         values: Their attributes, (N, M).
         mask: True where observed, (N, M); other clips are pale.

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from musicssl.figures.style import GREY, PLAIN, SMALL, looks, spacious, wrapped
@@ -21,7 +22,7 @@ def draw_layers(
     """Draw a curve over the layers for each fraction of labels.
 
     Args:
-        names: Of the layers, (L,).
+        names: Names of the layers, (L,).
         curves: A value of each layer, (L,), by the name of the curve.
         heading: Of the values.
         title: Above the picture.
@@ -45,15 +46,8 @@ def draw_layers(
             linewidth=1.5,
             label=wrapped(name),
         )
-        rings = [i for i in layers if chosen is not None and chosen[name][i]]
-        axes.scatter(
-            rings,
-            [values[i] for i in rings],
-            110,
-            facecolors="none",
-            edgecolors=look.colour,
-            zorder=3,
-        )
+        if chosen is not None:
+            _draw_rings(axes, values, chosen[name], look.colour)
     if reference is not None:
         value, name = reference
         axes.axhline(value, color=GREY, linestyle=":", linewidth=1.2, label=name)
@@ -68,3 +62,15 @@ def draw_layers(
     for text in legend.get_texts():
         text.set_parse_math(False)
     return figure
+
+
+def _draw_rings(axes: Axes, values: Sequence[float], chosen: Sequence[int], colour: str) -> None:
+    rings = [layer for layer, draws in enumerate(chosen) if draws]
+    axes.scatter(
+        rings,
+        [values[layer] for layer in rings],
+        110,
+        facecolors="none",
+        edgecolors=colour,
+        zorder=3,
+    )

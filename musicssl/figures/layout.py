@@ -12,7 +12,7 @@ class Page:
     """Blocks stacked from top to bottom; the page becomes as high as they need, in inches.
 
     Attributes:
-        width: Of the page.
+        width: Width of the page.
         left: Margin for the tick labels of the blocks.
         right: Margin.
         bottom: Margin for the tick labels of the last block.

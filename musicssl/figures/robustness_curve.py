@@ -22,7 +22,7 @@ def draw_robustness_curves(folder: Path, tables: Mapping[str, Robustness], metri
     Args:
         folder: To write to.
         tables: By the name of the method, all of the same corruptions and severities.
-        metric: Of the tables, such as "auroc".
+        metric: Metric of the tables, such as "auroc".
 
     Returns:
         The path of the picture.

@@ -54,8 +54,8 @@ def draw_curves(
 
     Args:
         folder: To write to.
-        rows: Of the history.
-        best_epoch: That was kept.
+        rows: Rows of the history.
+        best_epoch: Epoch that was kept.
         losses: Names of the losses to draw, on one scale; those that were logged are drawn.
     """
     metrics = [f"val/{info.name}" for info in METRICS.values() if "curves" in info.shown_in]
@@ -101,9 +101,9 @@ def draw_timelines(
 
     Args:
         folder: To write to.
-        corpus: That the clips belong to.
-        dataset: That knows their sound.
-        rows: Of the test clips in the corpus, (N,).
+        corpus: Corpus that the clips belong to.
+        dataset: Dataset that knows their sound.
+        rows: Rows of the test clips in the corpus, (N,).
         instances: Predictions for them, in the same order.
         count: Pictures to draw.
 

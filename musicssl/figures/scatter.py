@@ -21,7 +21,7 @@ def draw_scatter(
     """Draw a panel for each target of a regression: predictions over targets, a dot for each clip.
 
     Args:
-        names: Of the targets, (C).
+        names: Names of the targets, (C).
         targets: (N, C); NaN is left out.
         predictions: (N, C).
         title: Above the picture.

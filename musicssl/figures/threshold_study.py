@@ -25,8 +25,8 @@ def draw_threshold_study(
         folder: To write to.
         classes: Names of the classes, (C).
         thresholds: With the best F1 on validation clips, (C,).
-        shares: Of the observed training labels of a class that are present, (C,); NaN for a class
-            without any, which is not drawn.
+        shares: Shares of the observed training labels of a class that are present, (C,); NaN for a
+            class without any, which is not drawn.
         correlation: Of the two; None if it is not defined.
 
     Returns:

@@ -67,8 +67,9 @@ def draw_attention_timeline(
         activity: True where the class sounds, (T, R), or None where that is not known.
         instance_seconds: Duration of an instance, in seconds.
         title: Above the picture.
-        sample_rate: Of the audio in Hz, if the F bands are spread evenly in mel from 0 Hz to half
-            of it, as those of `LogMel` are; the axis then reads in Hz. None: it counts bands.
+        sample_rate: Sample rate of the audio in Hz, if the F bands are spread evenly in mel from 0
+            Hz to half of it, as those of `LogMel` are; the axis then reads in Hz. None: it counts
+            bands.
     """
     lanes = _lanes(attention, scores, activity)
     title, *names = (wrapped(text, 90) for text in (title, *classes))

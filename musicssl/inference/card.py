@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from musicssl.cache import read_json
+from musicssl.documents import read_json
 from musicssl.errors import printable
 from musicssl.inference.description import Description
 
@@ -26,7 +26,7 @@ def model_card(description: Description, run: Path | None, licence: str = NOT_ST
     """Write the card of a model, Markdown.
 
     Args:
-        description: Of the network.
+        description: Description of the network.
         run: Folder of the run; None if it is not known.
         licence: Of the weights, as the user typed it.
     """

@@ -25,7 +25,7 @@ def read_network(path: Path, trusted: Sequence[str] = (), which: Which = "best")
     dgm; `musicssl export` writes one that needs neither.
 
     Args:
-        path: Of the checkpoint.
+        path: Path of the checkpoint.
         trusted: Further packages or modules that parts may come from.
         which: "best": what the run was tested with, such as the teacher; "student": what was
             trained by gradient descent.
@@ -98,7 +98,7 @@ def _part(weights: Mapping[str, Tensor], network: str, path: Path) -> dict[str, 
 
 
 def _origin(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Return what a model card says of the run; what the checkpoint does not say is left out."""
+    """Return the entries of a model card about the run; entries without a value are left out."""
     origin: dict[str, Any] = {"checkpoint": checkpoint.digest, "version": checkpoint.version}
     for key in _OF_ORIGIN:
         node: Any = checkpoint.config

@@ -22,7 +22,7 @@ class Description:
     """A trained network, its input and its output, as plain values and weights.
 
     Attributes:
-        path: Of the file or folder that it was read from.
+        path: Path of the file or folder that it was read from.
         encoder: Settings of the encoder; see `musicssl.inference.parts.built`.
         pooling: Settings of the pooling.
         features: Settings of what turns audio into the input of the encoder.

@@ -15,7 +15,7 @@ class Event(NamedTuple):
     Attributes:
         start: In seconds.
         end: In seconds.
-        name: Of the class.
+        name: Name of the class.
         score: Greatest probability of the class in this stretch.
     """
 
@@ -33,7 +33,7 @@ def find_events(
     """Return the stretches in which instances reach the threshold, by their start.
 
     Args:
-        prediction: Of a recording.
+        prediction: Prediction of a recording.
         thresholds: For all classes, or each class, (C,).
         median_seconds: Length of a median filter over the decisions, for all classes or each
             class, (C,): gaps and events shorter than half of it vanish. 0 for none.
@@ -58,7 +58,7 @@ def median_filtered(active: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
 
     Args:
         active: (T,).
-        width: Of the window, in instances; an even one is made odd by one more.
+        width: Width of the window, in instances; an even one is made odd by one more.
     """
     half = width // 2
     if half == 0 or len(active) == 0:

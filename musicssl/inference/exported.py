@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
-from musicssl.cache import read_json, write_json
+from musicssl.documents import read_json, write_json
 from musicssl.errors import InputError
 from musicssl.evaluation.decisions import Decisions
 from musicssl.inference.description import Description
@@ -30,7 +30,7 @@ def write_exported(folder: Path, description: Description, card: str) -> None:
 
     Args:
         folder: Made if it is not there.
-        description: Of the network.
+        description: Description of the network.
         card: The model card, Markdown.
     """
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The layers of an encoder: what its blocks say of each instance, beside its own embedding.
+"""The layers of an encoder: the outputs of its blocks for each instance, and its embedding.
 
 K chunks, or one recording, T' instances of each, D features, L layers.
 """
@@ -44,10 +44,10 @@ class Layers:
 
     Args:
         encoder: The encoder.
-        names: Of its modules, as in `named_modules`; none for `block_names`.
+        names: Names of its modules, as in `named_modules`; none for `block_names`.
 
     Attributes:
-        names: Of the layers: the modules, then "output".
+        names: Names of the layers: the modules, then "output".
         widths: Features of each layer, known after the first embedding.
 
     Raises:

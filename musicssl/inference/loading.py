@@ -22,7 +22,7 @@ def load(
     of methods that build their network themselves, such as dgm.
 
     Args:
-        path: Of a checkpoint, the folder of a run, or a folder that `musicssl export` wrote.
+        path: Path of a checkpoint, the folder of a run, or a folder that `musicssl export` wrote.
         device: "cpu", "cuda" or one of several GPUs such as "cuda:1".
         trusted: Further packages or modules that its parts may come from, such as your own
             "mylab.encoders".

@@ -42,7 +42,7 @@ class Model:
     piece. Results do not depend on how it is divided.
 
     Args:
-        description: Of the network.
+        description: Description of the network.
         device: "cpu", "cuda" or "cuda:1".
         trusted: Further packages or modules that its parts may come from.
         batch_size: Chunks of sound that are embedded at a time.
@@ -50,7 +50,7 @@ class Model:
     Attributes:
         classes: Names of the classes, in column order.
         task: "multi_label", "multi_class" or "regression".
-        sample_rate: Of the sound that it reads, in Hz; other rates are resampled.
+        sample_rate: Sample rate of the sound that it reads, in Hz; other rates are resampled.
         decisions: Thresholds and temperatures that were chosen on validation, or None.
         description: As given.
     """
@@ -91,7 +91,7 @@ class Model:
 
         Args:
             audio: Path of a file, or samples in [-1, 1]: (S,), or (channels, S).
-            sample_rate: Of samples, in Hz; a file says its own.
+            sample_rate: Sample rate of samples, in Hz; a file says its own.
 
         Raises:
             UnreadableAudioError: If a file cannot be used.

@@ -22,7 +22,7 @@ def built(
         settings: Plain values; a dict with `_target_` is called with the rest as keyword arguments,
             or becomes a `functools.partial` with `_partial_: true`.
         trusted: Packages or modules that parts may come from; see `musicssl.runs.trust`.
-        path: Of the file that holds the settings, for messages.
+        path: Path of the file that holds the settings, for messages.
         sizes: Further keyword arguments of the outermost part.
 
     Raises:
@@ -47,7 +47,7 @@ def _built(node: Any, path: Path | str, sizes: Mapping[str, Any]) -> Any:
         return part(*positional, **arguments, **sizes)
     except InputError:
         raise
-    except Exception as error:  # foreign settings: a part raises whatever it stumbles over
+    except Exception as error:  # foreign settings: a part may raise any exception
         raise InputError(
             f"{path} has settings that build no {node['_target_']} in this version of musicssl; "
             "use another copy, or train it again."

@@ -21,9 +21,9 @@ def draw_prediction(path: Path, audio: Path, prediction: Prediction) -> Path:
     """Draw the classes with the greatest scores over the spectrum; return the path.
 
     Args:
-        path: Of the picture.
+        path: Path of the picture.
         audio: The recording, read piece by piece.
-        prediction: Of this recording.
+        prediction: Prediction of this recording.
     """
     shown = np.argsort(-prediction.scores, kind="stable")[:_ROWS]
     known = prediction.task != "regression"

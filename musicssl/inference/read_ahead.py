@@ -31,8 +31,8 @@ def read_ahead(paths: Sequence[Path], sample_rate: int) -> Iterator[tuple[Path, 
     """Yield each path with its sound, block by block; a fault is raised where it is reached.
 
     Args:
-        paths: Of recordings.
-        sample_rate: Of the blocks, in Hz.
+        paths: Paths of recordings.
+        sample_rate: Sample rate of the blocks, in Hz.
     """
     queue: Queue[Samples | _End] = Queue(_DEPTH)
     stop = Event()
@@ -61,8 +61,8 @@ def done_ahead(
     """Yield each path with what some work on its sound gives, or with what is wrong with it.
 
     Args:
-        paths: Of recordings.
-        sample_rate: Of the sound, in Hz.
+        paths: Paths of recordings.
+        sample_rate: Sample rate of the sound, in Hz.
         work: To be done with the blocks of a recording.
         at_once: Recordings that are decoded and worked on at a time, one per thread. 1 works on one
             recording and decodes the next one meanwhile.

@@ -21,7 +21,7 @@ def segments(blocks: Iterable[Samples], size: int, least: int, reach: int = 0) -
     The last one is shorter than `least` only if the recording is.
 
     Args:
-        blocks: Of sound, (S,) each, in order.
+        blocks: Blocks of sound, (S,) each, in order.
         size: A multiple of `least`.
         least: Length of the chunks that an encoder embeds together.
         reach: Samples that follow a segment, up to `least`, which it ends with and which the next
@@ -46,7 +46,7 @@ def stream_instances(
 
     Args:
         features: Such as `musicssl.audio.log_mel.LogMel`.
-        blocks: Of sound at its sample rate, (S,) each, in order.
+        blocks: Blocks of sound at its sample rate, (S,) each, in order.
         piece_seconds: Duration of a piece, about.
 
     Raises:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from musicssl.audio.unreadable import printable_path
-from musicssl.cache import csv_field, write_atomically
+from musicssl.documents import csv_field, write_atomically
 from musicssl.errors import InputError
 from musicssl.inference.events import Event
 from musicssl.inference.prediction import Prediction

@@ -122,7 +122,7 @@ def _compare(anchors: Tensor, unit: Tensor, target: Tensor, start: int) -> tuple
     """Return the cross-entropy of each anchor, (n,), and its slope in the logits, (n, N).
 
     The softmax is stabilised by hand, because log-sum-exp and softmax would each compute all
-    exponentials and copy all similarities. The slope is written in place of the logits.
+    exponentials and copy all similarities. The slope overwrites the logits.
 
     Args:
         anchors: Unit vectors divided by the temperature, (n, P).

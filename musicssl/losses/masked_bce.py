@@ -43,7 +43,7 @@ def pseudo_label_bce(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor
     """Average the weighted cross-entropy of cells over *all* cells.
 
     FixMatch, Sohn et al. 2020, https://arxiv.org/abs/2001.07685, equation 4, with a sigmoid for
-    each class in place of the softmax. As in the paper, the sum is divided by the number of all
+    each class instead of the softmax. As in the paper, the sum is divided by the number of all
     cells, so that the term grows with the fraction of selected cells.
 
     Args:

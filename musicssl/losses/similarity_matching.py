@@ -44,7 +44,7 @@ def unfolded(q: Tensor, p: Tensor, classes: Tensor) -> Tensor:
 
 
 def aggregated(q: Tensor, p: Tensor, classes: Tensor, alpha: float) -> Tensor:
-    """Return probabilities of classes mixed with those that the similarities say, (B, C).
+    """Return probabilities of classes, mixed with those from similarities, (B, C).
 
     Equations 11 and 12: alpha p + (1 - alpha) times the sum of q over labelled clips of the class.
 

@@ -31,8 +31,8 @@ class FixMatch(SemiSupervisedMethod):
     `data.b_s=0.125 thresholds=fixed`.
 
     In a multi-label corpus each class of each clip becomes a pseudo-label or not independently, and
-    the loss is averaged over all cells. An observed label always is the target of the strong view,
-    whatever the prediction, because most clips are partly labelled there.
+    the loss is averaged over all cells. An observed label is always the target of the strong view,
+    for any prediction, because most clips are partly labelled there.
 
     Logged with each epoch, in a multi-label corpus: `train/selected_...`, the share of unobserved
     cells that became pseudo-labels, present and absent. Their precision can only be measured on

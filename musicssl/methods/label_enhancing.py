@@ -27,8 +27,8 @@ class LabelEnhancing(Method):
     In the second phase a student learns from scratch with what is left. The student predicts.
 
     Deviations from the author's code: the teacher is that of the last epoch of its phase instead of
-    the best on validation, and the learning rate starts again with the student, where the code goes
-    on from the rate that the teacher ended with.
+    the best on validation, and the learning rate starts again with the student, where the code
+    continues from the rate that the teacher ended with.
 
     Validation in the first phase is the teacher's; none of its epochs is kept as the best.
 
@@ -138,7 +138,7 @@ def doubtful(scores: Tensor, missing: Tensor, share: float) -> Tensor:
     """Return the missing labels of each class with the highest scores, (N, C) bool.
 
     Args:
-        scores: Of a teacher, (N, C).
+        scores: Scores of a teacher, (N, C).
         missing: True where the label was not observed, (N, C).
         share: Fraction of the missing labels of a class, in [0, 1], rounded half up; of equal
             scores the earlier clips'.

@@ -15,14 +15,13 @@ from musicssl.data.label_batches import LabelRows
 from musicssl.errors import InputError
 from musicssl.losses.likelihoods import BoundedGaussian, Likelihood
 from musicssl.methods.base.m2 import M2Method
-from musicssl.methods.base.method import part_of
 from musicssl.methods.base.phases import Phases
 from musicssl.methods.generative.latent_features import KeptLikelihood, LatentFeatures
 from musicssl.methods.generative.pictures import FeatureModel, shown_m2, shown_stacked
 from musicssl.methods.generative.sizes import check_latent_dim, check_widths, hidden_layers
 from musicssl.methods.generative.training_clips import Answered, TrainingClips
 from musicssl.methods.generative.vae import Decoder, vae_bound
-from musicssl.networks.transfer import Columns, Transfer
+from musicssl.networks.transfer import Columns, Transfer, part_of
 
 _M1_STREAM = 2  # makes the order of M1's clips differ from those of musicssl.data.label_batches
 _AT_ONCE = 4096  # clips that are encoded at a time

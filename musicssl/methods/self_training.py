@@ -138,7 +138,8 @@ def most_confident(
     """Return the clips with the most confident answers of each value, and these answers.
 
     Args:
-        probabilities: Of each value, (N, V). The answer of a clip is the most probable value.
+        probabilities: Probabilities of each value, (N, V). The answer of a clip is the most
+            probable value.
         wanted: Number of clips of each value, (V,); fewer if fewer have this answer.
 
     Returns:

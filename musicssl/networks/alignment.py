@@ -17,8 +17,8 @@ class DistributionAlignment(nn.Module):
     the first batch that has both kinds of clips. A sigmoid is treated as a softmax over present
     and absent.
 
-    With `uniform=True` predictions are scaled to a uniform average instead, whatever the labelled
-    clips are: the alignment of SimMatch (Zheng et al. 2022, https://arxiv.org/abs/2203.06915),
+    With `uniform=True` predictions are scaled to a uniform average instead, independently of the
+    labelled clips: the alignment of SimMatch (Zheng et al. 2022, https://arxiv.org/abs/2203.06915),
     p over the moving average of p, normalised. It assumes that classes are equally frequent.
 
     Alignment assumes that labelled and unlabelled clips are drawn from one population. It is wrong

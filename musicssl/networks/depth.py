@@ -9,12 +9,12 @@ def blocks(encoder: nn.Module) -> list[list[nn.Parameter]]:
     """Return the parameters of each layer or block of layers, from the input to the output.
 
     A block is what an encoder defines as one module, in the order of definition: a layer, or a
-    residual block. An `nn.Sequential` of the encoder stands for the modules in it. Modules without
-    a matrix, such as batch norms, belong to the block before them, or to the first one. An encoder
+    residual block. An `nn.Sequential` of the encoder counts as the modules in it. Modules without a
+    matrix, such as batch norms, belong to the block before them, or to the first one. An encoder
     whose modules have another order has a method `blocks_in_order`, which returns them.
 
     Args:
-        encoder: Of any kind.
+        encoder: Encoder of any kind.
     """
     in_order = getattr(encoder, "blocks_in_order", None)
     modules = _children(encoder) if in_order is None else in_order()

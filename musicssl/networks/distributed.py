@@ -57,7 +57,7 @@ def _joined(x: Tensor) -> Tensor:
     whole = torch.cat(_all_gather(x))
     if (
         whole.requires_grad
-    ):  # torch sends gradients as they lie in memory, of transposed rows wrongly
+    ):  # torch sends gradients in the order of memory, which is wrong for transposed rows
         whole.register_hook(torch.Tensor.contiguous)  # type: ignore[no-untyped-call]
     return whole
 

@@ -98,10 +98,10 @@ class _FactorsOfRuns(torch.autograd.Function):
 
 @contextmanager
 def explained_batch_norm() -> Iterator[None]:
-    """Say what to change if a batch norm in training gets a single value of each feature.
+    """Explain what to change if a batch norm in training gets a single value of each feature.
 
     Raises:
-        InputError: Instead of torch's error, which does not say whence the value comes.
+        InputError: Instead of torch's error, which does not explain where the value comes from.
     """
     try:
         yield

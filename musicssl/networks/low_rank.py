@@ -21,7 +21,7 @@ class LowRank(nn.Module):
     code (the paper's text says Gaussian). A 1 x 1 convolution is a linear layer of channels.
 
     Args:
-        weight: Of the layer, (out, in) or (out, in, 1, ...).
+        weight: Weight of the layer, (out, in) or (out, in, 1, ...).
         rank: r.
         alpha: Divided by the rank it scales the product.
     """

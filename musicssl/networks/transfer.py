@@ -117,3 +117,14 @@ def _rows(value: Tensor, other: Tensor, columns: Columns, dim: int) -> Tensor:
     there = [column for column in columns if column is not None]
     rows = other.index_select(dim, torch.tensor(there, dtype=torch.int64)).to(value)
     return value.index_copy(dim, torch.tensor(here, device=value.device, dtype=torch.int64), rows)
+
+
+def part_of(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """Return the `state_dict` of a submodule, given that of the module.
+
+    Args:
+        state: The `state_dict` of the module.
+        name: Dotted name of the submodule.
+    """
+    prefix = f"{name}."
+    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}

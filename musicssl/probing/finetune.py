@@ -157,7 +157,7 @@ class FineTune:
         return fitted
 
     def _head(self, labelled: Embeddings, val: Embeddings, task: Task) -> LinearProbe | None:
-        """Fit the initial head; None stands for weights of 0."""
+        """Fit the initial head; None means weights of 0."""
         if self.from_linear:
             return fit_linear(labelled, val, task)
         if not labelled.mask.any():

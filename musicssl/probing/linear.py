@@ -107,7 +107,7 @@ def fit_linear(
         val: Validation clips; the criterion is the natural loss of the task, averaged over observed
             cells.
         task: The task of the targets.
-        strengths: Strengths to try; of equal losses the first one is kept.
+        strengths: Strengths to try; if losses are equal, the first one is kept.
         tolerance: Tolerance of the fit; see `musicssl.probing.solvers.logistic`. A regression does
             not use it.
 

@@ -38,8 +38,7 @@ class MLP:
         dropout: Probability of dropping a hidden unit in training.
         epochs: Maximum number of epochs. An epoch is a pass over the clips, or as many passes as
             are needed for 5 steps.
-        patience: Number of epochs without an improvement after which a network is no longer
-            trained.
+        patience: Number of epochs without an improvement after which training of a network stops.
         batch_size: Number of clips in a step.
         seed: Seed of the initial hidden units, the order of the clips, and dropout. The caller's
             random generators are not used.

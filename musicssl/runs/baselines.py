@@ -1,8 +1,8 @@
 """Simple baselines beside a run: what a classifier without a network reaches on the same clips.
 
 They are fitted to the training clips and labels of the run and measured on its test clips, so that
-each run says whether a network is worth it. Their scores lie in the cache, named after all that
-they follow from: runs of other methods on the same clips and labels find them.
+each run says whether a network is worth it. Their scores are in the cache, under a name that
+depends on all their inputs: runs of other methods on the same clips and labels find them.
 """
 
 import hashlib
@@ -18,9 +18,10 @@ import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from musicssl.cache import build_checked, file_identity, null_to_nan, read_json, write_json
+from musicssl.cache import build_checked, file_identity
 from musicssl.data.clip_features import Kind, clip_features, has_sound
 from musicssl.data.datamodule import SemiSupervisedDataModule
+from musicssl.documents import null_to_nan, read_json, write_json
 from musicssl.errors import InputError
 from musicssl.evaluation.chance import chance
 from musicssl.evaluation.metrics import metric_info, primary_metric
@@ -84,8 +85,8 @@ def write_baselines(
     If there can be no baselines, what is written says why.
 
     Args:
-        folder: Of the run.
-        datamodule: Of the run.
+        folder: Folder of the run.
+        datamodule: Data module of the run.
         cache: Folder of derived data.
         own: Option of `baseline` if the run is one of them itself, which is left out.
     """
@@ -142,7 +143,7 @@ def verdict(document: Document, name: str) -> str | None:
 
     Args:
         document: See `write_baselines`.
-        name: Of the run.
+        name: Name of the run.
     """
     if document["reason"] is not None:
         return f"No comparison with simple baselines: {document['reason']}"

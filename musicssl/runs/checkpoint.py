@@ -18,6 +18,7 @@ from torch import Tensor
 
 from musicssl.errors import InputError
 from musicssl.evaluation.decisions import Decisions
+from musicssl.runs.former_names import with_current_names
 from musicssl.runs.pretrained import without_weights
 from musicssl.runs.trust import CORPUS_PARTS, METHOD_PARTS, check_parts, check_plain
 
@@ -26,27 +27,6 @@ if TYPE_CHECKING:
 
 KEY = "musicssl"
 DECISIONS = "decisions"
-_FORMER_MODULES = {  # where 0.1.0 had the parts that its checkpoints name; dropped with 0.3
-    **{
-        f"musicssl.augment.{name}": f"musicssl.augment.instances.{name}"
-        for name in ("feature_gain", "feature_mask", "gain", "noise", "resample", "tilt")
-    },
-    **{
-        f"musicssl.augment.{name}": f"musicssl.augment.sound.{name}"
-        for name in ("level", "polarity", "white_noise")
-    },
-    **{
-        f"musicssl.{name}": f"musicssl.networks.{name}"
-        for name in ("pooling", "projector", "teacher")
-    },
-    "musicssl.thresholds": "musicssl.networks.thresholds.prior",
-    "musicssl.networks.thresholds": "musicssl.networks.thresholds.prior",
-    "musicssl.features.log_mel": "musicssl.audio.log_mel",
-    "musicssl.features.waveform": "musicssl.audio.waveform",
-    "musicssl.likelihoods": "musicssl.losses.likelihoods",
-    "musicssl.similarity": "musicssl.losses.similarity",
-    "musicssl.views": "musicssl.augment.views",
-}
 
 
 def check_checkpoint_file(path: Path) -> None:
@@ -80,7 +60,7 @@ def _read(path: Path) -> tuple[dict[str, Any], str]:
             _check_sums(file, path.stat().st_size)
             file.seek(0)
             content = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # on foreign bytes torch's reader raises whatever it stumbles over
+    except Exception as error:  # torch's reader may raise any exception on foreign bytes
         raise InputError(
             f"{path} is damaged or is not a checkpoint, or it holds code, which is never run; "
             "train the run again or use another."
@@ -114,9 +94,9 @@ class Checkpoint:
     """A checkpoint of a musicssl run, read once.
 
     Attributes:
-        path: Of the file.
+        path: Path of the file.
         digest: SHA-256 of the file.
-        version: Of the musicssl that wrote it.
+        version: Version of the musicssl that wrote it.
         config: The resolved configuration of its run, plain values.
         classes: The names of its classes, in column order.
         sizes: Keyword arguments of the method that its corpus decided.
@@ -150,7 +130,7 @@ class Checkpoint:
         Args:
             content: Of the file.
             digest: SHA-256 of the file.
-            path: Of the file.
+            path: Path of the file.
         """
         made = _description(content[KEY], path)
         made_by = str(made.get("version", "of an unknown version"))
@@ -163,7 +143,7 @@ class Checkpoint:
             path=path,
             digest=digest,
             version=made_by,
-            config=_with_current_names(made["config"]),
+            config=with_current_names(made["config"]),
             classes=tuple(made["classes"]),
             sizes=_checked_sizes(made["sizes"], path),
             data=made["data"] if isinstance(made.get("data"), dict) else {},
@@ -291,7 +271,7 @@ class Checkpoint:
         why = "its settings build no method here"
         try:
             method = instantiate(config, **self.sizes)
-        except Exception as error:  # Hydra raises whatever it stumbles over in foreign settings
+        except Exception as error:  # Hydra may raise any exception on foreign settings
             if isinstance(error.__cause__, InputError):
                 raise error.__cause__ from error
             raise self.unfit(why) from error
@@ -321,7 +301,7 @@ def load_method(
     """Rebuild a trained method from its checkpoint alone.
 
     Args:
-        path: Of the checkpoint.
+        path: Path of the checkpoint.
         trusted: See `Checkpoint.method`.
         trained: As well.
 
@@ -365,20 +345,6 @@ def _checked_sizes(sizes: dict[str, Any], path: Path) -> dict[str, Any]:
                 "task; do not use this file."
             )
     return sizes
-
-
-def _with_current_names(node: Any) -> Any:
-    """Return a configuration whose targets have the names that this version has for them."""
-    if isinstance(node, list):
-        return [_with_current_names(item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    renamed = {key: _with_current_names(value) for key, value in node.items()}
-    target = renamed.get("_target_")
-    if isinstance(target, str):
-        module, dot, name = target.rpartition(".")
-        renamed["_target_"] = f"{_FORMER_MODULES.get(module, module)}{dot}{name}"
-    return renamed
 
 
 def unfit(path: Path, made_by: str, why: str) -> InputError:

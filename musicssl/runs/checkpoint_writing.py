@@ -1,4 +1,4 @@
-"""Writing checkpoints: whole or not at all, with what it takes to rebuild their method."""
+"""Writing checkpoints: whole or not at all, with all that is needed to rebuild their method."""
 
 import json
 import os

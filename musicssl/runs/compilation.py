@@ -46,7 +46,7 @@ def chosen_mode(mode: str, device: torch.device, of_sound: bool, steps: float) -
 
     Args:
         mode: The setting.
-        device: Of training.
+        device: Device of training.
         of_sound: Whether the networks read sound.
         steps: Training steps that the run has before it.
     """
@@ -72,7 +72,7 @@ class CompiledNetworks(pl.Callback):
     """Compile what a method computes in its training steps; see `Method.compiled`.
 
     Validation and test are not compiled: their batches have other sizes, for each of which torch
-    would compile again. Neither weights nor checkpoints know of it.
+    would compile again. Weights and checkpoints stay the same.
 
     Args:
         mode: See `chosen_mode`.

@@ -28,8 +28,8 @@ def state_to_train_on(
     longer training. The learning rate follows the schedule of the longer run from there.
 
     Args:
-        folder: Of the run that goes on, which has no state of its own yet.
-        settings: Of the run that goes on.
+        folder: Folder of the run that goes on, which has no state of its own yet.
+        settings: Settings of the run that goes on.
         made_of: Hashes of what it is made from, by name.
 
     Raises:
@@ -67,7 +67,7 @@ def state_to_train_on(
 
 
 def _check_longer(name: str, earlier: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Make sure that training goes on for longer, in the unit of the earlier run."""
+    """Check that the new run trains for longer, in the unit of the earlier run."""
     for budget in _BUDGETS:
         before, then = earlier.get(budget), now.get(budget)
         if before is None or before == -1:

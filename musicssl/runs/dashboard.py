@@ -4,11 +4,11 @@ Without an account or a network everything is recorded offline, in `wandb/` insi
 run, and `wandb sync` uploads it later. A key (WANDB_API_KEY, `wandb login`) makes runs live;
 WANDB_MODE, WANDB_PROJECT and WANDB_ENTITY mean what they always do, but nobody is asked for a key.
 
-A training run is one run there, however often it is interrupted: its id lies in `wandb/id`. What is
-shown of an epoch is its row in history.csv, at the step of its number, and a run that goes on is
-first given the rows that it lacks. Online these are the ones behind the last that the server has.
-Offline wandb cannot resume (0.31 writes a second file that starts at step 0 and knows nothing of
-the first), so these are all of them, and the file of the interrupted part is removed.
+A training run is one run there, however often it is interrupted: its id is in `wandb/id`. An epoch
+is shown as its row in history.csv, at the step of its number. A run that continues first gets the
+rows that it lacks. Online these are the ones behind the last that the server has. Offline wandb
+cannot resume (0.31 writes a second file that starts at step 0 and knows nothing of the first), so
+these are all of them, and the file of the interrupted part is removed.
 
 A process killed outright leaves a file without an end, up to its last second. `wandb sync` takes
 that for a failed run.
@@ -33,7 +33,7 @@ from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities import rank_zero_only
 from wandb.sdk.lib.wbauth import read_netrc_auth
 
-from musicssl.cache import write_atomically
+from musicssl.documents import write_atomically
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.history import read_history
 from musicssl.runs.probes.folder import ProbeFolder
@@ -46,7 +46,7 @@ _SETTINGS: dict[str, Any] = {
     "console": "off",  # what is printed stays in the terminal
     "save_code": False,
     "x_disable_stats": True,  # no thread that samples the machine
-    "allow_offline_artifacts": False,  # tables lie in the run's folder, not in the home folder
+    "allow_offline_artifacts": False,  # tables are in the run's folder, not in the home folder
     "max_end_of_run_history_metrics": 0,  # the run prints a table of its own
     "max_end_of_run_summary_metrics": 0,
     "x_transaction_log_flush_interval": 1.0,  # seconds; a kill costs no more than that
@@ -63,10 +63,10 @@ class Dashboard(Logger):
     training step.
 
     Args:
-        folder: Of the run.
-        project: That the run is shown in.
-        name: Of the run, the path of its folder.
-        seed: Of the run.
+        folder: Folder of the run.
+        project: Project that the run is shown in.
+        name: Name of the run, the path of its folder.
+        seed: Seed of the run.
         sweep: The word typed after `sweep=`, the group of all its runs; without one, runs that
             differ only in the seed form a group.
         method: The word typed after `method=`; the job type, and a tag.
@@ -130,7 +130,7 @@ class Dashboard(Logger):
         if run is None or (status == "success" and not self._folder.is_complete):
             return
         self._run = None
-        with self._expendable(), run:  # whatever happens within, it is closed
+        with self._expendable(), run:  # it is closed after any error
             self._log_epochs(run)
             if status == "success":
                 self._log_results(run)
@@ -185,8 +185,8 @@ def log_probe(folder: Path, project: str) -> None:
     of wandb is a warning, as in training.
 
     Args:
-        folder: Of the probe, see `musicssl.runs.probes.folder`.
-        project: That a probe is shown in that has no training run.
+        folder: Folder of the probe, see `musicssl.runs.probes.folder`.
+        project: Project that a probe is shown in that has no training run.
     """
     files = ProbeFolder(folder)
     document = files.document()
@@ -241,7 +241,7 @@ def _joined(files: ProbeFolder, training: Mapping[str, str]) -> wandb.Run | None
 def _shown(
     files: ProbeFolder, document: Mapping[str, Any], training: Mapping[str, str], project: str
 ) -> dict[str, Any]:
-    """Say how a probe is shown that is a run of its own."""
+    """Return how a probe is shown as a separate run."""
     source, corpus, probe = (document[key] for key in ("source", "corpus", "probe"))
     settings = files.settings()
     return {
@@ -287,7 +287,7 @@ def _begin(folder: Path, **shown: Any) -> wandb.Run:
     """Begin the run that a folder is, or go on with it.
 
     Args:
-        folder: Of the run.
+        folder: Folder of the run.
         **shown: Of `wandb.init`: what it is called, and where it is found.
     """
     mode = _mode()
@@ -305,7 +305,7 @@ def _init(folder: Path, mode: _Mode, shown: Mapping[str, Any]) -> wandb.Run:
     run_id, own = _id(folder), _id_file(folder).parent
     if mode != "disabled":
         for part in own.glob("offline-run-*"):
-            shutil.rmtree(part)  # all of it lies in the folder, and is logged again
+            shutil.rmtree(part)  # all of it is in the folder, and is logged again
     if mode == "offline":
         log.info("Upload this run with: wandb sync %s", own)
     return wandb.init(

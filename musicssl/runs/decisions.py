@@ -40,15 +40,15 @@ def write_decisions(
     """Choose thresholds and temperatures, put them into the checkpoint, and test them.
 
     Args:
-        folder: Of the run.
+        folder: Folder of the run.
         validation: Scores of the validation clips, with the labels that the run may see.
         test: Scores of the test clips.
         events: Thresholds and filters of events; see `events_on_validation`.
-        shares: Of the training labels of each class that are present, (C,), to draw thresholds
-            over; NaN for a class without labels.
+        shares: Shares of the training labels of each class that are present, (C,), to draw
+            thresholds over; NaN for a class without labels.
 
     Returns:
-        What metrics.json says of them; None for a regression.
+        Their entry in metrics.json; None for a regression.
     """
     if not task_named(test.task).has_classes:
         return None
@@ -72,7 +72,7 @@ def events_on_validation(
 
     Args:
         method: Trained, in evaluation mode.
-        datamodule: That it was trained with.
+        datamodule: Data module that it was trained with.
         mask: True where the run may see the label of a validation clip, (N, C).
     """
     corpus, rows = datamodule.corpus, datamodule.rows("val")

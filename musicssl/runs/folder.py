@@ -30,14 +30,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from musicssl.cache import discard, read_json, write_atomically, write_json
+from musicssl.cache import discard
+from musicssl.documents import read_json, write_atomically, write_json
 from musicssl.errors import InputError
 from musicssl.runs.settings import differences, is_of_0_1, load_settings, settings_text
 
 
 @dataclass(frozen=True)
 class ResultFolder:
-    """What the folder of a run and that of a probe have alike.
+    """The common part of the folder of a run and the folder of a probe.
 
     Attributes:
         path: The folder.
@@ -191,7 +192,7 @@ class RunFolder(ResultFolder):
             )
 
     def _check_left_behind(self) -> None:
-        """Refuse results or checkpoints of which nothing says how they were made."""
+        """Refuse results or checkpoints without a record of how they were made."""
         for file in (self.metrics, self.best, self.last):
             if file.exists():
                 raise InputError(
@@ -288,12 +289,12 @@ def previous_of(last: Path) -> Path:
 
 
 def check_same_data(place: Path, earlier: Mapping[str, str], now: Mapping[str, str]) -> None:
-    """Compare what a run was made from with what is there now.
+    """Compare the data that a run was made from with the present data.
 
-    What only one side says is not compared: sound may have come into a clip store since.
+    Entries of only one side are not compared: a clip store may have been made since.
 
     Args:
-        place: Of the run, for the message.
+        place: Place of the run, for the message.
         earlier: Hashes by name.
         now: The same.
 
@@ -355,7 +356,7 @@ def _lock(folder: Path, wait: bool) -> int:
 
 
 def _remove_empty(folder: Path, top: Path) -> None:
-    """Remove a folder and those that it is in, up to one of them, as long as they are empty."""
+    """Remove a folder and its parents, up to one of them, while they are empty."""
     folder, top = folder.absolute(), top.absolute()
     for place in (folder, *folder.parents):
         try:

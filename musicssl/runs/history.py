@@ -11,15 +11,15 @@ from musicssl.errors import InputError
 
 
 class History(pl.Callback):
-    """Keep what is logged once an epoch, in a CSV file that grows while the run goes on.
+    """Write what is logged once an epoch to a CSV file that grows during the run.
 
     The rows travel in the checkpoint, so a resumed run continues the file of the interrupted one
     without gap or repetition. The training loss of an epoch that was interrupted within is the mean
-    over the steps after the interruption. Where an epoch was not validated, its `val/` metrics are
+    over the steps after the interruption. If an epoch was not validated, its `val/` metrics are
     NaN.
 
     Args:
-        path: Of the CSV file.
+        path: Path of the CSV file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -72,7 +72,7 @@ def check_convergence(path: Path) -> None:
     """Refuse a run in which the loss left the finite numbers, however well it ended.
 
     Args:
-        path: Of the CSV file; there is none if no epoch was trained.
+        path: Path of the CSV file; there is none if no epoch was trained.
 
     Raises:
         InputError: If so in any epoch, now or before an interruption.

@@ -14,9 +14,9 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from musicssl.cache import csv_field, write_atomically, write_json
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.melodies import Melodies
+from musicssl.documents import csv_field, write_atomically, write_json
 from musicssl.errors import printable
 from musicssl.evaluation.latents.measures import Measures
 from musicssl.figures.feature_axis import feature_axis, level_parts
@@ -44,7 +44,7 @@ class LatentResults:
     """The measures of a latent space, and what they were computed from.
 
     Attributes:
-        names: Of the attributes, (M).
+        names: Names of the attributes, (M).
         clips: The encoded clips.
         measures: Of them.
         walks: Along the dimension of each attribute that has one.
@@ -103,8 +103,8 @@ def write_latents(
     Args:
         folder: To write to; it is made if needed.
         results: What is written.
-        datamodule: Of the clips; its dataset names features, or tokens.
-        summary: That features are decoded to; None if they are not.
+        datamodule: Data module of the clips; its dataset names features, or tokens.
+        summary: Summary that features are decoded to; None if they are not.
     """
     folder.mkdir(parents=True, exist_ok=True)
     table, document = folder / "latents.csv", folder / "latents.json"

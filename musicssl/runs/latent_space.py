@@ -52,7 +52,7 @@ class Walk:
 
     Attributes:
         attribute: Index of the attribute that it is meant to change.
-        dimension: That is moved.
+        dimension: Dimension that is moved.
         places: Its values, equally spaced from two deviations of the clips below their mean to two
             above, (S,).
         decoded: What they are decoded to, the rest of z being that of one clip, (S, ...).
@@ -87,7 +87,7 @@ def walks(
     Args:
         space: The method.
         z: Clips, (N, D).
-        dimensions: Of the attributes, (M).
+        dimensions: Dimensions of the attributes, (M).
         steps: Places on a walk, S, 3 or more.
         attributes: Returns the attributes, (n, M), of what is decoded; None if nothing knows them.
     """

@@ -19,7 +19,7 @@ from musicssl.runs.patience import Patience
 from musicssl.runs.resume import LAST
 
 _STANDARD_ERRORS = 2  # from 0.5 within which an AUROC is called chance
-_FEWEST_EPOCHS = 5  # whose course says something
+_FEWEST_EPOCHS = 5  # that are enough for a warning
 _FLAT = 0.01  # fraction by which a loss has to fall
 _SCORES = ("val/auroc", "val/r2")
 _RISING_WEIGHTS = ("train/weight", "train/capacity")  # of a part of the loss, from 0 up
@@ -48,12 +48,12 @@ def describe_data(datamodule: SemiSupervisedDataModule) -> str:
 def describe_training(
     name: str, method: pl.LightningModule, trainer: pl.Trainer, steps: int
 ) -> str:
-    """Say what is trained, where, and for how long.
+    """Describe what is trained, where, and for how long.
 
     Args:
-        name: Of the run.
+        name: Name of the run.
         method: To be trained.
-        trainer: That trains it.
+        trainer: Trainer that trains it.
         steps: Batches in an epoch, limits of the trainer left aside.
     """
     trained = sum(p.numel() for p in method.parameters() if p.requires_grad)
@@ -81,7 +81,7 @@ def planned_epochs(trainer: pl.Trainer, batches: float) -> int:
     """Return the number of epochs that a run trains for, if nothing stops it before.
 
     Args:
-        trainer: Of the run.
+        trainer: Trainer of the run.
         batches: Batches in an epoch.
     """
     steps = math.ceil(batches / trainer.accumulate_grad_batches)
@@ -95,7 +95,7 @@ def describe_best(path: Path, history: Path, select: str) -> str:
     """Say which epoch was kept and why.
 
     Args:
-        path: Of its checkpoint.
+        path: Path of its checkpoint.
         history: The CSV file of all epochs.
         select: Name of the metric that chose it, or "last".
     """
@@ -110,7 +110,7 @@ def describe_best(path: Path, history: Path, select: str) -> str:
 
 
 def describe_course(history: Path, longer: str) -> list[str]:
-    """Say what went wrong in training, judged by its course: one sentence each with what to try.
+    """Return a sentence for each fault of a training that its history shows, with what to try.
 
     Args:
         history: The CSV file of all epochs.
@@ -155,7 +155,7 @@ def _validated(rows: Sequence[Mapping[str, float]], name: str) -> list[float]:
 
 
 def describe_stop(trainer: pl.Trainer) -> str | None:
-    """Say what ended training before its last epoch, as the setting that did; None if nothing did.
+    """Return the setting that ended training before its last epoch; None if nothing did.
 
     Args:
         trainer: After training.
@@ -183,7 +183,7 @@ def describe_validation(scores: NDArray[np.float32], validated: Mapping[str, Any
     """Say that nothing was learnt, if validation shows it; None otherwise.
 
     Args:
-        scores: Of the validation clips, (N, C).
+        scores: Scores of the validation clips, (N, C).
         validated: Their metrics: `macro` by name, and by class in `per_class`.
 
     Returns:

@@ -15,7 +15,7 @@ class Preemption:
     """Answers the signals of schedulers.
 
     Attributes:
-        number: Of the signal that was sent; None before.
+        number: Number of the signal that was sent; None before.
     """
 
     def __init__(self) -> None:

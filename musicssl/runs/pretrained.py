@@ -1,4 +1,4 @@
-"""What runs have to know of encoders that start from published weights (`encoder.weights=...`)."""
+"""Encoders that start from published weights (`encoder.weights=...`), as runs treat them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ def weights_of(settings: Any) -> str | None:
     """Return the published weights that an encoder starts from, by name or file; None without any.
 
     Args:
-        settings: Of a method, or of an encoder; plain values.
+        settings: Settings of a method, or of an encoder; plain values.
     """
     encoder = _encoder(settings)
     name = encoder.get("weights") if _is_ours(encoder) else None
@@ -33,7 +33,7 @@ def encoder_label(name: str, settings: Any) -> str:
 
     Args:
         name: The word typed after `encoder=`.
-        settings: Of the encoder.
+        settings: Settings of the encoder.
     """
     if hear_module(settings) is not None:
         return f"pretrained_{name}"
@@ -45,7 +45,7 @@ def hear_module(settings: Any) -> str | None:
     """Return the name of the HEAR module that is the encoder; None of another encoder.
 
     Args:
-        settings: Of a method, or of an encoder; plain values.
+        settings: Settings of a method, or of an encoder; plain values.
     """
     encoder = _encoder(settings)
     return str(encoder.get("module")) if _is_of_hear(encoder) else None
@@ -57,7 +57,7 @@ def weights_digest(settings: Any) -> str | None:
     Weights that have a name are known by it.
 
     Args:
-        settings: Of a method, or of an encoder; plain values.
+        settings: Settings of a method, or of an encoder; plain values.
 
     Raises:
         InputError: If one is not there.
@@ -79,7 +79,7 @@ def without_weights(settings: Any) -> Any:
     it once started from, and no path in a checkpoint is read.
 
     Args:
-        settings: Of a method, or of an encoder; plain values.
+        settings: Settings of a method, or of an encoder; plain values.
     """
     if not isinstance(settings, dict):
         return settings

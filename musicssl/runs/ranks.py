@@ -89,7 +89,7 @@ class StopTogether(pl.Callback):
 
 @contextmanager
 def explain_lost_process(trainer: pl.Trainer) -> Iterator[None]:
-    """Say that another process of the run has gone, in place of what its absence makes fail.
+    """Report that another process of the run has ended, instead of the errors that follow.
 
     Raises:
         InputError: If so.

@@ -7,9 +7,9 @@ from typing import Any
 import pytorch_lightning as pl
 from rich.console import Console
 
-from musicssl.cache import null_to_nan, write_json
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.label_count import count_labels
+from musicssl.documents import null_to_nan, write_json
 from musicssl.errors import printable
 from musicssl.evaluation.metrics import Metrics
 from musicssl.evaluation.predictions import Predictions, Scorer, measure, predict_clips
@@ -42,10 +42,10 @@ def write_results(
     settings can be chosen without looking at the latter.
 
     Args:
-        folder: Of the run.
-        datamodule: That the method was trained with.
+        folder: Folder of the run.
+        datamodule: Data module that the method was trained with.
         method: The trained method, in evaluation mode.
-        layout: Of a map of embeddings, if the method learns some; see
+        layout: Layout of a map of embeddings, if the method learns some; see
             `musicssl.figures.embedding_map`.
         stopped_by: The setting that ended training before its last epoch, if one did.
         trained: How much the method was trained, as `amount_of_training` counts it; None for one
@@ -115,9 +115,9 @@ def show_results(
     """Print the table of a complete run and where the rest is.
 
     Args:
-        folder: Of the run.
+        folder: Folder of the run.
         artifacts: Of its method.
-        name: Of the run, to show simple baselines beside it; None for the run alone.
+        name: Name of the run, to show simple baselines beside it; None for the run alone.
     """
     document = folder.result()
     baselines = None if name is None else read_baselines(folder)

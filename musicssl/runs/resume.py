@@ -30,7 +30,7 @@ class ResumeCheckpoint(CheckpointCallback):
     behind the one that tracks the best epoch, so that it holds that state too.
 
     Args:
-        path: Of the file.
+        path: Path of the file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -93,7 +93,7 @@ def find_resumable(folder: RunFolder, data: Mapping[str, str]) -> Resumable:
     Without the best epoch so far, which cannot be trained again alone, the run begins again.
 
     Args:
-        folder: Of the run.
+        folder: Folder of the run.
         data: Hashes of what the run is made from now, by name.
 
     Raises:
@@ -131,7 +131,7 @@ class BestCheckpoint(ModelCheckpoint):
     Lightning forgets what the best epoch was when the run's folder has been moved; this does not.
 
     Args:
-        path: Of the file.
+        path: Path of the file.
         metric: What is compared, by the name it is logged with: the least of a name that ends in
             "loss", the greatest of any other. "last" to compare nothing and keep the last epoch.
     """

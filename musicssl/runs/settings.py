@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from musicssl.cache import load_yaml
+from musicssl.documents import load_yaml
 
 # The one list of settings without a bearing on results. A name stands for all settings below it.
 NO_BEARING = (
@@ -155,18 +155,18 @@ def _compared(key: str, value: Any) -> str:
 def folder_label(
     choices: Mapping[str, str], settings: Mapping[str, Any], elsewhere: Sequence[str] = ()
 ) -> str:
-    """Return the part of a folder's name that tells what differs from the defaults.
+    """Return the part of a folder's name for the settings that differ from the defaults.
 
-    Paths are left out: a corpus is the same wherever it lies. Files that are heard, and several
-    that are put side by side, are named without their folders. A label that is too long for a file
-    system is cut, and ends with a hash of all of it.
+    Paths are left out: a corpus is the same in every place. Files of sound, and several files that
+    are joined, are named without their folders. A label that is too long for a file system is cut,
+    and ends with a hash of all of it.
 
     >>> folder_label({"encoder": "gru"}, {"encoder.dropout": 0.30, "data.root": "/data"})
     'encoder-gru_encoder.dropout-0.3'
 
     Args:
         choices: Option by group, where it is not the default.
-        settings: Value by path, where it is not what the options bring.
+        settings: Value by path, if it differs from the value in the chosen options.
         elsewhere: Settings that are other parts of the folder's path; all below them count too.
     """
     named = {

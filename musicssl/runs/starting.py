@@ -22,7 +22,7 @@ class Start:
     """A trained network to start from.
 
     Attributes:
-        path: Of the file or folder.
+        path: Path of the file or folder.
         digest: SHA-256 of the file; of a folder that of the file with the checksums.
         classes: The names of its classes, in column order.
         state: The state of its method.
@@ -93,7 +93,7 @@ def encoder_of(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def features_of(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the settings of a run's features; empty if its corpus brings instances of its own."""
+    """Return the settings of a run's features; empty if its corpus already has instances."""
     features, dataset = _section(config, "dataset", "features"), _section(config, "dataset")
     of_openmic = str(dataset.get("_target_")).startswith("musicssl.datasets.openmic.")
     of_sound = str(features.get("_target_")).endswith(".Waveform")
@@ -117,17 +117,17 @@ def start_method(
     """Start a method from the network of another run, of whatever method and classes.
 
     The encoder is taken as it is. Of the pooling is taken what has the same name and shape; classes
-    are found by their names, so that those that both runs have keep what was learnt of them.
+    are matched by name, so that classes of both runs keep their weights.
 
     Args:
         method: To be filled.
         start: The network to start from.
         classes: The classes of the corpus at hand.
-        settings: Of the run, plain values.
-        sizes: Of the corpus at hand.
+        settings: Settings of the run, plain values.
+        sizes: Sizes of the corpus at hand.
 
     Returns:
-        Sentences that say what was taken and what is new, and warn of features that differ.
+        Sentences that list what was taken and what is new, and warn if features differ.
 
     Raises:
         InputError: If the encoder, its features or the sample rate is another.
@@ -234,7 +234,7 @@ def _another_network(
     features: Sequence[_Difference],
     sizes: Mapping[str, Any],
 ) -> InputError:
-    """Return the error that encoders differ, with what differs and what to type."""
+    """Return the error for encoders that differ: the differences, and what to type."""
     differences = [*encoders, *features]
     if differences:
         return InputError(
@@ -260,7 +260,7 @@ def _another_network(
 def _described(
     start: Start, taken: Transfer, classes: Sequence[str], columns: Columns | None
 ) -> str:
-    """Say what was taken and what is new."""
+    """List what was taken and what is new."""
     if columns is None and not taken.new:
         return f"Starting from {start.path}: all weights, for the same classes."
     said = f"Starting from {start.path}: the encoder is loaded"

@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from musicssl.cache import csv_field
+from musicssl.documents import csv_field
 from musicssl.errors import printable
 from musicssl.evaluation.metrics import METRICS, metric_info, primary_metric
 
@@ -43,7 +43,7 @@ def metrics_table(
         per_class: As in `musicssl.evaluation.metrics.Metrics`, (C) each; a column for each. "both"
             heads the means over the values absent and present.
         macro: As there.
-        width: Of the table at most, in columns of the terminal.
+        width: Width of the table at most, in columns of the terminal.
         others: Macro means of other classifiers of the same clips, by their names.
 
     Returns:
@@ -113,7 +113,7 @@ def write_metrics_csv(
 ) -> Path:
     """Write a row for each class and one named "macro", every value in full precision.
 
-    Names are written as `musicssl.cache.csv_field` has them. An undefined value reads "nan". The
+    Names are written as by `musicssl.documents.csv_field`. An undefined value reads "nan". The
     macro row has no counts. Metrics of clips as a whole are the last columns, which are empty in
     the rows of the classes.
 

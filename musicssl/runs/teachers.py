@@ -29,7 +29,7 @@ def teacher_in(settings: Mapping[str, Any]) -> tuple[Path, Kind] | None:
     """Return the file that teaches a run, and what it gives; None if there is none.
 
     Args:
-        settings: Of the run, plain values.
+        settings: Settings of the run, plain values.
 
     Raises:
         InputError: If there are two, or one is no path.
@@ -77,8 +77,8 @@ def read_teacher(
     """Read the outputs of a teacher for clips, or compute them once with its network.
 
     Args:
-        path: Of embeddings, .npz or .parquet, which are the logits of classes if `kind` says so; or
-            of a checkpoint, whose embeddings or logits of all clips are cached.
+        path: Path of embeddings, .npz or .parquet, which are the logits of classes if `kind` says
+            so; or of a checkpoint, whose embeddings or logits of all clips are cached.
         kind: What it gives.
         classes: The classes of the corpus.
         extraction: For a checkpoint.

@@ -33,7 +33,7 @@ _OF_HEAR = (
     "musicssl.encoders.hear",
     "musicssl.encoders.pretrained.hear",
 )  # import a module by name
-_HEAR = "musicssl.hear"  # a HEAR module that runs nothing of what it reads
+_HEAR = "musicssl.hear"  # a HEAR module that executes nothing of the files it reads
 _OF_HYDRA = ("_target_", "_partial_", "_recursive_", "_convert_")  # "_args_" are arguments
 _PLAIN = (str, int, float, bool, type(None))
 _MOST_VALUES, _DEEPEST = 100_000, 50  # of settings, far more than any run has
@@ -46,8 +46,8 @@ def check_plain(settings: Any, path: Path | str) -> None:
     each of its values is counted as often as it is reached.
 
     Args:
-        settings: Of any type.
-        path: Of the file that holds the settings.
+        settings: Settings of any type.
+        path: Path of the file that holds the settings.
 
     Raises:
         InputError: If there is an interpolation, a value of another type, or too much of all.
@@ -85,7 +85,7 @@ def check_parts(config: Any, trusted: Sequence[str], path: Path | str) -> None:
         config: Plain dicts, lists, strings and numbers.
         trusted: Packages or modules. A part must be named through one of them, and defined in one:
             `musicssl.methods.att.torch.load` is neither a name nor a part of musicssl.
-        path: Of the file that holds the settings.
+        path: Path of the file that holds the settings.
 
     Raises:
         InputError: If a name is not trusted or cannot be imported, if settings are not resolved, or
@@ -168,7 +168,7 @@ def _check_module(name: Any, trusted: Sequence[str], path: Path | str) -> None:
 
 
 def _may_be_configured(part: Any, name: str) -> bool:
-    """Whether settings may name a part: in musicssl not what is private, nor commands of corpora.
+    """Whether settings may name a part: not private parts of musicssl, not commands of corpora.
 
     A corpus is a class, or the function that has the name of its module; the others download and
     write files.

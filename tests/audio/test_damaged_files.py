@@ -14,11 +14,11 @@ import pytest
 import soundfile
 
 from musicssl.audio.decode import count_samples, read_audio, read_stretch
+from musicssl.audio.file_stores import file_store
 from musicssl.audio.inspection import inspect
 from musicssl.audio.instances import instance_store
 from musicssl.audio.log_mel import LogMel
 from musicssl.audio.sound_files import sound_files
-from musicssl.audio.store import file_store
 from musicssl.audio.unreadable import UnreadableAudioError
 
 pytestmark = [

@@ -10,11 +10,11 @@ import soundfile
 
 from musicssl.audio.av_reader import AV_SUFFIXES, has_av
 from musicssl.audio.decode import count_samples, read_audio, read_stretch, resampled_length
+from musicssl.audio.file_stores import file_store
 from musicssl.audio.inspection import inspect
 from musicssl.audio.instances import instance_store
 from musicssl.audio.log_mel import LogMel
 from musicssl.audio.sound_files import sound_files
-from musicssl.audio.store import file_store
 from musicssl.audio.unreadable import UnreadableAudioError
 
 RATE = 44_100

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from musicssl.cli import training
+from musicssl.cli.app import resolved
 from musicssl.cli.conf import conf_folder
 from musicssl.cli.overrides import override_errors
 from musicssl.errors import InputError, input_error
@@ -83,6 +84,7 @@ REFUSED = {
     "data=[]": "data=[] is no value for data; python train.py --help shows",
     "++data=nan": "data holds several settings; change one, data.NAME=VALUE.",
     "name=[1]": "name must be a word",
+    "continue_from={a:1}": "continue_from must be a word",
     "name=${nothing}": "the settings cannot be resolved",
 }
 
@@ -216,7 +218,7 @@ def test_random_overrides_run_or_end_in_a_sentence(tmp_path, monkeypatch, say):
     for name in ("write_results", "show_results"):
         monkeypatch.setattr(results, name, lambda *_: None)
     config = composed("train", tmp_path, *QUICK)
-    keys = [str(key) for key in training.resolved(config)]
+    keys = [str(key) for key in resolved(config)]
     for section in ("data", "trainer", "optimizer", "encoder", "finetune", "pooling"):
         keys += [f"{section}.{key}" for key in config[section] if key != "_target_"]
     drawn, unexplained, refused, tried = random.Random(0), [], 0, 100

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from musicssl.data.clips import InstanceClips, JoinedClips, SoundClips, clips_of
+from musicssl.data.clips import InstanceClips, SoundClips, clips_of
 from musicssl.errors import InputError
 from tests.support.tiny import Tiny
 from tests.support.tiny_sound import RATE, ArraySound, TinySound
@@ -72,18 +72,6 @@ def test_instances_are_served_whole_wherever_the_place():
     assert piece.lengths.tolist() == corpus.lengths[rows].tolist()
 
 
-def test_joined_clips_are_those_of_each_corpus_in_the_order_asked_for():
-    other = SoundClips(ArraySound([-recording for recording in RECORDINGS]), 6)
-    joined = JoinedClips(sound(), other, 3)
-    rows, places = np.array([3, 0, 4, 2, 5]), np.linspace(0, 0.9, 5)[:, None]
-    piece = joined.crop(rows, places)
-    for row, place, x, length in zip(rows, places, piece.x, piece.lengths, strict=True):
-        source, own = (sound(), row) if row < 3 else (other, row - 3)
-        alone = source.crop(np.array([own]), place[None])
-        assert torch.equal(x, alone.x[0])
-        assert length == (6 if alone.lengths is None else alone.lengths[0])
-
-
 def test_crops_of_a_clip_follow_each_other_and_are_those_of_single_places():
     rows, places = np.array([2, 1, 0]), np.random.default_rng(0).random((3, 4))
     piece = sound().crop(rows, places)
@@ -118,36 +106,6 @@ def test_adjacent_crops_start_on_the_grid():
     assert set(map(tuple, starts.reshape(-1, 2).tolist())) == {(0, 10), (5, 15)}
 
 
-def test_joined_clips_keep_the_crops_of_a_clip_together():
-    joined = JoinedClips(sound(), SoundClips(ArraySound(RECORDINGS[::-1]), 6), 3)
-    rows, places = np.array([3, 0, 5]), np.random.default_rng(0).random((3, 2))
-    piece = joined.crop(rows, places)
-    parts = [joined.crop(rows[i : i + 1], places[i : i + 1]) for i in range(3)]
-    assert torch.equal(piece.x, torch.cat([part.x for part in parts]))
-
-
-def test_whole_clips_of_both_corpora_are_those_of_each_in_the_order_asked_for():
-    joined = JoinedClips(sound(), SoundClips(ArraySound([-one for one in RECORDINGS]), 6), 3)
-    piece = joined.whole(np.array([5, 1, 0, 4]))
-    assert piece.lengths.tolist() == [25, 4, 10, 4]
-    for x, expected in zip(
-        piece.x, (-RECORDINGS[2], *RECORDINGS[1::-1], -RECORDINGS[1]), strict=True
-    ):
-        assert np.array_equal(x[: len(expected)], expected)
-        assert not x[len(expected) :].any()
-    batches = [batch.tolist() for batch in joined.batches(np.array([4, 0, 5, 1, 2]), 2)]
-    assert batches == [[0, 1], [2], [4, 5]]
-
-
-def test_joined_instances_of_different_counts_are_padded():
-    short, long = np.ones((2, 3, 4), np.float32), np.ones((2, 5, 4), np.float32)
-    joined = JoinedClips(InstanceClips(short, None), InstanceClips(long, None), 2)
-    piece = joined.crop(np.array([2, 0]), np.zeros((2, 1)))
-    assert piece.lengths.tolist() == [5, 3]
-    assert piece.x.sum((1, 2)).tolist() == [20, 12]
-    assert joined.num_instances == 5
-
-
 def test_the_grid_of_labels_in_time_is_the_seconds_of_the_corpus():
     clips = clips_of(TinySound().load(), 2.0, on_grid=True)
     assert isinstance(clips, SoundClips)
@@ -169,11 +127,8 @@ def test_an_empty_crop_is_refused():
 
 
 def test_only_sound_is_worth_reading_ahead():
-    instances = InstanceClips(np.zeros((2, 3, 4), np.float32), None)
-    assert not instances.reads_files
+    assert not InstanceClips(np.zeros((2, 3, 4), np.float32), None).reads_files
     assert sound().reads_files
-    assert not JoinedClips(instances, instances, 2).reads_files
-    assert JoinedClips(sound(), sound(), 3).reads_files
 
 
 def test_a_layer_of_a_larger_array_is_read_without_a_copy_of_all_of_it():

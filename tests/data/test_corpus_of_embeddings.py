@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from musicssl.data.corpus import check_corpus, embedded_corpus
+from musicssl.data.checks import check_corpus
+from musicssl.data.corpus import embedded_corpus
 from tests.support.tiny import Tiny
 from tests.support.tiny_sound import TinySound
 

@@ -6,8 +6,9 @@ import torch
 
 from musicssl.audio.store import build_store
 from musicssl.data.batches import BatchLoader
-from musicssl.data.clips import JoinedClips, SoundClips, as_stored
+from musicssl.data.clips import SoundClips
 from musicssl.data.datamodule import SemiSupervisedDataModule
+from musicssl.data.joined_clips import JoinedClips, as_stored
 from musicssl.data.sending import as_floats
 from tests.support.tiny_sound import ArraySound, TinySound
 

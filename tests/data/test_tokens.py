@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from musicssl.data.checks import check_corpus
 from musicssl.data.clips import clips_of
-from musicssl.data.corpus import LoadedCorpus, check_corpus, embedded_corpus
+from musicssl.data.corpus import LoadedCorpus, embedded_corpus
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.needs import Needs
 from musicssl.errors import InputError

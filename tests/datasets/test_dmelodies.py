@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from musicssl.data.corpus import check_corpus
+from musicssl.data.checks import check_corpus
 from musicssl.data.melodies import Melodies
 from musicssl.datasets.dmelodies import DMelodies
 from musicssl.datasets.synthesis.melodies import COUNT, SLUR, factors_in, factors_of

@@ -8,7 +8,8 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from musicssl.data.corpus import Corpus, LoadedCorpus, check_corpus, embedded_corpus
+from musicssl.data.checks import check_corpus
+from musicssl.data.corpus import Corpus, LoadedCorpus, embedded_corpus
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.datasets.embeddings import EmbeddingsFile
 from musicssl.datasets.formats.embeddings_file import save_embeddings

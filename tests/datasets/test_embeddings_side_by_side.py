@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from musicssl.cli import training
+from musicssl.data.checks import check_corpus
 from musicssl.data.clip_features import clip_features
-from musicssl.data.corpus import check_corpus, embedded_corpus
+from musicssl.data.corpus import embedded_corpus
 from musicssl.datasets.embeddings import EmbeddingsFile
 from musicssl.datasets.formats.embeddings_file import save_embeddings
 from musicssl.errors import InputError

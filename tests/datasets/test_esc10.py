@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from musicssl.audio.log_mel import LogMel
-from musicssl.data.corpus import check_corpus
+from musicssl.data.checks import check_corpus
 from musicssl.datasets.esc10 import CLASSES, ESC10, main
 from musicssl.errors import InputError
 

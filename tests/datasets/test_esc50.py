@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from musicssl.audio.log_mel import LogMel
-from musicssl.data.corpus import check_corpus
+from musicssl.data.checks import check_corpus
 from musicssl.datasets.esc50 import ESC50, TABLE, main
 from musicssl.errors import InputError
 from tests.support.made_once import made_once

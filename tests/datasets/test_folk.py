@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from musicssl.data.corpus import check_corpus
+from musicssl.data.checks import check_corpus
 from musicssl.data.melodies import Melodies
 from musicssl.datasets.folk import Folk
 from musicssl.errors import InputError

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from musicssl.data.corpus import check_corpus
+from musicssl.data.checks import check_corpus
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.datasets.folk_composed import FolkComposed
 from musicssl.datasets.synthesis.bars import attributes_of

@@ -11,7 +11,7 @@ import soundfile
 from musicssl.audio.decode import read_audio
 from musicssl.audio.log_mel import LogMel
 from musicssl.audio.waveform import Waveform
-from musicssl.data.corpus import check_corpus
+from musicssl.data.checks import check_corpus
 from musicssl.datasets.gtzan import CLASSES, GTZAN, main
 from musicssl.errors import InputError
 from tests.support.made_once import made_once

@@ -8,7 +8,7 @@ import soundfile
 from musicssl.audio.decode import read_audio
 from musicssl.audio.log_mel import LogMel
 from musicssl.audio.waveform import Waveform
-from musicssl.data.corpus import check_corpus
+from musicssl.data.checks import check_corpus
 from musicssl.datasets.irmas import ARCHIVES, CLASSES, INSTRUMENTS, IRMAS, TESTING, download, main
 from musicssl.errors import InputError
 from tests.support.publisher import Publisher, files_in

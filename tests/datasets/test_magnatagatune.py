@@ -9,7 +9,7 @@ import soundfile
 
 from musicssl.audio.log_mel import LogMel
 from musicssl.audio.waveform import Waveform
-from musicssl.data.corpus import check_corpus
+from musicssl.data.checks import check_corpus
 from musicssl.datasets.magnatagatune import (
     ALL,
     BROKEN,

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from musicssl.audio.log_mel import LogMel
 from musicssl.audio.waveform import Waveform
-from musicssl.data.corpus import check_corpus
+from musicssl.data.checks import check_corpus
 from musicssl.datasets.medley_solos_db import (
     CLASSES,
     CLIPS,

@@ -10,7 +10,7 @@ import soundfile
 from musicssl.audio.decode import read_audio
 from musicssl.audio.log_mel import LogMel
 from musicssl.audio.waveform import Waveform
-from musicssl.data.corpus import check_corpus
+from musicssl.data.checks import check_corpus
 from musicssl.datasets.nsynth import (
     FAMILIES,
     HIGHEST_PITCH,

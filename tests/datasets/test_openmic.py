@@ -12,7 +12,8 @@ from scipy.signal import resample_poly
 
 from musicssl.audio.log_mel import LogMel
 from musicssl.audio.waveform import Waveform
-from musicssl.data.corpus import Corpus, check_corpus
+from musicssl.data.checks import check_corpus
+from musicssl.data.corpus import Corpus
 from musicssl.datasets.base.command import corpus_command
 from musicssl.datasets.base.download import Archive
 from musicssl.datasets.formats.openmic import SCALINGS

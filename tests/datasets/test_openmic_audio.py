@@ -8,7 +8,7 @@ import soundfile
 
 from musicssl.audio.log_mel import LogMel
 from musicssl.audio.waveform import Waveform
-from musicssl.data.corpus import check_corpus
+from musicssl.data.checks import check_corpus
 from musicssl.datasets.openmic import OpenMIC, OpenMICAudio, main
 from musicssl.errors import InputError
 from tests.support.made_once import made_once

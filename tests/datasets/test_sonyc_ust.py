@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from musicssl.audio.log_mel import LogMel
-from musicssl.data.corpus import check_clips
+from musicssl.data.checks import check_clips
 from musicssl.datasets.sonyc_ust import TAXONOMY, UNCERTAIN, SonycUST, main
 from musicssl.errors import InputError
 

@@ -7,7 +7,7 @@ import pytest
 
 from musicssl.audio.log_mel import LogMel
 from musicssl.audio.waveform import Waveform
-from musicssl.data.corpus import check_corpus
+from musicssl.data.checks import check_corpus
 from musicssl.datasets.synthband_notes import PITCHES, SynthbandNotes
 from musicssl.datasets.synthesis.instruments import CLASSES, INSTRUMENTS
 from musicssl.errors import InputError

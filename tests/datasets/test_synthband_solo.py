@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from musicssl.data.corpus import check_corpus
+from musicssl.data.checks import check_corpus
 from musicssl.datasets.synthband import Synthband
 from musicssl.datasets.synthband_solo import SynthbandSolo
 from musicssl.datasets.synthesis.instruments import CLASSES

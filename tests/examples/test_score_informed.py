@@ -13,7 +13,7 @@ from examples.score_informed.alignment import aligned, distances, pieces, warpin
 from examples.score_informed.method import mean_absolute_error, rating_contrast
 from examples.score_informed.networks import ContourNet, Cosine, DistMatNet, JointEmbedNet
 from examples.score_informed.performances import FRAME, Folder, Performances, played
-from musicssl.data.corpus import check_corpus
+from musicssl.data.checks import check_corpus
 from musicssl.errors import InputError
 from tests.support.commands import ROOT, shell
 

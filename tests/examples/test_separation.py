@@ -14,7 +14,7 @@ from examples.separation.corpora import Bands, Musdb
 from examples.separation.measures import bss_eval
 from examples.separation.method import median_filtered
 from examples.separation.network import SeparationUNet
-from musicssl.data.corpus import check_corpus
+from musicssl.data.checks import check_corpus
 from musicssl.errors import InputError
 from tests.support.commands import ROOT, shell
 

@@ -17,7 +17,7 @@ from musicssl.audio.log_mel import LogMel
 from musicssl.augment.chain import Chain
 from musicssl.augment.views import Views
 from musicssl.batch import Batch
-from musicssl.data.corpus import check_corpus
+from musicssl.data.checks import check_corpus
 from musicssl.errors import InputError
 from musicssl.losses.contrastive import contrastive_loss
 from musicssl.networks.pooling import MeanPooling

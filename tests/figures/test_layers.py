@@ -23,5 +23,5 @@ def test_weights_have_no_rings():
     figure = draw_layers(["0", "1", "2"], {"all": [0.2, 0.5, 0.3]}, "weight", "T")
     [axes] = figure.axes
     assert axes.get_xlabel() == "layer"
-    assert [len(one.get_offsets()) for one in axes.collections] == [0]
+    assert not axes.collections
     figure.canvas.draw()

@@ -9,8 +9,8 @@ import pytest
 from safetensors.numpy import load_file
 
 import musicssl
-from musicssl.cache import read_json, write_json
 from musicssl.cli.export import main as export
+from musicssl.documents import read_json, write_json
 from musicssl.errors import InputError
 from musicssl.inference.exported import CARD, CONFIG, WEIGHTS
 from musicssl.runs.checkpoint import Checkpoint

@@ -17,11 +17,10 @@ from musicssl.errors import InputError
 from musicssl.evaluation.metrics import per_class_metrics
 from musicssl.losses.likelihoods import Bernoulli
 from musicssl.methods.joint_dgm import JointDGM
-from musicssl.runs.checkpoint import load_method
 from musicssl.runs.history import read_history
-from tests.support import interrupted, probing_command
-from tests.support.arrays import arrays_in
+from tests.support import interrupted
 from tests.support.tiny import Tiny
+from tests.support.trained_run import assert_checkpoint_serves
 from tests.support.training import dgm_parts, quiet_trainer
 from tests.support.training_command import run
 
@@ -184,17 +183,7 @@ def test_it_learns_the_tiny_corpus(folder):
 
 
 def test_a_checkpoint_decides_as_the_run_did_and_can_be_probed(folder, tmp_path):
-    subject, _ = load_method(folder.best)
-    corpus = Tiny(num_clips=400).load()
-    test = torch.from_numpy(corpus.x[corpus.split == "test"])
-    y = torch.zeros(len(test), 3)
-    saved = arrays_in(folder.path / "predictions.npz")["scores"]
-    torch.testing.assert_close(subject.scores(Batch(test, y, y.bool())), torch.from_numpy(saved))
-    probe = probing_command.run(
-        *(tmp_path / "probe", f"checkpoint={folder.best}", "dataset=tiny", "data.p_s=[1]"),
-        *("seeds=1", "probe.strengths=[0.01,1]", "baselines=[]"),
-    )
-    assert probe.document()["fits"]
+    assert_checkpoint_serves(folder, 400, tmp_path)
 
 
 def test_it_learns_where_every_clip_lacks_some_labels(tmp_path):

@@ -56,7 +56,8 @@ NOT_WAITING = [(words,) for words in METHODS if words not in WAITING]
 @pytest.mark.parametrize("words", slow_after(2, NOT_WAITING), ids=" ".join)
 def test_a_step_waits_for_nothing(tmp_path, words):
     method, data = method_and_data(tmp_path, words)
-    step_on_fake_gpu(tmp_path, method, data, steps_before(data, words))
+    loss = step_on_fake_gpu(tmp_path, method, data, steps_before(data, words))
+    assert (loss.device.type, loss.shape) == ("cuda", ())
 
 
 @pytest.mark.slow

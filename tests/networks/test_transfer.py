@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 import torch
+from torch import nn
 
 from musicssl.batch import Batch
 from musicssl.encoders.att import AttEmbedding
@@ -15,7 +16,7 @@ from musicssl.networks.pooling import (
     MaxPooling,
     MeanPooling,
 )
-from musicssl.networks.transfer import transferred
+from musicssl.networks.transfer import part_of, transferred
 
 THEIRS, OURS = ("a", "b", "c"), ("d", "c", "a", "e", "f")
 COLUMNS = [None, 2, 0, None, None]
@@ -98,3 +99,10 @@ def test_another_pooling_takes_the_classifier_and_is_new_otherwise():
 def test_encoders_that_differ_are_not_mixed(encoder):
     with pytest.raises(RuntimeError, match=r"encoder\.\S+ is .* there and .* here"):
         transferred(classifier(THEIRS, **encoder), classifier(THEIRS).state_dict())
+
+
+def test_the_state_of_a_part_is_that_of_the_submodule():
+    whole = nn.ModuleDict({"a": nn.Linear(2, 3), "ab": nn.Linear(2, 3)})
+    found = part_of(whole.state_dict(), "a")
+    assert found.keys() == {"weight", "bias"}
+    assert torch.equal(found["weight"], whole["a"].weight)

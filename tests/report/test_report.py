@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from musicssl.cache import without_checksum, write_json
+from musicssl.documents import without_checksum, write_json
 from musicssl.report.__main__ import main
 from musicssl.runs.folder import RunFolder
 from tests.support import training_command

@@ -200,7 +200,7 @@ def altered(run, tmp_path, change):
     [
         "pathlib.Path.write_text",
         "joblib.load",
-        "musicssl.cache.write_atomically",
+        "musicssl.documents.write_atomically",
         "musicssl.methods.base.method.torch.load",  # through a module of ours
         "torch.optim.adam.torch.load",
     ],

@@ -37,7 +37,11 @@ EFFECTS = [  # each would leave the canary, given its path or a command
     *("joblib.load", "torch.load", "torch.save", "torch.hub.load", "numpy.save", "numpy.load"),
     *("torch.utils.cpp_extension.load", "hydra.utils.call", "hydra.utils.instantiate"),
     *("hydra.utils.get_method", "functools.partial", "operator.methodcaller"),
-    *("musicssl.cache.write_atomically", "musicssl.cache.build_once", "musicssl.cache.os.mkdir"),
+    *(
+        "musicssl.documents.write_atomically",
+        "musicssl.cache.build_once",
+        "musicssl.cache.os.mkdir",
+    ),
     *("musicssl.methods.base.method.torch.load", "musicssl.losses.similarity.import_module"),
     *("musicssl.methods.att.AttentionMIL.__init__.__globals__", "torch.optim.adam.torch.save"),
     *("torch.optim.Adam.__init__.__builtins__", "musicssl.datasets.base.download.fetch"),

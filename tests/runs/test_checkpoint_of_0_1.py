@@ -9,7 +9,8 @@ from hydra.utils import get_object
 
 from musicssl.batch import Batch
 from musicssl.networks.thresholds.prior import PriorMatchedThresholds
-from musicssl.runs.checkpoint import Checkpoint, _with_current_names, load_method
+from musicssl.runs.checkpoint import Checkpoint, load_method
+from musicssl.runs.former_names import with_current_names
 
 RUNS = Path(__file__).parents[1] / "fixtures" / "runs_of_0_1"
 
@@ -44,5 +45,5 @@ def test_a_checkpoint_of_0_1_names_the_network_that_predicts(name, network):
 
 @pytest.mark.parametrize("former", ["musicssl.thresholds", "musicssl.networks.thresholds"])
 def test_thresholds_of_earlier_checkpoints_are_those_that_match_the_prior(former):
-    found = _with_current_names({"_target_": f"{former}.PriorMatchedThresholds"})["_target_"]
+    found = with_current_names({"_target_": f"{former}.PriorMatchedThresholds"})["_target_"]
     assert get_object(found) is PriorMatchedThresholds

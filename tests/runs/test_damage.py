@@ -13,14 +13,14 @@ import pytest
 import soundfile
 import torch
 
+from musicssl.audio.file_stores import file_store, find_file_store
 from musicssl.audio.instances import instance_store
 from musicssl.audio.log_mel import LogMel
 from musicssl.audio.sound_files import sound_files
-from musicssl.audio.store import file_store, find_file_store
 from musicssl.batch import Batch
-from musicssl.cache import read_json, write_json
 from musicssl.cli import training
 from musicssl.datasets.synthband import Synthband
+from musicssl.documents import read_json, write_json
 from musicssl.errors import InputError, disk_errors
 from musicssl.probing.embeddings.extraction import embed
 from musicssl.runs.checkpoint import read_checkpoint

@@ -1,36 +1,28 @@
 """What Weights & Biases would be told, read back from the files that `wandb sync` uploads."""
 
-import http.server
 import json
 import logging
 import os
 import signal
-import struct
 import subprocess
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import matplotlib
 import pytest
 import wandb
 import yaml
 from pytorch_lightning.utilities.exceptions import SIGTERMException
-from wandb.proto.wandb_internal_pb2 import Record
 
-from musicssl.cache import write_atomically
 from musicssl.errors import InputError
 from musicssl.figures.run_figures import draw_timelines
-from musicssl.runs.dashboard import _mode, log_probe
+from musicssl.runs.dashboard import _mode
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.history import read_history
 from tests.support import preloaded
 from tests.support.commands import ROOT
 from tests.support.quick import slow_after
+from tests.support.recorded_dashboard import Recorded, fail, nobody, serving_refusals
 from tests.support.sources import imports
-from tests.support.synthetic_probes import document, source, write_probe
 from tests.support.training_command import QUICK
 from tests.support.training_command import run as run_without
 
@@ -38,19 +30,8 @@ KEY = "0123456789abcdef0123456789abcdef01234567"  # the form of one, and no more
 
 
 @pytest.fixture(autouse=True)
-def _nobody(tmp_path, monkeypatch) -> Iterator[None]:
-    """Be a user without account, settings or network."""
-    home = tmp_path / "home"
-    home.mkdir()
-    for name in [name for name in os.environ if name.startswith("WANDB_") or name == "NETRC"]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("MPLCONFIGDIR", matplotlib.get_cachedir())  # it lies in the home folder
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setattr(
-        "musicssl.runs.artifacts.localisation.draw_timelines", lambda *_: None
-    )  # half of a run's time
-    yield
-    wandb.teardown()
+def _nobody(tmp_path, monkeypatch):
+    yield from nobody(tmp_path, monkeypatch)
 
 
 def run(folder: Path, *overrides: str) -> RunFolder:
@@ -60,67 +41,6 @@ def run(folder: Path, *overrides: str) -> RunFolder:
 
 def command(*arguments: str) -> list[str]:
     return [str(ROOT / "train.py"), *arguments, *QUICK, "logger=wandb"]
-
-
-def records(path: Path) -> Iterator[Record]:
-    """Read a log in LevelDB's format: blocks of 32 KiB, records cut where a block ends."""
-    data, place, whole = path.read_bytes(), 7, b""
-    while place + 7 <= len(data):
-        left = 32768 - place % 32768
-        if left < 7:  # no room for a header: padding
-            place += left
-            continue
-        length, kind = struct.unpack_from("<HB", data, place + 4)  # behind a checksum
-        whole += data[place + 7 : place + 7 + length]
-        place += 7 + length
-        if kind in (1, 4):  # whole, or the last part
-            yield Record.FromString(whole)
-            whole = b""
-
-
-class Recorded:
-    """The one offline run in a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        wandb.teardown()  # as at the end of a process: until then the last record may be on its way
-        (self.path,) = folder.glob("wandb/offline-run-*/*.wandb")
-        self.run = None
-        self.config: dict[str, Any] = {}
-        self.rows: list[dict[str, Any]] = []
-        self.summary: dict[str, Any] = {}
-        self.exit_codes: list[int] = []
-        for record in records(self.path):
-            self._read(record)
-
-    def _read(self, record: Record) -> None:
-        match record.WhichOneof("record_type"):
-            case "run":
-                self.run = record.run
-                self.config = {u.key: json.loads(u.value_json) for u in record.run.config.update}
-                del self.config["_wandb"]
-            case "history":
-                self.rows.append(values(record.history.item))
-            case "summary":
-                self.summary |= values(record.summary.update)
-            case "exit":
-                self.exit_codes.append(record.exit.exit_code)
-
-    @property
-    def epochs(self) -> list[dict[str, float]]:
-        """The rows of epochs, without what wandb adds."""
-        return [
-            {name: value for name, value in row.items() if not name.startswith("_")}
-            for row in self.rows
-            if "epoch" in row
-        ]
-
-    def file(self, path: str) -> bytes:
-        return (self.path.parent / "files" / path).read_bytes()
-
-
-def values(items: Any) -> dict[str, Any]:
-    """Join nested keys with a bar."""
-    return {"|".join(i.nested_key) or i.key: json.loads(i.value_json) for i in items}
 
 
 def test_a_run_is_recorded_whole_without_an_account(tmp_path, monkeypatch):
@@ -211,13 +131,6 @@ def test_a_run_that_is_killed_goes_on_as_one_run_without_gap_or_repetition(tmp_p
     assert found.exit_codes == [0]
 
 
-def fail(error: BaseException) -> Any:
-    def raising(*_: Any, **__: Any) -> None:
-        raise error
-
-    return raising
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("place", "error"),
@@ -276,24 +189,9 @@ def test_a_dashboard_that_fails_costs_no_training(tmp_path, monkeypatch, caplog)
     assert "stopped recording this run: Connection lost" in caplog.text
 
 
-class Refuse(http.server.BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        self.send_response(401)
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture
-def refusing_server() -> Iterator[str]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refuse)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def refusing_server():
+    yield from serving_refusals()
 
 
 @pytest.mark.slow
@@ -353,110 +251,3 @@ def test_disabled_records_nothing_and_removes_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "disabled")
     assert run(tmp_path).is_complete
     assert Recorded(tmp_path).exit_codes == [1]
-
-
-# --- probes
-
-
-SHOWN = {"project": "theirs", "name": "simclr/tiny//p1.0_b0.5_s0", "seed": 0, "sweep": None}
-
-
-def write_training(folder: Path, logger: Any) -> Path:
-    """Write what a run leaves that was in the dashboard; the id is "abc"."""
-    RunFolder(folder).claim({"name": "simclr", "seed": 0, "data": {"p_s": 1.0}, "logger": logger})
-    (folder / "wandb").mkdir()
-    write_atomically(folder / "wandb" / "id", "abc")
-    return folder
-
-
-def probe_of(training: Path | None, **how: Any) -> Path:
-    made_by = source() | {"run": None if training is None else str(training)}
-    place = Path("home") if training is None else training
-    return write_probe(place / "probes" / "gtzan", made_by, **how)
-
-
-def test_a_probe_is_recorded_whole(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    folder = probe_of(None)
-    log_probe(folder, "mine")
-    found, written = Recorded(folder), document(folder)
-    for cell in written["cells"]:
-        for name, value in cell["mean"].items():
-            assert found.summary[f"probe/gtzan/linear/p{cell['p_s']}/{name}"] == value
-    assert found.summary["probe/gtzan/linear/chance/auroc"] == 0.5
-    table = json.loads(found.file(found.rows[-1]["probe/gtzan/linear/fits|path"]))
-    rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
-    assert [row["val_loss"] for row in rows] == [fit["val_loss"] for fit in written["fits"]]
-    assert [row["auroc"] for row in rows] == [fit["macro"]["auroc"] for fit in written["fits"]]
-    assert rows[0]["strength"] == 0.1
-    picture = found.rows[-1]["probe/gtzan/linear/figures/per_class|path"]
-    assert found.file(picture) == (folder / "figures" / "per_class.png").read_bytes()
-    assert found.config["checkpoint"] == "runs/simclr/checkpoints/best.ckpt"
-    assert (found.run.project, found.run.run_group) == ("mine", "simclr")
-    assert found.exit_codes == [0]
-
-
-def test_offline_a_probe_is_a_run_of_its_own_in_the_group_of_the_training(tmp_path):
-    training = write_training(tmp_path / "run", SHOWN)
-    folder = probe_of(training)
-    log_probe(folder, "mine")
-    found = Recorded(folder)
-    assert found.run.run_id != "abc"
-    assert (found.run.project, found.run.job_type) == ("theirs", "probe")
-    assert found.run.run_group == "simclr/tiny/p1.0_b0.5"  # as `Dashboard` has it
-    assert found.config["training_run"] == "simclr/tiny/p1.0_b0.5_s0"
-    assert not [*training.glob("wandb/offline-run-*")]
-
-
-def test_a_probe_shown_twice_is_one_run(tmp_path):
-    folder = probe_of(write_training(tmp_path / "run", SHOWN))
-    log_probe(folder, "mine")
-    first = Recorded(folder).run.run_id
-    log_probe(folder, "mine")
-    assert Recorded(folder).run.run_id == first
-
-
-def test_a_training_that_went_on_without_the_dashboard_has_no_run_to_join(tmp_path):
-    folder = probe_of(write_training(tmp_path / "run", logger=False))
-    log_probe(folder, "mine")
-    assert Recorded(folder).run.project == "mine"
-
-
-def test_online_a_probe_joins_the_run_of_the_training(tmp_path, monkeypatch):
-    """What wandb is asked for; the answer is recorded offline, for there is no server."""
-    asked = []
-    init = wandb.init
-
-    def answer(**how: Any) -> wandb.Run:
-        asked.append(how)
-        return init(id=how["id"], dir=how["dir"], mode="offline", settings=how["settings"])
-
-    monkeypatch.setenv("WANDB_API_KEY", KEY)
-    monkeypatch.setattr(wandb, "init", answer)
-    folder = probe_of(write_training(tmp_path / "run", SHOWN))
-    log_probe(folder, "mine")
-    [how] = asked
-    assert (how["id"], how["resume"], how["project"]) == ("abc", "must", "theirs")
-    assert not {"name", "group", "config"} & how.keys()  # those of the training stay
-    assert "probe/gtzan/linear/p1.0/auroc" in Recorded(folder).summary
-
-
-@pytest.mark.slow
-def test_a_training_that_the_server_lacks_is_not_joined(
-    tmp_path, monkeypatch, caplog, refusing_server
-):
-    monkeypatch.setenv("WANDB_API_KEY", KEY)
-    monkeypatch.setenv("WANDB_BASE_URL", refusing_server)
-    folder = probe_of(write_training(tmp_path / "run", SHOWN))
-    with caplog.at_level(logging.WARNING):
-        log_probe(folder, "mine")
-    assert "its training run is not online" in caplog.text
-    assert Recorded(folder).run.run_id != "abc"
-
-
-def test_a_dashboard_that_fails_costs_no_probe(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr("wandb.Run.log", fail(ConnectionResetError("Connection lost")))
-    folder = probe_of(write_training(tmp_path / "run", SHOWN))
-    with caplog.at_level(logging.WARNING):
-        log_probe(folder, "mine")
-    assert f"does not record the probe in {folder}: Connection lost" in caplog.text

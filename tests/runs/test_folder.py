@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from musicssl.cache import write_atomically
+from musicssl.documents import write_atomically
 from musicssl.errors import InputError
 from musicssl.runs.folder import RunFolder
 
@@ -36,7 +36,9 @@ def claimed(tmp_path):
 
 
 def test_a_free_folder_fits_any_settings(tmp_path):
-    RunFolder(tmp_path / "nothing").check(SETTINGS)
+    folder = RunFolder(tmp_path / "nothing")
+    folder.check(SETTINGS)
+    assert not folder.path.exists()  # a check claims nothing
 
 
 def test_a_folder_is_taken_up_again_with_the_same_settings(claimed):
@@ -79,6 +81,7 @@ def test_all_differences_up_to_three_are_named(claimed):
 )
 def test_what_has_no_part_in_the_result_may_differ(claimed, path, value):
     claimed.check(changed(path, value))
+    assert yaml.safe_load(claimed.config.read_text()) == SETTINGS
 
 
 def test_claiming_again_keeps_what_an_interrupted_run_left(claimed):

@@ -124,7 +124,7 @@ def test_a_name_that_is_no_part_is_refused(target):
         "musicssl.datasets.irmas.download",
         "musicssl.datasets.base.download.fetch",
         "musicssl.datasets.formats.embeddings_file.save_embeddings",
-        "musicssl.cache.write_atomically",
+        "musicssl.documents.write_atomically",
     ],
 )
 def test_what_downloads_or_writes_is_no_part(parts, target):
@@ -183,7 +183,10 @@ def test_no_other_part_imports_by_name():
 
 
 def test_settings_of_a_method_pass_with_all_kinds_of_plain_values():
-    check(METHOD | {"a": [1, 2.5, True, None, "x", {}, []], "1": {"2": 0.5}})
+    plain = [1, 2.5, True, None, "x", {}, []]
+    check(METHOD | {"a": plain, "1": {"2": 0.5}})
+    with pytest.raises(InputError, match=r"wants to call os\.mkdir"):
+        check(METHOD | {"a": [*plain, {"_target_": "os.mkdir"}], "1": {"2": 0.5}})
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from musicssl.cache import write_json
 from musicssl.data.label_count import LabelCount
+from musicssl.documents import write_json
 from musicssl.evaluation.metrics import macro, per_class_metrics
 from musicssl.evaluation.predictions import Predictions
 from musicssl.runs.folder import RunFolder

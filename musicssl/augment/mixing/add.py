@@ -12,10 +12,10 @@ from musicssl.errors import InputError
 class Add:
     """Add another clip of the batch to a clip, at a random level.
 
-    What sounds in the sum is what sounds in either clip, so the labels are exact, also where some
-    are missing: a class is present if it is present in either clip, absent if it is known to be
-    absent in both, and unknown otherwise. Silent or inaudible parts of the softer clip make no
-    exception, as in the labels of the corpus.
+    A class sounds in the sum if it sounds in either clip, so the labels are exact, even if some are
+    missing: a class is present if it is present in either clip, absent if it is known to be absent
+    in both, and unknown otherwise. Silent or inaudible parts of the softer clip make no exception,
+    as in the labels of the corpus.
 
     Args:
         max_db: Greatest difference of level between the two clips, in dB; the difference is uniform
@@ -92,7 +92,7 @@ def union(
 
 
 def _silenced(batch: Batch) -> Tensor:
-    """Return sound with silence in place of padding, (B, S)."""
+    """Return sound with silence instead of padding, (B, S)."""
     if batch.lengths is None:
         return batch.x
     return batch.x.where(valid_instances(batch.lengths, batch.x.shape[1]), 0)

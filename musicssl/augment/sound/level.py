@@ -11,7 +11,7 @@ class Level:
 
     Args:
         max_db: Highest gain, in dB; 0 changes nothing. Samples may leave [-1, 1].
-        min_db: Lowest gain, in dB, such as -15; None stands for -`max_db`.
+        min_db: Lowest gain, in dB, such as -15; None means -`max_db`.
 
     Raises:
         InputError: If `max_db` is negative and `min_db` is None, or `min_db` is larger.

@@ -112,7 +112,7 @@ def default_of(setting: Field[Any]) -> Any:
 
 @contextmanager
 def named_as_options(parser: argparse.ArgumentParser) -> Iterator[None]:
-    """Let messages name the options of a command in place of the settings of train.py.
+    """Let messages name the options of a command instead of the settings of train.py.
 
     Raises:
         InputError: With `--root` for `data.root`, and so on.
@@ -125,7 +125,7 @@ def named_as_options(parser: argparse.ArgumentParser) -> Iterator[None]:
 
 
 def as_options(message: str, options: Collection[str]) -> str:
-    """Return a message with options in place of the settings that a command has.
+    """Return a message with the options of a command instead of its settings.
 
     >>> as_options("set data.root, or dataset.unreadable=skip.", ["--root"])
     'set --root, or dataset.unreadable=skip.'

@@ -19,13 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicssl.audio.decode import read_audio
+from musicssl.audio.file_stores import file_store, find_file_store
 from musicssl.audio.files import exists
 from musicssl.audio.instance_features import InstanceFeatures
 from musicssl.audio.instances import instance_store
 from musicssl.audio.log_mel import LogMel
 from musicssl.audio.sound import Sound
 from musicssl.audio.sound_files import SoundFiles, sound_files
-from musicssl.audio.store import ClipStore, file_store, find_file_store
+from musicssl.audio.store import ClipStore
 from musicssl.audio.unreadable import printable_path
 from musicssl.audio.waveform import Waveform
 from musicssl.data.corpus import Corpus

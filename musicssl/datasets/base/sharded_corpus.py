@@ -73,7 +73,7 @@ def corpus_of(sound: ShardedSound, index: ShardIndex, url: str) -> Corpus:
 
 
 def describe(url: str, index: ShardIndex) -> str:
-    """Say how much there is in shards."""
+    """Describe the content of shards: clips, hours, rate and size."""
     samples = sum(shard.samples for shard in index.shards)
     return (
         f"Shards: {len(index.shards)} with {len(index.arrays['lengths'])} clips, "

@@ -36,7 +36,7 @@ class BarCorpus(InMemory, ABC):
     85 % of the titles train, 10 % validate and 5 % test.
 
     Attributes:
-        seed: Of the split.
+        seed: Seed of the split.
     """
 
     name: ClassVar[str]

@@ -235,7 +235,7 @@ def _bools(path: Path, name: str, array: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _check_axes(path: Path, saved: SavedEmbeddings) -> None:
-    """Check that what is said of time and layers is said of embeddings that have them."""
+    """Check that times and layers are given only for embeddings that have them."""
     shape = saved.embeddings.shape
     if saved.layers is None and saved.widths is not None:
         raise InputError(f"{path} has 'widths' without 'layers'; name the layers, (L,).")

@@ -24,11 +24,11 @@ def instances(
     layers with time are read into memory.
 
     Args:
-        path: Of the file, for messages.
+        path: Path of the file, for messages.
         saved: Its content.
         layer: Name of a layer, or its number from 0, or -1 for the last one, and so on; "all"; None
             for a file with one layer or none.
-        setting: That chose the layer, for messages.
+        setting: Setting that chose the layer, for messages.
 
     Raises:
         InputError: If the file has no such layer, or several and none is chosen.
@@ -49,10 +49,10 @@ def layer_number(
     """Return the number of a layer; None for a file without layers.
 
     Args:
-        path: Of the file, for messages.
+        path: Path of the file, for messages.
         saved: Its content.
         layer: Its name, or its number; see `instances`.
-        setting: That chose the layer, for messages.
+        setting: Setting that chose the layer, for messages.
 
     Raises:
         InputError: As `instances` does.

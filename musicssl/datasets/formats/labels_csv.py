@@ -208,7 +208,7 @@ def _check_required(rows: LabelRows, name_of: Mapping[str, str]) -> None:
 
 
 def _renaming(rows: LabelRows, name: str) -> str:
-    """Say which column is probably meant, or how to name it."""
+    """Suggest the column that is probably meant, or how to name it."""
     spelt = {column.lower(): column for column in rows.header}
     likely = next((spelt[usual] for usual in _OTHER_NAMES[name] if usual in spelt), None)
     setting = typed_setting(f"dataset.columns.{name}", likely or "NAME")

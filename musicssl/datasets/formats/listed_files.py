@@ -22,7 +22,7 @@ class ListedFiles:
     in another Unicode form (macOS decomposes letters such as é), or without the ending, if one
     audio file fits.
 
-    A path never leaves the root by `..` or as an absolute one, whoever wrote the table. Symbolic
+    No path in a table can lead out of the root, neither by `..` nor as an absolute path. Symbolic
     links below the root may lead out of it: only a user makes them, to keep sound on another disk,
     for archives with links are not unpacked.
 

@@ -1,9 +1,9 @@
 """Arrays of .npz files that are mapped instead of read, and written without being in memory.
 
-A .npz file is a zip archive with one .npy file for each array. An array that is not compressed lies
-in it as it does in memory, so that the operating system can read the parts that are used. Arrays
-written here start at multiples of 64 bytes, as processors like it; `numpy.savez` does not see to
-that, and such arrays are mapped too.
+A .npz file is a zip archive with one .npy file for each array. An array that is not compressed has
+the same layout in the file as in memory, so the operating system can read only the parts that are
+used. Arrays written here start at multiples of 64 bytes, as processors like it; `numpy.savez` does
+not see to that, and such arrays are mapped too.
 """
 
 import struct
@@ -35,8 +35,8 @@ def map_array(path: Path, name: str) -> NDArray[np.float32] | None:
     All of it is read once, a block at a time, and compared with its checksum.
 
     Args:
-        path: Of the file.
-        name: Of the array.
+        path: Path of the file.
+        name: Name of the array.
 
     Returns:
         A memory map, writable without an effect on the file (copy on write); None if there is no
@@ -74,8 +74,8 @@ def write_array(
 
     Args:
         archive: The file, open for writing.
-        name: Of the array.
-        shape: Of the array.
+        name: Name of the array.
+        shape: Shape of the array.
         blocks: Its values in order, in any pieces.
         dtype: Of the array and of the pieces.
     """

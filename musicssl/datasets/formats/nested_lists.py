@@ -49,8 +49,8 @@ def from_nested(
     """Return nested lists as one array, padded with zeros in time, and the lengths of its cells.
 
     Args:
-        path: Of the file, for messages.
-        name: Of the column, for messages.
+        path: Path of the file, for messages.
+        name: Name of the column, for messages.
         column: N cells.
         time_axis: Axis of the array along which cells may differ in length, 1 or 2; None if they
             may not.

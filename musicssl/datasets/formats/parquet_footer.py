@@ -1,7 +1,7 @@
 """The number of values in a Parquet file, from its footer, before any of them is decoded.
 
-pyarrow has this number too, but ends the whole process where the statistics beside it are damaged.
-A footer is a struct of Thrift's compact protocol; see
+pyarrow returns this number too, but ends the whole process if the statistics next to it are
+damaged. A footer is a struct of Thrift's compact protocol; see
 https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md and
 https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift.
 """

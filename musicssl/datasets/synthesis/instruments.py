@@ -42,7 +42,7 @@ class Instrument:
 
     @property
     def percussion(self) -> bool:
-        """Whether keys stand for drums and cymbals instead of pitches."""
+        """Whether keys mean drums and cymbals instead of pitches."""
         return self.roles[0] in (Role.DRUMS, Role.CYMBALS)
 
 

@@ -84,7 +84,7 @@ def factors_in(tokens: NDArray[np.integer]) -> Integers:
     its last note minus its first one, root and scale are those whose chords have these notes.
 
     Args:
-        tokens: Of any melodies, also of those that a network has made.
+        tokens: Tokens of any melodies, also of those that a network has made.
     """
     sounding = tokens > SLUR
     factors = np.full((len(tokens), 9), -1, np.int64)

@@ -9,7 +9,7 @@ read; `musicssl.datasets.synthesis.sampler` plays the rest.
 import io
 import mmap
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -64,7 +64,7 @@ class Zone:
         loop: Start and end of the stretch that is repeated, in samples from the start of the
             sample, or None if nothing is repeated.
         rate: Sample rate, in Hz.
-        root: Key at which the sample sounds as it was recorded, but for `tuning`.
+        root: Key at which the sample sounds as recorded, except for `tuning`.
         semitones_per_key: Distance of two keys; 0 if all keys sound alike.
         tuning: Added to the pitch of all keys, in semitones.
         attenuation_db: Attenuation, in dB.
@@ -296,9 +296,6 @@ def _zone(
     def total(generator: int, default: int) -> int:
         return of_instrument.get(generator, default) + of_preset.get(generator, 0)
 
-    def seconds(generator: int) -> float:
-        return float(2 ** (np.clip(total(generator, _SHORTEST), _SHORTEST, 8_000) / 1200))
-
     def offset(generators: tuple[int, int]) -> int:
         fine, coarse = (of_instrument.get(generator, 0) for generator in generators)
         return 0 if compressed else fine + _COARSE_STEP * coarse
@@ -326,13 +323,22 @@ def _zone(
         semitones_per_key=per_key,
         tuning=tuning,
         attenuation_db=_ATTENUATION_SHARE * max(0, total(_ATTENUATION, 0)) / 10,
-        envelope=(
-            seconds(_ATTACK),
-            seconds(_HOLD),
-            seconds(_DECAY),
-            float(np.clip(total(_SUSTAIN, 0) / 10, 0, 100)),
-            seconds(_RELEASE),
-        ),
+        envelope=_envelope(total),
+    )
+
+
+def _envelope(total: Callable[[int, int], int]) -> tuple[float, float, float, float, float]:
+    """Return the envelope of a zone, given a function from a generator and its default value."""
+
+    def seconds(generator: int) -> float:
+        return float(2 ** (np.clip(total(generator, _SHORTEST), _SHORTEST, 8_000) / 1200))
+
+    return (
+        seconds(_ATTACK),
+        seconds(_HOLD),
+        seconds(_DECAY),
+        float(np.clip(total(_SUSTAIN, 0) / 10, 0, 100)),
+        seconds(_RELEASE),
     )
 
 

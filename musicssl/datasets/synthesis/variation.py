@@ -1,6 +1,6 @@
 """What varies from clip to clip beyond the notes: programs, velocity, tuning.
 
-The notes of a clip do not depend on any of it, nor on the SoundFont that plays them.
+The notes of a clip depend neither on these nor on the SoundFont that plays them.
 """
 
 from collections.abc import Sequence
@@ -37,8 +37,8 @@ class Variation:
             for all.
         velocity: Range from which the velocity of each note is drawn, or None for what the part
             says.
-        tuning_cents: The tuning of each part is drawn from so many cents below standard pitch to as
-            many above.
+        tuning_cents: Largest deviation of the tuning of a part from standard pitch, in cents, up or
+            down; drawn uniformly.
     """
 
     programs: int | None = None

@@ -234,7 +234,7 @@ def instance_times(
     """Return where the instances of one clip begin and end, in samples, (T,) each.
 
     Args:
-        encoder: Whose instances these are; it embeds one chunk of silence.
+        encoder: Encoder whose instances these are; it embeds one chunk of silence.
         num_samples: Length of the clip.
         device: On which the encoder is.
     """
@@ -254,7 +254,7 @@ def _lengths(x: Tensor, valid: Tensor | None) -> Tensor:
 
 
 def _samples(x: Tensor, chunks: Chunks, rows: slice, chunk_samples: int) -> Tensor:
-    """Copy some of the chunks, (K, S0), with silence in place of a clip's padding."""
+    """Copy some of the chunks, (K, S0), with silence instead of a clip's padding."""
     positions = chunks.start[rows, None] + torch.arange(chunk_samples, device=x.device)
     inside = positions < chunks.length[rows, None]
     sound = x[chunks.clip[rows, None], positions.clamp_max(x.shape[1] - 1)]

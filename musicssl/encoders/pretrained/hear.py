@@ -48,7 +48,7 @@ class HearModule:
     Attributes:
         name: As given.
         model: What `load_model` returned; a `torch.nn.Module` if it can be moved and trained.
-        sample_rate: Of the sound that it reads, in Hz.
+        sample_rate: Sample rate of the sound that it reads, in Hz.
         scene_size: Width of the embedding of a clip.
         timestamp_size: Width of the embeddings of a clip over time.
 
@@ -73,7 +73,7 @@ class HearModule:
 
         Args:
             audio: At `sample_rate`, in [-1, 1].
-            model: In place of `model`.
+            model: Used instead of `model`.
 
         Raises:
             InputError: If the module fails, or returns something else.
@@ -88,7 +88,7 @@ class HearModule:
 
         Args:
             audio: At `sample_rate`, in [-1, 1].
-            model: In place of `model`.
+            model: Used instead of `model`.
 
         Returns:
             The embeddings, and their centres in ms, (B, T).
@@ -210,7 +210,7 @@ class HearModule:
             return getattr(self._module, function)(audio, given)
         except (InputError, torch.OutOfMemoryError):
             raise
-        except Exception as error:  # foreign code raises whatever it likes
+        except Exception as error:  # foreign code may raise any exception
             seconds = audio.shape[1] / self.sample_rate
             raise self._unfit(
                 function, f"fails on {len(audio)} clips of {seconds:.2f} s ({_cause(error)})"
@@ -230,7 +230,7 @@ class HearModule:
                 model = self._module.load_model(*given)
         except InputError:
             raise
-        except Exception as error:  # foreign code raises whatever it likes
+        except Exception as error:  # foreign code may raise any exception
             shown = "" if self._weights is None else f" with encoder.weights={self._weights}"
             raise self._unfit("load_model", f"fails{shown} ({_cause(error)})") from error
         return model.cpu().eval() if isinstance(model, nn.Module) else model
@@ -280,7 +280,7 @@ def wrong_times(times: Tensor, length: float) -> str | None:
 
     Args:
         times: In ms.
-        length: Of the clips, in ms.
+        length: Length of the clips, in ms.
 
     >>> wrong_times(torch.tensor([[0.5, 1.5]]), 2000)
     'end at 1.5 ms in a clip of 2000 ms'
@@ -315,7 +315,7 @@ def _imported(name: str) -> ModuleType:
                 f"there is no module {name}; install its package, or put its folder on PYTHONPATH."
             ) from error
         raise _broken(name, error) from error
-    except Exception as error:  # a module raises whatever it likes while it is imported
+    except Exception as error:  # a module may raise any exception while it is imported
         raise _broken(name, error) from error
 
 

@@ -1,8 +1,9 @@
 """The weights of the authors' musicnn taggers, from the files of the package musicnn 0.1.0.
 
-The package is neither imported nor asked to be: its trained models lie in the folders MTT_musicnn
-and MTT_vgg (trained on MagnaTagATune), MSD_musicnn and MSD_vgg (on the Million Song Dataset), as
-TensorFlow checkpoints. Code and weights: https://github.com/jordipons/musicnn, ISC licence.
+The package does not have to be installed and is not imported: its trained models are in the folders
+MTT_musicnn and MTT_vgg (trained on MagnaTagATune), MSD_musicnn and MSD_vgg (on the Million Song
+Dataset), as TensorFlow checkpoints. Code and weights: https://github.com/jordipons/musicnn, ISC
+licence.
 """
 
 import hashlib
@@ -73,7 +74,7 @@ def check_fit(weights: str, needed: Mapping[str, int], **settings: int) -> None:
     Args:
         weights: Their name.
         needed: The settings of the published models.
-        settings: Of the encoder.
+        settings: Settings of the encoder.
 
     Raises:
         InputError: If one is another.
@@ -95,7 +96,7 @@ def read_weights(
 
     Args:
         name: "mtt" or "msd".
-        folder: That holds the folders of the models; None for the installed package.
+        folder: Folder that holds the folders of the models; None for the installed package.
         models: By their names.
 
     Raises:
@@ -128,7 +129,7 @@ def fill(first_norm: nn.BatchNorm2d, blocks: Sequence[nn.Module], tensors: Tenso
 
     Args:
         first_norm: Of the encoder, before all blocks.
-        blocks: Of front and mid end, the latter with 64 filters, in order.
+        blocks: Blocks of front and mid end, the latter with 64 filters, in order.
         tensors: See `read_weights`.
 
     Raises:
@@ -143,7 +144,7 @@ def fill_vgg(first_norm: nn.BatchNorm2d, blocks: Sequence[nn.Module], tensors: T
 
     Args:
         first_norm: Of the encoder, before all blocks.
-        blocks: Of the encoder, in order.
+        blocks: Blocks of the encoder, in order.
         tensors: See `read_weights`.
 
     Raises:

@@ -1,11 +1,10 @@
 """Read the float tensors of a TensorFlow checkpoint, without TensorFlow.
 
-A checkpoint is a *tensor bundle*: a file `.index`, a sorted string table whose keys are the names
-of the tensors and whose values say where each tensor lies, and a file `.data-00000-of-00001` with
-the numbers. The table is in the format of LevelDB, the values are the protocol buffers of
-tensorflow/core/protobuf/tensor_bundle.proto. Only what TensorFlow writes by default is read: one
-data file, little-endian, blocks without compression, float32. Checksums of blocks are not compared;
-callers know the whole file's.
+A checkpoint is a *tensor bundle*: a file `.index`, a sorted table that maps the name of each tensor
+to its position, and a file `.data-00000-of-00001` with the numbers. The table is in the format of
+LevelDB, the values are the protocol buffers of tensorflow/core/protobuf/tensor_bundle.proto. Only
+what TensorFlow writes by default is read: one data file, little-endian, blocks without compression,
+float32. Checksums of blocks are not compared; callers know the whole file's.
 """
 
 import math
@@ -28,13 +27,13 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # wire types of protocol buffe
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a tensor lies.
+    """The position of a tensor in the data file.
 
     Attributes:
         dtype: Number of its type; 1 is float32.
-        shape: Of the tensor.
-        offset: Of its first byte in the data file.
-        size: Of the tensor, in bytes.
+        shape: Shape of the tensor.
+        offset: Offset of its first byte in the data file.
+        size: Size of the tensor, in bytes.
     """
 
     dtype: int

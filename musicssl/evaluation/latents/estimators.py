@@ -59,7 +59,7 @@ class Neighbours:
 
     Args:
         k: Neighbours; 3 as in scikit-learn.
-        seed: Of the noise.
+        seed: Seed of the noise.
 
     Raises:
         InputError: If k is less than 1.

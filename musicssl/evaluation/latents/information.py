@@ -45,7 +45,7 @@ class Information:
 
 
 def is_discrete(attributes: Floats, mask: Bools | None = None) -> list[bool]:
-    """Say which attributes take few values: whole numbers, at most 100 different ones.
+    """Return which attributes take few values: whole numbers, at most 100 different ones.
 
     Args:
         attributes: (N, M).
@@ -79,7 +79,7 @@ def measure_information(
         attributes: (N, M).
         mask: True where observed, (N, M); None if all are.
         discrete: Which attributes take few values, (M); None for `is_discrete`.
-        estimator: Of mutual information; None for `Neighbours`.
+        estimator: Estimator of mutual information; None for `Neighbours`.
 
     Raises:
         InputError: If shapes do not fit, or a latent variable or an observed attribute is not

@@ -80,7 +80,7 @@ def measure_latents(
         discrete: Which attributes take few values, (M); None for `is_discrete`.
         dimensions: The dimension that is meant to encode each attribute, (M), None for one without;
             empty for those that tell most. Latte would take dimension i for attribute i.
-        estimator: Of mutual information; None for `Neighbours`.
+        estimator: Estimator of mutual information; None for `Neighbours`.
 
     Raises:
         InputError: See `measure_information`; or if dimensions do not fit.

@@ -58,7 +58,7 @@ def interpretability(
     Args:
         z: Latent variables of clips, (N, D).
         attributes: (N, M).
-        dimensions: That tells most about each attribute, (M); None where there is none.
+        dimensions: Dimension that tells most about each attribute, (M); None where there is none.
         mask: True where observed, (N, M); None if all are.
 
     Returns:

@@ -85,7 +85,7 @@ def paired_test(differences: Floats, influences: Floats) -> PairedTest:
 def unpaired_test(
     difference: float, samples: Sequence[Floats], clip_variance: float, num_clips: int
 ) -> PairedTest:
-    """Test whether a difference of two means is 0, where trainings have no pairs.
+    """Test whether the difference of two means is 0 if trainings are not paired.
 
     The variances of the means of all samples are added to that over clips, as in Welch's t-test.
     The spread of trainings contains their interaction with the clips, which is in the variance over
@@ -93,8 +93,8 @@ def unpaired_test(
 
     Args:
         difference: Mean of the first model minus that of the second.
-        samples: Values whose means vary the difference, for example those of the first model's
-            trainings and those of the second's, at least two in each.
+        samples: Groups of values that the difference depends on, for example one value for each
+            training of a model, in one group for each model. At least two values in each group.
         clip_variance: Variance of the difference over draws of test clips.
         num_clips: Number of test clips, or of groups of them that were drawn.
     """

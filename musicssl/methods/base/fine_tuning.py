@@ -16,7 +16,7 @@ class FineTuning:
         unfreeze_epoch: Number of epochs after which they are trained all the same; None for never.
         layer_decay: Factor of the learning rate for each block of the encoder farther from the top
             (`musicssl.networks.depth`); None for one rate.
-        lora: Rank of the factors that are trained in place of the encoder's weights
+        lora: Rank of the factors that are trained instead of the encoder's weights
             (`musicssl.networks.low_rank`); None to train the weights.
         lora_alpha: The product of the factors is scaled by `lora_alpha` / `lora`; None for 1.
 

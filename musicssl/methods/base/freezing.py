@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from torch import nn
 
+from musicssl.errors import InputError
+
 
 class Freezing:
     """Parts without gradients that stay in evaluation mode.
@@ -18,24 +20,57 @@ class Freezing:
         self._held: list[nn.Module] = []  # of these, those that are trained from an epoch on
         self._held_parameters: dict[int, nn.Parameter] = {}  # by id
 
-    def keep_in_evaluation(self, parts: Iterable[nn.Module]) -> None:
-        """Keep parts in evaluation mode for good, such as batch norms of other data."""
-        self._parts += parts
+    def keep_statistics(self, encoder: nn.Module) -> None:
+        """Keep the batch norms of an encoder in evaluation for good: they are of other data."""
+        self._parts += [part for part in encoder.modules() if hasattr(part, "running_mean")]
 
     def freeze(
-        self, parts: Sequence[nn.Module], trained: Iterable[nn.Parameter], until: int | None
+        self,
+        networks: Sequence[nn.Module],
+        names: Iterable[str],
+        parameters: Iterable[nn.Parameter],
+        until: int | None,
     ) -> None:
-        """Add parts whose parameters have been frozen.
+        """Freeze parts of a classifier and of its copies.
 
         Args:
-            parts: The parts.
-            trained: Parameters that were trained before.
-            until: Number of epochs after which they are trained; None for never.
+            networks: The classifier, then its copies.
+            names: Submodules of the classifier, such as "encoder" or "pooling.attention".
+            parameters: All parameters of the method.
+            until: Number of epochs after which the parts are trained; None for never.
+
+        Raises:
+            InputError: If there is no such part, or nothing would be left to train.
         """
+        choices = dict(networks[0].named_modules())
+        trained = [p for p in parameters if p.requires_grad]
+        parts = []
+        for name in names:
+            if not name or name not in choices:
+                words = ", ".join(part for part in choices if part and part.count(".") < 2)
+                raise InputError(f"finetune.frozen: there is no part {name!r}; choose {words}.")
+            parts += [network.get_submodule(name).requires_grad_(False) for network in networks]
+        if not any(p.requires_grad for p in trained):
+            raise InputError("finetune.frozen leaves nothing to train; name fewer parts.")
         self._parts += parts
         if until is not None:
-            self._held, self.unfreeze_epoch = list(parts), until
+            self._held, self.unfreeze_epoch = parts, until
             self._held_parameters = {id(p): p for p in trained if not p.requires_grad}
+
+    def check_end(self, epochs: float) -> None:
+        """Refuse to freeze parts for as long as training takes, if they are to be trained.
+
+        Args:
+            epochs: Number of epochs of the run.
+
+        Raises:
+            InputError: If no epoch would be left to train them in.
+        """
+        if self.unfreeze_epoch is not None and self.unfreeze_epoch >= epochs:
+            raise InputError(
+                f"finetune.unfreeze_epoch={self.unfreeze_epoch} leaves none of {epochs:g} epochs "
+                "to train the frozen parts in; lower it, or leave it out to keep them frozen."
+            )
 
     def evaluate(self) -> None:
         """Set the frozen parts to evaluation: statistics of batch norms would change otherwise."""

@@ -53,10 +53,10 @@ class Learner(Protocol):
         """
 
     def fine_tune(self, settings: FineTuning) -> list[str]:
-        """Set how the network is trained on, after it got the weights to start from.
+        """Set how the network is fine-tuned, after its initial weights were loaded.
 
         Returns:
-            Sentences that say so.
+            Sentences that describe it.
 
         Raises:
             InputError: If there is no such part, or nothing would be left to train.

@@ -126,21 +126,7 @@ class M2Method(Method):
         classifier_slope: float = 0.0,
         **parts: Any,
     ) -> None:
-        if not task_named(task).has_classes:
-            raise InputError(
-                "this method classifies, but this corpus is a regression; choose another method, "
-                "such as method=att."
-            )
-        if prior not in ("uniform", "labelled"):
-            raise InputError(f"method.prior must be uniform or labelled, got {prior}.")
-        if not isinstance(beta, int | float) or not beta >= 0:
-            raise InputError(f"method.beta must be 0 or more, got {beta}.")
-        if weighting not in ("sums", "batch_means"):
-            raise InputError(f"method.weighting must be sums or batch_means, got {weighting}.")
-        if not isinstance(classifier_slope, int | float) or not 0 <= classifier_slope < 1:
-            raise InputError(
-                f"method.classifier_slope must be from 0 to below 1, got {classifier_slope}."
-            )
+        _check_settings(task, prior, beta, weighting, classifier_slope)
         if classifier_hidden is not None:
             check_widths(classifier_hidden, "method.classifier_hidden", fewest=1)
         check_latent_dim(latent_dim)
@@ -339,3 +325,28 @@ class M2Method(Method):
 def _mean(values: Tensor, known: Tensor) -> Tensor:
     """Average over the clips whose label was observed, (M, B) -> (M,); 0 if there is none."""
     return values.where(known, 0).sum(dim=1) / known.sum(dim=1).clamp_min(1)
+
+
+def _check_settings(
+    task: str, prior: str, beta: float, weighting: str, classifier_slope: float
+) -> None:
+    """Check settings of `M2Method`.
+
+    Raises:
+        InputError: If one is invalid.
+    """
+    if not task_named(task).has_classes:
+        raise InputError(
+            "this method classifies, but this corpus is a regression; choose another method, "
+            "such as method=att."
+        )
+    if prior not in ("uniform", "labelled"):
+        raise InputError(f"method.prior must be uniform or labelled, got {prior}.")
+    if not isinstance(beta, int | float) or not beta >= 0:
+        raise InputError(f"method.beta must be 0 or more, got {beta}.")
+    if weighting not in ("sums", "batch_means"):
+        raise InputError(f"method.weighting must be sums or batch_means, got {weighting}.")
+    if not isinstance(classifier_slope, int | float) or not 0 <= classifier_slope < 1:
+        raise InputError(
+            f"method.classifier_slope must be from 0 to below 1, got {classifier_slope}."
+        )

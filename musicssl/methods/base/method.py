@@ -21,6 +21,7 @@ from musicssl.evaluation.tasks import Loss, task_named
 from musicssl.losses.balanced_bce import label_prior
 from musicssl.methods.base.fine_tuning import FineTuning
 from musicssl.methods.base.freezing import Freezing
+from musicssl.methods.base.optimisation import step_by_step, total_steps, with_layer_decay
 from musicssl.networks.classifier import READS_INSTANCES, Classifier
 from musicssl.networks.depth import by_distance
 from musicssl.networks.distributed import gathered
@@ -34,7 +35,13 @@ from musicssl.networks.low_rank import (
 )
 from musicssl.networks.pooling import Instances
 from musicssl.networks.standardise import Standardise
-from musicssl.networks.transfer import Columns, Transfer, transferred, transferred_pooling
+from musicssl.networks.transfer import (
+    Columns,
+    Transfer,
+    part_of,
+    transferred,
+    transferred_pooling,
+)
 from musicssl.schedules import Schedule, bound_to
 
 _PRIORS = (0.01, 0.99)  # the least and the greatest class frequency to start at
@@ -230,10 +237,10 @@ class Method(pl.LightningModule):
             checkpoint["state_dict"] = unmerged_state(checkpoint["state_dict"], checkpoint["lora"])
 
     def fine_tune(self, settings: FineTuning) -> list[str]:
-        """Set how the network is trained on, after it got the weights to start from.
+        """Set how the network is fine-tuned, after its initial weights were loaded.
 
         Returns:
-            Sentences that say so.
+            Sentences that describe it.
 
         Raises:
             InputError: See `freeze_parts` and `add_low_rank`.
@@ -257,8 +264,7 @@ class Method(pl.LightningModule):
         for network in self._networks():
             encoder = network.get_submodule("encoder")
             layers = add_low_rank(encoder, rank, alpha)
-            norms = [part for part in encoder.modules() if hasattr(part, "running_mean")]
-            self.freezing.keep_in_evaluation(norms)
+            self.freezing.keep_statistics(encoder)
             if network is not self.classifier:
                 network.requires_grad_(False).load_state_dict(self.classifier.state_dict())
         self.train(self.training)
@@ -279,19 +285,8 @@ class Method(pl.LightningModule):
         Raises:
             InputError: If there is no such part, or nothing would be left to train.
         """
-        parts = dict(self.classifier.named_modules())
-        trained = [p for p in self.parameters() if p.requires_grad]
-        frozen = []
-        for name in [names] if isinstance(names, str) else names:
-            if not name or name not in parts:
-                choices = ", ".join(part for part in parts if part and part.count(".") < 2)
-                raise InputError(f"finetune.frozen: there is no part {name!r}; choose {choices}.")
-            frozen += [
-                network.get_submodule(name).requires_grad_(False) for network in self._networks()
-            ]
-        if not any(p.requires_grad for p in self.parameters()):
-            raise InputError("finetune.frozen leaves nothing to train; name fewer parts.")
-        self.freezing.freeze(frozen, trained, unfreeze_epoch)
+        names = [names] if isinstance(names, str) else names
+        self.freezing.freeze(self._networks(), names, self.parameters(), unfreeze_epoch)
         self.train(self.training)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
@@ -303,7 +298,7 @@ class Method(pl.LightningModule):
             self.train()
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Leave frozen parameters as they are where they have gradients, on several devices."""
+        """Keep frozen parameters unchanged; on several devices they have gradients too."""
         if self.freezing.holds_in(self.current_epoch):
             self.freezing.drop_gradients()
 
@@ -362,8 +357,8 @@ class Method(pl.LightningModule):
 
         The prior is that of the training labels that this run may see; in a regression it has no
         meaning and is not used. Poolings with `start="prior"` begin at it. Layers that standardise
-        instances get the statistics of the training clips. Neither is done with what a checkpoint
-        brought.
+        instances get the statistics of the training clips. Parts that were loaded from a checkpoint
+        are not changed in these ways.
 
         Raises:
             InputError: If the data do not meet the needs of the method, or crops are too short for
@@ -382,9 +377,9 @@ class Method(pl.LightningModule):
         self._standardise()
 
     def _start_at_prior(self) -> None:
-        """Let classifiers that want it begin with the class frequencies of the training labels.
+        """Start poolings with `start="prior"` at the class frequencies of the training labels.
 
-        What a checkpoint brought, such as the weights of classes that it knows, stays.
+        Weights from a checkpoint, such as those of classes that it knows, are kept.
         """
         if not self.task.has_classes:
             return
@@ -413,34 +408,21 @@ class Method(pl.LightningModule):
             InputError: If frozen parts would be trained only after the end of training.
         """
         steps = math.ceil(self.data.steps_per_epoch / self.trainer.accumulate_grad_batches)
-        epochs = self._total_steps(steps) / steps
-        unfreeze_epoch = self.freezing.unfreeze_epoch
-        if unfreeze_epoch is not None and unfreeze_epoch >= epochs:
-            raise InputError(
-                f"finetune.unfreeze_epoch={unfreeze_epoch} leaves none of {epochs:g} epochs "
-                "to train the frozen parts in; lower it, or leave it out to keep them frozen."
-            )
+        epochs = total_steps(self.trainer, steps) / steps
+        self.freezing.check_end(epochs)
         optimizer = self._optimizer()
-        schedule = self._schedule_over(epochs)
-        rate = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: schedule(step / steps))
-        # Per step: Lightning advances epoch schedules after it writes the epoch's checkpoint, so a
-        # resumed run would be one epoch behind.
+        rate = step_by_step(optimizer, self._schedule_over(epochs), steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
 
     def _schedule_over(self, epochs: float) -> Schedule:
-        """Return the factor of the learning rate over a run of so many epochs."""
+        """Return the factor of the learning rate over a run of `epochs` epochs."""
         return bound_to(epochs, self.schedule)
 
     def _optimizer(self) -> torch.optim.Optimizer:
         """Build the optimizer, with a group of parameters for each learning rate."""
         if self._layer_decay is None:
             return self.optimizer(self._trained_parameters())
-        groups = self._by_distance()
-        with_options: Any = [{"params": group} for group in groups.values()]
-        optimizer = self.optimizer(with_options)
-        for group, distance in zip(optimizer.param_groups, groups, strict=True):
-            group["lr"] *= self._layer_decay**distance
-        return optimizer
+        return with_layer_decay(self.optimizer, self._by_distance(), self._layer_decay)
 
     def _by_distance(self) -> dict[int, list[nn.Parameter]]:
         """Group the parameters to be trained by their distance from the top."""
@@ -449,13 +431,6 @@ class Method(pl.LightningModule):
     def _trained_parameters(self) -> list[nn.Parameter]:
         is_held = self.freezing.is_held
         return [p for p in self.parameters() if p.requires_grad or is_held(p)]
-
-    def _total_steps(self, steps_per_epoch: int) -> float:
-        """Return the optimizer steps that the trainer allows, by epochs or by steps."""
-        epochs, most_steps = self.trainer.max_epochs, self.trainer.max_steps
-        limits = [most_steps] if most_steps >= 0 else []
-        limits += [epochs * steps_per_epoch] if epochs is not None and epochs >= 0 else []
-        return min(limits, default=math.inf)
 
     def learn(
         self, datamodule: SemiSupervisedDataModule, train_network: Callable[["Method"], None]
@@ -513,14 +488,3 @@ class Method(pl.LightningModule):
         loss = self.loss(logits, targets, mask)
         values = {f"{prefix}{name}": value for name, value in metrics.macro.items()}
         self.log_dict({f"{prefix}loss": loss, **values}, sync_dist=True)
-
-
-def part_of(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    """Return the `state_dict` of a submodule, given that of the module.
-
-    Args:
-        state: The `state_dict` of the module.
-        name: Dotted name of the submodule.
-    """
-    prefix = f"{name}."
-    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}

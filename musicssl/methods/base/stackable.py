@@ -37,7 +37,7 @@ class StackableMethod(Method):
         return 1.0
 
     def stepped(self, steps: int) -> None:
-        """Follow a step of the optimizer, of which there were so many so far."""
+        """React to a step of the optimizer; `steps` counts the steps so far."""
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a batch."""

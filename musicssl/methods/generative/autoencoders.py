@@ -118,11 +118,11 @@ class RnnPair:
 
     Pati and Lerch 2021, https://arxiv.org/abs/2004.05485, appendix, with 128 units, dropout 0.5 and
     beats of 6 ticks; Pati, Gururani and Lerch 2020, https://arxiv.org/abs/2007.15067, section 4.2,
-    with 64 units, dropout 0.2 and bars of 8 ticks in place of beats, which are the defaults here.
+    with 64 units, dropout 0.2 and bars of 8 ticks instead of beats, which are the defaults here.
 
     Attributes:
         latent_dim: Number of latent variables, Z.
-        units: Of each layer and direction.
+        units: Number of units of each layer and direction.
         embedding_dim: Width of the embedding of a token.
         dropout: Probability of dropping a unit between recurrent layers.
         ticks_per_beat: Tokens that a state of the upper level of the decoder is for.

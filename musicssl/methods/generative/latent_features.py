@@ -1,4 +1,4 @@
-"""The latent variables of M1 in place of the features of clips."""
+"""The latent variables of M1 instead of the features of clips."""
 
 from collections.abc import Sequence
 

@@ -41,8 +41,8 @@ class SelectedWeights(nn.Module):
         Args:
             modules: The modules with their latest weights. Parameters that are shared with the
                 copies are not copied.
-            values: Validation value of each model, (M,); smaller is better. A model whose value is
-                NaN, undefined, is copied as long as no value was defined.
+            values: Validation value of each model, (M,); smaller is better. A model with an
+                undefined value, NaN, is copied only until the first defined value.
             epoch: The epoch after which they were validated.
 
         Returns:

@@ -22,7 +22,7 @@ class TokenRnnEncoder(TokenEncoder):
         num_tokens: Number of different tokens, V.
         num_ticks: Tokens of a row, T.
         latent_dim: Z.
-        units: Of each layer and direction, U.
+        units: Number of units of each layer and direction, U.
         embedding_dim: Width of the embedding of a token.
         dropout: Probability of dropping a unit between the layers.
     """
@@ -66,7 +66,7 @@ class TokenRnnDecoder(TokenDecoder):
         num_tokens: Number of different tokens, V.
         num_ticks: Tokens of a row, T.
         latent_dim: Z.
-        units: Of each layer, U.
+        units: Number of units of each layer, U.
         embedding_dim: Width of the embedding of a token.
         dropout: Probability of dropping a unit between the layers.
         ticks_per_beat: Tokens of a beat, which divide T.

@@ -2,9 +2,9 @@
 
 `h.npy` contains the rows. The first line of `journal.jsonl` names the task, and each other line the
 number of rows that were appended and their CRC-32. A line is written after the rows that it
-describes, and is used later only if their checksum matches, so that neither a kill nor a power cut
-nor a full disk leaves a wrong row behind. Rows are appended and not written through a memory map,
-with which a full disk would end the process instead of raising an error.
+describes, and is used later only if their checksum matches, so a kill, a power cut or a full disk
+cannot leave a wrong row. Rows are appended and not written through a memory map, with which a full
+disk would end the process instead of raising an error.
 """
 
 import json

@@ -57,8 +57,7 @@ class Schedule(NamedTuple):
         epochs: Maximum number of epochs. An epoch is a pass over the clips, or as many passes as
             are needed for 5 steps: with epochs of a single step, patience would end training before
             anything but the biases was learnt.
-        patience: Number of epochs without an improvement after which a network is no longer
-            trained.
+        patience: Number of epochs without an improvement after which training of a network stops.
         batch_size: Largest number of clips in a step; all steps have nearly the same size.
         dropout: Probability of dropping a hidden unit; the same units for all networks.
     """

@@ -54,7 +54,7 @@ class Comparison:
 
     @property
     def caveat(self) -> str:
-        """What the seeds do not allow to say; empty if nothing."""
+        """Limits of the comparison that follow from its seeds; empty if there are none."""
         caveats = []
         if not self.seeds:
             caveats.append("no seed in common: not tested")

@@ -28,7 +28,7 @@ def fold_grids(methods: Sequence[Method], metric: str) -> list[FoldGrid]:
         metric: Name.
 
     Returns:
-        Nothing if the runs are not of several folds.
+        Empty if the runs do not belong to several folds.
     """
     return [
         _grid([m for m in methods if p_s in m.cells], p_s, metric)

@@ -41,7 +41,7 @@ def linear_probes(methods: Sequence[Method], metric: str) -> LinearProbes | None
 
     Args:
         methods: To compare.
-        metric: Of the study; if the probes lack it, `primary_metric` is taken.
+        metric: Metric of the study; if the probes lack it, `primary_metric` is taken.
 
     Returns:
         None if not all methods have probes.

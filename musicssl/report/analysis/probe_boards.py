@@ -44,9 +44,9 @@ class ProbedModel:
 
     Attributes:
         label: The name, made unique by settings where it is not.
-        name: Of the training run, the encoder or the file.
+        name: Name of the training run, the encoder or the file.
         kind: What made the embeddings.
-        results: Of all training seeds.
+        results: Results of all training seeds.
     """
 
     label: str
@@ -102,7 +102,7 @@ class ProbeBoard:
     Attributes:
         title: Probe and corpus, and settings where other boards have the same.
         models: The baseline first.
-        metric: Of its tables and curves.
+        metric: Metric of its tables and curves.
     """
 
     title: str

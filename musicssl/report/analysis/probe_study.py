@@ -82,7 +82,7 @@ class ProbeStudy:
 
     Attributes:
         boards: Results that compare, by corpus and kind of probe.
-        comparisons: Of each board, with its baseline.
+        comparisons: Comparisons of each board, with its baseline.
         left_out: A sentence for each result that is damaged, or contradicts another.
         unfinished: Folders of probes that are not finished.
         outdated: Folders of probes whose run has another checkpoint by now.
@@ -116,7 +116,7 @@ def read_probe_study(
     """Read the results of probes, and compare the models.
 
     Args:
-        folders: That hold them, at any depth.
+        folders: Folders that hold them, at any depth.
         metric: See `boards_of`.
         baseline: See `boards_of`.
 

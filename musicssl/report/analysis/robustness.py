@@ -18,8 +18,8 @@ class RobustnessStudy:
 
     Attributes:
         p_s: The fraction.
-        metric: Of the tables.
-        tables: Of each seed, by the label of the method.
+        metric: Metric of the tables.
+        tables: Tables of each seed, by the label of the method.
     """
 
     p_s: float
@@ -75,7 +75,8 @@ def robustness_study(methods: Sequence[Method], metric: str) -> RobustnessStudy 
 
     Args:
         methods: To compare.
-        metric: Of the study; if the runs lack it under corruptions, `primary_metric` is taken.
+        metric: Metric of the study; if the runs lack it under corruptions, `primary_metric` is
+            taken.
 
     Returns:
         None if some runs were not tested, or under other corruptions or severities than others.

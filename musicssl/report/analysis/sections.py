@@ -20,8 +20,8 @@ def sections_of(runs: Sequence[Run]) -> dict[str, list[Run]]:
 
     Returns:
         The runs of each section by its title: the corpus, and the settings that tell it from other
-        sections of the same corpus. Where no setting does, as after a change of labels, sections
-        are numbered.
+        sections of the same corpus. If no setting does, for example after a change of labels,
+        sections are numbered.
     """
     sections: defaultdict[_Key, list[Run]] = defaultdict(list)
     for run in runs:

@@ -45,7 +45,7 @@ class Study:
 
     Attributes:
         methods: The baseline first.
-        metric: Of the main table, the curve and `matches`.
+        metric: Metric of the main table, the curve and `matches`.
         comparisons: All pairs of methods on macro AUROC.
         matches: How many labels the baseline needs.
         robustness: Under corruptions of sound; None if not all methods were tested under the same.
@@ -53,7 +53,8 @@ class Study:
         linear_probes: On fewer labels; None if not all methods learn embeddings.
         timelines: Test clips over time; None if no run pictured any.
         best_settings: Chosen on validation clips among methods of one name.
-        title: What tells its runs from those of other sections; empty if there is one section.
+        title: The settings that distinguish its runs from those of other sections; empty if there
+            is one section.
     """
 
     methods: Sequence[Method]
@@ -167,10 +168,10 @@ def read_studies(
     """Read runs, sort them into sections that do not compare, and compare the runs of each.
 
     Args:
-        folders: That hold runs, at any depth.
-        metric: Of metrics.json, for the main table and the curve of the sections that have it; in
-            the others, and for None, the one that `musicssl.evaluation.metrics.primary_metric`
-            chooses.
+        folders: Folders that hold runs, at any depth.
+        metric: Metric of metrics.json, for the main table and the curve of the sections that have
+            it; in the others, and for None, the one that
+            `musicssl.evaluation.metrics.primary_metric` chooses.
         baseline: Label or name of a method, see `musicssl.report.analysis.grouping.baseline_first`;
             sections without it take the one that None chooses.
 

@@ -45,7 +45,7 @@ def timelines(methods: Sequence[Method], metric: str) -> Timelines | None:
     """Find the clips that the best method pictured, with the most labels and the first seed.
 
     Args:
-        methods: Of the study.
+        methods: Methods of the study.
         metric: By whose mean over seeds methods are ranked, at the largest fraction of labels at
             which a run has pictures.
 

@@ -18,7 +18,7 @@ class UnlabelledStudy:
 
     Attributes:
         p_s: The fraction of labels.
-        metric: Of the table and the curve.
+        metric: Metric of the table and the curve.
         curves: Runs of each u_s, ascending, by the label of the method; two or more each.
     """
 
@@ -59,8 +59,8 @@ def unlabelled_study(methods: Sequence[Method], metric: str) -> UnlabelledStudy 
     """Gather methods that differ only in u_s, at the fraction of labels with the most runs.
 
     Args:
-        methods: Of a section.
-        metric: Of the table and the curve.
+        methods: Methods of a section.
+        metric: Metric of the table and the curve.
 
     Returns:
         None if no method has runs with two or more u_s at one fraction of labels.

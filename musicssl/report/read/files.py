@@ -13,8 +13,8 @@ from zipfile import ZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from musicssl.cache import null_to_nan, without_checksum
 from musicssl.data.checks import learnable
+from musicssl.documents import null_to_nan, without_checksum
 from musicssl.errors import InputError, printable
 from musicssl.evaluation.tasks import task_named
 from musicssl.limits import DAMAGE, check_arrays
@@ -154,7 +154,7 @@ def read_metrics(file: Path) -> dict[str, Any]:
 
 
 def numbers(node: Mapping[str, Any]) -> dict[str, float]:
-    """Return numbers by name, NaN in place of null.
+    """Return numbers by name, with NaN for null.
 
     Raises:
         AttributeError, TypeError or ValueError: If they are anything else.
@@ -186,7 +186,7 @@ def read_predictions(
 
     Args:
         file: As `musicssl.evaluation.predictions.Predictions` writes it.
-        settings: Of the run, by path. Those of the corpus are kept with the targets; see
+        settings: Settings of the run, by path. Those of the corpus are kept with the targets; see
             `corpus_settings`.
 
     Raises:
@@ -284,7 +284,7 @@ def explained_damage(
     """Explain errors of reading a file that is missing or damaged, and how to mend it.
 
     Args:
-        file: That is read.
+        file: File that is read.
         result: The file beside it; if that is deleted, the command starts anew.
         command: The command that writes both.
 

@@ -73,11 +73,11 @@ class ProbeResult:
 
     Attributes:
         folder: As it was found.
-        name: Of the training run, the encoder or the file.
+        name: Name of the training run, the encoder or the file.
         kind: What made the embeddings; see `musicssl.runs.probes.source.Origin`.
-        seed: Of its training; None where there is no such thing.
+        seed: Seed of its training; None where there is no such thing.
         settings: What else tells it from others, by path: those of its training among them.
-        corpus: That was probed.
+        corpus: Corpus that was probed.
         probe: The word typed after `probe=`.
         metric: By which the corpus is usually judged.
         chance: Metrics of the best constant answer.
@@ -231,17 +231,7 @@ def read_probe(folder: Path) -> ProbeResult:
         if metric not in names:
             raise ValueError(f"it has no {metric}, which sums up its corpus")
         settings = _settings(folder, document, config)
-        conditions = {
-            key: value for key, value in printable_settings(config).items() if _is_of_corpus(key)
-        }
-        conditions |= {
-            f"clips.{split}": str(document["clips"][split]) for split in ("train", "val")
-        }
-        conditions |= {
-            "corpus": printable(str(document["corpus"])),
-            "probe": printable(str(document["probe"])),
-            "metric": metric,
-        }
+        conditions = _conditions(document, config)
         name, kind = printable(str(source["name"])), printable(str(source["kind"]))
         seed = None if source["seed"] is None else int(source["seed"])
     test_set, groups, credit = _read_test_set(folder, conditions, len(fits))
@@ -261,6 +251,21 @@ def read_probe(folder: Path) -> ProbeResult:
         groups=groups,
         credit=credit,
     )
+
+
+def _conditions(document: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, str]:
+    """Return all that results must have in common to be compared."""
+    of_corpus = {
+        key: value for key, value in printable_settings(config).items() if _is_of_corpus(key)
+    }
+    clips = {f"clips.{split}": str(document["clips"][split]) for split in ("train", "val")}
+    return {
+        **of_corpus,
+        **clips,
+        "corpus": printable(str(document["corpus"])),
+        "probe": printable(str(document["probe"])),
+        "metric": str(document["metric"]),
+    }
 
 
 def _is_of_corpus(key: str) -> bool:

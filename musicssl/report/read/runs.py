@@ -60,7 +60,7 @@ def class_scores(
     """Measure scores class by class: by AUROC, or by R² of a regression.
 
     Args:
-        scores: Of the test clips, (N, C).
+        scores: Scores of the test clips, (N, C).
         test_set: These clips.
         log_odds: What they are ranked by, (N, C); None for the scores.
     """
@@ -84,7 +84,7 @@ class Run:
         labelled: Number of these clips.
         settings: All other settings that can change the results, by path.
         metrics: Macro metrics and those of localisation by name, NaN where undefined.
-        scores: Of each class, on the test clips.
+        scores: Scores of each class, on the test clips.
         test_set: The test clips.
         best_epoch: The one whose weights were kept; None for a method without epochs.
         robustness: Its metrics under corruptions of sound; None if it was not tested under any.

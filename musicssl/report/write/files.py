@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from musicssl.cache import csv_field
+from musicssl.documents import csv_field
 from musicssl.errors import disk_errors
 from musicssl.evaluation.robustness_table import CLEAN
 from musicssl.report.analysis.best_settings import ALL, ChoiceTable

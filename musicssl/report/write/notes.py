@@ -1,4 +1,4 @@
-"""What a report leaves out, and what its reader has to know about the runs, in plain sentences."""
+"""Notes of a report in plain sentences: what it leaves out, and warnings about its runs."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -185,7 +185,7 @@ def _missing_seeds(study: Study) -> list[str]:
 
 
 def choice_notes(best: BestSettings) -> list[str]:
-    """Say what could not be chosen, and which settings were left out of a choice."""
+    """Name the choices that were not possible, and the settings that were left out."""
     return [
         *_unvalidated([one for one in best.not_chosen if one.unvalidated]),
         *(_unlike(one) for one in best.not_chosen if not one.unvalidated),

@@ -13,7 +13,8 @@ from musicssl.report.analysis.probe_boards import ProbeBoard
 from musicssl.report.analysis.probe_study import ProbeComparison, ProbeStudy
 from musicssl.report.analysis.study import Study
 from musicssl.report.read.settings import ABSENT, differing
-from musicssl.report.write.verdicts import SIGNIFICANT, is_difference, is_probe_difference
+from musicssl.report.write.probe_verdicts import is_probe_difference
+from musicssl.report.write.verdicts import SIGNIFICANT, is_difference
 
 _NONE = "–"
 

@@ -1,14 +1,14 @@
-"""The findings of a report, in plain sentences."""
+"""The findings about the methods of a study, in plain sentences."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
 
 from musicssl.evaluation.metrics import metric_info, percent
 from musicssl.evaluation.statistics.significance import FEWEST_SEEDS, p_equation
 from musicssl.report.analysis.comparisons import TESTED, Comparison
 from musicssl.report.analysis.grouping import Method
 from musicssl.report.analysis.labels_needed import Match
-from musicssl.report.analysis.probe_boards import ProbeBoard
-from musicssl.report.analysis.probe_study import ProbeComparison, ProbeStudy
 from musicssl.report.analysis.study import Study
 
 SIGNIFICANT = 0.05  # corrected p values below it are called a difference
@@ -34,10 +34,63 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun if number == 1 else plural}"
 
 
+class Claim(NamedTuple):
+    """The result of a test of a method or a model.
+
+    Attributes:
+        name: Name of the method or model.
+        gain: By how much it is better than the baseline.
+        difference: Of the metric, of which a smaller value may be better.
+        is_shown: Whether the difference is significant.
+        evidence: Writes the difference with its interval and p value.
+    """
+
+    name: str
+    gain: float
+    difference: float
+    is_shown: bool
+    evidence: Callable[[], str]
+
+
+def findings(claims: Sequence[Claim], baseline: str, noun: str) -> tuple[Claim, list[str]]:
+    """Return the best claim, and sentences on it and on those that are worse than the baseline.
+
+    Args:
+        claims: At least one.
+        baseline: Name of the baseline.
+        noun: What is compared, "method" or "model".
+    """
+    winners = [one for one in claims if one.gain > 0 and one.is_shown]
+    losers = [one for one in claims if one.gain < 0 and one.is_shown]
+    best = max(winners or claims, key=lambda one: one.gain)
+    evidence = best.evidence()
+    if winners:
+        highest = max(claims, key=lambda one: one.gain)
+        doubt = "" if highest is best else f"; {highest.name} gains more, but not significantly"
+        found = f"{best.name} beats {baseline}: {evidence}{doubt}."
+    elif len(losers) == len(claims) == 1:
+        return best, [f"{best.name} is worse than {baseline}: {evidence}."]
+    elif len(losers) == len(claims):
+        all_are = f"every other {noun} is worse than {baseline}"
+        return best, [f"{all_are}; the closest is {best.name}: {evidence}."]
+    else:
+        none = f"no {noun} is shown to beat {baseline}"
+        found = f"{none}; the best of the others is {best.name}: {evidence}."
+    return best, [found, *_worse(losers, baseline)]
+
+
+def _worse(losers: Sequence[Claim], baseline: str) -> list[str]:
+    """Name the methods that are worse than the baseline, with their differences."""
+    if not losers:
+        return []
+    names = " and ".join(f"{one.name} ({one.difference:+.4f})" for one in losers)
+    return [f"{names} {'is' if len(losers) == 1 else 'are'} worse than {baseline}."]
+
+
 def verdict(study: Study) -> list[str]:
     """Say for each fraction of labels which methods are better or worse than the baseline.
 
-    Where settings were chosen on validation clips, the chosen ones have sentences of their own.
+    If settings were chosen on validation clips, there are separate sentences on the chosen ones.
     """
     if len(study.methods) == 1:
         return [f"There is one method, {study.baseline.label}: nothing to compare it with."]
@@ -96,31 +149,12 @@ def _at_fraction(
 
 def _finding(tested: Sequence[Comparison], baseline: str) -> tuple[Comparison, list[str]]:
     """Return the best method, and sentences on what is found of it and of those that are worse."""
-    winners = [one for one in tested if _difference(one) > 0 and is_difference(one)]
-    losers = [one for one in tested if _difference(one) < 0 and is_difference(one)]
-    best = max(winners or tested, key=_difference)
-    evidence = _evidence(best)
-    if winners:
-        highest = max(tested, key=_difference)
-        doubt = "" if highest is best else f"; {highest.method} gains more, but not significantly"
-        found = f"{best.method} beats {baseline}: {evidence}{doubt}."
-    elif len(losers) == len(tested) == 1:
-        return best, [f"{best.method} is worse than {baseline}: {evidence}."]
-    elif len(losers) == len(tested):
-        all_are = f"every other method is worse than {baseline}"
-        return best, [f"{all_are}; the closest is {best.method}: {evidence}."]
-    else:
-        none = f"no method is shown to beat {baseline}"
-        found = f"{none}; the best of the others is {best.method}: {evidence}."
-    return best, [found, *_worse([(one.method, _difference(one)) for one in losers], baseline)]
-
-
-def _worse(losers: Sequence[tuple[str, float]], baseline: str) -> list[str]:
-    """Name the methods that are worse than the baseline, with their differences."""
-    if not losers:
-        return []
-    names = " and ".join(f"{name} ({difference:+.4f})" for name, difference in losers)
-    return [f"{names} {'is' if len(losers) == 1 else 'are'} worse than {baseline}."]
+    claims = []
+    for one in tested:
+        gain, evidence = _difference(one), partial(_evidence, one)
+        claims.append(Claim(one.method, gain, gain, is_difference(one), evidence))
+    best, sentences = findings(claims, baseline, "method")
+    return tested[claims.index(best)], sentences
 
 
 def _measured(few: Sequence[Comparison], baseline: str) -> tuple[Comparison, list[str]]:
@@ -158,100 +192,3 @@ def _means(one: Comparison, methods: Sequence[Method], metric: str) -> str:
     )
     name = metric_info(metric).heading
     return f"The {name} of {one.method} is {value}, that of {one.other} {baseline}."
-
-
-# --- probes
-
-
-def probe_verdict(study: ProbeStudy) -> list[str]:
-    """Say for each board and fraction of labels which models are better or worse."""
-    return [
-        line
-        for board, comparisons in zip(study.boards, study.comparisons, strict=True)
-        for line in _of_board(board, comparisons)
-    ]
-
-
-def gain(one: ProbeComparison) -> float:
-    """Return by how much a model is better than the baseline; of an error, by how much less."""
-    smaller_is_better = metric_info(one.metric).smaller_is_better
-    return -one.test.difference if smaller_is_better else one.test.difference
-
-
-def is_probe_difference(one: ProbeComparison) -> bool:
-    """Whether one of two models is shown to be better: the p value is small, the seeds suffice."""
-    return one.p_claim is not None and one.p_claim < SIGNIFICANT
-
-
-def _of_board(board: ProbeBoard, comparisons: Sequence[ProbeComparison]) -> list[str]:
-    title = capitalised(board.title)
-    if len(board.models) == 1:
-        return [f"{title}: there is one model, {board.baseline.label}: nothing to compare it with."]
-    if not comparisons:
-        return [f"{title}: no other model has a fraction of labels of {board.baseline.label}."]
-    by_fraction = {
-        p_s: [one for one in comparisons if one.p_s == p_s]
-        for p_s in dict.fromkeys(one.p_s for one in comparisons)
-    }
-    return [
-        f"{title}, at {percent(p_s)} of the labels ({count(some[0].labelled, 'clip')}): "
-        f"{_probe_finding(some)}"
-        for p_s, some in by_fraction.items()
-    ]
-
-
-def _probe_finding(comparisons: Sequence[ProbeComparison]) -> str:
-    enough = [one for one in comparisons if one.claim is not None]
-    few = [one for one in comparisons if one.claim is None]
-    baseline = comparisons[0].other
-    sentences = _probe_claims(enough, baseline) if enough else []
-    if few:
-        best = max(few, key=gain)
-        of = "" if len(few) == 1 else f", the most of {count(len(few), 'model')}"
-        sentences.append(
-            f"{best.model} measures {best.test.difference:+.4f} {metric_info(best.metric).heading} "
-            f"against {baseline}{of}; {_seeds_needed(best)}."
-        )
-    return " ".join(sentences)
-
-
-def _probe_claims(tested: Sequence[ProbeComparison], baseline: str) -> list[str]:
-    """Say which models are better or worse than the baseline."""
-    winners = [one for one in tested if gain(one) > 0 and is_probe_difference(one)]
-    losers = [one for one in tested if gain(one) < 0 and is_probe_difference(one)]
-    best = max(winners or tested, key=gain)
-    evidence = _probe_evidence(best)
-    if winners:
-        highest = max(tested, key=gain)
-        doubt = "" if highest is best else f"; {highest.model} gains more, but not significantly"
-        found = f"{best.model} beats {baseline}: {evidence}{doubt}."
-    elif len(losers) == len(tested) == 1:
-        return [f"{best.model} is worse than {baseline}: {evidence}."]
-    elif len(losers) == len(tested):
-        all_are = f"every other model is worse than {baseline}"
-        return [f"{all_are}; the closest is {best.model}: {evidence}."]
-    else:
-        none = f"no model is shown to beat {baseline}"
-        found = f"{none}; the best of the others is {best.model}: {evidence}."
-    return [found, *_worse([(one.model, one.test.difference) for one in losers], baseline)]
-
-
-def _seeds_needed(one: ProbeComparison) -> str:
-    """Say what is missing for a claim."""
-    counts = {"training": one.trainings, "draw of labelled clips": one.draws}
-    lacking = [
-        noun for noun, number in counts.items() if number is not None and number < FEWEST_SEEDS
-    ]
-    nouns = [noun.replace("training", "trainings").replace("draw ", "draws ") for noun in lacking]
-    return f"a claim needs at least {FEWEST_SEEDS} {' and '.join(nouns)} of both"
-
-
-def _probe_evidence(one: ProbeComparison) -> str:
-    assert one.claim is not None
-    assert one.p_claim is not None
-    low, high = one.claim.interval
-    seeds = "" if one.trainings is None else f", {count(one.trainings, 'training')} or more of each"
-    return (
-        f"{one.test.difference:+.4f} {metric_info(one.metric).heading} (95 % interval {low:+.4f} "
-        f"to {high:+.4f}, {p_equation(one.p_claim)} after Holm's correction{seeds})"
-    )

@@ -12,6 +12,7 @@ from musicssl.report.analysis.sections import corpus_name
 from musicssl.report.analysis.study import Studies, Study
 from musicssl.report.analysis.timelines import Timelines
 from musicssl.report.write.notes import left_out, notes
+from musicssl.report.write.probe_verdicts import probe_verdict
 from musicssl.report.write.tables import (
     Table,
     comparisons_table,
@@ -22,13 +23,7 @@ from musicssl.report.write.tables import (
     settings_table,
     spread_table,
 )
-from musicssl.report.write.verdicts import (
-    capitalised,
-    count,
-    match_sentence,
-    probe_verdict,
-    verdict,
-)
+from musicssl.report.write.verdicts import capitalised, count, match_sentence, verdict
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +55,7 @@ class RunsView:
         unlabelled: Tables over fractions of clips without labels.
         unlabelled_metric: Heading of the metric of these.
         linear_probe_metric: Heading of the metric of linear probes.
-        comparisons: Of all methods with the baseline.
+        comparisons: Comparisons of all methods with the baseline.
         chosen_comparisons: Of the methods with chosen settings.
         labels_needed: How many labels the baseline needs.
         settings: In which methods of one name differ.
@@ -197,8 +192,8 @@ def view_report(studies: Studies, probes: ProbeStudy) -> ReportView:
     """Work out everything that a report shows.
 
     Args:
-        studies: Of training runs.
-        probes: Of these two, at least one has something to show.
+        studies: Studies of training runs.
+        probes: Probes of these two, at least one has something to show.
     """
     return ReportView(
         list(map(view_runs, studies.sections)),

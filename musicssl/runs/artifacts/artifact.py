@@ -24,10 +24,10 @@ class TrainedRun:
     """A run whose training is over, for its artifacts to be written.
 
     Attributes:
-        folder: Of the run.
-        datamodule: That the method was trained with.
+        folder: Folder of the run.
+        datamodule: Data module that the method was trained with.
         method: Trained, in evaluation mode.
-        layout: Of the map of embeddings; see `musicssl.figures.embedding_map`.
+        layout: Layout of the map of embeddings; see `musicssl.figures.embedding_map`.
     """
 
     folder: RunFolder
@@ -64,7 +64,7 @@ class Artifact(Protocol):
         """Print what the user of a complete run should see.
 
         Args:
-            folder: Of the run.
+            folder: Folder of the run.
             document: The content of its metrics.json, in which undefined numbers are None. What
                 `write` returned is missing or None if an older version wrote it.
             console: To print on.

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
-from musicssl.cache import csv_field
+from musicssl.documents import csv_field
 from musicssl.evaluation.clustering import (
     class_shares,
     cluster_accuracy,
@@ -91,7 +91,7 @@ def write_cluster_table(
         path: To write to.
         classes: Names, (C).
         sizes: Clips of each cluster, (K,).
-        shares: Of its clips in which the class is present, (K, C).
+        shares: Shares of its clips in which the class is present, (K, C).
         lifts: That, over the share in all clips, (K, C).
     """
     with path.open("w", newline="", encoding="utf-8") as file:

@@ -73,11 +73,11 @@ class LearnedEmbeddings:
 
 
 def draw_map(folder: RunFolder, corpus: Corpus, test: Embeddings, layout: str | None) -> None:
-    """Draw a map of the test clips in place of the one that is there.
+    """Draw a map of the test clips and replace the existing one.
 
     Args:
-        folder: Of the run.
-        corpus: That the clips are of.
+        folder: Folder of the run.
+        corpus: Corpus that the clips belong to.
         test: Their embeddings.
         layout: See `musicssl.figures.embedding_map.project`; None for no map.
     """

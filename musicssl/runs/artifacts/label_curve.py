@@ -4,7 +4,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from musicssl.cache import csv_field, csv_number
+from musicssl.documents import csv_field, csv_number
 from musicssl.evaluation.metrics import METRICS, metric_info, percent, primary_metric
 from musicssl.figures.label_curve import Point, draw_label_curves
 from musicssl.figures.style import save_png

@@ -88,14 +88,14 @@ def _text(value: float | None) -> str:
 
 
 def in_places(corpus: Corpus, rows: NDArray[np.int64], instances: InstancePredictions) -> bool:
-    """Say whether instance t of each clip is place t of the corpus, and its scores say when.
+    """Return whether instance t of a clip is instance t of the corpus, so its scores have a time.
 
-    They are not where an encoder sums a clip up as one embedding, or divides sound otherwise than
-    by `Corpus.instance_seconds`, nor do the values of a regression sound at any time.
+    This is not the case if an encoder makes one embedding of a clip, or divides sound into other
+    parts than `Corpus.instance_seconds`. The values of a regression have no time either.
 
     Args:
-        corpus: That the clips belong to.
-        rows: Of the clips in the corpus, (N,).
+        corpus: Corpus that the clips belong to.
+        rows: Rows of the clips in the corpus, (N,).
         instances: What was made of them, in the same order.
     """
     if not task_named(corpus.task).has_classes:

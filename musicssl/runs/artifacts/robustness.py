@@ -48,7 +48,7 @@ def chosen_corruptions(
 
     Args:
         names: One, some, or "all".
-        sample_rate: Of the sound, in Hz; None if the clips are no sound.
+        sample_rate: Sample rate of the sound, in Hz; None if the clips are not sound.
         severities: At which; see `chosen_severities`.
 
     Raises:
@@ -85,7 +85,7 @@ def _build(
 
 
 def show_robustness(folder: ResultFolder, console: Console) -> None:
-    """Say what clean clips score, and what the corruptions that harm most make of it."""
+    """Print the score of clean clips, and the scores under the most harmful corruptions."""
     table = read_robustness(folder.robustness)
     metric = primary_metric(table.clean)
     if not table.judged:
@@ -112,12 +112,12 @@ def write_robustness(
 ) -> None:
     """Test a method under corruptions; write robustness.csv, row by row, and a picture.
 
-    Where the corpus says what answers are worth, `weighted_accuracy` is measured too; but a table
+    If the corpus gives partial credit for answers, `weighted_accuracy` is measured too; but a table
     that was begun without it goes on without it.
 
     Args:
-        folder: Of the run; corruptions that its table has are not tested again.
-        datamodule: Of the test clips.
+        folder: Folder of the run; corruptions that its table has are not tested again.
+        datamodule: Data module of the test clips.
         method: In evaluation mode.
         chosen: See `chosen_corruptions`.
         severities: See `chosen_severities`.

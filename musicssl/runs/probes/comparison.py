@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from musicssl.cache import write_json
+from musicssl.documents import write_json
 from musicssl.errors import InputError
 from musicssl.evaluation.statistics.bootstrap import replicates
 from musicssl.evaluation.statistics.paired import compare
@@ -22,7 +22,7 @@ def compare_with(folder: ProbeFolder, baselines: Sequence[ProbeFolder]) -> None:
     """Compare a complete probe with baselines, unless that was done; note it and draw the curves.
 
     Args:
-        folder: Of the probe.
+        folder: Folder of the probe.
         baselines: Complete probes of the same kind on the same clips.
 
     Raises:
@@ -46,7 +46,7 @@ def against(
     task; see `musicssl.evaluation.statistics.paired` for interval and p value.
 
     Args:
-        folder: Of the probe, with its predictions.
+        folder: Folder of the probe, with its predictions.
         document: Its results.
         baseline: Of the other, complete.
 

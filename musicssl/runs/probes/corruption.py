@@ -38,11 +38,11 @@ def corrupt(
     """Test a probe with the most labels, of the first draw, under corruptions of sound.
 
     Args:
-        folder: Of the probe; corruptions that its table has are not tested again.
-        source: Of the embeddings.
+        folder: Folder of the probe; corruptions that its table has are not tested again.
+        source: Source of the embeddings.
         plan: How they are judged.
         load: Reads the corpus.
-        names: Of corruptions; see `chosen_corruptions`.
+        names: Names of corruptions; see `chosen_corruptions`.
         severities: See `chosen_severities`.
         scorer: The probe; None to fit it again, if anything is left to be tested.
 

@@ -32,9 +32,9 @@ def of_encoder(
     Args:
         encoder: Builds it.
         name: The word typed after `encoder=`.
-        settings: That it is built with, plain values.
-        seed: Of the weights.
-        corpus: Whose instances it is built for; sound needs no sizes.
+        settings: Settings that it is built with, plain values.
+        seed: Seed of the weights.
+        corpus: Corpus whose instances it is built for; sound needs no sizes.
     """
     num_instances, num_features = 1, 1
     if corpus.is_tokens:
@@ -99,8 +99,8 @@ def of_statistics(sample_rate: int | None) -> NetworkSource:
     """Return what needs no learning: mean and deviation over time of each feature of the input.
 
     Args:
-        sample_rate: Of sound, in Hz, whose features are log-mel bands; None for instances, which
-            are features.
+        sample_rate: Sample rate of sound, in Hz, whose features are log-mel bands; None for
+            instances, which are features.
     """
     if sample_rate is None:
         label = "statistics of its features"

@@ -26,7 +26,7 @@ class FileSource:
     over time.
 
     Attributes:
-        paths: Of the files.
+        paths: Paths of the files.
         has_labels: Whether the labels are those of the (first) file, and not of a corpus.
         layer: "each" for all its layers, if it has some; "all" for all side by side; or the name or
             number of one.

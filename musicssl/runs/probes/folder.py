@@ -1,4 +1,4 @@
-"""The folder of one probe: what was asked, and what came out.
+"""The folder of one probe: its settings and its results.
 
 config.yaml        the resolved configuration
 probe.json         the results; written last, so its presence says the probe is complete
@@ -16,7 +16,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from musicssl.cache import discard, write_atomically
+from musicssl.cache import discard
+from musicssl.documents import write_atomically
 from musicssl.errors import InputError
 from musicssl.runs.folder import ResultFolder
 from musicssl.runs.pretrained import encoder_label
@@ -123,7 +124,7 @@ def probe_folder(
         checkpoint: Its path, if it is one that is probed.
         embeddings: The setting of this name.
         runs: Folder of all runs.
-        name: In place of the word typed after `dataset=`.
+        name: Used instead of the word typed after `dataset=`.
         encoder: The settings of the encoder, if one is probed.
         choices: Hydra's, from a group to the option that was chosen.
     """

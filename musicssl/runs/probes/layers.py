@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from musicssl.cache import csv_field, null_to_nan
 from musicssl.data.datamodule import SemiSupervisedDataModule
+from musicssl.documents import csv_field, null_to_nan
 from musicssl.evaluation.metrics import metric_info, percent
 from musicssl.evaluation.tasks import task_named
 from musicssl.figures.layers import draw_layers
@@ -28,7 +28,7 @@ class LayerTrials:
     """Probes of the layers of an encoder.
 
     Attributes:
-        names: Of the layers, (L,).
+        names: Names of the layers, (L,).
         trials: Those of each layer, L times one for each draw; empty if one probe reads all layers.
     """
 
@@ -51,7 +51,7 @@ def fit_each_layer(
     Args:
         probe: To be fitted.
         layers: Of the embeddings.
-        datamodule: Of a corpus of embeddings, whose clips are (N, L, D).
+        datamodule: Data module of a corpus of embeddings, whose clips are (N, L, D).
         drawn: What to learn from.
         device: To compute on.
 

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from musicssl.cache import csv_field, null_to_nan, write_json
 from musicssl.data.datamodule import SemiSupervisedDataModule
+from musicssl.documents import csv_field, null_to_nan, write_json
 from musicssl.evaluation.chance import chance
 from musicssl.evaluation.metrics import METRICS, metric_info, percent, primary_metric
 from musicssl.evaluation.predictions import Predictions, measure
@@ -34,7 +34,7 @@ class Probed:
     """What was probed, with what, and how.
 
     Attributes:
-        origin: Of the embeddings.
+        origin: Origin of the embeddings.
         embed_dim: Their size, D.
         probe: The word typed after `probe=`.
         settings: The resolved configuration, plain values.
@@ -53,7 +53,7 @@ def headline_metrics(task: str, names: Collection[str]) -> list[str]:
 
     Args:
         task: Its name.
-        names: Of the metrics that were measured.
+        names: Names of the metrics that were measured.
     """
     return [
         info.name for info in METRICS.values() if task in info.headline_of and info.name in names
@@ -72,7 +72,7 @@ def write_probe(
     Args:
         folder: To write to.
         probed: What it was.
-        datamodule: That the probe was fitted and tested with.
+        datamodule: Data module that the probe was fitted and tested with.
         trials: By ascending fraction of labels.
         layers: Those of embeddings with layers.
     """
@@ -223,7 +223,7 @@ def draw_classes(
     Args:
         folder: To write to.
         document: The results.
-        predictions: Of the first draw with the most labels.
+        predictions: Predictions of the first draw with the most labels.
         credit: What answers are worth; see `Corpus`.
     """
     metrics = measure(predictions, credit)

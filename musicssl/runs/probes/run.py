@@ -38,10 +38,10 @@ class Plan:
         name: The word typed after `probe=`.
         probe: To be fitted.
         fractions: Of the labelled training clips, ascending.
-        seeds: Of the draws of labelled clips.
+        seeds: Seeds of the draws of labelled clips.
         stratified: Whether every class is to keep some.
         val_fraction: Carved out of train where the corpus has no validation split.
-        split_seed: Of that carving.
+        split_seed: Seed of that carving.
         val_list: File that names the validation clips instead; None to carve.
         batch_size: Clips to embed at a time.
         cache: Folder of derived data.
@@ -70,8 +70,8 @@ class Plan:
         """Name all that the results of a source follow from.
 
         Args:
-            source: Of the embeddings.
-            corpus: That they are of; None if the source brings the labels too.
+            source: Source of the embeddings.
+            corpus: Corpus that they belong to; None if the source brings the labels too.
         """
         return fingerprint(
             {
@@ -117,7 +117,7 @@ def probe_source(folder: ProbeFolder, source: Source, plan: Plan, load: Load) ->
 
     Args:
         folder: For the results; those of anything else in it go.
-        source: Of the embeddings.
+        source: Source of the embeddings.
         plan: How they are judged.
         load: Reads the corpus.
 

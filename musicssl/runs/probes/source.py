@@ -12,10 +12,11 @@ from musicssl.batch import Batch
 from musicssl.data.corpus import Corpus, embedded_corpus
 from musicssl.encoders.hear import HearEncoder
 from musicssl.errors import InputError
-from musicssl.methods.base.method import Method, part_of
+from musicssl.methods.base.method import Method
 from musicssl.networks.classifier import Classifier
 from musicssl.networks.standardise import Standardise
 from musicssl.networks.time_summary import over_time
+from musicssl.networks.transfer import part_of
 from musicssl.probing.embeddings.extraction import Embedder, embed
 from musicssl.runs.checkpoint import Checkpoint
 from musicssl.runs.pretrained import (
@@ -32,10 +33,10 @@ class Origin:
     Attributes:
         kind: "checkpoint"; "pretrained", an encoder with published weights; "untrained", a network
             that learnt nothing; "statistics" of the input; "embeddings" from elsewhere.
-        name: Of the training run, the encoder or the file.
+        name: Name of the training run, the encoder or the file.
         label: What tables call it.
         run: Folder of the training run.
-        seed: Of the training run, or of the weights that were drawn.
+        seed: Seed of the training run, or of the weights that were drawn.
         p_s: Of the training run, and so on.
         b_s: As well.
         trained_on: Name of its corpus.
@@ -64,7 +65,7 @@ class Layers(NamedTuple):
     """The layers of embeddings, (N, L, D).
 
     Attributes:
-        names: Of the layers, (L,).
+        names: Names of the layers, (L,).
         widths: Features of each; what follows in its D are zeros.
     """
 
@@ -90,7 +91,7 @@ class Source(Protocol):
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """What the configuration does not say of it, by name."""
+        """Its properties that are not in the configuration, by name."""
 
     @property
     def layers(self) -> "Layers | None":
@@ -122,7 +123,7 @@ class NetworkSource:
     Attributes:
         origin: What it is.
         identity: What its embeddings follow from, beside the clips; plain values.
-        network: That embeds clips, on the CPU, in evaluation mode.
+        network: Network that embeds clips, on the CPU, in evaluation mode.
         num_features: Of the instances that it was made for; None for any, or for sound.
     """
 
@@ -223,12 +224,12 @@ def untrained(
 ) -> NetworkSource:
     """Return the network of a checkpoint with weights that learnt nothing.
 
-    It is called by its encoder, or by the method if that brings a network of its own. Features are
-    standardised as the checkpoint does, for that needs no training.
+    Its name is that of its encoder, or of the method if the method has its own network. Features
+    are standardised as the checkpoint does, for that needs no training.
 
     Args:
-        checkpoint: Of the method.
-        seed: Of the weights; None for the seed of the run that the checkpoint is of.
+        checkpoint: Checkpoint of the method.
+        seed: Seed of the weights; None for the seed of the run that the checkpoint is of.
         trusted: See `Checkpoint.method`.
     """
     if seed is None:

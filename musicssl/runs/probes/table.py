@@ -46,7 +46,7 @@ def show_probe(folder: ProbeFolder, baselines: Sequence[ProbeFolder] = ()) -> No
 
 
 def heading(document: Document, metric: str) -> str:
-    """Say what a table is of."""
+    """Return the heading of a table."""
     clips, probe = document["clips"], document["probe"]
     name = metric_info(metric).heading
     text = (
@@ -58,7 +58,7 @@ def heading(document: Document, metric: str) -> str:
 
 
 def reading(document: Document) -> str:
-    """Say what the numbers of the tables are."""
+    """Explain the numbers of the tables."""
     fits = [fit["p_s"] for fit in document["fits"]]
     draws = max(map(fits.count, fits))
     of = f"Means over {draws} draws of labels (of all there is one); " if draws > 1 else ""
@@ -94,7 +94,7 @@ def probe_table(documents: Sequence[Document], metric: str) -> Table:
 
 
 def _of_layers(document: Document) -> str:
-    """Say what the table of layers is of."""
+    """Return the heading of the table of layers."""
     if "weight" in document["layers"]["cells"][0]:
         return "Weights of the layers, means over draws of labels:"
     name = metric_info(document["metric"]).heading

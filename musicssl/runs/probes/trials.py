@@ -1,6 +1,6 @@
 """The trials of a probe: few labels and more, drawn several times, each fitted and tested.
 
-Probes leave the encoder as it is, but for fine-tuning, which trains a copy of it for each trial.
+Probes do not change the encoder; fine-tuning trains a copy of it for each trial.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +28,7 @@ class Draw:
 
     Attributes:
         p_s: Fraction of the labelled training clips that they are.
-        seed: Of the draw.
+        seed: Seed of the draw.
         rows: Which of the training clips, (n,), ascending.
     """
 
@@ -45,7 +45,7 @@ class Trial:
         draw: What it learnt from.
         val_loss: What it was chosen by.
         chosen: Settings that validation chose.
-        scores: Of the test clips, (N, C), on the CPU.
+        scores: Scores of the test clips, (N, C), on the CPU.
         layer_weights: Weight of each layer, if the probe is of several.
     """
 
@@ -68,9 +68,9 @@ def draws(
     at a fraction.
 
     Args:
-        datamodule: Of which the training clips are.
+        datamodule: Data module of the training clips.
         fractions: Ascending, above 0 and at most 1.
-        seeds: Of the draws at each.
+        seeds: Seeds of the draws at each.
         stratified: See `labelled_subset`.
     """
     y, mask = (part.numpy() for part in datamodule.labels("train"))
@@ -105,7 +105,7 @@ def fit_all(
 
     Args:
         probe: To be fitted.
-        datamodule: Of a corpus of embeddings.
+        datamodule: Data module of a corpus of embeddings.
         drawn: What to learn from.
         device: To compute on.
     """
@@ -126,7 +126,7 @@ class ProbedNetwork:
     Attributes:
         network: Embeds clips.
         judge: Scores embeddings.
-        device: Of both.
+        device: Device of both.
     """
 
     network: Embedder
@@ -149,7 +149,7 @@ def fit(
     """Fit a probe to several draws of labels.
 
     Args:
-        source: Of the embeddings.
+        source: Source of the embeddings.
         probe: To be fitted.
         embedded: The embeddings of the corpus, divided.
         drawn: What to learn from.
@@ -193,7 +193,7 @@ def _fine_tuned(
 
 
 def _scores_of_test(scorer: Scorer, datamodule: SemiSupervisedDataModule) -> Tensor:
-    """Return what is said of the test clips, (N, C), on the CPU."""
+    """Return the scores of the test clips, (N, C), on the CPU."""
     with torch.inference_mode():
         parts = [scorer.scores(batch).float().cpu() for batch in datamodule.batches("test")]
     return torch.cat(parts)

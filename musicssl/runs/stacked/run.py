@@ -18,7 +18,7 @@ class StepInput(NamedTuple):
     Attributes:
         batch: The clips, not yet on the device.
         weight: See `StackableMethod.weight_at`.
-        seed: Of the random numbers in the step.
+        seed: Seed of the random numbers in the step.
     """
 
     batch: Batch
@@ -29,8 +29,8 @@ class StepInput(NamedTuple):
 class StackedRun:
     """A run whose trainer has reached its first epoch, and does not step by itself.
 
-    What Lightning does in an epoch is done here by the same parts of Lightning in the same order,
-    but for the hooks of callbacks around each step: those of the last step of an epoch are called.
+    An epoch uses the same parts of Lightning in the same order as Lightning does. Only the hooks of
+    callbacks around each step differ: they are called for the last step only.
 
     Args:
         loop: Of its trainer, whose method is a `StackableMethod` with one optimizer and one

@@ -164,7 +164,7 @@ def can_be_batched(method: StackableMethod, data: Any) -> bool:
     """Whether runs of a method can be one batched model.
 
     Args:
-        method: Of a run; the others differ from it in numbers alone.
+        method: Method of a run; the others differ from it in numbers alone.
         data: Its data module.
     """
     network = [*method.classifier.modules()]

@@ -99,4 +99,8 @@ def test_the_nearest_file_is_offered(root, path, guess):
 
 
 def test_files_that_exist_pass(root):
-    files_of(root, "n0.wav", ".hidden/a.wav").check(["n0.wav", ".hidden/a.wav"])
+    paths = ["n0.wav", ".hidden/a.wav"]
+    files_of(root, *paths).check(paths)
+    (root / "n0.wav").unlink()
+    with pytest.raises(InputError, match=r"1 of the 2 files .* n0\.wav"):
+        ListedFiles(root).check(paths)

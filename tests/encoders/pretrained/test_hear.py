@@ -150,8 +150,8 @@ class MuQ(torch.nn.Module):
         return SimpleNamespace(last_hidden_state=self.layer(level))
 
 
-@pytest.mark.parametrize("package", ["panns_inference.models", "muq"])
-def test_the_modules_of_the_documentation_keep_to_the_api(package, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("package", "size"), [("panns_inference.models", 2048), ("muq", 1024)])
+def test_the_modules_of_the_documentation_keep_to_the_api(package, size, tmp_path, monkeypatch):
     """What the page adds to a package; the networks are small ones in their place."""
     [code] = [block for block in BLOCKS if f"from {package} import" in block]
     for name in {package.partition(".")[0], package}:
@@ -165,6 +165,7 @@ def test_the_modules_of_the_documentation_keep_to_the_api(package, tmp_path, mon
     hear = HearModule("recipe_of_page", tmp_path / "weights.pt")
     for kind in ("scene", "timestamps"):
         hear.check(kind)
+    assert hear.scene_size == hear.timestamp_size == size
 
 
 def test_libraries_are_told_not_to_download_unless_the_user_says_otherwise(written, monkeypatch):

@@ -1,15 +1,20 @@
 """Oracle: sizes that networks of torch can have, and those that they cannot."""
 
 import pytest
+import torch
 from omegaconf import ListConfig
 
 from musicssl.errors import InputError
 from musicssl.methods.generative.sizes import check_latent_dim, check_widths, hidden_layers
+from musicssl.methods.generative.vae import mlp
 
 
 @pytest.mark.parametrize("widths", [[512, 256], (1,), [], ListConfig([8])])
 def test_layers_with_units_can_be_and_so_can_none(widths):
     check_widths(widths)
+    network = mlp((3, *widths), 2)
+    linear = [layer for layer in network if isinstance(layer, torch.nn.Linear)]
+    assert [layer.out_features for layer in linear] == [*widths, 2]
 
 
 @pytest.mark.parametrize("widths", [[8, 0], [-1], [0.5], [True], ["8"], 8, None, "8"])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from musicssl.cache import read_json
+from musicssl.documents import read_json
 from musicssl.errors import InputError
 from musicssl.evaluation.metrics import per_class_metrics
 from musicssl.report.read.runs import read_run, read_runs

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from musicssl.cache import write_json
+from musicssl.documents import write_json
 from musicssl.errors import InputError
 from musicssl.runs.probes.comparison import against
 from musicssl.runs.probes.folder import ProbeFolder

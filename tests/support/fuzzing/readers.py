@@ -15,10 +15,11 @@ import soundfile
 
 import musicssl
 from musicssl.audio.decode import read_audio, read_stretch
+from musicssl.audio.file_stores import file_store
 from musicssl.audio.inspection import inspect
 from musicssl.audio.shard_index import Place
 from musicssl.audio.shards import ShardedSound
-from musicssl.audio.store import ClipStore, file_store
+from musicssl.audio.store import ClipStore
 from musicssl.audio.waveform import Waveform
 from musicssl.data.validation import listed_clips
 from musicssl.datasets.audio_folder import AudioFolder
