@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from musicssl.audio.log_mel import LogMelFrontend
 from musicssl.encoders.base.spectral import SpectralEncoder
 from musicssl.networks.layers import Dropout
+from musicssl.networks.spec_augment import SpecAugment
 
 NUM_MELS = 128
 
@@ -32,6 +33,7 @@ class CNN(SpectralEncoder):
             one, and halves frequency and time.
         embed_dim: Units of the linear layer, D.
         dropout: Probability of dropping a unit before and after the linear layer.
+        spec_augment: Hides parts of the spectra while training; None for nothing.
 
     Raises:
         InputError: If a chunk is too short to be halved by each block.
@@ -46,6 +48,7 @@ class CNN(SpectralEncoder):
         width: int = 32,
         embed_dim: int = 256,
         dropout: float = 0.5,
+        spec_augment: SpecAugment | None = None,
     ) -> None:
         widths = (width, 2 * width, 4 * width, 8 * width)
         super().__init__(
@@ -53,6 +56,7 @@ class CNN(SpectralEncoder):
             chunk_samples,
             embed_dim,
             least_frames=2 ** len(widths),
+            spec_augment=spec_augment,
         )
         self.blocks = nn.Sequential(
             *(conv_block(*pair, pooled=(2, 2)) for pair in pairwise((1, *widths)))
@@ -64,6 +68,7 @@ class CNN(SpectralEncoder):
             nn.ReLU(inplace=True),
             Dropout(dropout),
         )
+        self.store_channels_last()
 
     def embed_spectra(self, spectra: Tensor) -> Tensor:
         """Embed normalised spectra, (K, 1, F, T) -> (K, 1, D)."""

@@ -9,6 +9,7 @@ from musicssl.audio.log_mel import LogMelFrontend
 from musicssl.encoders.base.spectral import SpectralEncoder
 from musicssl.encoders.cnn import NUM_MELS, conv_block
 from musicssl.networks.layers import Dropout
+from musicssl.networks.spec_augment import SpecAugment
 
 _POOLED = ((4, 2), (4, 2), (4, 1))  # size of the max pooling of each block: bands, frames
 
@@ -30,6 +31,7 @@ class CRNN(SpectralEncoder):
         width: Number of filters of the first block; the others have twice and four times as many.
         hidden: Number of units of one direction; the embedding has twice as many, D.
         dropout: Probability of dropping a unit before and after the GRU.
+        spec_augment: Hides parts of the spectra while training; None for nothing.
 
     Raises:
         InputError: If a chunk is too short to be pooled.
@@ -44,12 +46,14 @@ class CRNN(SpectralEncoder):
         width: int = 32,
         hidden: int = 64,
         dropout: float = 0.5,
+        spec_augment: SpecAugment | None = None,
     ) -> None:
         super().__init__(
             LogMelFrontend(sample_rate, NUM_MELS, n_fft=2048, hop=320),
             chunk_samples,
             embed_dim=2 * hidden,
             least_frames=4,
+            spec_augment=spec_augment,
         )
         pairs = pairwise((1, width, 2 * width, 4 * width))
         self.blocks = nn.Sequential(
@@ -58,6 +62,7 @@ class CRNN(SpectralEncoder):
         bands_left = NUM_MELS // 4 ** len(_POOLED)
         self.gru = nn.GRU(4 * width * bands_left, hidden, batch_first=True, bidirectional=True)
         self.dropout = Dropout(dropout)
+        self.store_channels_last()
 
     def embed_spectra(self, spectra: Tensor) -> Tensor:
         """Embed normalised spectra, (K, 1, F, T) -> (K, 1, D)."""

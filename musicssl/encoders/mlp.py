@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from musicssl.audio.log_mel import LogMelFrontend
 from musicssl.encoders.base.spectral import SpectralEncoder
 from musicssl.networks.layers import Dropout
+from musicssl.networks.spec_augment import SpecAugment
 
 _NUM_MELS = 128
 
@@ -25,6 +26,7 @@ class MLP(SpectralEncoder):
         chunk_samples: Number of samples that become one instance.
         hidden: Widths of the layers; the last one is the width of the embedding, D.
         dropout: Probability of dropping a unit after each layer.
+        spec_augment: Hides parts of the spectra while training; None for nothing.
 
     Raises:
         InputError: If a chunk is too short for the window of a spectrum.
@@ -38,12 +40,14 @@ class MLP(SpectralEncoder):
         chunk_samples: int = 16_000,
         hidden: tuple[int, ...] = (512, 512, 128),
         dropout: float = 0.5,
+        spec_augment: SpecAugment | None = None,
     ) -> None:
         super().__init__(
             LogMelFrontend(sample_rate, _NUM_MELS, n_fft=2048, hop=320),
             chunk_samples,
             embed_dim=hidden[-1],
             least_frames=1,
+            spec_augment=spec_augment,
         )
         layers: list[nn.Module] = []
         for width_in, width_out in pairwise((_NUM_MELS * self.num_frames, *hidden)):

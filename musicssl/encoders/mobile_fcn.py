@@ -66,6 +66,7 @@ class MobileFCN(SpectralEncoder):
             ]
         )
         self.dropout = Dropout(dropout)
+        self.store_channels_last()
 
     def embed_spectra(self, spectra: Tensor) -> Tensor:
         """Embed spectra, (K, 1, F, T) -> (K, T / 96, D)."""

@@ -9,6 +9,7 @@ from musicssl.audio.log_mel import LogMelFrontend
 from musicssl.encoders.base.spectral import SpectralEncoder
 from musicssl.encoders.pretrained import musicnn as published
 from musicssl.networks.layers import Dropout
+from musicssl.networks.spec_augment import SpecAugment
 
 _NUM_MELS = 96
 _HOP = 256
@@ -57,6 +58,7 @@ class Musicnn(SpectralEncoder):
             Dataset; None for new weights. They are read from the files of the package musicnn
             0.1.0, see `musicssl.encoders.pretrained.musicnn`.
         weights_folder: Folder that holds these files; None for the installed package.
+        spec_augment: Hides parts of the spectra while training; None for nothing.
 
     Raises:
         InputError: If a chunk is shorter than the longest filter, or the weights are for another
@@ -75,6 +77,7 @@ class Musicnn(SpectralEncoder):
         dropout: float = 0.5,
         weights: str | None = None,
         weights_folder: Path | str | None = None,
+        spec_augment: SpecAugment | None = None,
     ) -> None:
         front = [
             *(Filters(204, bands, frames=7) for bands in (38, 67)),  # 0.4 and 0.7 of the bands
@@ -86,6 +89,7 @@ class Musicnn(SpectralEncoder):
             chunk_samples,
             embed_dim=width + 3 * mid_filters,
             least_frames=128,
+            spec_augment=spec_augment,
         )
         self.front = nn.ModuleList(front)
         self.mid = nn.ModuleList(

@@ -8,6 +8,7 @@ from musicssl.audio.log_mel import LogMelFrontend
 from musicssl.encoders.base.spectral import SpectralEncoder
 from musicssl.encoders.pretrained import musicnn as published
 from musicssl.networks.layers import Dropout
+from musicssl.networks.spec_augment import SpecAugment
 
 _NUM_MELS, _N_FFT, _HOP = 96, 512, 256
 _FRAMES = 187
@@ -42,6 +43,7 @@ class MusicnnVGG(SpectralEncoder):
         weights: What to start from: "mtt", trained on MagnaTagATune; "msd", on the Million Song
             Dataset; None for new weights. See `musicssl.encoders.pretrained.musicnn`.
         weights_folder: Folder that holds MTT_vgg and MSD_vgg; None for the installed package.
+        spec_augment: Hides parts of the spectra while training; None for nothing.
 
     Raises:
         InputError: If the weights are for another sample rate, or cannot be read.
@@ -58,12 +60,14 @@ class MusicnnVGG(SpectralEncoder):
         dropout: float = 0.5,
         weights: str | None = None,
         weights_folder: Path | str | None = None,
+        spec_augment: SpecAugment | None = None,
     ) -> None:
         super().__init__(
             LogMelFrontend(sample_rate, _NUM_MELS, _N_FFT, _HOP, "log10_10000", bands="slaney"),
             chunk_samples=_FRAMES * _HOP,
             embed_dim=2 * _FILTERS,
             least_frames=_FRAMES,
+            spec_augment=spec_augment,
         )
         rates = [*[block_dropout] * (len(_POOLINGS) - 1), dropout]
         self.blocks = nn.Sequential(
@@ -80,6 +84,7 @@ class MusicnnVGG(SpectralEncoder):
                 )
             )
         )
+        self.store_channels_last()
         if weights is not None:
             published.check_fit(weights, _PUBLISHED, sample_rate=sample_rate)
             self.keeps_norm = True

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from musicssl.audio.log_mel import LogMelFrontend
 from musicssl.encoders.base.spectral import SpectralEncoder
 from musicssl.networks.layers import Dropout
+from musicssl.networks.spec_augment import SpecAugment
 
 
 class ShortChunk(SpectralEncoder):
@@ -34,6 +35,7 @@ class ShortChunk(SpectralEncoder):
             which become one instance.
         width: Number of filters of the first block; the last block has four times as many, D.
         dropout: Probability of dropping a unit of the embedding.
+        spec_augment: Hides parts of the spectra while training; None for nothing.
 
     Raises:
         InputError: If a chunk is too short to become an instance.
@@ -47,15 +49,23 @@ class ShortChunk(SpectralEncoder):
         chunk_samples: int = 59_049,
         width: int = 128,
         dropout: float = 0.5,
+        spec_augment: SpecAugment | None = None,
     ) -> None:
         with warnings.catch_warnings():
             # One of the lowest bands lies between two bins and is empty, also in the authors' code.
             warnings.filterwarnings("ignore", "At least one mel filterbank has all zero values")
             frontend = LogMelFrontend(sample_rate, num_mels=128, n_fft=512, hop=256)
-        super().__init__(frontend, chunk_samples, embed_dim=4 * width, least_frames=2**7)
+        super().__init__(
+            frontend,
+            chunk_samples,
+            embed_dim=4 * width,
+            least_frames=2**7,
+            spec_augment=spec_augment,
+        )
         widths = (1, width, width, *[2 * width] * 4, 4 * width)
         self.blocks = nn.Sequential(*(ResidualBlock(*pair) for pair in pairwise(widths)))
         self.dropout = Dropout(dropout)
+        self.store_channels_last()
 
     def embed_spectra(self, spectra: Tensor) -> Tensor:
         """Embed normalised spectra, (K, 1, 128, T) -> (K, T', D), T' = T / 128, rounded up."""

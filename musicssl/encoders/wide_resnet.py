@@ -6,6 +6,7 @@ from musicssl.audio.log_mel import LogMelFrontend
 from musicssl.encoders.base.spectral import SpectralEncoder
 from musicssl.errors import InputError
 from musicssl.networks.layers import Dropout
+from musicssl.networks.spec_augment import SpecAugment
 
 NUM_MELS = 64
 WIDTHS = (16, 32, 64)  # of the three groups of a ResNet for small images
@@ -34,6 +35,7 @@ class WideResNet(SpectralEncoder):
         depth: Number of convolutions, 6 n + 4 for n blocks in a group.
         widen: Factor of the number of filters, k; D is 64 k.
         dropout: Probability of dropping a unit between the convolutions of a block.
+        spec_augment: Hides parts of the spectra while training; None for nothing.
 
     Raises:
         InputError: If there is no such depth or width, or a chunk is too short.
@@ -48,6 +50,7 @@ class WideResNet(SpectralEncoder):
         depth: int = 28,
         widen: int = 2,
         dropout: float = 0.0,
+        spec_augment: SpecAugment | None = None,
     ) -> None:
         if depth < 10 or (depth - 4) % 6:
             raise InputError(f"encoder.depth must be 10, 16, 22, 28 and so on, got {depth}.")
@@ -59,6 +62,7 @@ class WideResNet(SpectralEncoder):
             chunk_samples,
             embed_dim,
             least_frames=4,
+            spec_augment=spec_augment,
         )
         blocks, width_in = [], WIDTHS[0]
         for group, base in enumerate(WIDTHS):
@@ -75,6 +79,7 @@ class WideResNet(SpectralEncoder):
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+        self.store_channels_last()
 
     def embed_spectra(self, spectra: Tensor) -> Tensor:
         """Embed normalised spectra, (K, 1, F, T) -> (K, 1, D)."""

@@ -18,6 +18,8 @@ from musicssl.runs.probes.folder import ProbeFolder
 from musicssl.runs.probes.results import headline_metrics
 
 _WIDTH = 100  # columns where the output is no terminal
+_INTERVAL_WIDTH = len("0.753 (0.714–0.794)") + 3  # columns of a mean and its interval, and a gap
+_NAME_WIDTH = 24  # columns kept for the names of embeddings and their size
 
 Document = Mapping[str, Any]
 
@@ -31,7 +33,7 @@ def show_probe(folder: ProbeFolder, baselines: Sequence[ProbeFolder] = ()) -> No
     documents = [document, *(baseline.document() for baseline in baselines)]
     for metric in headline_metrics(document["task"], document["macro"]):
         console.print(printable(heading(document, metric)), markup=False)
-        console.print(probe_table(documents, metric))
+        console.print(probe_table(documents, metric, console.width))
     console.print(reading(document))
     if "layers" in document:
         console.print(printable(_of_layers(document)), markup=False)
@@ -67,16 +69,20 @@ def reading(document: Document) -> str:
     return of + f"in brackets 95 % intervals over {drawn}."
 
 
-def probe_table(documents: Sequence[Document], metric: str) -> Table:
+def probe_table(documents: Sequence[Document], metric: str, width: int = _WIDTH) -> Table:
     """Lay out a metric: a row for each encoder and one for chance, a column for each fraction.
 
     Args:
         documents: Results of probes of the same kind on the same clips, the main one first.
         metric: In all of them.
+        width: Of the table, in columns of the terminal. Where the names would not fit beside the
+            numbers, intervals stand beneath them.
     """
     main = documents[0]
+    fractions = len(main["cells"])
+    beneath = fractions * _INTERVAL_WIDTH > width - _NAME_WIDTH
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("embeddings", overflow="fold")
+    table.add_column("embeddings", min_width=12, overflow="fold")
     table.add_column("size", justify="right")
     for cell in main["cells"]:
         clips = "clip" if cell["labelled"] == 1 else "clips"
@@ -84,7 +90,7 @@ def probe_table(documents: Sequence[Document], metric: str) -> Table:
         table.add_column(head, justify="right", no_wrap=True)
     for number, document in enumerate(documents):
         cells = {cell["p_s"]: cell for cell in document["cells"]}
-        values = [_cell(cells.get(cell["p_s"]), metric) for cell in main["cells"]]
+        values = [_cell(cells.get(cell["p_s"]), metric, beneath) for cell in main["cells"]]
         label = Text(printable(document["source"]["label"]))
         style = "" if number else "bold"
         table.add_row(label, str(document["embed_dim"]), *values, style=style)
@@ -145,13 +151,14 @@ def _signed(interval: Sequence[float | None]) -> str:
     return " to ".join("undefined" if end is None else f"{end:+.3f}" for end in interval)
 
 
-def _cell(cell: Mapping[str, Any] | None, metric: str) -> str:
+def _cell(cell: Mapping[str, Any] | None, metric: str, beneath: bool) -> str:
     if cell is None:
         return ""
     low, high = cell["interval"].get(metric, (None, None))
     dash = "\N{EN DASH}" if low is None or low >= 0 else " to "
-    between = "" if low is None else f" ({_rounded(low)}{dash}{_rounded(high)})"
-    return _rounded(cell["mean"][metric]) + between
+    interval = "" if low is None else f"({_rounded(low)}{dash}{_rounded(high)})"
+    mean, separator = _rounded(cell["mean"][metric]), "\n" if beneath else " "
+    return f"{mean}{separator}{interval}" if interval else mean
 
 
 def _rounded(value: float | None) -> str:

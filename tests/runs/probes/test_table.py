@@ -48,6 +48,16 @@ def test_every_number_is_in_its_place():
     assert "embeddings size 40 clips 400 clips" in rows
 
 
+def test_intervals_stand_beneath_where_the_names_would_not_fit():
+    many = document("log-mel statistics", 0.5)
+    many["cells"] = [many["cells"][0] | {"p_s": p_s} for p_s in (0.01, 0.05, 0.1, 0.4)]
+    lines = text(probe_table([many], "accuracy", width=100)).splitlines()
+    row = next(number for number, line in enumerate(lines) if "log-mel" in line)
+    assert lines[row].split() == ["log-mel", "statistics", "64", *["0.250"] * 4]
+    assert lines[row + 1].split() == ["(0.500–0.750)"] * 4
+    assert max(map(len, lines)) <= 100
+
+
 def test_what_the_numbers_are_is_said_once():
     one = document("att", 0.5)
     assert heading(one, "accuracy") == (
