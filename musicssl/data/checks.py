@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicssl.data.corpus import SPLITS, Corpus
-from musicssl.data.outline import no_labels
 from musicssl.errors import InputError
 
 _CHUNK = 1024  # clips at a time
@@ -38,6 +37,14 @@ def check_corpus(corpus: Corpus) -> Corpus:
         train=corpus.split == "train",
     )
     return corpus
+
+
+def no_labels(corpus: str) -> str:
+    """Say that a corpus without labels cannot be learnt from alone."""
+    return (
+        f"{corpus}: no clip has a label, so nothing can be learnt from it alone; label "
+        f"some, or choose a corpus with labels, and this one with unlabelled={corpus}."
+    )
 
 
 def check_clips(corpus: Corpus) -> Corpus:

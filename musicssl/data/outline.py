@@ -10,7 +10,7 @@ from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from musicssl.data.checks import check_targets
+from musicssl.data.checks import check_targets, no_labels
 from musicssl.errors import InputError
 
 
@@ -99,11 +99,3 @@ class Outlined(Protocol):
 def outline_of(dataset: object) -> Outline | None:
     """Return the outline of a corpus, if it has one."""
     return dataset.outline() if isinstance(dataset, Outlined) else None
-
-
-def no_labels(corpus: str) -> str:
-    """Say that a corpus without labels cannot be learnt from alone."""
-    return (
-        f"{corpus}: no clip has a label, so nothing can be learnt from it alone; label "
-        f"some, or choose a corpus with labels, and this one with unlabelled={corpus}."
-    )
