@@ -8,7 +8,7 @@ import soundfile
 
 from musicssl.audio.log_mel import LogMel
 from musicssl.audio.waveform import Waveform
-from musicssl.data.corpus import check_corpus
+from musicssl.data.checks import check_corpus
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.outline import Outline, Targets, outline_of
 from musicssl.datasets.audio_folder import AudioFolder
