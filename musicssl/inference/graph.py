@@ -53,13 +53,16 @@ class SoundToScores(nn.Module):
                 "is no graph yet; export without --onnx and --torch-export."
             )
         self.pooling = network.pooling
+        self.regression = network.regression
         self.least_samples = int(self.embedding.least_samples)
 
     def forward(self, sound: Tensor) -> tuple[Tensor, Tensor]:
         """Return scores of clips, (B, C), and of instances, (B, T, C)."""
-        h = self.embedding(sound)  # (B, T, D)
+        h, x = self.embedding(sound)  # (B, T, D), (B, T, F)
         instances = self.pooling.instances(h, None)
-        return self._scores(self.pooling(h, None)), self._scores(instances.logits)
+        if self.regression is not None:
+            instances = self.regression.mixed_with(instances, x)
+        return self._scores(self.pooling.combine(instances)), self._scores(instances.logits)
 
 
 class _ChunkEmbedding(nn.Module):
@@ -84,8 +87,8 @@ class _ChunkEmbedding(nn.Module):
         # Two chunks and two instances: torch.export takes one for a constant.
         self.least_samples = max(self.chunk + 1, -(-3 * self.chunk // (2 * self.per_chunk)))
 
-    def forward(self, sound: Tensor) -> Tensor:
-        """Return embeddings, (B, T, D)."""
+    def forward(self, sound: Tensor) -> tuple[Tensor, None]:
+        """Return embeddings, (B, T, D), and no instances."""
         size, each = self.chunk, self.per_chunk
         samples = sound.shape[1]
         chunks = (samples + size - 1) // size
@@ -100,7 +103,7 @@ class _ChunkEmbedding(nn.Module):
         index = torch.arange(count, device=sound.device)
         of_last = index >= (chunks - 1) * each
         index = torch.where(of_last, index + (chunks * each - count), index)
-        return h[:, index]
+        return h[:, index], None
 
 
 class _InstanceEmbedding(nn.Module):
@@ -131,8 +134,8 @@ class _InstanceEmbedding(nn.Module):
         self.spectra = _Spectra(front)
         self.least_samples = max(-(-3 * self.samples // 2), features.n_fft // 2 + 1)
 
-    def forward(self, sound: Tensor) -> Tensor:
-        """Return embeddings, (B, T, D)."""
+    def forward(self, sound: Tensor) -> tuple[Tensor, Tensor]:
+        """Return embeddings, (B, T, D), and the instances, (B, T, F)."""
         bands = self.spectra(sound)  # (B, F, K)
         frames = torch.cat([bands, self.transform @ bands], dim=1)
         known = frames.shape[2]
@@ -142,8 +145,8 @@ class _InstanceEmbedding(nn.Module):
         last = torch.where(inside, index, 0).max()
         picked = frames[:, :, index.clamp_max(known - 1)]
         x = torch.cat([self._statistic(name, picked, inside, last) for name in self.statistics], 1)
-        h: Tensor = self.encoder(x.transpose(1, 2), None)[0]
-        return h
+        x = x.transpose(1, 2)
+        return self.encoder(x, None)[0], x
 
     def _statistic(self, name: str, frames: Tensor, inside: Tensor, last: Tensor) -> Tensor:
         """Return a statistic of each instance, (B, F, T), from frames, (B, F, T L)."""

@@ -106,15 +106,17 @@ class Model:
 
     def embed_blocks(self, blocks: Iterable[Samples]) -> Embedded:
         """Embed a recording from its samples at `sample_rate`, block by block."""
-        h, times, _ = self._embedded(blocks)
+        h, times, _, _ = self._embedded(blocks)
         return Embedded(h[0].float().cpu().numpy(), times)
 
     def predict_blocks(self, blocks: Iterable[Samples]) -> Prediction:
         """Predict the scores of a recording from its samples at `sample_rate`, block by block."""
-        h, times, seconds = self._embedded(blocks)
+        h, times, seconds, x = self._embedded(blocks)
         with torch.inference_mode():
-            logits = self.network.pooling(h, None)[0].float()
             instances = self.network.pooling.instances(h, None)
+            if self.network.regression is not None and x is not None:
+                instances = self.network.regression.mixed_with(instances, x)
+            logits = self.network.pooling.combine(instances)[0].float()
             scores = SCORES[self.task]
             return Prediction(
                 classes=self.classes,
@@ -143,9 +145,16 @@ class Model:
         return iter([resample(samples, sample_rate, self.sample_rate)])
 
     @torch.inference_mode()
-    def _embedded(self, blocks: Iterable[Samples]) -> tuple[Tensor, NDArray[np.float64], float]:
-        """Return embeddings, (1, T, D), begin and end of each, (T, 2), and the duration in s."""
-        counted = _Counted(blocks)
+    def _embedded(
+        self, blocks: Iterable[Samples]
+    ) -> tuple[Tensor, NDArray[np.float64], float, Tensor | None]:
+        """Embed a recording.
+
+        Returns:
+            Embeddings, (1, T, D); begin and end of each, (T, 2); the duration in seconds; and the
+            instances that the encoder read, (1, T, F), or None if it reads sound.
+        """
+        counted, x = _Counted(blocks), None
         encoder = self.network.encoder
         if isinstance(encoder, HearEncoder):
             sound = np.concatenate([np.zeros(0, np.float32), *counted])
@@ -159,7 +168,7 @@ class Model:
             h = self._encoded(x)
             times = self._times_of_instances(h.shape[1], x.shape[1], counted.samples)
         seconds = counted.samples / self.sample_rate
-        return h, np.minimum(times, seconds), seconds
+        return h, np.minimum(times, seconds), seconds, x
 
     def _embedded_sound(self, blocks: Iterable[Samples]) -> Tensor:
         encoder = self.network.encoder

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from musicssl.batch import Batch, valid_instances
 from musicssl.errors import InputError
+from musicssl.networks.clip_regression import ClipRegression
 from musicssl.networks.layers import explained_batch_norm
 from musicssl.networks.pooling import Instances, Pooling, mean_over_time
 
@@ -39,6 +40,8 @@ class Classifier(nn.Module):
 
     Attributes:
         builders: `encoder` and `pooling`, to build the same network again.
+        regression: Model that shares in the predictions, if the pooling wants one and the encoder
+            reads instances; otherwise None.
         num_classes: C.
     """
 
@@ -55,11 +58,22 @@ class Classifier(nn.Module):
         self.num_classes = num_classes
         self.encoder = encoder(num_features=num_features, num_instances=num_instances)
         self.pooling = pooling(embed_dim=self.encoder.embed_dim, num_classes=num_classes)
+        share = getattr(self.pooling, "regression", 0.0)  # a pooling of your own may have none
+        kinds = (getattr(self.encoder, name, False) for name in ("of_sound", "of_tokens"))
+        wanted = share > 0 and not any(kinds)
+        self.regression = ClipRegression(num_features, num_classes, share) if wanted else None
 
     def forward(self, batch: Batch) -> Tensor:
         """Return the logits of the clips, (B, C)."""
         logits: Tensor = self.pooling(*self.embed(batch))
         return logits
+
+    def predict(self, batch: Batch) -> Tensor:
+        """Return the logits of the clips, (B, C), in which `regression` has its share."""
+        if self.regression is None:
+            logits: Tensor = self(batch)
+            return logits
+        return self.pooling.combine(self.instances(batch))
 
     def clip_embeddings(self, batch: Batch) -> Tensor:
         """Return the mean embedding of each clip's valid instances, (B, D)."""
@@ -92,9 +106,14 @@ class Classifier(nn.Module):
         return logits, [mean_over_time(*stage) for stage in stages]
 
     def instances(self, batch: Batch) -> Instances:
-        """Return the logits and the weights of the instances, each (B, T', C)."""
+        """Return the logits and the weights of the instances, each (B, T', C).
+
+        As in `predict`, `regression` has its share in the logits.
+        """
         instances: Instances = self.pooling.instances(*self.embed(batch))
-        return instances
+        if self.regression is None:
+            return instances
+        return self.regression.mixed_with(instances, *self._input(batch))
 
     def embed(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """Return the embeddings of the instances, (B, T', D), and the mask of valid ones.

@@ -31,7 +31,8 @@ def transferred(
 ) -> Transfer:
     """Take what fits from the weights of another classifier.
 
-    All of the encoder is taken. Of the pooling those tensors are taken that have the same name and
+    All of the encoder is taken. Nothing is taken of a `ClipRegression`, which each run fits to its
+    own clips. Of the pooling those tensors are taken that have the same name and
     shape; a tensor with a row for each class takes the rows of the classes that both have.
 
     Args:
@@ -46,8 +47,9 @@ def transferred(
     own = network.state_dict()
     _check_encoder(own, weights)
     encoder = {name: weights[name] for name in own if name.startswith("encoder.")}
+    regression = {name: value for name, value in own.items() if name.startswith("regression.")}
     taken = transferred_pooling(network, weights, columns)
-    return taken._replace(state=encoder | taken.state)
+    return taken._replace(state=encoder | regression | taken.state)
 
 
 def transferred_pooling(

@@ -19,6 +19,7 @@ from musicssl.errors import InputError
 from musicssl.evaluation.epoch_outputs import EpochOutputs
 from musicssl.evaluation.tasks import Loss, task_named
 from musicssl.losses.balanced_bce import label_prior
+from musicssl.methods.base.clip_regression import fit_regressions
 from musicssl.methods.base.fine_tuning import FineTuning
 from musicssl.methods.base.freezing import Freezing
 from musicssl.methods.base.optimisation import step_by_step, total_steps, with_layer_decay
@@ -119,8 +120,8 @@ class Method(pl.LightningModule):
         self._recorded: dict[str, tuple[Tensor, int]] = {}
 
     def forward(self, batch: Batch) -> Tensor:
-        """Return the logits of the clips, (B, C)."""
-        logits: Tensor = self.network(batch)
+        """Return the logits of the clips, (B, C); those of the network alone while training."""
+        logits: Tensor = self.network(batch) if self.training else self.network.predict(batch)
         return logits
 
     def scores(self, batch: Batch) -> Tensor:
@@ -375,6 +376,7 @@ class Method(pl.LightningModule):
         self.prior = label_prior(targets, mask).to(self.prior)
         self._start_at_prior()
         self._standardise()
+        self._fit_regressions()
 
     def _start_at_prior(self) -> None:
         """Start poolings with `start="prior"` at the class frequencies of the training labels.
@@ -400,6 +402,13 @@ class Method(pl.LightningModule):
             mean, deviation = self.data.feature_statistics()
             for layer in layers:
                 layer.fit(mean, deviation)
+
+    def _fit_regressions(self) -> None:
+        """Fit the regressions that share in the predictions of the networks."""
+        networks = [network for network in self._networks() if isinstance(network, Classifier)]
+        parts = [network.regression for network in networks if network.regression is not None]
+        if parts and self.task.has_classes:
+            fit_regressions(parts, self.data, self.task)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return the optimizer of all parameters that are not frozen for good, and its schedule.

@@ -1,0 +1,81 @@
+"""Logistic regression on statistics of clips, which predicts together with a network."""
+
+import torch
+from torch import Tensor, nn
+
+from musicssl.networks.pooling import Instances, mean_over_time
+
+
+class ClipRegression(nn.Module):
+    """A linear model of mean and deviation of a clip's instances, fitted before training.
+
+    In predictions each logit is the weighted mean of the network's and of this model's logit. In
+    training the network learns alone. With few labelled clips such a regression is better than a
+    network, with many it is worse, and the mean is better than both: the two make different
+    mistakes. This part is ours; docs/results/defaults.md has the measurements.
+
+    Until it is fitted, predictions are those of the network.
+
+    Args:
+        num_features: Number of features of an instance, F.
+        num_classes: Number of classes, C.
+        share: Weight of this model's logits in predictions, in [0, 1].
+    """
+
+    weight: Tensor
+    bias: Tensor
+    is_fitted: Tensor
+
+    def __init__(self, num_features: int, num_classes: int, share: float) -> None:
+        super().__init__()
+        self.share = share
+        # Buffers, because no gradient trains them.
+        self.register_buffer("weight", torch.zeros(num_classes, 2 * num_features))
+        self.register_buffer("bias", torch.zeros(num_classes))
+        self.register_buffer("is_fitted", torch.tensor(False))
+
+    @staticmethod
+    def statistics(x: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Return mean and standard deviation of each feature over a clip's instances.
+
+        Args:
+            x: Instances, (B, T, F).
+            valid: Mask of the instances that are not padding, (B, T) bool; None means all.
+
+        Returns:
+            Means and, after them, deviations of the population, (B, 2 F).
+        """
+        mean = mean_over_time(x, valid)
+        variance = mean_over_time((x - mean[:, None]).square(), valid)
+        return torch.cat([mean, variance.sqrt()], dim=1)
+
+    @torch.no_grad()
+    def fit(self, weight: Tensor, bias: Tensor) -> None:
+        """Set the model.
+
+        Args:
+            weight: Weights of the statistics, (C, 2 F).
+            bias: Biases, (C,).
+        """
+        self.weight.copy_(weight)
+        self.bias.copy_(bias)
+        self.is_fitted.fill_(True)
+
+    def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Return the logits of clips, (B, T, F) -> (B, C)."""
+        with torch.autocast(x.device.type, enabled=False):  # weights and features can be large
+            logits: Tensor = self.statistics(x.float(), valid) @ self.weight.T + self.bias
+        return logits
+
+    def mixed_with(self, instances: Instances, x: Tensor, valid: Tensor | None = None) -> Instances:
+        """Return the network's instances with the share of this model in their logits.
+
+        Args:
+            instances: Logits and weights of the network, (B, T', C).
+            x: Instances that the network read, (B, T, F).
+            valid: Mask of those that are not padding, (B, T) bool; None means all.
+        """
+        own = self(x, valid)[:, None]  # (B, 1, C)
+        mixed = (1 - self.share) * instances.logits + self.share * own
+        # `where` and not `if`, for graphs.
+        return instances._replace(logits=torch.where(self.is_fitted, mixed, instances.logits))
