@@ -350,6 +350,7 @@ MISSING = {  # Gururani's study of 2021, https://arxiv.org/abs/2111.12761, and i
     "pooling._target_": "musicssl.networks.pooling.AttentionPooling",
     "pooling.start": "random",
     "pooling.statistics": 0.0,
+    "pooling.regression": 0.0,
     "method.loss": None,  # BCE over the observed cells
     "data.batch_size": 64,
     "data.b_s": 1.0,

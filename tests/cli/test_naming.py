@@ -30,7 +30,8 @@ SETTINGS = {
         ["", "pooling=attention"],
         [
             "pooling=max",
-            "pooling._target_=musicssl.networks.pooling.MaxPooling pooling.statistics=0",
+            "pooling._target_=musicssl.networks.pooling.MaxPooling pooling.statistics=0 "
+            "pooling.regression=0",
         ],
     ],
     "dropout": [["encoder.dropout=0.25", "encoder.dropout=2.5e-1"], ["encoder.dropout=0.35"]],
@@ -122,7 +123,7 @@ def test_a_recipe_is_its_values():
     by_hand = ["name=att_bl", "loss=balanced_bce", "trainer.max_epochs=250", "data.batch_size=128"]
     by_hand += ["optimizer=adam", "schedule=constant", "features=log_mel_means", "select=val/loss"]
     by_hand += ["encoder.standardise=false", "encoder.dropout=0.6", "pooling.start=random"]
-    by_hand += ["pooling.statistics=0.0"]
+    by_hand += ["pooling.statistics=0.0", "pooling.regression=0.0"]
     assert folder(*by_hand, "dataset=openmic", "data.root=/x") == recipe
 
 

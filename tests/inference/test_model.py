@@ -13,6 +13,7 @@ from musicssl.audio.decode import read_audio
 from musicssl.batch import Batch
 from musicssl.errors import InputError
 from musicssl.inference.model import Model, joined
+from musicssl.networks.pooling import Instances
 from musicssl.runs.checkpoint import load_method
 from tests.support.commands import ROOT
 from tests.support.tone_folder import CLASSES, RATE, tones
@@ -52,8 +53,9 @@ def test_instances_are_those_of_the_method(run, recordings):
     assert found.attention == pytest.approx(log_weights[0].exp().numpy(), abs=1e-5)
     embedded = model.embed(audio, RATE)
     assert embedded.h.shape[0] == len(embedded.times) == len(found.timeline)
+    parts = torch.from_numpy(found.timeline).logit(), torch.from_numpy(found.attention).log()
     with torch.inference_mode():
-        again = model.network.pooling(torch.from_numpy(embedded.h)[None])
+        again = model.network.pooling.combine(Instances(*(part[None] for part in parts)))
     assert again.sigmoid()[0].numpy() == pytest.approx(found.scores, abs=1e-5)
 
 

@@ -11,6 +11,7 @@ from musicssl.augment.chain import Chain, Transform
 from musicssl.augment.mixing.mixing import NoMixing
 from musicssl.batch import Batch
 from musicssl.methods.base.stackable import StackableMethod
+from musicssl.networks.clip_regression import ClipRegression
 from musicssl.networks.layers import Dropout, DropoutOfRuns
 from musicssl.networks.standardise import Standardise
 from musicssl.runs.stacked.run import StackedRun, StepInput
@@ -18,7 +19,7 @@ from musicssl.seeding import seed_generators
 
 _LAYERS = (  # what `torch.vmap` can do, with random numbers of each run
     *(nn.Linear, nn.BatchNorm1d, nn.ReLU, nn.LeakyReLU, nn.Identity),
-    *(Dropout, Standardise),
+    *(Dropout, Standardise, ClipRegression),
 )
 
 

@@ -244,7 +244,10 @@ def test_every_optimizer_resumes_across_an_unfreezing(tmp_path, optimizer):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"frozen": None}, r"frozen names parts, such as \[encoder\], but it is null"),
+        (
+            {"frozen": None},
+            r"frozen names parts, such as \[encoder\], or none, \[\], but it is null",
+        ),
         ({"layer_decay": 0}, r"layer_decay must be above 0 and at most 1, such as 0\.7, got 0"),
         ({"layer_decay": 1.5}, "layer_decay must be above 0"),
         ({"layer_decay": "a"}, "layer_decay must be above 0"),
