@@ -60,8 +60,9 @@ class SoundToScores(nn.Module):
         """Return scores of clips, (B, C), and of instances, (B, T, C)."""
         h, x = self.embedding(sound)  # (B, T, D), (B, T, F)
         instances = self.pooling.instances(h, None)
-        if self.regression is not None:
-            instances = self.regression.mixed_with(instances, x)
+        if self.regression is None:
+            return self._scores(self.pooling(h, None)), self._scores(instances.logits)
+        instances = self.regression.mixed_with(instances, x)
         return self._scores(self.pooling.combine(instances)), self._scores(instances.logits)
 
 

@@ -113,15 +113,12 @@ class Model:
         """Predict the scores of a recording from its samples at `sample_rate`, block by block."""
         h, times, seconds, x = self._embedded(blocks)
         with torch.inference_mode():
-            instances = self.network.pooling.instances(h, None)
-            if self.network.regression is not None and x is not None:
-                instances = self.network.regression.mixed_with(instances, x)
-            logits = self.network.pooling.combine(instances)[0].float()
+            logits, instances = self.network.from_embeddings(h, x)
             scores = SCORES[self.task]
             return Prediction(
                 classes=self.classes,
                 task=self.task,
-                scores=scores(logits).cpu().numpy(),
+                scores=scores(logits[0].float()).cpu().numpy(),
                 times=times,
                 timeline=scores(instances.logits[0].float()).cpu().numpy(),
                 attention=instances.log_weights[0].float().exp().cpu().numpy(),

@@ -58,10 +58,10 @@ class Classifier(nn.Module):
         self.num_classes = num_classes
         self.encoder = encoder(num_features=num_features, num_instances=num_instances)
         self.pooling = pooling(embed_dim=self.encoder.embed_dim, num_classes=num_classes)
-        share = getattr(self.pooling, "regression", 0.0)  # a pooling of your own may have none
+        even_at = getattr(self.pooling, "regression", 0.0)  # a pooling of your own may have none
         kinds = (getattr(self.encoder, name, False) for name in ("of_sound", "of_tokens"))
-        wanted = share > 0 and not any(kinds)
-        self.regression = ClipRegression(num_features, num_classes, share) if wanted else None
+        wanted = even_at > 0 and not any(kinds)
+        self.regression = ClipRegression(num_features, num_classes, even_at) if wanted else None
 
     def forward(self, batch: Batch) -> Tensor:
         """Return the logits of the clips, (B, C)."""
@@ -74,6 +74,19 @@ class Classifier(nn.Module):
             logits: Tensor = self(batch)
             return logits
         return self.pooling.combine(self.instances(batch))
+
+    def from_embeddings(self, h: Tensor, x: Tensor | None) -> tuple[Tensor, Instances]:
+        """Return what `predict` and `instances` do, for clips that were embedded before.
+
+        Args:
+            h: Embeddings, (B, T', D), without padding.
+            x: Instances that the encoder read, (B, T, F), or None if it reads sound.
+        """
+        instances: Instances = self.pooling.instances(h, None)
+        if self.regression is None or x is None:
+            return self.pooling(h, None), instances
+        instances = self.regression.mixed_with(instances, x)
+        return self.pooling.combine(instances), instances
 
     def clip_embeddings(self, batch: Batch) -> Tensor:
         """Return the mean embedding of each clip's valid instances, (B, D)."""

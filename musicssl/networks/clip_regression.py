@@ -1,5 +1,7 @@
 """Logistic regression on statistics of clips, which predicts together with a network."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -11,28 +13,30 @@ class ClipRegression(nn.Module):
 
     In predictions each logit is the weighted mean of the network's and of this model's logit. In
     training the network learns alone. With few labelled clips such a regression is better than a
-    network, with many it is worse, and the mean is better than both: the two make different
-    mistakes. This part is ours; docs/results/defaults.md has the measurements.
-
-    Until it is fitted, predictions are those of the network.
+    network, with many it is worse, and the mean is better than both, because they make different
+    mistakes. So with n labelled clips the share of this model is 1 / (1 + sqrt(n / even_at)). This
+    part is ours; docs/results/defaults.md has the measurements.
 
     Args:
         num_features: Number of features of an instance, F.
         num_classes: Number of classes, C.
-        share: Weight of this model's logits in predictions, in [0, 1].
+        even_at: Number of labelled clips with which it has half of a prediction, above 0.
+
+    Attributes:
+        share: Weight of this model's logits in predictions, a scalar; 0 until it is fitted.
     """
 
     weight: Tensor
     bias: Tensor
-    is_fitted: Tensor
+    share: Tensor
 
-    def __init__(self, num_features: int, num_classes: int, share: float) -> None:
+    def __init__(self, num_features: int, num_classes: int, even_at: float) -> None:
         super().__init__()
-        self.share = share
+        self.even_at = even_at
         # Buffers, because no gradient trains them.
         self.register_buffer("weight", torch.zeros(num_classes, 2 * num_features))
         self.register_buffer("bias", torch.zeros(num_classes))
-        self.register_buffer("is_fitted", torch.tensor(False))
+        self.register_buffer("share", torch.tensor(0.0))
 
     @staticmethod
     def statistics(x: Tensor, valid: Tensor | None = None) -> Tensor:
@@ -50,16 +54,17 @@ class ClipRegression(nn.Module):
         return torch.cat([mean, variance.sqrt()], dim=1)
 
     @torch.no_grad()
-    def fit(self, weight: Tensor, bias: Tensor) -> None:
+    def fit(self, weight: Tensor, bias: Tensor, num_clips: int) -> None:
         """Set the model.
 
         Args:
             weight: Weights of the statistics, (C, 2 F).
             bias: Biases, (C,).
+            num_clips: Number of labelled clips, n.
         """
         self.weight.copy_(weight)
         self.bias.copy_(bias)
-        self.is_fitted.fill_(True)
+        self.share.fill_(1 / (1 + math.sqrt(num_clips / self.even_at)))
 
     def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
         """Return the logits of clips, (B, T, F) -> (B, C)."""
@@ -76,6 +81,4 @@ class ClipRegression(nn.Module):
             valid: Mask of those that are not padding, (B, T) bool; None means all.
         """
         own = self(x, valid)[:, None]  # (B, 1, C)
-        mixed = (1 - self.share) * instances.logits + self.share * own
-        # `where` and not `if`, for graphs.
-        return instances._replace(logits=torch.where(self.is_fitted, mixed, instances.logits))
+        return instances._replace(logits=(1 - self.share) * instances.logits + self.share * own)

@@ -47,11 +47,11 @@ class Pooling(nn.Module, ABC):
             calls `start_at` with the class frequencies of its training labels.
         correlated: Whether the logits of a clip pass a `ClassCorrelation`.
         statistics: Weight of `ClipStatistics` in the logits of instances; 0 for none.
-        regression: Share of `musicssl.networks.clip_regression.ClipRegression` in the predictions
-            of a `Classifier` with this pooling, in [0, 1]; 0 for none.
+        regression: `even_at` of the `musicssl.networks.clip_regression.ClipRegression` that shares
+            in the predictions of a `Classifier` with this pooling; 0 for none.
 
     Raises:
-        InputError: If `start` is neither, `statistics` is negative, or `regression` is no share.
+        InputError: If `start` is neither, or `statistics` or `regression` is negative.
     """
 
     def __init__(
@@ -68,8 +68,8 @@ class Pooling(nn.Module, ABC):
             raise InputError(f"pooling.start must be prior or random, got {start}.")
         if not statistics >= 0:
             raise InputError(f"pooling.statistics must be 0 or more, got {statistics:g}.")
-        if not 0 <= regression <= 1:
-            raise InputError(f"pooling.regression must be from 0 to 1, got {regression:g}.")
+        if not 0 <= regression < math.inf:
+            raise InputError(f"pooling.regression must be 0 or more, got {regression:g}.")
         self.start = start
         self.regression = regression
         self.statistics = ClipStatistics(embed_dim, num_classes, statistics) if statistics else None

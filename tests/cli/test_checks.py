@@ -120,6 +120,7 @@ def test_the_screen_says_what_is_trained_and_what_was_kept(tmp_path, capsys):
     weights = Checkpoint.read(folder.best).weights
     buffers = ("running_mean", "running_var", "num_batches_tracked")
     buffers += ("standardise.mean", "standardise.deviation", "standardise.is_fitted")
+    buffers += ("regression.weight", "regression.bias", "regression.share")
     learnt = {n: w for n, w in weights.items() if n.startswith("classifier")}
     parameters = sum(w.numel() for name, w in learnt.items() if not name.endswith(buffers))
     assert f"att: {parameters:,} parameters, on cpu; 6 steps an epoch, epochs 0 to 2.\n" in out

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
@@ -28,22 +30,22 @@ def batch(count=40, instances=5):
     return Batch(x, y, torch.rand(count, C) < 0.8, lengths)
 
 
-def network(regression, share_of=AttentionPooling):
+def network(regression):
     torch.manual_seed(1)
     return Classifier(
         lambda **sizes: AttEmbedding(**sizes),
-        lambda **sizes: share_of(**sizes, regression=regression),
+        lambda **sizes: AttentionPooling(**sizes, regression=regression),
         num_features=F,
         num_instances=5,
         num_classes=C,
     ).eval()
 
 
-def fitted(regression):
-    parted, clips = network(regression), batch()
+def fitted(even_at, num_clips):
+    parted, clips = network(even_at), batch()
     train = clip_statistics([clips])
     model = fit_linear(train, train, task_named("multi_label"), [STRENGTH], tolerance=1e-8)
-    parted.regression.fit(model.weight, model.bias)
+    parted.regression.fit(model.weight, model.bias, num_clips)
     return parted, clips
 
 
@@ -59,7 +61,7 @@ def test_statistics_are_those_of_each_clip_alone():
 
 
 def test_its_logits_are_those_of_scikit_learn():
-    parted, clips = fitted(0.5)
+    parted, clips = fitted(100, num_clips=100)
     h = clip_statistics([clips]).h.numpy()
     valid = torch.arange(5) < clips.lengths[:, None]
     found = parted.regression(clips.x, valid)
@@ -73,7 +75,7 @@ def test_its_logits_are_those_of_scikit_learn():
 
 
 def test_predictions_mix_the_logits_of_instances_and_pool_them():
-    parted, clips = fitted(0.25)
+    parted, clips = fitted(100, num_clips=900)  # share 1 / (1 + sqrt 9)
     alone = network(0.0)  # the same weights
     instances = alone.instances(clips)
     own = parted.regression(clips.x, torch.arange(5) < clips.lengths[:, None])
@@ -87,22 +89,24 @@ def test_predictions_mix_the_logits_of_instances_and_pool_them():
 
 
 def test_the_network_learns_alone_and_predicts_alone_until_the_regression_is_fitted():
-    parted, clips = fitted(0.5)
+    parted, clips = fitted(100, num_clips=100)
     alone = network(0.0)
     assert torch.equal(parted(clips), alone(clips))
-    assert torch.equal(network(0.5).predict(clips), alone(clips))
+    assert torch.equal(network(100).predict(clips), alone(clips))
     assert alone.regression is None
     assert sum(p.numel() for p in parted.parameters()) == sum(p.numel() for p in alone.parameters())
 
 
-def test_all_of_the_share_is_the_regression_itself():
-    parted, clips = fitted(1.0)
+def test_with_hardly_a_label_it_is_the_regression_itself_and_with_very_many_the_network():
+    parted, clips = fitted(1e12, num_clips=1)
     own = parted.regression(clips.x, torch.arange(5) < clips.lengths[:, None])
-    torch.testing.assert_close(parted.predict(clips), own)
+    torch.testing.assert_close(parted.predict(clips), own, rtol=1e-4, atol=1e-4)
+    parted, _ = fitted(1e-12, num_clips=100)
+    torch.testing.assert_close(parted.predict(clips), network(0.0)(clips))
 
 
 def test_a_clip_is_predicted_alike_with_and_without_padding():
-    parted, clips = fitted(0.5)
+    parted, clips = fitted(100, num_clips=100)
     together = parted.predict(clips)
     for clip, length in enumerate(clips.lengths[:8]):
         x = clips.x[clip : clip + 1, :length]
@@ -113,7 +117,7 @@ def test_a_clip_is_predicted_alike_with_and_without_padding():
 def test_encoders_of_sound_have_none():
     of_sound = Classifier(
         lambda **sizes: CRNN(**sizes, width=2, hidden=2),
-        lambda **sizes: AttentionPooling(**sizes, regression=0.5),
+        lambda **sizes: AttentionPooling(**sizes, regression=100),
         num_features=1,
         num_instances=16_000,
         num_classes=C,
@@ -122,15 +126,15 @@ def test_encoders_of_sound_have_none():
 
 
 def test_large_features_are_exact_under_autocast():
-    part = ClipRegression(F, C, 0.5)
-    part.fit(torch.full((C, 2 * F), 100.0), torch.full((C,), 1e4))
+    part = ClipRegression(F, C, even_at=100)
+    part.fit(torch.full((C, 2 * F), 100.0), torch.full((C,), 1e4), num_clips=1)
     x = torch.full((1, 3, F), -16.7)
     expected = part(x)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.equal(part(x), expected)
 
 
-@pytest.mark.parametrize("share", [-0.1, 1.5, float("nan")])
-def test_a_share_out_of_range_is_one_sentence(share):
-    with pytest.raises(InputError, match=r"pooling\.regression must be from 0 to 1, got"):
-        AttentionPooling(4, C, regression=share)
+@pytest.mark.parametrize("even_at", [-1, math.inf, math.nan])
+def test_a_number_of_clips_out_of_range_is_one_sentence(even_at):
+    with pytest.raises(InputError, match=r"pooling\.regression must be 0 or more, got"):
+        AttentionPooling(4, C, regression=even_at)

@@ -33,7 +33,7 @@ def fit_regressions(
     train = clip_statistics(data.batches_of(rows))
     model = fit_linear(train, train, task, [STRENGTH])  # one strength: nothing to validate
     for part in parts:
-        part.fit(model.weight, model.bias)
+        part.fit(model.weight, model.bias, len(data.labelled()))
 
 
 def clip_statistics(batches: Iterable[Batch]) -> Embeddings:
