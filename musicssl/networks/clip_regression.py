@@ -49,6 +49,9 @@ class ClipRegression(nn.Module):
         Returns:
             Means and, after them, deviations of the population, (B, 2 F).
         """
+        if valid is None:
+            variance, mean = torch.var_mean(x, dim=1, correction=0)
+            return torch.cat([mean, variance.sqrt()], dim=1)
         mean = mean_over_time(x, valid)
         variance = mean_over_time((x - mean[:, None]).square(), valid)
         return torch.cat([mean, variance.sqrt()], dim=1)

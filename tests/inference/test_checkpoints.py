@@ -35,7 +35,7 @@ def scores_of_method(path, audio, features, network=None):
     with torch.inference_mode():
         if network is None:
             return method.scores(batch)[0].numpy()
-        return method.get_submodule(network)(batch).sigmoid()[0].numpy()
+        return method.get_submodule(network).predict(batch).sigmoid()[0].numpy()
 
 
 @pytest.mark.slow
