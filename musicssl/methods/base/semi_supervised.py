@@ -162,7 +162,7 @@ class SemiSupervisedMethod(StackableMethod):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Keep the logits of teacher and student until the epoch ends."""
         super().validation_step(batch, batch_idx)
-        self._student_outputs.update(self.classifier(batch), batch.y, batch.mask)
+        self._student_outputs.update(self.classifier.predict(batch), batch.y, batch.mask)
 
     def on_validation_epoch_end(self) -> None:
         """Log loss and overall metrics of teacher and student."""
