@@ -46,7 +46,7 @@ from rich.table import Table
 from rounds import parser, read
 
 from musicssl.cli.fitting import build_trainer, fit_network
-from musicssl.cli.run_data import load_data, made_from
+from musicssl.cli.run_data import build_datamodule, load_data, made_from
 from musicssl.report.__main__ import main as report
 from musicssl.runs.folder import RunFolder
 from musicssl.runs.results import write_results
@@ -138,7 +138,7 @@ def measure(corpus: Path) -> dict[str, float]:
     with contextlib.redirect_stdout(io.StringIO()):
         with peak() as memory:
             with timed(figures, "start"):
-                datamodule = load_data(config)
+                datamodule = load_data(config, partial(build_datamodule, config))
                 method = instantiate(config.method, **datamodule.sizes)
                 datamodule.serve(method.needs)
                 settings = OmegaConf.to_container(config, resolve=True)

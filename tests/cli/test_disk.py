@@ -83,7 +83,9 @@ def test_features_that_fill_a_disk_are_one_sentence(tmp_path, choice):
         tmp_path,
         "100k",
         f'mkdir sound; {sys.executable} -c "{make}"; cp sound/a.wav sound/b.wav',
-        "printf 'path,labels,split\\na.wav,x,train\\nb.wav,x,test\\n' >sound/labels.csv",
+        "cp sound/a.wav sound/c.wav",
+        "printf 'path,label,split\\na.wav,x,train\\nb.wav,y,train\\nc.wav,x,test\\n' "
+        ">sound/labels.csv",
         (TRAIN[0], *corpus, "data.cache=disk", "trainer=cpu"),
     )
     [error] = told(done)
@@ -104,7 +106,8 @@ def test_a_disk_that_is_for_reading_is_one_sentence(tmp_path):
     errors = told(done)
     assert statuses(done) == ["status 2", "status 2", "status 0", "status 2"]
     assert len(errors) == 3
-    assert all("Read-only file system" in error for error in errors)
+    assert all("Read-only file system" in error for error in errors[:2])
+    assert "disk may not be written to; choose another folder." in errors[2]
 
 
 def test_a_file_where_a_folder_should_be_is_one_sentence(tmp_path):

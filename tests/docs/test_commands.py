@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 
 from musicssl.cli.composed_settings import check_use
 from musicssl.cli.main import main
+from musicssl.cli.probe import as_hydra_takes_it
 from musicssl.cli.run_data import build_datamodule
 from tests.support.commands import ROOT
 from tests.support.composing import CONF, composed
@@ -50,10 +51,11 @@ PLUGINS = {
 
 def installed(words):
     """Leave out a launcher whose plugin is not here, and its settings."""
+    words = list(words)
     chosen = dict(word.partition("=")[::2] for word in words)
     plugin = PLUGINS.get(chosen.get("launcher"))
     if plugin is None or importlib.util.find_spec(f"hydra_plugins.{plugin}"):
-        return list(words)
+        return words
     return [w for w in words if not w.startswith(("launcher=", "hydra.launcher."))]
 
 
@@ -64,6 +66,13 @@ def here(words):
         f"{key}={ELSEWHERE.get(key, value)}" if is_set else key for key, is_set, value in parted
     ]
     return [*found, "features.sample_rate=16000"] if "encoder=hear" in found else found
+
+
+def folds_of(config):
+    """The setting that a sweep over folds varies; see tests/cli/test_fold_axis.py."""
+    if "fold" in config.dataset:
+        return "dataset.fold"
+    return "dataset.test_fold" if "test_fold" in config.dataset else "dataset.labels.fold"
 
 
 def known(command):
@@ -113,7 +122,8 @@ def test_training_builds_what_the_command_names(command):
     typed = here(first_values(installed(command.words)))
     config = composed(*typed)
     if params := config.hydra.sweeper.params:
-        values = first_values(f"{key}={value}" for key, value in params.items())
+        axes = {folds_of(config) if key == "dataset.fold" else key: v for key, v in params.items()}
+        values = first_values(f"{key}={value}" for key, value in axes.items())
         config = composed(*values, *typed)
     chosen = {line.partition("=")[0]: line.partition("=")[2] for line in typed}
     for group in {"method", "dataset", "encoder", "views"} & chosen.keys():
@@ -130,7 +140,7 @@ def test_training_builds_what_the_command_names(command):
 
 @pytest.mark.parametrize("command", slow_after(4, [(c,) for c in of_script("probe")]), ids=known)
 def test_probing_builds_what_the_command_names(command):
-    typed = first_values(installed(command.words))
+    typed = first_values(installed(map(as_hydra_takes_it, command.words)))
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("probe", typed, return_hydra_config=True)
     HydraConfig.instance().set_config(config)
@@ -140,7 +150,8 @@ def test_probing_builds_what_the_command_names(command):
     assert config.hydra.runtime.choices.dataset == chosen.get("dataset")
     target = OmegaConf.load(CONF / "probe" / f"{probe}.yaml")["_target_"]
     assert type(instantiate(config.probe)).__module__ == target.rpartition(".")[0]
-    own = "own_labels" if "embeddings" in chosen else "own_corpus"
+    has_file = {"embeddings", "embeddings.file"} & chosen.keys()
+    own = "own_labels" if has_file else "own_corpus"
     assert f"/{chosen.get('dataset', own)}/{probe}/" in config.hydra.run.dir
 
 

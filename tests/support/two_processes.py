@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
@@ -13,7 +14,7 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from musicssl.cli.fitting import build_trainer
-from musicssl.cli.run_data import load_data
+from musicssl.cli.run_data import build_datamodule, load_data
 from musicssl.runs.folder import RunFolder
 from tests.support.commands import composed
 from tests.support.teacher_table import table_of
@@ -88,7 +89,7 @@ def train(folder: Path, job: Job, world_size: int) -> dict[str, Any]:
     settings = (*job.words, f"data.batch_size={GLOBAL_BATCH // world_size}")
     config = composed("train", folder, *settings, *(RANKS if world_size > 1 else ()))
     pl.seed_everything(config.seed, verbose=False)
-    datamodule = load_data(config)
+    datamodule = load_data(config, partial(build_datamodule, config))
     method = instantiate(config.method, **datamodule.sizes)
     if job.teacher:
         datamodule.add_teacher(table_of(datamodule.corpus, job.teacher))

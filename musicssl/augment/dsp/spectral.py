@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable
 
 import torch
-from scipy.fft import next_fast_len
 from torch import Tensor
 
 from musicssl.augment.dsp.computation import working_dtype
@@ -46,4 +45,6 @@ def fast_size(num_samples: int) -> int:
     >>> fast_size(59_049)
     60000
     """
+    from scipy.fft import next_fast_len  # here, because most runs draw no views of sound
+
     return 16 * int(next_fast_len(math.ceil(num_samples / 16), real=True))
