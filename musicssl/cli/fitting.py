@@ -28,6 +28,7 @@ from musicssl.runs.interruption import interruption
 from musicssl.runs.messages import (
     describe_best,
     describe_course,
+    describe_shares,
     describe_stop,
     describe_training,
 )
@@ -161,6 +162,8 @@ def fit_network(
         resume = state_to_train_on(folder, settings, made_of)
         say(f"Continuing the complete run in {config.continue_from}.")
     say(describe_training(config.name, method, trainer, datamodule.steps_per_epoch))
+    if shares := describe_shares(method, len(datamodule.labelled())):
+        say(shares)
     device = trainer.strategy.root_device
     join_stack(trainer)
     with interruption.between_steps(), explain_lost_process(trainer):

@@ -67,7 +67,11 @@ class ClipRegression(nn.Module):
         """
         self.weight.copy_(weight)
         self.bias.copy_(bias)
-        self.share.fill_(1 / (1 + math.sqrt(num_clips / self.even_at)))
+        self.share.fill_(self.share_with(num_clips))
+
+    def share_with(self, num_clips: int) -> float:
+        """Return the share of this model in predictions with so many labelled clips."""
+        return 1 / (1 + math.sqrt(num_clips / self.even_at))
 
     def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
         """Return the logits of clips, (B, T, F) -> (B, C)."""

@@ -13,6 +13,7 @@ from pytorch_lightning.callbacks import Timer
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.data.label_count import count_labels
 from musicssl.evaluation.metrics import metric_info
+from musicssl.methods.base.method import Method
 from musicssl.runs.checkpoint import Checkpoint
 from musicssl.runs.history import read_history
 from musicssl.runs.patience import Patience
@@ -75,6 +76,23 @@ def describe_training(
             f"{steps} batches of an epoch, so that weights change once an epoch; lower it."
         )
     return text
+
+
+def describe_shares(method: Method, labelled: int) -> str | None:
+    """Say what share a logistic regression has in the predictions; None if there is none.
+
+    Args:
+        method: Method of the run.
+        labelled: Number of labelled training clips.
+    """
+    part = method.classifier.regression
+    if part is None or not method.task.has_classes or labelled == 0:
+        return None
+    share = part.share_with(labelled)
+    return (
+        f"Logistic regression of {labelled:,} clips has {share:.2f} of each prediction, and the "
+        f"network {1 - share:.2f} (pooling.regression)."
+    )
 
 
 def planned_epochs(trainer: pl.Trainer, batches: float) -> int:

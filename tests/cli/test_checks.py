@@ -125,6 +125,8 @@ def test_the_screen_says_what_is_trained_and_what_was_kept(tmp_path, capsys):
     parameters = sum(w.numel() for name, w in learnt.items() if not name.endswith(buffers))
     assert f"att: {parameters:,} parameters, on cpu; 6 steps an epoch, epochs 0 to 2.\n" in out
     assert "Validation 12 clips, 12 with labels; test 24 clips, 24 with labels.\n" in out
+    share = 1 / (1 + (84 / 100) ** 0.5)
+    assert f"of 84 clips has {share:.2f} of each prediction, and the network {1 - share:.2f}" in out
     losses = [row["val/loss"] for row in read_history(folder.history)]
     best = losses.index(min(losses))
     assert f"Kept epoch {best} of 0 to 2: its val/loss is the least, {min(losses):.3f}.\n" in out

@@ -97,6 +97,14 @@ def test_the_network_learns_alone_and_predicts_alone_until_the_regression_is_fit
     assert sum(p.numel() for p in parted.parameters()) == sum(p.numel() for p in alone.parameters())
 
 
+@pytest.mark.parametrize(("num_clips", "share"), [(1, 10 / 11), (100, 1 / 2), (8100, 1 / 10)])
+def test_the_share_falls_with_the_root_of_the_number_of_clips(num_clips, share):
+    part = ClipRegression(F, C, even_at=100)
+    part.fit(part.weight, part.bias, num_clips)
+    assert part.share_with(num_clips) == pytest.approx(share)
+    assert part.share.item() == pytest.approx(share)
+
+
 def test_with_hardly_a_label_it_is_the_regression_itself_and_with_very_many_the_network():
     parted, clips = fitted(1e12, num_clips=1)
     own = parted.regression(clips.x, torch.arange(5) < clips.lengths[:, None])
