@@ -33,9 +33,9 @@ def check_before_preparing(
     """Check all that can be judged without the clips.
 
     Args:
-        config: Of the run.
+        config: Configuration of the run.
         settings: The same, plain values.
-        datamodule: Of the run, which has not read its corpus.
+        datamodule: Data module of the run, which has not read its corpus.
 
     Raises:
         InputError: If a folder or file is missing, or a setting cannot be.

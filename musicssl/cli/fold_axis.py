@@ -20,7 +20,7 @@ def adapt_folds(config: DictConfig) -> None:
     come from such a corpus, and `dataset.test_fold` of audio_folder, with the folds of its table.
 
     Args:
-        config: Of the sweep; its axes are changed.
+        config: Configuration of the sweep; its axes are changed.
 
     Raises:
         InputError: If the corpus has no folds.

@@ -37,7 +37,7 @@ def override_errors(conf: Path, name: str, arguments: Sequence[str]) -> Iterator
     Args:
         conf: The folder of the configuration files.
         name: Name of the root among them.
-        arguments: Of the command line; those with a `=` and no leading dash are overrides.
+        arguments: Arguments of the command line; overrides have a `=` and no leading dash.
 
     Raises:
         InputError: If the configuration cannot be composed, or the name of the folder is not

@@ -250,7 +250,7 @@ def check_before_preparing(
     """Check what can be judged before the corpus is prepared, which may take hours.
 
     Args:
-        config: Of the probe.
+        config: Configuration of the probe.
         files: Of embeddings, if they are probed.
         plan: How they are to be judged.
         build: Builds the corpus.

@@ -22,7 +22,7 @@ def load_data(config: DictConfig, build: Data) -> SemiSupervisedDataModule:
     """Build the data module and let it read its corpus.
 
     Args:
-        config: Of the run.
+        config: Configuration of the run.
         build: Builds the data module.
 
     Raises:
@@ -40,8 +40,8 @@ def check_corruptions(config: DictConfig, sample_rate: int | None) -> None:
     """Check the corruptions that a run is tested under.
 
     Args:
-        config: Of the run.
-        sample_rate: Of the sound, in Hz; None if the clips are no sound.
+        config: Configuration of the run.
+        sample_rate: Sample rate of the sound, in Hz; None if the clips are not sound.
 
     Raises:
         InputError: If the clips are no sound, or are to be corrupted otherwise than they can be.

@@ -22,8 +22,8 @@ def named_teacher(settings: dict[str, Any], needs: Needs) -> tuple[Path, Kind] |
     """Return the file that teaches a run, which is there, and what it gives; None without one.
 
     Args:
-        settings: Of the run, plain values.
-        needs: Of the method.
+        settings: Settings of the run, plain values.
+        needs: Needs of the method.
 
     Raises:
         InputError: If the method learns from no teacher, needs one, or the file is not there.
@@ -55,7 +55,7 @@ def add_teacher(
         config: Configuration of the run.
         settings: The same, plain values.
         datamodule: Data module whose corpus was read.
-        needs: Of the method.
+        needs: Needs of the method.
 
     Raises:
         InputError: If the method learns from no teacher, or the teacher does not fit the corpus.

@@ -125,7 +125,7 @@ class ResidentClips(NamedTuple):
 
         Args:
             clips: Of one or two corpora.
-            labels: Of the same.
+            labels: Labels of the same clips.
             counts: Number of clips of each corpus.
             device: Where they are to be.
             activity: Whether their batches hold labels in time.

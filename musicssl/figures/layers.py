@@ -24,7 +24,7 @@ def draw_layers(
     Args:
         names: Names of the layers, (L,).
         curves: A value of each layer, (L,), by the name of the curve.
-        heading: Of the values.
+        heading: Heading of the values.
         title: Above the picture.
         chosen: How many draws chose each layer, (L,), by the name of the curve; chosen layers get
             a ring.

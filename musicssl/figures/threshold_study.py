@@ -27,7 +27,7 @@ def draw_threshold_study(
         thresholds: With the best F1 on validation clips, (C,).
         shares: Shares of the observed training labels of a class that are present, (C,); NaN for a
             class without any, which is not drawn.
-        correlation: Of the two; None if it is not defined.
+        correlation: Correlation of the two; None if it is not defined.
 
     Returns:
         The path of the picture.

@@ -28,7 +28,7 @@ def model_card(description: Description, run: Path | None, licence: str = NOT_ST
     Args:
         description: Description of the network.
         run: Folder of the run; None if it is not known.
-        licence: Of the weights, as the user typed it.
+        licence: Licence of the weights, as the user typed it.
     """
     origin = description.origin
     name = printable(str(origin.get("name", "model")))

@@ -25,7 +25,8 @@ class Extractor:
         model: The network. With layers it can no longer predict.
         has_time: Whether to keep the instances.
         layers: Names of modules of the encoder; none for its blocks; None for the embedding alone.
-        summary: Of the instances, if they are not kept; see `musicssl.networks.time_summary`.
+        summary: Summary of the instances if they are not kept; see
+            `musicssl.networks.time_summary`.
 
     Attributes:
         has_time: As given.

@@ -54,7 +54,7 @@ def jams_document(events: Sequence[Event], seconds: float) -> dict[str, Any]:
     """Return events in the form of a JAMS file.
 
     Args:
-        events: Of a recording.
+        events: Events of a recording.
         seconds: Its duration.
     """
     data = [

@@ -38,9 +38,10 @@ class NoteTerms(NamedTuple):
             variance 1/2, without its constant.
         timbre_kl: sum_y q(y|x) KL(q(z_t|x) || p(z_t|y)) + KL(q(y|x) || uniform).
         pitch_kl: KL(q(z_p|x) || p(z_p|pitch)).
-        pitch_cross_entropy: Of the pitch, classified by a linear layer of a sample of z_p.
+        pitch_cross_entropy: Cross-entropy of the pitch, which a linear layer classifies from a
+            sample of z_p.
         log_classes: log q(y|x) from a sample of z_t, (B, C).
-        pitch_logits: Of the pitch from the mean of z_p, (B, 128).
+        pitch_logits: Logits of the pitch from the mean of z_p, (B, 128).
     """
 
     reconstruction: Tensor

@@ -69,7 +69,7 @@ def mean_over_ranks(x: Tensor) -> Tensor:
     mean of gradients in DistributedDataParallel is then that of one process with the whole batch.
 
     Args:
-        x: Of this rank, the same shape on all; each from the same number of clips.
+        x: Tensor of this rank, the same shape on all; each from the same number of clips.
     """
     return x if world_size() == 1 else _sum_over_ranks(x) / world_size()
 

@@ -50,7 +50,7 @@ def dropout_factors(x: Tensor, p: float, generator: torch.Generator | None = Non
     Args:
         x: The units, (...).
         p: Probability of dropping a unit.
-        generator: Of the device of `x`; None for the default one.
+        generator: Random generator on the device of `x`; None for the default one.
     """
     if p in (0.0, 1.0):
         return torch.full_like(x, 1 - p, requires_grad=False)

@@ -128,7 +128,7 @@ class Checkpoint:
         """Take up what was read from a checkpoint; see `read`.
 
         Args:
-            content: Of the file.
+            content: Content of the file.
             digest: SHA-256 of the file.
             path: Path of the file.
         """

@@ -57,8 +57,9 @@ class Walk:
             above, (S,).
         decoded: What they are decoded to, the rest of z being that of one clip, (S, ...).
         course: The attribute of what is decoded, (S,); NaN where it has none.
-        smoothness: Of the attribute, mean over walks from several clips; NaN if it has none.
-        monotonicity: As well.
+        smoothness: Smoothness of the attribute, the mean over walks from several clips; NaN if it
+            has none.
+        monotonicity: Monotonicity of the attribute, likewise.
         known: Share of these walks on which the attribute is known everywhere.
     """
 

@@ -77,7 +77,7 @@ def write_array(
         name: Name of the array.
         shape: Shape of the array.
         blocks: Its values in order, in any pieces.
-        dtype: Of the array and of the pieces.
+        dtype: Type of the array and of the pieces.
     """
     header = BytesIO()
     kind = np.dtype(dtype)

@@ -109,7 +109,7 @@ class Histogram:
     https://arxiv.org/abs/1811.12359; Pati et al. 2020, https://arxiv.org/abs/2007.15067.
 
     Args:
-        bins: Of a continuous column; 20 as in both.
+        bins: Number of bins of a continuous column; 20 as in both.
 
     Raises:
         InputError: If there are fewer than 2.

@@ -131,7 +131,7 @@ class Decoder(nn.Module):
         latent_dim: Z.
         hidden: Widths of the hidden layers, those of the encoder reversed.
         num_inputs: Features of a summary, D.
-        likelihood: Of the features.
+        likelihood: Likelihood of the features.
     """
 
     def __init__(

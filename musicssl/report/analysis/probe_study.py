@@ -48,7 +48,7 @@ class ProbeComparison:
         p_s: Fraction of labels.
         labelled: Clips that a probe learns from.
         metric: Name of the metric that is compared.
-        test: Of the means over training seeds and draws of labelled clips; its p value is
+        test: Test of the means over training seeds and draws of labelled clips; its p value is
             corrected for all comparisons of the board.
         trainings: Number of training seeds of the model with the fewer of them; models without a
             training, such as statistics of the input, do not count. None if neither has one.

@@ -18,7 +18,7 @@ class EvaluationSet:
     Attributes:
         corpus: The settings of the corpus, by path.
         classes: Names, (C).
-        clip_ids: Of the test clips, (N,) str.
+        clip_ids: Names of the test clips, (N,) str.
         targets: (N, C); without meaning where `mask` is False.
         mask: True where the target was observed, (N, C).
         task: Name of the kind of targets; see `musicssl.data.corpus.Corpus`.

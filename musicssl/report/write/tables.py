@@ -40,7 +40,7 @@ class Table:
 
     Attributes:
         title: Above it.
-        heads: Of the columns, that of the labels of rows first.
+        heads: Headings of the columns, beginning with that of the row labels.
         rows: The label and the cells of each row.
         seeds: The number of seeds of its values, in words; None if they are not over seeds.
         note: What its values are, if not mean and standard deviation over seeds.

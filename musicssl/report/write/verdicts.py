@@ -40,7 +40,7 @@ class Claim(NamedTuple):
     Attributes:
         name: Name of the method or model.
         gain: By how much it is better than the baseline.
-        difference: Of the metric, of which a smaller value may be better.
+        difference: Difference of the metric, of which a smaller value may be better.
         is_shown: Whether the difference is significant.
         evidence: Writes the difference with its interval and p value.
     """

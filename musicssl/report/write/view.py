@@ -56,7 +56,7 @@ class RunsView:
         unlabelled_metric: Heading of the metric of these.
         linear_probe_metric: Heading of the metric of linear probes.
         comparisons: Comparisons of all methods with the baseline.
-        chosen_comparisons: Of the methods with chosen settings.
+        chosen_comparisons: Comparisons of the methods with chosen settings.
         labels_needed: How many labels the baseline needs.
         settings: In which methods of one name differ.
         runs: All of them.

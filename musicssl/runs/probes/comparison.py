@@ -48,7 +48,7 @@ def against(
     Args:
         folder: Folder of the probe, with its predictions.
         document: Its results.
-        baseline: Of the other, complete.
+        baseline: Folder of the other probe, which is complete.
 
     Raises:
         InputError: If the two were not tested on the same clips.

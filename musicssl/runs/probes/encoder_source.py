@@ -70,9 +70,9 @@ def drawn_network(
 
     Args:
         encoder: Builds it.
-        seed: Of the weights.
+        seed: Seed of the weights.
         num_features: Of an instance; 1 for sound.
-        num_instances: Of a clip; 1 for sound.
+        num_instances: Number of instances of a clip; 1 for sound.
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)

@@ -50,7 +50,7 @@ def fit_each_layer(
 
     Args:
         probe: To be fitted.
-        layers: Of the embeddings.
+        layers: Layers of the embeddings.
         datamodule: Data module of a corpus of embeddings, whose clips are (N, L, D).
         drawn: What to learn from.
         device: To compute on.

@@ -37,7 +37,7 @@ class Plan:
     Attributes:
         name: The word typed after `probe=`.
         probe: To be fitted.
-        fractions: Of the labelled training clips, ascending.
+        fractions: Fractions of the labelled training clips, ascending.
         seeds: Seeds of the draws of labelled clips.
         stratified: Whether every class is to keep some.
         val_fraction: Carved out of train where the corpus has no validation split.

@@ -37,8 +37,8 @@ class Origin:
         label: What tables call it.
         run: Folder of the training run.
         seed: Seed of the training run, or of the weights that were drawn.
-        p_s: Of the training run, and so on.
-        b_s: As well.
+        p_s: `data.p_s` of the training run.
+        b_s: `data.b_s` of the training run.
         trained_on: Name of its corpus.
         checkpoint: SHA-256 of the file, if it is a checkpoint.
     """
@@ -124,7 +124,8 @@ class NetworkSource:
         origin: What it is.
         identity: What its embeddings follow from, beside the clips; plain values.
         network: Network that embeds clips, on the CPU, in evaluation mode.
-        num_features: Of the instances that it was made for; None for any, or for sound.
+        num_features: Number of features of the instances that it was made for; None for any, or for
+            sound.
     """
 
     origin: Origin

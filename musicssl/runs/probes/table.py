@@ -75,8 +75,8 @@ def probe_table(documents: Sequence[Document], metric: str, width: int = _WIDTH)
     Args:
         documents: Results of probes of the same kind on the same clips, the main one first.
         metric: In all of them.
-        width: Of the table, in columns of the terminal. Where the names would not fit beside the
-            numbers, intervals stand beneath them.
+        width: Width of the table, in columns of the terminal. If the names would not fit beside
+            the numbers, intervals stand beneath them.
     """
     main = documents[0]
     fractions = len(main["cells"])
