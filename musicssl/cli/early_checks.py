@@ -1,8 +1,8 @@
 """Mistakes in a run that are found before its corpus is prepared, which may take hours.
 
-All parts of a run judge their own settings when they are built. They are built here once, for the
-sizes that the corpus has by its annotations, and thrown away. This must happen before the seed of
-the run is set, so that nothing that is drawn here changes the run.
+Each part of a run checks its own settings when it is built. So all parts are built here once, with
+the sizes that the annotations of the corpus give, and are not used. This must happen before the
+seed of the run is set, so that random numbers drawn here do not change the run.
 """
 
 from pathlib import Path
@@ -38,7 +38,7 @@ def check_before_preparing(
         datamodule: Data module of the run, which has not read its corpus.
 
     Raises:
-        InputError: If a folder or file is missing, or a setting cannot be.
+        InputError: If a folder or file is missing, or a setting is not possible.
         hydra.errors.InstantiationException: If a part refuses the values that it is built with.
     """
     kind: type[Learner] = get_class(config.method._target_)

@@ -197,8 +197,8 @@ def check_summary_for(summary: Any, files: Sequence[Path], plan: Plan) -> None:
     check_summary(summary, "summary")
     if summary != "mean" and files:
         raise InputError(
-            f"summary={summary} is of a network's embeddings, and those of a file are there; write "
-            f"the file with musicssl embed --summary {summary}, or leave it out."
+            f"summary={summary} has no effect on embeddings=FILE, whose embeddings are complete; "
+            f"write the file with musicssl embed --summary {summary}, or leave it out."
         )
     if summary != "mean" and isinstance(plan.probe, FineTune):
         raise InputError(
@@ -256,7 +256,7 @@ def check_before_preparing(
         build: Builds the corpus.
 
     Raises:
-        InputError: If a folder or file is missing, or the encoder or a corruption cannot be.
+        InputError: If a folder or file is missing, or the encoder or a corruption is not possible.
     """
     for file in files:
         check_embeddings_file(file)
@@ -282,7 +282,7 @@ def check_before_preparing(
             raise
         except (ValueError, RuntimeError) as error:
             cause = str(error).splitlines()[0]
-            raise InputError(f"the encoder cannot be built: {cause} (mend encoder).") from error
+            raise InputError(f"the encoder cannot be built: {cause} (change encoder).") from error
         network.check_input(outline.is_sound)
 
 

@@ -44,7 +44,7 @@ def check_corruptions(config: DictConfig, sample_rate: int | None) -> None:
         sample_rate: Sample rate of the sound, in Hz; None if the clips are not sound.
 
     Raises:
-        InputError: If the clips are no sound, or are to be corrupted otherwise than they can be.
+        InputError: If the clips are not sound, or a corruption is not possible.
     """
     from musicssl.runs.artifacts.robustness import chosen_corruptions, chosen_severities
 

@@ -20,7 +20,7 @@ from musicssl.encoders.base.audio import AudioEncoder
 from musicssl.errors import InputError
 from musicssl.evaluation.scores import SCORES
 from musicssl.inference.model import Model
-from musicssl.networks.classifier import Classifier
+from musicssl.networks.classifier import Classifier, logits_of
 
 _SLOPE_REACH = 4  # frames before and after
 
@@ -59,11 +59,8 @@ class SoundToScores(nn.Module):
     def forward(self, sound: Tensor) -> tuple[Tensor, Tensor]:
         """Return scores of clips, (B, C), and of instances, (B, T, C)."""
         h, x = self.embedding(sound)  # (B, T, D), (B, T, F)
-        instances = self.pooling.instances(h, None)
-        if self.regression is None:
-            return self._scores(self.pooling(h, None)), self._scores(instances.logits)
-        instances = self.regression.mixed_with(instances, x)
-        return self._scores(self.pooling.combine(instances)), self._scores(instances.logits)
+        logits, instances = logits_of(self.pooling, self.regression, h, x)
+        return self._scores(logits), self._scores(instances.logits)
 
 
 class _ChunkEmbedding(nn.Module):

@@ -82,11 +82,7 @@ class Classifier(nn.Module):
             h: Embeddings, (B, T', D), without padding.
             x: Instances that the encoder read, (B, T, F), or None if it reads sound.
         """
-        instances: Instances = self.pooling.instances(h, None)
-        if self.regression is None or x is None:
-            return self.pooling(h, None), instances
-        instances = self.regression.mixed_with(instances, x)
-        return self.pooling.combine(instances), instances
+        return logits_of(self.pooling, self.regression, h, x)
 
     def clip_embeddings(self, batch: Batch) -> Tensor:
         """Return the mean embedding of each clip's valid instances, (B, D)."""
@@ -164,3 +160,14 @@ class Classifier(nn.Module):
         self.check_input(is_sound=batch.x.ndim == 2 and not is_tokens, is_tokens=is_tokens)
         valid = None if batch.lengths is None else valid_instances(batch.lengths, batch.x.shape[1])
         return batch.x, valid
+
+
+def logits_of(
+    pooling: Any, regression: ClipRegression | None, h: Tensor, x: Tensor | None
+) -> tuple[Tensor, Instances]:
+    """Return the logits of clips, (B, C), and their instances; see `Classifier.from_embeddings`."""
+    instances: Instances = pooling.instances(h, None)
+    if regression is None or x is None:
+        return pooling(h, None), instances
+    instances = regression.mixed_with(instances, x)
+    return pooling.combine(instances), instances

@@ -5,7 +5,10 @@ import math
 import torch
 from torch import Tensor, nn
 
-from musicssl.networks.pooling import Instances, mean_over_time
+from musicssl.networks.pooling import Instances
+from musicssl.networks.time_summary import over_time
+
+STATISTICS = "mean_std"  # of the instances of a clip; see `over_time`
 
 
 class ClipRegression(nn.Module):
@@ -38,24 +41,6 @@ class ClipRegression(nn.Module):
         self.register_buffer("bias", torch.zeros(num_classes))
         self.register_buffer("share", torch.tensor(0.0))
 
-    @staticmethod
-    def statistics(x: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Return mean and standard deviation of each feature over a clip's instances.
-
-        Args:
-            x: Instances, (B, T, F).
-            valid: Mask of the instances that are not padding, (B, T) bool; None means all.
-
-        Returns:
-            Means and, after them, deviations of the population, (B, 2 F).
-        """
-        if valid is None:
-            variance, mean = torch.var_mean(x, dim=1, correction=0)
-            return torch.cat([mean, variance.sqrt()], dim=1)
-        mean = mean_over_time(x, valid)
-        variance = mean_over_time((x - mean[:, None]).square(), valid)
-        return torch.cat([mean, variance.sqrt()], dim=1)
-
     @torch.no_grad()
     def fit(self, weight: Tensor, bias: Tensor, num_clips: int) -> None:
         """Set the model.
@@ -76,7 +61,7 @@ class ClipRegression(nn.Module):
     def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
         """Return the logits of clips, (B, T, F) -> (B, C)."""
         with torch.autocast(x.device.type, enabled=False):  # weights and features can be large
-            logits: Tensor = self.statistics(x.float(), valid) @ self.weight.T + self.bias
+            logits: Tensor = over_time(x.float(), valid, STATISTICS) @ self.weight.T + self.bias
         return logits
 
     def mixed_with(self, instances: Instances, x: Tensor, valid: Tensor | None = None) -> Instances:

@@ -7,7 +7,8 @@ import torch
 from musicssl.batch import Batch, valid_instances
 from musicssl.data.datamodule import SemiSupervisedDataModule
 from musicssl.evaluation.tasks import Task
-from musicssl.networks.clip_regression import ClipRegression
+from musicssl.networks.clip_regression import STATISTICS, ClipRegression
+from musicssl.networks.time_summary import over_time
 from musicssl.probing.base import Embeddings
 from musicssl.probing.linear import fit_linear
 
@@ -41,5 +42,5 @@ def clip_statistics(batches: Iterable[Batch]) -> Embeddings:
     parts = []
     for batch in batches:
         valid = None if batch.lengths is None else valid_instances(batch.lengths, batch.x.shape[1])
-        parts.append(Embeddings(ClipRegression.statistics(batch.x, valid), batch.y, batch.mask))
+        parts.append(Embeddings(over_time(batch.x, valid, STATISTICS), batch.y, batch.mask))
     return Embeddings(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))

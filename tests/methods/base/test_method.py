@@ -17,6 +17,8 @@ from musicssl.losses.balanced_bce import balanced_bce
 from musicssl.losses.masked_bce import masked_bce
 from musicssl.methods.att import AttentionMIL
 from musicssl.networks.pooling import AttentionPooling
+from musicssl.probing.base import Embeddings
+from musicssl.probing.linear import fit_linear
 from musicssl.schedules import halving
 from tests.support.tiny import Tiny
 from tests.support.training import quiet_trainer, supervised_parts
@@ -100,6 +102,28 @@ def test_training_starts_at_the_class_frequencies_of_the_labels(tmp_path):
     pooling = partial(AttentionPooling, start="prior")
     logits, frequencies, _ = at_the_start(tmp_path, pooling=pooling)
     torch.testing.assert_close(logits, frequencies.logit().expand_as(logits))
+
+
+def test_a_regression_is_fitted_to_the_labels_that_the_run_may_see_and_predicts_with_it(tmp_path):
+    """Oracle: the network alone, and a regression fitted by hand to the same clips."""
+    pooling = partial(AttentionPooling, start="prior", regression=50)
+    logits, frequencies, att = at_the_start(tmp_path, pooling=pooling)
+    clips = data(Tiny(), p_s=0.2, b_s=0.4)
+    clips.setup()
+    train = clips.clips("train")
+    x = train.x[train.mask.any(dim=1)]
+    assert len(x) == 17
+    statistics = Embeddings(
+        torch.cat([x.mean(1), x.std(1, correction=0)], 1),
+        *(part[train.mask.any(dim=1)] for part in (train.y, train.mask)),
+    )
+    by_hand = fit_linear(statistics, statistics, att.task, [0.01])
+    every = torch.cat([train.x.mean(1), train.x.std(1, correction=0)], dim=1)
+    share = 1 / (1 + (17 / 50) ** 0.5)
+    own = every @ by_hand.weight.T + by_hand.bias
+    expected = (1 - share) * frequencies.logit() + share * own
+    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(att.train()(train), frequencies.logit().expand_as(logits))
 
 
 def test_weights_of_a_checkpoint_are_kept_at_the_start(tmp_path):
