@@ -98,13 +98,15 @@ def verdict(study: Study) -> list[str]:
         return [
             "Differences in a regression are not tested; the tables have the spread over seeds."
         ]
-    lines = [_at_fraction(p_s, study.comparisons, study.methods, study.metric) for p_s in study.p_s]
     best = study.best_settings
-    chosen = [
-        _at_fraction(p_s, best.comparisons, best.contenders, study.metric)
-        for p_s in sorted({choice.p_s for choice in best.choices})
+    fractions = sorted({choice.p_s for choice in best.choices})
+    return [
+        *_by_fraction(study.p_s, study.comparisons, study.methods, study.metric),
+        *(
+            f"Settings chosen on validation: {line}"
+            for line in _by_fraction(fractions, best.comparisons, best.contenders, study.metric)
+        ),
     ]
-    return [*lines, *(f"Settings chosen on validation: {line}" for line in chosen)]
 
 
 def match_sentence(match: Match, baseline: str) -> str:
@@ -118,6 +120,29 @@ def match_sentence(match: Match, baseline: str) -> str:
 def is_difference(one: Comparison) -> bool:
     """Whether one of two methods is shown to be better: the p value is small, the seeds suffice."""
     return one.has_enough_seeds and one.p_baseline is not None and one.p_baseline < SIGNIFICANT
+
+
+def _by_fraction(
+    fractions: Sequence[float],
+    comparisons: Sequence[Comparison],
+    methods: Sequence[Method],
+    metric: str,
+) -> list[str]:
+    """Say this for each fraction, and name those at which no method can be compared in one line."""
+    if not fractions:
+        return []
+    compared = {one.p_s for one in comparisons if one.with_baseline and one.test is not None}
+    baseline = methods[0]
+    alone = [p_s for p_s in fractions if p_s in baseline.cells and p_s not in compared]
+    lines = [
+        _at_fraction(p_s, comparisons, methods, metric) for p_s in fractions if p_s not in alone
+    ]
+    if alone:
+        lines.append(
+            f"At {', '.join(percent(p_s) for p_s in alone)} of the labels no other method has "
+            f"a run with a seed of {baseline.label}."
+        )
+    return lines
 
 
 def _at_fraction(
@@ -136,8 +161,6 @@ def _at_fraction(
     tested = [
         one for one in comparisons if one.with_baseline and one.p_s == p_s and one.test is not None
     ]
-    if not tested:
-        return f"{place} no other method has a run with a seed of {baseline.label}."
     enough = [one for one in tested if one.has_enough_seeds]
     few = [one for one in tested if not one.has_enough_seeds]
     best, sentences = (_finding if enough else _measured)(enough or few, baseline.label)

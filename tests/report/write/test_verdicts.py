@@ -100,6 +100,14 @@ def test_one_method_has_nothing_to_be_compared_with(sweep):
 def test_the_baseline_must_be_there_to_be_beaten(sweep, tmp_path):
     write_run(tmp_path / "more", settings("best", p_s=0.8), quality=1)
     study = read_study([sweep / "att", tmp_path])
-    assert verdict(study)[-1] == (
+    assert (
         "At 80 % of the labels att has no runs, so nothing can be compared with it."
-    )
+    ) in verdict(study)
+
+
+def test_fractions_at_which_nothing_can_be_compared_share_a_line(tmp_path):
+    write_sweep(tmp_path, {"att": 0.4}, fractions=(0.02, 0.1, 0.5), seeds=range(2))
+    write_sweep(tmp_path, {"b": 1.2}, fractions=(0.1,), seeds=range(2))
+    at_ten, rest = verdict(read_study([tmp_path]))
+    assert at_ten.startswith("At 10 % of the labels (100 clips) b measures ")
+    assert rest == "At 2 %, 50 % of the labels no other method has a run with a seed of att."
