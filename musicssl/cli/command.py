@@ -11,6 +11,7 @@ from musicssl.cli.conf import conf_folder
 from musicssl.cli.exits import graceful_exit
 from musicssl.cli.help import help_text
 from musicssl.cli.overrides import override_errors
+from musicssl.cli.paths import with_quoted_path
 from musicssl.errors import InputError, user_errors
 
 
@@ -26,6 +27,7 @@ def run_command(name: str, compose_and_run: Callable[[], Any]) -> None:
         with user_errors():
             print(help_text(conf_folder(), name))
         return
+    sys.argv[1:] = map(with_quoted_path, sys.argv[1:])
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # `override_errors` formats errors, not Hydra
     with (
         user_errors(),

@@ -94,7 +94,11 @@ def _explain(
     overrides: Sequence[str],
 ) -> str | None:
     if isinstance(error, OverrideParseException):
-        return f"{error.override} cannot be read as key=value; quote special characters."
+        key, _, value = str(error.override).partition("=")
+        return (
+            f"{error.override} cannot be read as key=value; if the value is a text, put it in two "
+            f"kinds of quotes: \"{key}='{value}'\"."
+        )
     if isinstance(error, MissingConfigException):
         return _unknown_choice(error)
     line = str(error).splitlines()[0] if str(error) else ""

@@ -74,7 +74,11 @@ def complaint(*overrides: str, root: str = "train") -> str:
                 "augment@views.target=strong or views=strong for all.",
             ),
             (["+seed=1"], "seed is there already; change it without the plus sign, seed=..."),
-            (["seed==1"], "seed==1 cannot be read as key=value; quote special characters."),
+            (
+                ["name=jörg"],
+                "name=jörg cannot be read as key=value; if the value is a text, put it in two "
+                "kinds of quotes: \"name='jörg'\".",
+            ),
             (["seed=0,1"], "seed=0,1 names several values; add -m to run them all as a sweep."),
             (
                 ["dataset=embeddings", "dataset@dataset.labels=esc10", "dataset.path=a.npz,b.npz"],
