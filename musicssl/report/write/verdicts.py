@@ -99,7 +99,8 @@ def verdict(study: Study) -> list[str]:
             "Differences in a regression are not tested; the tables have the spread over seeds."
         ]
     best = study.best_settings
-    fractions = sorted({choice.p_s for choice in best.choices})
+    several = len(best.contenders) > 1
+    fractions = sorted({choice.p_s for choice in best.choices}) if several else []
     return [
         *_by_fraction(study.p_s, study.comparisons, study.methods, study.metric),
         *(

@@ -101,6 +101,15 @@ def test_the_verdict_says_what_comes_of_the_choice(runs):
     assert SINGLE in line or OF_EACH in line
 
 
+def test_a_choice_with_nothing_beside_it_is_not_compared(tmp_path):
+    study = read_study([write_tuned(tmp_path)])
+    best = study.best_settings
+    alone = replace(best, contenders=best.contenders[:1], comparisons=[])
+    lines = verdict(study)
+    assert verdict(replace(study, best_settings=alone)) == lines[:-1]
+    assert lines[-1].startswith("Settings chosen on validation: ")
+
+
 def test_a_name_that_is_the_baseline_is_stood_for_by_its_best_single_setting(runs):
     best = read_study([runs], baseline=f"dgm ({TEXTS[0]})").best_settings
     assert [method.label for method in best.contenders] == [SINGLE, OF_EACH, "att"]
