@@ -62,7 +62,10 @@ def carve_validation(
         InputError: If the fraction is not in (0, 1), or one of the two sets would be empty.
     """
     if not 0 < fraction < 1:
-        raise InputError(f"data.val_fraction must lie between 0 and 1, got {fraction:g}.")
+        raise InputError(
+            f"data.val_fraction must be above 0 and below 1, got {fraction:g}; a few clips, such "
+            "as 0.01, are enough if nothing is chosen on validation (select=last)."
+        )
     members = np.arange(len(train)) if groups is None else np.unique(groups, return_inverse=True)[1]
     sizes = np.bincount(members)
     if len(sizes) < 2:

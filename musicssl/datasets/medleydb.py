@@ -177,7 +177,9 @@ class MedleyDB(Recordings):
                 "only mixes have activity; set dataset.what=mixes or dataset.activity=none."
             )
         if not 0 < self.threshold < 1:
-            raise InputError(f"dataset.threshold must lie between 0 and 1, got {self.threshold:g}.")
+            raise InputError(
+                f"dataset.threshold must be above 0 and below 1, got {self.threshold:g}."
+            )
 
     def _songs(self) -> list["_Song"]:
         package, folder_of = self._package, _song_folders(self.folder)

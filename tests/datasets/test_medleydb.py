@@ -370,7 +370,7 @@ def test_a_missing_recording_stops_the_run(make, root):
         ({"bleed": "no"}, "dataset.bleed must be one of keep, leave_out"),
         ({"activity": "v1"}, "dataset.activity must be one of none, original, v2, source_id"),
         ({"activity": "v2"}, r"only mixes have activity; set dataset\.what=mixes"),
-        ({"threshold": 1.0}, r"dataset\.threshold must lie between 0 and 1, got 1\."),
+        ({"threshold": 1.0}, r"dataset\.threshold must be above 0 and below 1, got 1\."),
         ({"what": "mixes", "activity": "original"}, "no mix of medleydb is left with"),
         (
             {"what": "mixes", "activity": "source_id", "versions": "v2"},

@@ -59,7 +59,7 @@ def drawn_split(table: LabelTable, fraction: float, seed: int) -> dict[str, str]
         InputError: If `fraction` is not in (0, 1), or would leave no labelled group to train on.
     """
     if not 0 < fraction < 1:
-        raise InputError(f"dataset.test_fraction must lie between 0 and 1, got {fraction:g}.")
+        raise InputError(f"dataset.test_fraction must be above 0 and below 1, got {fraction:g}.")
     group_of = groups_by_path(table, table.labels)
     labelled = {group_of[path] for path, labels in table.labels.items() if labels}
     count = max(1, share_of(len(labelled), fraction))

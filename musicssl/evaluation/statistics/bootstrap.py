@@ -144,7 +144,7 @@ def interval(
         InputError: If the level is not between 0 and 1.
     """
     if not 0 < level < 1:
-        raise InputError(f"the level of an interval must lie between 0 and 1, got {level:g}.")
+        raise InputError(f"the level of an interval must be above 0 and below 1, got {level:g}.")
     defined = replicates[~np.isnan(replicates)]
     if len(defined) == 0:
         return np.nan, np.nan

@@ -76,7 +76,7 @@ def test_a_fold_that_cannot_validate_is_refused(val_fold, message):
 
 @pytest.mark.parametrize("fraction", [0, 1, 15])
 def test_a_share_outside_0_to_1_is_refused(fraction):
-    with pytest.raises(InputError, match=r"test_fraction must lie between 0 and 1"):
+    with pytest.raises(InputError, match=r"test_fraction must be above 0 and below 1"):
         drawn_split(TABLE, fraction, 0)
 
 

@@ -240,7 +240,7 @@ def test_a_moved_interval_ends_where_a_metric_does():
 
 @pytest.mark.parametrize("level", [0.0, 1.0, 95.0])
 def test_a_level_that_is_no_probability_is_refused(level):
-    with pytest.raises(InputError, match="between 0 and 1, got"):
+    with pytest.raises(InputError, match="above 0 and below 1, got"):
         interval(np.zeros(5), level=level)
 
 
