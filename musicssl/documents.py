@@ -32,6 +32,13 @@ def write_atomically(path: Path, text: str) -> None:
         part.unlink(missing_ok=True)
 
 
+def remove_parts(folder: Path) -> None:
+    """Remove the unfinished files of writers that were killed; nobody else may write meanwhile."""
+    for part in folder.glob(".*.part-*"):
+        if part.is_file():
+            part.unlink(missing_ok=True)
+
+
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """Write plain values atomically as JSON with a checksum; NaN becomes null."""
     plain = json.loads(json.dumps(nan_to_null(document)))

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from musicssl.cache import discard
-from musicssl.documents import read_json, write_atomically, write_json
+from musicssl.documents import read_json, remove_parts, write_atomically, write_json
 from musicssl.errors import InputError
 from musicssl.runs.settings import differences, is_of_0_1, load_settings, settings_text
 
@@ -316,7 +316,8 @@ def check_same_data(place: Path, earlier: Mapping[str, str], now: Mapping[str, s
 def claimed(folder: Path, wait: bool = False, top: Path | None = None) -> Iterator[None]:
     """Keep a folder for this process alone; the claim ends with the process at the latest.
 
-    A folder that is empty in the end is removed, so that a mistake leaves nothing behind.
+    Unfinished files of a process that was killed are removed. A folder that is empty in the end is
+    removed, so that a mistake leaves nothing behind.
 
     Args:
         folder: To be made if it is not there.
@@ -328,6 +329,7 @@ def claimed(folder: Path, wait: bool = False, top: Path | None = None) -> Iterat
     """
     handle = _lock(folder, wait)
     try:
+        remove_parts(folder)
         yield
     finally:
         _remove_empty(folder, top or folder)  # before others may have it

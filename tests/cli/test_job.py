@@ -1,5 +1,7 @@
 import json
 import signal
+import subprocess
+import sys
 
 import pytest
 from pytorch_lightning.utilities.exceptions import SIGTERMException
@@ -83,3 +85,20 @@ def test_a_folder_belongs_to_one_job_at_a_time(folder):
         assert outcome.cause.startswith(f"another process is at work in {folder.path}")
         assert not folder.is_complete
     assert attempt(lambda: complete(folder, auroc=1.0), folder, parallel=False).state == "trained"
+
+
+def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path):
+    killed_before_the_name = (
+        "import os, signal, sys; from pathlib import Path\n"
+        "from musicssl.documents import write_atomically\n"
+        "Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "write_atomically(Path(sys.argv[1]), 'seed: 0')"
+    )
+    call = [sys.executable, "-c", killed_before_the_name, str(tmp_path / "config.yaml")]
+    assert subprocess.run(call, check=False).returncode == -signal.SIGKILL
+    [part] = tmp_path.iterdir()
+    assert part.read_text() == "seed: 0"
+    for name in (".notes", "config.yaml.part-1"):
+        (tmp_path / name).touch()
+    with claimed(tmp_path):
+        assert {file.name for file in tmp_path.iterdir()} == {".notes", "config.yaml.part-1"}
