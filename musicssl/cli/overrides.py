@@ -96,8 +96,8 @@ def _explain(
     if isinstance(error, OverrideParseException):
         key, _, value = str(error.override).partition("=")
         return (
-            f"{error.override} cannot be read as key=value; if the value is a text, put it in two "
-            f"kinds of quotes: \"{key}='{value}'\"."
+            f"{error.override} cannot be read as key=value; if the value is one piece of text, "
+            f"write \"{key}='{value}'\"."
         )
     if isinstance(error, MissingConfigException):
         return _unknown_choice(error)

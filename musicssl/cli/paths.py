@@ -10,10 +10,10 @@ _BEGINNINGS = ("/", "./", "../", "~/")  # of no value but a path
 
 
 def with_quoted_path(word: str) -> str:
-    r"""Return a word of the command line; a path that Hydra would not read as it is gets quotes.
+    r"""Return a word of the command line, with quotes around a path that Hydra would misread.
 
-    Without quotes Hydra refuses letters such as ü, and brackets, which folders of runs have too. It
-    takes a path with a comma for two values, unless there is such a file or folder.
+    Without quotes Hydra refuses letters such as ü and some brackets, which names of runs have too.
+    A path with a comma gets quotes only if it exists; otherwise it stays a list of values.
 
     >>> with_quoted_path("data.root=/home/jörg/audio"), with_quoted_path("data.root=/audio")
     ("data.root='/home/jörg/audio'", 'data.root=/audio')

@@ -76,8 +76,8 @@ def complaint(*overrides: str, root: str = "train") -> str:
             (["+seed=1"], "seed is there already; change it without the plus sign, seed=..."),
             (
                 ["name=jörg"],
-                "name=jörg cannot be read as key=value; if the value is a text, put it in two "
-                "kinds of quotes: \"name='jörg'\".",
+                "name=jörg cannot be read as key=value; if the value is one piece of text, "
+                "write \"name='jörg'\".",
             ),
             (["seed=0,1"], "seed=0,1 names several values; add -m to run them all as a sweep."),
             (

@@ -129,7 +129,7 @@ def _by_fraction(
     methods: Sequence[Method],
     metric: str,
 ) -> list[str]:
-    """Say this for each fraction, and name those at which no method can be compared in one line."""
+    """Say what is found at each fraction; fractions without a comparison share one line."""
     if not fractions:
         return []
     compared = {one.p_s for one in comparisons if one.with_baseline and one.test is not None}
