@@ -95,10 +95,10 @@ def _explain(
 ) -> str | None:
     if isinstance(error, OverrideParseException):
         key, _, value = str(error.override).partition("=")
-        return (
-            f"{error.override} cannot be read as key=value; if the value is one piece of text, "
-            f"write \"{key}='{value}'\"."
-        )
+        advice = f"if the value is one piece of text, write \"{key}='{value}'\"."
+        if value.startswith("["):
+            advice = f"put quotes around each entry of the list, \"{key}=['...','...']\"."
+        return f"{error.override} cannot be read as key=value; {advice}"
     if isinstance(error, MissingConfigException):
         return _unknown_choice(error)
     line = str(error).splitlines()[0] if str(error) else ""

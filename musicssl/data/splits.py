@@ -63,8 +63,8 @@ def carve_validation(
     """
     if not 0 < fraction < 1:
         raise InputError(
-            f"data.val_fraction must be above 0 and below 1, got {fraction:g}; a few clips, such "
-            "as 0.01, are enough if nothing is chosen on validation (select=last)."
+            f"data.val_fraction must be above 0 and below 1, got {fraction:g}; 0.01 is enough if "
+            "nothing is chosen on validation (select=last)."
         )
     members = np.arange(len(train)) if groups is None else np.unique(groups, return_inverse=True)[1]
     sizes = np.bincount(members)

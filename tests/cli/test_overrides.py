@@ -79,6 +79,11 @@ def complaint(*overrides: str, root: str = "train") -> str:
                 "name=jörg cannot be read as key=value; if the value is one piece of text, "
                 "write \"name='jörg'\".",
             ),
+            (
+                ["dataset.path=[/jörg/a.npz,b.npz]"],
+                "dataset.path=[/jörg/a.npz,b.npz] cannot be read as key=value; put quotes around "
+                "each entry of the list, \"dataset.path=['...','...']\".",
+            ),
             (["seed=0,1"], "seed=0,1 names several values; add -m to run them all as a sweep."),
             (
                 ["dataset=embeddings", "dataset@dataset.labels=esc10", "dataset.path=a.npz,b.npz"],
